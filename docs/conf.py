@@ -21,8 +21,6 @@ version = release = read_version()
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_*"]
 nitpicky = False
-# The index lists pages by pattern, and it is no mistake when a pattern has no page yet.
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # so that pages can link to each other's headings
