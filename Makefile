@@ -1,0 +1,34 @@
+# All work is in tools/, which also runs without make.
+.DEFAULT_GOAL := help
+.PHONY: help run test setup lint docs build clean distclean
+
+PORT ?= 8000
+export PORT
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | \
+		while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+run: ## Set up what is needed and run the example server (PORT=8000)
+	@tools/run.sh
+
+test: ## Set up everything and run all checks and tests
+	@tools/check.sh all
+
+setup: ## Set up everything that development and tests need
+	@tools/setup.sh dev
+
+lint: ## Run the linters and type checks only
+	@tools/check.sh lint
+
+docs: ## Build the documentation into build/docs
+	@tools/check.sh docs
+
+build: ## Build wheel and sdist into build/dist
+	@tools/check.sh build
+
+clean: ## Remove outputs and caches
+	@tools/clean.sh
+
+distclean: ## The same, and remove what set-up installed
+	@tools/clean.sh all

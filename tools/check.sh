@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# check.sh all|lint|docs|build: set up, then run the steps in order and stop at the first that fails.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+what=${1:-all}
+
+step() {
+    local name=$1
+    shift
+    say "$name"
+    "$@" || die "step failed: $name"
+}
+
+lint() {
+    step "ruff check" "$VENV_PYTHON" -m ruff check .
+    step "ruff format --check" "$VENV_PYTHON" -m ruff format --check .
+    step "mypy" "$VENV_PYTHON" -m mypy
+    step "import-linter" .venv/bin/lint-imports --no-logo
+}
+
+docs() {
+    if [ -f tools/gendocs.py ]; then
+        step "generated docs are up to date" "$VENV_PYTHON" tools/gendocs.py --check
+    fi
+    # --fresh-env: a second run must find the warnings of pages that have not changed, too.
+    step "docs" "$VENV_PYTHON" -m sphinx -q -W --keep-going --fresh-env -b html docs build/docs
+}
+
+build() {
+    rm -rf build/dist
+    step "build" "$VENV_PYTHON" -m build --no-isolation --outdir build/dist .
+}
+
+tests() {
+    say "pytest"
+    rm -f .coverage .coverage.* # left by runs that were broken off
+    # The packaging tests take what the build step made; without this they build for themselves.
+    export CHAT_SERVICE_DIST="$ROOT/build/dist"
+    # In place of this script: pytest's summary is to be the last line.
+    # loadgroup: tests that share something expensive go to the same worker.
+    exec "$VENV_PYTHON" -m pytest -n 2 --dist loadgroup --cov --cov-fail-under=95
+}
+
+setup() { tools/setup.sh dev || die "step failed: set-up"; }
+
+case $what in
+all)
+    setup
+    lint
+    docs
+    build
+    tests
+    ;;
+lint | docs | build)
+    setup
+    "$what"
+    ;;
+*) die "usage: tools/check.sh all|lint|docs|build" ;;
+esac

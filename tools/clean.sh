@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# clean.sh: remove outputs and caches. clean.sh all: also what set-up installed.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+rm -rf build dist htmlcov .coverage .coverage.* coverage.xml \
+    .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+if [ "${1:-}" = all ]; then
+    rm -rf .venv node_modules
+fi
+find . \( -name .git -o -name .venv -o -name node_modules \) -prune -o -name __pycache__ -type d -exec rm -rf {} +

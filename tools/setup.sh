@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# setup.sh run: what the server needs. setup.sh dev: also what the checks and tests need.
+# Quick when all is there: stamps hold a fingerprint of the files that say what to install.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+kind=${1:-dev}
+case $kind in run | dev) ;; *) die "usage: tools/setup.sh run|dev" ;; esac
+
+# Programs the tests use, and the Debian packages that have them: "command package...".
+TEST_PROGRAMS=(
+    "redis-server redis-server"
+    # "chromium chromium"  # for tests marked `browser`
+)
+
+make_venv() {
+    local python
+    python=$(find_python)
+    # Debian leaves out ensurepip, without which there would be an environment without pip.
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        die "$python cannot make virtual environments: it has no venv or no ensurepip." \
+            "Debian, Ubuntu: sudo apt-get install python3-venv (for another than the system's: pythonX.Y-venv)"
+    say "creating .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+    printf '%s\n' "$ROOT" >.venv/made-for
+}
+
+# An environment that was moved, or whose interpreter is gone, is made anew. One that works is
+# updated in place, as somebody may be using it.
+venv_works() {
+    "$VENV_PYTHON" -m pip --version >/dev/null 2>&1 || return
+    # Without that file it is one that somebody made by hand, which will do.
+    [ ! -f .venv/made-for ] || [ "$(cat .venv/made-for)" = "$ROOT" ]
+}
+
+pip_install() {
+    "$VENV_PYTHON" -m pip --disable-pip-version-check install -qq -c constraints.txt "$@"
+}
+
+setup_python() {
+    local wanted
+    wanted=$(fingerprint pyproject.toml constraints.txt)
+    # The development environment has all that `run` needs.
+    if fresh .venv/stamp-dev "$wanted" || { [ "$kind" = run ] && fresh .venv/stamp-run "$wanted"; }; then
+        # A look at the interpreter is enough here, starting pip would take longer than all the rest.
+        "$VENV_PYTHON" -c '' 2>/dev/null && return
+    fi
+    venv_works || make_venv
+    say "installing Python packages ($kind) ..."
+    # The build backend comes first and is pinned like all else; pip would fetch the newest by itself.
+    pip_install hatchling
+    if [ "$kind" = dev ]; then
+        pip_install --no-build-isolation -e '.[dev]'
+    else
+        pip_install --no-build-isolation -e .
+    fi
+    printf '%s\n' "$wanted" >".venv/stamp-$kind"
+}
+
+setup_node() {
+    need_command node nodejs npm
+    need_command npm nodejs npm
+    local version wanted
+    version=$(node --version) # v20.1.2
+    version=${version#v}
+    [ "${version%%.*}" -ge 18 ] ||
+        die "Node.js 18 or newer is needed for the tests, found $version." \
+            "Debian 12, Ubuntu 24.04 or newer: sudo apt-get install nodejs npm"
+    wanted=$(fingerprint package.json package-lock.json)
+    fresh node_modules/.stamp "$wanted" && return
+    say "installing JavaScript packages ..."
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    printf '%s\n' "$wanted" >node_modules/.stamp
+}
+
+setup_programs() {
+    local entry
+    for entry in "${TEST_PROGRAMS[@]}"; do
+        # shellcheck disable=SC2086  # a command and its packages, to be split
+        need_command $entry
+    done
+}
+
+# Two set-ups at once would spoil each other's work. Where there is no flock, there is no guard.
+if command -v flock >/dev/null; then
+    mkdir -p build
+    exec 9>build/setup.lock
+    flock 9
+fi
+
+setup_python
+if [ "$kind" = dev ]; then
+    setup_node
+    setup_programs
+fi
