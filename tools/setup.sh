@@ -69,7 +69,7 @@ setup_node() {
     wanted=$(fingerprint package.json package-lock.json)
     fresh node_modules/.stamp "$wanted" && return
     say "installing JavaScript packages ..."
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
     printf '%s\n' "$wanted" >node_modules/.stamp
 }
 
