@@ -86,7 +86,7 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
     assert {name for name in names if ".dist-info/" not in name} == sources()
     assert "chat_service/py.typed" in names
-    assert not [name for name in names if "test" in name.lower()]
+    assert not [name for name in names if "tests" in name.split("/") or "/test_" in name]
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
 
 
