@@ -1,0 +1,68 @@
+"""Handlers of the commands about direct messages and the user's own lists."""
+
+from chat_service import rules
+from chat_service.bus.base import Notify, Topic, TopicKind
+from chat_service.commands.messages import processed
+from chat_service.commands.support import actor_of, user_of
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall
+from chat_service.types import Message, UserName
+
+
+async def direct_add_to_list(
+    context: Context, call: CommandCall, list_name: str, user_names: list[str]
+) -> None:
+    user = _check_change(call, list_name, user_names)
+    limit = context.options.direct_list_size_limit
+    await context.store.user_add_to_list(user, list_name, user_names, limit)
+
+
+async def direct_remove_from_list(
+    context: Context, call: CommandCall, list_name: str, user_names: list[str]
+) -> None:
+    user = _check_change(call, list_name, user_names)
+    await context.store.user_remove_from_list(user, list_name, user_names)
+
+
+def _check_change(call: CommandCall, list_name: str, user_names: list[str]) -> UserName:
+    """Nobody's own name has a place in the own lists."""
+    rules.check_direct_list(list_name)
+    user = user_of(call)
+    if user in user_names:
+        raise ChatServiceError("notAllowed")
+    return user
+
+
+async def direct_get_access_list(context: Context, call: CommandCall, list_name: str) -> list[str]:
+    rules.check_direct_list(list_name)
+    return await context.store.user_get_list(user_of(call), list_name)
+
+
+async def direct_get_whitelist_mode(context: Context, call: CommandCall) -> bool:
+    return await context.store.user_get_mode(user_of(call))
+
+
+async def direct_set_whitelist_mode(context: Context, call: CommandCall, mode: bool) -> None:
+    await context.store.user_set_mode(user_of(call), mode)
+
+
+async def direct_message(context: Context, call: CommandCall, to_user: UserName, message: Message) -> Message:
+    if not context.options.enable_direct_messages and not call.bypass_permissions:
+        raise ChatServiceError("notAllowed")
+    done = processed(message, call, context.clock.now_ms())
+    await context.store.direct_message(to_user, actor_of(call), done)
+    if call.user_name is not None:
+        await _to_own_sockets(context, call, "directMessageEcho", to_user, done)
+    return done
+
+
+async def system_message(context: Context, call: CommandCall, data: object) -> None:
+    await _to_own_sockets(context, call, "systemMessage", data)
+
+
+async def _to_own_sockets(context: Context, call: CommandCall, event: str, *args: object) -> None:
+    """Notify the user's sockets, but not the one that made the call."""
+    exclude = () if call.id is None else (call.id,)
+    topic = Topic(TopicKind.USER, user_of(call))
+    await context.store.bus.publish(topic, Notify(event=event, args=args, exclude=exclude))

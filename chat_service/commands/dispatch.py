@@ -1,0 +1,131 @@
+"""Running a command: argument check, before hooks, handler, after hooks (server-api.md, Hooks)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chat_service.commands.spec import Command
+from chat_service.commands.table import COMMANDS
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall, Hook, as_results, call_hook
+from chat_service.protocol import arguments as types
+from chat_service.types import SocketId
+
+#: Which checker hook decides the message format of which command.
+_CHECKERS = {"roomMessage": "room_messages_checker", "directMessage": "direct_messages_checker"}
+
+
+def find_command(name: Any) -> Command:
+    """Raises ``noCommand``."""
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None:
+        raise ChatServiceError("noCommand", name)
+    return command
+
+
+def make_call(
+    context: Context,
+    command: Command,
+    args: Sequence[Any],
+    *,
+    user_name: str | None,
+    socket_id: SocketId | None,
+    bypass_permissions: bool = False,
+    bypass_hooks: bool = False,
+    is_local_call: bool = False,
+) -> CommandCall:
+    """Split arguments into declared ones and rest."""
+    count = len(command.arguments)
+    return CommandCall(
+        service=context.service,
+        command=command.name,
+        user_name=user_name,
+        id=socket_id,
+        args=list(args[:count]),
+        rest_args=list(args[count:]),
+        bypass_permissions=bypass_permissions,
+        bypass_hooks=bypass_hooks,
+        is_local_call=is_local_call,
+    )
+
+
+async def run_command(context: Context, command: Command, call: CommandCall) -> list[Any]:
+    """Run a command and return its results: the ack's data, and more when a hook says so.
+
+    Raises what the command or a hook raised. What one socket sends to one room runs in the order of the
+    calls of this function.
+    """
+    with context.running.track(command.name):
+        room = call.args[0] if command.takes_room and call.args else None
+        if call.id is None or not isinstance(room, str):
+            return await _run(context, command, call)
+        async with context.serial.hold((call.id, room)):
+            return await _run(context, command, call)
+
+
+async def _run(context: Context, command: Command, call: CommandCall) -> list[Any]:
+    await check_arguments(
+        context, command, call.args, anonymous=call.is_local_call and call.user_name is None
+    )
+    if not call.bypass_hooks:
+        for hook in context.hooks.before.get(command.name, ()):
+            answer = await _call_before(context, command, call, hook)
+            if answer is not None:
+                return as_results(answer)
+    try:
+        call.results = [await command.handler(context, call, *call.args)]
+    except Exception as error:
+        call.error = error
+    if not call.bypass_hooks:
+        for hook in context.hooks.after.get(command.name, ()):
+            await _call_after(call, hook)
+    if call.error is not None:
+        raise call.error
+    return call.results or [None]
+
+
+async def _call_before(context: Context, command: Command, call: CommandCall, hook: Hook) -> Any:
+    answer = await call_hook(hook, call)
+    if answer is None:
+        try:
+            if type(call.args) is not list or len(call.args) != len(command.arguments):
+                raise ChatServiceError("wrongArgumentsCount", len(command.arguments), call.args)
+            # A hook may send messages of its own format.
+            types.check_types(command.arguments, call.args, context.limits, custom=True)
+        except ChatServiceError as error:
+            raise TypeError(f"a before hook of {command.name} left bad arguments: {error}") from error
+    return answer
+
+
+async def _call_after(call: CommandCall, hook: Hook) -> None:
+    try:
+        answer = await call_hook(hook, call)
+    except Exception as error:
+        call.error, call.results = error, None
+        return
+    if answer is not None:
+        call.error, call.results = None, as_results(answer)
+
+
+async def check_arguments(
+    context: Context, command: Command, args: Sequence[Any], *, anonymous: bool = False
+) -> None:
+    """Raise the error for the first thing that is wrong with a command's arguments.
+
+    ``anonymous``: a message may bring its author, since no user sends it.
+    """
+    declared = command.arguments
+    types.check_count(declared, args)
+    checker = context.hooks.get(_CHECKERS[command.name]) if command.name in _CHECKERS else None
+    checked = args[: len(declared)]
+    if anonymous and checker is None and command.name in _CHECKERS:
+        checked = [checked[0], _without_author(checked[1])]
+    types.check_types(declared, checked, context.limits, custom=checker is not None)
+    if checker is not None:
+        await call_hook(checker, checked[1])
+
+
+def _without_author(message: Any) -> Any:
+    if isinstance(message, dict) and isinstance(message.get("author"), str):
+        return {key: value for key, value in message.items() if key != "author"}
+    return message

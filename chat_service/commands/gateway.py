@@ -1,0 +1,72 @@
+"""Between the transport and the commands: what a client emits becomes a call, its outcome an ack."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chat_service.commands.dispatch import make_call, run_command
+from chat_service.commands.table import COMMANDS
+from chat_service.domain import connections
+from chat_service.domain.context import Context
+from chat_service.domain.sessions import LoginState, Session
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import Hook, as_results, call_hook
+from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.protocol.wire import success
+from chat_service.types import SocketId
+
+#: A socket that sends more commands than this before its login is confirmed is disconnected.
+MAX_EARLY_COMMANDS = 100
+
+
+class Gateway:
+    """The ``TransportHandler`` of a service."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def on_connect(self, socket_id: SocketId) -> None:
+        with self._context.running.track("login"):
+            await connections.login(self._context, socket_id)
+
+    async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
+        with self._context.running.track("disconnect"):
+            await connections.disconnect(self._context, socket_id)
+
+    async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+        context = self._context
+        try:
+            session = context.sessions.get(socket_id)
+            if session is None or session.is_closed:
+                raise ChatServiceError("noLogin")
+            command = COMMANDS.get(event)
+            if command is None:
+                return success(_sendable(event, await self._run_bound(session, event, args)))
+            if session.state is not LoginState.CONFIRMED:
+                await self._refuse_early(session)
+            call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
+            results = await run_command(context, command, call)
+            if context.hooks.has_command_hooks(command.name):
+                results = _sendable(event, results)
+            return success(results)
+        except Exception as error:
+            return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
+
+    async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:
+        handler: Hook | None = session.handlers.get(event)
+        if handler is None:
+            raise ChatServiceError("noCommand", event)
+        with self._context.running.track(event):
+            return as_results(await call_hook(handler, *args))
+
+    async def _refuse_early(self, session: Session) -> None:
+        session.early_commands += 1
+        if session.early_commands > MAX_EARLY_COMMANDS:
+            await self._context.transport.disconnect(session.socket_id)
+        raise ChatServiceError("noLogin")
+
+
+def _sendable(event: str, results: list[Any]) -> list[Any]:
+    """Raise ``TypeError`` for results of application code that no packet can carry."""
+    if not is_clean_value(results, MAX_DEPTH):
+        raise TypeError(f"a hook or handler of {event} returned what cannot be sent: {results!r}")
+    return results

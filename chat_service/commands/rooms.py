@@ -1,0 +1,100 @@
+"""Handlers of the commands about rooms, their settings and their access lists."""
+
+from typing import Any
+
+from chat_service import rules
+from chat_service.commands.support import actor_of
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall
+from chat_service.stores.base import RoomConfig
+from chat_service.types import RoomName, UserName
+
+
+async def room_create(context: Context, call: CommandCall, room_name: RoomName, whitelist_only: bool) -> None:
+    _check_management(context, call)
+    options = context.options
+    config = RoomConfig(
+        owner=actor_of(call).name,
+        whitelist_only=whitelist_only,
+        history_max_size=options.history_max_size,
+        enable_userlist_updates=options.enable_userlist_updates,
+        enable_access_lists_updates=options.enable_access_lists_updates,
+    )
+    await context.store.room_create(room_name, config)
+
+
+async def room_delete(context: Context, call: CommandCall, room_name: RoomName) -> None:
+    _check_management(context, call)
+    await context.store.room_delete(room_name, actor_of(call))
+
+
+async def room_add_to_list(
+    context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
+) -> None:
+    rules.check_room_list(list_name, reading=False)
+    await context.store.room_change_list(
+        room_name,
+        actor_of(call),
+        list_name,
+        context.clock.now_ms(),
+        add=user_names,
+        limit=context.options.room_list_size_limit,
+    )
+
+
+async def room_remove_from_list(
+    context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
+) -> None:
+    rules.check_room_list(list_name, reading=False)
+    await context.store.room_change_list(
+        room_name,
+        actor_of(call),
+        list_name,
+        context.clock.now_ms(),
+        remove=user_names,
+        limit=context.options.room_list_size_limit,
+    )
+
+
+async def room_get_access_list(
+    context: Context, call: CommandCall, room_name: RoomName, list_name: str
+) -> list[str]:
+    rules.check_room_list(list_name, reading=True)
+    return await context.store.room_get_list(room_name, actor_of(call), list_name)
+
+
+async def room_get_owner(context: Context, call: CommandCall, room_name: RoomName) -> UserName | None:
+    return (await context.store.room_settings(room_name, actor_of(call))).owner
+
+
+async def room_get_whitelist_mode(context: Context, call: CommandCall, room_name: RoomName) -> bool:
+    return (await context.store.room_settings(room_name, actor_of(call))).whitelist_only
+
+
+async def room_set_whitelist_mode(
+    context: Context, call: CommandCall, room_name: RoomName, mode: bool
+) -> None:
+    await context.store.room_set_mode(room_name, actor_of(call), context.clock.now_ms(), mode)
+
+
+async def room_notifications_info(
+    context: Context, call: CommandCall, room_name: RoomName
+) -> dict[str, bool]:
+    settings = await context.store.room_settings(room_name, actor_of(call))
+    return {
+        "enableUserlistUpdates": settings.enable_userlist_updates,
+        "enableAccessListsUpdates": settings.enable_access_lists_updates,
+    }
+
+
+async def room_user_seen(
+    context: Context, call: CommandCall, room_name: RoomName, user_name: UserName
+) -> dict[str, Any]:
+    seen = await context.store.room_user_seen(room_name, actor_of(call), user_name)
+    return {"joined": seen.joined, "timestamp": seen.timestamp}
+
+
+def _check_management(context: Context, call: CommandCall) -> None:
+    if not context.options.enable_rooms_management and not call.bypass_permissions:
+        raise ChatServiceError("notAllowed")

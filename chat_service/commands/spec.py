@@ -1,0 +1,45 @@
+"""What a row of the command table holds."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chat_service.protocol.arguments import Argument
+from chat_service.protocol.names import snake_case
+
+#: ``handler(context, call, *args)``; its parameters are named as the command's arguments, in snake case.
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: the only place where its name, arguments, result, errors and doc stand."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    #: What the ack's data is, in words, and as a TypeScript type ("null" when there is no result).
+    result: str
+    result_type: str
+    who: str
+    doc: str
+    #: Codes that this command can answer with, besides those that every command can (``COMMON_ERRORS``).
+    errors: tuple[str, ...]
+    handler: Handler
+    #: Means nothing without a user.
+    needs_user: bool = False
+    #: Server calls must name a socket.
+    needs_socket: bool = False
+
+    @property
+    def python_name(self) -> str:
+        """The name in snake case, as in hook names."""
+        return snake_case(self.name)
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether the first argument is a room's name, so that its order per socket and room matters."""
+        return bool(self.arguments) and self.arguments[0].name == "roomName"
+
+
+#: Codes that every command can answer with.
+COMMON_ERRORS = ("badArgument", "internalError", "noLogin", "noUser", "timeout", "wrongArgumentsCount")

@@ -1,0 +1,19 @@
+"""What handlers share."""
+
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall
+from chat_service.stores.base import Actor
+from chat_service.types import UserName
+
+
+def actor_of(call: CommandCall) -> Actor:
+    """Who runs the command, for the store."""
+    name = None if call.user_name is None else UserName(call.user_name)
+    return Actor(name=name, bypass=call.bypass_permissions)
+
+
+def user_of(call: CommandCall) -> UserName:
+    """The user of a command that needs one. Raises ``noLogin``."""
+    if call.user_name is None:
+        raise ChatServiceError("noLogin")
+    return UserName(call.user_name)

@@ -1,0 +1,106 @@
+"""Filling gaps: what the bus lost is read from the history before anything later is delivered."""
+
+import logging
+from collections.abc import Mapping
+
+from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.domain.context import Context
+from chat_service.domain.feed import RoomFeed
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import SYSTEM, HistoryInfo
+from chat_service.types import Message, RoomName, SocketId
+
+logger = logging.getLogger("chat_service")
+
+#: Messages read at once.
+PAGE = 500
+#: Seconds between two tries while the store cannot be reached: the first, and the longest.
+RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
+
+
+def on_gap(context: Context, room: RoomName, feed: RoomFeed) -> None:
+    """A feed holds its events back because some are missing; fill them in."""
+    context.running.spawn(_catch_up(context, room, feed), f"catch-up of {room}")
+
+
+async def _catch_up(context: Context, room: RoomName, feed: RoomFeed) -> None:
+    delay = RETRY_FIRST
+    while True:
+        try:
+            if await _fill(context, room, feed):
+                return
+        except Exception as error:
+            logger.warning("room %s cannot be caught up yet: %r", room, error)
+            await context.clock.sleep(delay)
+            delay = min(delay * 2, RETRY_LONGEST)
+
+
+async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
+    """Read what is missing and resume the feed. False when it has to be done again."""
+    # The cursors are read first: a socket that joins meanwhile has another one afterwards.
+    cursors = _cursors(context, room)
+    try:
+        info = await context.store.room_history_info(room, SYSTEM)
+        after = feed.last_message_id if info.cursor.epoch == feed.epoch else 0
+        messages = await _read(context, room, after, info)
+        # Members are read after the messages: none of them was stored after a removal unseen here.
+        members = await context.store.room_members(room)
+        joined = {socket_id for sockets in members.values() for socket_id in sockets}
+    except ChatServiceError:
+        _end(context, room, feed)
+        return feed.settle()
+    if info.cursor.epoch != feed.epoch:
+        _end(context, room, feed)
+    for socket_id, cursor in cursors.items():
+        if socket_id not in joined or (cursor is not None and cursor.epoch != info.cursor.epoch):
+            _remove(context, room, socket_id)
+    for message in messages:
+        feed.fill(
+            RoomEvent(
+                epoch=info.cursor.epoch,
+                seq=feed.last_seq or 0,
+                last_message_id=message["id"],
+                event="roomMessage",
+                args=(room, message),
+            )
+        )
+    return feed.resume(info.cursor, info.last_message_id)
+
+
+def _cursors(context: Context, room: RoomName) -> Mapping[SocketId, RoomCursor | None]:
+    found = {}
+    for socket_id in context.delivery.room_sockets(room):
+        session = context.sessions.get(socket_id)
+        found[socket_id] = session.rooms.get(room) if session else None
+    return found
+
+
+async def _read(context: Context, room: RoomName, after: int, info: HistoryInfo) -> list[Message]:
+    """The stored messages with ids past ``after``, up to the last one of ``info``, oldest first."""
+    messages: list[Message] = []
+    while after < info.last_message_id:
+        page = await context.store.room_history(room, SYSTEM, after, PAGE)
+        if not page:
+            break
+        messages.extend(message for message in reversed(page) if message["id"] <= info.last_message_id)
+        after = page[0]["id"]
+    return messages
+
+
+def _end(context: Context, room: RoomName, feed: RoomFeed) -> None:
+    """The room's life that the feed knew is over, and nobody is joined to it any more."""
+    for socket_id in feed.end_epoch():
+        context.transport.emit(socket_id, "roomAccessRemoved", (room,))
+        _remove(context, room, socket_id)
+    for socket_id in context.delivery.room_sockets(room):
+        _remove(context, room, socket_id)
+
+
+def _remove(context: Context, room: RoomName, socket_id: SocketId) -> None:
+    """A socket was found not to be joined any more; when exactly it was removed is not known."""
+    context.delivery.expel(room, socket_id)
+    session = context.sessions.get(socket_id)
+    joined = session.rooms.get(room) if session else None
+    if session is not None and session.user is not None and joined is not None:
+        after_join = RoomCursor(epoch=joined.epoch, seq=joined.seq + 1)
+        context.delivery.on_removed(room, session.user, socket_id, after_join)

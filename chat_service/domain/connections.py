@@ -1,0 +1,141 @@
+"""The life of a socket on this instance: login, its user's presence, disconnect (protocol.md, Connection)."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from chat_service.bus.base import Topic, TopicKind
+from chat_service.domain import membership
+from chat_service.domain.context import Context
+from chat_service.domain.failures import FailureInfo
+from chat_service.domain.sessions import LoginState, Session
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import DisconnectInfo, call_hook
+from chat_service.protocol.names import check_name
+from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.stores.base import Departure
+from chat_service.types import RoomName, SocketId, UserName, user_channel
+
+logger = logging.getLogger("chat_service")
+
+
+async def login(context: Context, socket_id: SocketId) -> None:
+    """Name the user of a new socket by the ``on_connect`` hook, and tell the client how it went."""
+    session = context.sessions.add(socket_id)
+    async with context.serial.hold((socket_id, None)):
+        try:
+            user, auth_data = await _name_user(context, socket_id)
+            if session.is_closed:
+                return
+            await _enter(context, session, user)
+        except Exception as error:
+            rejection = context.errors.encode(error, f"login of socket {socket_id}")
+        else:
+            if not session.is_closed:
+                session.state = LoginState.CONFIRMED
+                context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
+            return
+    if not session.is_closed:
+        context.transport.emit(socket_id, "loginRejected", (rejection,))
+        await context.transport.disconnect(socket_id)
+
+
+async def _name_user(context: Context, socket_id: SocketId) -> tuple[UserName, Mapping[str, Any]]:
+    hook = context.hooks.get("on_connect")
+    if hook is None:
+        raise ChatServiceError("noLogin")
+    answer = await call_hook(hook, context.service, socket_id)
+    match answer:
+        case None | (None, _):
+            raise ChatServiceError("noLogin")
+        case str() as name:
+            auth_data: Mapping[str, Any] = {}
+        case (str() as name, None):
+            auth_data = {}
+        case (str() as name, dict() as data):
+            auth_data = data
+        case _:
+            raise TypeError(
+                f"the on_connect hook returned {answer!r}; expected a user name, or a user name and a dict"
+            )
+    check_name(name, context.options.name_length_limit)
+    if not is_clean_value(auth_data, MAX_DEPTH):
+        raise TypeError(f"the on_connect hook returned auth data that cannot be sent: {auth_data!r}")
+    return UserName(name), auth_data
+
+
+async def _enter(context: Context, session: Session, user: UserName) -> None:
+    topic = Topic(TopicKind.USER, user)
+    await context.delivery.interest.acquire(topic)
+    context.sessions.name_user(session, user)
+    context.transport.join_channel(session.socket_id, user_channel(user))
+    session.is_stored = True
+    try:
+        await context.store.socket_connect(user, session.socket_id, context.instance_id())
+    except Exception:
+        # Whether the store knows the socket is not sure: take it out again.
+        await _leave_store(context, session, user, [])
+        session.is_stored = False
+        await context.delivery.interest.release(topic)
+        raise
+
+
+async def disconnect(context: Context, socket_id: SocketId) -> None:
+    """A socket is gone: leave its rooms, tell the user's other sockets, call ``on_disconnect``."""
+    session = context.sessions.get(socket_id)
+    if session is None:
+        return
+    session.state = LoginState.CLOSED
+    async with context.serial.hold((socket_id, None)):
+        user = session.user
+        if user is None or not session.is_stored:
+            context.sessions.remove(session)
+            return
+        departures = await _leave_rooms(context, session)
+        nconnected = await _leave_store(context, session, user, departures)
+        context.sessions.remove(session)
+        await context.delivery.interest.release(Topic(TopicKind.USER, user))
+        await _call_on_disconnect(context, session, user, nconnected, departures)
+
+
+async def _leave_rooms(context: Context, session: Session) -> list[Departure]:
+    async def leave(room: RoomName) -> Departure | None:
+        async with context.serial.hold((session.socket_id, room)):
+            njoined = await membership.leave_by_disconnect(context, session, room)
+        return None if njoined is None else Departure(room=room, njoined=njoined)
+
+    left = await asyncio.gather(*(leave(room) for room in list(session.rooms)))
+    return [departure for departure in left if departure is not None]
+
+
+async def _leave_store(
+    context: Context, session: Session, user: UserName, departures: list[Departure]
+) -> int:
+    try:
+        return await context.store.socket_disconnect(
+            user, session.socket_id, context.instance_id(), departures
+        )
+    except Exception as error:
+        info = FailureInfo(op_type="socket_disconnect", user_name=user, id=session.socket_id)
+        context.failures.store(error, info)
+        return 0
+
+
+async def _call_on_disconnect(
+    context: Context, session: Session, user: UserName, nconnected: int, departures: list[Departure]
+) -> None:
+    hook = context.hooks.get("on_disconnect")
+    if hook is None:
+        return
+    info = DisconnectInfo(
+        id=session.socket_id,
+        user_name=user,
+        nconnected=nconnected,
+        rooms_removed=[departure.room for departure in departures],
+        joined_sockets=[departure.njoined for departure in departures],
+    )
+    try:
+        await call_hook(hook, context.service, info)
+    except Exception:
+        logger.exception("on_disconnect hook failed for %s", info)

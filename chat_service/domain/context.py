@@ -1,0 +1,53 @@
+"""What every part of one service works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chat_service.clock import Clock
+from chat_service.domain.delivery import Delivery
+from chat_service.domain.events import EventEmitter
+from chat_service.domain.failures import FailureReports
+from chat_service.domain.remote import RemoteCalls
+from chat_service.domain.running import RunningWork
+from chat_service.domain.serial import SerialQueue
+from chat_service.domain.sessions import Sessions
+from chat_service.errors import ServiceClosedError
+from chat_service.hooks import Hooks
+from chat_service.options import Options
+from chat_service.protocol.arguments import Limits
+from chat_service.protocol.wire import ErrorEncoder
+from chat_service.stores.base import Store
+from chat_service.transports.base import Transport
+from chat_service.types import InstanceId
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Context:
+    """The parts of one service, for the functions that do its work."""
+
+    #: The ``ChatService``, for hooks.
+    service: Any
+    options: Options
+    limits: Limits
+    hooks: Hooks
+    store: Store
+    transport: Transport
+    clock: Clock
+    errors: ErrorEncoder
+    events: EventEmitter
+    failures: FailureReports
+    running: RunningWork
+    sessions: Sessions
+    #: Keys are (socket, room), and (socket, None) for the life of a socket.
+    serial: SerialQueue
+    delivery: Delivery
+    remote: RemoteCalls
+    instance_id: Callable[[], InstanceId]
+    #: Between start and close.
+    is_open: bool = False
+
+    def check_open(self) -> None:
+        """Raise ``ServiceClosedError`` unless the service was started and not closed."""
+        if not self.is_open:
+            raise ServiceClosedError("the service is not running: start it first")

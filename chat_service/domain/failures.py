@@ -1,0 +1,55 @@
+"""What could not be done, told by an event and a log line instead of an ack (server-api.md, Recovery API)."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chat_service.domain.events import EventEmitter
+from chat_service.types import RoomName, SocketId, UserName
+
+logger = logging.getLogger("chat_service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureInfo:
+    """What an operation was about, as far as it applies. ``op_type``: which operation."""
+
+    op_type: str
+    user_name: UserName | None = None
+    room_name: RoomName | None = None
+    id: SocketId | None = None
+
+
+class FailureReports:
+    """Sends the failure events of a service."""
+
+    def __init__(self, events: EventEmitter, lock_ttl: float) -> None:
+        self._events = events
+        #: Seconds after which a stay in a lock is reported.
+        self._lock_ttl = lock_ttl
+
+    def store(self, error: Exception, info: FailureInfo) -> None:
+        """The store may hold leftovers, which recovery removes."""
+        logger.error("store consistency failure in %s: %r", info, error)
+        self._events.emit("store_consistency_failure", error, info)
+
+    def transport(self, error: Exception, info: FailureInfo) -> None:
+        """A socket may still be in a channel that it should not be in."""
+        logger.error("transport consistency failure in %s: %r", info, error)
+        self._events.emit("transport_consistency_failure", error, info)
+
+    @contextmanager
+    def watch_lock(self, info: FailureInfo) -> Iterator[None]:
+        """Report when the block, which others wait for, takes longer than the lock's time."""
+        lock_id = f"{info.id}:{info.room_name}"
+        timer = asyncio.get_running_loop().call_later(self._lock_ttl, self._lock_exceeded, lock_id, info)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _lock_exceeded(self, lock_id: str, info: FailureInfo) -> None:
+        logger.warning("lock %s is held for more than %s s by %s", lock_id, self._lock_ttl, info)
+        self._events.emit("lock_time_exceeded", lock_id, info)

@@ -1,0 +1,98 @@
+"""The work in flight: what a close waits for, and background tasks that nobody awaits."""
+
+import asyncio
+import contextvars
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any
+
+logger = logging.getLogger("chat_service")
+
+
+class RunningWork:
+    """Counts commands and handlers in flight by name, and owns background tasks."""
+
+    def __init__(self) -> None:
+        self._names: Counter[str] = Counter()
+        self._count = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._inline: set[asyncio.Task[Any]] = set()
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+
+    def track(self, name: str) -> "Tracked":
+        """A context manager around a piece of work that a close must wait for."""
+        return Tracked(self, name)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run work in a task of its own, apart from the caller's context. What it raises is logged."""
+        task = asyncio.get_running_loop().create_task(
+            self._run(work, name), name=name, context=contextvars.Context()
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        try:
+            with self.track(name):
+                await work
+        except Exception:
+            logger.exception("%s failed", name)
+
+    def enter(self, name: str) -> None:
+        self._names[name] += 1
+        self._count += 1
+        self._idle.clear()
+
+    def leave(self, name: str) -> None:
+        self._names[name] -= 1
+        if not self._names[name]:
+            del self._names[name]
+        self._count -= 1
+        if not self._count:
+            self._idle.set()
+
+    def names(self) -> str:
+        """The names of what runs, for messages."""
+        return ", ".join(f"{name} ({count})" for name, count in sorted(self._names.items()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    async def wait_idle(self) -> None:
+        """Return when nothing runs."""
+        await self._idle.wait()
+
+    async def cancel(self) -> None:
+        """Cancel everything that still runs, and wait until it has ended."""
+        current = asyncio.current_task()
+        tasks = [task for task in (*self._tasks, *self._inline) if task is not current]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Tracked:
+    """One piece of work in flight, inside of whatever task runs it."""
+
+    def __init__(self, running: RunningWork, name: str) -> None:
+        self._running = running
+        self._name = name
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        self._running.enter(self._name)
+        task = asyncio.current_task()
+        if task is not None and task not in self._running._inline:
+            self._task = task
+            self._running._inline.add(task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._running._inline.discard(self._task)
+        self._running.leave(self._name)

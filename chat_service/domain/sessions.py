@@ -1,0 +1,76 @@
+"""The sockets of this instance: who they belong to, and what they are joined to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from chat_service.bus.base import RoomCursor
+from chat_service.types import RoomName, SocketId, UserName
+
+
+class LoginState(Enum):
+    """How far a socket has come. It never goes back."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One socket of this instance."""
+
+    socket_id: SocketId
+    state: LoginState = LoginState.PENDING
+    #: Set before the store learns of the socket.
+    user: UserName | None = None
+    #: Whether the store knows of the socket, or may know.
+    is_stored: bool = False
+    #: Rooms that the socket is joined to, or being joined to (None), with the place of the join.
+    rooms: dict[RoomName, RoomCursor | None] = field(default_factory=dict)
+    #: Handlers of custom events.
+    handlers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    #: Commands that came before the login.
+    early_commands: int = 0
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is LoginState.CLOSED
+
+
+class Sessions:
+    """All sessions of this instance, by socket and by user."""
+
+    def __init__(self) -> None:
+        self._by_socket: dict[SocketId, Session] = {}
+        self._by_user: dict[UserName, dict[SocketId, Session]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_socket)
+
+    def add(self, socket_id: SocketId) -> Session:
+        session = self._by_socket[socket_id] = Session(socket_id)
+        return session
+
+    def get(self, socket_id: SocketId) -> Session | None:
+        return self._by_socket.get(socket_id)
+
+    def name_user(self, session: Session, user: UserName) -> None:
+        """Say whose socket it is."""
+        session.user = user
+        self._by_user.setdefault(user, {})[session.socket_id] = session
+
+    def remove(self, session: Session) -> None:
+        self._by_socket.pop(session.socket_id, None)
+        if session.user is not None:
+            sockets = self._by_user.get(session.user, {})
+            sockets.pop(session.socket_id, None)
+            if not sockets:
+                self._by_user.pop(session.user, None)
+
+    def of_user(self, user: UserName) -> list[Session]:
+        return list(self._by_user.get(user, {}).values())
+
+    def all(self) -> list[Session]:
+        return list(self._by_socket.values())

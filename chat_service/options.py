@@ -1,0 +1,171 @@
+"""The options of a service: one field per option, checked when they are given (server-api.md, Options)."""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from chat_service.errors import ConfigurationError
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+#: A check of one value: returns what was expected when the value is wrong, else None.
+Check = Callable[[Any], str | None]
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _count(minimum: int, maximum: int = 2**53 - 1) -> Check:
+    def check(value: Any) -> str | None:
+        if _is_int(value) and minimum <= value <= maximum:
+            return None
+        return f"a whole number from {minimum} to {maximum}"
+
+    return check
+
+
+def _seconds(*, zero: bool = False) -> Check:
+    def check(value: Any) -> str | None:
+        number = (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+        if number and (value > 0 or (zero and value == 0)):
+            return None
+        return "seconds, " + ("0 or more" if zero else "more than 0")
+
+    return check
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "a non-empty string"
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _namespace(value: Any) -> str | None:
+    if isinstance(value, str) and value.startswith("/") and "," not in value and "?" not in value:
+        return None
+    return 'a string that starts with "/" and has no "," or "?"'
+
+
+def _mapping(value: Any) -> str | None:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return None
+    return "a mapping of option names to values"
+
+
+def _plugin(*names: str) -> Check:
+    def check(value: Any) -> str | None:
+        if isinstance(value, str):
+            return None if value in names else " or ".join(map(repr, names)) + ", or an object"
+        if value is None or isinstance(value, bool | int | float | bytes | type):
+            return " or ".join(map(repr, names)) + ", or an object"
+        return None
+
+    return check
+
+
+def _option(default: Any, check: Check, doc: str) -> Any:
+    metadata = {"check": check, "doc": doc}
+    if default is _nothing:
+        return field(default_factory=_nothing, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All options of a service. Raises ``ConfigurationError`` for a value that cannot work."""
+
+    host: str | None = _option(
+        None, _optional_text, "Address to listen on; all interfaces of the machine when None."
+    )
+    port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 takes a free one.")
+    namespace: str = _option("/chat-service", _namespace, "Socket.IO namespace of the service.")
+    store: Any = _option(
+        "memory", _plugin("memory", "redis"), 'Where state lives: "memory", "redis" or a `Store`.'
+    )
+    store_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the store, by name.")
+    transport: Any = _option(
+        "socket.io", _plugin("socket.io"), 'How clients connect: "socket.io" or a `Transport`.'
+    )
+    transport_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the transport, by name.")
+    enable_rooms_management: bool = _option(
+        False, _boolean, "Lets clients create rooms and delete those they own."
+    )
+    enable_direct_messages: bool = _option(False, _boolean, "Lets clients send direct messages.")
+    enable_userlist_updates: bool = _option(
+        False, _boolean, "Default of new rooms: tell the room who joins and leaves."
+    )
+    enable_access_lists_updates: bool = _option(
+        False, _boolean, "Default of new rooms: tell the room of changed lists and modes."
+    )
+    history_max_size: int = _option(
+        10000, _count(0), "Default of new rooms: messages kept; 0 keeps none and still counts ids."
+    )
+    history_max_get_messages: int = _option(
+        100, _count(1), "Messages that one history command of a user returns at most."
+    )
+    direct_list_size_limit: int = _option(1000, _count(0), "Names in a user's access list at most.")
+    room_list_size_limit: int = _option(10000, _count(0), "Names in a room's access list at most.")
+    name_length_limit: int = _option(256, _count(1), "Characters of a user or room name at most.")
+    message_depth_limit: int = _option(
+        32, _count(1, 128), "Levels of nesting of a message or of system message data at most."
+    )
+    use_raw_error_objects: bool = _option(
+        False, _boolean, "Errors reach clients as objects with name, code and args, not as strings."
+    )
+    expose_internal_errors: bool = _option(
+        False, _boolean, "Texts of unexpected exceptions reach clients. For debugging only."
+    )
+    close_timeout: float = _option(
+        15.0, _seconds(zero=True), "Seconds that a close waits for running commands at most."
+    )
+    heartbeat_rate: float = _option(10.0, _seconds(), "Seconds between two heartbeats of an instance.")
+    heartbeat_timeout: float = _option(
+        30.0, _seconds(), "Seconds after its last heartbeat when an instance counts as dead."
+    )
+    bus_ack_timeout: float = _option(
+        5.0, _seconds(), "Seconds to wait for another instance's answer at most."
+    )
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check_option(item.name, getattr(self, item.name), item.metadata["check"])
+        if self.heartbeat_timeout <= self.heartbeat_rate:
+            raise ConfigurationError(
+                f"option heartbeat_timeout ({self.heartbeat_timeout} s) must be longer than "
+                f"heartbeat_rate ({self.heartbeat_rate} s)"
+            )
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> "Options":
+        """Make options of keyword arguments; an unknown name raises ``ConfigurationError``."""
+        refuse_unknown("option", keywords, [item.name for item in fields(cls)])
+        return cls(**keywords)
+
+
+def check_option(name: str, value: Any, check: Check) -> None:
+    """Raise ``ConfigurationError`` that names the option, what was expected and what came."""
+    expected = check(value)
+    if expected is not None:
+        raise ConfigurationError(f"option {name}: expected {expected}, got {value!r}")
+
+
+def refuse_unknown(what: str, given: Mapping[str, Any], known: list[str]) -> None:
+    """Raise ``ConfigurationError`` for the first name that is not known, with the nearest known one."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+            raise ConfigurationError(f"unknown {what} {name}{hint}")

@@ -1,0 +1,176 @@
+"""Argument types of commands: how a value from the wire is checked, and what it is called elsewhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chat_service.errors import ChatServiceError
+from chat_service.protocol.names import check_name
+from chat_service.protocol.values import is_clean_text, is_clean_value
+
+#: The largest number that JavaScript clients can tell from its neighbours.
+MAX_SAFE_INTEGER = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The options that bound arguments."""
+
+    name_length: int
+    message_depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgumentType:
+    """One kind of argument. ``accepts`` decides ``badArgument``; ``refine`` may raise other errors."""
+
+    name: str
+    doc: str
+    python: str
+    typescript: str
+    accepts: Callable[[Any, Limits], bool]
+    refine: Callable[[Any, Limits], None] = lambda value, limits: None
+    #: Message formats are open when a checker hook decides them.
+    custom: Callable[[Any, Limits], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One declared argument of a command."""
+
+    name: str
+    type: ArgumentType
+
+
+def _is_text(value: Any, limits: Limits) -> bool:
+    return isinstance(value, str)
+
+
+def _is_boolean(value: Any, limits: Limits) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_texts(value: Any, limits: Limits) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_number(minimum: int) -> Callable[[Any, Limits], bool]:
+    def accepts(value: Any, limits: Limits) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        # Comparisons with NaN are false; 5.0 is 5, as it is in JavaScript.
+        return minimum <= value <= MAX_SAFE_INTEGER and value == int(value)
+
+    return accepts
+
+
+def _is_message(value: Any, limits: Limits) -> bool:
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    text = value.get("textMessage")
+    return isinstance(text, str) and is_clean_text(text)
+
+
+def _is_object(value: Any, limits: Limits) -> bool:
+    return isinstance(value, dict) and is_clean_value(value, limits.message_depth)
+
+
+def _is_any(value: Any, limits: Limits) -> bool:
+    return is_clean_value(value, limits.message_depth)
+
+
+def _check_name(value: str, limits: Limits) -> None:
+    check_name(value, limits.name_length)
+
+
+def _check_names(value: Sequence[str], limits: Limits) -> None:
+    for name in value:
+        check_name(name, limits.name_length)
+
+
+ROOM_NAME = ArgumentType(
+    name="room name",
+    doc="a name of a room",
+    python="str",
+    typescript="string",
+    accepts=_is_text,
+    refine=_check_name,
+)
+USER_NAME = ArgumentType(
+    name="user name",
+    doc="a name of a user",
+    python="str",
+    typescript="string",
+    accepts=_is_text,
+    refine=_check_name,
+)
+USER_NAMES = ArgumentType(
+    name="user names",
+    doc="an array of user names",
+    python="list[str]",
+    typescript="string[]",
+    accepts=_is_texts,
+    refine=_check_names,
+)
+LIST_NAME = ArgumentType(
+    name="list name",
+    doc="a name of an access list",
+    python="str",
+    typescript="string",
+    accepts=_is_text,
+)
+MODE = ArgumentType(
+    name="mode",
+    doc="whether the whitelist alone gives access",
+    python="bool",
+    typescript="boolean",
+    accepts=_is_boolean,
+)
+MESSAGE_ID = ArgumentType(
+    name="message id",
+    doc="a message id, or 0 for the beginning",
+    python="int",
+    typescript="number",
+    accepts=_is_number(0),
+)
+LIMIT = ArgumentType(
+    name="limit",
+    doc="a number of messages, at least 1",
+    python="int",
+    typescript="number",
+    accepts=_is_number(1),
+)
+MESSAGE = ArgumentType(
+    name="message",
+    doc="`{textMessage: string}`, or any object that a message checker hook accepts",
+    python="dict[str, Any]",
+    typescript="ChatMessage",
+    accepts=_is_message,
+    custom=_is_object,
+)
+ANY_DATA = ArgumentType(
+    name="data",
+    doc="any data",
+    python="Any",
+    typescript="unknown",
+    accepts=_is_any,
+)
+
+
+def check_count(declared: Sequence[Argument], args: Sequence[Any]) -> None:
+    """Raise ``wrongArgumentsCount`` when there are fewer arguments than declared."""
+    if len(args) < len(declared):
+        raise ChatServiceError("wrongArgumentsCount", len(declared), len(args))
+
+
+def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limits, *, custom: bool) -> None:
+    """Raise ``badArgument``, or ``invalidName``, for the first argument that cannot be.
+
+    ``custom``: message formats are decided elsewhere, so any object passes for a message.
+    """
+    for position, (argument, value) in enumerate(zip(declared, args, strict=True)):
+        kind = argument.type
+        accepts = kind.custom if custom and kind.custom is not None else kind.accepts
+        if not accepts(value, limits):
+            raise ChatServiceError("badArgument", position, value)
+        kind.refine(value, limits)

@@ -1,0 +1,102 @@
+"""The notifications: one row per event that the server sends without a reply (protocol.md, Notifications)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One event from the server to clients. ``arguments``: pairs of name and TypeScript type."""
+
+    name: str
+    arguments: tuple[tuple[str, str], ...]
+    sent_to: str
+    doc: str
+
+
+_ECHO = (("id", "string"), ("nconnected", "number"))
+_ROOM_ECHO = (("roomName", "string"), ("id", "string"), ("njoined", "number"))
+_ROOM_USER = (("roomName", "string"), ("userName", "string"))
+_ROOM_LIST = (("roomName", "string"), ("listName", "string"), ("userNames", "string[]"))
+_USER = "the user's other sockets"
+_ROOM = "the room"
+
+NOTIFICATIONS: tuple[Notification, ...] = (
+    Notification(
+        "loginConfirmed",
+        (("userName", "string"), ("authData", "AuthData")),
+        "the connecting socket",
+        "The login succeeded; `authData.id` is the socket id.",
+    ),
+    Notification(
+        "loginRejected",
+        (("error", "ChatError"),),
+        "the connecting socket",
+        "The login failed; the server disconnects the socket next.",
+    ),
+    Notification("socketConnectEcho", _ECHO, _USER, "Another socket of this user has connected."),
+    Notification("socketDisconnectEcho", _ECHO, _USER, "Another socket of this user has gone."),
+    Notification(
+        "roomJoinedEcho",
+        _ROOM_ECHO,
+        _USER + "; all of them when the server made the call",
+        "A socket of this user has joined a room.",
+    ),
+    Notification(
+        "roomLeftEcho",
+        _ROOM_ECHO,
+        _USER + "; all of them when the server made the call",
+        "A socket of this user has left a room, also by a disconnect.",
+    ),
+    Notification(
+        "roomUserJoined",
+        _ROOM_USER,
+        _ROOM + ", when `enableUserlistUpdates` is on",
+        "A user has joined with a first socket.",
+    ),
+    Notification(
+        "roomUserLeft",
+        _ROOM_USER,
+        _ROOM + ", when `enableUserlistUpdates` is on",
+        "A user's last socket has left.",
+    ),
+    Notification(
+        "roomAccessListAdded",
+        _ROOM_LIST,
+        _ROOM + ", when `enableAccessListsUpdates` is on",
+        "Names were added to an access list.",
+    ),
+    Notification(
+        "roomAccessListRemoved",
+        _ROOM_LIST,
+        _ROOM + ", when `enableAccessListsUpdates` is on",
+        "Names were removed from an access list.",
+    ),
+    Notification(
+        "roomModeChanged",
+        (("roomName", "string"), ("mode", "boolean")),
+        _ROOM + ", when `enableAccessListsUpdates` is on",
+        "The whitelist mode was set.",
+    ),
+    Notification(
+        "roomAccessRemoved",
+        (("roomName", "string"),),
+        "all sockets of a user who lost access",
+        "This user was removed from the room.",
+    ),
+    Notification(
+        "roomMessage",
+        (("roomName", "string"), ("message", "StoredMessage")),
+        _ROOM,
+        "A message, in the order of ids.",
+    ),
+    Notification(
+        "directMessage", (("message", "SentMessage"),), "all sockets of the recipient", "A message."
+    ),
+    Notification(
+        "directMessageEcho",
+        (("toUser", "string"), ("message", "SentMessage")),
+        _USER,
+        "Another socket of this user sent a direct message.",
+    ),
+    Notification("systemMessage", (("data", "unknown"),), _USER, "Data from another socket of this user."),
+)

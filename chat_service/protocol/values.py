@@ -1,0 +1,55 @@
+"""What a client may put into a message: checks of arbitrary values that came from the network."""
+
+import math
+from typing import Any
+
+#: Levels of nesting that server code may send.
+MAX_DEPTH = 128
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+
+
+def is_clean_text(text: str) -> bool:
+    """Whether a string can be written as UTF-8, so has no unpaired surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_clean_value(value: Any, depth_limit: int) -> bool:
+    """Whether a value is plain data that every client and store can carry.
+
+    That is: None, booleans, finite floats, 64-bit integers, strings without unpaired surrogates,
+    bytes, and lists and string-keyed mappings of such values, nested at most ``depth_limit`` deep.
+    """
+    # A stack of our own: input must not decide how deep Python recurses.
+    pending: list[tuple[Any, int]] = [(value, depth_limit)]
+    while pending:
+        item, depth = pending.pop()
+        if isinstance(item, str):
+            if not is_clean_text(item):
+                return False
+        elif item is None or isinstance(item, bool | bytes | bytearray):
+            continue
+        elif isinstance(item, int):
+            if not MIN_INTEGER <= item <= MAX_INTEGER:
+                return False
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                return False
+        elif depth <= 0:
+            return False
+        elif isinstance(item, list | tuple):
+            pending.extend((child, depth - 1) for child in item)
+        elif isinstance(item, dict):
+            for key, child in item.items():
+                if not isinstance(key, str) or not is_clean_text(key):
+                    return False
+                pending.append((child, depth - 1))
+        else:
+            return False
+    return True

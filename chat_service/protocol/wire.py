@@ -1,0 +1,57 @@
+"""How outcomes become acks: results, errors, and what a client may learn of an internal error."""
+
+import json
+import logging
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from chat_service.errors import MAX_VALUE_TEXT, ChatServiceError, StoreTimeoutError, as_text
+
+logger = logging.getLogger("chat_service")
+
+#: What a client learns of an exception that is not a ChatServiceError.
+INTERNAL_ERROR_TEXT = "Internal server error, incident %s"
+
+
+class ErrorEncoder:
+    """Turns exceptions into what clients see (protocol.md, Errors)."""
+
+    def __init__(self, *, raw: bool, expose_internal: bool) -> None:
+        self._raw = raw
+        self._expose_internal = expose_internal
+
+    def public_error(self, error: BaseException, where: str) -> ChatServiceError:
+        """Return an error that a client may see; log what it may not, with the incident id."""
+        if isinstance(error, ChatServiceError):
+            return error
+        if isinstance(error, StoreTimeoutError):
+            logger.warning("%s: store timed out: %s", where, error)
+            return ChatServiceError("timeout")
+        incident = uuid.uuid4().hex[:12]
+        logger.error("%s failed, incident %s", where, incident, exc_info=error)
+        text = str(error) if self._expose_internal else INTERNAL_ERROR_TEXT % incident
+        return ChatServiceError("internalError", text)
+
+    def encode(self, error: BaseException, where: str) -> Any:
+        """Return the ack's error value for an exception of a command or a handler."""
+        public = self.public_error(error, where)
+        if not self._raw:
+            return f"ChatServiceError: {public}"
+        arguments = [_bounded(argument) for argument in public.arguments]
+        return {"name": "ChatServiceError", "code": public.code, "args": arguments}
+
+
+def success(results: Sequence[Any]) -> tuple[Any, ...]:
+    """The ack of a success: ``(null, data, ...more)``; ``data`` is null when there is no result."""
+    return (None, *results) if results else (None, None)
+
+
+def _bounded(value: Any) -> Any:
+    """The value itself when it is short plain data, else a short text of it."""
+    try:
+        if len(json.dumps(value, allow_nan=False)) <= MAX_VALUE_TEXT:
+            return value
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return as_text(value)

@@ -1,0 +1,6 @@
+"""The service: wiring, life cycle and the server API."""
+
+from chat_service.service.chat_service import ChatService
+from chat_service.service.lifecycle import CloseTimeoutError
+
+__all__ = ["ChatService", "CloseTimeoutError"]

@@ -1,0 +1,183 @@
+"""The service itself: options and hooks in, a running server and its API out (server-api.md)."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
+
+from chat_service.clock import Clock, SystemClock
+from chat_service.domain.events import EventEmitter
+from chat_service.domain.running import RunningWork
+from chat_service.errors import ConfigurationError
+from chat_service.hooks import EVENTS, Hook
+from chat_service.options import Options
+from chat_service.service.composition import make_context, make_hooks
+from chat_service.service.lifecycle import LifeCycle
+from chat_service.service.runner import run
+from chat_service.service.server_api import ServerAPI
+from chat_service.service.transport_api import ClusterBus, Publisher, TransportAPI
+
+HookT = TypeVar("HookT", bound=Hook)
+
+
+class OptionKeywords(TypedDict, total=False):
+    """The options as keyword arguments, for type checkers. ``Options`` says what each means."""
+
+    host: str | None
+    port: int
+    namespace: str
+    store: Any
+    store_options: dict[str, Any]
+    transport: Any
+    transport_options: dict[str, Any]
+    enable_rooms_management: bool
+    enable_direct_messages: bool
+    enable_userlist_updates: bool
+    enable_access_lists_updates: bool
+    history_max_size: int
+    history_max_get_messages: int
+    direct_list_size_limit: int
+    room_list_size_limit: int
+    name_length_limit: int
+    message_depth_limit: int
+    use_raw_error_objects: bool
+    expose_internal_errors: bool
+    close_timeout: float
+    heartbeat_rate: float
+    heartbeat_timeout: float
+    bus_ack_timeout: float
+
+
+class ChatService(ServerAPI):
+    """A room messaging server.
+
+    Runs with ``run()`` until a signal, or inside a loop: ``async with ChatService(...) as service:``, or
+    ``await service.start()`` and ``await service.close()``.
+    """
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        hooks: Any = None,
+        clock: Clock | None = None,
+        **keywords: Unpack[OptionKeywords],
+    ) -> None:
+        """Take options as one ``Options`` object or as keywords, and hooks as a mapping or any object.
+
+        Raises ``ConfigurationError`` for what cannot work: unknown or ill-typed options and hooks.
+        """
+        if options is not None and keywords:
+            raise ConfigurationError("give options as one Options object or as keywords, not both")
+        if options is not None and not isinstance(options, Options):
+            raise ConfigurationError(f"options: expected an Options object, got {options!r}")
+        self.options = options or Options.from_keywords(keywords)
+        running = RunningWork()
+        cluster_events = EventEmitter(running)
+        context = make_context(
+            self, self.options, make_hooks(hooks), clock or SystemClock(), cluster_events, running
+        )
+        publisher = Publisher(context)
+        super().__init__(context, publisher)
+        #: Handshakes, custom events and notifications.
+        self.transport = TransportAPI(context, publisher)
+        #: Application events to every instance.
+        self.cluster_bus = ClusterBus(cluster_events, publisher)
+        self._life = LifeCycle(context)
+        context.transport.attach(self.start, self.close)
+
+    def __repr__(self) -> str:
+        sockets = len(self._context.sessions)
+        return f"<ChatService {self.instance_uid[:8]} {self._life.phase.value} sockets={sockets}>"
+
+    @property
+    def instance_uid(self) -> str:
+        """The id of this instance; an instance that starts over has a new one."""
+        return self._context.instance_id()
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that clients connect to while the service listens; None when it is mounted."""
+        return self._context.transport.port
+
+    # Life cycle
+
+    async def start(self) -> None:
+        """Start; on return clients can connect. A running service stays as it is.
+
+        Raises what went wrong (``OSError`` for a port in use, ``StoreError``, what ``on_start`` raised),
+        after undoing what was begun; ``ServiceClosedError`` when it was closed before.
+        """
+        await self._life.start()
+
+    async def close(self) -> None:
+        """Stop accepting, disconnect everybody, wait for commands, call ``on_close``, close the store.
+
+        Idempotent. Raises what went wrong after everything is closed; ``CloseTimeoutError`` when commands
+        took longer than ``close_timeout``. Not to be awaited from inside of a hook.
+        """
+        await self._life.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def run(self) -> None:
+        """Run until SIGINT or SIGTERM, then close. Raises ``SystemExit`` (1) with one line on stderr when the
+        start or the close fails."""
+        run(self)
+
+    def asgi_app(self, other: Any = None) -> Any:
+        """An ASGI application that serves Socket.IO and passes everything else to ``other``.
+
+        ``other``: an ASGI application; that of ``transport_options["app"]`` when None. The application's
+        lifespan starts and closes the service.
+        """
+        make = getattr(self._context.transport, "asgi_app", None)
+        if make is None:
+            raise ConfigurationError(f"{self._context.transport!r} cannot be an ASGI application")
+        return make(other)
+
+    # Hooks and events
+
+    def before(self, command: str) -> Callable[[HookT], HookT]:
+        """A decorator: run a hook before a command. What it returns other than None ends the command."""
+
+        def register(hook: HookT) -> HookT:
+            self._context.hooks.add_before(command, hook)
+            return hook
+
+        return register
+
+    def after(self, command: str) -> Callable[[HookT], HookT]:
+        """A decorator: run a hook after a command. What it returns or raises replaces the outcome."""
+
+        def register(hook: HookT) -> HookT:
+            self._context.hooks.add_after(command, hook)
+            return hook
+
+        return register
+
+    @overload
+    def on(self, event: str, listener: Hook) -> Hook: ...
+    @overload
+    def on(self, event: str) -> Callable[[HookT], HookT]: ...
+    def on(self, event: str, listener: Hook | None = None) -> Any:
+        """Call a listener on each event of the service, as a call or as a decorator.
+
+        Events are ``ready``, ``closed``, ``store_consistency_failure``, ``transport_consistency_failure`` and
+        ``lock_time_exceeded``, and every service hook's name, such as ``on_join``, as a decorator.
+        """
+
+        def register(function: HookT) -> HookT:
+            if event in EVENTS:
+                self._context.events.add(event, function)
+            else:
+                self._context.hooks.set(event, function)
+            return function
+
+        return register if listener is None else register(listener)

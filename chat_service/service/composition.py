@@ -1,0 +1,138 @@
+"""Making the parts of a service from its options."""
+
+import math
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from chat_service.clock import Clock
+from chat_service.commands.sockets import register_remote
+from chat_service.commands.table import COMMANDS
+from chat_service.domain import catchup, membership
+from chat_service.domain.context import Context
+from chat_service.domain.delivery import Delivery
+from chat_service.domain.events import EventEmitter
+from chat_service.domain.failures import FailureReports
+from chat_service.domain.remote import RemoteCalls
+from chat_service.domain.running import RunningWork
+from chat_service.domain.serial import SerialQueue
+from chat_service.domain.sessions import Sessions
+from chat_service.errors import ConfigurationError
+from chat_service.hooks import EVENTS, Hooks
+from chat_service.options import Options, refuse_unknown
+from chat_service.protocol.arguments import Limits
+from chat_service.protocol.wire import ErrorEncoder
+from chat_service.stores.base import Store
+from chat_service.stores.memory import MemoryStore
+from chat_service.transports.base import Transport
+from chat_service.transports.socketio import SocketIOTransport
+from chat_service.types import InstanceId
+
+#: Seconds after which a long stay in a lock is reported, when ``store_options`` do not say.
+DEFAULT_LOCK_TTL = 10.0
+
+
+def make_store(options: Options) -> Store:
+    """The store that the options name, or the one that they bring."""
+    if options.store == "memory":
+        refuse_unknown("store_options", options.store_options, ["lock_ttl"])
+        return MemoryStore()
+    if options.store == "redis":
+        raise ConfigurationError('option store: "redis" is not available in this version')
+    _check_methods("store", options.store, Store)
+    store: Store = options.store
+    return store
+
+
+def make_transport(options: Options) -> Transport:
+    """The transport that the options name, or the one that they bring."""
+    if options.transport == "socket.io":
+        return SocketIOTransport(
+            host=options.host,
+            port=options.port,
+            namespace=options.namespace,
+            options=options.transport_options,
+        )
+    _check_methods("transport", options.transport, Transport)
+    transport: Transport = options.transport
+    return transport
+
+
+def _check_methods(option: str, plugin: Any, protocol: type) -> None:
+    names = [name for name in vars(protocol) if not name.startswith("_")]
+    missing = [name for name in names if not hasattr(type(plugin), name)]
+    if missing:
+        raise ConfigurationError(
+            f"option {option}: {type(plugin).__name__} lacks {', '.join(missing)} of {protocol.__name__}"
+        )
+
+
+def lock_ttl(store_options: Mapping[str, Any]) -> float:
+    """Seconds of ``store_options["lock_ttl"]``."""
+    value = store_options.get("lock_ttl", DEFAULT_LOCK_TTL)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise ConfigurationError(f"store_options lock_ttl: expected seconds, more than 0, got {value!r}")
+    return float(value)
+
+
+class Identity:
+    """The id of this instance; a new one when the instance starts over."""
+
+    def __init__(self) -> None:
+        self.value = InstanceId(uuid.uuid4().hex)
+
+    def __call__(self) -> InstanceId:
+        return self.value
+
+
+def make_context(
+    service: Any,
+    options: Options,
+    hooks: Hooks,
+    clock: Clock,
+    cluster_events: EventEmitter,
+    running: RunningWork,
+) -> Context:
+    """Wire the parts of a service."""
+    store, transport = make_store(options), make_transport(options)
+    errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
+    events = EventEmitter(running, EVENTS)
+    sessions = Sessions()
+    identity = Identity()
+    remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
+    delivery = Delivery(
+        transport=transport,
+        sessions=sessions,
+        bus=lambda: store.bus,
+        running=running,
+        application_events=cluster_events,
+        remote=remote,
+    )
+    context = Context(
+        service=service,
+        options=options,
+        limits=Limits(name_length=options.name_length_limit, message_depth=options.message_depth_limit),
+        hooks=hooks,
+        store=store,
+        transport=transport,
+        clock=clock,
+        errors=errors,
+        events=events,
+        failures=FailureReports(events, lock_ttl(options.store_options)),
+        running=running,
+        sessions=sessions,
+        serial=SerialQueue(),
+        delivery=delivery,
+        remote=remote,
+        instance_id=identity,
+    )
+    delivery.on_removed = lambda *args: membership.access_removed(context, *args)
+    delivery.on_gap = lambda room, feed: catchup.on_gap(context, room, feed)
+    register_remote(context)
+    return context
+
+
+def make_hooks(source: Any) -> Hooks:
+    """The hooks of a service."""
+    return Hooks(source, COMMANDS)

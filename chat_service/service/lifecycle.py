@@ -1,0 +1,148 @@
+"""Starting and closing a service: what is opened is closed in reverse, whatever fails on the way."""
+
+import asyncio
+import logging
+from enum import Enum
+
+from chat_service.bus.base import EVERYONE, Topic, TopicKind
+from chat_service.commands.gateway import Gateway
+from chat_service.domain import recovery
+from chat_service.domain.context import Context
+from chat_service.errors import ServiceClosedError
+from chat_service.hooks import call_hook
+
+logger = logging.getLogger("chat_service")
+
+
+class CloseTimeoutError(TimeoutError):
+    """Work was still running ``close_timeout`` seconds after the clients were gone, and was cancelled."""
+
+
+class Phase(Enum):
+    """A service goes through these once, in this order."""
+
+    NEW = "new"
+    STARTING = "starting"
+    RUNNING = "running"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class LifeCycle:
+    """Starts and closes the parts of one service."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.phase = Phase.NEW
+        self._heartbeats: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when clients can connect. Raises what went wrong, after undoing what was done.
+
+        A running service stays as it is; one that was closed does not start again.
+        """
+        if self.phase in (Phase.STARTING, Phase.RUNNING):
+            return
+        if self.phase is not Phase.NEW:
+            raise ServiceClosedError("the service was closed: make a new one")
+        self.phase = Phase.STARTING
+        try:
+            await self._start()
+        except BaseException as error:
+            logger.debug("start failed: %r", error)
+            await self._abandon()
+            raise
+        self.phase = Phase.RUNNING
+        self._context.events.emit("ready")
+
+    async def _start(self) -> None:
+        context = self._context
+        await context.store.open(context.delivery)
+        await context.delivery.interest.acquire(EVERYONE)
+        await context.delivery.interest.acquire(Topic(TopicKind.INSTANCE, context.instance_id()))
+        await context.store.instance_heartbeat(context.instance_id(), context.clock.now_ms())
+        await context.transport.start(Gateway(context))
+        context.is_open = True
+        hook = context.hooks.get("on_start")
+        if hook is not None:
+            await call_hook(hook, context.service)
+        await context.transport.listen()
+        self._heartbeats = asyncio.create_task(recovery.heartbeats(context), name="heartbeats")
+
+    async def _abandon(self) -> None:
+        self.phase = Phase.CLOSED
+        for step in (self._context.transport.close, self._context.running.cancel, self._leave_store):
+            try:
+                await step()
+            except Exception as error:
+                logger.warning("after a failed start: %r", error)
+
+    async def close(self) -> None:
+        """Close once; calls during the close wait for it. Raises what went wrong, when all is closed."""
+        if self.phase is Phase.NEW:
+            self.phase = Phase.CLOSED
+        if self.phase is Phase.CLOSED:
+            return
+        if self._closing is None:
+            self.phase = Phase.CLOSING
+            self._closing = asyncio.create_task(self._close(), name="close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        error: Exception | None = None
+        for step in (self._disconnect_clients, self._finish_commands):
+            try:
+                await step()
+            except Exception as failure:
+                error = error or failure
+        for last in (self._call_on_close(error), self._leave_store()):
+            try:
+                await last
+            except Exception as failure:
+                error = error or failure
+        self.phase = Phase.CLOSED
+        await self._context.events.emit_and_wait("closed", error)
+        await self._context.running.cancel()
+        if error is not None:
+            raise error
+
+    async def _disconnect_clients(self) -> None:
+        await self._context.transport.stop_listening()
+        await self._context.transport.close()
+        # Let the handlers of the disconnects begin.
+        await asyncio.sleep(0)
+
+    async def _finish_commands(self) -> None:
+        running, timeout = self._context.running, self._context.options.close_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                await running.wait_idle()
+        except TimeoutError:
+            names = running.names()
+            await running.cancel()
+            raise CloseTimeoutError(f"still running after {timeout} s, and cancelled: {names}") from None
+
+    async def _call_on_close(self, error: Exception | None) -> None:
+        hook = self._context.hooks.get("on_close")
+        if hook is None:
+            return
+        timeout = self._context.options.close_timeout
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await call_hook(hook, self._context.service, error)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise CloseTimeoutError(f"the on_close hook took more than {timeout} s") from None
+
+    async def _leave_store(self) -> None:
+        context = self._context
+        context.is_open = False
+        if self._heartbeats is not None:
+            self._heartbeats.cancel()
+            await asyncio.wait([self._heartbeats])
+        try:
+            await context.store.instance_forget(context.instance_id())
+        finally:
+            await context.store.close()

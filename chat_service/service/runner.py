@@ -1,0 +1,51 @@
+"""Running a service as a process: signals, one message for what goes wrong, the exit code."""
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chat_service.service.chat_service import ChatService
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(service: "ChatService") -> None:
+    """Start, wait for SIGINT or SIGTERM, close. A second signal ends the process at once.
+
+    Raises ``SystemExit`` with code 1, after one line on stderr, when the start or the close fails.
+    """
+    try:
+        asyncio.run(_run(service))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _run(service: "ChatService") -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        for number in _SIGNALS:
+            # From now on they do what they do by default.
+            loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await service.start()
+    except Exception as error:
+        _fail("cannot start", error)
+    await stop.wait()
+    try:
+        await service.close()
+    except Exception as error:
+        _fail("did not close cleanly", error)
+
+
+def _fail(what: str, error: Exception) -> None:
+    text = str(error) or type(error).__name__
+    print(f"chat_service {what}: {text}", file=sys.stderr)
+    raise SystemExit(1)

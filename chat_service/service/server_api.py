@@ -1,0 +1,278 @@
+"""The server API: what application code may do with users, rooms and state (server-api.md, Server API)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chat_service import rules
+from chat_service.commands import dispatch
+from chat_service.domain import recovery
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError, ConfigurationError
+from chat_service.options import refuse_unknown
+from chat_service.protocol.names import check_name
+from chat_service.protocol.values import is_clean_value
+from chat_service.service.transport_api import Publisher
+from chat_service.stores.base import SYSTEM, RoomConfig, UserConfig
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
+
+#: What the context of ``exec_user_command`` may be.
+CallContext = str | bool | Mapping[str, Any]
+
+_CONTEXT_KEYS = ["bypass_hooks", "bypass_permissions", "id", "user_name"]
+
+
+class ServerAPI:
+    """Calls of server code. Every name is checked; errors are ``ChatServiceError`` with the code given."""
+
+    def __init__(self, context: Context, publisher: Publisher) -> None:
+        self._context = context
+        self._publisher = publisher
+
+    # Commands
+
+    async def exec_user_command(self, context: CallContext, command: str, *args: Any) -> list[Any]:
+        """Run a command as a user or as the server, and return its results.
+
+        ``context``: a user's name; True for no user and no permission checks; or a mapping with
+        ``user_name``, ``id`` (a socket of the user, on any instance), ``bypass_hooks`` and
+        ``bypass_permissions``. Raises what a client would get as an error, and besides ``noUser`` for an
+        unknown user, ``noSocket`` for a command that needs a socket and got no ``id``.
+        """
+        self._context.check_open()
+        fields = _call_fields(context)
+        user_name, socket_id = fields.get("user_name"), fields.get("id")
+        row = dispatch.find_command(command)
+        if user_name is not None:
+            user = self._name(user_name)
+            if not await self._context.store.user_exists(UserName(user)):
+                raise ChatServiceError("noUser", user_name)
+        elif row.needs_user:
+            raise ChatServiceError("noUser", None)
+        if row.needs_socket and socket_id is None:
+            raise ChatServiceError("noSocket", command)
+        call = dispatch.make_call(
+            self._context,
+            row,
+            args,
+            user_name=user_name,
+            socket_id=None if socket_id is None else SocketId(socket_id),
+            bypass_permissions=bool(fields.get("bypass_permissions")),
+            bypass_hooks=bool(fields.get("bypass_hooks")),
+            is_local_call=True,
+        )
+        return await dispatch.run_command(self._context, row, call)
+
+    async def check_arguments(self, command: str, *args: Any) -> None:
+        """Raise what a client would get for these arguments: ``noCommand``, ``wrongArgumentsCount``,
+        ``badArgument``, ``invalidName``, or what a message checker raises."""
+        await dispatch.check_arguments(self._context, dispatch.find_command(command), args)
+
+    # Users
+
+    async def add_user(
+        self,
+        name: str,
+        *,
+        whitelist: Sequence[str] = (),
+        blacklist: Sequence[str] = (),
+        whitelist_only: bool = False,
+    ) -> None:
+        """Create a user before any login. Raises ``userExists``, ``invalidName``, ``listLimitExceeded``."""
+        self._context.check_open()
+        limit = self._context.options.direct_list_size_limit
+        config = UserConfig(
+            whitelist=self._names("whitelist", whitelist, limit),
+            blacklist=self._names("blacklist", blacklist, limit),
+            whitelist_only=_flag("whitelist_only", whitelist_only),
+        )
+        await self._context.store.user_create(self._user(name), config)
+
+    async def delete_user(self, name: str) -> None:
+        """Delete a user. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
+        self._context.check_open()
+        await self._context.store.user_delete(self._user(name))
+
+    async def has_user(self, name: str) -> bool:
+        """Whether the user is known: added, or logged in once."""
+        self._context.check_open()
+        return await self._context.store.user_exists(self._user(name))
+
+    async def user_has_in_list(self, user: str, list_name: str, item: str) -> bool:
+        """Whether ``item`` is in a user's ``blacklist`` or ``whitelist``. Raises ``noUser``, ``noList``."""
+        self._context.check_open()
+        rules.check_direct_list(list_name)
+        return await self._context.store.user_has_in_list(self._user(user), list_name, item)
+
+    async def has_direct_access(self, recipient: str, sender: str) -> bool:
+        """Whether the recipient's lists let the sender write. Raises ``noUser``."""
+        self._context.check_open()
+        return await self._context.store.user_check_direct_access(self._user(recipient), self._user(sender))
+
+    async def disconnect_user_sockets(self, user: str) -> None:
+        """Disconnect all sockets of a user, on all instances. Returns when every instance was told."""
+        await self._publisher.disconnect_user(self._user(user))
+
+    # Rooms
+
+    async def add_room(
+        self,
+        name: str,
+        *,
+        owner: str | None = None,
+        whitelist: Sequence[str] = (),
+        blacklist: Sequence[str] = (),
+        adminlist: Sequence[str] = (),
+        whitelist_only: bool = False,
+        history_max_size: int | None = None,
+        enable_access_lists_updates: bool | None = None,
+        enable_userlist_updates: bool | None = None,
+    ) -> None:
+        """Create a room; None takes the service's option. ``history_max_size``: messages.
+
+        Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
+        """
+        self._context.check_open()
+        options = self._context.options
+        limit = options.room_list_size_limit
+        size = options.history_max_size if history_max_size is None else history_max_size
+        lists_updates, user_updates = enable_access_lists_updates, enable_userlist_updates
+        config = RoomConfig(
+            owner=None if owner is None else self._user(owner),
+            adminlist=self._names("adminlist", adminlist, limit),
+            whitelist=self._names("whitelist", whitelist, limit),
+            blacklist=self._names("blacklist", blacklist, limit),
+            whitelist_only=_flag("whitelist_only", whitelist_only),
+            history_max_size=_size(size),
+            enable_access_lists_updates=options.enable_access_lists_updates
+            if lists_updates is None
+            else _flag("enable_access_lists_updates", lists_updates),
+            enable_userlist_updates=options.enable_userlist_updates
+            if user_updates is None
+            else _flag("enable_userlist_updates", user_updates),
+        )
+        await self._context.store.room_create(self._room(name), config)
+
+    async def delete_room(self, name: str) -> None:
+        """Remove everybody from a room and delete it. Raises ``noRoom``."""
+        self._context.check_open()
+        await self._context.store.room_delete(self._room(name), SYSTEM)
+
+    async def has_room(self, name: str) -> bool:
+        """Whether there is such a room."""
+        self._context.check_open()
+        return await self._context.store.room_exists(self._room(name))
+
+    async def room_has_in_list(self, room: str, list_name: str, item: str) -> bool:
+        """Whether ``item`` is in a room's list, ``userlist`` included. Raises ``noRoom``, ``noList``."""
+        self._context.check_open()
+        rules.check_room_list(list_name, reading=True)
+        return await self._context.store.room_has_in_list(self._room(room), list_name, item)
+
+    async def has_room_access(self, room: str, user: str) -> bool:
+        """Whether the rules let a user join a room. Raises ``noRoom``."""
+        self._context.check_open()
+        return await self._context.store.room_check_access(self._room(room), self._user(user))
+
+    async def change_room_owner(self, room: str, owner: str | None) -> None:
+        """Give a room another owner, or none. The old one is removed if only ownership gave access.
+
+        Raises ``noRoom``, ``invalidName``.
+        """
+        self._context.check_open()
+        user = None if owner is None else self._user(owner)
+        await self._context.store.room_set_owner(self._room(room), self._context.clock.now_ms(), user)
+
+    async def change_room_history_max_size(self, room: str, size: int) -> None:
+        """Change how many messages a room keeps; the oldest ones past it go at once. Raises ``noRoom``."""
+        self._context.check_open()
+        await self._context.store.room_set_history_max_size(self._room(room), _size(size))
+
+    async def change_access_lists_updates(self, room: str, enabled: bool) -> None:
+        """Switch the notifications of changed lists and modes. Raises ``noRoom``."""
+        self._context.check_open()
+        enabled = _flag("enabled", enabled)
+        await self._context.store.room_set_updates(self._room(room), access_lists=enabled)
+
+    async def change_userlist_updates(self, room: str, enabled: bool) -> None:
+        """Switch the notifications of users who join and leave. Raises ``noRoom``."""
+        self._context.check_open()
+        enabled = _flag("enabled", enabled)
+        await self._context.store.room_set_updates(self._room(room), userlist=enabled)
+
+    # Recovery
+
+    async def instance_recovery(self, instance_id: str) -> None:
+        """Remove what a dead instance left: its sockets, presence, and tell who has to know. Idempotent.
+
+        Raises ``ValueError`` for this instance itself.
+        """
+        self._context.check_open()
+        await recovery.instance_recovery(self._context, InstanceId(instance_id))
+
+    async def user_state_sync(self, user: str) -> None:
+        """Repair a user: sockets that are not there, rooms that they are not joined to. Raises ``noUser``."""
+        self._context.check_open()
+        await recovery.user_state_sync(self._context, self._user(user))
+
+    async def room_state_sync(self, room: str) -> None:
+        """Repair a room: members without a socket that is there, or without access. Raises ``noRoom``."""
+        self._context.check_open()
+        await recovery.room_state_sync(self._context, self._room(room))
+
+    async def get_instance_heartbeat(self, instance_id: str | None = None) -> int | None:
+        """The last heartbeat in ms since the epoch, of this instance when None; None for an unknown one."""
+        self._context.check_open()
+        return await self._context.store.instance_get_heartbeat(self._instance(instance_id))
+
+    async def get_instance_sockets(self, instance_id: str | None = None) -> dict[str, str]:
+        """The socket ids of an instance with their users' names, of this instance when None."""
+        self._context.check_open()
+        sockets = await self._context.store.instance_sockets(self._instance(instance_id))
+        return {str(socket_id): str(user) for socket_id, user in sockets.items()}
+
+    # Checks of arguments
+
+    def _instance(self, instance_id: str | None) -> InstanceId:
+        return self._context.instance_id() if instance_id is None else InstanceId(instance_id)
+
+    def _name(self, name: Any) -> str:
+        if not isinstance(name, str):
+            raise TypeError(f"expected a name, got {name!r}")
+        check_name(name, self._context.options.name_length_limit)
+        return name
+
+    def _user(self, name: str) -> UserName:
+        return UserName(self._name(name))
+
+    def _room(self, name: str) -> RoomName:
+        return RoomName(self._name(name))
+
+    def _names(self, list_name: str, names: Sequence[str], limit: int) -> list[str]:
+        if isinstance(names, str) or not is_clean_value(list(names), 1):
+            raise TypeError(f"{list_name}: expected a list of names, got {names!r}")
+        distinct = list(dict.fromkeys(self._name(name) for name in names))
+        rules.check_list_growth((), distinct, list_name, limit)
+        return distinct
+
+
+def _call_fields(context: CallContext) -> Mapping[str, Any]:
+    if isinstance(context, bool):
+        return {"bypass_permissions": context}
+    if isinstance(context, str):
+        return {"user_name": context}
+    if isinstance(context, Mapping):
+        refuse_unknown("context field", context, _CONTEXT_KEYS)
+        return context
+    raise ConfigurationError(f"the context is a user name, True or a mapping, got {context!r}")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return value
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"history_max_size: expected a whole number, 0 or more, got {value!r}")
+    return value

@@ -1,0 +1,160 @@
+"""The public part of the transport: handshakes, custom events, and notifications to every instance."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, overload
+
+from chat_service.bus.base import (
+    EVERYONE,
+    ApplicationEvent,
+    DisconnectSocket,
+    DisconnectUser,
+    Envelope,
+    Notify,
+    Topic,
+    TopicKind,
+)
+from chat_service.commands.table import COMMANDS
+from chat_service.domain.context import Context
+from chat_service.domain.events import EventEmitter
+from chat_service.errors import ChatServiceError, ConfigurationError
+from chat_service.hooks import Hook
+from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.transports.base import Handshake
+from chat_service.types import SocketId, UserName, user_channel
+
+logger = logging.getLogger("chat_service")
+
+_USER_PREFIX = user_channel("")
+#: Names that Socket.IO keeps for itself.
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+
+
+class Publisher:
+    """Publishes from plain functions: it is sent in the order of the calls, and may be awaited."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def publish(self, topic: Topic, envelope: Envelope) -> "asyncio.Task[None]":
+        """Start to publish. Awaiting the task raises what went wrong; else it is logged."""
+        self._context.check_open()
+        return self._start(self._context.store.bus.publish(topic, envelope))
+
+    def disconnect_user(self, user: UserName) -> "asyncio.Task[None]":
+        """Disconnect all sockets of a user, on all instances."""
+        return self.publish(Topic(TopicKind.USER, user), DisconnectUser())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(self._tracked(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
+        with self._context.running.track("publish"):
+            await work
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a notification could not be sent: %r", task.exception())
+
+
+def check_event(event: str, data: tuple[Any, ...]) -> None:
+    """Raise for an event that no client could receive."""
+    if type(event) is not str or not event or event in RESERVED_EVENTS:
+        raise ValueError(f"{event!r} cannot be the name of an event")
+    if not is_clean_value(data, MAX_DEPTH):
+        raise TypeError(f"event {event}: the data cannot be sent: {data!r}")
+
+
+class TransportAPI:
+    """What server code may ask of the transport (server-api.md, Transport API)."""
+
+    def __init__(self, context: Context, publisher: Publisher) -> None:
+        self._context = context
+        self._publisher = publisher
+
+    def get_handshake_data(self, socket_id: str) -> Handshake:
+        """What a client said when it connected; of a socket elsewhere, only ``is_connected=False``."""
+        return self._context.transport.get_handshake(SocketId(socket_id))
+
+    def bind_handler(self, socket_id: str, event: str, handler: Hook) -> None:
+        """Call ``handler(*args)`` when a socket of this instance emits a custom event.
+
+        The ack gets what it returns: the values of a list or tuple, or one value. What it raises is
+        answered as an error. Raises ``invalidSocket`` for a socket that is not here, ``ValueError`` for the
+        name of a command or of Socket.IO itself.
+        """
+        if event in COMMANDS:
+            raise ValueError(f"{event} is a command: use its hooks")
+        check_event(event, ())
+        if not callable(handler):
+            raise ConfigurationError(f"event {event}: expected a function, got {handler!r}")
+        session = self._context.sessions.get(SocketId(socket_id))
+        if session is None:
+            raise ChatServiceError("invalidSocket", socket_id)
+        session.handlers[event] = handler
+
+    def emit_to_channel(self, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
+        """Send an event to all sockets of a room, or of a user (``user_channel(name)``), on every instance.
+
+        Sends at once, in the order of the calls; the returned task may be awaited for errors of the bus.
+        """
+        check_event(event, data)
+        return self._publisher.publish(_topic(channel), Notify(event=event, args=data))
+
+    def send_to_channel(self, socket_id: str, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
+        """As ``emit_to_channel``, for all sockets of the channel but one."""
+        check_event(event, data)
+        envelope = Notify(event=event, args=data, exclude=(SocketId(socket_id),))
+        return self._publisher.publish(_topic(channel), envelope)
+
+    def get_socket(self, socket_id: str) -> Any:
+        """The transport library's own object of a socket of this instance, else None."""
+        return self._context.transport.get_socket(SocketId(socket_id))
+
+    def get_server(self) -> Any:
+        """The transport library's own server; for Socket.IO the ``socketio.AsyncServer``."""
+        return self._context.transport.get_server()
+
+    def disconnect_socket(self, socket_id: str) -> "asyncio.Task[None]":
+        """Disconnect a socket, on whatever instance it is. An unknown one is no error."""
+        return self._publisher.publish(EVERYONE, DisconnectSocket(socket_id=SocketId(socket_id)))
+
+
+def _topic(channel: str) -> Topic:
+    if channel.startswith(_USER_PREFIX):
+        return Topic(TopicKind.USER, channel.removeprefix(_USER_PREFIX))
+    return Topic(TopicKind.ROOM, channel)
+
+
+class ClusterBus:
+    """Application events to every instance, this one too (server-api.md, Cluster bus)."""
+
+    def __init__(self, emitter: EventEmitter, publisher: Publisher) -> None:
+        self._emitter = emitter
+        self._publisher = publisher
+
+    @overload
+    def on(self, event: str, listener: Hook) -> Hook: ...
+    @overload
+    def on(self, event: str) -> Callable[[Hook], Hook]: ...
+    def on(self, event: str, listener: Hook | None = None) -> Any:
+        """Call ``listener(*data)`` on each event, as a call or as a decorator. What it raises is logged."""
+
+        def register(function: Hook) -> Hook:
+            self._emitter.add(event, function)
+            return function
+
+        return register if listener is None else register(listener)
+
+    def emit(self, event: str, *data: Any) -> "asyncio.Task[None]":
+        """Send an event; the returned task may be awaited for errors of the bus."""
+        check_event(event, data)
+        return self._publisher.publish(EVERYONE, ApplicationEvent(event=event, args=data))

@@ -1,0 +1,1 @@
+"""Where the state of users, rooms and instances lives."""

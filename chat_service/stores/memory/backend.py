@@ -1,0 +1,101 @@
+"""What several memory stores of one process share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat_service import rules
+from chat_service.bus.base import Notify, RoomEvent, Topic, TopicKind
+from chat_service.bus.local import Hub
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import UserConfig
+from chat_service.stores.memory.room import MemoryRoom, Removed
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
+
+
+@dataclass(slots=True)
+class UserSocket:
+    """A connected socket of a user, and a superset of its rooms."""
+
+    instance_id: InstanceId
+    rooms: set[RoomName] = field(default_factory=set)
+
+
+class MemoryUser:
+    """The lists and the sockets of one user."""
+
+    def __init__(self, config: UserConfig) -> None:
+        self.whitelist_only = config.whitelist_only
+        self.lists: dict[str, dict[str, None]] = {
+            "blacklist": dict.fromkeys(config.blacklist),
+            "whitelist": dict.fromkeys(config.whitelist),
+        }
+        self.sockets: dict[SocketId, UserSocket] = {}
+
+    def lets_write(self, sender: str | None) -> bool:
+        return rules.has_direct_access(
+            in_blacklist=sender in self.lists["blacklist"],
+            in_whitelist=sender in self.lists["whitelist"],
+            whitelist_only=self.whitelist_only,
+        )
+
+
+class MemoryInstance:
+    """The last heartbeat (ms) and the sockets of one instance."""
+
+    def __init__(self) -> None:
+        self.heartbeat: int | None = None
+        self.sockets: dict[SocketId, UserName] = {}
+
+
+class MemoryBackend:
+    """Users, rooms, instances and the hub of one process.
+
+    Give the same backend to several ``MemoryStore`` objects to run several instances in one process.
+    Every change is made between two awaits, so each is atomic.
+    """
+
+    def __init__(self) -> None:
+        self.hub = Hub()
+        self.users: dict[UserName, MemoryUser] = {}
+        self.rooms: dict[RoomName, MemoryRoom] = {}
+        self.instances: dict[InstanceId, MemoryInstance] = {}
+
+    def user(self, name: UserName) -> MemoryUser:
+        """Raises ``noUser``."""
+        try:
+            return self.users[name]
+        except KeyError:
+            raise ChatServiceError("noUser", name) from None
+
+    def room(self, name: RoomName) -> MemoryRoom:
+        """Raises ``noRoom``."""
+        try:
+            return self.rooms[name]
+        except KeyError:
+            raise ChatServiceError("noRoom", name) from None
+
+    def instance(self, name: InstanceId) -> MemoryInstance:
+        """The instance, made when missing."""
+        return self.instances.setdefault(name, MemoryInstance())
+
+    def index(self, user: UserName, socket_id: SocketId) -> UserSocket | None:
+        """A socket in its user's index, None when either is missing."""
+        entry = self.users.get(user)
+        return entry.sockets.get(socket_id) if entry else None
+
+    def emit_room_event(self, room: RoomName, event: RoomEvent) -> None:
+        self.hub.send(Topic(TopicKind.ROOM, room), event)
+
+    def notify_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
+        topic = Topic(TopicKind.USER, user)
+        self.hub.send(topic, Notify(event=event, args=args, exclude=tuple(exclude)))
+
+    def finish_removal(self, room: RoomName, removed: Removed) -> None:
+        """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        for user, sockets in removed.items():
+            for socket_id in sockets:
+                entry = self.index(user, socket_id)
+                if entry is not None:
+                    entry.rooms.discard(room)
+            self.notify_user(user, "roomAccessRemoved", room, exclude=sockets)

@@ -1,0 +1,69 @@
+"""A room's messages: a circular buffer with dense ids."""
+
+from itertools import islice
+from typing import cast
+
+import msgpack
+
+from chat_service.types import Message
+
+
+class History:
+    """The newest ``max_size`` messages. Ids are 1, 2, 3, … and count on when nothing is kept.
+
+    Messages are kept packed: small, and safe from whoever changes a message that was handed out.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.last_id = 0
+        # Packed messages; once full, a ring whose oldest message is at ``_start``.
+        self._ring: list[bytes] = []
+        self._start = 0
+
+    @property
+    def size(self) -> int:
+        """Messages stored now."""
+        return len(self._ring)
+
+    def append(self, message: Message) -> int:
+        """Set the message's ``id`` to the next one and keep it. Returns the id."""
+        message["id"] = message_id = self.last_id + 1
+        if self.max_size:
+            packed: bytes = msgpack.packb(message)
+            if len(self._ring) < self.max_size:
+                self._ring.append(packed)
+            else:
+                self._ring[self._start] = packed
+                self._start = (self._start + 1) % self.max_size
+        self.last_id = message_id
+        return message_id
+
+    def after(self, message_id: int, limit: int) -> list[Message]:
+        """The oldest ``limit`` messages with a larger id, newest first."""
+        skipped = max(message_id - (self.last_id - self.size), 0)
+        return self._newest_first(skipped, min(limit, self.size - skipped))
+
+    def recent(self, limit: int) -> list[Message]:
+        """The newest ``limit`` messages, newest first."""
+        count = min(limit, self.size)
+        return self._newest_first(self.size - count, count)
+
+    def resize(self, max_size: int) -> None:
+        """Keep the newest ``max_size`` messages from now on."""
+        kept = min(max_size, self.size)
+        self._ring = self._oldest_first(self.size - kept, kept)
+        self._start = 0
+        self.max_size = max_size
+
+    def _oldest_first(self, skipped: int, count: int) -> list[bytes]:
+        if count <= 0:
+            return []
+        begin = (self._start + skipped) % len(self._ring)
+        messages = self._ring[begin : begin + count]
+        messages.extend(islice(self._ring, count - len(messages)))
+        return messages
+
+    def _newest_first(self, skipped: int, count: int) -> list[Message]:
+        packed = self._oldest_first(skipped, count)
+        return [cast(Message, msgpack.unpackb(item)) for item in reversed(packed)]

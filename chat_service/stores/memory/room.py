@@ -1,0 +1,195 @@
+"""One room in memory: its state, its decisions and the events that they make."""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat_service import rules
+from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import Actor, RoomConfig, RoomSettings, UserSeen
+from chat_service.stores.memory.history import History
+from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+
+#: Users who were removed, with their sockets that were joined.
+Removed = dict[UserName, tuple[SocketId, ...]]
+
+
+@dataclass(slots=True)
+class Member:
+    """A joined user. ``announced``: the room was told of the user, or would have been."""
+
+    sockets: dict[SocketId, InstanceId] = field(default_factory=dict)
+    announced: bool = False
+
+
+class MemoryRoom:
+    """State and rules of one room. Methods decide and change at once, and emit what they did."""
+
+    def __init__(
+        self, name: RoomName, config: RoomConfig, emit: Callable[[RoomName, RoomEvent], None]
+    ) -> None:
+        self.name = name
+        self.epoch = uuid.uuid4().hex[:16]
+        self.seq = 0
+        self.owner = config.owner
+        self.whitelist_only = config.whitelist_only
+        self.enable_userlist_updates = config.enable_userlist_updates
+        self.enable_access_lists_updates = config.enable_access_lists_updates
+        # Dicts for their order; the values mean nothing.
+        self.lists: dict[str, dict[str, None]] = {
+            "adminlist": dict.fromkeys(config.adminlist),
+            "blacklist": dict.fromkeys(config.blacklist),
+            "whitelist": dict.fromkeys(config.whitelist),
+        }
+        self.members: dict[UserName, Member] = {}
+        self.seen: dict[UserName, int] = {}
+        self.history = History(config.history_max_size)
+        self._emit = emit
+
+    # Facts and checks
+
+    def facts(self, user: str | None) -> rules.RoomFacts:
+        return rules.RoomFacts(
+            is_owner=user is not None and user == self.owner,
+            in_adminlist=user in self.lists["adminlist"],
+            in_blacklist=user in self.lists["blacklist"],
+            in_whitelist=user in self.lists["whitelist"],
+            whitelist_only=self.whitelist_only,
+            joined=user in self.members,
+        )
+
+    def check_read(self, actor: Actor) -> None:
+        if not actor.bypass and not rules.may_read(self.facts(actor.name)):
+            raise ChatServiceError("notJoined", self.name)
+
+    def check_owner(self, actor: Actor) -> None:
+        if not actor.bypass and not self.facts(actor.name).is_owner:
+            raise ChatServiceError("notAllowed")
+
+    # Reading
+
+    def settings(self) -> RoomSettings:
+        return RoomSettings(
+            owner=self.owner,
+            whitelist_only=self.whitelist_only,
+            enable_userlist_updates=self.enable_userlist_updates,
+            enable_access_lists_updates=self.enable_access_lists_updates,
+        )
+
+    def names(self, list_name: str) -> Iterable[str]:
+        return self.members if list_name == USERLIST else self.lists[list_name]
+
+    def user_seen(self, user: UserName) -> UserSeen:
+        return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
+
+    @property
+    def cursor(self) -> RoomCursor:
+        return RoomCursor(epoch=self.epoch, seq=self.seq)
+
+    # Membership
+
+    def check_join(self, user: UserName) -> None:
+        if not rules.has_room_access(self.facts(user)):
+            raise ChatServiceError("notAllowed")
+
+    def join(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, now: int
+    ) -> tuple[int, bool]:
+        """Returns the user's joined sockets, and whether this one was new."""
+        member = self.members.get(user)
+        if member is None:
+            member = self.members[user] = Member()
+            self.seen[user] = now
+        changed = socket_id not in member.sockets
+        if changed:
+            member.sockets[socket_id] = instance_id
+        return len(member.sockets), changed
+
+    def announce(self, user: UserName, socket_id: SocketId) -> int:
+        """Tell the room of a user once. Returns the user's joined sockets, 0 when this one is not joined."""
+        member = self.members.get(user)
+        if member is None or socket_id not in member.sockets:
+            return 0
+        if not member.announced:
+            member.announced = True
+            if self.enable_userlist_updates:
+                self.notify("roomUserJoined", self.name, user)
+        return len(member.sockets)
+
+    def leave(self, user: UserName, socket_id: SocketId, now: int) -> tuple[int, bool]:
+        """Returns the user's sockets that are still joined, and whether this one was."""
+        member = self.members.get(user)
+        if member is None or socket_id not in member.sockets:
+            return len(member.sockets) if member else 0, False
+        del member.sockets[socket_id]
+        if not member.sockets:
+            del self.members[user]
+            self.seen[user] = now
+            if member.announced and self.enable_userlist_updates:
+                self.notify("roomUserLeft", self.name, user, exclude=(socket_id,))
+        return len(member.sockets), True
+
+    def remove(self, users: Iterable[UserName], now: int) -> Removed:
+        """End the presence of users, all in one event. Returns those who were joined."""
+        removed: Removed = {}
+        announced: list[UserName] = []
+        for user in users:
+            member = self.members.pop(user, None)
+            if member is not None:
+                removed[user] = tuple(member.sockets)
+                self.seen[user] = now
+                if member.announced and self.enable_userlist_updates:
+                    announced.append(user)
+        if removed:
+            self._publish(removed=removed, announced=tuple(announced))
+        return removed
+
+    def remove_without_access(self, candidates: Iterable[str], now: int) -> Removed:
+        """Remove those of the candidates whom the rules do not allow to stay."""
+        users = [UserName(user) for user in candidates]
+        return self.remove([user for user in users if not rules.has_room_access(self.facts(user))], now)
+
+    # Messages and settings
+
+    def add_message(self, actor: Actor, message: Message) -> int:
+        if not actor.bypass and actor.name not in self.members:
+            raise ChatServiceError("notJoined", self.name)
+        message_id = self.history.append(message)
+        self._publish(event="roomMessage", args=(self.name, message))
+        return message_id
+
+    def change_list(
+        self, actor: Actor, list_name: str, add: Sequence[str], remove: Sequence[str], limit: int
+    ) -> None:
+        facts, names_owner = self.facts(actor.name), self.owner in {*add, *remove}
+        if not actor.bypass and not rules.may_change_list(facts, list_name, names_owner=names_owner):
+            raise ChatServiceError("notAllowed")
+        names = self.lists[list_name]
+        rules.check_list_growth(names, add, list_name, limit)
+        names.update(dict.fromkeys(add))
+        for name in remove:
+            names.pop(name, None)
+        if self.enable_access_lists_updates:
+            if add:
+                self.notify("roomAccessListAdded", self.name, list_name, list(add))
+            if remove:
+                self.notify("roomAccessListRemoved", self.name, list_name, list(remove))
+
+    def set_mode(self, actor: Actor, whitelist_only: bool) -> None:
+        if not actor.bypass and not rules.is_admin(self.facts(actor.name)):
+            raise ChatServiceError("notAllowed")
+        self.whitelist_only = whitelist_only
+        if self.enable_access_lists_updates:
+            self.notify("roomModeChanged", self.name, whitelist_only)
+
+    # Events
+
+    def notify(self, event: str, *args: Any, exclude: tuple[SocketId, ...] = ()) -> None:
+        self._publish(event=event, args=args, exclude=exclude)
+
+    def _publish(self, **event: Any) -> None:
+        self.seq += 1
+        last_id = self.history.last_id
+        self._emit(self.name, RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=last_id, **event))

@@ -1,0 +1,314 @@
+"""The ``Store`` in memory. Nothing here awaits, so every method is one atomic step."""
+
+from collections.abc import Mapping, Sequence
+
+from chat_service import rules
+from chat_service.bus.base import Bus, BusListener
+from chat_service.bus.local import LocalBus
+from chat_service.errors import ChatServiceError, StoreError
+from chat_service.stores.base import (
+    Actor,
+    Departure,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    RoomConfig,
+    RoomSettings,
+    SocketInfo,
+    Store,
+    UserConfig,
+    UserSeen,
+)
+from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket
+from chat_service.stores.memory.room import MemoryRoom
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
+
+
+class MemoryStore:
+    """State in memory: the fastest store, gone with the process. See ``Store`` for each method."""
+
+    def __init__(self, backend: MemoryBackend | None = None) -> None:
+        """``backend``: state to share with other stores of this process; a new one when None."""
+        self.backend = backend or MemoryBackend()
+        self._bus: LocalBus | None = None
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore users={len(self.backend.users)} rooms={len(self.backend.rooms)}>"
+
+    @property
+    def bus(self) -> Bus:
+        if self._bus is None:
+            raise StoreError("the memory store is not open")
+        return self._bus
+
+    async def open(self, listener: BusListener) -> None:
+        self._bus = LocalBus(self.backend.hub, listener)
+
+    async def close(self) -> None:
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+
+    # Users
+
+    async def user_create(self, user: UserName, config: UserConfig) -> None:
+        if user in self.backend.users:
+            raise ChatServiceError("userExists", user)
+        self.backend.users[user] = MemoryUser(config)
+
+    async def user_delete(self, user: UserName) -> None:
+        if self.backend.user(user).sockets:
+            raise ChatServiceError("userOnline", user)
+        del self.backend.users[user]
+
+    async def user_exists(self, user: UserName) -> bool:
+        return user in self.backend.users
+
+    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
+        return list(self.backend.user(user).lists[list_name])
+
+    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
+        return name in self.backend.user(user).lists[list_name]
+
+    async def user_add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+    ) -> None:
+        current = self.backend.user(user).lists[list_name]
+        rules.check_list_growth(current, names, list_name, limit)
+        current.update(dict.fromkeys(names))
+
+    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
+        current = self.backend.user(user).lists[list_name]
+        for name in names:
+            current.pop(name, None)
+
+    async def user_get_mode(self, user: UserName) -> bool:
+        return self.backend.user(user).whitelist_only
+
+    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
+        self.backend.user(user).whitelist_only = whitelist_only
+
+    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
+        return self.backend.user(user).lets_write(sender) and user != sender
+
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        recipient = self.backend.user(user)
+        if user == sender.name or not (sender.bypass or recipient.lets_write(sender.name)):
+            raise ChatServiceError("notAllowed")
+        if not recipient.sockets:
+            raise ChatServiceError("noUserOnline", user)
+        self.backend.notify_user(user, "directMessage", message)
+
+    # Sockets
+
+    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+        self.backend.instance(instance_id).sockets[socket_id] = user
+        entry = self.backend.users.setdefault(user, MemoryUser(UserConfig()))
+        if socket_id not in entry.sockets:
+            entry.sockets[socket_id] = UserSocket(instance_id)
+            nconnected = len(entry.sockets)
+            self.backend.notify_user(user, "socketConnectEcho", socket_id, nconnected, exclude=(socket_id,))
+        return len(entry.sockets)
+
+    async def socket_disconnect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
+    ) -> int:
+        entry = self.backend.users.get(user)
+        known = entry is not None and entry.sockets.pop(socket_id, None) is not None
+        nconnected = len(entry.sockets) if entry else 0
+        if known:
+            only = (socket_id,)
+            for left in departures:
+                self.backend.notify_user(
+                    user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only
+                )
+            self.backend.notify_user(user, "socketDisconnectEcho", socket_id, nconnected, exclude=only)
+        instance = self.backend.instances.get(instance_id)
+        if instance is not None:
+            instance.sockets.pop(socket_id, None)
+        return nconnected
+
+    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+        return {
+            socket_id: SocketInfo(instance_id=entry.instance_id, rooms=frozenset(entry.rooms))
+            for socket_id, entry in self.backend.user(user).sockets.items()
+        }
+
+    # Rooms
+
+    def _readable(self, room: RoomName, actor: Actor) -> MemoryRoom:
+        entry = self.backend.room(room)
+        entry.check_read(actor)
+        return entry
+
+    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+        if room in self.backend.rooms:
+            raise ChatServiceError("roomExists", room)
+        self.backend.rooms[room] = MemoryRoom(room, config, self.backend.emit_room_event)
+
+    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+        entry = self.backend.room(room)
+        entry.check_owner(actor)
+        del self.backend.rooms[room]
+        self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
+
+    async def room_exists(self, room: RoomName) -> bool:
+        return room in self.backend.rooms
+
+    async def room_join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        now: int,
+        *,
+        announce: bool,
+        echo_all: bool = False,
+    ) -> JoinResult:
+        entry = self.backend.room(room)
+        entry.check_join(user)
+        index = self.backend.index(user, socket_id)
+        if index is not None:
+            index.rooms.add(room)
+        njoined, changed = entry.join(user, socket_id, instance_id, now)
+        result = JoinResult(
+            njoined=njoined, changed=changed, cursor=entry.cursor, last_message_id=entry.history.last_id
+        )
+        if changed and announce:
+            await self.room_announce(room, user, socket_id, echo_all=echo_all)
+        return result
+
+    async def room_announce(
+        self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
+    ) -> None:
+        entry = self.backend.rooms.get(room)
+        njoined = entry.announce(user, socket_id) if entry else 0
+        if njoined:
+            exclude = () if echo_all else (socket_id,)
+            self.backend.notify_user(user, "roomJoinedEcho", room, socket_id, njoined, exclude=exclude)
+
+    async def room_leave(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        now: int,
+        *,
+        echo: bool,
+        echo_all: bool = False,
+    ) -> LeaveResult:
+        entry = self.backend.rooms.get(room)
+        njoined, changed = entry.leave(user, socket_id, now) if entry else (0, False)
+        index = self.backend.index(user, socket_id)
+        if index is not None:
+            index.rooms.discard(room)
+        if changed and echo:
+            exclude = () if echo_all else (socket_id,)
+            self.backend.notify_user(user, "roomLeftEcho", room, socket_id, njoined, exclude=exclude)
+        return LeaveResult(njoined=njoined, changed=changed, room_exists=entry is not None)
+
+    async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        return self.backend.room(room).add_message(actor, message)
+
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+        return self._readable(room, actor).history.after(after, limit)
+
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+        return self._readable(room, actor).history.recent(limit)
+
+    async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
+        entry = self._readable(room, actor)
+        history = entry.history
+        return HistoryInfo(
+            size=history.size, max_size=history.max_size, last_message_id=history.last_id, cursor=entry.cursor
+        )
+
+    async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
+        return self._readable(room, actor).settings()
+
+    async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
+        return list(self._readable(room, actor).names(list_name))
+
+    async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
+        return self._readable(room, actor).user_seen(user)
+
+    async def room_change_list(
+        self,
+        room: RoomName,
+        actor: Actor,
+        list_name: str,
+        now: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        limit: int,
+    ) -> None:
+        entry = self.backend.room(room)
+        entry.change_list(actor, list_name, add, remove, limit)
+        self.backend.finish_removal(room, entry.remove_without_access({*add, *remove}, now))
+
+    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+        entry = self.backend.room(room)
+        entry.set_mode(actor, whitelist_only)
+        self.backend.finish_removal(room, entry.remove_without_access(list(entry.members), now))
+
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
+        entry = self.backend.room(room)
+        former, entry.owner = entry.owner, owner
+        if former is not None:
+            self.backend.finish_removal(room, entry.remove_without_access((former,), now))
+
+    async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
+        self.backend.room(room).history.resize(size)
+
+    async def room_set_updates(
+        self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
+    ) -> None:
+        entry = self.backend.room(room)
+        if userlist is not None:
+            entry.enable_userlist_updates = userlist
+        if access_lists is not None:
+            entry.enable_access_lists_updates = access_lists
+
+    async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
+        return name in self.backend.room(room).names(list_name)
+
+    async def room_check_access(self, room: RoomName, user: UserName) -> bool:
+        return rules.has_room_access(self.backend.room(room).facts(user))
+
+    async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
+        members = self.backend.room(room).members
+        return {user: dict(member.sockets) for user, member in members.items()}
+
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
+        self.backend.finish_removal(room, self.backend.room(room).remove(users, now))
+
+    # Instances
+
+    async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        self.backend.instance(instance_id).heartbeat = now
+
+    async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
+        instance = self.backend.instances.get(instance_id)
+        return instance.heartbeat if instance else None
+
+    async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
+        instance = self.backend.instances.get(instance_id)
+        return dict(instance.sockets) if instance else {}
+
+    async def instances(self) -> Mapping[InstanceId, int]:
+        return {
+            name: instance.heartbeat
+            for name, instance in self.backend.instances.items()
+            if instance.heartbeat is not None
+        }
+
+    async def instance_forget(self, instance_id: InstanceId) -> None:
+        instance = self.backend.instances.get(instance_id)
+        if instance is not None and not instance.sockets:
+            del self.backend.instances[instance_id]
+
+
+def _conforms(store: MemoryStore) -> Store:
+    return store

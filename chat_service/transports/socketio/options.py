@@ -1,0 +1,94 @@
+"""Options of the Socket.IO transport (server-api.md, ``transport_options``)."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from chat_service.errors import ConfigurationError
+from chat_service.options import refuse_unknown
+
+#: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
+Middleware = Callable[..., Any]
+
+TRANSPORTS = ("polling", "websocket")
+SERIALIZERS = ("json", "msgpack")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketIOOptions:
+    """Raises ``ConfigurationError`` for a value that cannot work."""
+
+    #: One callable or several, plain or coroutine functions.
+    middleware: Middleware | Sequence[Middleware] = ()
+    #: An ``aiohttp.web.Application`` or an ASGI application to mount on.
+    app: Any = None
+    #: A ``socketio.AsyncServer`` of the caller to mount on.
+    server: Any = None
+    #: Path of the Socket.IO endpoint.
+    path: str = "/socket.io"
+    #: Origins that browsers may connect from, "*" for all; the same origin alone when None.
+    cors_allowed_origins: str | Sequence[str] | None = None
+    #: Seconds between two pings of the server.
+    ping_interval: float = 25.0
+    #: Seconds that a client has to answer a ping.
+    ping_timeout: float = 20.0
+    #: Bytes of one incoming packet, and of all attachments of a message, at most.
+    max_message_size: int = 1_000_000
+    #: How packets are written: "json" or "msgpack". Clients must use the same.
+    serializer: str = "json"
+    #: Compress what is sent, where a client can read it.
+    compression: bool = False
+    #: The Engine.IO transports that clients may use.
+    transports: Sequence[str] = TRANSPORTS
+
+    def __post_init__(self) -> None:
+        for name in ("ping_interval", "ping_timeout"):
+            value = getattr(self, name)
+            self._check(name, _is_number(value) and value > 0, "seconds, more than 0")
+        size = self.max_message_size
+        self._check("max_message_size", type(size) is int and size > 0, "a number of bytes, more than 0")
+        self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
+        self._check("compression", type(self.compression) is bool, "True or False")
+        self._check("path", bool(str(self.path).strip("/")), "a path")
+        allowed = self.transports
+        self._check(
+            "transports",
+            isinstance(allowed, list | tuple) and bool(allowed) and set(allowed) <= set(TRANSPORTS),
+            "a list of " + " and ".join(map(repr, TRANSPORTS)),
+        )
+        origins = self.cors_allowed_origins
+        self._check(
+            "cors_allowed_origins",
+            origins is None
+            or isinstance(origins, str)
+            or (isinstance(origins, list | tuple) and all(isinstance(origin, str) for origin in origins)),
+            'an origin, a list of origins, "*" or None',
+        )
+        self._check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
+        self._check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
+        if self.app is not None and self.server is not None:
+            raise ConfigurationError("transport_options: give app or server, not both")
+
+    def _check(self, name: str, is_good: bool, expected: str) -> None:
+        if not is_good:
+            value = getattr(self, name)
+            raise ConfigurationError(f"transport_options {name}: expected {expected}, got {value!r}")
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any]) -> "SocketIOOptions":
+        """Make options of a mapping; an unknown name raises ``ConfigurationError``."""
+        refuse_unknown("transport_options", options, [item.name for item in fields(cls)])
+        return cls(**options)
+
+    @property
+    def middlewares(self) -> tuple[Middleware, ...]:
+        """The middleware as a tuple."""
+        given = self.middleware
+        if isinstance(given, list | tuple):
+            return tuple(cast(Sequence[Middleware], given))
+        return (cast(Middleware, given),)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

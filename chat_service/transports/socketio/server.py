@@ -1,0 +1,53 @@
+"""The Socket.IO server that the transport owns: what a client sends that cannot be cuts it off."""
+
+import logging
+from typing import Any
+
+import socketio
+
+from chat_service.transports.socketio.engine import EngineServer
+from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.transports.socketio.packets import StrictJson, packet_class
+
+logger = logging.getLogger("chat_service")
+
+
+class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
+    """A python-socketio server over ``EngineServer``."""
+
+    def _engineio_server_class(self) -> Any:
+        return EngineServer
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as error:
+            # Handlers run in tasks of their own; what fails here is the packet.
+            logger.info("bad packet of connection %s, which is closed: %r", eio_sid, error)
+            self._binary_packet.pop(eio_sid, None)
+            self.eio.close_socket_soon(eio_sid)
+
+    def has_namespaces(self, eio_sid: str) -> bool:
+        """Whether a connection is still in any namespace."""
+        namespaces = self.manager.get_namespaces()
+        return any(self.manager.sid_from_eio_sid(eio_sid, name) is not None for name in namespaces)
+
+
+def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
+    """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
+    quiet = logging.getLogger("chat_service.transport")
+    origins = options.cors_allowed_origins
+    return SocketIOServer(
+        async_mode=async_mode,
+        serializer=packet_class(options.serializer, options.max_message_size),
+        json=StrictJson,
+        cors_allowed_origins=list(origins) if isinstance(origins, tuple) else origins,
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
+        max_http_buffer_size=options.max_message_size,
+        http_compression=options.compression,
+        transports=list(options.transports),
+        allow_upgrades="websocket" in options.transports,
+        logger=quiet,
+        engineio_logger=quiet,
+    )

@@ -1,0 +1,188 @@
+"""The ``Transport`` over Socket.IO."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+from socketio import AsyncServer
+
+from chat_service.errors import ConfigurationError
+from chat_service.transports.base import Handshake, LifeCycleStep, Transport, TransportHandler
+from chat_service.transports.socketio.asgi import AsgiApp
+from chat_service.transports.socketio.channels import Channels
+from chat_service.transports.socketio.namespace import ServiceNamespace
+from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.transports.socketio.server import SocketIOServer, make_server
+from chat_service.types import Channel, SocketId
+
+logger = logging.getLogger("chat_service")
+
+
+class SocketIOTransport:
+    """Sockets of one namespace: of a server of its own, or of one that the caller owns. See ``Transport``."""
+
+    def __init__(
+        self, *, host: str | None, port: int, namespace: str, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._name = namespace
+        self.options = SocketIOOptions.from_mapping(options or {})
+        self._channels = Channels(namespace)
+        self._namespace: ServiceNamespace | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._steps: tuple[LifeCycleStep, LifeCycleStep] | None = None
+        app, given = self.options.app, self.options.server
+        if given is not None and not isinstance(given, AsyncServer):
+            raise ConfigurationError(
+                f"transport_options server: expected a socketio.AsyncServer, got {given!r}"
+            )
+        self._is_asgi = app is not None and not isinstance(app, web.Application)
+        #: The server, and whether it is the caller's.
+        self._server: Any = given
+        self._is_given = given is not None
+        if isinstance(app, web.Application):
+            self._use_server("aiohttp").attach(app, self.options.path.strip("/"))
+
+    def __repr__(self) -> str:
+        return f"<SocketIOTransport {self._name} sockets={len(self._channels.socket_ids())}>"
+
+    # Life cycle
+
+    def attach(self, start: LifeCycleStep, close: LifeCycleStep) -> None:
+        """Let the application that the transport is mounted on start and close the service."""
+        self._steps = (start, close)
+        app = self.options.app
+        if isinstance(app, web.Application):
+            app.on_startup.append(lambda _: start())
+            app.on_shutdown.append(lambda _: close())
+
+    def asgi_app(self, other: Any = None) -> AsgiApp:
+        """An ASGI application that serves the transport and passes everything else on to another one.
+
+        ``other``: the application of ``transport_options["app"]`` when None. Its life cycle starts and closes
+        the service, and that of the other application.
+        """
+        if isinstance(self.options.app, web.Application):
+            raise ConfigurationError("the service is mounted on an aiohttp application, which is not ASGI")
+        if self._runner is not None or self._steps is None:
+            raise ConfigurationError("an ASGI application must be made before the service is started")
+        self._is_asgi = True
+        server = self._server if self._is_given else self._use_server("asgi")
+        other_app = other if other is not None else self.options.app
+        return AsgiApp(server, other_app, self.options.path, *self._steps)
+
+    def _use_server(self, async_mode: str) -> SocketIOServer:
+        if self._server is None or self._server.eio.async_mode != async_mode:
+            self._server = make_server(self.options, async_mode)
+        server: SocketIOServer = self._server
+        return server
+
+    async def start(self, handler: TransportHandler) -> None:
+        server = self.get_server()
+        self._channels.use(server)
+        self._namespace = ServiceNamespace(self._name, self._channels, self.options.middlewares, handler)
+        server.register_namespace(self._namespace)
+        if not self._is_mounted:
+            app = web.Application()
+            server.attach(app, self.options.path.strip("/"))
+            self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
+            await self._runner.setup()
+
+    async def listen(self) -> None:
+        if self._namespace is None:
+            raise ConfigurationError("the transport was not started")
+        self._namespace.is_open = True
+        if self._runner is not None:
+            self._site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
+            try:
+                await self._site.start()
+            except BaseException:
+                self._site = None
+                self._namespace.is_open = False
+                raise
+
+    async def stop_listening(self) -> None:
+        if self._namespace is not None:
+            self._namespace.is_open = False
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()
+
+    async def close(self) -> None:
+        await self.stop_listening()
+        namespace, self._namespace = self._namespace, None
+        if namespace is None:
+            return
+        server = self.get_server()
+        for socket_id in tuple(self._channels.socket_ids()):
+            await server.disconnect(socket_id, self._name)
+        server.namespace_handlers.pop(self._name, None)
+        if not self._is_given:
+            await server.eio.close_all()
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+    @property
+    def _is_mounted(self) -> bool:
+        return self._is_given or self._is_asgi or self.options.app is not None
+
+    @property
+    def port(self) -> int | None:
+        if self._runner is None or not self._runner.addresses:
+            return None
+        address: tuple[Any, ...] = self._runner.addresses[0]
+        return int(address[1])
+
+    # Sockets
+
+    def socket_ids(self) -> Collection[SocketId]:
+        return self._channels.socket_ids()
+
+    def is_connected(self, socket_id: SocketId) -> bool:
+        return self._channels.is_connected(socket_id)
+
+    def get_handshake(self, socket_id: SocketId) -> Handshake:
+        return self._channels.handshake(socket_id)
+
+    def get_server(self) -> Any:
+        """The ``socketio.AsyncServer``: the caller's, or the transport's own."""
+        return self._server if self._is_given else self._use_server("asgi" if self._is_asgi else "aiohttp")
+
+    def get_socket(self, socket_id: SocketId) -> Any:
+        """The Engine.IO session of a socket of this instance, else None."""
+        if not self.is_connected(socket_id):
+            return None
+        server = self.get_server()
+        return server.eio.sockets.get(server.manager.eio_sid_from_sid(socket_id, self._name))
+
+    def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
+        self._channels.emit(socket_id, event, args)
+
+    def broadcast(
+        self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId] = ()
+    ) -> None:
+        self._channels.broadcast(channel, event, args, exclude)
+
+    def join_channel(self, socket_id: SocketId, channel: Channel) -> None:
+        self._channels.join(socket_id, channel)
+
+    def leave_channel(self, socket_id: SocketId, channel: Channel) -> None:
+        self._channels.leave(socket_id, channel)
+
+    async def disconnect(self, socket_id: SocketId) -> None:
+        session = self.get_socket(socket_id)
+        if session is None:
+            return
+        server = self.get_server()
+        await server.disconnect(socket_id, self._name)
+        # A client of this namespace alone has no use for its connection any more.
+        if not self._is_given and not server.has_namespaces(session.sid):
+            session.finish()
+
+
+def _conforms(transport: SocketIOTransport) -> Transport:
+    return transport

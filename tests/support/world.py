@@ -1,0 +1,70 @@
+"""A service under test: instances over one backend, and clients that are connected to them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chat_service import ChatService, Clock
+from chat_service.testing import InProcessClient, InProcessTransport
+from tests.support.backends import Backend
+
+
+def name_by_query(service: ChatService, socket_id: str) -> str | None:
+    """An ``on_connect`` hook: the user's name is the query field ``userName``."""
+    return service.transport.get_handshake_data(socket_id).query.get("userName")
+
+
+class Instance:
+    """One running service with an in-process transport."""
+
+    def __init__(self, service: ChatService, transport: InProcessTransport) -> None:
+        self.service = service
+        self.transport = transport
+
+    async def login(self, user_name: str, **handshake: Any) -> InProcessClient:
+        """A client whose login is confirmed. Events of the login are forgotten."""
+        client = await self.transport.login(user_name, **handshake)
+        client.clear()
+        return client
+
+    async def joined(self, user_name: str, *rooms: str) -> InProcessClient:
+        """A client that has joined rooms. Its events until then are forgotten."""
+        client = await self.login(user_name)
+        for room in rooms:
+            await client.call("roomJoin", room)
+        client.clear()
+        return client
+
+
+class World:
+    """Makes instances over one backend, and closes them in the end."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.instances: list[Instance] = []
+
+    async def start(
+        self,
+        *,
+        hooks: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> Instance:
+        """Start one more instance. Rooms management and direct messages are on unless ``options`` say."""
+        options = {"enable_rooms_management": True, "enable_direct_messages": True, **options}
+        transport = InProcessTransport()
+        service = ChatService(
+            store=self.backend.new_store(),
+            transport=transport,
+            hooks={"on_connect": name_by_query, **(hooks or {})},
+            clock=clock,
+            **options,
+        )
+        instance = Instance(service, transport)
+        self.instances.append(instance)
+        await service.start()
+        return instance
+
+    async def close(self) -> None:
+        """Close every instance; raises the first error of a close."""
+        for instance in reversed(self.instances):
+            await instance.service.close()
