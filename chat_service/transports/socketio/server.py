@@ -35,7 +35,10 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
 
 def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
     """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
+    # Below warnings the libraries log every packet with its content.
     quiet = logging.getLogger("chat_service.transport")
+    if quiet.level == logging.NOTSET:
+        quiet.setLevel(logging.WARNING)
     origins = options.cors_allowed_origins
     return SocketIOServer(
         async_mode=async_mode,
