@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
@@ -13,26 +13,63 @@ from chat_service.types import RoomName, SocketId, UserName
 #: A hook is a plain function or a coroutine function.
 Hook = Callable[..., Any]
 
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a hook or a listener is called with, and when."""
+
+    arguments: str
+    doc: str
+
+
 #: Hooks of which there is one at most.
-SERVICE_HOOKS = (
-    "on_connect",
-    "on_disconnect",
-    "on_start",
-    "on_close",
-    "on_join",
-    "on_leave",
-    "room_messages_checker",
-    "direct_messages_checker",
-)
+SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
+    "on_connect": Signature(
+        "service, socket_id",
+        "Names the user of a new socket: returns a name, or `(name, auth_data)`. Raising rejects the login.",
+    ),
+    "on_disconnect": Signature("service, info", "A socket has gone; `info` is a `DisconnectInfo`."),
+    "on_start": Signature(
+        "service", "Store and transport are up, no client is accepted yet. Raising aborts the start."
+    ),
+    "on_close": Signature(
+        "service, error",
+        "The clients are gone, the store is still up. `error` is what went wrong until now, or None.",
+    ),
+    "on_join": Signature(
+        "service, info",
+        "A socket joined a room; `info` is a `MembershipInfo`. Raising undoes the join. Join and leave of "
+        "the same socket and room never overlap.",
+    ),
+    "on_leave": Signature(
+        "service, info",
+        "A socket left a room, also by a disconnect or by lost access; `info` is a `MembershipInfo`.",
+    ),
+    "room_messages_checker": Signature(
+        "message", "Decides the format of room messages: any object passes that it does not raise for."
+    ),
+    "direct_messages_checker": Signature(
+        "message", "Decides the format of direct messages: any object passes that it does not raise for."
+    ),
+}
 
 #: Events of ``service.on`` (server-api.md, Recovery API).
-EVENTS = (
-    "ready",
-    "closed",
-    "store_consistency_failure",
-    "transport_consistency_failure",
-    "lock_time_exceeded",
-)
+EVENTS: Final[Mapping[str, Signature]] = {
+    "ready": Signature("", "The service has started, clients can connect."),
+    "closed": Signature("error", "Everything is closed. `error` is what went wrong, or None."),
+    "store_consistency_failure": Signature(
+        "error, info",
+        "The store may hold leftovers of a socket; recovery removes them. `info` is a `FailureInfo`.",
+    ),
+    "transport_consistency_failure": Signature(
+        "error, info",
+        "A socket may still be in a channel that it should not be in. `info` is a `FailureInfo`.",
+    ),
+    "lock_time_exceeded": Signature(
+        "lock_id, info",
+        "A join or leave, which others wait for, takes longer than `lock_ttl`. `info` is a `FailureInfo`.",
+    ),
+}
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Named events with plain or coroutine listeners, for ``service.on`` and the cluster bus."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from chat_service.domain.running import RunningWork
@@ -14,7 +15,7 @@ logger = logging.getLogger("chat_service")
 class EventEmitter:
     """Calls the listeners of an event. ``known``: the only names there are, any name when None."""
 
-    def __init__(self, running: RunningWork, known: tuple[str, ...] | None = None) -> None:
+    def __init__(self, running: RunningWork, known: Collection[str] | None = None) -> None:
         self._running = running
         self._known = known
         self._listeners: dict[str, list[Hook]] = {}

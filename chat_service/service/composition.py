@@ -3,7 +3,7 @@
 import math
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from chat_service.clock import Clock
 from chat_service.commands.sockets import register_remote
@@ -31,15 +31,22 @@ from chat_service.types import InstanceId
 #: Seconds after which a long stay in a lock is reported, when ``store_options`` do not say.
 DEFAULT_LOCK_TTL = 10.0
 
+#: The options that every store has, with their docs.
+STORE_OPTIONS: Final = {
+    "lock_ttl": "Seconds after which `lock_time_exceeded` tells of a join or leave that still runs.",
+}
+
 
 def make_store(options: Options) -> Store:
     """The store that the options name, or the one that they bring."""
     if options.store == "memory":
-        refuse_unknown("store_options", options.store_options, ["lock_ttl"])
+        refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
         return MemoryStore()
     if options.store == "redis":
         raise ConfigurationError('option store: "redis" is not available in this version')
     _check_methods("store", options.store, Store)
+    # A store that was made elsewhere has its own options already.
+    refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
     store: Store = options.store
     return store
 
@@ -54,6 +61,9 @@ def make_transport(options: Options) -> Transport:
             options=options.transport_options,
         )
     _check_methods("transport", options.transport, Transport)
+    if options.transport_options:
+        names = ", ".join(options.transport_options)
+        raise ConfigurationError(f"transport_options {names}: a transport that was made elsewhere takes none")
     transport: Transport = options.transport
     return transport
 
