@@ -47,8 +47,12 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         members = await context.store.room_members(room)
         joined = {socket_id for sockets in members.values() for socket_id in sockets}
     except ChatServiceError:
-        _end(context, room, feed)
+        if context.delivery.serves(room, feed):
+            _end(context, room, feed)
         return feed.settle()
+    if not context.delivery.serves(room, feed):
+        # All have left meanwhile. Who came since then has another feed, and hears no old messages.
+        return True
     if info.cursor.epoch != feed.epoch:
         _end(context, room, feed)
     for socket_id, cursor in cursors.items():

@@ -93,7 +93,7 @@ class Delivery:
         try:
             served = self._rooms.get(room)
             if served is not None:
-                served.feed.abort_join(socket_id)
+                served.feed.forget(socket_id)
                 self._expel(room, served, socket_id)
         finally:
             await self.release(room)
@@ -109,7 +109,7 @@ class Delivery:
     async def release(self, room: RoomName) -> None:
         """Undo one ``begin_join``: one socket less hears the room."""
         served = self._rooms.get(room)
-        if served is not None and not served.sockets and not served.feed.pending:
+        if served is not None and not served.sockets and not served.feed.has_joins:
             del self._rooms[room]
         await self.interest.release(Topic(TopicKind.ROOM, room))
 
@@ -128,6 +128,11 @@ class Delivery:
             return
         self._expel(room, served, socket_id)
         self._transport.emit(socket_id, "roomAccessRemoved", (room,))
+
+    def serves(self, room: RoomName, feed: RoomFeed) -> bool:
+        """Whether this is the feed of the room, not of an earlier time when the room was served here."""
+        served = self._rooms.get(room)
+        return served is not None and served.feed is feed
 
     def room_sockets(self, room: RoomName) -> list[SocketId]:
         """The sockets of this instance that hear the room."""

@@ -5,7 +5,7 @@ its join, each once, in the order of the room; missing ones are noticed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from chat_service.bus.base import RoomCursor, RoomEvent
@@ -21,21 +21,17 @@ class Verdict(Enum):
     NEW_EPOCH = "new epoch"
 
 
-@dataclass(slots=True)
-class PendingJoin:
-    """A socket whose join is under way, or is ahead of the feed.
+@dataclass(frozen=True, slots=True)
+class DecidedJoin:
+    """Where in the room's events a socket was joined."""
 
-    Until the answer is here ``cursor`` is None and events are kept, for they may come before the answer.
-    """
-
-    cursor: RoomCursor | None = None
-    last_message_id: int = 0
-    events: list[RoomEvent] = field(default_factory=list)
+    cursor: RoomCursor
+    last_message_id: int
 
     def precedes(self, event: RoomEvent) -> bool:
-        """Whether the join, which was decided, comes before an event. Messages go by their ids, since
-        those read from the history have no sequence number."""
-        if self.cursor is None or self.cursor.epoch != event.epoch:
+        """Whether the join comes before an event. Messages go by their ids, since those read from the
+        history have no sequence number."""
+        if self.cursor.epoch != event.epoch:
             return False
         if event.is_message:
             return self.last_message_id < event.last_message_id
@@ -62,7 +58,10 @@ class RoomFeed:
         #: The last event that was broadcast. None: the next one may be any.
         self.last_seq: int | None = None
         self.last_message_id = 0
-        self.pending: dict[SocketId, PendingJoin] = {}
+        # Joins that are asked for, with what came since then: it may come before the answer.
+        self._asked: dict[SocketId, list[RoomEvent]] = {}
+        # Joins that were decided at a place which the feed has not reached.
+        self._ahead: dict[SocketId, DecidedJoin] = {}
         # Epochs that are over, so that late events of them start nothing.
         self._ended: set[str] = set()
         #: Events that wait until missing ones are filled in; None when nothing is missing.
@@ -70,34 +69,44 @@ class RoomFeed:
 
     def __repr__(self) -> str:
         state = "ok" if self.held is None else f"filling, {len(self.held)} held"
-        return f"<RoomFeed {self.epoch}:{self.last_seq} pending={len(self.pending)} {state}>"
+        joins = f"asked={len(self._asked)} ahead={len(self._ahead)}"
+        return f"<RoomFeed {self.epoch}:{self.last_seq} {joins} {state}>"
+
+    @property
+    def has_joins(self) -> bool:
+        """Whether a socket waits to be admitted."""
+        return bool(self._asked or self._ahead)
 
     # Joins
 
     def begin_join(self, socket_id: SocketId) -> None:
         """A join was asked for; keep what comes until it is decided."""
-        self.pending[socket_id] = PendingJoin()
+        self._asked[socket_id] = []
 
     def abort_join(self, socket_id: SocketId) -> None:
-        """The join was refused, or undone before the socket was admitted."""
-        self.pending.pop(socket_id, None)
+        """The join that was begun changes nothing: it was refused, or the socket is joined already."""
+        self._asked.pop(socket_id, None)
+
+    def forget(self, socket_id: SocketId) -> None:
+        """The socket has left: a join of it that waits is void."""
+        self._asked.pop(socket_id, None)
+        self._ahead.pop(socket_id, None)
 
     def complete_join(self, socket_id: SocketId, cursor: RoomCursor, last_message_id: int) -> None:
         """The join was decided at ``cursor``: give the socket what came after it."""
-        join = self.pending.pop(socket_id, None)
-        if join is None:
+        events = self._asked.pop(socket_id, None)
+        if events is None:
             return
         if self.epoch is None or (self.last_seq is None and self.held is None):
             self.epoch = cursor.epoch
             self.last_seq = cursor.seq
             self.last_message_id = max(self.last_message_id, last_message_id)
-        join.cursor = cursor
-        join.last_message_id = last_message_id
-        missed = [event for event in join.events if join.precedes(event)]
+        join = DecidedJoin(cursor, last_message_id)
+        missed = [event for event in events if join.precedes(event)]
         if not missed and self._is_ahead(cursor):
-            join.events.clear()
-            self.pending[socket_id] = join
+            self._ahead[socket_id] = join
             return
+        self._ahead.pop(socket_id, None)
         self._admit(socket_id)
         for event in missed:
             self._replay(socket_id, event)
@@ -127,6 +136,7 @@ class RoomFeed:
         self.last_seq = event.seq
         self.last_message_id = event.last_message_id
         self._give(event)
+        self._admit_reached()
 
     def fill(self, event: RoomEvent) -> None:
         """Give all a message that was missed and read from the history."""
@@ -147,21 +157,14 @@ class RoomFeed:
             elif verdict is not Verdict.SEEN:
                 self.held = held[position:]
                 return False
-        for socket_id, join in list(self.pending.items()):
-            if join.cursor is not None and not self._is_ahead(join.cursor):
-                del self.pending[socket_id]
-                self._admit(socket_id)
+        self._admit_reached()
         return True
 
     def end_epoch(self) -> list[SocketId]:
         """The room's life is over. Returns the sockets that were joined to it and not admitted yet."""
-        ended = [
-            socket_id
-            for socket_id, join in self.pending.items()
-            if join.cursor is not None and join.cursor.epoch == self.epoch
-        ]
+        ended = [socket_id for socket_id, join in self._ahead.items() if join.cursor.epoch == self.epoch]
         for socket_id in ended:
-            del self.pending[socket_id]
+            del self._ahead[socket_id]
         if self.epoch is not None:
             self._ended.add(self.epoch)
         self.epoch = None
@@ -175,10 +178,16 @@ class RoomFeed:
         return self.held is None
 
     def _give(self, event: RoomEvent) -> None:
-        for socket_id, join in list(self.pending.items()):
-            if join.cursor is None:
-                join.events.append(event)
-            elif join.precedes(event):
-                del self.pending[socket_id]
+        for events in self._asked.values():
+            events.append(event)
+        for socket_id, join in list(self._ahead.items()):
+            if join.precedes(event):
+                del self._ahead[socket_id]
                 self._admit(socket_id)
         self._broadcast(event)
+
+    def _admit_reached(self) -> None:
+        for socket_id, join in list(self._ahead.items()):
+            if not self._is_ahead(join.cursor):
+                del self._ahead[socket_id]
+                self._admit(socket_id)
