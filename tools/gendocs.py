@@ -1,0 +1,11 @@
+"""Write the generated pages of docs/, or with --check say which of them are out of date."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.gendocs.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

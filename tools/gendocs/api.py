@@ -1,0 +1,82 @@
+"""The pages that come from docstrings: the server API, and the contracts of plugins."""
+
+from types import ModuleType
+
+from chat_service.bus import base as bus
+from chat_service.service import chat_service, server_api, transport_api
+from chat_service.stores import base as stores
+from chat_service.transports import base as transports
+from tools.gendocs.markdown import block, code, page, table
+from tools.gendocs.source import Method, Module
+
+
+def server_api_page() -> str:
+    service = Module(chat_service)
+    return page(
+        "Server API",
+        "What server code may call. Calls that are `async def` are awaited; plain ones return at once, and "
+        "a task that they return may be awaited for errors.\n\n",
+        "## ChatService\n\n" + service.class_doc("ChatService") + "\n\n",
+        _methods(service.methods("ChatService"), 3),
+        _sections(Module(server_api).methods("ServerAPI")),
+        "## service.transport\n\n" + Module(transport_api).class_doc("TransportAPI") + "\n\n",
+        _methods(Module(transport_api).methods("TransportAPI"), 3),
+        "## service.cluster_bus\n\n" + Module(transport_api).class_doc("ClusterBus") + "\n\n",
+        _methods(Module(transport_api).methods("ClusterBus"), 3, prefix="cluster_bus."),
+        "## Handshake\n\n" + _value_type(Module(transports), "Handshake"),
+    )
+
+
+def plugins_page() -> str:
+    return page(
+        "Stores and transports",
+        "The contracts of plugins. [Architecture](../concepts/architecture.md) says how the parts fit.\n\n",
+        _contract("Store", stores, ("Store",)),
+        _contract("Bus", bus, ("Bus", "BusListener")),
+        _contract("Transport", transports, ("Transport", "TransportHandler")),
+    )
+
+
+def _contract(title: str, module: ModuleType, protocols: tuple[str, ...]) -> str:
+    source = Module(module)
+    parts = [f"## {title}\n\nModule {code(source.name)}. {source.doc()}\n\n"]
+    for name in protocols:
+        parts.append(f"### {name} methods\n\n{source.class_doc(name)}\n\n")
+        parts.append(_methods(source.methods(name), 4, prefix=name + "."))
+    parts.append(f"### {title} value types\n\n")
+    parts.extend(f"#### {name}\n\n" + _value_type(source, name) for name in source.value_types())
+    return "".join(parts)
+
+
+def _value_type(source: Module, name: str) -> str:
+    fields = source.fields(name)
+    rows = [
+        (code(field.name), code(field.type), "" if field.default is None else code(field.default), field.doc)
+        for field in fields
+    ]
+    text = source.class_doc(name) + "\n\n"
+    return text + table(("field", "type", "default", "meaning"), rows) if rows else text
+
+
+def _sections(methods: list[Method]) -> str:
+    parts: list[str] = []
+    section = None
+    for method in methods:
+        if method.section != section:
+            section = method.section
+            parts.append(f"## {section}\n\n")
+        parts.append(_methods([method], 3))
+    return "".join(parts)
+
+
+def _methods(methods: list[Method], level: int, prefix: str = "") -> str:
+    parts = []
+    for method in methods:
+        parts.append(f"{'#' * level} {prefix}{method.name}\n\n")
+        if method.is_property:
+            returned = method.signature.partition(" -> ")[2].removesuffix(": ...")
+            parts.append(f"A property, {code(returned)}.\n\n")
+        else:
+            parts.append(block("python", method.signature, "a signature"))
+        parts.append(method.doc + "\n\n")
+    return "".join(parts)

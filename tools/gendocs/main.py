@@ -1,0 +1,65 @@
+"""Writing and checking the generated pages."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tools.gendocs import api, contract, coverage, tables
+from tools.gendocs.source import ROOT
+
+DOCS = ROOT / "docs"
+
+
+def reference_pages() -> dict[str, str]:
+    """The pages that need no test run, by their paths below docs/."""
+    return {
+        "reference/commands.md": tables.commands(),
+        "reference/notifications.md": tables.notifications(),
+        "reference/errors.md": tables.errors(),
+        "reference/options.md": tables.option_page(),
+        "reference/hooks.md": tables.hook_page(),
+        "reference/server-api.md": api.server_api_page(),
+        "reference/stores-and-transports.md": api.plugins_page(),
+    }
+
+
+def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
+    """One line for each page that is missing below a directory or has another text there."""
+    found = []
+    for name, text in pages.items():
+        path = directory / name
+        if not path.exists():
+            found.append(f"{path.relative_to(directory.parent)} is missing")
+        elif path.read_text("utf-8") != text:
+            found.append(f"{path.relative_to(directory.parent)} is out of date")
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="gendocs", description="Write the generated pages of docs/.")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; exit with 1 when a page is out of date or an item of the contract has no test",
+    )
+    check = parser.parse_args(arguments).check
+    items = contract.items()
+    try:
+        covers = coverage.collect()
+    except coverage.CollectionError as error:
+        print(f"{error}\ngendocs: pytest could not collect the tests, see above", file=sys.stderr)
+        return 1
+    pages = reference_pages() | {"coverage.md": coverage.coverage_page(items, covers)}
+    problems = coverage.problems(items, covers)
+    if check:
+        out_of_date = stale(DOCS, pages)
+        problems = [f"{line}: run python tools/gendocs.py and commit it" for line in out_of_date] + problems
+    else:
+        for name, text in pages.items():
+            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
+            (DOCS / name).write_text(text, "utf-8")
+    for line in problems:
+        print(f"gendocs: {line}", file=sys.stderr)
+    return 1 if check and problems else 0

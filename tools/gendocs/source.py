@@ -1,0 +1,159 @@
+"""What the generator reads from source text: signatures as they are written, docstrings, comments.
+
+Parsing beats importing here: annotations keep their short names, and ``#:`` comments exist in the text only.
+"""
+
+import ast
+import dataclasses
+import inspect
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A public method or property. ``signature`` is a whole ``def`` line with ``...`` as its body."""
+
+    name: str
+    signature: str
+    doc: str
+    #: The comment line above it that opens a part of the class, such as ``# Users``; "" before the first.
+    section: str
+    is_property: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a dataclass. ``default`` is None when there is none."""
+
+    name: str
+    type: str
+    default: str | None
+    doc: str
+
+
+class Module:
+    """One module of the package, parsed."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.name = module.__name__
+        self._module = module
+        source = inspect.getsource(module)
+        self._lines = source.splitlines()
+        self._tree = ast.parse(source)
+
+    def doc(self) -> str:
+        return _plain(ast.get_docstring(self._tree))
+
+    def class_doc(self, name: str) -> str:
+        return _plain(ast.get_docstring(self._class(name)))
+
+    def methods(self, class_name: str) -> list[Method]:
+        """The public methods of a class in the order of the source; of overloads, the implementation."""
+        found: dict[str, Method] = {}
+        section, last_line = "", self._class(class_name).lineno
+        for node in self._class(class_name).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                section = self._section(last_line, node.lineno) or section
+                if not node.name.startswith("_"):
+                    found[node.name] = self._method(node, section)
+            last_line = node.end_lineno or node.lineno
+        return list(found.values())
+
+    def fields(self, class_name: str) -> list[Field]:
+        """The fields of a dataclass, with their ``#:`` comments."""
+        nodes = {
+            node.target.id: node
+            for node in self._class(class_name).body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        return [
+            Field(
+                name=field.name,
+                type=ast.unparse(nodes[field.name].annotation),
+                default=_default(field),
+                doc=self._comment_above(nodes[field.name].lineno),
+            )
+            for field in dataclasses.fields(getattr(self._module, class_name))
+        ]
+
+    def value_types(self) -> list[str]:
+        """The names of the dataclasses, in the order of the source."""
+        return [
+            node.name
+            for node in self._tree.body
+            if isinstance(node, ast.ClassDef)
+            and any("dataclass" in ast.unparse(d) for d in node.decorator_list)
+        ]
+
+    def _class(self, name: str) -> ast.ClassDef:
+        for node in self._tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                return node
+        raise LookupError(f"{self.name} has no class {name}")
+
+    def _section(self, after: int, before: int) -> str:
+        """The last ``# Words`` line, at the indentation of methods, between two lines."""
+        for line in reversed(self._lines[after : before - 1]):
+            if match := re.fullmatch(r" {4}# (\w[^.]*)\.?(?: .*)?", line):
+                return match[1]
+        return ""
+
+    def _method(self, node: ast.FunctionDef | ast.AsyncFunctionDef, section: str) -> Method:
+        arguments = ast.arguments(**{**vars(node.args), "args": node.args.args[1:]})
+        word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+        returns = "" if node.returns is None else " -> " + ast.unparse(node.returns).strip("'\"")
+        return Method(
+            name=node.name,
+            signature=_wrapped(f"{word} {node.name}", _parts(arguments), f"{returns}: ..."),
+            doc=_plain(ast.get_docstring(node)),
+            section=section,
+            is_property=any(ast.unparse(decorator) == "property" for decorator in node.decorator_list),
+        )
+
+    def _comment_above(self, line_number: int) -> str:
+        lines: list[str] = []
+        for line in reversed(self._lines[: line_number - 1]):
+            if not (match := re.fullmatch(r"\s*#: ?(.*)", line)):
+                break
+            lines.insert(0, match[1])
+        return " ".join(lines)
+
+
+def _default(field: "dataclasses.Field[object]") -> str | None:
+    if field.default is not dataclasses.MISSING:
+        return repr(field.default)
+    return None if field.default_factory is dataclasses.MISSING else repr(field.default_factory())
+
+
+def _plain(docstring: str | None) -> str:
+    """A docstring without the places in the contract that it names, which readers do not have."""
+    return re.sub(r" \((?:protocol|server-api|architecture)\.md[^)]*\)", "", docstring or "")
+
+
+def _wrapped(head: str, parts: list[str], tail: str, width: int = 96) -> str:
+    """A signature in one line, or with one argument per line when that is too long."""
+    one_line = f"{head}({', '.join(parts)}){tail}"
+    if len(one_line) <= width:
+        return one_line
+    return f"{head}(\n" + "".join(f"    {part},\n" for part in parts) + f"){tail}"
+
+
+def _parts(arguments: ast.arguments) -> list[str]:
+    plain = [ast.unparse(argument) for argument in arguments.args]
+    first_default = len(plain) - len(arguments.defaults)
+    for index, default in enumerate(arguments.defaults):
+        plain[first_default + index] += " = " + ast.unparse(default)
+    if arguments.vararg is not None:
+        plain.append("*" + ast.unparse(arguments.vararg))
+    elif arguments.kwonlyargs:
+        plain.append("*")
+    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        plain.append(ast.unparse(argument) + ("" if value is None else " = " + ast.unparse(value)))
+    if arguments.kwarg is not None:
+        plain.append("**" + ast.unparse(arguments.kwarg))
+    return plain
