@@ -41,7 +41,9 @@ async def _on_holder(
         raise ChatServiceError("noSocket", call.command)
     session = _own_session(context, user, socket_id)
     if session is not None:
-        return await operation(context, session, room, is_local_call=call.is_local_call)
+        # The dispatcher's hold is of the room that the client sent; a before hook may have changed it.
+        async with context.serial.hold((socket_id, room)):
+            return await operation(context, session, room, is_local_call=call.is_local_call)
     info = (await context.store.user_sockets(user)).get(socket_id)
     if info is None or info.instance_id == context.instance_id():
         raise ChatServiceError("invalidSocket", socket_id)

@@ -77,7 +77,7 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
         # Whether the store knows the socket is not sure: take it out again.
         await _leave_store(context, session, user, [])
         session.is_stored = False
-        await context.delivery.interest.release(topic)
+        await _release(context, session, user)
         raise
 
 
@@ -95,8 +95,16 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
         departures = await _leave_rooms(context, session)
         nconnected = await _leave_store(context, session, user, departures)
         context.sessions.remove(session)
-        await context.delivery.interest.release(Topic(TopicKind.USER, user))
+        await _release(context, session, user)
         await _call_on_disconnect(context, session, user, nconnected, departures)
+
+
+async def _release(context: Context, session: Session, user: UserName) -> None:
+    try:
+        await context.delivery.interest.release(Topic(TopicKind.USER, user))
+    except Exception as error:
+        info = FailureInfo(op_type="transport_channel", user_name=user, id=session.socket_id)
+        context.failures.transport(error, info)
 
 
 async def _leave_rooms(context: Context, session: Session) -> list[Departure]:

@@ -99,6 +99,7 @@ async def _call_on_join(
         await call_hook(hook, context.service, info)
         await context.store.room_announce(room, user, session.socket_id, echo_all=echo_all)
     except BaseException:
+        await _forget(context, session, room)
         await _leave_store(context, session, room)
         raise
 
@@ -113,11 +114,11 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
         result = await context.store.room_leave(
             room, user, session.socket_id, context.clock.now_ms(), echo=True, echo_all=is_local_call
         )
-        await _forget(context, session, room)
+        was_joined = await _forget(context, session, room)
+        if result.changed or was_joined:
+            await _call_on_leave(context, session, room, result.njoined)
         if not result.room_exists:
             raise ChatServiceError("noRoom", room)
-        if result.changed:
-            await _call_on_leave(context, session, room, result.njoined)
         return result.njoined
 
 
@@ -127,36 +128,39 @@ async def leave_by_disconnect(context: Context, session: Session, room: RoomName
     Returns the user's sockets that are still joined, None when the socket was not joined. Never raises.
     """
     with context.failures.watch_lock(_info("room_leave", session, room)):
+        was_joined = await _forget(context, session, room)
         njoined = await _leave_store(context, session, room)
-        if njoined is not None:
-            await _call_on_leave(context, session, room, njoined)
+        if njoined is not None or was_joined:
+            await _call_on_leave(context, session, room, njoined or 0)
         return njoined
 
 
 async def _leave_store(context: Context, session: Session, room: RoomName) -> int | None:
-    """Leave a room in the store and here, without an echo; what fails is reported."""
-    user = _user(session)
-    await _forget(context, session, room)
+    """Leave a room in the store, without an echo; what fails is reported."""
     try:
         result = await context.store.room_leave(
-            room, user, session.socket_id, context.clock.now_ms(), echo=False
+            room, _user(session), session.socket_id, context.clock.now_ms(), echo=False
         )
     except Exception as error:
         context.failures.store(error, _info("room_leave", session, room))
+        if not session.is_closed:
+            # The disconnect tries again.
+            session.rooms[room] = None
         return None
     return result.njoined if result.changed else None
 
 
-async def _forget(context: Context, session: Session, room: RoomName) -> None:
-    """Stop hearing a room."""
-    missing = RoomCursor(epoch="", seq=-1)
-    cursor = session.rooms.pop(room, missing)
-    if cursor is None or cursor is missing:
-        return
+async def _forget(context: Context, session: Session, room: RoomName) -> bool:
+    """Stop hearing a room. Returns whether the socket was joined, as far as is known here: it may have lost
+    its access, and the news of that be on its way."""
+    cursor = session.rooms.pop(room, None)
+    if cursor is None:
+        return False
     try:
         await context.delivery.leave(room, session.socket_id)
     except Exception as error:
         context.failures.transport(error, _info("transport_channel", session, room))
+    return True
 
 
 async def _call_on_leave(context: Context, session: Session, room: RoomName, njoined: int) -> None:

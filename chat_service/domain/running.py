@@ -10,6 +10,9 @@ from typing import Any
 
 logger = logging.getLogger("chat_service")
 
+#: Seconds that cancelled work has to end.
+CANCEL_GRACE = 1.0
+
 
 class RunningWork:
     """Counts commands and handlers in flight by name, and owns background tasks."""
@@ -67,12 +70,15 @@ class RunningWork:
         await self._idle.wait()
 
     async def cancel(self) -> None:
-        """Cancel everything that still runs, and wait until it has ended."""
+        """Cancel everything that still runs, and wait until it has ended; not for long for what does not."""
         current = asyncio.current_task()
-        tasks = [task for task in (*self._tasks, *self._inline) if task is not current]
+        tasks = {task for task in (*self._tasks, *self._inline) if task is not current}
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            _, refused = await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+            for task in refused:
+                logger.error("%r does not end although it was cancelled", task)
 
 
 class Tracked:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from enum import Enum
+from typing import Any
 
 from chat_service.bus.base import EVERYONE, Topic, TopicKind
 from chat_service.commands.gateway import Gateway
@@ -35,23 +36,49 @@ class LifeCycle:
         self._context = context
         self.phase = Phase.NEW
         self._heartbeats: asyncio.Task[None] | None = None
+        #: The task inside of ``start``, what is set at its end, and how it failed.
+        self._starter: asyncio.Task[Any] | None = None
+        self._start_ended = asyncio.Event()
+        self._start_error: BaseException | None = None
+        self._is_close_asked = False
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when clients can connect. Raises what went wrong, after undoing what was done.
 
-        A running service stays as it is; one that was closed does not start again.
+        A running service stays as it is; one that was closed does not start again. A call during the start
+        waits for it. A close during the start ends it with ``ServiceClosedError``.
         """
-        if self.phase in (Phase.STARTING, Phase.RUNNING):
-            return
-        if self.phase is not Phase.NEW:
+        if self.phase is Phase.STARTING:
+            await self._start_ended.wait()
+            if self._start_error is not None:
+                raise ServiceClosedError("the service could not start") from self._start_error
+        elif self.phase is Phase.NEW:
+            self.phase = Phase.STARTING
+            self._starter = asyncio.current_task()
+            try:
+                await self._start_or_abandon()
+            except BaseException as error:
+                self._start_error = error
+                raise
+            finally:
+                self._starter = None
+                self._start_ended.set()
+        elif self.phase is not Phase.RUNNING:
             raise ServiceClosedError("the service was closed: make a new one")
-        self.phase = Phase.STARTING
+
+    async def _start_or_abandon(self) -> None:
         try:
             await self._start()
+            if self._is_close_asked:
+                raise ServiceClosedError("the service was closed while it started")
         except BaseException as error:
             logger.debug("start failed: %r", error)
+            if self._is_close_asked and self._starter is not None:
+                self._starter.uncancel()
             await self._abandon()
+            if self._is_close_asked and isinstance(error, asyncio.CancelledError):
+                raise ServiceClosedError("the service was closed while it started") from None
             raise
         self.phase = Phase.RUNNING
         self._context.events.emit("ready")
@@ -82,6 +109,10 @@ class LifeCycle:
         """Close once; calls during the close wait for it. Raises what went wrong, when all is closed."""
         if self.phase is Phase.NEW:
             self.phase = Phase.CLOSED
+        if self.phase is Phase.STARTING and self._starter is not None:
+            self._is_close_asked = True
+            self._starter.cancel()
+            await self._start_ended.wait()
         if self.phase is Phase.CLOSED:
             return
         if self._closing is None:
@@ -91,14 +122,13 @@ class LifeCycle:
 
     async def _close(self) -> None:
         error: Exception | None = None
-        for step in (self._disconnect_clients, self._finish_commands):
+
+        async def call_on_close() -> None:
+            await self._call_on_close(error)
+
+        for step in (self._disconnect_clients, self._finish_commands, call_on_close, self._leave_store):
             try:
                 await step()
-            except Exception as failure:
-                error = error or failure
-        for last in (self._call_on_close(error), self._leave_store()):
-            try:
-                await last
             except Exception as failure:
                 error = error or failure
         self.phase = Phase.CLOSED
