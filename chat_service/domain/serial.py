@@ -4,52 +4,89 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Optional
 
 #: The holds that the running task is inside of.
 _held: ContextVar[tuple["Hold", ...]] = ContextVar("chat_service_holds", default=())
+
+
+class DeadlockError(RuntimeError):
+    """To wait for a key would never end: its holder waits for one that the caller holds."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A key that is held: by whom, and who waits for it."""
+
+    holder: Optional["Hold"]
+    waiting: deque[tuple["asyncio.Future[None]", "Hold | None"]] = field(default_factory=deque)
 
 
 class SerialQueue:
     """Lets one holder in per key; the others wait in the order in which they came.
 
     A hold inside a hold of the same key passes at once, so a hook may run a command on the room that its own
-    command is about.
+    command is about. Holds of several keys inside of each other may meet crosswise; the last one to come
+    raises ``DeadlockError`` then.
     """
 
     def __init__(self) -> None:
-        # A key is here while it is held, with those who wait for it.
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._places: dict[Hashable, Place] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._places)
 
     def hold(self, key: Hashable) -> "Hold":
-        """An async context manager that is entered when the key is free."""
+        """An async context manager that is entered when the key is free. Raises ``DeadlockError``."""
         return Hold(self, key)
 
-    async def acquire(self, key: Hashable) -> None:
-        waiting = self._waiting.get(key)
-        if waiting is None:
-            self._waiting[key] = deque()
+    async def acquire(self, key: Hashable, holder: "Hold | None" = None) -> None:
+        place = self._places.get(key)
+        if place is None:
+            self._places[key] = Place(holder)
             return
+        outer = [hold for hold in _held.get() if hold.is_active]
+        if any(self._leads_to(key, hold) for hold in outer):
+            raise DeadlockError(f"{key} is held by what waits for {[hold.key for hold in outer]}")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting.append(turn)
+        place.waiting.append((turn, holder))
+        for hold in outer:
+            hold.waits_for.append(key)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(key)
             raise
+        finally:
+            for hold in outer:
+                hold.waits_for.remove(key)
+
+    def _leads_to(self, key: Hashable, goal: "Hold") -> bool:
+        """Whether the holder of a key is, or waits for, or waits for one who waits for, a hold."""
+        seen: set[Hashable] = set()
+        keys = [key]
+        while keys:
+            place = self._places.get(keys.pop())
+            holder = place.holder if place else None
+            if holder is goal:
+                return True
+            if holder is not None and holder.key not in seen:
+                seen.add(holder.key)
+                keys.extend(holder.waits_for)
+        return False
 
     def release(self, key: Hashable) -> None:
-        waiting = self._waiting[key]
-        while waiting:
-            turn = waiting.popleft()
+        place = self._places[key]
+        while place.waiting:
+            turn, holder = place.waiting.popleft()
             if not turn.done():
+                place.holder = holder
                 turn.set_result(None)
                 return
-        del self._waiting[key]
+        del self._places[key]
 
 
 class Hold:
@@ -57,22 +94,24 @@ class Hold:
 
     def __init__(self, queue: SerialQueue, key: Hashable) -> None:
         self._queue = queue
-        self._key = key
+        self.key = key
         #: False before and after the stay, also for tasks that outlive it.
-        self._active = False
+        self.is_active = False
+        #: Keys that work inside of this stay waits for.
+        self.waits_for: list[Hashable] = []
 
     async def __aenter__(self) -> None:
         held = _held.get()
-        if any(hold._active and hold._queue is self._queue and hold._key == self._key for hold in held):
+        if any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held):
             return
-        await self._queue.acquire(self._key)
-        self._active = True
+        await self._queue.acquire(self.key, self)
+        self.is_active = True
         self._token = _held.set((*held, self))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._active:
-            self._active = False
+        if self.is_active:
+            self.is_active = False
             _held.reset(self._token)
-            self._queue.release(self._key)
+            self._queue.release(self.key)
