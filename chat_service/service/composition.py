@@ -45,7 +45,6 @@ def make_store(options: Options) -> Store:
     if options.store == "redis":
         raise ConfigurationError('option store: "redis" is not available in this version')
     _check_methods("store", options.store, Store)
-    refuse_unknown("store_options", options.store_options, ["lock_ttl"])
     # A store that was made elsewhere has its own options already.
     refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
     store: Store = options.store
@@ -62,8 +61,6 @@ def make_transport(options: Options) -> Transport:
             options=options.transport_options,
         )
     _check_methods("transport", options.transport, Transport)
-    if options.transport_options:
-        raise ConfigurationError("transport_options are for the built-in transport, not for an object")
     if options.transport_options:
         names = ", ".join(options.transport_options)
         raise ConfigurationError(f"transport_options {names}: a transport that was made elsewhere takes none")

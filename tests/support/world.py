@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chat_service import ChatService, Clock
+from chat_service import ChatService, Clock, Store
 from chat_service.testing import InProcessClient, InProcessTransport
 from tests.support.backends import Backend
 
@@ -42,18 +42,20 @@ class World:
         self.backend = backend
         self.instances: list[Instance] = []
 
-    async def start(
+    def make(
         self,
         *,
         hooks: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
+        store: Store | None = None,
         **options: Any,
     ) -> Instance:
-        """Start one more instance. Rooms management and direct messages are on unless ``options`` say."""
+        """Make one more instance, not started. Rooms management and direct messages are on unless ``options``
+        say. ``store``: one of this backend; a new one when None."""
         options = {"enable_rooms_management": True, "enable_direct_messages": True, **options}
         transport = InProcessTransport()
         service = ChatService(
-            store=self.backend.new_store(),
+            store=store or self.backend.new_store(),
             transport=transport,
             hooks={"on_connect": name_by_query, **(hooks or {})},
             clock=clock,
@@ -61,7 +63,12 @@ class World:
         )
         instance = Instance(service, transport)
         self.instances.append(instance)
-        await service.start()
+        return instance
+
+    async def start(self, **options: Any) -> Instance:
+        """Make one more instance and start it."""
+        instance = self.make(**options)
+        await instance.service.start()
         return instance
 
     async def close(self) -> None:
