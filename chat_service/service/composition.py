@@ -59,6 +59,7 @@ def make_transport(options: Options) -> Transport:
             port=options.port,
             namespace=options.namespace,
             options=options.transport_options,
+            expose_internal_errors=options.expose_internal_errors,
         )
     _check_methods("transport", options.transport, Transport)
     if options.transport_options:

@@ -32,23 +32,32 @@ class AsgiApp:
             return
         other = OtherLifespan(self._other, scope) if self._other is not None else None
         while True:
-            message = await receive()
-            kind = message["type"]
+            kind = (await receive())["type"]
             try:
                 # What started first is stopped last.
                 if kind == "lifespan.startup":
-                    await self._run_other(other, kind)
-                    await self._on_startup()
+                    await self._start(other)
                 else:
-                    await self._on_shutdown()
-                    await self._run_other(other, kind)
+                    try:
+                        await self._on_shutdown()
+                    finally:
+                        await self._run_other(other, kind)
             except Exception as error:
                 logger.error("%s failed: %s", kind, error)
                 await send({"type": f"{kind}.failed", "message": str(error)})
-            else:
-                await send({"type": f"{kind}.complete"})
+                return
+            await send({"type": f"{kind}.complete"})
             if kind == "lifespan.shutdown":
                 return
+
+    async def _start(self, other: "OtherLifespan | None") -> None:
+        await self._run_other(other, "lifespan.startup")
+        try:
+            await self._on_startup()
+        except Exception:
+            # The server sends no shutdown after this.
+            await self._run_other(other, "lifespan.shutdown")
+            raise
 
     @staticmethod
     async def _run_other(other: "OtherLifespan | None", kind: str) -> None:

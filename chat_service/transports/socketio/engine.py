@@ -1,32 +1,31 @@
 """Engine.IO sockets of our own server: closed connections leave nothing behind, bad input cuts them off.
 
 The stock classes leave a sleeping task per socket, keep a WebSocket open after its session was closed, and
-fail outside of their own handling on malformed packets. What is overridden here is pinned by tests.
+fail outside of their own handling on malformed packets. What is overridden here is pinned by
+tests/e2e/test_library_pins.py.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any
 
-from engineio import AsyncServer, async_socket, packet, payload
-from engineio.async_drivers import aiohttp as aiohttp_driver
-from engineio.exceptions import EngineIOError, SocketIsClosedError
+from engineio import async_socket, packet
+from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
+
+from chat_service.transports.socketio.engine_packets import decode_packet, decode_payload
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds that a polling client has to fetch its last packets.
-POLLING_GRACE = 5.0
-#: Seconds that a client has to answer the end of its WebSocket.
+#: Seconds that a client has to go away after it was told to, before its connection is cut.
+LEAVE_GRACE = 5.0
+#: Seconds that a client has to answer the end of its connection.
 CLOSE_GRACE = 2.0
-#: Packets in one body of a polling client at most. Clients pack what waited during one round trip.
-MAX_PACKETS = 1000
-
-
-class Payload(payload.Payload):  # type: ignore[misc]
-    """A polling body that may hold as many packets as a busy client has."""
-
-    max_decode_packets = MAX_PACKETS
+#: Seconds that a change from polling to WebSocket may take.
+UPGRADE_GRACE = 10.0
+#: Packets in one answer to a poll at most: python-socketio clients refuse more.
+POLL_PACKETS = 16
 
 
 class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
@@ -35,32 +34,56 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
     # Attributes of the stock class, which has no types.
     last_ping: float | None
     connected: bool
-    _ping_timer: asyncio.TimerHandle | None = None
-    _grace_timer: asyncio.TimerHandle | None = None
+    upgrading: bool
+    upgraded: bool
+    #: All timers of the session by what they are for.
+    _timers: dict[str, asyncio.TimerHandle]
     #: Writes to the WebSocket, when there is one.
     _writer: asyncio.Task[None] | None = None
+    #: Ends the handling of the WebSocket when it is over: an upgrade, or reading.
+    _limit: asyncio.Timeout | None = None
+
+    def __init__(self, server: Any, sid: str) -> None:
+        super().__init__(server, sid)
+        self._timers = {}
+
+    def call_later(self, name: str, seconds: float, callback: Any, *args: Any) -> None:
+        """Call something later, unless the session is closed before. A timer of the same name is replaced."""
+        previous = self._timers.pop(name, None)
+        if previous is not None:
+            previous.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, callback, *args)
 
     # Pings: a timer in place of a sleeping task.
 
     def schedule_ping(self) -> None:
-        if self.last_ping:
+        if self.last_ping and not self.closing:
             self.last_ping = None
-            loop = asyncio.get_running_loop()
-            self._ping_timer = loop.call_later(self.server.ping_interval, self._ping)
+            self.call_later("ping", self.server.ping_interval, self._ping)
 
     def _ping(self) -> None:
         if not self.closing and not self.closed:
             self.last_ping = time.time()
             self.queue.put_nowait(packet.Packet(packet.PING))
 
-    # Closing
+    # Receiving and closing
+
+    async def receive(self, pkt: packet.Packet) -> None:
+        """Handle a packet. Raises ``EngineIOError`` for one that cannot be, and for a closed session."""
+        if self.closing or self.closed:
+            raise SocketIsClosedError
+        await super().receive(pkt)
 
     async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
         """As the stock method, but it never waits for the client, and ends the WebSocket too."""
-        for timer in (self._ping_timer, self._grace_timer):
-            if timer is not None:
-                timer.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if self.upgrading:
+            self._limit_handling(0)
         await super().close(wait=False, abort=abort, reason=reason)
+        if self.closed:
+            self.server.sockets.pop(self.sid, None)
         self.queue.put_nowait(None)
         if self._writer is not None and not self._writer.done():
             # A client that does not read cannot hold up the end.
@@ -73,74 +96,120 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
             await asyncio.wait([self._writer])
 
     def finish(self) -> None:
-        """Close after the client has got what waits for it."""
+        """Close after the client has got what waits for it; a polling client closes then by itself."""
         if self.closing or self.closed:
             return
         if self.upgraded:
             self.queue.put_nowait(None)
-        elif self._grace_timer is None:
-            # The next poll fetches what waits; the client closes then, or is closed.
-            loop = asyncio.get_running_loop()
-            self._grace_timer = loop.call_later(POLLING_GRACE, self.server.close_socket_soon, self.sid)
+        self.call_later("leave", LEAVE_GRACE, self.server.close_socket_soon, self.sid)
+
+    async def wait_fetched(self) -> None:
+        """Return when a polling client has fetched what waits for it, or has had time to."""
+        if not self.upgraded:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_GRACE):
+                    await self.queue.join()
 
     # Long-polling
 
+    async def poll(self) -> list[packet.Packet]:
+        """Wait for packets to send. Raises ``QueueEmpty`` when none came in time."""
+        try:
+            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
+                pkt = await self.queue.get()
+        except TimeoutError:
+            raise QueueEmpty from None
+        packets: list[packet.Packet] = []
+        while pkt is not None:
+            self.queue.task_done()
+            packets.append(pkt)
+            if len(packets) == POLL_PACKETS or self.queue.empty():
+                return packets
+            pkt = self.queue.get_nowait()
+        # The end stays in the queue for whoever asks next.
+        self.queue.task_done()
+        self.queue.put_nowait(None)
+        return packets
+
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
+        try:
+            for pkt in decode_payload(await self._read_body(environ)):
+                await self.receive(pkt)
+        except (ValueError, EngineIOError) as error:
+            # The server answers "bad request" only for sessions that it knows, and forgets closed ones.
+            self.server.sockets.setdefault(self.sid, self)
+            raise EngineIOError(f"bad payload: {type(error).__name__}") from None
+
+    async def _read_body(self, environ: dict[str, Any]) -> bytes:
         length = int(environ.get("CONTENT_LENGTH", "0"))
         if length > self.server.max_http_buffer_size:
-            raise EngineIOError("the body is too large")
+            raise ValueError("the body is too large")
         stream, body = environ["wsgi.input"], bytearray()
-        # One read may return less than the whole body.
-        while len(body) < length and (part := await stream.read(length - len(body))):
-            body += part
         try:
-            packets = Payload(encoded_payload=body.decode("utf-8")).packets
-        except (ValueError, LookupError) as error:
-            raise EngineIOError(f"bad payload: {error}") from None
-        for pkt in packets:
-            await self.receive(pkt)
+            # One read may return less than the whole body.
+            while len(body) < length and (part := await stream.read(length - len(body))):
+                body += part
+        except Exception as error:
+            raise ValueError(f"the body does not come: {error!r}") from None
+        if len(body) < length:
+            raise ValueError("the body is not complete")
+        return bytes(body)
 
     # WebSocket
+
+    async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
+        if self.upgrading or self.upgraded or "websocket" not in self.server.transports:
+            return self.server._bad_request()
+        return await super()._upgrade_websocket(environ)
 
     async def _websocket_handler(self, ws: Any) -> None:
         if not self.connected:
             self.connected = self.upgraded = True
         elif not await self._upgrade(ws):
+            await ws.close()
             return
         self._writer = asyncio.create_task(self._write(ws))
+        self._writer.add_done_callback(lambda _: self._limit_handling(CLOSE_GRACE))
         try:
-            while True:
-                await self.receive(self._decode(await ws.wait()))
-        except (OSError, ValueError, EngineIOError, SocketIsClosedError) as error:
+            async with asyncio.timeout(None) as self._limit:
+                while True:
+                    await self.receive(self._decode(await ws.wait()))
+        except (OSError, ValueError, EngineIOError) as error:
             # OSError: the client has gone. Else: it sent what cannot be.
-            logger.debug("websocket %s ends: %r", self.sid, error)
+            logger.debug("websocket %s ends: %s", self.sid, type(error).__name__)
         finally:
+            self._limit = None
             await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
             await self.wait_closed()
 
+    def _limit_handling(self, seconds: float) -> None:
+        """End what handles the WebSocket in so many seconds, unless it ends before."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
     async def _upgrade(self, ws: Any) -> bool:
         """Move a polling session to the WebSocket: probe, let the poll end, wait for the client's word."""
+        if self.upgrading or self.upgraded or self.closing:
+            return False
         self.upgrading = True
         try:
-            probe = self._decode(await ws.wait())
-            if probe.packet_type != packet.PING or probe.data != "probe":
-                return False
-            await ws.send(packet.Packet(packet.PONG, data="probe").encode())
-            self.queue.put_nowait(packet.Packet(packet.NOOP))
-            upgrade = self._decode(await ws.wait())
-            self.upgraded = upgrade.packet_type == packet.UPGRADE and not self.closed
-            return bool(self.upgraded)
-        except (OSError, ValueError, EngineIOError):
-            return False
+            async with asyncio.timeout(UPGRADE_GRACE) as self._limit:
+                probe = self._decode(await ws.wait())
+                if probe.packet_type != packet.PING or probe.data != "probe":
+                    return False
+                await ws.send(packet.Packet(packet.PONG, data="probe").encode())
+                self.queue.put_nowait(packet.Packet(packet.NOOP))
+                upgrade = self._decode(await ws.wait())
+                self.upgraded = upgrade.packet_type == packet.UPGRADE and not self.closing
+        except (OSError, ValueError) as error:
+            logger.debug("upgrade of %s failed: %s", self.sid, type(error).__name__)
         finally:
             self.upgrading = False
+            self._limit = None
+        return self.upgraded
 
-    def _decode(self, data: Any) -> Any:
-        if not data:
-            raise ValueError("an empty packet")
-        if len(data) > self.server.max_http_buffer_size:
-            raise ValueError("the packet is too large")
-        return packet.Packet(encoded_packet=data)
+    def _decode(self, data: Any) -> packet.Packet:
+        return decode_packet(data, self.server.max_http_buffer_size)
 
     async def _write(self, ws: Any) -> None:
         """Send what is queued until None comes, then close the WebSocket."""
@@ -155,82 +224,3 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
             if abort is not None:
                 abort()
             raise
-
-
-class AiohttpWebSocket(aiohttp_driver.WebSocket):  # type: ignore[misc]
-    """The WebSocket of the aiohttp driver, with compression as configured and an end in bounded time."""
-
-    async def __call__(self, environ: dict[str, Any]) -> Any:
-        self._request = environ["aiohttp.request"]
-        self._sock = aiohttp_driver.WebSocketResponse(
-            max_msg_size=self.server.max_http_buffer_size,
-            compress=self.server.http_compression,
-            timeout=CLOSE_GRACE,
-        )
-        await self._sock.prepare(self._request)
-        self.environ = environ
-        await self.handler(self)
-        return self._sock
-
-    def abort(self) -> None:
-        """Cut the connection without a word."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
-
-
-class EngineServer(AsyncServer):  # type: ignore[misc]
-    """An Engine.IO server whose sockets are ``EngineSocket``."""
-
-    # Attributes of the stock class, which has no types.
-    start_service_task: bool
-    _async: dict[str, Any]
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._closing: set[asyncio.Task[None]] = set()
-        if self.async_mode == "aiohttp":
-            self._async = {**self._async, "websocket": AiohttpWebSocket}
-
-    def close_socket_soon(self, sid: str) -> None:
-        """Close a session from a callback."""
-        socket = self.sockets.get(sid)
-        if socket is not None:
-            task = asyncio.get_running_loop().create_task(socket.close(abort=True))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-    async def _handle_connect(self, environ: Any, transport: str, jsonp_index: Any = None) -> Any:
-        # The stock method makes sockets of its own class, and knows no other way.
-        if self.start_service_task:
-            self.start_service_task = False
-            self.service_task_handle = self.start_background_task(self._service_task)
-        sid = self.generate_id()
-        session = self.sockets[sid] = EngineSocket(self, sid)
-        opening = {
-            "sid": sid,
-            "upgrades": self._upgrades(sid, transport),
-            "pingInterval": int(self.ping_interval * 1000),
-            "pingTimeout": int(self.ping_timeout * 1000),
-            "maxPayload": self.max_http_buffer_size,
-        }
-        session.queue.put_nowait(packet.Packet(packet.OPEN, opening))
-        await self._trigger_event("connect", sid, environ, run_async=False)
-        session.schedule_ping()
-        if transport == "polling":
-            session.connected = True
-            return self._ok(await session.poll(), jsonp_index=jsonp_index)
-        response = await session.handle_get_request(environ)
-        if session.closed:
-            self.sockets.pop(sid, None)
-        return response
-
-    async def close_all(self) -> None:
-        """Close every session and stop the monitor of the sessions."""
-        sessions = list(self.sockets.values())
-        await asyncio.gather(*(session.close() for session in sessions))
-        await asyncio.gather(*(session.wait_closed() for session in sessions), *self._closing)
-        self.sockets.clear()
-        if self.service_task_handle is not None and self.service_task_event is None:
-            # The monitor was started and has not run yet.
-            await asyncio.sleep(0)
-        await self.shutdown()

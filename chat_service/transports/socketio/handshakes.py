@@ -9,14 +9,22 @@ from chat_service.transports.base import Handshake
 
 def read_handshake(environ: Mapping[str, Any], auth: Any) -> Handshake:
     """The handshake data of a connecting socket."""
-    fields = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     return Handshake(
         is_connected=True,
-        query={name: values[0] for name, values in fields.items()},
+        query=_query(environ),
         headers=dict(_headers(environ)),
         auth=auth,
         remote_addr=_remote_addr(environ),
     )
+
+
+def _query(environ: Mapping[str, Any]) -> dict[str, str]:
+    request = environ.get("aiohttp.request")
+    if request is not None:
+        # The driver's QUERY_STRING is decoded already, so "&", "+" and "%" in values would be read again.
+        return {name: request.query[name] for name in request.query}
+    fields = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _headers(environ: Mapping[str, Any]) -> Any:

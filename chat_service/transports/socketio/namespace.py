@@ -29,7 +29,12 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     """Passes what happens on the namespace on to a ``TransportHandler``."""
 
     def __init__(
-        self, name: str, channels: Channels, middlewares: tuple[Middleware, ...], handler: TransportHandler
+        self,
+        name: str,
+        channels: Channels,
+        middlewares: tuple[Middleware, ...],
+        handler: TransportHandler,
+        expose_internal_errors: bool,
     ) -> None:
         super().__init__(name)
         self._channels = channels
@@ -38,18 +43,25 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._tasks: set[asyncio.Task[None]] = set()
         #: Whether new sockets are let in.
         self.is_open = False
-        self._errors = ErrorEncoder(raw=False, expose_internal=False)
+        self._raw_errors = ErrorEncoder(raw=True, expose_internal=expose_internal_errors)
 
-    async def trigger_event(self, event: str, *args: Any) -> Any:
+    async def trigger_event(self, event: Any, *args: Any) -> Any:
         """Called by the server for everything; ``args`` starts with the socket id."""
         socket_id = SocketId(args[0])
-        is_here = self._channels.is_connected(socket_id)
-        if event == "connect" and not is_here:
+        # What clients emit was decoded just now, so it cannot be the very environ of the connection.
+        environ = self.server.environ.get(self._connection(socket_id))
+        if event == "connect" and environ is not None and len(args) > 1 and args[1] is environ:
             return await self._connect(socket_id, *args[1:])
         if event == "disconnect" and not self.server.manager.is_connected(socket_id, self.namespace):
-            self._disconnect(socket_id, args[1] if len(args) > 1 else "")
+            self._disconnect(socket_id, str(args[1]) if len(args) > 1 else "")
             return None
-        return tuple(await self._handler.on_event(socket_id, event, args[1:]))
+        # The caller's own server may let an event without a name through.
+        name = event if isinstance(event, str) else ""
+        return tuple(await self._handler.on_event(socket_id, name, args[1:]))
+
+    def _connection(self, socket_id: SocketId) -> Any:
+        """The id of the Engine.IO session of a socket."""
+        return self.server.manager.eio_sid_from_sid(socket_id, self.namespace)
 
     async def _connect(self, socket_id: SocketId, environ: dict[str, Any], auth: Any = None) -> None:
         handshake = read_handshake(environ, auth)
@@ -57,6 +69,10 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             if not self.is_open:
                 raise Refused("the service does not accept connections now")
             await self._run_middlewares(handshake)
+            session = self.server.eio.sockets.get(self._connection(socket_id))
+            if session is None or session.closing or session.closed:
+                # It went away meanwhile, and nobody would tell of its end.
+                raise Refused("the connection is closed")
         except TypeError as error:
             # The library would call again, as for a handler without the auth argument.
             raise Refused(str(error)) from error
@@ -70,12 +86,12 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             except Refused:
                 raise
             except ChatServiceError as error:
-                data = {"code": error.code, "args": list(error.arguments)}
-                raise Refused(str(error), data) from error
+                raw = self._raw_errors.encode(error, "a middleware")
+                raise Refused(str(error), {"code": raw["code"], "args": raw["args"]}) from error
             except ConnectionRefusedError as error:
                 raise Refused(str(error)) from error
             except Exception as error:
-                raise Refused(str(self._errors.public_error(error, "a middleware"))) from error
+                raise Refused(str(self._raw_errors.public_error(error, "a middleware"))) from error
 
     async def _greet(self, socket_id: SocketId) -> None:
         """Hand the socket over as soon as the client knows that it is connected."""

@@ -50,19 +50,23 @@ class SocketIOOptions:
         self._check("max_message_size", type(size) is int and size > 0, "a number of bytes, more than 0")
         self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self._check("compression", type(self.compression) is bool, "True or False")
-        self._check("path", bool(str(self.path).strip("/")), "a path")
+        path: Any = self.path
+        self._check("path", _is_text(path) and bool(path.strip("/")), "a path")
         allowed = self.transports
         self._check(
             "transports",
-            isinstance(allowed, list | tuple) and bool(allowed) and set(allowed) <= set(TRANSPORTS),
+            isinstance(allowed, list | tuple)
+            and bool(allowed)
+            and all(name in TRANSPORTS for name in allowed),
             "a list of " + " and ".join(map(repr, TRANSPORTS)),
         )
         origins = self.cors_allowed_origins
         self._check(
             "cors_allowed_origins",
             origins is None
-            or isinstance(origins, str)
-            or (isinstance(origins, list | tuple) and all(isinstance(origin, str) for origin in origins)),
+            or _is_text(origins)
+            # For the library an empty list means to let all origins in.
+            or (isinstance(origins, list | tuple) and bool(origins) and all(map(_is_text, origins))),
             'an origin, a list of origins, "*" or None',
         )
         self._check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
@@ -88,6 +92,10 @@ class SocketIOOptions:
         if isinstance(given, list | tuple):
             return tuple(cast(Sequence[Middleware], given))
         return (cast(Middleware, given),)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,28 +5,32 @@ from typing import Any
 
 import msgpack
 from socketio.msgpack_packet import MsgPackPacket
-from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, EVENT, Packet
+from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Packet
 
 #: Binary values in one message at most.
 MAX_ATTACHMENTS = 256
+
+_PLACEHOLDER = "_placeholder"
 
 
 class StrictJson:
     """JSON as RFC 8259 has it: no NaN and no infinities, in neither direction."""
 
-    _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-
-    @classmethod
-    def dumps(cls, value: Any, **_: Any) -> str:
-        return cls._encoder.encode(value)
+    @staticmethod
+    def dumps(value: Any, **_: Any) -> str:
+        return _encoder.encode(value)
 
     @staticmethod
     def loads(text: str, **_: Any) -> Any:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _decoder.decode(text)
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _check(packet: Any) -> None:
@@ -57,6 +61,14 @@ class JsonPacket(Packet):  # type: ignore[misc]
             raise ValueError("too many attachments")
         self._attachment_bytes = 0
         _check(self)
+        if self.packet_type in (BINARY_EVENT, BINARY_ACK):
+            if count == 0:
+                # Complete as it is; the server would wait for attachments.
+                self.packet_type -= BINARY_EVENT - EVENT
+        elif count:
+            raise ValueError("attachments of a packet that has none")
+        if not count and (_PLACEHOLDER in encoded_packet or "\\u" in encoded_packet):
+            restore(self.data, [])
         return count
 
     def add_attachment(self, attachment: Any) -> bool:
@@ -68,6 +80,66 @@ class JsonPacket(Packet):  # type: ignore[misc]
         is_complete: bool = super().add_attachment(attachment)
         return is_complete
 
+    @classmethod
+    def reconstruct_binary(cls, data: Any, attachments: list[Any]) -> Any:
+        return restore(data, attachments)
+
+    @classmethod
+    def data_is_binary(cls, data: Any) -> bool:
+        pending = [data]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, bytes | bytearray):
+                return True
+            if isinstance(item, list | tuple):
+                pending.extend(item)
+            elif isinstance(item, dict):
+                pending.extend(item.values())
+        return False
+
+    @classmethod
+    def deconstruct_binary(cls, data: Any) -> tuple[Any, list[bytes]]:
+        attachments: list[bytes] = []
+        return _take_out(data, attachments), attachments
+
+
+def _take_out(value: Any, attachments: list[bytes]) -> Any:
+    """Put placeholders where binary values are, which go into ``attachments``."""
+    if isinstance(value, bytes | bytearray):
+        attachments.append(bytes(value))
+        return {_PLACEHOLDER: True, "num": len(attachments) - 1}
+    if isinstance(value, list | tuple):
+        return [_take_out(item, attachments) for item in value]
+    if isinstance(value, dict):
+        return {key: _take_out(item, attachments) for key, item in value.items()}
+    return value
+
+
+def restore(data: Any, attachments: list[Any]) -> Any:
+    """Put the attachments where their placeholders are.
+
+    Raises ``ValueError`` unless each is used once: a second use would make a small message large, and a
+    placeholder without attachment, sent on, would cut off whoever receives it.
+    """
+    unused = dict(enumerate(attachments))
+
+    def put_back(value: Any) -> Any:
+        if isinstance(value, list):
+            return [put_back(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get(_PLACEHOLDER):
+            number = value.get("num")
+            if type(number) is not int or number not in unused:
+                raise ValueError("a bad placeholder")
+            return unused.pop(number)
+        return {key: put_back(item) for key, item in value.items()}
+
+    restored = put_back(data)
+    if unused:
+        raise ValueError("an attachment without a placeholder")
+    return restored
+
 
 class MsgpackPacket(MsgPackPacket):  # type: ignore[misc]
     """Packets of the msgpack parser, checked."""
@@ -75,16 +147,30 @@ class MsgpackPacket(MsgPackPacket):  # type: ignore[misc]
     def decode(self, encoded_packet: Any) -> None:
         if not isinstance(encoded_packet, bytes):
             raise ValueError("unexpected text")
-        fields = msgpack.unpackb(encoded_packet)
+        fields = msgpack.unpackb(encoded_packet, ext_hook=_read_extension)
         if not isinstance(fields, dict):
             raise ValueError("a packet is a map")
         self.packet_type = fields.get("type")
         self.data = fields.get("data")
         self.id = fields.get("id")
         self.namespace = fields.get("nsp")
-        if not isinstance(self.namespace, str) or not (self.id is None or isinstance(self.id, int)):
+        if type(self.packet_type) is not int or self.packet_type not in (CONNECT, DISCONNECT, EVENT, ACK):
+            raise ValueError("a type that clients do not send")
+        if not isinstance(self.namespace, str) or not (self.id is None or type(self.id) is int):
             raise ValueError("bad namespace or id")
         _check(self)
+
+    def _to_dict(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super()._to_dict()
+        if self.data is None:
+            # The parser of the JavaScript client refuses a null here.
+            del fields["data"]
+        return fields
+
+
+def _read_extension(code: int, data: bytes) -> Any:
+    """The JavaScript parser writes undefined as an extension; in JSON it is null, or left out."""
+    return None if code == 0 and data == b"\0" else msgpack.ExtType(code, data)
 
 
 def packet_class(serializer: str, max_bytes: int) -> type[Any]:

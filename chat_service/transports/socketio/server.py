@@ -5,9 +5,10 @@ from typing import Any
 
 import socketio
 
-from chat_service.transports.socketio.engine import EngineServer
+from chat_service.errors import shorten
+from chat_service.transports.socketio.engine_server import EngineServer
 from chat_service.transports.socketio.options import SocketIOOptions
-from chat_service.transports.socketio.packets import StrictJson, packet_class
+from chat_service.transports.socketio.packets import packet_class
 
 logger = logging.getLogger("chat_service")
 
@@ -15,17 +16,27 @@ logger = logging.getLogger("chat_service")
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     """A python-socketio server over ``EngineServer``."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.eio.is_used = self.has_namespaces
+
     def _engineio_server_class(self) -> Any:
         return EngineServer
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        if eio_sid not in self.environ:
+            # What a client sends after the end of its session.
+            return
         try:
             await super()._handle_eio_message(eio_sid, data)
         except Exception as error:
             # Handlers run in tasks of their own; what fails here is the packet.
-            logger.info("bad packet of connection %s, which is closed: %r", eio_sid, error)
+            text = shorten(f"{type(error).__name__}: {error}")
+            logger.info("bad packet of connection %s, which is closed: %s", eio_sid, text)
             self._binary_packet.pop(eio_sid, None)
-            self.eio.close_socket_soon(eio_sid)
+            session = self.eio.sockets.get(eio_sid)
+            if session is not None:
+                await session.close()
 
     def has_namespaces(self, eio_sid: str) -> bool:
         """Whether a connection is still in any namespace."""
@@ -35,15 +46,14 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
 
 def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
     """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
-    # Below warnings the libraries log every packet with its content.
+    # Below errors the libraries log every packet with its content, and warn of what clients do wrong.
     quiet = logging.getLogger("chat_service.transport")
     if quiet.level == logging.NOTSET:
-        quiet.setLevel(logging.WARNING)
+        quiet.setLevel(logging.ERROR)
     origins = options.cors_allowed_origins
     return SocketIOServer(
         async_mode=async_mode,
         serializer=packet_class(options.serializer, options.max_message_size),
-        json=StrictJson,
         cors_allowed_origins=list(origins) if isinstance(origins, tuple) else origins,
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,

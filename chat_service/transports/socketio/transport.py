@@ -18,16 +18,26 @@ from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
 
+#: Seconds that requests in progress have to end when the server closes.
+SHUTDOWN_GRACE = 2.0
+
 
 class SocketIOTransport:
     """Sockets of one namespace: of a server of its own, or of one that the caller owns. See ``Transport``."""
 
     def __init__(
-        self, *, host: str | None, port: int, namespace: str, options: Mapping[str, Any] | None = None
+        self,
+        *,
+        host: str | None,
+        port: int,
+        namespace: str,
+        options: Mapping[str, Any] | None = None,
+        expose_internal_errors: bool = False,
     ) -> None:
         self._host = host
         self._port = port
         self._name = namespace
+        self._expose_internal_errors = expose_internal_errors
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
         self._namespace: ServiceNamespace | None = None
@@ -58,6 +68,8 @@ class SocketIOTransport:
         if isinstance(app, web.Application):
             app.on_startup.append(lambda _: start())
             app.on_shutdown.append(lambda _: close())
+            # Comes alone when the start of something else in the application failed.
+            app.on_cleanup.append(lambda _: close())
 
     def asgi_app(self, other: Any = None) -> AsgiApp:
         """An ASGI application that serves the transport and passes everything else on to another one.
@@ -83,12 +95,18 @@ class SocketIOTransport:
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
         self._channels.use(server)
-        self._namespace = ServiceNamespace(self._name, self._channels, self.options.middlewares, handler)
+        if self._name in server.namespace_handlers or self._name in server.handlers:
+            raise ConfigurationError(f"the server has handlers of the namespace {self._name} already")
+        self._namespace = ServiceNamespace(
+            self._name, self._channels, self.options.middlewares, handler, self._expose_internal_errors
+        )
         server.register_namespace(self._namespace)
         if not self._is_mounted:
             app = web.Application()
             server.attach(app, self.options.path.strip("/"))
-            self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
+            self._runner = web.AppRunner(
+                app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
+            )
             await self._runner.setup()
 
     async def listen(self) -> None:
