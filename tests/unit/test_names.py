@@ -1,0 +1,60 @@
+"""The rule for names, and the two spellings of commands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_service import ChatServiceError
+from chat_service.commands.table import COMMANDS
+from chat_service.protocol.names import camel_case, check_name, is_valid_name, snake_case
+from chat_service.types import room_channel, user_channel
+
+FORBIDDEN = [*map(chr, range(0x20)), "\x7f", ":", "{", "}", "\ud800", "\udfff"]
+
+
+@pytest.mark.parametrize("character", FORBIDDEN)
+@pytest.mark.parametrize("place", ["{}b", "a{}b", "a{}"])
+def test_forbidden_characters(character: str, place: str) -> None:
+    name = place.format(character)
+    assert not is_valid_name(name, 256)
+    with pytest.raises(ChatServiceError) as caught:
+        check_name(name, 256)
+    assert (caught.value.code, caught.value.arguments) == ("invalidName", (name,))
+
+
+@pytest.mark.parametrize(
+    "name", ["a", " ", "a b", "ä", "日本", "😀", "a/b", "a%b", "<b>", "'", '"', "\x80", "a,b", "0"]
+)
+def test_other_characters_are_fine(name: str) -> None:
+    assert is_valid_name(name, 256)
+
+
+@pytest.mark.parametrize("value", ["", None, 5, b"a", ["a"], True])
+def test_no_name_at_all(value: object) -> None:
+    assert not is_valid_name(value, 256)
+
+
+@pytest.mark.covers("option:name_length_limit", "better:length limit of names")
+def test_length_counts_characters() -> None:
+    assert is_valid_name("😀" * 256, 256)
+    assert not is_valid_name("😀" * 257, 256)
+    assert is_valid_name("a", 1)
+
+
+@given(st.text())
+def test_no_valid_name_can_be_mistaken_for_a_users_channel(name: str) -> None:
+    if is_valid_name(name, 256):
+        assert room_channel(name) != user_channel(name)  # type: ignore[arg-type]
+        assert ":" not in room_channel(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_spellings_lead_back_to_each_other(name: str) -> None:
+    assert camel_case(snake_case(name)) == name
+    assert snake_case(name) == snake_case(name).lower()
+
+
+def test_spellings() -> None:
+    assert snake_case("roomHistoryGet") == "room_history_get"
+    assert camel_case("room_history_get") == "roomHistoryGet"
+    assert snake_case("room_history_get") == "room_history_get"

@@ -1,0 +1,216 @@
+"""One at a time per key: order, holds inside of holds, cancellation, holds that meet crosswise."""
+
+import asyncio
+import random
+
+import pytest
+
+from chat_service.domain.serial import DeadlockError, SerialQueue
+
+
+async def test_first_come_first_served() -> None:
+    queue, order, inside = SerialQueue(), [], 0
+
+    async def work(number: int) -> None:
+        nonlocal inside
+        async with queue.hold("key"):
+            inside += 1
+            assert inside == 1
+            await asyncio.sleep(0)
+            order.append(number)
+            inside -= 1
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+    assert order == list(range(20))
+    assert len(queue) == 0
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    queue = SerialQueue()
+    async with queue.hold("a"), asyncio.timeout(5), queue.hold("b"):
+        assert len(queue) == 2
+    assert len(queue) == 0
+
+
+async def test_a_hold_inside_of_the_same_passes() -> None:
+    queue = SerialQueue()
+    async with asyncio.timeout(5), queue.hold("a"):
+        async with queue.hold("a"):
+            assert len(queue) == 1
+        # The inner stay does not end the outer one.
+        assert len(queue) == 1
+
+        async def child() -> None:
+            async with queue.hold("a"):
+                pass
+
+        await asyncio.create_task(child())
+    assert len(queue) == 0
+
+
+async def test_a_task_that_outlives_the_hold_waits_like_everybody() -> None:
+    queue, begin, entered = SerialQueue(), asyncio.Event(), asyncio.Event()
+
+    async def child() -> None:
+        await begin.wait()
+        async with queue.hold("a"):
+            entered.set()
+
+    async with queue.hold("a"):
+        task = asyncio.create_task(child())
+    async with queue.hold("a"):
+        pass
+    other = asyncio.Event()
+
+    async def stranger() -> None:
+        async with queue.hold("a"):
+            await other.wait()
+
+    stay = asyncio.create_task(stranger())
+    await asyncio.sleep(0)
+    begin.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not entered.is_set()
+    other.set()
+    await asyncio.gather(task, stay)
+    assert entered.is_set()
+
+
+async def test_two_queues_know_nothing_of_each_other() -> None:
+    first, second = SerialQueue(), SerialQueue()
+    async with first.hold("a"), second.hold("a"):
+        assert (len(first), len(second)) == (1, 1)
+
+
+async def test_an_error_inside_frees_the_key() -> None:
+    queue = SerialQueue()
+    with pytest.raises(ZeroDivisionError):
+        async with queue.hold("a"):
+            raise ZeroDivisionError
+    assert len(queue) == 0
+
+
+async def test_cancelled_waiters_are_passed_over() -> None:
+    queue, order, gate = SerialQueue(), [], asyncio.Event()
+
+    async def work(number: int) -> None:
+        async with queue.hold("key"):
+            await gate.wait()
+            order.append(number)
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    tasks[0].cancel()
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [1, 3, 4]
+    assert len(queue) == 0
+
+
+async def test_a_waiter_that_is_cancelled_when_its_turn_came_hands_it_on() -> None:
+    queue, order = SerialQueue(), []
+
+    async def work(number: int) -> None:
+        async with queue.hold("key"):
+            order.append(number)
+
+    async with queue.hold("key"):
+        # Tasks made here are inside of the hold, so they come from elsewhere.
+        pass
+    await queue.acquire("key")
+    tasks = [asyncio.create_task(work(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    queue.release("key")
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [1, 2]
+    assert len(queue) == 0
+
+
+async def test_random_cancellation_never_loses_the_key() -> None:
+    chance = random.Random(5)
+    for _ in range(100):
+        queue, inside = SerialQueue(), 0
+
+        async def work(turns: int, queue: SerialQueue = queue) -> None:
+            nonlocal inside
+            async with queue.hold("key"):
+                inside += 1
+                try:
+                    assert inside == 1
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                finally:
+                    inside -= 1
+
+        tasks = [asyncio.create_task(work(chance.randrange(3))) for _ in range(6)]
+        for _ in range(chance.randrange(8)):
+            await asyncio.sleep(0)
+            chance.choice(tasks).cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(item is None or isinstance(item, asyncio.CancelledError) for item in outcomes)
+        assert len(queue) == 0
+
+
+async def crosswise(queue: SerialQueue, keys: list[list[str]]) -> list[BaseException | None]:
+    """Tasks that each hold several keys inside of each other, and have the first before any goes on."""
+    barrier = asyncio.Barrier(len(keys))
+
+    async def nest(rest: list[str]) -> None:
+        if rest:
+            async with queue.hold(rest[0]):
+                await nest(rest[1:])
+
+    async def work(first: str, rest: list[str]) -> None:
+        async with queue.hold(first):
+            await barrier.wait()
+            await nest(rest)
+
+    async with asyncio.timeout(5):
+        return await asyncio.gather(*(work(first, rest) for first, *rest in keys), return_exceptions=True)
+
+
+async def test_holds_that_meet_crosswise_do_not_wait_for_ever() -> None:
+    queue = SerialQueue()
+    outcomes = await crosswise(queue, [["a", "b"], ["b", "a"]])
+    assert sorted(map(type, outcomes), key=str) == [type(None), DeadlockError]
+    outcomes = await crosswise(queue, [["a", "b"], ["b", "c"], ["c", "d"], ["d", "a"]])
+    assert [type(outcome) for outcome in outcomes].count(DeadlockError) == 1
+    assert len(queue) == 0
+
+
+async def test_a_line_is_no_circle() -> None:
+    queue = SerialQueue()
+    assert await crosswise(queue, [["a", "b"], ["b", "c"], ["c", "d"], ["d"]]) == [None] * 4
+    assert len(queue) == 0
+
+
+async def test_who_waits_in_line_can_be_part_of_a_circle() -> None:
+    """A holds 1 and waits for 2, behind B, which gets 2 and then wants 1."""
+    queue, order = SerialQueue(), []
+    free = asyncio.Event()
+
+    async def holder() -> None:
+        async with queue.hold("2"):
+            await free.wait()
+
+    async def second() -> None:
+        async with queue.hold("2"), queue.hold("1"):
+            order.append("second")
+
+    async def first() -> None:
+        async with queue.hold("1"), queue.hold("2"):
+            order.append("first")
+
+    tasks = []
+    for work in (holder, second, first):
+        tasks.append(asyncio.create_task(work()))
+        await asyncio.sleep(0)
+    free.set()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), DeadlockError, type(None)]
+    assert order == ["first"]
+    assert len(queue) == 0

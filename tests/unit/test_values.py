@@ -1,0 +1,71 @@
+"""What may be in a message: values that came from the network."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_service.protocol.values import is_clean_text, is_clean_value
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(plain)
+def test_plain_data_is_clean(value: Any) -> None:
+    assert is_clean_value(value, 128)
+
+
+@given(
+    plain, st.sampled_from([math.nan, math.inf, -math.inf, 2**63, -(2**63) - 1, "\ud800", object(), {1}, 1j])
+)
+def test_one_bad_value_anywhere_spoils_all(value: Any, bad: Any) -> None:
+    assert not is_clean_value([value, {"deep": [value, bad]}], 128)
+    assert not is_clean_value(bad, 128)
+
+
+@pytest.mark.parametrize("key", [1, None, b"a", ("a",), "\udc00"])
+def test_keys_are_clean_strings(key: Any) -> None:
+    assert not is_clean_value({key: 1}, 128)
+
+
+def nested(levels: int) -> Any:
+    value: Any = "core"
+    for level in range(levels):
+        value = [value] if level % 2 else {"in": value}
+    return value
+
+
+@pytest.mark.parametrize("limit", [1, 2, 32, 128])
+def test_levels_are_counted(limit: int) -> None:
+    assert is_clean_value(nested(limit), limit)
+    assert not is_clean_value(nested(limit + 1), limit)
+
+
+def test_depth_does_not_recurse() -> None:
+    assert not is_clean_value(nested(5000), 128)
+
+
+def test_scalars_have_no_depth() -> None:
+    assert is_clean_value("text", 0)
+    assert not is_clean_value([], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"), [("", True), ("ä😀", True), ("\ud800", False), ("ä\udfff", False)]
+)
+def test_clean_text(text: str, clean: bool) -> None:
+    assert is_clean_text(text) is clean
