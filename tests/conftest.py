@@ -1,14 +1,17 @@
 """Fixtures that every test can use. Tests never ask which store they run on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.backends import Backend, InMemory
+from tests.support.backends import Backend, InMemory, InRedis
+from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
 
-BACKENDS = ["memory"]
+#: The stores that every behaviour is tested on. CHAT_TEST_BACKENDS names some of them, for a quick run.
+BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory").split(",")
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +27,28 @@ async def no_leaks() -> AsyncIterator[None]:
     pytest.fail(f"the test left tasks behind: {left}")
 
 
+@pytest.fixture(scope="session")
+def redis_servers() -> Iterator[RedisServer]:
+    """One Redis server for all tests of this process."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[RedisCluster]:
+    """A Redis Cluster of 3 masters for all tests of this process."""
+    with RedisCluster() as cluster:
+        yield cluster
+
+
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     """Where the state of the test lives. Fails a test after which something is left without an owner."""
-    made = InMemory()
+    made: Backend
+    if request.param == "memory":
+        made = InMemory()
+    else:
+        made = InRedis(request.getfixturevalue(f"{request.param}_servers"))
     yield made
     assert await made.leftovers() == []
 

@@ -24,6 +24,7 @@ from chat_service.protocol.arguments import Limits
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.base import Store
 from chat_service.stores.memory import MemoryStore
+from chat_service.stores.redis import RedisStore
 from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.types import InstanceId
@@ -43,7 +44,7 @@ def make_store(options: Options) -> Store:
         refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
         return MemoryStore()
     if options.store == "redis":
-        raise ConfigurationError('option store: "redis" is not available in this version')
+        return RedisStore(options.store_options)
     _check_methods("store", options.store, Store)
     # A store that was made elsewhere has its own options already.
     refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))

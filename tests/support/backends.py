@@ -1,9 +1,14 @@
 """The stores that the whole suite runs on: each backend makes stores that share their state."""
 
+import uuid
 from typing import Protocol
+
+import redis as redis_client
 
 from chat_service.stores.base import Store
 from chat_service.stores.memory import MemoryBackend, MemoryStore
+from chat_service.stores.redis import RedisStore
+from tests.support.redis_servers import RedisCluster, RedisServer
 
 
 class Backend(Protocol):
@@ -33,3 +38,42 @@ class InMemory:
 
     async def leftovers(self) -> list[str]:
         return [f"subscription of {topic}" for topic in self.shared.hub.topics()]
+
+
+class InRedis:
+    """The Redis store, in one server or in a cluster. Each test has a prefix of its own."""
+
+    def __init__(self, servers: RedisServer | RedisCluster) -> None:
+        self.name = "cluster" if isinstance(servers, RedisCluster) else "redis"
+        self._servers = servers
+        self.prefix = f"test{uuid.uuid4().hex[:8]}"
+        self.options = {"url": servers.url, "cluster": self.name == "cluster", "prefix": self.prefix}
+
+    def new_store(self) -> Store:
+        return RedisStore(self.options)
+
+    def clients(self) -> list["redis_client.Redis"]:
+        """A blocking client of each node."""
+        nodes = self._servers.servers if isinstance(self._servers, RedisCluster) else [self._servers]
+        return [node.client() for node in nodes]
+
+    async def leftovers(self) -> list[str]:
+        found, keys = [], {}
+        for client in self.clients():
+            with client:
+                found += [
+                    f"subscription of {name!r}" for name in client.pubsub_shardchannels(f"{self.prefix}:*")
+                ]
+                for key in client.scan_iter(f"{self.prefix}:*"):
+                    keys[key.decode()] = client.type(key)
+                    client.delete(key)
+        return found + [key for key in keys if self._has_no_owner(key, set(keys))]
+
+    def _has_no_owner(self, key: str, keys: set[str]) -> bool:
+        """Whether a key belongs to a room, user, socket or instance that is not there any more."""
+        if key == f"{self.prefix}:instances":
+            return True
+        owner = key[: key.index("}") + 1]
+        if key.startswith(f"{self.prefix}:user:") and key.endswith((":sockets", ":rooms")):
+            return True
+        return owner not in keys

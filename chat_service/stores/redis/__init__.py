@@ -1,0 +1,6 @@
+"""State in Redis: one server, behind Sentinel, or a cluster; for any number of instances."""
+
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.store import RedisStore
+
+__all__ = ["RedisOptions", "RedisStore"]

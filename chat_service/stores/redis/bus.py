@@ -1,0 +1,278 @@
+"""The ``Bus`` over sharded publish and subscribe: one subscription connection per node that has topics."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from typing import Any
+
+from chat_service.bus.base import Bus, BusListener, Envelope, Topic
+from chat_service.errors import StoreError, StoreTimeoutError
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.link import Link, RedisReplyError
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.topology import Address
+
+logger = logging.getLogger("chat_service")
+
+#: Seconds between two tries to subscribe again: the first, and the longest.
+RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
+
+
+class Subscriber:
+    """The subscriptions at one node."""
+
+    def __init__(self, address: Address, bus: "RedisBus", options: RedisOptions) -> None:
+        self.address = address
+        self._bus = bus
+        self.link = Link(
+            f"{address} (bus)",
+            lambda: bus.connection(address),
+            options.command_timeout,
+            on_push=self._on_push,
+            on_lost=self._on_lost,
+        )
+        #: Channels that this node sends us.
+        self.channels: set[str] = set()
+        # Subscriptions that were asked for, in the order of the answers to come.
+        self._asked: deque[tuple[str, asyncio.Future[None]]] = deque()
+        #: Loop time of a ping that was not answered yet.
+        self.pinged_at: float | None = None
+
+    async def subscribe(self, channel: str) -> None:
+        """Raises ``RedisReplyError`` for a redirection, ``StoreError`` when the connection is lost."""
+        await self.link.open()
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append((channel, confirmed))
+        self.link.send("SSUBSCRIBE", channel)
+        await confirmed
+
+    def unsubscribe(self, channel: str) -> None:
+        self.channels.discard(channel)
+        if self.link.is_open:
+            self.link.send("SUNSUBSCRIBE", channel)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        if self.link.is_open and self.pinged_at is None:
+            self.pinged_at = asyncio.get_running_loop().time()
+            self.link.send("PING")
+
+    def _on_push(self, answer: Any) -> None:
+        if isinstance(answer, RedisReplyError):
+            if self._asked:
+                _, confirmed = self._asked.popleft()
+                if not confirmed.done():
+                    confirmed.set_exception(answer)
+            return
+        kind = answer[0] if isinstance(answer, list) and answer else answer
+        if kind == b"smessage":
+            self._bus.take(answer[1].decode("utf-8", "replace"), answer[2])
+        elif kind == b"ssubscribe":
+            channel, confirmed = self._asked.popleft()
+            self.channels.add(channel)
+            if not confirmed.done():
+                confirmed.set_result(None)
+        elif kind == b"sunsubscribe":
+            self._on_unsubscribed(answer[1])
+        elif kind == b"pong":
+            self.pinged_at = None
+
+    def _on_unsubscribed(self, name: bytes | None) -> None:
+        """Our own doing, or the slot has moved to another node."""
+        channel = name.decode("utf-8", "replace") if name is not None else ""
+        if channel in self.channels:
+            self.channels.discard(channel)
+            self._bus.lost({channel})
+
+    def _on_lost(self) -> None:
+        self.pinged_at = None
+        asked, self._asked = self._asked, deque()
+        for _, confirmed in asked:
+            if not confirmed.done():
+                confirmed.set_exception(StoreTimeoutError(f"the bus connection to {self.address} is lost"))
+        channels, self.channels = self.channels, set()
+        self._bus.lost(channels)
+
+
+class RedisBus:
+    """Subscriptions by interest, that come back by themselves wherever the topic has moved.
+
+    Envelopes that fail the check are dropped and counted in ``rejected``.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        keys: Keys,
+        codec: EnvelopeCodec,
+        options: RedisOptions,
+        listener: BusListener,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._codec = codec
+        self._options = options
+        self._listener = listener
+        self._subscribers: dict[Address, Subscriber] = {}
+        #: What is to be subscribed, by channel.
+        self._wanted: dict[str, Topic] = {}
+        self._at: dict[str, Subscriber] = {}
+        self._lost: set[str] = set()
+        self._repairing: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
+        #: Envelopes that were dropped.
+        self.rejected = 0
+        self._is_closed = False
+
+    async def open(self) -> None:
+        """Begin to look after the subscriptions."""
+        self._probing = asyncio.create_task(self._probe(), name="redis bus probe")
+
+    async def close(self) -> None:
+        """Give up every subscription. Idempotent."""
+        self._is_closed = True
+        for task in (self._probing, self._repairing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        for subscriber in self._subscribers.values():
+            await subscriber.link.close()
+        self._subscribers.clear()
+
+    def connection(self, address: Address) -> Any:
+        """A connection to a node that is not connected yet."""
+        return self._client.topology.connector.connection(address)
+
+    # Bus
+
+    async def subscribe(self, topic: Topic) -> None:
+        channel = self._keys.topic(topic)
+        if channel in self._wanted and channel in self._at:
+            return
+        self._wanted[channel] = topic
+        try:
+            async with asyncio.timeout(self._options.command_timeout):
+                await self._subscribe(channel)
+        except BaseException as error:
+            self._wanted.pop(channel, None)
+            self._drop(channel)
+            if isinstance(error, TimeoutError):
+                raise StoreTimeoutError("Redis did not take the subscription in time") from None
+            raise
+
+    async def _subscribe(self, channel: str) -> None:
+        while True:
+            address = await self._client.topology.address_of(channel)
+            subscriber = self._subscribers.get(address)
+            if subscriber is None:
+                subscriber = self._subscribers[address] = Subscriber(address, self, self._options)
+            try:
+                await subscriber.subscribe(channel)
+            except RedisReplyError as error:
+                if error.kind not in ("MOVED", "CLUSTERDOWN", "LOADING"):
+                    raise StoreError(f"SSUBSCRIBE: {error}") from None
+                self._client.topology.forget()
+                await asyncio.sleep(RETRY_FIRST)
+                continue
+            self._at[channel] = subscriber
+            return
+
+    async def unsubscribe(self, topic: Topic) -> None:
+        channel = self._keys.topic(topic)
+        self._wanted.pop(channel, None)
+        self._drop(channel)
+
+    def _drop(self, channel: str) -> None:
+        self._lost.discard(channel)
+        subscriber = self._at.pop(channel, None)
+        if subscriber is not None:
+            subscriber.unsubscribe(channel)
+
+    async def publish(self, topic: Topic, envelope: Envelope) -> None:
+        channel = self._keys.topic(topic)
+        await self._client.call(channel, "SPUBLISH", channel, self._codec.encode(channel, envelope))
+
+    def deliver(self, topic: Topic, envelope: Envelope) -> None:
+        """Hand an envelope to this instance alone."""
+        try:
+            self._listener.on_envelope(topic, envelope)
+        except Exception:
+            logger.exception("an envelope of topic %s could not be delivered", topic)
+
+    # From the subscribers
+
+    def take(self, channel: str, data: bytes) -> None:
+        """An envelope came in."""
+        topic = self._wanted.get(channel)
+        if topic is None:
+            return
+        try:
+            envelope = self._codec.decode(channel, data)
+        except BadEnvelopeError as error:
+            self.rejected += 1
+            logger.warning("dropped %d bytes on channel %s: %s", len(data), channel, error)
+            return
+        self.deliver(topic, envelope)
+
+    def lost(self, channels: set[str]) -> None:
+        """Subscriptions ended that are still wanted; subscribe again, and tell the listener then."""
+        if self._is_closed:
+            return
+        for channel in channels:
+            self._at.pop(channel, None)
+        self._lost |= channels & self._wanted.keys()
+        if self._lost and self._repairing is None:
+            self._repairing = asyncio.create_task(self._repair(), name="redis bus repair")
+
+    async def _repair(self) -> None:
+        delay = RETRY_FIRST
+        try:
+            while self._lost:
+                # Where things are may have changed; and not all instances at the same moment.
+                self._client.topology.forget()
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                channels = list(self._lost)
+                done = await asyncio.gather(*map(self._subscribe_again, channels))
+                delay = RETRY_FIRST if all(done) else min(delay * 2, RETRY_LONGEST)
+        finally:
+            self._repairing = None
+
+    async def _subscribe_again(self, channel: str) -> bool:
+        topic = self._wanted.get(channel)
+        if topic is None:
+            self._lost.discard(channel)
+            return True
+        try:
+            async with asyncio.timeout(self._options.command_timeout):
+                await self._subscribe(channel)
+        except (StoreError, TimeoutError) as error:
+            logger.info("channel %s cannot be subscribed again yet: %s", channel, error)
+            return False
+        self._lost.discard(channel)
+        if channel not in self._wanted:
+            self._drop(channel)
+            return True
+        try:
+            self._listener.on_interruption(topic)
+        except Exception:
+            logger.exception("the interruption of topic %s could not be handled", topic)
+        return True
+
+    async def _probe(self) -> None:
+        """Ping every subscription connection; one that does not answer is deaf, and made anew."""
+        interval = self._options.probe_interval
+        while True:
+            await asyncio.sleep(interval)
+            now = asyncio.get_running_loop().time()
+            for subscriber in self._subscribers.values():
+                if subscriber.pinged_at is not None and now - subscriber.pinged_at >= interval:
+                    logger.warning("the bus connection to %s is deaf; connecting again", subscriber.address)
+                    subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} does not answer pings"))
+                subscriber.ping()
+
+
+def _conforms(bus: RedisBus) -> Bus:
+    return bus

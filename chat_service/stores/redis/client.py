@@ -1,0 +1,144 @@
+"""Running commands and scripts: on the right node, again where Redis says that nothing was done."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+from chat_service.stores.redis.link import Encodable, RedisReplyError
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.scripts import Script
+from chat_service.stores.redis.topology import Address, Topology
+
+logger = logging.getLogger("chat_service")
+
+#: Seconds between two tries of a command that Redis refused for the moment.
+RETRY_PAUSE = 0.05
+#: The oldest Redis with sharded publish and subscribe.
+OLDEST_VERSION = (7, 0)
+
+#: Answers after which the command was surely not done, and may work elsewhere or soon.
+_ELSEWHERE = frozenset({"MOVED", "ASK"})
+_SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY"})
+
+
+class RedisClient:
+    """Commands to one server, a Sentinel master or a cluster. All keys of a command are in one slot.
+
+    Every command ends within ``command_timeout``. What Redis did not take is tried again; a command whose
+    answer was lost is not, since nobody knows whether it was done: ``StoreTimeoutError``.
+    """
+
+    def __init__(self, options: RedisOptions) -> None:
+        self._options = options
+        self.topology = Topology(options)
+
+    async def open(self) -> None:
+        """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
+        await self.topology.refresh()
+        address = await self.topology.address_of("{probe}")
+        link = await self.topology.open_link(address)
+        try:
+            answer: bytes = await link.submit("INFO")
+        except RedisReplyError as error:
+            raise StoreError(f"Redis at {address} refused the login: {error}") from None
+        lines = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
+        version = tuple(int(part) for part in lines["redis_version"].split(".")[:2])
+        if version < OLDEST_VERSION:
+            oldest = ".".join(map(str, OLDEST_VERSION))
+            raise ConfigurationError(
+                f"Redis at {address} is version {lines['redis_version']}; {oldest} or newer is needed"
+            )
+        is_cluster = lines.get("cluster_enabled") == "1"
+        if is_cluster != self._options.cluster:
+            is_or_not = "is" if is_cluster else "is not"
+            raise ConfigurationError(
+                f"Redis at {address} {is_or_not} a cluster node: set store_options cluster={is_cluster}"
+            )
+
+    async def close(self) -> None:
+        """Close all connections. Idempotent."""
+        await self.topology.close()
+
+    async def run(self, script: Script, keys: Sequence[str], *args: Encodable) -> Any:
+        """Run a script by its digest; give it whole to a server that lost it. Raises ``StoreError``."""
+        try:
+            return await self.command(keys[0], "EVALSHA", script.digest, len(keys), *keys, *args)
+        except RedisReplyError as error:
+            if error.kind != "NOSCRIPT":
+                raise StoreError(f"script {script.name}: {error}") from None
+        try:
+            return await self.command(keys[0], "EVAL", script.text, len(keys), *keys, *args)
+        except RedisReplyError as error:
+            raise StoreError(f"script {script.name}: {error}") from None
+
+    async def call(self, key: str, *command: Encodable) -> Any:
+        """Run a command that concerns a key. Raises ``StoreError``."""
+        try:
+            return await self.command(key, *command)
+        except RedisReplyError as error:
+            raise StoreError(f"{command[0]!s}: {error}") from None
+
+    async def command(self, key: str, *command: Encodable) -> Any:
+        """As ``call``, but what Redis answers as an error is raised as ``RedisReplyError``."""
+        topology = self.topology
+        address = topology.address_known(key)
+        link = topology.link_known(address) if address is not None else None
+        if link is not None:
+            try:
+                # The usual case, without a timer of its own: the link watches the time.
+                return await link.submit(*command)
+            except RedisReplyError as error:
+                if error.kind not in _ELSEWHERE and error.kind not in _SOON:
+                    raise
+                refusal = error
+            except StoreTimeoutError:
+                topology.forget()
+                raise
+        else:
+            refusal = None
+        try:
+            async with asyncio.timeout(self._options.command_timeout):
+                return await self._persist(key, command, refusal)
+        except TimeoutError:
+            topology.forget()
+            raise StoreTimeoutError("Redis did not take the command in time") from None
+
+    async def _persist(self, key: str, command: Sequence[Encodable], refusal: RedisReplyError | None) -> Any:
+        """Follow redirections and wait for a node to be ready, until the command is done."""
+        while True:
+            asking = False
+            if refusal is not None and refusal.kind in _ELSEWHERE:
+                address = _redirection(refusal)
+                asking = refusal.kind == "ASK"
+                if not asking:
+                    self.topology.moved(key, address)
+            else:
+                if refusal is not None:
+                    await asyncio.sleep(RETRY_PAUSE)
+                    if refusal.kind != "TRYAGAIN":
+                        self.topology.forget()
+                address = await self.topology.address_of(key)
+            link = await self.topology.open_link(address)
+            if asking:
+                link.submit("ASKING").add_done_callback(_ignore)
+            try:
+                return await link.submit(*command)
+            except RedisReplyError as error:
+                if error.kind not in _ELSEWHERE and error.kind not in _SOON:
+                    raise
+                refusal = error
+            except StoreTimeoutError:
+                self.topology.forget()
+                raise
+
+
+def _redirection(error: RedisReplyError) -> Address:
+    host, _, port = str(error).rsplit(" ", 1)[1].rpartition(":")
+    return Address(host, int(port))
+
+
+def _ignore(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,238 @@
+"""One connection to one Redis node, shared by all commands: those of one loop tick leave in one write.
+
+redis-py does the connecting (TLS, authentication, database), hiredis the protocol. The sharing is ours, since
+a pool costs a checkout per command and can run dry.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, RedisError
+
+from chat_service.errors import StoreError, StoreTimeoutError
+
+logger = logging.getLogger("chat_service")
+
+#: Makes a redis-py connection to one node.
+ConnectionFactory = Callable[[], AbstractConnection]
+
+Encodable = str | bytes | int
+
+READ_SIZE = 1 << 16
+
+
+class RedisReplyError(Exception):
+    """An error that Redis answered, such as ``NOSCRIPT …``."""
+
+    @property
+    def kind(self) -> str:
+        """The first word."""
+        return str(self).partition(" ")[0]
+
+
+def _pack(command: tuple[Encodable, ...]) -> bytes:
+    # The library's stub knows commands of one part only.
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
+    return packed
+
+
+class Waiting:
+    """A command that waits for its answer."""
+
+    __slots__ = ("future", "sent_at")
+
+    def __init__(self, future: "asyncio.Future[Any]", sent_at: float) -> None:
+        self.future = future
+        self.sent_at = sent_at
+
+
+class Link:
+    """Sends commands in order and matches the answers. Opened at first use, and again after a loss.
+
+    ``timeout``: seconds after which a command without an answer fails, and the link with it if Redis has
+    said nothing since. ``on_push``: takes everything that Redis says, for subscriptions; then nothing is
+    matched. ``on_lost``: called when an open connection is gone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        factory: ConnectionFactory,
+        timeout: float,
+        *,
+        on_push: Callable[[Any], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._factory = factory
+        self._timeout = timeout
+        self._on_push = on_push
+        self._on_lost = on_lost
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        # In the order of the answers to come.
+        self._waiting: deque[Waiting] = deque()
+        self._unsent: list[bytes] = []
+        #: Loop time of the last answer.
+        self.last_heard = 0.0
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Link {self.name} open={self.is_open} waiting={len(self._waiting)}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be submitted."""
+        return self._writer is not None
+
+    # Opening and closing
+
+    async def open(self) -> None:
+        """Connect unless it is connected. Raises ``StoreTimeoutError`` when nobody answers, ``StoreError``
+        for a wrong password."""
+        if self._writer is not None:
+            return
+        if self._is_closed:
+            raise StoreError(f"the connection to Redis at {self.name} was closed")
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name=f"connect to {self.name}")
+            self._connecting.add_done_callback(self._end_connecting)
+        await asyncio.shield(self._connecting)
+
+    def _end_connecting(self, task: "asyncio.Task[None]") -> None:
+        self._connecting = None
+        if not task.cancelled():
+            # Seen, also when nobody waits for it any more.
+            task.exception()
+
+    async def _connect(self) -> None:
+        connection = self._factory()
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except AuthenticationError as error:
+            raise StoreError(f"Redis at {self.name} refused the login: {error}") from error
+        except (RedisError, OSError) as error:
+            raise StoreTimeoutError(f"Redis at {self.name} cannot be reached: {error}") from error
+        # From here on the streams are ours.
+        reader, self._writer = connection._reader, connection._writer
+        connection._reader = connection._writer = None
+        self.last_heard = asyncio.get_running_loop().time()
+        if reader is None or self._writer is None:
+            raise StoreTimeoutError(f"Redis at {self.name} hung up")
+        self._reading = asyncio.create_task(self._read(reader, self._writer), name=f"read {self.name}")
+
+    async def close(self) -> None:
+        """Give the connection up for good; commands that wait fail. Idempotent."""
+        self._is_closed = True
+        self._on_lost = None
+        reading = self._reading
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        self.drop(StoreError(f"the connection to Redis at {self.name} was closed"))
+        if reading is not None:
+            await asyncio.wait([reading])
+
+    def drop(self, error: StoreError) -> None:
+        """Forget the connection; the next ``open`` makes another one. Commands that wait fail."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        writer.transport.abort()
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        self._unsent.clear()
+        waiting, self._waiting = self._waiting, deque()
+        for item in waiting:
+            if not item.future.done():
+                item.future.set_exception(error)
+        if self._on_lost is not None:
+            self._on_lost()
+
+    # Commands
+
+    def submit(self, *command: Encodable) -> "asyncio.Future[Any]":
+        """Queue a command on an open link; it leaves with the others of this loop tick.
+
+        The future gets the answer, or a ``RedisReplyError`` or ``StoreError`` as its exception.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if self._writer is None:
+            future.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
+            return future
+        self._waiting.append(Waiting(future, loop.time()))
+        if self._watchdog is None:
+            self._watchdog = loop.call_later(self._timeout, self._watch)
+        self._queue(_pack(command))
+        return future
+
+    def send(self, *command: Encodable) -> None:
+        """Queue a command on a link with ``on_push``, which takes the answer."""
+        self._queue(_pack(command))
+
+    def _queue(self, packed: bytes) -> None:
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(packed)
+
+    def _flush(self) -> None:
+        if self._writer is not None and self._unsent:
+            self._writer.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        parser = hiredis.Reader(replyError=RedisReplyError)
+        take = self._on_push or self._resolve
+        reason: object = "it hung up"
+        try:
+            while data := await reader.read(READ_SIZE):
+                self.last_heard = loop.time()
+                parser.feed(data)
+                while (answer := parser.gets()) is not False:
+                    take(answer)
+        except (OSError, hiredis.ProtocolError) as error:
+            reason = error
+        if writer is self._writer:
+            self._reading = None
+            self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {reason}"))
+
+    def _resolve(self, answer: Any) -> None:
+        future = self._waiting.popleft().future
+        if future.done():
+            # Nobody waits for it any more.
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    def _watch(self) -> None:
+        """Fail what waits for too long; if nothing was heard since it was sent, the connection is dead."""
+        self._watchdog = None
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        oldest = self._waiting[0]
+        if oldest.sent_at + self._timeout <= loop.time() and self.last_heard <= oldest.sent_at:
+            self.drop(StoreTimeoutError(f"Redis at {self.name} did not answer in {self._timeout} s"))
+            return
+        for item in self._waiting:
+            if item.sent_at + self._timeout > loop.time():
+                break
+            if not item.future.done():
+                item.future.set_exception(StoreTimeoutError(f"Redis at {self.name} is too slow"))
+        # The oldest one whose time is not over; or a look now and then at a busy link.
+        due = max(item.sent_at + self._timeout - loop.time() for item in (oldest, self._waiting[-1]))
+        self._watchdog = loop.call_later(max(min(due, self._timeout), self._timeout / 10), self._watch)

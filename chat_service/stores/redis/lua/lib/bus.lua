@@ -1,0 +1,23 @@
+-- Publishing from inside a script. The layout is that of envelopes.py.
+
+local function raw_sha1(data)
+  return (redis.sha1hex(data):gsub('..', function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+-- Publish fields and a packed body on a channel; inner and outer are the keys of the HMAC, or empty.
+local function publish(channel, inner, outer, fields, body)
+  local payload = cmsgpack.pack(fields) .. body
+  local signature = ''
+  if inner ~= '' then
+    signature = raw_sha1(outer .. raw_sha1(inner .. channel .. '\0' .. payload))
+  end
+  redis.call('SPUBLISH', channel, '\1' .. signature .. payload)
+end
+
+-- Publish what happened in a room; state is the room's seq and last id, which go on here.
+-- The caller writes state.seq back.
+local function publish_room_event(channel, inner, outer, state, event, body, exclude, removed, announced)
+  state.seq = state.seq + 1
+  publish(channel, inner, outer,
+    {0, state.epoch, state.seq, state.last, event, exclude or {}, removed or {}, announced or {}}, body)
+end

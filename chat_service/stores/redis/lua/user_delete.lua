@@ -1,0 +1,7 @@
+-- Delete a user who is offline.
+-- Returns {0}, or {'noUser'}, {'userOnline'}.
+-- include: user
+if not user_exists() then return {'noUser'} end
+if redis.call('HLEN', KEYS[4]) > 0 then return {'userOnline'} end
+redis.call('UNLINK', unpack(KEYS))
+return {0}

@@ -1,0 +1,233 @@
+"""The scripts about rooms, one typed method each."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgpack
+
+from chat_service.bus.base import RoomCursor
+from chat_service.errors import StoreError
+from chat_service.stores.base import (
+    Actor,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    RoomConfig,
+    RoomSettings,
+    UserSeen,
+)
+from chat_service.stores.redis import scripts
+from chat_service.stores.redis.answers import checked, flag, pairs, texts
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.link import Encodable
+from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+
+#: Where the scripts have the key of each list; 0 stands for the members.
+LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
+
+
+class RemovedUser(NamedTuple):
+    """A user who was removed from a room, with the sockets that were joined and the tokens of their joins."""
+
+    user: UserName
+    sockets: tuple[tuple[SocketId, str], ...]
+
+
+class RoomScripts:
+    """Atomic steps in the slot of one room."""
+
+    def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
+        self._client = client
+        self._keys = keys
+        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+
+    async def _run(self, script: str, room: RoomName, *args: Encodable, **arguments: Any) -> list[Any]:
+        answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
+        return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
+
+    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> None:
+        lists = [
+            list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
+        ]
+        await self._run(
+            "room_create",
+            room,
+            epoch,
+            config.owner or "",
+            flag(config.whitelist_only),
+            flag(config.enable_userlist_updates),
+            flag(config.enable_access_lists_updates),
+            config.history_max_size,
+            *map(len, lists),
+            *(name for names in lists for name in names),
+        )
+
+    async def delete(self, room: RoomName, actor: Actor) -> list[RemovedUser]:
+        (gone,) = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
+        return _removed(gone)
+
+    async def join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        token: str,
+        now: int,
+        *,
+        announce: bool,
+    ) -> JoinResult:
+        njoined, changed, epoch, seq, last_id = await self._run(
+            "room_join",
+            room,
+            *self._signing,
+            user,
+            socket_id,
+            instance_id,
+            token,
+            now,
+            flag(announce),
+            pack([room, user]),
+        )
+        cursor = RoomCursor(epoch=epoch.decode(), seq=seq)
+        return JoinResult(njoined=njoined, changed=changed == 1, cursor=cursor, last_message_id=last_id)
+
+    async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
+        """Returns the user's joined sockets, 0 when this one is not joined."""
+        (njoined,) = await self._run(
+            "room_announce", room, *self._signing, user, socket_id, pack([room, user])
+        )
+        return int(njoined)
+
+    async def leave(self, room: RoomName, user: UserName, socket_id: SocketId, now: int) -> LeaveResult:
+        njoined, changed, exists = await self._run(
+            "room_leave", room, *self._signing, user, socket_id, now, pack([room, user])
+        )
+        return LeaveResult(njoined=njoined, changed=changed == 1, room_exists=exists == 1)
+
+    async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        (message_id,) = await self._run(
+            "room_message", room, *self._signing, actor.name or "", flag(actor.bypass), pack(message), room
+        )
+        return int(message_id)
+
+    async def change_list(
+        self,
+        room: RoomName,
+        actor: Actor,
+        list_name: str,
+        now: int,
+        add: Sequence[str],
+        remove: Sequence[str],
+        limit: int,
+    ) -> list[RemovedUser]:
+        (gone,) = await self._run(
+            "room_change_list",
+            room,
+            *self._signing,
+            actor.name or "",
+            flag(actor.bypass),
+            LIST_KEYS[list_name],
+            now,
+            limit,
+            pack([room, list_name, list(add)]) if add else "",
+            pack([room, list_name, list(remove)]) if remove else "",
+            len(add),
+            *add,
+            *remove,
+            listLimitExceeded=list_name,
+        )
+        return _removed(gone)
+
+    async def set(
+        self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable
+    ) -> list[RemovedUser]:
+        """``what``: one of the settings of ``room_set.lua``."""
+        (gone,) = await self._run(
+            "room_set", room, *self._signing, actor.name or "", flag(actor.bypass), now, what, *args
+        )
+        return _removed(gone)
+
+    # Reading
+
+    async def _read(self, room: RoomName, actor: Actor, what: str, *args: Encodable) -> list[Any]:
+        return await self._run("room_read", room, actor.name or "", flag(actor.bypass), what, *args)
+
+    async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+        (entries,) = await self._read(room, actor, "history", after, limit)
+        return [_stored_message(room, entry) for entry in entries]
+
+    async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+        (entries,) = await self._read(room, actor, "recent", limit)
+        return [_stored_message(room, entry) for entry in entries]
+
+    async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
+        size, max_size, last_id, epoch, seq = await self._read(room, actor, "info")
+        cursor = RoomCursor(epoch=epoch.decode(), seq=seq)
+        return HistoryInfo(size=size, max_size=max_size, last_message_id=last_id, cursor=cursor)
+
+    async def settings(self, room: RoomName, actor: Actor) -> RoomSettings:
+        owner, whitelist_only, userlist_updates, lists_updates = await self._read(room, actor, "settings")
+        return RoomSettings(
+            owner=UserName(owner.decode()) if owner else None,
+            whitelist_only=whitelist_only == 1,
+            enable_userlist_updates=userlist_updates == 1,
+            enable_access_lists_updates=lists_updates == 1,
+        )
+
+    async def get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
+        (names,) = await self._read(room, actor, "list", LIST_KEYS[list_name])
+        return texts(names)
+
+    async def user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
+        joined, timestamp = await self._read(room, actor, "seen", user)
+        return UserSeen(joined=joined == 1, timestamp=None if timestamp is None else int(timestamp))
+
+    async def members(self, room: RoomName) -> dict[UserName, dict[SocketId, InstanceId]]:
+        (fields,) = await self._read(room, Actor(name=None, bypass=True), "members")
+        return {
+            UserName(user.decode()): {
+                SocketId(socket): InstanceId(at) for socket, at, _ in _member(room, packed)
+            }
+            for user, packed in pairs(fields)
+        }
+
+    async def has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
+        (found,) = await self._run("room_test", room, "list", name, LIST_KEYS[list_name])
+        return bool(found == 1)
+
+    async def check_access(self, room: RoomName, user: UserName) -> bool:
+        (allowed,) = await self._run("room_test", room, "access", user)
+        return bool(allowed == 1)
+
+
+def _removed(gone: list[list[bytes]]) -> list[RemovedUser]:
+    return [
+        RemovedUser(
+            UserName(user.decode()),
+            tuple((SocketId(socket.decode()), token.decode()) for socket, token in pairs(rest)),
+        )
+        for user, *rest in gone
+    ]
+
+
+def _stored_message(room: RoomName, entry: Any) -> Message:
+    """A stream entry ``[b"<id>-0", [b"m", packed]]`` as a message."""
+    try:
+        entry_id, (_, packed) = entry
+        message: Message = msgpack.unpackb(packed)
+        message["id"] = int(entry_id.partition(b"-")[0])
+    except Exception as error:
+        raise StoreError(f"corrupt message {entry!r} in room {room}: {error}") from error
+    return message
+
+
+def _member(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:
+    """The sockets of a packed member, each with its instance and token."""
+    try:
+        _, *fields = msgpack.unpackb(packed)
+        return list(zip(fields[::3], fields[1::3], fields[2::3], strict=True))
+    except Exception as error:
+        raise StoreError(f"corrupt member in room {room}: {error}") from error

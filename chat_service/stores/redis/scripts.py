@@ -1,0 +1,27 @@
+"""The Lua scripts: one file each in ``lua/``, with the chunks of ``lua/lib/`` that they include."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis gets it, and its SHA1 digest."""
+
+    name: str
+    text: str
+    digest: str
+
+
+@cache
+def load(name: str) -> Script:
+    """Read the script ``lua/<name>.lua``; a line ``-- include: x`` stands for ``lua/lib/x.lua``."""
+    folder = files(__package__) / "lua"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    text = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), text)
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,0 +1,321 @@
+"""The ``Store`` over Redis: each decision is one script in the slot of a room or of a user.
+
+What spans slots is two idempotent steps: a user's index names a room before the room names the socket, and
+forgets it after the room did, so it is a superset at all times.
+"""
+
+import asyncio
+import itertools
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chat_service.bus.base import Bus, BusListener, Notify, Topic, TopicKind
+from chat_service.errors import ChatServiceError, StoreError
+from chat_service.stores.base import (
+    SYSTEM,
+    Actor,
+    Departure,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    RoomConfig,
+    RoomSettings,
+    SocketInfo,
+    Store,
+    UserConfig,
+    UserSeen,
+)
+from chat_service.stores.redis.answers import flag
+from chat_service.stores.redis.bus import RedisBus
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.rooms import RemovedUser, RoomScripts
+from chat_service.stores.redis.users import InstanceCommands, UserScripts
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
+
+logger = logging.getLogger("chat_service")
+
+#: Users whose indexes are cleaned at the same time after a removal.
+CLEANING_AT_ONCE = 100
+
+
+class RedisStore:
+    """State in one Redis, behind Sentinel, or in a cluster. See ``Store`` for each method."""
+
+    def __init__(self, options: Mapping[str, Any] | RedisOptions | None = None) -> None:
+        """``options``: as in ``store_options``. Raises ``ConfigurationError``."""
+        if not isinstance(options, RedisOptions):
+            options = RedisOptions.from_mapping(options or {})
+        self.options = options
+        self.keys = Keys(self.options.prefix)
+        self.client = RedisClient(self.options)
+        codec = EnvelopeCodec(self.options.secret)
+        self._codec = codec
+        self._rooms = RoomScripts(self.client, self.keys, codec)
+        self._users = UserScripts(self.client, self.keys, codec)
+        self._instances = InstanceCommands(self.client, self.keys)
+        self._bus: RedisBus | None = None
+        # Tokens tell one join of a socket from the next.
+        self._tokens = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count(1))
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self.client.topology.connector.address} cluster={self.options.cluster}>"
+
+    @property
+    def bus(self) -> Bus:
+        return self._open_bus
+
+    @property
+    def _open_bus(self) -> RedisBus:
+        if self._bus is None:
+            raise StoreError("the Redis store is not open")
+        return self._bus
+
+    async def open(self, listener: BusListener) -> None:
+        try:
+            await self.client.open()
+            self._bus = RedisBus(self.client, self.keys, self._codec, self.options, listener)
+            await self._bus.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            await bus.close()
+        await self.client.close()
+
+    # Users
+
+    async def user_create(self, user: UserName, config: UserConfig) -> None:
+        await self._users.create(user, config)
+
+    async def user_delete(self, user: UserName) -> None:
+        await self._users.delete(user)
+
+    async def user_exists(self, user: UserName) -> bool:
+        return await self._users.exists(user)
+
+    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
+        return await self._users.get_list(user, list_name)
+
+    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
+        return await self._users.has_in_list(user, list_name, name)
+
+    async def user_add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+    ) -> None:
+        await self._users.add_to_list(user, list_name, names, limit)
+
+    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
+        await self._users.remove_from_list(user, list_name, names)
+
+    async def user_get_mode(self, user: UserName) -> bool:
+        return await self._users.get_mode(user)
+
+    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
+        await self._users.set_mode(user, whitelist_only)
+
+    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
+        return await self._users.check_direct_access(user, sender) and user != sender
+
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        await self._users.direct_message(user, sender, message)
+
+    # Sockets
+
+    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+        await self._instances.add_socket(instance_id, socket_id, user)
+        return await self._users.connect(user, socket_id, instance_id)
+
+    async def socket_disconnect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
+    ) -> int:
+        nconnected = await self._users.disconnect(user, socket_id, departures)
+        await self._instances.remove_socket(instance_id, socket_id)
+        return nconnected
+
+    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+        return await self._users.sockets(user)
+
+    # Rooms
+
+    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+        await self._rooms.create(room, uuid.uuid4().hex[:16], config)
+
+    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+        await self._finish_removal(room, await self._rooms.delete(room, actor))
+
+    async def room_exists(self, room: RoomName) -> bool:
+        key = self.keys.room(room)
+        return bool(await self.client.call(key, "EXISTS", key))
+
+    async def room_join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        now: int,
+        *,
+        announce: bool,
+        echo_all: bool = False,
+    ) -> JoinResult:
+        token = next(self._tokens)
+        presence = await self._users.index_add(user, socket_id, room, token, instance_id)
+        try:
+            result = await self._rooms.join(room, user, socket_id, instance_id, token, now, announce=announce)
+        except ChatServiceError:
+            await self._users.index_remove(user, room, [(socket_id, token)])
+            raise
+        if result.changed and announce and (echo_all or presence.sockets > 1):
+            await self._echo_join(
+                room, user, socket_id, result.njoined, echo_all=echo_all, is_local=not presence.elsewhere
+            )
+        return result
+
+    async def room_announce(
+        self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
+    ) -> None:
+        njoined = await self._rooms.announce(room, user, socket_id)
+        if njoined:
+            await self._echo_join(room, user, socket_id, njoined, echo_all=echo_all, is_local=False)
+
+    async def _echo_join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        njoined: int,
+        *,
+        echo_all: bool,
+        is_local: bool,
+    ) -> None:
+        """``is_local``: all sockets of the user are on this instance, so Redis need not know."""
+        exclude = () if echo_all else (socket_id,)
+        echo = Notify(event="roomJoinedEcho", args=(room, socket_id, njoined), exclude=exclude)
+        topic = Topic(TopicKind.USER, user)
+        if is_local:
+            self._open_bus.deliver(topic, echo)
+        else:
+            await self._open_bus.publish(topic, echo)
+
+    async def room_leave(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        now: int,
+        *,
+        echo: bool,
+        echo_all: bool = False,
+    ) -> LeaveResult:
+        result = await self._rooms.leave(room, user, socket_id, now)
+        notice = None
+        if result.changed and echo:
+            exclude = () if echo_all else (socket_id,)
+            notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
+        await self._users.index_remove(user, room, [(socket_id, "")], notice)
+        return result
+
+    async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        return await self._rooms.message(room, actor, message)
+
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+        return await self._rooms.history(room, actor, after, limit)
+
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+        return await self._rooms.recent_history(room, actor, limit)
+
+    async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
+        return await self._rooms.history_info(room, actor)
+
+    async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
+        return await self._rooms.settings(room, actor)
+
+    async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
+        return await self._rooms.get_list(room, actor, list_name)
+
+    async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
+        return await self._rooms.user_seen(room, actor, user)
+
+    async def room_change_list(
+        self,
+        room: RoomName,
+        actor: Actor,
+        list_name: str,
+        now: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        limit: int,
+    ) -> None:
+        gone = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit)
+        await self._finish_removal(room, gone)
+
+    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+        notice = pack([room, whitelist_only])
+        gone = await self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice)
+        await self._finish_removal(room, gone)
+
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
+        await self._finish_removal(room, await self._rooms.set(room, SYSTEM, now, "owner", owner or ""))
+
+    async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
+        await self._rooms.set(room, SYSTEM, 0, "history", size)
+
+    async def room_set_updates(
+        self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
+    ) -> None:
+        values = ["" if value is None else flag(value) for value in (userlist, access_lists)]
+        await self._rooms.set(room, SYSTEM, 0, "updates", *values)
+
+    async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
+        return await self._rooms.has_in_list(room, list_name, name)
+
+    async def room_check_access(self, room: RoomName, user: UserName) -> bool:
+        return await self._rooms.check_access(room, user)
+
+    async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
+        return await self._rooms.members(room)
+
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
+        await self._finish_removal(room, await self._rooms.set(room, SYSTEM, now, "remove", *users))
+
+    async def _finish_removal(self, room: RoomName, gone: list[RemovedUser]) -> None:
+        """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        for start in range(0, len(gone), CLEANING_AT_ONCE):
+            await asyncio.gather(
+                *(self._clean_index(room, user) for user in gone[start : start + CLEANING_AT_ONCE])
+            )
+
+    async def _clean_index(self, room: RoomName, removed: RemovedUser) -> None:
+        joined = tuple(socket_id for socket_id, _ in removed.sockets)
+        notice = Notify(event="roomAccessRemoved", args=(room,), exclude=joined)
+        await self._users.index_remove(removed.user, room, removed.sockets, notice)
+
+    # Instances
+
+    async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        await self._instances.heartbeat(instance_id, now)
+
+    async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
+        return await self._instances.get_heartbeat(instance_id)
+
+    async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
+        return await self._instances.sockets(instance_id)
+
+    async def instances(self) -> Mapping[InstanceId, int]:
+        return await self._instances.all()
+
+    async def instance_forget(self, instance_id: InstanceId) -> None:
+        await self._instances.forget(instance_id)
+
+
+def _conforms(store: RedisStore) -> Store:
+    return store

@@ -1,0 +1,178 @@
+"""The scripts about users, and the commands about instances, one typed method each."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from chat_service.bus.base import Envelope, Notify, Topic, TopicKind
+from chat_service.errors import StoreError
+from chat_service.stores.base import Actor, Departure, SocketInfo, UserConfig
+from chat_service.stores.redis import scripts
+from chat_service.stores.redis.answers import checked, flag, pairs, texts
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.envelopes import EnvelopeCodec
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.link import Encodable
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
+
+#: Where the scripts have the key of each list.
+LIST_KEYS = {"blacklist": 2, "whitelist": 3}
+
+
+class Presence(NamedTuple):
+    """How many sockets a user has, and how many of them are on other instances."""
+
+    sockets: int
+    elsewhere: int
+
+
+class UserScripts:
+    """Atomic steps in the slot of one user."""
+
+    def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
+        self._client = client
+        self._keys = keys
+        self._codec = codec
+        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+
+    async def _run(self, script: str, user: UserName, *args: Encodable, **arguments: Any) -> list[Any]:
+        answer = await self._client.run(scripts.load(script), self._keys.user_keys(user), *args)
+        return checked(answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments)
+
+    def _encode(self, user: UserName, envelope: Envelope | None) -> bytes:
+        channel = self._keys.topic(Topic(TopicKind.USER, user))
+        return self._codec.encode(channel, envelope) if envelope is not None else b""
+
+    async def create(self, user: UserName, config: UserConfig) -> None:
+        blacklist, whitelist = dict.fromkeys(config.blacklist), dict.fromkeys(config.whitelist)
+        await self._run(
+            "user_create", user, flag(config.whitelist_only), len(blacklist), *blacklist, *whitelist
+        )
+
+    async def delete(self, user: UserName) -> None:
+        await self._run("user_delete", user)
+
+    async def exists(self, user: UserName) -> bool:
+        key = self._keys.user(user)
+        return bool(await self._client.call(key, "EXISTS", key))
+
+    async def get_list(self, user: UserName, list_name: str) -> list[str]:
+        (names,) = await self._run("user_read", user, "list", LIST_KEYS[list_name])
+        return texts(names)
+
+    async def has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
+        (found,) = await self._run("user_read", user, "in", LIST_KEYS[list_name], name)
+        return bool(found == 1)
+
+    async def get_mode(self, user: UserName) -> bool:
+        (mode,) = await self._run("user_read", user, "mode")
+        return bool(mode == 1)
+
+    async def set_mode(self, user: UserName, whitelist_only: bool) -> None:
+        await self._run("user_change", user, "mode", flag(whitelist_only))
+
+    async def add_to_list(self, user: UserName, list_name: str, names: Sequence[str], limit: int) -> None:
+        await self._run(
+            "user_change", user, "add", LIST_KEYS[list_name], limit, *names, listLimitExceeded=list_name
+        )
+
+    async def remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
+        await self._run("user_change", user, "remove", LIST_KEYS[list_name], *names)
+
+    async def check_direct_access(self, user: UserName, sender: UserName) -> bool:
+        (allowed,) = await self._run("user_read", user, "access", sender)
+        return bool(allowed == 1)
+
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        envelope = self._encode(user, Notify(event="directMessage", args=(message,)))
+        name, is_own = sender.name or "", flag(user == sender.name)
+        await self._run("direct_message", user, name, is_own, flag(sender.bypass), envelope)
+
+    # Sockets
+
+    async def connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+        (count,) = await self._run("socket_connect", user, *self._signing, socket_id, instance_id)
+        return int(count)
+
+    async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
+        rooms = [field for left in departures for field in (left.room, left.njoined)]
+        (count,) = await self._run("socket_disconnect", user, *self._signing, socket_id, *rooms)
+        return int(count)
+
+    async def sockets(self, user: UserName) -> dict[SocketId, SocketInfo]:
+        sockets, joined = await self._run("user_read", user, "sockets")
+        rooms: dict[str, set[RoomName]] = {}
+        for entry in texts(joined):
+            socket_id, _, room = entry.rpartition(":")
+            rooms.setdefault(socket_id, set()).add(RoomName(room))
+        found = {}
+        for socket, instance in pairs(sockets):
+            socket_id = socket.decode()
+            info = SocketInfo(
+                instance_id=InstanceId(instance.decode()), rooms=frozenset(rooms.get(socket_id, ()))
+            )
+            found[SocketId(socket_id)] = info
+        return found
+
+    async def index_add(
+        self, user: UserName, socket_id: SocketId, room: RoomName, token: str, instance_id: InstanceId
+    ) -> Presence:
+        count, elsewhere = await self._run("index_add", user, socket_id, room, token, instance_id)
+        return Presence(count, elsewhere)
+
+    async def index_remove(
+        self,
+        user: UserName,
+        room: RoomName,
+        sockets: Sequence[tuple[SocketId, str]],
+        envelope: Notify | None = None,
+    ) -> None:
+        """Remove entries whose token is the given one, any when it is empty, and tell the user."""
+        fields = [field for socket_and_token in sockets for field in socket_and_token]
+        await self._run("index_remove", user, room, self._encode(user, envelope), *fields)
+
+
+class InstanceCommands:
+    """What is kept of instances: their heartbeats in one sorted set, their sockets in a hash each."""
+
+    def __init__(self, client: RedisClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def add_socket(self, instance_id: InstanceId, socket_id: SocketId, user: UserName) -> None:
+        key = self._keys.instance_sockets(instance_id)
+        await self._client.call(key, "HSET", key, socket_id, user)
+
+    async def remove_socket(self, instance_id: InstanceId, socket_id: SocketId) -> None:
+        key = self._keys.instance_sockets(instance_id)
+        await self._client.call(key, "HDEL", key, socket_id)
+
+    async def sockets(self, instance_id: InstanceId) -> dict[SocketId, UserName]:
+        key = self._keys.instance_sockets(instance_id)
+        fields = await self._client.call(key, "HGETALL", key)
+        return {SocketId(socket.decode()): UserName(user.decode()) for socket, user in pairs(fields)}
+
+    async def heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        key = self._keys.instances
+        await self._client.call(key, "ZADD", key, now, instance_id)
+
+    async def get_heartbeat(self, instance_id: InstanceId) -> int | None:
+        key = self._keys.instances
+        score = await self._client.call(key, "ZSCORE", key, instance_id)
+        return None if score is None else _milliseconds(score)
+
+    async def all(self) -> dict[InstanceId, int]:
+        key = self._keys.instances
+        found = await self._client.call(key, "ZRANGE", key, 0, -1, "WITHSCORES")
+        return {InstanceId(name.decode()): _milliseconds(score) for name, score in pairs(found)}
+
+    async def forget(self, instance_id: InstanceId) -> None:
+        sockets = self._keys.instance_sockets(instance_id)
+        if not await self._client.call(sockets, "EXISTS", sockets):
+            await self._client.call(self._keys.instances, "ZREM", self._keys.instances, instance_id)
+
+
+def _milliseconds(score: bytes) -> int:
+    try:
+        return int(float(score))
+    except ValueError:
+        raise StoreError(f"corrupt heartbeat {score!r}") from None
