@@ -242,7 +242,9 @@ class Store(Protocol):
         """Join a socket to a room if the rules allow it. ``now``: ms since the epoch.
 
         Raises ``noRoom``, ``notAllowed``. With ``announce`` it does in the same step what ``room_announce``
-        does. The user's index names the room before the room names the socket, never the other way round.
+        does, after the place of the join. The user's index names the room before the room names the socket,
+        never the other way round. For a socket that is joined already nothing changes and nothing is
+        published, but the index is written again.
         """
         ...
 
@@ -326,8 +328,8 @@ class Store(Protocol):
 
         Raises ``noRoom``; ``notAllowed`` by ``rules.may_change_list``; ``listLimitExceeded``. Publishes
         ``roomAccessListAdded`` or ``roomAccessListRemoved`` when ``enable_access_lists_updates`` is on and
-        names were given. Removed users: in the same step their sockets leave the room and one ``RoomEvent``
-        with ``removed`` is published; then the users' indexes are cleaned and ``roomAccessRemoved(room)`` is
+        names were given. Removed users: in the same step their sockets leave the room and after those one
+        ``RoomEvent`` with ``removed`` and no name is published; then the users' indexes are cleaned and ``roomAccessRemoved(room)`` is
         published on each user's topic for the sockets that were not joined.
         """
         ...

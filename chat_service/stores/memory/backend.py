@@ -32,7 +32,7 @@ class MemoryUser:
         }
         self.sockets: dict[SocketId, UserSocket] = {}
 
-    def lets_write(self, sender: str | None) -> bool:
+    def lets_write(self, sender: str) -> bool:
         return rules.has_direct_access(
             in_blacklist=sender in self.lists["blacklist"],
             in_whitelist=sender in self.lists["whitelist"],

@@ -93,7 +93,8 @@ class MemoryStore:
 
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
         recipient = self.backend.user(user)
-        if user == sender.name or not (sender.bypass or recipient.lets_write(sender.name)):
+        may_write = sender.bypass or (sender.name is not None and recipient.lets_write(sender.name))
+        if user == sender.name or not may_write:
             raise ChatServiceError("notAllowed")
         if not recipient.sockets:
             raise ChatServiceError("noUserOnline", user)
