@@ -1,0 +1,188 @@
+"""What rooms and users are told of joins and leaves: each presence once, each echo to the right sockets."""
+
+from chat_service.stores.base import SYSTEM
+from chat_service.testing.store_suite.base import (
+    ALICE,
+    BOB,
+    HALL,
+    NOW,
+    ROOM,
+    S1,
+    S2,
+    S3,
+    Peer,
+    Peers,
+    StoreTests,
+    room_topic,
+    told,
+    user_topic,
+)
+
+JOINED = told("roomUserJoined", ROOM, ALICE)
+
+
+class PresenceSuite(StoreTests):
+    """Announcements and echoes."""
+
+    # Joins
+
+    async def test_first_join_is_announced(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.user_told(ALICE)
+        await peer.join(ALICE, S1)
+        await peer.join(ALICE, S2)
+        assert await peer.room_told() == [JOINED]
+        assert await peer.user_told(ALICE) == [
+            told("roomJoinedEcho", ROOM, S1, 1, exclude=[S1]),
+            told("roomJoinedEcho", ROOM, S2, 2, exclude=[S2]),
+        ]
+
+    async def test_every_instance_hears_it(self, peers: Peers, peer: Peer) -> None:
+        other = await peers.open()
+        await other.hear(room_topic(ROOM), user_topic(ALICE))
+        await peer.enter(ALICE, S1)
+        await peer.leave(ALICE, S1)
+        assert await other.room_told() == [JOINED, told("roomUserLeft", ROOM, ALICE, exclude=[S1])]
+        assert [words.words[0] for words in await other.user_told(ALICE)] == [
+            "socketConnectEcho",
+            "roomJoinedEcho",
+            "roomLeftEcho",
+        ]
+
+    async def test_echo_to_all(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.user_told(ALICE)
+        store, instance_id = peer.store, peer.instance_id
+        await store.room_join(ROOM, ALICE, S1, instance_id, NOW, announce=True, echo_all=True)
+        await store.room_join(ROOM, ALICE, S2, instance_id, NOW, announce=False, echo_all=True)
+        await store.room_announce(ROOM, ALICE, S2, echo_all=True)
+        await store.room_leave(ROOM, ALICE, S1, NOW, echo=True, echo_all=True)
+        assert await peer.user_told(ALICE) == [
+            told("roomJoinedEcho", ROOM, S1, 1),
+            told("roomJoinedEcho", ROOM, S2, 2),
+            told("roomLeftEcho", ROOM, S1, 1),
+        ]
+
+    async def test_announcement_can_wait(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1)
+        await peer.user_told(ALICE)
+        await peer.join(ALICE, S1, announce=False)
+        assert await peer.room_told() == []
+        assert await peer.user_told(ALICE) == []
+        assert await peer.members() == {ALICE: {S1}}
+        await peer.store.room_announce(ROOM, ALICE, S1)
+        assert await peer.room_told() == [JOINED]
+        assert await peer.user_told(ALICE) == [told("roomJoinedEcho", ROOM, S1, 1, exclude=[S1])]
+
+    async def test_presence_is_announced_by_its_first_announced_socket(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2, S3)
+        await peer.join(ALICE, S1, announce=False)
+        await peer.join(ALICE, S2, announce=True)
+        assert await peer.room_told() == [JOINED]
+        await peer.user_told(ALICE)
+        await peer.store.room_announce(ROOM, ALICE, S1)
+        await peer.join(ALICE, S3, announce=True)
+        assert await peer.room_told() == []
+        assert await peer.user_told(ALICE) == [
+            told("roomJoinedEcho", ROOM, S1, 2, exclude=[S1]),
+            told("roomJoinedEcho", ROOM, S3, 3, exclude=[S3]),
+        ]
+
+    async def test_announcing_who_is_not_joined_does_nothing(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.join(ALICE, S2, announce=False)
+        await peer.user_told(ALICE)
+        await peer.store.room_announce(ROOM, ALICE, S1)
+        await peer.store.room_announce(ROOM, BOB, S3)
+        await peer.store.room_announce(HALL, ALICE, S1)
+        await peer.leave(ALICE, S2, echo=False)
+        await peer.store.room_announce(ROOM, ALICE, S2)
+        assert await peer.room_told() == []
+        assert await peer.user_told(ALICE) == []
+        assert await peer.user_told(BOB) == []
+        assert await peer.store.room_exists(HALL) is False
+
+    # Leaves
+
+    async def test_last_leave_is_told(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1, S2)
+        await peer.room_told()
+        await peer.user_told(ALICE)
+        await peer.leave(ALICE, S1)
+        assert await peer.room_told() == []
+        await peer.leave(ALICE, S2)
+        assert await peer.room_told() == [told("roomUserLeft", ROOM, ALICE, exclude=[S2])]
+        assert await peer.user_told(ALICE) == [
+            told("roomLeftEcho", ROOM, S1, 1, exclude=[S1]),
+            told("roomLeftEcho", ROOM, S2, 0, exclude=[S2]),
+        ]
+
+    async def test_leave_without_echo(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1)
+        await peer.room_told()
+        await peer.user_told(ALICE)
+        await peer.leave(ALICE, S1, echo=False)
+        assert await peer.room_told() == [told("roomUserLeft", ROOM, ALICE, exclude=[S1])]
+        assert await peer.user_told(ALICE) == []
+
+    async def test_user_who_was_not_announced_leaves_unseen(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1)
+        await peer.join(ALICE, S1, announce=False)
+        await peer.leave(ALICE, S1)
+        assert await peer.room_told() == []
+
+    async def test_each_presence_is_announced_anew(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1)
+        for _ in range(2):
+            await peer.join(ALICE, S1)
+            await peer.leave(ALICE, S1)
+        left = told("roomUserLeft", ROOM, ALICE, exclude=[S1])
+        assert await peer.room_told() == [JOINED, left, JOINED, left]
+        await peer.join(ALICE, S1, announce=False)
+        assert await peer.room_told() == []
+
+    async def test_presence_after_removal_is_announced_anew(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1)
+        await peer.store.room_remove_users(ROOM, [ALICE], NOW)
+        await peer.room_told()
+        await peer.join(ALICE, S1)
+        assert await peer.room_told() == [JOINED]
+
+    # Switched off
+
+    async def test_userlist_updates_switched_off(self, peer: Peer) -> None:
+        await peer.store.room_set_updates(ROOM, userlist=False)
+        await peer.enter(ALICE, S1)
+        await peer.store.room_announce(ROOM, ALICE, S1)
+        await peer.leave(ALICE, S1)
+        assert await peer.room_told() == []
+        # Echoes are for the user, whatever the room's setting.
+        assert [words.words[0] for words in await peer.user_told(ALICE)] == [
+            "socketConnectEcho",
+            "roomJoinedEcho",
+            "roomJoinedEcho",
+            "roomLeftEcho",
+        ]
+
+    async def test_userlist_updates_switched_between(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1)
+        await peer.room_told()
+        await peer.store.room_set_updates(ROOM, userlist=False)
+        await peer.leave(ALICE, S1)
+        assert await peer.room_told() == []
+        await peer.join(ALICE, S1)
+        await peer.store.room_set_updates(ROOM, userlist=True)
+        await peer.leave(ALICE, S1)
+        assert await peer.room_told() == [told("roomUserLeft", ROOM, ALICE, exclude=[S1])]
+
+    async def test_nothing_is_told_of_plain_reads(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1)
+        await peer.room_told()
+        await peer.user_told(ALICE)
+        await peer.store.room_members(ROOM)
+        await peer.store.room_check_access(ROOM, ALICE)
+        await peer.store.room_history_info(ROOM, SYSTEM)
+        await peer.store.user_sockets(ALICE)
+        await peer.store.user_exists(ALICE)
+        assert await peer.room_told() == []
+        assert await peer.user_told(ALICE) == []

@@ -1,0 +1,148 @@
+"""Sockets of users, and the instances that hold them."""
+
+from chat_service.stores.base import Departure, UserConfig
+from chat_service.testing.store_suite.base import (
+    ALICE,
+    BOB,
+    HALL,
+    NOW,
+    ROOM,
+    S1,
+    S2,
+    S3,
+    S4,
+    Peer,
+    Peers,
+    StoreTests,
+    told,
+    user_topic,
+)
+from chat_service.types import InstanceId
+
+DEAD = InstanceId("dead")
+
+
+class SocketSuite(StoreTests):
+    """Connects, disconnects, instances and their heartbeats."""
+
+    # Users' sockets
+
+    async def test_connect_counts_and_echoes(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        for peer in (one, other):
+            await peer.hear(user_topic(ALICE))
+        assert await one.store.socket_connect(ALICE, S1, one.instance_id) == 1
+        assert await other.store.socket_connect(ALICE, S2, other.instance_id) == 2
+        assert await one.store.socket_connect(BOB, S3, one.instance_id) == 1
+        for peer in (one, other):
+            assert await peer.user_told(ALICE) == [
+                told("socketConnectEcho", S1, 1, exclude=[S1]),
+                told("socketConnectEcho", S2, 2, exclude=[S2]),
+            ]
+
+    async def test_connect_again_changes_nothing(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1)
+        await peer.connect(ALICE, S2)
+        await peer.user_told(ALICE)
+        assert await peer.store.socket_connect(ALICE, S1, peer.instance_id) == 2
+        assert await peer.user_told(ALICE) == []
+        assert await peer.indexed(ALICE) == {S1: {ROOM}, S2: set()}
+
+    async def test_sockets_of_all_instances(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        await one.connect(ALICE, S1)
+        await other.connect(ALICE, S2)
+        await other.connect(BOB, S3)
+        for peer in (one, other):
+            found = await peer.store.user_sockets(ALICE)
+            assert {socket_id: info.instance_id for socket_id, info in found.items()} == {
+                S1: one.instance_id,
+                S2: other.instance_id,
+            }
+            assert all(info.rooms == frozenset() for info in found.values())
+
+    async def test_user_without_sockets_has_none(self, peer: Peer) -> None:
+        await peer.store.user_create(ALICE, UserConfig())
+        assert dict(await peer.store.user_sockets(ALICE)) == {}
+
+    async def test_disconnect_counts_and_echoes(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.user_told(ALICE)
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, []) == 1
+        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 1, exclude=[S1])]
+        assert await peer.indexed(ALICE) == {S2: set()}
+        assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, []) == 0
+        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S2, 0, exclude=[S2])]
+        assert await peer.indexed(ALICE) == {}
+        assert await peer.store.socket_connect(ALICE, S3, peer.instance_id) == 1
+
+    async def test_disconnect_tells_departures_first(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.user_told(ALICE)
+        departures = [Departure(room=ROOM, njoined=1), Departure(room=HALL, njoined=0)]
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 1
+        assert await peer.user_told(ALICE) == [
+            told("roomLeftEcho", ROOM, S1, 1, exclude=[S1]),
+            told("roomLeftEcho", HALL, S1, 0, exclude=[S1]),
+            told("socketDisconnectEcho", S1, 1, exclude=[S1]),
+        ]
+
+    async def test_disconnect_of_missing_socket_changes_nothing(self, peer: Peer) -> None:
+        departures = [Departure(room=ROOM, njoined=0)]
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 0
+        assert await peer.store.user_exists(ALICE) is False
+        await peer.connect(ALICE, S1)
+        await peer.user_told(ALICE)
+        assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, departures) == 1
+        assert await peer.user_told(ALICE) == []
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, []) == 0
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 0
+        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 0, exclude=[S1])]
+        assert dict(await peer.store.instance_sockets(peer.instance_id)) == {}
+
+    # Instances
+
+    async def test_heartbeats(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        assert await one.store.instance_get_heartbeat(DEAD) is None
+        assert DEAD not in await one.store.instances()
+        await one.store.instance_heartbeat(one.instance_id, NOW)
+        await one.store.instance_heartbeat(DEAD, NOW - 60_000)
+        await one.store.instance_heartbeat(one.instance_id, NOW + 1)
+        for peer in (one, other):
+            assert await peer.store.instance_get_heartbeat(one.instance_id) == NOW + 1
+            assert await peer.store.instance_get_heartbeat(DEAD) == NOW - 60_000
+            assert dict(await peer.store.instances()) == {one.instance_id: NOW + 1, DEAD: NOW - 60_000}
+
+    async def test_sockets_of_an_instance(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        await one.store.instance_heartbeat(one.instance_id, NOW)
+        await one.connect(ALICE, S1, S2)
+        await one.connect(BOB, S3)
+        await other.connect(ALICE, S4)
+        assert dict(await other.store.instance_sockets(one.instance_id)) == {S1: ALICE, S2: ALICE, S3: BOB}
+        assert dict(await one.store.instance_sockets(other.instance_id)) == {S4: ALICE}
+        assert dict(await one.store.instance_sockets(DEAD)) == {}
+        # Another instance may disconnect them, when theirs is dead.
+        assert await other.store.socket_disconnect(ALICE, S1, one.instance_id, []) == 2
+        assert dict(await one.store.instance_sockets(one.instance_id)) == {S2: ALICE, S3: BOB}
+
+    async def test_forget_only_without_sockets(self, peer: Peer) -> None:
+        store, instance_id = peer.store, peer.instance_id
+        await store.instance_heartbeat(instance_id, NOW)
+        await store.instance_heartbeat(DEAD, NOW)
+        await peer.connect(ALICE, S1, S2)
+        await store.socket_disconnect(ALICE, S1, instance_id, [])
+        await store.instance_forget(instance_id)
+        assert await store.instance_get_heartbeat(instance_id) == NOW
+        assert dict(await store.instance_sockets(instance_id)) == {S2: ALICE}
+        await store.socket_disconnect(ALICE, S2, instance_id, [])
+        await store.instance_forget(instance_id)
+        await store.instance_forget(instance_id)
+        assert await store.instance_get_heartbeat(instance_id) is None
+        assert dict(await store.instance_sockets(instance_id)) == {}
+        assert dict(await store.instances()) == {DEAD: NOW}
+
+    async def test_forget_unknown_instance(self, peer: Peer) -> None:
+        await peer.store.instance_forget(DEAD)
+        assert dict(await peer.store.instances()) == {}
