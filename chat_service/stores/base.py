@@ -328,9 +328,9 @@ class Store(Protocol):
 
         Raises ``noRoom``; ``notAllowed`` by ``rules.may_change_list``; ``listLimitExceeded``. Publishes
         ``roomAccessListAdded`` or ``roomAccessListRemoved`` when ``enable_access_lists_updates`` is on and
-        names were given. Removed users: in the same step their sockets leave the room and after those one
-        ``RoomEvent`` with ``removed`` and no name is published; then the users' indexes are cleaned and ``roomAccessRemoved(room)`` is
-        published on each user's topic for the sockets that were not joined.
+        names were given. Removed users: in the same step their sockets leave the room, and after those events
+        one ``RoomEvent`` with ``removed`` and without a name is published; then the users' indexes are cleaned
+        and ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
         """
         ...
 
