@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service.errors import MAX_VALUE_TEXT, ChatServiceError, StoreTimeoutError, as_text
+from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 
 logger = logging.getLogger("chat_service")
 
@@ -48,9 +49,9 @@ def success(results: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _bounded(value: Any) -> Any:
-    """The value itself when it is short plain data, else a short text of it."""
+    """The value itself when it is short and every serializer can carry it, else a short text of it."""
     try:
-        if len(json.dumps(value, allow_nan=False)) <= MAX_VALUE_TEXT:
+        if len(json.dumps(value)) <= MAX_VALUE_TEXT and is_clean_value(value, MAX_DEPTH):
             return value
     except (TypeError, ValueError, RecursionError):
         pass
