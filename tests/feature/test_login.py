@@ -1,0 +1,249 @@
+"""Logins: the name from the hook, confirmation or rejection, and what comes too early."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService, ChatServiceError
+from chat_service.commands.table import TABLE
+from chat_service.testing import wait_until
+from tests.support.markers import told, user_marker
+from tests.support.spread import StartSpread
+from tests.support.wire_errors import wire_error
+from tests.support.world import World
+
+
+async def rejected(world: World, answer: Any, **options: Any) -> Any:
+    """Connect to a service whose hook answers or raises this; return the error of the rejection."""
+
+    async def on_connect(service: ChatService, socket_id: str) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    instance = await world.start(hooks={"on_connect": on_connect}, **options)
+    client = await instance.transport.connect()
+    await wait_until(lambda: not client.connected, "the end of the connection")
+    [(name, [error])] = client.events
+    assert name == "loginRejected"
+    return error
+
+
+# Success
+
+
+@pytest.mark.covers("notification:loginConfirmed", "hook:on_connect")
+@pytest.mark.parametrize(
+    ("answer", "auth_data"),
+    [
+        ("alice", {}),
+        (("alice", None), {}),
+        (("alice", {}), {}),
+        (("alice", {"role": "x", "n": [1, b"\x00"]}), {"role": "x", "n": [1, b"\x00"]}),
+        (("alice", {"id": "forged"}), {}),
+    ],
+)
+async def test_a_login_is_confirmed_once(world: World, answer: Any, auth_data: dict[str, Any]) -> None:
+    instance = await world.start(hooks={"on_connect": lambda service, socket_id: answer})
+    client = await instance.transport.connect()
+    assert await client.wait_for("loginConfirmed") == ["alice", {**auth_data, "id": client.id}]
+    await user_marker(instance.service, "alice", client)
+    assert (told(client), client.connected) == ([], True)
+    assert await client.call("listOwnSockets") == {client.id: []}
+
+
+@pytest.mark.covers("hook:on_connect", "api:get_handshake_data")
+async def test_the_hook_sees_the_handshake(world: World) -> None:
+    async def on_connect(service: ChatService, socket_id: str) -> Any:
+        handshake = service.transport.get_handshake_data(socket_id)
+        assert handshake.is_connected
+        return handshake.auth["name"], {"q": handshake.query["q"], "h": handshake.headers["x-h"]}
+
+    instance = await world.start(hooks={"on_connect": on_connect})
+    client = await instance.transport.connect(query={"q": "1"}, headers={"x-h": "2"}, auth={"name": "alice"})
+    expected = ["alice", {"q": "1", "h": "2", "id": client.id}]
+    assert await client.wait_for("loginConfirmed") == expected
+
+
+@pytest.mark.covers("notification:loginConfirmed")
+@pytest.mark.parametrize(
+    "name", ["a", " ", "é🙂", "a b/c#d?", "-" * 256, "🙂" * 256, "__proto__", "admin'\""]
+)
+async def test_names_that_are_fine(spread: StartSpread, name: str) -> None:
+    nodes = await spread()
+    await nodes.service.add_room(name, owner=name)
+    other = await nodes[0].joined("other", name)
+    client = await nodes[1].joined(name, name)
+    await client.call("roomMessage", name, {"textMessage": "x"})
+    _, message = await other.wait_for("roomMessage", name)
+    assert message["author"] == name
+    await other.call("directMessage", name, {"textMessage": "x"})
+    await client.wait_for("directMessage")
+    assert sorted(await other.call("roomGetAccessList", name, "userlist")) == sorted([name, "other"])
+
+
+# Failure
+
+
+@pytest.mark.covers("notification:loginRejected", "error:noLogin", "hook:on_connect")
+@pytest.mark.parametrize("answer", [None, (None, {"a": 1}), ChatServiceError("noLogin")])
+async def test_without_a_name_there_is_no_login(world: World, answer: Any) -> None:
+    assert await rejected(world, answer) == wire_error("noLogin")
+
+
+@pytest.mark.covers("error:noLogin", "notification:loginRejected")
+async def test_without_a_hook_there_is_no_login(world: World) -> None:
+    instance = await world.start(hooks={"on_connect": None})
+    client = await instance.transport.connect(query={"userName": "alice"})
+    assert await client.wait_for("loginRejected") == [wire_error("noLogin")]
+    await wait_until(lambda: not client.connected, "the end of the connection")
+    assert client.events == []
+
+
+@pytest.mark.covers("error:invalidName", "notification:loginRejected", "option:name_length_limit")
+@pytest.mark.parametrize("name", ["", "a:b", "{a", "a}", "a\x00", "\x1f", "\x7f", "\n", "x" * 257])
+async def test_bad_names_are_rejected(world: World, name: str) -> None:
+    shown = name if len(name) <= 256 else name[:256] + "…"
+    assert await rejected(world, name) == wire_error("invalidName", shown)
+
+
+@pytest.mark.covers("option:name_length_limit", "error:invalidName")
+async def test_the_length_of_names_is_an_option(world: World) -> None:
+    instance = await world.start(name_length_limit=5)
+    alice = await instance.login("alice")
+    await alice.call("roomCreate", "12345", False)
+    assert await alice.error("roomCreate", "123456", False) == wire_error("invalidName", "123456")
+    await alice.call("directAddToList", "whitelist", ["12345"])
+    error = await alice.error("directAddToList", "whitelist", ["123456"])
+    assert error == wire_error("invalidName", "123456")
+
+
+@pytest.mark.covers("notification:loginRejected", "hook:on_connect")
+async def test_an_error_of_the_application_is_passed_on(world: World) -> None:
+    class Banned(ChatServiceError):
+        texts = {"banned": "Banned for %d s, %s"}  # noqa: RUF012
+
+    assert await rejected(world, Banned("banned", 5, "sorry")) == "ChatServiceError: Banned for 5 s, sorry"
+
+
+@pytest.mark.covers("better:no leak of internals", "notification:loginRejected", "error:internalError")
+@pytest.mark.parametrize(
+    "answer", [RuntimeError("secret"), 5, ["alice"], ("alice", "secret"), ("alice", {}, 1), (5, {}), b"alice"]
+)
+async def test_internals_of_a_login_stay_inside(world: World, answer: Any) -> None:
+    error = await rejected(world, answer)
+    assert error.startswith("ChatServiceError: Internal server error, incident ")
+    assert "secret" not in error and "alice" not in error
+
+
+@pytest.mark.covers("error:internalError", "hook:on_connect")
+@pytest.mark.parametrize(
+    "data", [{"a": float("nan")}, {1: 2}, {"a": object()}, {"a": 2**64}, {"a": "\ud800"}]
+)
+async def test_auth_data_that_cannot_be_sent_rejects_the_login(world: World, data: dict) -> None:
+    assert "Internal server error" in await rejected(world, ("alice", data))
+
+
+@pytest.mark.covers("notification:loginRejected", "option:use_raw_error_objects")
+async def test_a_rejection_may_be_a_raw_object(world: World) -> None:
+    error = await rejected(world, "a:b", use_raw_error_objects=True)
+    assert error == {"name": "ChatServiceError", "code": "invalidName", "args": ["a:b"]}
+
+
+@pytest.mark.covers("notification:loginRejected", "notification:socketConnectEcho")
+async def test_a_rejected_socket_was_never_there(spread: StartSpread) -> None:
+    def on_connect(service: ChatService, socket_id: str) -> str:
+        query = service.transport.get_handshake_data(socket_id).query
+        if "reject" in query:
+            raise ChatServiceError("notAllowed")
+        return query["userName"]
+
+    nodes = await spread(hooks={"on_connect": on_connect})
+    alice = await nodes[0].login("alice")
+    other = await nodes[1].transport.connect(query={"userName": "alice", "reject": "1"})
+    assert await other.wait_for("loginRejected") == [wire_error("notAllowed")]
+    await wait_until(lambda: not other.connected, "the end of the connection")
+    await user_marker(nodes.service, "alice", alice)
+    assert told(alice) == []
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+
+
+# Too early
+
+
+@pytest.fixture
+def gate() -> asyncio.Event:
+    """Opens the logins of ``waiting``."""
+    return asyncio.Event()
+
+
+def waiting(gate: asyncio.Event) -> Any:
+    async def on_connect(service: ChatService, socket_id: str) -> str:
+        await gate.wait()
+        return "alice"
+
+    return on_connect
+
+
+@pytest.mark.covers("better:noLogin before login", "better:noCommand", "error:noLogin", "error:noCommand")
+async def test_commands_before_the_login_are_refused(world: World, gate: asyncio.Event) -> None:
+    instance = await world.start(hooks={"on_connect": waiting(gate)})
+    client = await instance.transport.connect()
+    for command in TABLE:
+        assert await client.emit(command.name) == [wire_error("noLogin"), None]
+    room = await client.emit("roomCreate", "room", False)
+    assert room == [wire_error("noLogin"), None]
+    assert await client.emit("whatever") == [wire_error("noCommand", "whatever"), None]
+    assert client.events == []
+    gate.set()
+    await client.wait_for("loginConfirmed")
+    assert not await instance.service.has_room("room")
+    assert await client.emit("roomCreate", "room", False) == [None, None]
+
+
+@pytest.mark.covers("better:noCommand", "error:noCommand", "api:exec_user_command")
+@pytest.mark.parametrize(
+    "event", ["whatever", "", "roomjoin", "room_join", "loginConfirmed", "__init__", "connect", "disconnect"]
+)
+async def test_events_that_nobody_handles(world: World, event: str) -> None:
+    instance = await world.start()
+    alice = await instance.login("alice")
+    for args in ((), ("x", 1, None)):
+        assert await alice.emit(event, *args) == [wire_error("noCommand", event), None]
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+    with pytest.raises(ChatServiceError) as caught:
+        await instance.service.exec_user_command("alice", event)
+    assert str(caught.value) == f"No such command {event}"
+
+
+@pytest.mark.covers("better:noLogin before login")
+async def test_a_flood_before_the_login_is_cut_off(world: World, gate: asyncio.Event) -> None:
+    instance = await world.start(hooks={"on_connect": waiting(gate)})
+    client, patient = await instance.transport.connect(), await instance.transport.connect()
+    answers: list[Any] = []
+    while client.connected and len(answers) < 1000:
+        answers.append(await client.emit("listOwnSockets"))
+        await asyncio.sleep(0)
+    assert not client.connected
+    assert all(answer == [wire_error("noLogin"), None] for answer in answers)
+    gate.set()
+    await patient.wait_for("loginConfirmed")
+    assert client.events == []
+    assert await patient.call("listOwnSockets") == {patient.id: []}
+
+
+@pytest.mark.covers("hook:on_connect", "notification:loginConfirmed")
+async def test_a_client_that_leaves_during_its_login_leaves_nothing(
+    world: World, gate: asyncio.Event
+) -> None:
+    instance = await world.start(hooks={"on_connect": waiting(gate)})
+    client = await instance.transport.connect()
+    leaving = asyncio.create_task(client.disconnect())
+    await asyncio.sleep(0)
+    gate.set()
+    await leaving
+    assert client.events == []
+    other = await instance.transport.connect()
+    await other.wait_for("loginConfirmed")
+    assert await other.call("listOwnSockets") == {other.id: []}
