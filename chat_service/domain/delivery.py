@@ -101,6 +101,7 @@ class Delivery:
     def _serve(self, room: RoomName) -> ServedRoom:
         feed = RoomFeed(
             admit=lambda socket_id: self._admit(room, socket_id),
+            dismiss=lambda socket_id: self._expel(room, self._rooms[room], socket_id),
             replay=lambda socket_id, event: self._replay(room, socket_id, event),
             broadcast=lambda event: self._broadcast(room, event),
         )
@@ -180,7 +181,9 @@ class Delivery:
         verdict = feed.judge(event)
         if verdict is Verdict.NEXT:
             feed.apply(event)
-        elif verdict is not Verdict.SEEN:
+        elif verdict is Verdict.SEEN:
+            feed.pass_over(event)
+        else:
             feed.held = [event]
             self.on_gap(room, feed)
 

@@ -41,17 +41,20 @@ class DecidedJoin:
 class RoomFeed:
     """The order of one room's events on this instance.
 
-    ``admit(socket_id)`` lets a socket hear the broadcasts; ``replay(socket_id, event)`` gives one event to
-    one socket; ``broadcast(event)`` gives an event to all who were admitted.
+    ``admit(socket_id)`` lets a socket hear the broadcasts, ``dismiss(socket_id)`` takes that back;
+    ``replay(socket_id, event)`` gives one event to one socket; ``broadcast(event)`` gives an event to all who
+    were admitted.
     """
 
     def __init__(
         self,
         admit: Callable[[SocketId], None],
+        dismiss: Callable[[SocketId], None],
         replay: Callable[[SocketId, RoomEvent], None],
         broadcast: Callable[[RoomEvent], None],
     ) -> None:
         self._admit = admit
+        self._dismiss = dismiss
         self._replay = replay
         self._broadcast = broadcast
         self.epoch: str | None = None
@@ -62,6 +65,8 @@ class RoomFeed:
         self._asked: dict[SocketId, list[RoomEvent]] = {}
         # Joins that were decided at a place which the feed has not reached.
         self._ahead: dict[SocketId, DecidedJoin] = {}
+        # Sockets whose joins started the feed, until the first event: the place may have to go back.
+        self._first: dict[SocketId, DecidedJoin] = {}
         # Epochs that are over, so that late events of them start nothing.
         self._ended: set[str] = set()
         #: Events that wait until missing ones are filled in; None when nothing is missing.
@@ -91,18 +96,23 @@ class RoomFeed:
         """The socket has left: a join of it that waits is void."""
         self._asked.pop(socket_id, None)
         self._ahead.pop(socket_id, None)
+        self._first.pop(socket_id, None)
 
     def complete_join(self, socket_id: SocketId, cursor: RoomCursor, last_message_id: int) -> None:
         """The join was decided at ``cursor``: give the socket what came after it."""
         events = self._asked.pop(socket_id, None)
         if events is None:
             return
+        join = DecidedJoin(cursor, last_message_id)
+        missed = [event for event in events if join.precedes(event)]
         if self.epoch is None or (self.last_seq is None and self.held is None):
             self.epoch = cursor.epoch
             self.last_seq = cursor.seq
             self.last_message_id = max(self.last_message_id, last_message_id)
-        join = DecidedJoin(cursor, last_message_id)
-        missed = [event for event in events if join.precedes(event)]
+            self._first[socket_id] = join
+        elif self._first:
+            self._go_back(missed[-1] if missed else None, join)
+            self._first[socket_id] = join
         if not missed and self._is_ahead(cursor):
             self._ahead[socket_id] = join
             return
@@ -110,6 +120,21 @@ class RoomFeed:
         self._admit(socket_id)
         for event in missed:
             self._replay(socket_id, event)
+
+    def _go_back(self, last: RoomEvent | None, join: DecidedJoin) -> None:
+        """A join was decided before the one that the feed began with, though its answer came later: begin
+        at its place, or at the last event that it has got."""
+        seq, message_id = (
+            (last.seq, last.last_message_id) if last else (join.cursor.seq, join.last_message_id)
+        )
+        if join.cursor.epoch != self.epoch or self.last_seq is None or seq >= self.last_seq:
+            return
+        self.last_seq = seq
+        self.last_message_id = message_id
+        for socket_id, other in self._first.items():
+            if socket_id not in self._ahead and self._is_ahead(other.cursor):
+                self._dismiss(socket_id)
+                self._ahead[socket_id] = other
 
     def _is_ahead(self, cursor: RoomCursor) -> bool:
         if cursor.epoch != self.epoch:
@@ -135,8 +160,15 @@ class RoomFeed:
         self.epoch = event.epoch
         self.last_seq = event.seq
         self.last_message_id = event.last_message_id
+        self._first.clear()
         self._give(event)
         self._admit_reached()
+
+    def pass_over(self, event: RoomEvent) -> None:
+        """An event that was seen: only joins that are asked for may lack it."""
+        for events in self._asked.values():
+            if not any(_are_same(event, other) for other in events):
+                events.append(event)
 
     def fill(self, event: RoomEvent) -> None:
         """Give all a message that was missed and read from the history."""
@@ -147,6 +179,7 @@ class RoomFeed:
     def resume(self, cursor: RoomCursor, last_message_id: int) -> bool:
         """All up to ``cursor`` is filled in: go on with what was held. False: there is another gap."""
         held, self.held = self.held or [], None
+        self._first.clear()
         self.epoch = cursor.epoch
         self.last_seq = cursor.seq
         self.last_message_id = last_message_id
@@ -165,6 +198,7 @@ class RoomFeed:
         ended = [socket_id for socket_id, join in self._ahead.items() if join.cursor.epoch == self.epoch]
         for socket_id in ended:
             del self._ahead[socket_id]
+        self._first.clear()
         if self.epoch is not None:
             self._ended.add(self.epoch)
         self.epoch = None
@@ -191,3 +225,10 @@ class RoomFeed:
             if not self._is_ahead(join.cursor):
                 del self._ahead[socket_id]
                 self._admit(socket_id)
+
+
+def _are_same(event: RoomEvent, other: RoomEvent) -> bool:
+    if event.epoch != other.epoch or event.is_message != other.is_message:
+        return False
+    # A message that was filled in has no sequence number of its own.
+    return event.last_message_id == other.last_message_id if event.is_message else event.seq == other.seq

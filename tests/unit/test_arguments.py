@@ -21,7 +21,7 @@ def error_of(kind: types.ArgumentType, value: Any, *, custom: bool = False) -> s
     return None
 
 
-NAMES = {
+NAMES: dict[str, list[Any]] = {
     "good": ["a", "a" * 10, "ä b"],
     "badArgument": [None, 1, True, ["a"], {"a": 1}, b"a"],
     "invalidName": ["", "a" * 11, "a:b", "\x00", "\ud800"],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chat_service import ChatServiceError
 from chat_service.commands.table import COMMANDS
 from chat_service.protocol.names import camel_case, check_name, is_valid_name, snake_case
-from chat_service.types import room_channel, user_channel
+from chat_service.types import RoomName, room_channel, user_channel
 
 FORBIDDEN = [*map(chr, range(0x20)), "\x7f", ":", "{", "}", "\ud800", "\udfff"]
 
@@ -44,8 +44,8 @@ def test_length_counts_characters() -> None:
 @given(st.text())
 def test_no_valid_name_can_be_mistaken_for_a_users_channel(name: str) -> None:
     if is_valid_name(name, 256):
-        assert room_channel(name) != user_channel(name)  # type: ignore[arg-type]
-        assert ":" not in room_channel(name)  # type: ignore[arg-type]
+        assert room_channel(RoomName(name)) != user_channel(name)
+        assert ":" not in room_channel(RoomName(name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,353 @@
+"""The feed of a room: joins that race with events, gaps, new lives of a room."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import event as note
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.domain.feed import RoomFeed, Verdict
+from chat_service.types import SocketId
+
+
+@dataclass
+class Model:
+    """A room, the bus to one instance, a feed, and what the sockets hear."""
+
+    epoch: str = "one"
+    seq: int = 0
+    last_id: int = 0
+    #: All messages of this life, by id.
+    messages: list[int] = field(default_factory=list)
+    bus: deque[RoomEvent] = field(default_factory=deque)
+    #: Sockets that the room knows, with the place of their join.
+    joined: dict[SocketId, tuple[int, int]] = field(default_factory=dict)
+    #: Answers that are on their way: the cursor, the last message id.
+    answers: dict[SocketId, tuple[RoomCursor, int]] = field(default_factory=dict)
+    asked: set[SocketId] = field(default_factory=set)
+    admitted: set[SocketId] = field(default_factory=set)
+    heard: dict[SocketId, list[tuple[str, int]]] = field(default_factory=dict)
+    #: Sequence numbers of events that were lost.
+    lost: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.feed = RoomFeed(
+            admit=self.admit, dismiss=self.admitted.remove, replay=self.replay, broadcast=self.broadcast
+        )
+
+    # What the feed does
+
+    def admit(self, socket_id: SocketId) -> None:
+        assert socket_id not in self.admitted
+        self.admitted.add(socket_id)
+
+    def replay(self, socket_id: SocketId, event: RoomEvent) -> None:
+        assert socket_id in self.admitted
+        self.heard[socket_id].append(told(event))
+
+    def broadcast(self, event: RoomEvent) -> None:
+        for socket_id in self.admitted:
+            self.heard[socket_id].append(told(event))
+
+    # What happens
+
+    def publish(self, *, is_message: bool) -> None:
+        self.seq += 1
+        if is_message:
+            self.last_id += 1
+            self.messages.append(self.last_id)
+        name = "roomMessage" if is_message else "roomModeChanged"
+        self.bus.append(
+            RoomEvent(
+                epoch=self.epoch, seq=self.seq, last_message_id=self.last_id, event=name, args=(self.seq,)
+            )
+        )
+
+    def deliver(self) -> None:
+        if self.bus:
+            self.receive(self.bus.popleft())
+
+    def receive(self, event: RoomEvent) -> None:
+        if self.feed.held is not None:
+            self.feed.held.append(event)
+            return
+        verdict = self.feed.judge(event)
+        if verdict is Verdict.NEXT:
+            self.feed.apply(event)
+        elif verdict is Verdict.SEEN:
+            self.feed.pass_over(event)
+        else:
+            self.feed.held = [event]
+
+    def lose(self) -> None:
+        # A loss at the very moment of the first joins, before the feed has a place, goes unnoticed.
+        if self.bus and self.feed.last_seq is not None and self.bus[0].seq > self.feed.last_seq:
+            self.lost.add(self.bus.popleft().seq)
+
+    def ask(self, socket_id: SocketId) -> None:
+        if socket_id not in self.asked:
+            self.asked.add(socket_id)
+            self.feed.begin_join(socket_id)
+
+    def decide(self, socket_id: SocketId) -> None:
+        if socket_id in self.asked and socket_id not in self.answers:
+            self.answers[socket_id] = RoomCursor(epoch=self.epoch, seq=self.seq), self.last_id
+
+    def answer(self, socket_id: SocketId) -> None:
+        if socket_id not in self.answers:
+            return
+        cursor, last_id = self.answers.pop(socket_id)
+        self.asked.discard(socket_id)
+        if socket_id in self.joined:
+            # It was joined already: the first join counts.
+            self.feed.abort_join(socket_id)
+            return
+        self.joined[socket_id] = (cursor.seq, last_id)
+        self.heard[socket_id] = []
+        self.feed.complete_join(socket_id, cursor, last_id)
+
+    def refuse(self, socket_id: SocketId) -> None:
+        if socket_id in self.asked and socket_id not in self.answers:
+            self.asked.discard(socket_id)
+            self.feed.abort_join(socket_id)
+
+    def leave(self, socket_id: SocketId) -> None:
+        if socket_id in self.joined and socket_id not in self.asked:
+            self.check(socket_id, whole=False)
+            del self.joined[socket_id]
+            self.admitted.discard(socket_id)
+            self.feed.forget(socket_id)
+
+    def catch_up(self) -> None:
+        if self.feed.held is None:
+            return
+        note("catch-up")
+        after = self.feed.last_message_id
+        for message_id in self.messages[after:]:
+            self.feed.fill(
+                RoomEvent(
+                    epoch=self.epoch,
+                    seq=self.feed.last_seq or 0,
+                    last_message_id=message_id,
+                    event="roomMessage",
+                    args=(message_id,),
+                )
+            )
+        self.feed.resume(RoomCursor(epoch=self.epoch, seq=self.seq), self.last_id)
+
+    # What must be true
+
+    def check(self, socket_id: SocketId, *, whole: bool) -> None:
+        seq, last_id = self.joined[socket_id]
+        ids = [number for name, number in self.heard[socket_id] if name == "message"]
+        expected = list(range(last_id + 1, self.last_id + 1))
+        if whole:
+            assert ids == expected
+        else:
+            assert ids == expected[: len(ids)]
+        others = [number for name, number in self.heard[socket_id] if name == "other"]
+        assert others == sorted(set(others))
+        assert all(number > seq for number in others)
+
+    def finish(self) -> None:
+        for socket_id in list(self.asked):
+            self.decide(socket_id)
+            self.answer(socket_id)
+        self.publish(is_message=True)
+        for _ in range(10):
+            while self.bus:
+                self.deliver()
+            self.catch_up()
+        assert self.feed.held is None
+        assert not self.feed.has_joins
+        assert self.admitted == set(self.joined)
+        for socket_id in self.joined:
+            self.check(socket_id, whole=True)
+
+
+def told(event: RoomEvent) -> tuple[str, int]:
+    return ("message", event.last_message_id) if event.is_message else ("other", event.seq)
+
+
+SOCKETS = st.sampled_from([SocketId("a"), SocketId("b"), SocketId("c")])
+#: What may happen to the room and on the bus, and to a socket.
+NETWORK: dict[str, Callable[[Model], None]] = {
+    "message": lambda model: model.publish(is_message=True),
+    "other": lambda model: model.publish(is_message=False),
+    "deliver": Model.deliver,
+    "lose": Model.lose,
+    "catch_up": Model.catch_up,
+}
+JOINS: dict[str, Callable[[Model, SocketId], None]] = {
+    "ask": Model.ask,
+    "decide": Model.decide,
+    "answer": Model.answer,
+    "refuse": Model.refuse,
+    "leave": Model.leave,
+}
+steps = st.lists(
+    st.tuples(st.sampled_from(sorted(NETWORK)), st.none())
+    | st.tuples(st.sampled_from(sorted(JOINS)), SOCKETS),
+    max_size=60,
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(steps)
+def test_every_socket_gets_exactly_the_messages_after_its_join_in_order(
+    actions: list[tuple[str, SocketId | None]],
+) -> None:
+    model = Model()
+    for action, socket_id in actions:
+        if socket_id is None:
+            NETWORK[action](model)
+        else:
+            JOINS[action](model, socket_id)
+        for joined in model.joined:
+            model.check(joined, whole=False)
+    model.finish()
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps)
+def test_without_losses_every_socket_gets_every_event_after_its_join(
+    actions: list[tuple[str, SocketId | None]],
+) -> None:
+    model = Model()
+    for action, socket_id in actions:
+        if socket_id is None:
+            if action != "lose":
+                NETWORK[action](model)
+        else:
+            JOINS[action](model, socket_id)
+    model.finish()
+    assert not model.lost
+    for socket_id, (seq, _) in model.joined.items():
+        assert len(model.heard[socket_id]) == model.seq - seq
+
+
+# Single cases, for what the property cannot show or to say what is meant
+
+
+def joined_at(model: Model, name: str) -> SocketId:
+    socket_id = SocketId(name)
+    for step in (model.ask, model.decide, model.answer):
+        step(socket_id)
+    return socket_id
+
+
+def test_a_repeated_join_keeps_the_first_one_that_is_ahead_of_the_feed() -> None:
+    model = Model()
+    joined_at(model, "early")
+    model.publish(is_message=True)
+    late = joined_at(model, "late")
+    assert late not in model.admitted
+    joined_at(model, "late")
+    model.deliver()
+    assert late in model.admitted
+    model.finish()
+
+
+def test_a_socket_is_admitted_as_soon_as_the_feed_is_where_it_joined() -> None:
+    """Not at the next event: notifications that are no room events come in between."""
+    model = Model()
+    joined_at(model, "early")
+    model.publish(is_message=False)
+    late = joined_at(model, "late")
+    model.deliver()
+    assert late in model.admitted
+    assert model.heard[late] == []
+
+
+def test_events_that_came_before_the_answer_are_replayed() -> None:
+    model = Model()
+    socket_id = SocketId("a")
+    model.ask(socket_id)
+    model.publish(is_message=True)
+    model.decide(socket_id)
+    model.publish(is_message=False)
+    model.publish(is_message=True)
+    for _ in range(3):
+        model.deliver()
+    assert socket_id not in model.admitted
+    model.answer(socket_id)
+    assert model.heard[socket_id] == [("other", 2), ("message", 2)]
+
+
+@pytest.mark.parametrize(
+    ("seq", "epoch", "verdict"),
+    [
+        (4, "one", Verdict.SEEN),
+        (5, "one", Verdict.SEEN),
+        (6, "one", Verdict.NEXT),
+        (7, "one", Verdict.GAP),
+        (1, "two", Verdict.NEW_EPOCH),
+        (6, "two", Verdict.NEW_EPOCH),
+    ],
+)
+def test_verdicts(seq: int, epoch: str, verdict: Verdict) -> None:
+    model = Model(seq=5)
+    joined_at(model, "a")
+    assert model.feed.judge(RoomEvent(epoch=epoch, seq=seq, last_message_id=0)) is verdict
+
+
+def test_a_feed_that_knows_nothing_takes_anything() -> None:
+    feed = Model().feed
+    assert feed.judge(RoomEvent(epoch="any", seq=77, last_message_id=5)) is Verdict.NEXT
+
+
+def test_the_end_of_an_epoch() -> None:
+    model = Model()
+    joined_at(model, "early")
+    model.publish(is_message=True)
+    waiting = joined_at(model, "waiting")
+    assert model.feed.end_epoch() == [waiting]
+    assert not model.feed.has_joins
+    # Late events of the old life start nothing.
+    assert model.feed.judge(model.bus.popleft()) is Verdict.SEEN
+    assert model.feed.judge(RoomEvent(epoch="two", seq=3, last_message_id=0)) is Verdict.NEXT
+
+
+def test_settling_drops_what_belongs_to_the_old_life() -> None:
+    model = Model()
+    joined_at(model, "a")
+    feed = model.feed
+    feed.end_epoch()
+    feed.held = [RoomEvent(epoch="one", seq=5, last_message_id=0)]
+    assert feed.settle()
+    assert feed.held is None
+    feed.held = [
+        RoomEvent(epoch="one", seq=5, last_message_id=0),
+        RoomEvent(epoch="two", seq=1, last_message_id=0),
+    ]
+    assert not feed.settle()
+    assert feed.held is not None
+    assert [event.epoch for event in feed.held] == ["two"]
+
+
+def test_another_gap_behind_the_first() -> None:
+    model = Model()
+    joined_at(model, "a")
+    for _ in range(6):
+        model.publish(is_message=True)
+    events = list(model.bus)
+    model.receive(events[1])
+    model.receive(events[5])
+    feed = model.feed
+    assert not feed.resume(RoomCursor(epoch="one", seq=2), 2)
+    assert feed.held == [events[5]]
+    assert feed.resume(RoomCursor(epoch="one", seq=6), 6)
+    assert feed.held is None
+
+
+def test_a_repr_shows_where_it_is() -> None:
+    model = Model()
+    assert repr(model.feed) == "<RoomFeed None:None asked=0 ahead=0 ok>"
+    joined_at(model, "a")
+    model.ask(SocketId("b"))
+    model.feed.held = []
+    assert repr(model.feed) == "<RoomFeed one:0 asked=1 ahead=0 filling, 0 held>"
