@@ -114,6 +114,9 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def poll(self) -> list[packet.Packet]:
         """Wait for packets to send. Raises ``QueueEmpty`` when none came in time."""
+        if "leave" in self._timers and self.queue.empty():
+            # It got everything, and did not go away by itself.
+            await self.close()
         try:
             async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
                 pkt = await self.queue.get()

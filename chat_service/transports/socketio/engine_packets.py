@@ -4,8 +4,6 @@ The stock decoder tries every text as JSON, which costs twice and fails in its o
 """
 
 import base64
-from typing import Any
-
 from engineio import packet
 
 #: Packets in one body of a polling client at most. Clients pack what waited during one round trip.
@@ -15,13 +13,14 @@ SEPARATOR = "\x1e"
 _TYPES = {str(number): number for number in range(packet.OPEN, packet.NOOP + 1)}
 
 
-def decode_packet(data: Any, max_bytes: int) -> packet.Packet:
+def decode_packet(data: str | bytes | bytearray, max_bytes: int) -> packet.Packet:
     """The packet in one WebSocket message. ``max_bytes``: of the message at most."""
-    if not data:
-        raise ValueError("an empty packet")
     if len(data) > max_bytes:
         raise ValueError("the packet is too large")
-    return packet.Packet(packet.MESSAGE, bytes(data)) if not isinstance(data, str) else _decode_text(data)
+    if isinstance(data, str):
+        return _decode_text(data)
+    # An attachment, which may be empty.
+    return packet.Packet(packet.MESSAGE, bytes(data))
 
 
 def decode_payload(body: bytes) -> list[packet.Packet]:
