@@ -269,8 +269,11 @@ class Store(Protocol):
         *,
         echo: bool,
         echo_all: bool = False,
+        keep_index: bool = False,
     ) -> LeaveResult:
         """Remove a socket from a room, then the room from the user's index. A missing room is no error.
+
+        ``keep_index``: leave the index to the ``socket_disconnect`` that follows.
 
         Publishes ``roomUserLeft`` when the last socket of an announced user has left (not to that socket),
         and with ``echo`` ``roomLeftEcho(room, id, njoined)`` for the user's other sockets; for all of them
@@ -329,8 +332,9 @@ class Store(Protocol):
         Raises ``noRoom``; ``notAllowed`` by ``rules.may_change_list``; ``listLimitExceeded``. Publishes
         ``roomAccessListAdded`` or ``roomAccessListRemoved`` when ``enable_access_lists_updates`` is on and
         names were given. Removed users: in the same step their sockets leave the room, and after those events
-        one ``RoomEvent`` with ``removed`` and without a name is published; then the users' indexes are cleaned
-        and ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
+        one ``RoomEvent`` with ``removed`` and without a name is published; then the users' indexes are
+        cleaned and ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were
+        not joined.
         """
         ...
 
@@ -378,8 +382,24 @@ class Store(Protocol):
         """Say that an instance is alive at ``now`` (ms since the epoch)."""
         ...
 
+    async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
+        """As ``instance_heartbeat``, for an instance that is known. False: it is not, or was claimed."""
+        ...
+
+    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+        """The instances whose last heartbeat, or whose last claim, is older than ``before`` (ms)."""
+        ...
+
+    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+        """Take the right to recover an instance that lapsed before ``before``, in one step.
+
+        From then on it is not alive, and lapses again after ``now``, in case that its recovery does not
+        end. False: it is alive, claimed by another one, or forgotten.
+        """
+        ...
+
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
-        """The last heartbeat in ms since the epoch, None for an unknown instance."""
+        """The last heartbeat in ms since the epoch, None for an instance that is unknown or was claimed."""
         ...
 
     async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
@@ -387,7 +407,7 @@ class Store(Protocol):
         ...
 
     async def instances(self) -> Mapping[InstanceId, int]:
-        """All known instances with their last heartbeats."""
+        """The instances that were not claimed, with their last heartbeats (ms since the epoch)."""
         ...
 
     async def instance_forget(self, instance_id: InstanceId) -> None:
