@@ -39,6 +39,7 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
     """Read what is missing and resume the feed. False when it has to be done again."""
     # The cursors are read first: a socket that joins meanwhile has another one afterwards.
     cursors = _cursors(context, room)
+    known = len(feed.held or ())
     try:
         info = await context.store.room_history_info(room, SYSTEM)
         after = feed.last_message_id if info.cursor.epoch == feed.epoch else 0
@@ -58,17 +59,17 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
     for socket_id, cursor in cursors.items():
         if socket_id not in joined or (cursor is not None and cursor.epoch != info.cursor.epoch):
             _remove(context, room, socket_id)
-    for message in messages:
-        feed.fill(
-            RoomEvent(
-                epoch=info.cursor.epoch,
-                seq=feed.last_seq or 0,
-                last_message_id=message["id"],
-                event="roomMessage",
-                args=(room, message),
-            )
+    events = [
+        RoomEvent(
+            epoch=info.cursor.epoch,
+            seq=feed.last_seq or 0,
+            last_message_id=message["id"],
+            event="roomMessage",
+            args=(room, message),
         )
-    return feed.resume(info.cursor, info.last_message_id)
+        for message in messages
+    ]
+    return feed.resume(info.cursor, info.last_message_id, events, known)
 
 
 def _cursors(context: Context, room: RoomName) -> Mapping[SocketId, RoomCursor | None]:

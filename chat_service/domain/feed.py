@@ -4,7 +4,7 @@ Decides without I/O. The rules it keeps (architecture.md, Invariants): every soc
 its join, each once, in the order of the room; missing ones are noticed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -166,32 +166,48 @@ class RoomFeed:
 
     def pass_over(self, event: RoomEvent) -> None:
         """An event that was seen: only joins that are asked for may lack it."""
+        if event.epoch in self._ended:
+            return
         for events in self._asked.values():
             if not any(_are_same(event, other) for other in events):
                 events.append(event)
 
-    def fill(self, event: RoomEvent) -> None:
-        """Give all a message that was missed and read from the history."""
-        if event.last_message_id > self.last_message_id:
-            self.last_message_id = event.last_message_id
-            self._give(event)
+    def resume(
+        self, cursor: RoomCursor, last_message_id: int, messages: Sequence[RoomEvent], known: int
+    ) -> bool:
+        """Fill in what is missing before the held events, then go on with them. False: there is another gap.
 
-    def resume(self, cursor: RoomCursor, last_message_id: int) -> bool:
-        """All up to ``cursor`` is filled in: go on with what was held. False: there is another gap."""
+        ``cursor`` and ``last_message_id`` are the room's, ``messages`` are stored ones with rising ids. All was
+        read when ``known`` events were held already.
+        """
         held, self.held = self.held or [], None
         self._first.clear()
         self.epoch = cursor.epoch
-        self.last_seq = cursor.seq
-        self.last_message_id = last_message_id
+        # What was published before the room was read, and in another life, is of an earlier one.
+        self._ended.update(event.epoch for event in held[:known] if event.epoch != cursor.epoch)
+        first = next((event for event in held if self._is_missing(event)), None)
+        seq, message_id = cursor.seq, last_message_id
+        if first is not None and first.seq <= seq:
+            seq, message_id = first.seq - 1, first.last_message_id - first.is_message
+        for message in messages:
+            if self.last_message_id < message.last_message_id <= message_id:
+                self._give(message)
+        self.last_seq, self.last_message_id = seq, message_id
         for position, event in enumerate(held):
             verdict = self.judge(event)
             if verdict is Verdict.NEXT:
                 self.apply(event)
-            elif verdict is not Verdict.SEEN:
+            elif verdict is Verdict.SEEN:
+                self.pass_over(event)
+            else:
                 self.held = held[position:]
                 return False
         self._admit_reached()
         return True
+
+    def _is_missing(self, event: RoomEvent) -> bool:
+        """Whether an event is of this life, and was not given."""
+        return event.epoch == self.epoch and (self.last_seq is None or event.seq > self.last_seq)
 
     def end_epoch(self) -> list[SocketId]:
         """The room's life is over. Returns the sockets that were joined to it and not admitted yet."""

@@ -1,0 +1,265 @@
+"""Envelopes that the bus lost: clients see no gap, whatever was lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chat_service import StoreError
+from chat_service.bus.base import Envelope, RoomEvent, Topic, TopicKind
+from chat_service.domain import catchup
+from chat_service.testing import FakeClock, InProcessClient, wait_until
+from tests.support.faults import FaultyStore, as_store
+from tests.support.world import Instance, World
+
+
+class Pair:
+    """Two instances: what is published for the second one may get lost."""
+
+    def __init__(self, first: Instance, second: Instance, store: FaultyStore) -> None:
+        self.first = first
+        self.second = second
+        self.store = store
+
+    def lose(self, condition: Callable[[RoomEvent], bool]) -> None:
+        def loses(topic: Topic, envelope: Envelope) -> bool:
+            return topic.kind is TopicKind.ROOM and isinstance(envelope, RoomEvent) and condition(envelope)
+
+        self.store.loses = loses
+
+    def lose_nothing(self) -> None:
+        self.lose(lambda event: False)
+
+
+@pytest.fixture
+async def pair(world: World) -> Pair:
+    store = FaultyStore(world.backend.new_store())
+    first, second = await world.start(), await world.start(store=as_store(store))
+    await first.service.add_room("room", owner="alice", enable_userlist_updates=True)
+    return Pair(first, second, store)
+
+
+def ids(client: InProcessClient) -> list[int]:
+    return [message["id"] for _, message in client.received("roomMessage")]
+
+
+async def post(client: InProcessClient, count: int) -> None:
+    for number in range(count):
+        await client.call("roomMessage", "room", {"textMessage": str(number)})
+
+
+async def has_all(client: InProcessClient, first: int, last: int) -> None:
+    expected = list(range(first, last + 1))
+    await wait_until(lambda: ids(client)[-1:] == [last], f"message {last} at {client.events}")
+    assert ids(client) == expected
+
+
+@pytest.mark.covers("notification:roomMessage", "better:on every instance")
+@pytest.mark.parametrize("lost", [{1}, {3}, {2, 3, 4}, {1, 3, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}])
+async def test_lost_messages_are_read_from_the_history(pair: Pair, lost: set[int]) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    pair.lose(lambda event: event.is_message and event.last_message_id in lost)
+    await post(alice, 10)
+    await has_all(bob, 1, 10)
+    await has_all(alice, 1, 10)
+    assert len(pair.store.lost) == len(lost)
+
+
+async def test_many_lost_messages_are_read_in_pages(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "PAGE", 7)
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    pair.lose(lambda event: event.last_message_id < 40)
+    await post(alice, 40)
+    await has_all(bob, 1, 40)
+
+
+async def test_messages_that_were_rotated_out_are_gone_and_the_rest_comes(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    await pair.first.service.change_room_history_max_size("room", 3)
+    pair.lose(lambda event: event.last_message_id < 10)
+    await post(alice, 10)
+    await has_all(bob, 8, 10)
+
+
+async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    await pair.first.service.change_room_history_max_size("room", 0)
+    pair.lose(lambda event: event.last_message_id in (2, 3))
+    await post(alice, 6)
+    await wait_until(lambda: ids(bob)[-1:] == [6], "the last message")
+    # What the bus did deliver arrives, though the history has nothing.
+    assert ids(bob) == [1, 4, 5, 6]
+
+
+async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    gate = pair.store.faults.gate("room_history_info")
+    pair.lose(lambda event: event.last_message_id in (1, 2))
+    await post(alice, 3)
+    await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
+    carol = await pair.second.joined("carol", "room")
+    await post(alice, 2)
+    # A repeated join changes nothing.
+    assert await carol.call("roomJoin", "room") == 1
+    gate.set()
+    await has_all(bob, 1, 5)
+    await has_all(carol, 4, 5)
+    await post(alice, 1)
+    await has_all(bob, 1, 6)
+    await has_all(carol, 4, 6)
+
+
+async def test_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    carol = await pair.second.joined("carol", "room")
+    gate = pair.store.faults.gate("room_history_info")
+    pair.lose(lambda event: event.last_message_id == 1)
+    await post(alice, 2)
+    await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
+    await bob.call("roomLeave", "room")
+    gate.set()
+    await has_all(carol, 1, 2)
+    assert ids(bob) == []
+
+
+async def test_who_comes_after_all_have_left_hears_no_old_messages(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    gate = pair.store.faults.gate("room_members")
+    pair.lose(lambda event: event.last_message_id == 1)
+    await post(alice, 3)
+    await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
+    await bob.call("roomLeave", "room")
+    carol = await pair.second.joined("carol", "room")
+    gate.set()
+    await post(alice, 2)
+    await has_all(carol, 4, 5)
+    assert ids(bob) == []
+
+
+async def test_a_store_that_is_away_is_asked_again(world: World) -> None:
+    store, clock = FaultyStore(world.backend.new_store()), FakeClock()
+    first, second = await world.start(), await world.start(store=as_store(store), clock=clock)
+    await first.service.add_room("room")
+    alice = await first.joined("alice", "room")
+    bob = await second.joined("bob", "room")
+    pair = Pair(first, second, store)
+    pair.lose(lambda event: event.last_message_id == 1)
+    store.faults.fail("room_history", StoreError("away"))
+    await post(alice, 3)
+    # Waits grow: 0.1 s, 0.2 s, 0.4 s.
+    for tries, seconds in enumerate((0.1, 0.2, 0.4), start=1):
+        await wait_until(lambda tries=tries: store.faults.calls.count("room_history") == tries, "a try")
+        assert ids(bob) == []
+        await clock.advance(seconds)
+    store.faults.mend("room_history")
+    await clock.advance(catchup.RETRY_LONGEST)
+    await has_all(bob, 1, 3)
+
+
+@pytest.mark.covers("better:no later message reaches a removed user")
+async def test_a_lost_removal_is_found(pair: Pair) -> None:
+    left: list[Any] = []
+    pair.second.service.on("on_leave")(lambda service, info: left.append((info.id, info.room_name)))
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    carol = await pair.second.joined("carol", "room")
+    pair.lose(lambda event: bool(event.removed))
+    await alice.call("roomAddToList", "room", "blacklist", ["bob"])
+    pair.lose_nothing()
+    await post(alice, 2)
+    await has_all(carol, 1, 2)
+    assert await bob.wait_for("roomAccessRemoved") == ["room"]
+    assert ids(bob) == []
+    await wait_until(lambda: left == [(bob.id, "room")], "on_leave")
+    await alice.call("roomRemoveFromList", "room", "blacklist", ["bob"])
+    assert await bob.call("roomJoin", "room") == 1
+    await post(alice, 1)
+    await has_all(bob, 3, 3)
+
+
+@pytest.mark.parametrize("lost", ["the deletion", "everything until the end"])
+async def test_a_room_that_was_deleted_and_made_anew(pair: Pair, lost: str) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    await post(alice, 2)
+    await has_all(bob, 1, 2)
+    bob.clear()
+    pair.lose(lambda event: bool(event.removed) or lost != "the deletion")
+    await alice.call("roomDelete", "room")
+    await pair.first.service.add_room("room", owner="alice")
+    await alice.call("roomJoin", "room")
+    await post(alice, 3)
+    pair.lose_nothing()
+    await post(alice, 1)
+    assert await bob.wait_for("roomAccessRemoved") == ["room"]
+    assert ids(bob) == []
+    await bob.call("roomJoin", "room")
+    await post(alice, 1)
+    await has_all(bob, 5, 5)
+
+
+async def test_a_room_that_was_made_anew_several_times(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    gate = pair.store.faults.gate("room_history_info")
+    pair.lose(lambda event: bool(event.removed))
+    for _ in range(3):
+        await alice.call("roomDelete", "room")
+        await pair.first.service.add_room("room", owner="alice")
+        await alice.call("roomJoin", "room")
+        await post(alice, 2)
+    gate.set()
+    assert await bob.wait_for("roomAccessRemoved") == ["room"]
+    await bob.call("roomJoin", "room")
+    await post(alice, 2)
+    await has_all(bob, 3, 4)
+
+
+async def test_a_room_that_is_gone_removes_those_who_did_not_hear_of_it(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    pair.lose(lambda event: True)
+    await alice.call("roomDelete", "room")
+    listener = pair.store.listener
+    assert listener is not None
+    listener.on_interruption(Topic(TopicKind.ROOM, "room"))
+    assert await bob.wait_for("roomAccessRemoved") == ["room"]
+    await wait_until(
+        lambda: pair.second.service._context.sessions.get(bob.id).rooms == {}, "the room is left"
+    )
+
+
+async def test_an_interrupted_subscription_is_caught_up_without_another_event(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    pair.lose(lambda event: True)
+    await post(alice, 4)
+    pair.lose_nothing()
+    listener = pair.store.listener
+    assert listener is not None
+    listener.on_interruption(Topic(TopicKind.ROOM, "room"))
+    # A second one during the first changes nothing.
+    listener.on_interruption(Topic(TopicKind.ROOM, "room"))
+    listener.on_interruption(Topic(TopicKind.ROOM, "elsewhere"))
+    listener.on_interruption(Topic(TopicKind.USER, "bob"))
+    await has_all(bob, 1, 4)
+
+
+async def test_a_gap_inside_of_a_catch_up(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    # The end of the first catch-up shows the second gap.
+    gate = pair.store.faults.gate("room_members")
+    pair.lose(lambda event: event.last_message_id in (1, 4, 6))
+    await post(alice, 3)
+    await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
+    await post(alice, 5)
+    gate.set()
+    await has_all(bob, 1, 8)
