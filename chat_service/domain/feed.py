@@ -177,8 +177,8 @@ class RoomFeed:
     ) -> bool:
         """Fill in what is missing before the held events, then go on with them. False: there is another gap.
 
-        ``cursor`` and ``last_message_id`` are the room's, ``messages`` are stored ones with rising ids. All was
-        read when ``known`` events were held already.
+        ``cursor`` and ``last_message_id`` are the room's, ``messages`` are stored ones with rising ids. All
+        was read when ``known`` events were held already.
         """
         held, self.held = self.held or [], None
         self._first.clear()
