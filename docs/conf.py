@@ -21,6 +21,7 @@ version = release = read_version()
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_*"]
 nitpicky = False
+smartquotes = False  # quotes are part of values here
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # so that pages can link to each other's headings

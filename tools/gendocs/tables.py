@@ -11,9 +11,9 @@ from chat_service.errors import ERROR_TEXTS
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import DEFAULT_LOCK_TTL, STORE_OPTIONS
+from chat_service.stores.redis import options as redis_options
 from chat_service.transports.socketio import options as socketio_options
 from tools.gendocs.client_types import TYPES
-from tools.gendocs.contract import redis_option_fields
 from tools.gendocs.markdown import block, code, codes, page, table
 from tools.gendocs.source import Field as SourceField
 from tools.gendocs.source import Module
@@ -122,18 +122,10 @@ def option_page() -> str:
         table(("option", "type", "default", "meaning"), rows),
         '## Store options\n\nIn `store_options`, for `store="memory"`:\n\n',
         table(("option", "default", "meaning"), store),
-        _redis_options(),
+        '## Redis options\n\nIn `store_options`, for `store="redis"`:\n\n',
+        _plugin_options(Module(redis_options).fields("RedisOptions")),
         '## Socket.IO options\n\nIn `transport_options`, for `transport="socket.io"`:\n\n',
         _plugin_options(Module(socketio_options).fields("SocketIOOptions")),
-    )
-
-
-def _redis_options() -> str:
-    made = redis_option_fields()
-    return (
-        '## Redis options\n\nIn `store_options`, for `store="redis"`:\n\n' + _plugin_options(made)
-        if made
-        else ""
     )
 
 
