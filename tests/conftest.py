@@ -11,7 +11,7 @@ from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
 
 #: The stores that every behaviour is tested on. CHAT_TEST_BACKENDS names some of them, for a quick run.
-BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory").split(",")
+BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory,redis,cluster").split(",")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """What every part of one service works with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,16 @@ from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.base import Store
 from chat_service.transports.base import Transport
 from chat_service.types import InstanceId
+
+
+class Identity:
+    """The id of this instance; a new one when the instance starts over."""
+
+    def __init__(self, value: InstanceId) -> None:
+        self.value = value
+
+    def __call__(self) -> InstanceId:
+        return self.value
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -43,7 +52,7 @@ class Context:
     serial: SerialQueue
     delivery: Delivery
     remote: RemoteCalls
-    instance_id: Callable[[], InstanceId]
+    instance_id: Identity
     #: Between start and close.
     is_open: bool = False
 

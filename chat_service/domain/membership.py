@@ -129,17 +129,19 @@ async def leave_by_disconnect(context: Context, session: Session, room: RoomName
     """
     with context.failures.watch_lock(_info("room_leave", session, room)):
         was_joined = await _forget(context, session, room)
-        njoined = await _leave_store(context, session, room)
+        njoined = await _leave_store(context, session, room, keep_index=True)
         if njoined is not None or was_joined:
             await _call_on_leave(context, session, room, njoined or 0)
         return njoined
 
 
-async def _leave_store(context: Context, session: Session, room: RoomName) -> int | None:
+async def _leave_store(
+    context: Context, session: Session, room: RoomName, *, keep_index: bool = False
+) -> int | None:
     """Leave a room in the store, without an echo; what fails is reported."""
     try:
         result = await context.store.room_leave(
-            room, _user(session), session.socket_id, context.clock.now_ms(), echo=False
+            room, _user(session), session.socket_id, context.clock.now_ms(), echo=False, keep_index=keep_index
         )
     except Exception as error:
         context.failures.store(error, _info("room_leave", session, room))

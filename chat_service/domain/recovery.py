@@ -3,11 +3,11 @@
 All of it is idempotent, and may run on several instances at once.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable
 
 from chat_service.domain.context import Context
-from chat_service.domain.failures import FailureInfo
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import MembershipInfo, call_hook
 from chat_service.stores.base import Departure, SocketInfo
@@ -16,25 +16,24 @@ from chat_service.types import InstanceId, RoomName, SocketId, UserName
 logger = logging.getLogger("chat_service")
 
 
-async def heartbeats(context: Context) -> None:
-    """Say at each ``heartbeat_rate`` that this instance is alive; runs until it is cancelled."""
-    while True:
-        await context.clock.sleep(context.options.heartbeat_rate)
-        try:
-            await context.store.instance_heartbeat(context.instance_id(), context.clock.now_ms())
-        except Exception as error:
-            context.failures.store(error, FailureInfo(op_type="heartbeat"))
+#: Sockets of a dead instance that are removed at the same time. More would keep commands waiting.
+REMOVED_AT_ONCE = 16
 
 
 async def instance_recovery(context: Context, instance_id: InstanceId) -> None:
     """Remove the sockets of a dead instance, with the notifications that follow from that."""
     if instance_id == context.instance_id():
         raise ValueError(f"instance {instance_id} is this one, and alive")
-    for socket_id, user in (await context.store.instance_sockets(instance_id)).items():
-        sockets = await _sockets(context, user)
-        info = sockets.get(socket_id)
-        rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
-        await _remove_socket(context, user, socket_id, instance_id, rooms)
+    left = iter((await context.store.instance_sockets(instance_id)).items())
+
+    async def work() -> None:
+        # The iterator is shared: each worker takes the next socket.
+        for socket_id, user in left:
+            info = (await _sockets(context, user)).get(socket_id)
+            rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
+            await _remove_socket(context, user, socket_id, instance_id, rooms)
+
+    await asyncio.gather(*(work() for _ in range(REMOVED_AT_ONCE)))
     await context.store.instance_forget(instance_id)
 
 
@@ -103,15 +102,19 @@ async def _remove_socket(
 ) -> None:
     departures = []
     for room in rooms:
-        njoined = await _leave(context, room, user, socket_id)
+        njoined = await _leave(context, room, user, socket_id, keep_index=True)
         if njoined is not None:
             departures.append(Departure(room=room, njoined=njoined))
     await context.store.socket_disconnect(user, socket_id, instance_id, departures)
 
 
-async def _leave(context: Context, room: RoomName, user: UserName, socket_id: SocketId) -> int | None:
+async def _leave(
+    context: Context, room: RoomName, user: UserName, socket_id: SocketId, *, keep_index: bool = False
+) -> int | None:
     """Leave a room for a socket that is gone. Returns the sockets still joined, None if it was not joined."""
-    result = await context.store.room_leave(room, user, socket_id, context.clock.now_ms(), echo=False)
+    result = await context.store.room_leave(
+        room, user, socket_id, context.clock.now_ms(), echo=False, keep_index=keep_index
+    )
     if not result.changed:
         return None
     hook = context.hooks.get("on_leave")

@@ -1,5 +1,6 @@
 """The sockets of this instance: who they belong to, and what they are joined to."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -45,12 +46,15 @@ class Sessions:
     def __init__(self) -> None:
         self._by_socket: dict[SocketId, Session] = {}
         self._by_user: dict[UserName, dict[SocketId, Session]] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     def __len__(self) -> int:
         return len(self._by_socket)
 
     def add(self, socket_id: SocketId) -> Session:
         session = self._by_socket[socket_id] = Session(socket_id)
+        self._empty.clear()
         return session
 
     def get(self, socket_id: SocketId) -> Session | None:
@@ -63,6 +67,8 @@ class Sessions:
 
     def remove(self, session: Session) -> None:
         self._by_socket.pop(session.socket_id, None)
+        if not self._by_socket:
+            self._empty.set()
         if session.user is not None:
             sockets = self._by_user.get(session.user, {})
             sockets.pop(session.socket_id, None)
@@ -71,6 +77,10 @@ class Sessions:
 
     def of_user(self, user: UserName) -> list[Session]:
         return list(self._by_user.get(user, {}).values())
+
+    async def wait_empty(self) -> None:
+        """Return when there is no session."""
+        await self._empty.wait()
 
     def all(self) -> list[Session]:
         return list(self._by_socket.values())

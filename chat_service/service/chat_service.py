@@ -44,6 +44,7 @@ class OptionKeywords(TypedDict, total=False):
     close_timeout: float
     heartbeat_rate: float
     heartbeat_timeout: float
+    auto_recovery: bool
     bus_ack_timeout: float
 
 

@@ -1,7 +1,6 @@
 """Making the parts of a service from its options."""
 
 import math
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,10 +8,11 @@ from chat_service.clock import Clock
 from chat_service.commands.sockets import register_remote
 from chat_service.commands.table import COMMANDS
 from chat_service.domain import catchup, membership
-from chat_service.domain.context import Context
+from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.failures import FailureReports
+from chat_service.domain.lease import new_instance_id
 from chat_service.domain.remote import RemoteCalls
 from chat_service.domain.running import RunningWork
 from chat_service.domain.serial import SerialQueue
@@ -27,7 +27,6 @@ from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
-from chat_service.types import InstanceId
 
 #: Seconds after which a long stay in a lock is reported, when ``store_options`` do not say.
 DEFAULT_LOCK_TTL = 10.0
@@ -88,16 +87,6 @@ def lock_ttl(store_options: Mapping[str, Any]) -> float:
     return float(value)
 
 
-class Identity:
-    """The id of this instance; a new one when the instance starts over."""
-
-    def __init__(self) -> None:
-        self.value = InstanceId(uuid.uuid4().hex)
-
-    def __call__(self) -> InstanceId:
-        return self.value
-
-
 def make_context(
     service: Any,
     options: Options,
@@ -111,7 +100,7 @@ def make_context(
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     sessions = Sessions()
-    identity = Identity()
+    identity = Identity(new_instance_id())
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
     delivery = Delivery(
         transport=transport,

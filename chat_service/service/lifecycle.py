@@ -5,10 +5,10 @@ import logging
 from enum import Enum
 from typing import Any
 
-from chat_service.bus.base import EVERYONE, Topic, TopicKind
+from chat_service.bus.base import EVERYONE
 from chat_service.commands.gateway import Gateway
-from chat_service.domain import recovery
 from chat_service.domain.context import Context
+from chat_service.domain.lease import Lease
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
 
@@ -87,15 +87,15 @@ class LifeCycle:
         context = self._context
         await context.store.open(context.delivery)
         await context.delivery.interest.acquire(EVERYONE)
-        await context.delivery.interest.acquire(Topic(TopicKind.INSTANCE, context.instance_id()))
-        await context.store.instance_heartbeat(context.instance_id(), context.clock.now_ms())
+        lease = Lease(context)
+        await lease.register()
         await context.transport.start(Gateway(context))
         context.is_open = True
         hook = context.hooks.get("on_start")
         if hook is not None:
             await call_hook(hook, context.service)
         await context.transport.listen()
-        self._heartbeats = asyncio.create_task(recovery.heartbeats(context), name="heartbeats")
+        self._heartbeats = asyncio.create_task(lease.run(), name="heartbeats")
 
     async def _abandon(self) -> None:
         self.phase = Phase.CLOSED

@@ -71,8 +71,6 @@ class InRedis:
 
     def _has_no_owner(self, key: str, keys: set[str]) -> bool:
         """Whether a key belongs to a room, user, socket or instance that is not there any more."""
-        if key == f"{self.prefix}:instances":
-            return True
         owner = key[: key.index("}") + 1]
         if key.startswith(f"{self.prefix}:user:") and key.endswith((":sockets", ":rooms")):
             return True

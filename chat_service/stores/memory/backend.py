@@ -44,8 +44,15 @@ class MemoryInstance:
     """The last heartbeat (ms) and the sockets of one instance."""
 
     def __init__(self) -> None:
+        #: None before the first one, and once it was claimed.
         self.heartbeat: int | None = None
+        #: When another instance took the right to recover this one (ms).
+        self.claimed: int | None = None
         self.sockets: dict[SocketId, UserName] = {}
+
+    def has_lapsed(self, before: int) -> bool:
+        last = self.claimed if self.heartbeat is None else self.heartbeat
+        return last is not None and last < before
 
 
 class MemoryBackend:

@@ -198,11 +198,12 @@ class MemoryStore:
         *,
         echo: bool,
         echo_all: bool = False,
+        keep_index: bool = False,
     ) -> LeaveResult:
         entry = self.backend.rooms.get(room)
         njoined, changed = entry.leave(user, socket_id, now) if entry else (0, False)
         index = self.backend.index(user, socket_id)
-        if index is not None:
+        if index is not None and not keep_index:
             index.rooms.discard(room)
         if changed and echo:
             exclude = () if echo_all else (socket_id,)
@@ -288,7 +289,26 @@ class MemoryStore:
     # Instances
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        self.backend.instance(instance_id).heartbeat = now
+        instance = self.backend.instance(instance_id)
+        instance.heartbeat, instance.claimed = now, None
+
+    async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
+        instance = self.backend.instances.get(instance_id)
+        if instance is None or instance.heartbeat is None:
+            return False
+        instance.heartbeat = now
+        return True
+
+    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+        instances = self.backend.instances.items()
+        return [name for name, instance in instances if instance.has_lapsed(before)]
+
+    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+        instance = self.backend.instances.get(instance_id)
+        if instance is None or not instance.has_lapsed(before):
+            return False
+        instance.heartbeat, instance.claimed = None, now
+        return True
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         instance = self.backend.instances.get(instance_id)

@@ -67,5 +67,10 @@ class Keys:
 
     @property
     def instances(self) -> str:
-        """Sorted set of instances by their last heartbeat in ms."""
-        return f"{self.prefix}:instances"
+        """Sorted set of the living instances by their last heartbeat in ms."""
+        return f"{self.prefix}:{{instances}}"
+
+    @property
+    def claimed(self) -> str:
+        """Sorted set of the instances that are being recovered by the time of the claim in ms."""
+        return f"{self.prefix}:{{instances}}:claimed"

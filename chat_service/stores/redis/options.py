@@ -52,9 +52,7 @@ class RedisOptions:
         for name in ("command_timeout", "connect_timeout", "probe_interval", "lock_ttl"):
             self._check(name, _is_seconds(getattr(self, name)), "seconds, more than 0")
         secret = self.bus_secret
-        self._check(
-            "bus_secret", secret is None or (bool(secret)), "a secret"
-        )
+        self._check("bus_secret", secret is None or (bool(secret)), "a secret")
         if self.cluster and self.sentinels:
             raise ConfigurationError("store_options: give cluster or sentinels, not both")
 

@@ -214,8 +214,11 @@ class RedisStore:
         *,
         echo: bool,
         echo_all: bool = False,
+        keep_index: bool = False,
     ) -> LeaveResult:
         result = await self._rooms.leave(room, user, socket_id, now)
+        if keep_index:
+            return result
         notice = None
         if result.changed and echo:
             exclude = () if echo_all else (socket_id,)
@@ -303,6 +306,15 @@ class RedisStore:
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
         await self._instances.heartbeat(instance_id, now)
+
+    async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
+        return await self._instances.renew(instance_id, now)
+
+    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+        return await self._instances.lapsed(before)
+
+    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+        return await self._instances.claim(instance_id, now, before)
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         return await self._instances.get_heartbeat(instance_id)

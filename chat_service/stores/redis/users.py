@@ -151,9 +151,23 @@ class InstanceCommands:
         fields = await self._client.call(key, "HGETALL", key)
         return {SocketId(socket.decode()): UserName(user.decode()) for socket, user in pairs(fields)}
 
+    async def _run(self, script: str, *args: Encodable) -> Any:
+        keys = [self._keys.instances, self._keys.claimed]
+        return await self._client.run(scripts.load(script), keys, *args)
+
     async def heartbeat(self, instance_id: InstanceId, now: int) -> None:
         key = self._keys.instances
         await self._client.call(key, "ZADD", key, now, instance_id)
+
+    async def renew(self, instance_id: InstanceId, now: int) -> bool:
+        return bool(await self._run("instance_renew", instance_id, now))
+
+    async def lapsed(self, before: int) -> list[InstanceId]:
+        names = await self._run("instances_lapsed", before)
+        return [InstanceId(name) for name in texts(names)]
+
+    async def claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+        return bool(await self._run("instance_claim", instance_id, now, before))
 
     async def get_heartbeat(self, instance_id: InstanceId) -> int | None:
         key = self._keys.instances
@@ -168,7 +182,7 @@ class InstanceCommands:
     async def forget(self, instance_id: InstanceId) -> None:
         sockets = self._keys.instance_sockets(instance_id)
         if not await self._client.call(sockets, "EXISTS", sockets):
-            await self._client.call(self._keys.instances, "ZREM", self._keys.instances, instance_id)
+            await self._run("instance_forget", instance_id)
 
 
 def _milliseconds(score: bytes) -> int:
