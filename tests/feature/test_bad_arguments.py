@@ -236,7 +236,7 @@ def as_argument(command: Command, position: int, name: str) -> list[Any]:
 
 
 @EACH_NAME
-@pytest.mark.covers("error:invalidName", "better:names checked")
+@pytest.mark.covers("error:invalidName", "better:list names checked")
 async def test_names_that_cannot_be(world: World, command: Command, position: int) -> None:
     scene = await Scene.set(world)
     controls = [chr(code) for code in (*range(0x20), 0x7F)]

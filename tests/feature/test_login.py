@@ -186,7 +186,9 @@ def waiting(gate: asyncio.Event) -> Any:
     return on_connect
 
 
-@pytest.mark.covers("better:noLogin before login", "better:noCommand", "error:noLogin", "error:noCommand")
+@pytest.mark.covers(
+    "better:noLogin before login", "better:noCommand for unknown events", "error:noLogin", "error:noCommand"
+)
 async def test_commands_before_the_login_are_refused(world: World, gate: asyncio.Event) -> None:
     instance = await world.start(hooks={"on_connect": waiting(gate)})
     client = await instance.transport.connect()
@@ -202,7 +204,7 @@ async def test_commands_before_the_login_are_refused(world: World, gate: asyncio
     assert await client.emit("roomCreate", "room", False) == [None, None]
 
 
-@pytest.mark.covers("better:noCommand", "error:noCommand", "api:exec_user_command")
+@pytest.mark.covers("better:noCommand for unknown events", "error:noCommand", "api:exec_user_command")
 @pytest.mark.parametrize(
     "event", ["whatever", "", "roomjoin", "room_join", "loginConfirmed", "__init__", "connect", "disconnect"]
 )

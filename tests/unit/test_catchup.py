@@ -54,7 +54,7 @@ async def has_all(client: InProcessClient, first: int, last: int) -> None:
     assert ids(client) == expected
 
 
-@pytest.mark.covers("notification:roomMessage", "better:on every instance")
+@pytest.mark.covers("notification:roomMessage", "better:id order on every instance")
 @pytest.mark.parametrize("lost", [{1}, {3}, {2, 3, 4}, {1, 3, 5}, {1, 2, 3, 4, 5, 6, 7, 8, 9}])
 async def test_lost_messages_are_read_from_the_history(pair: Pair, lost: set[int]) -> None:
     alice = await pair.first.joined("alice", "room")

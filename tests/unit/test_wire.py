@@ -42,7 +42,7 @@ def test_raw_arguments_are_bounded() -> None:
     assert args == ["x" * MAX_VALUE_TEXT + "…", '{"a":"<3 bytes>"}', "NaN"]
 
 
-@pytest.mark.covers("better:internals do not leak", "error:internalError")
+@pytest.mark.covers("better:no leak of internals", "error:internalError")
 def test_internal_errors_show_an_incident_that_is_in_the_log(
     encoder: ErrorEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:

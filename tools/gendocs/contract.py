@@ -50,7 +50,7 @@ def items() -> Mapping[str, list[str]]:
         "command": [row.name for row in TABLE],
         "notification": [row.name for row in NOTIFICATIONS],
         "error": list(ERROR_TEXTS),
-        "option": [field.name for field in fields(Options)],
+        "option": [*(field.name for field in fields(Options)), "hooks"],
         "store_option": _store_options(),
         "transport_option": [field.name for field in fields(SocketIOOptions)],
         "hook": [*hooks.SERVICE_HOOKS, "before", "after", *(f"call.{name}" for name in call_fields)],
