@@ -21,7 +21,7 @@ PATIENCE = 10.0
 
 
 class Client:
-    """A connected client, and what came to it. ``connect``, ``disconnect``, ``connect_error`` are events too."""
+    """A connected client and its events; ``connect``, ``disconnect`` and ``connect_error`` are among them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -252,7 +252,25 @@ class PythonClient(Client):
         await self.sio.disconnect()
 
 
+class TypedArray(bytes):
+    """Sent as a JavaScript typed array, not as a Node ``Buffer``."""
+
+
+class _Undefined:
+    """JavaScript's undefined."""
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = _Undefined()
+
+
 def _to_json(value: Any) -> Any:
+    if value is UNDEFINED:
+        return {"$undefined": True}
+    if isinstance(value, TypedArray):
+        return {"$typed": base64.b64encode(value).decode()}
     if isinstance(value, bytes):
         return {"$binary": base64.b64encode(value).decode()}
     if isinstance(value, list | tuple):
@@ -272,13 +290,3 @@ def _from_json(value: Any) -> Any:
             return UNDEFINED
         return {key: _from_json(item) for key, item in value.items()}
     return value
-
-
-class _Undefined:
-    """JavaScript's undefined."""
-
-    def __repr__(self) -> str:
-        return "undefined"
-
-
-UNDEFINED = _Undefined()

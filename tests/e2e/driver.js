@@ -1,6 +1,7 @@
 // Many socket.io-client sockets in one process, steered by lines of JSON: commands come on stdin as
 // {id, op, ...}, answers go to stdout as {id, result} or {id, error}, what happens at a socket as
-// {client, event, args}. Values that JSON has not: {$binary: base64}, {$undefined: true}.
+// {client, event, args}. Values that JSON has not: {$binary: base64}, {$undefined: true},
+// {$typed: base64} for a typed array.
 'use strict'
 
 const readline = require('readline')
@@ -29,6 +30,7 @@ function fromJson (value) {
   if (Array.isArray(value)) return value.map(fromJson)
   if (value !== null && typeof value === 'object') {
     if (value.$undefined) return undefined
+    if (value.$typed !== undefined) return Uint8Array.from(Buffer.from(value.$typed, 'base64'))
     if (value.$binary !== undefined) return Buffer.from(value.$binary, 'base64')
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]))
   }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.clients import UNDEFINED
+from tests.e2e.clients import UNDEFINED, TypedArray
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 
 TRANSPORTS = {"websocket": WEBSOCKET, "polling": POLLING, "upgrade": UPGRADE}
@@ -92,14 +92,21 @@ async def test_system_messages_carry_any_data(serve: Serve, login: ConnectTo) ->
         assert await other.wait_for("systemMessage") == [data]
 
 
-async def test_undefined_of_javascript_is_null_in_msgpack_too(serve: Serve, login: ConnectTo) -> None:
-    service = await serve(transport_options={"serializer": "msgpack"})
-    one = await login(service, "alice", msgpack=True)
-    other = await login(service, "alice", msgpack=True)
-    # Without an ack the parser writes the packet's id as undefined.
-    await one._node.ask("tell", client=one.name, event="systemMessage", args=[{"$undefined": True}])
+@pytest.mark.parametrize("serializer", SERIALIZERS)
+async def test_values_of_javascript_that_python_has_not(
+    serve: Serve, login: ConnectTo, serializer: str
+) -> None:
+    service = await serve(transport_options={"serializer": serializer})
+    one = await login(service, "alice", msgpack=serializer == "msgpack")
+    other = await login(service, "alice", msgpack=serializer == "msgpack")
+    # Without an ack the msgpack parser writes the packet's id as undefined.
+    await one.tell("systemMessage", UNDEFINED)
     assert await other.wait_for("systemMessage") == [None]
-    assert UNDEFINED not in (await one.emit("systemMessage", 1))
+    assert await one.emit("systemMessage", [UNDEFINED, TypedArray(b"\x01\x02\x03"), b"buffer"]) == [
+        None,
+        None,
+    ]
+    assert await other.wait_for("systemMessage") == [[None, b"\x01\x02\x03", b"buffer"]]
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS)

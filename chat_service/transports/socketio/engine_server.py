@@ -22,7 +22,8 @@ class AiohttpWebSocket(aiohttp_driver.WebSocket):  # type: ignore[misc]
     async def __call__(self, environ: dict[str, Any]) -> Any:
         self._request = environ["aiohttp.request"]
         self._sock = aiohttp_driver.WebSocketResponse(
-            max_msg_size=self.server.max_http_buffer_size,
+            # For the library a message of just this size is too large.
+            max_msg_size=self.server.max_http_buffer_size + 1,
             compress=self.server.http_compression,
             timeout=CLOSE_GRACE,
         )

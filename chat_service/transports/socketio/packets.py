@@ -169,8 +169,13 @@ class MsgpackPacket(MsgPackPacket):  # type: ignore[misc]
 
 
 def _read_extension(code: int, data: bytes) -> Any:
-    """The JavaScript parser writes undefined as an extension; in JSON it is null, or left out."""
-    return None if code == 0 and data == b"\0" else msgpack.ExtType(code, data)
+    """What the JavaScript parser writes as extensions: undefined, which is null in JSON, and typed arrays.
+
+    A ``Date`` looks like a typed array of 8 bytes. Other extensions would break whoever receives them.
+    """
+    if code != 0:
+        raise ValueError("an unknown extension")
+    return None if data == b"\0" else data
 
 
 def packet_class(serializer: str, max_bytes: int) -> type[Any]:
