@@ -31,6 +31,9 @@ class Instance:
         client = await self.login(user_name)
         for room in rooms:
             await client.call("roomJoin", room)
+            # What comes after the join on a room's topic comes after all that the join has sent.
+            await self.service.transport.emit_to_channel(room, "joined", client.id)
+            await client.wait_for("joined", client.id)
         client.clear()
         return client
 
