@@ -78,7 +78,9 @@ class CommandCall:
 
     #: The ``ChatService``.
     service: Any
+    #: The command's wire name.
     command: str
+    #: None when the server calls and names no user.
     user_name: str | None
     #: The socket, None for a server call without one.
     id: SocketId | None
@@ -114,10 +116,11 @@ class DisconnectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipInfo:
-    """What ``on_join`` and ``on_leave`` get: the socket, its room, the user's sockets joined after it."""
+    """What ``on_join`` and ``on_leave`` get: whose socket has joined or left which room."""
 
     id: SocketId
     user_name: UserName
+    #: Sockets of the user that are joined now; a join counts itself.
     njoined: int
     room_name: RoomName
 

@@ -69,6 +69,10 @@ def test_pipes_in_cells_are_escaped() -> None:
     assert table(("a",), [("x | y",)]) == "| a |\n| --- |\n| x \\| y |\n\n"
 
 
+def test_columns_without_words_are_left_out() -> None:
+    assert table(("a", "b"), [("x", ""), ("y", "")]) == "| a |\n| --- |\n| x |\n| y |\n\n"
+
+
 def test_stale_pages_are_named(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()

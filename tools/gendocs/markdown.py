@@ -15,8 +15,10 @@ def codes(texts: Iterable[object]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; pipes in cells are escaped."""
-    lines = [heads, ["---"] * len(heads), *rows]
+    """A table; pipes in cells are escaped, columns without a word are left out."""
+    cells = list(rows)
+    used = [column for column in range(len(heads)) if any(row[column] for row in cells)]
+    lines = [[row[column] for column in used] for row in [heads, ["---"] * len(heads), *cells]]
     return "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines) + "\n"
 
 
