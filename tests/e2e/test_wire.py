@@ -87,7 +87,8 @@ async def test_system_messages_carry_any_data(serve: Serve, login: ConnectTo) ->
     service = await serve()
     one = await login(service, "alice")
     other = await login(service, "alice", transports=POLLING)
-    for data in (None, 0, -1.25, "", [], {}, {"a": [b"x", {"b": b"y"}]}, b"raw", True):
+    values: list[Any] = [None, 0, -1.25, "", [], {}, {"a": [b"x", {"b": b"y"}]}, b"raw", True]
+    for data in values:
         await one.call("systemMessage", data)
         assert await other.wait_for("systemMessage") == [data]
 

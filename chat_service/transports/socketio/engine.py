@@ -73,6 +73,9 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         if self.closing or self.closed:
             raise SocketIsClosedError
         await super().receive(pkt)
+        if self.closed and pkt.packet_type == packet.MESSAGE:
+            # The Socket.IO server closes for a packet that cannot be.
+            raise SocketIsClosedError
 
     async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
         """As the stock method, but it never waits for the client, and ends the WebSocket too."""

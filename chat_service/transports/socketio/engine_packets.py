@@ -4,6 +4,7 @@ The stock decoder tries every text as JSON, which costs twice and fails in its o
 """
 
 import base64
+
 from engineio import packet
 
 #: Packets in one body of a polling client at most. Clients pack what waited during one round trip.

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import socketio
+from aiohttp.http_exceptions import HttpProcessingError
 
 from chat_service.errors import shorten
 from chat_service.transports.socketio.engine_server import EngineServer
@@ -42,6 +43,24 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         """Whether a connection is still in any namespace."""
         namespaces = self.manager.get_namespaces()
         return any(self.manager.sid_from_eio_sid(eio_sid, name) is not None for name in namespaces)
+
+
+class _NoClientFaults(logging.Filter):
+    """Drops what the HTTP server logs, with a traceback, of requests that are no HTTP."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_no_client_faults = _NoClientFaults()
+
+
+def http_logger() -> logging.Logger:
+    """The logger of our own HTTP server."""
+    http = logging.getLogger("chat_service.transport.http")
+    http.addFilter(_no_client_faults)
+    return http
 
 
 def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:

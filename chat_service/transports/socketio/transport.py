@@ -13,7 +13,7 @@ from chat_service.transports.socketio.asgi import AsgiApp
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
-from chat_service.transports.socketio.server import SocketIOServer, make_server
+from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
@@ -105,7 +105,11 @@ class SocketIOTransport:
             app = web.Application()
             server.attach(app, self.options.path.strip("/"))
             self._runner = web.AppRunner(
-                app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
+                app,
+                handle_signals=False,
+                access_log=None,
+                logger=http_logger(),
+                shutdown_timeout=SHUTDOWN_GRACE,
             )
             await self._runner.setup()
 
