@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat_service import ChatService, Clock, Store
+from chat_service.bus.base import Notify, Topic, TopicKind
 from chat_service.testing import InProcessClient, InProcessTransport
 from tests.support.backends import Backend
 
@@ -19,6 +20,8 @@ class Instance:
     def __init__(self, service: ChatService, transport: InProcessTransport) -> None:
         self.service = service
         self.transport = transport
+        #: All instances of the test.
+        self.peers: list[Instance] = [self]
 
     async def login(self, user_name: str, **handshake: Any) -> InProcessClient:
         """A client whose login is confirmed. Events of the login are forgotten."""
@@ -31,11 +34,17 @@ class Instance:
         client = await self.login(user_name)
         for room in rooms:
             await client.call("roomJoin", room)
-            # What comes after the join on a room's topic comes after all that the join has sent.
-            await self.service.transport.emit_to_channel(room, "joined", client.id)
-            await client.wait_for("joined", client.id)
+            await self._settle(room, client)
         client.clear()
         return client
+
+    async def _settle(self, room: str, client: InProcessClient) -> None:
+        """Return when a client has got what its join sent on the room's topic, by an event for it alone."""
+        everybody = (socket_id for peer in self.peers for socket_id in peer.transport.socket_ids())
+        others = tuple(socket_id for socket_id in everybody if socket_id != client.id)
+        marker = Notify(event="settled", args=(), exclude=others)
+        await self.service._context.store.bus.publish(Topic(TopicKind.ROOM, room), marker)
+        await client.wait_for("settled")
 
 
 class World:
@@ -66,6 +75,7 @@ class World:
         )
         instance = Instance(service, transport)
         self.instances.append(instance)
+        instance.peers = self.instances
         return instance
 
     async def start(self, **options: Any) -> Instance:
