@@ -1,6 +1,6 @@
 """The server API: what application code may do with users, rooms and state (server-api.md, Server API)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chat_service import rules
@@ -10,7 +10,6 @@ from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import check_name
-from chat_service.protocol.values import is_clean_value
 from chat_service.service.transport_api import Publisher
 from chat_service.stores.base import SYSTEM, RoomConfig, UserConfig
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
@@ -248,7 +247,7 @@ class ServerAPI:
         return RoomName(self._name(name))
 
     def _names(self, list_name: str, names: Sequence[str], limit: int) -> list[str]:
-        if isinstance(names, str) or not is_clean_value(list(names), 1):
+        if isinstance(names, str | bytes | Mapping) or not isinstance(names, Collection):
             raise TypeError(f"{list_name}: expected a list of names, got {names!r}")
         distinct = list(dict.fromkeys(self._name(name) for name in names))
         rules.check_list_growth((), distinct, list_name, limit)
