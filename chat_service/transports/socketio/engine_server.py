@@ -48,7 +48,8 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._closing: set[asyncio.Task[None]] = set()
-        self._is_closed = False
+        #: Whether new sessions are accepted.
+        self.is_open = False
         #: Whether a session is used by a namespace; set by the Socket.IO server.
         self.is_used: Callable[[str], bool] = lambda sid: True
         if self.async_mode == "aiohttp":
@@ -78,7 +79,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
 
     async def _handle_connect(self, environ: Any, transport: str, jsonp_index: Any = None) -> Any:
         # The stock method makes sockets of its own class, and knows no other way.
-        if self._is_closed:
+        if not self.is_open:
             headers = [("Content-Type", "text/plain")]
             return {"status": "503 SERVICE UNAVAILABLE", "headers": headers, "response": b"closed"}
         if self.start_service_task:
@@ -109,16 +110,17 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
 
     async def close_all(self) -> None:
         """Close every session and stop the monitor of the sessions. No new one is accepted."""
-        self._is_closed = True
-        await asyncio.gather(*(_close(session) for session in tuple(self.sockets.values())))
+        self.is_open = False
+        await asyncio.gather(*(self._close(session) for session in tuple(self.sockets.values())))
         await asyncio.gather(*self._closing)
         if self.service_task_handle is not None and self.service_task_event is None:
             # The monitor was started and has not run yet.
             await asyncio.sleep(0)
         await self.shutdown()
 
-
-async def _close(session: EngineSocket) -> None:
-    await session.wait_fetched()
-    await session.close()
-    await session.wait_closed()
+    async def _close(self, session: EngineSocket) -> None:
+        # An ASGI server closes its connections before it lets the application know.
+        if self.async_mode != "asgi":
+            await session.wait_fetched()
+        await session.close()
+        await session.wait_closed()

@@ -1,7 +1,7 @@
 """The ``Transport`` over Socket.IO."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -42,7 +42,6 @@ class SocketIOTransport:
         self._channels = Channels(namespace)
         self._namespace: ServiceNamespace | None = None
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
         self._steps: tuple[LifeCycleStep, LifeCycleStep] | None = None
         app, given = self.options.app, self.options.server
         if given is not None and not isinstance(given, AsyncServer):
@@ -66,10 +65,15 @@ class SocketIOTransport:
         self._steps = (start, close)
         app = self.options.app
         if isinstance(app, web.Application):
+
+            async def closing(_: web.Application) -> AsyncIterator[None]:
+                # Runs also when the start of something else in the application failed.
+                yield
+                await close()
+
+            app.cleanup_ctx.append(closing)
             app.on_startup.append(lambda _: start())
             app.on_shutdown.append(lambda _: close())
-            # Comes alone when the start of something else in the application failed.
-            app.on_cleanup.append(lambda _: close())
 
     def asgi_app(self, other: Any = None) -> AsgiApp:
         """An ASGI application that serves the transport and passes everything else on to another one.
@@ -116,22 +120,20 @@ class SocketIOTransport:
     async def listen(self) -> None:
         if self._namespace is None:
             raise ConfigurationError("the transport was not started")
-        self._namespace.is_open = True
         if self._runner is not None:
-            self._site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
-            try:
-                await self._site.start()
-            except BaseException:
-                self._site = None
-                self._namespace.is_open = False
-                raise
+            site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
+            await site.start()
+        self._set_open(True)
 
     async def stop_listening(self) -> None:
+        # The port stays open: polling clients come back with every poll.
+        self._set_open(False)
+
+    def _set_open(self, is_open: bool) -> None:
         if self._namespace is not None:
-            self._namespace.is_open = False
-        if self._site is not None:
-            site, self._site = self._site, None
-            await site.stop()
+            self._namespace.is_open = is_open
+            if not self._is_given:
+                self.get_server().eio.is_open = is_open
 
     async def close(self) -> None:
         await self.stop_listening()
