@@ -36,6 +36,11 @@ class InProcessClient:
         """Emit an event and return the values of its ack: ``[error, data, ...]``."""
         return list(await self._transport.receive(self.id, event, args))
 
+    async def send(self, event: str, *args: Any) -> None:
+        """Emit an event without asking for an ack; the service has begun with it on return."""
+        self._transport.receive_soon(self.id, event, args)
+        await asyncio.sleep(0)
+
     async def call(self, event: str, *args: Any) -> Any:
         """Emit a command and return the ack's data. Raises ``AssertionError`` when it was an error."""
         error, *data = await self.emit(event, *args)
@@ -107,7 +112,11 @@ class InProcessTransport:
             raise ConnectionRefused("the transport does not accept clients")
         socket_id = SocketId(f"socket{next(_numbers)}")
         handshake = Handshake(
-            is_connected=True, query=query or {}, headers=headers or {}, auth=auth, remote_addr="127.0.0.1"
+            is_connected=True,
+            query=dict(query or {}),
+            headers={name.lower(): value for name, value in (headers or {}).items()},
+            auth=auth,
+            remote_addr="127.0.0.1",
         )
         client = self._clients[socket_id] = InProcessClient(self, socket_id, handshake)
         self._start(self._handler.on_connect(socket_id))
@@ -126,6 +135,10 @@ class InProcessTransport:
         if self._handler is None or socket_id not in self._clients:
             raise AssertionError(f"{socket_id} is not connected")
         return _copied(await self._handler.on_event(socket_id, event, _copied(args)))
+
+    def receive_soon(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
+        """As ``receive``, without an answer."""
+        self._start(self.receive(socket_id, event, args))
 
     async def drop(self, socket_id: SocketId, reason: str) -> None:
         """A socket's connection ends; returns when the handler is done."""

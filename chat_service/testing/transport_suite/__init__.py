@@ -1,0 +1,43 @@
+"""The conformance suite of the ``Transport`` protocol, as a pytest class.
+
+Subclass ``TransportSuite`` under a name that pytest collects, and override two fixtures::
+
+    class TestMyTransport(TransportSuite):
+        @pytest.fixture
+        def make_transport(self):
+            return MyTransport
+
+        @pytest.fixture
+        def connect(self):
+            return connect_my_client
+
+``make_transport`` returns a function that makes a new transport, not started yet. ``connect`` returns a
+``Connect``: an async function that connects one client (see ``TransportClient``) to a transport.
+Needs pytest and pytest-asyncio, in any mode.
+"""
+
+import pytest
+
+for _part in ("base", "channels", "life", "sockets"):
+    # So that a failed assert shows its values, as in test modules.
+    pytest.register_assert_rewrite(f"{__name__}.{_part}")
+
+from chat_service.testing.transport_suite.base import Connect, MakeTransport, TransportClient  # noqa: E402
+from chat_service.testing.transport_suite.channels import ChannelSuite  # noqa: E402
+from chat_service.testing.transport_suite.life import LifeSuite  # noqa: E402
+from chat_service.testing.transport_suite.sockets import SocketSuite  # noqa: E402
+
+
+class TransportSuite(LifeSuite, SocketSuite, ChannelSuite):
+    """Everything that the ``Transport`` protocol promises."""
+
+
+__all__ = [
+    "ChannelSuite",
+    "Connect",
+    "LifeSuite",
+    "MakeTransport",
+    "SocketSuite",
+    "TransportClient",
+    "TransportSuite",
+]

@@ -1,0 +1,189 @@
+"""What the parts of the suite share: the client that an author provides, and a handler that records."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+
+from chat_service.testing.waiting import wait_until
+from chat_service.transports.base import Transport
+from chat_service.types import SocketId
+
+#: Makes a new transport, not started yet.
+MakeTransport = Callable[[], Transport]
+
+MARK = "conformance:mark"
+
+
+class TransportClient(Protocol):
+    """One client of the transport under test, connected."""
+
+    #: The id that the transport gave its socket.
+    id: SocketId
+    #: Every event that came, in order, as ``(name, args)``.
+    events: list[tuple[str, list[Any]]]
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client believes that it is connected."""
+        ...
+
+    async def emit(self, event: str, *args: Any) -> list[Any]:
+        """Emit an event and return the values of its ack. Calls made one after another, without waiting
+        for the acks, go out in that order."""
+        ...
+
+    async def send(self, event: str, *args: Any) -> None:
+        """Emit an event without asking for an ack."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Go away in an orderly way, and release everything. Idempotent."""
+        ...
+
+
+class Connect(Protocol):
+    """Connects clients. What a transport cannot carry, such as headers, is not shown to it then."""
+
+    async def __call__(
+        self,
+        transport: Transport,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Any = None,
+    ) -> TransportClient:
+        """Return a connected client. Raises any ``Exception`` when it is not let in, without waiting long."""
+        ...
+
+
+#: What a handler answers an event with: the values of its ack.
+Answer = Callable[[SocketId, str, Sequence[Any]], Awaitable[Sequence[Any]]]
+
+
+class RecordingHandler:
+    """A ``TransportHandler`` that keeps its calls. ``answer`` serves events; by default their arguments
+    come back."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        #: ``(kind, socket id, details)`` in the order of the calls.
+        self.calls: list[tuple[Any, ...]] = []
+        self.answer: Answer = echo
+        #: What the transport said of sockets during ``on_connect`` and ``on_disconnect``.
+        self.was_connected: list[tuple[str, SocketId, bool]] = []
+        self.greeting: tuple[str, tuple[Any, ...]] | None = None
+
+    async def on_connect(self, socket_id: SocketId) -> None:
+        self.calls.append(("connect", socket_id))
+        self.was_connected.append(("connect", socket_id, self._transport.is_connected(socket_id)))
+        if self.greeting is not None:
+            self._transport.emit(socket_id, *self.greeting)
+
+    async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+        self.calls.append(("event", socket_id, event, list(args)))
+        return await self.answer(socket_id, event, args)
+
+    async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
+        self.calls.append(("disconnect", socket_id, reason))
+        self.was_connected.append(("disconnect", socket_id, self._transport.is_connected(socket_id)))
+
+    def of(self, socket_id: SocketId, kind: str | None = None) -> list[tuple[Any, ...]]:
+        """The calls for one socket, of one kind or of all."""
+        return [call for call in self.calls if call[1] == socket_id and kind in (None, call[0])]
+
+
+async def echo(socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+    """Answer an event with its own arguments."""
+    return args
+
+
+async def nothing() -> None:
+    """A step of the life cycle that has nothing to do."""
+
+
+class Stage:
+    """A transport with its handler, and the clients that a test connected to it."""
+
+    def __init__(self, transport: Transport, connect: Connect) -> None:
+        self.transport = transport
+        self.handler = RecordingHandler(transport)
+        self._connect = connect
+        self._clients: list[TransportClient] = []
+        transport.attach(nothing, nothing)
+
+    async def start(self) -> None:
+        await self.transport.start(self.handler)
+        await self.transport.listen()
+
+    async def connect(self, **handshake: Any) -> TransportClient:
+        """A client that the handler knows of."""
+        client = await self._connect(self.transport, **handshake)
+        self._clients.append(client)
+        await wait_until(lambda: bool(self.handler.of(client.id)), f"on_connect of {client.id}")
+        return client
+
+    async def connect_many(self, count: int) -> list[TransportClient]:
+        return [await self.connect() for _ in range(count)]
+
+    async def refused(self) -> None:
+        """Nobody is let in."""
+        before = len(self.handler.calls)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the client library raises
+            self._clients.append(await self._connect(self.transport))
+        assert self.handler.calls[before:] == []
+
+    async def events(self, client: TransportClient) -> list[tuple[str, list[Any]]]:
+        """The events that a client got until now, and forget them; a mark shows that all have come."""
+        self.transport.emit(client.id, MARK, ())
+        await wait_until(lambda: (MARK, []) in client.events, f"the mark at {client.id}")
+        taken = client.events[: client.events.index((MARK, []))]
+        client.events.clear()
+        return taken
+
+    async def gone(self, client: TransportClient) -> None:
+        """Wait until both sides know that a client is disconnected."""
+        await wait_until(lambda: not client.connected, f"{client.id} to notice its disconnect")
+        await wait_until(
+            lambda: bool(self.handler.of(client.id, "disconnect")), f"on_disconnect of {client.id}"
+        )
+
+    async def close(self) -> None:
+        await self.transport.close()
+        for client in self._clients:
+            await client.disconnect()
+        # Handlers of disconnects may still have to begin.
+        await asyncio.sleep(0)
+
+
+class TransportTests:
+    """The fixtures of every part of the suite."""
+
+    pytestmark = pytest.mark.asyncio
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        """Override it: the function that makes transports. The fixture may be asynchronous."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        """Override it: the function that connects a client to a transport."""
+        raise NotImplementedError
+
+    @pytest_asyncio.fixture
+    async def unstarted(self, make_transport: MakeTransport, connect: Connect) -> AsyncIterator[Stage]:
+        """A transport that is attached and not started."""
+        stage = Stage(make_transport(), connect)
+        try:
+            yield stage
+        finally:
+            await stage.close()
+
+    @pytest_asyncio.fixture
+    async def stage(self, unstarted: Stage) -> Stage:
+        """A transport that listens."""
+        await unstarted.start()
+        return unstarted

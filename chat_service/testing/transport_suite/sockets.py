@@ -1,0 +1,175 @@
+"""Handshakes, events with their acks, and events to single sockets."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chat_service.testing.transport_suite.base import Stage, TransportTests
+from chat_service.testing.waiting import wait_until
+from chat_service.transports.base import Handshake
+from chat_service.types import SocketId
+
+NOBODY = SocketId("nobody")
+
+#: What events carry in both directions.
+VALUES: dict[str, list[Any]] = {
+    "nothing": [],
+    "null": [None],
+    "scalars": [True, False, 0, -1, 2**53 - 1, 0.5, "", "text"],
+    "unicode": ["grüße, мир, 世界, 👩‍👩‍👧, \u0000, \u2028"],
+    "lists": [[], [1, [2, [3]]], ["a", None]],
+    "maps": [{}, {"a": {"b": [{"c": 1}]}, "ключ": ""}],
+    "binary": [b"\x00\xff\xfe"],
+    "several binary values": [b"", {"a": [b"\x80", {"b": b"\x81"}]}, bytes(range(256)), "text"],
+    "long": ["x" * 60_000, b"\xa5" * 60_000],
+}
+
+
+class SocketSuite(TransportTests):
+    """What passes between a client and the handler."""
+
+    # Handshakes
+
+    async def test_handshake(self, stage: Stage) -> None:
+        client = await stage.connect(
+            query={"userName": "Алиса", "empty": ""}, headers={"X-Token": "Secret"}, auth={"token": [1, "é"]}
+        )
+        handshake = stage.transport.get_handshake(client.id)
+        assert handshake.is_connected is True
+        assert handshake.query["userName"] == "Алиса"
+        assert handshake.query["empty"] == ""
+        headers = {name: value for name, value in handshake.headers.items() if name == "x-token"}
+        assert headers == {"x-token": "Secret"}
+        assert all(name == name.lower() for name in handshake.headers)
+        assert handshake.auth == {"token": [1, "é"]}
+        assert handshake.remote_addr in (None, "127.0.0.1", "::1")
+
+    async def test_handshake_without_auth(self, stage: Stage) -> None:
+        client = await stage.connect()
+        assert stage.transport.get_handshake(client.id).auth is None
+
+    async def test_handshakes_of_sockets_are_apart(self, stage: Stage) -> None:
+        clients = [await stage.connect(query={"number": str(number)}) for number in range(3)]
+        for number, client in enumerate(clients):
+            assert stage.transport.get_handshake(client.id).query["number"] == str(number)
+
+    async def test_handshake_of_who_is_not_here(self, stage: Stage) -> None:
+        assert stage.transport.get_handshake(NOBODY) == Handshake(is_connected=False)
+        client = await stage.connect(query={"userName": "alice"})
+        await client.disconnect()
+        await stage.gone(client)
+        await wait_until(
+            lambda: stage.transport.get_handshake(client.id) == Handshake(is_connected=False),
+            "the handshake data to be forgotten",
+        )
+
+    async def test_objects_of_the_library(self, stage: Stage) -> None:
+        client = await stage.connect()
+        assert stage.transport.get_socket(client.id) is not None
+        assert stage.transport.get_socket(NOBODY) is None
+        assert stage.transport.get_server() is not None
+        await client.disconnect()
+        await stage.gone(client)
+        assert stage.transport.get_socket(client.id) is None
+
+    # Events of clients
+
+    @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+    async def test_values_of_events_and_acks(self, stage: Stage, values: list[Any]) -> None:
+        client = await stage.connect()
+        assert await client.emit("event", *values) == values
+        assert stage.handler.of(client.id, "event") == [("event", client.id, "event", values)]
+
+    async def test_event_without_an_ack(self, stage: Stage) -> None:
+        client = await stage.connect()
+        await client.send("first", 1)
+        assert await client.emit("second", 2) == [2]
+        assert [call[2:] for call in stage.handler.of(client.id, "event")] == [
+            ("first", [1]),
+            ("second", [2]),
+        ]
+
+    async def test_tuples_and_lists_make_an_ack(self, stage: Stage) -> None:
+        client = await stage.connect()
+        answers: list[Sequence[Any]] = [[None, 1], (None, 1), [None, [1, 2], {"a": ()}]]
+        for answer in answers:
+
+            async def give(*_: object, values: Sequence[Any] = answer) -> Sequence[Any]:
+                return values
+
+            stage.handler.answer = give
+            expected = [None, [1, 2], {"a": []}] if len(answer) == 3 else [None, 1]
+            assert await client.emit("event") == expected
+
+    @pytest.mark.parametrize("event", ["message", "a b", "событие", "on_event", "ping"])
+    async def test_any_name_of_an_event(self, stage: Stage, event: str) -> None:
+        client = await stage.connect()
+        assert await client.emit(event, 1) == [1]
+
+    async def test_events_of_one_socket_begin_in_order(self, stage: Stage) -> None:
+        client = await stage.connect()
+        acks = await asyncio.gather(*(client.emit("event", number) for number in range(100)))
+        assert acks == [[number] for number in range(100)]
+        assert [call[3] for call in stage.handler.of(client.id, "event")] == [[n] for n in range(100)]
+
+    async def test_events_do_not_wait_for_each_other(self, stage: Stage) -> None:
+        client, other = await stage.connect_many(2)
+        release = asyncio.Event()
+
+        async def answer(socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+            if event == "slow":
+                await release.wait()
+            return args
+
+        stage.handler.answer = answer
+        slow = asyncio.create_task(client.emit("slow", "slow"))
+        await wait_until(lambda: bool(stage.handler.of(client.id, "event")), "the slow event")
+        assert await client.emit("quick", "quick") == ["quick"]
+        assert await other.emit("quick", "quick") == ["quick"]
+        assert not slow.done()
+        release.set()
+        assert await slow == ["slow"]
+
+    # Events to a socket
+
+    @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+    async def test_values_of_emitted_events(self, stage: Stage, values: list[Any]) -> None:
+        client, other = await stage.connect_many(2)
+        stage.transport.emit(client.id, "event", values)
+        stage.transport.emit(client.id, "event", tuple(values))
+        assert await stage.events(client) == [("event", values)] * 2
+        assert await stage.events(other) == []
+
+    async def test_emits_arrive_in_order(self, stage: Stage) -> None:
+        client = await stage.connect()
+        for number in range(300):
+            stage.transport.emit(client.id, "event", [number, b"binary"] if number % 3 else [number])
+        assert [args[0] for _, args in await stage.events(client)] == list(range(300))
+
+    async def test_what_was_emitted_does_not_change_later(self, stage: Stage) -> None:
+        client = await stage.connect()
+        value = {"list": [1]}
+        stage.transport.emit(client.id, "event", [value])
+        value["list"].append(2)
+        assert await stage.events(client) == [("event", [{"list": [1]}])]
+
+    async def test_emit_to_nobody(self, stage: Stage) -> None:
+        client, other = await stage.connect_many(2)
+        stage.transport.emit(NOBODY, "event", [1])
+        await client.disconnect()
+        await stage.gone(client)
+        stage.transport.emit(client.id, "event", [1])
+        assert await stage.events(other) == []
+
+    async def test_event_before_its_ack_arrives_before_it(self, stage: Stage) -> None:
+        client = await stage.connect()
+
+        async def answer(socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+            stage.transport.emit(socket_id, "before the ack", ())
+            return args
+
+        stage.handler.answer = answer
+        await client.emit("event")
+        assert client.events == [("before the ack", [])]

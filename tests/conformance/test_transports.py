@@ -1,0 +1,61 @@
+"""The in-process and the Socket.IO transport pass the suite of their protocol."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from chat_service.testing import InProcessTransport
+from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
+from chat_service.transports.base import Transport
+from chat_service.transports.socketio import SocketIOTransport
+from tests.conformance.socketio_client import NAMESPACE, connector
+
+
+class TestInProcess(TransportSuite):
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return InProcessTransport
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        async def connect(
+            transport: Transport,
+            *,
+            query: Mapping[str, str] | None = None,
+            headers: Mapping[str, str] | None = None,
+            auth: Any = None,
+        ) -> TransportClient:
+            assert isinstance(transport, InProcessTransport)
+            return await transport.connect(query=query, headers=headers, auth=auth)
+
+        return connect
+
+
+class SocketIO(TransportSuite):
+    """A server of its own on a free port; subclasses say how clients talk to it."""
+
+    serializer = "json"
+    engine_transport = "websocket"
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return lambda: SocketIOTransport(
+            host="127.0.0.1", port=0, namespace=NAMESPACE, options={"serializer": self.serializer}
+        )
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return connector(self.engine_transport, "default" if self.serializer == "json" else self.serializer)
+
+
+class TestWebSocket(SocketIO):
+    pass
+
+
+class TestPolling(SocketIO):
+    engine_transport = "polling"
+
+
+class TestMsgpack(SocketIO):
+    serializer = "msgpack"
