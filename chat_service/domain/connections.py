@@ -71,8 +71,9 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
     context.sessions.name_user(session, user)
     context.transport.join_channel(session.socket_id, user_channel(user))
     session.is_stored = True
+    instance_id = session.instance_id = context.instance_id()
     try:
-        await context.store.socket_connect(user, session.socket_id, context.instance_id())
+        await context.store.socket_connect(user, session.socket_id, instance_id)
     except Exception:
         # Whether the store knows the socket is not sure: take it out again.
         await _leave_store(context, session, user, [])
@@ -99,6 +100,26 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
         await _call_on_disconnect(context, session, user, nconnected, departures)
 
 
+async def abandon(context: Context, session: Session) -> None:
+    """Take a socket out of the store, without hooks, since its disconnect could not. Never raises."""
+    user = session.user
+    context.sessions.remove(session)
+    if user is None or not session.is_stored:
+        return
+    try:
+        # Rooms that were left already may be in the index still.
+        info = (await context.store.user_sockets(user)).get(session.socket_id)
+    except Exception:
+        info = None
+    rooms = {*session.rooms, *(info.rooms if info else ())}
+    departures = []
+    for room in rooms:
+        njoined = await membership.leave_store(context, session, room)
+        if njoined is not None:
+            departures.append(Departure(room=room, njoined=njoined))
+    await _leave_store(context, session, user, departures)
+
+
 async def _release(context: Context, session: Session, user: UserName) -> None:
     try:
         await context.delivery.interest.release(Topic(TopicKind.USER, user))
@@ -121,9 +142,9 @@ async def _leave_store(
     context: Context, session: Session, user: UserName, departures: list[Departure]
 ) -> int:
     try:
-        return await context.store.socket_disconnect(
-            user, session.socket_id, context.instance_id(), departures
-        )
+        # Not always the present id: an instance that starts over takes a new one at once.
+        instance_id = session.instance_id or context.instance_id()
+        return await context.store.socket_disconnect(user, session.socket_id, instance_id, departures)
     except Exception as error:
         info = FailureInfo(op_type="socket_disconnect", user_name=user, id=session.socket_id)
         context.failures.store(error, info)

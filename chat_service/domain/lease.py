@@ -5,7 +5,6 @@ instance; if that one dies too, its claim lapses and another one goes on. An ins
 claimed, or that could not renew its lease in time, disconnects its sockets and goes on under a new id.
 """
 
-import asyncio
 import logging
 import random
 import uuid
@@ -14,9 +13,12 @@ from chat_service.bus.base import Topic, TopicKind
 from chat_service.domain import recovery
 from chat_service.domain.context import Context
 from chat_service.domain.failures import FailureInfo
-from chat_service.types import InstanceId
+from chat_service.types import InstanceId, SocketId
 
 logger = logging.getLogger("chat_service")
+
+#: Seconds between two looks whether the sockets of a former id are gone.
+BURY_PAUSE = 0.05
 
 
 def new_instance_id() -> InstanceId:
@@ -31,13 +33,23 @@ class Lease:
         self._context = context
         #: ``clock.monotonic()`` of the last heartbeat that the store took.
         self._renewed = 0.0
+        #: Whether the others may think that this instance is dead: it has to start over.
+        self._is_lapsed = False
 
     async def register(self) -> None:
         """Say for the first time that this instance is alive. Raises ``StoreError``."""
-        context = self._context
-        await context.delivery.interest.acquire(Topic(TopicKind.INSTANCE, context.instance_id()))
-        await context.store.instance_heartbeat(context.instance_id(), context.clock.now_ms())
-        self._renewed = context.clock.monotonic()
+        await self._register(self._context.instance_id())
+
+    async def _register(self, instance_id: InstanceId) -> None:
+        context, topic = self._context, Topic(TopicKind.INSTANCE, instance_id)
+        begun = context.clock.monotonic()
+        await context.delivery.interest.acquire(topic)
+        try:
+            await context.store.instance_heartbeat(instance_id, context.clock.now_ms())
+        except BaseException:
+            await context.delivery.interest.release(topic)
+            raise
+        self._renewed = begun
 
     async def run(self) -> None:
         """Renew at each ``heartbeat_rate``, and recover who lapsed; runs until it is cancelled."""
@@ -57,31 +69,52 @@ class Lease:
         try:
             is_known = await context.store.instance_renew(context.instance_id(), context.clock.now_ms())
         except Exception:
-            if begun - self._renewed > context.options.heartbeat_timeout:
-                await self._start_over("it could not renew its lease in time")
+            if begun - self._renewed > context.options.heartbeat_timeout and not self._is_lapsed:
+                self._is_lapsed = True
+                logger.error("instance %s could not renew its lease in time", context.instance_id())
+                await self._disconnect(self._sockets())
             raise
-        if is_known:
+        if is_known and not self._is_lapsed:
             self._renewed = begun
             return True
-        await self._start_over("its lease had lapsed")
+        self._is_lapsed = True
+        await self._start_over()
         return False
 
-    async def _start_over(self, reason: str) -> None:
-        """Disconnect all sockets, so that their clients connect again, and take a new id."""
+    async def _start_over(self) -> None:
+        """Take a new id, and disconnect all sockets, so that their clients connect again.
+
+        The id comes first: clients that come back at once are sockets of the new one.
+        """
         context = self._context
-        former = context.instance_id()
-        logger.error("instance %s starts over: %s", former, reason)
-        for socket_id in tuple(context.transport.socket_ids()):
-            await context.transport.disconnect(socket_id)
-        try:
-            # The disconnects clean up under the former id.
-            async with asyncio.timeout(context.options.heartbeat_timeout):
-                await context.sessions.wait_empty()
-        except TimeoutError:
-            logger.warning("instance %s: %d sockets are left to recovery", former, len(context.sessions))
+        former, fresh = context.instance_id(), new_instance_id()
+        await self._register(fresh)
+        context.instance_id.value = fresh
+        self._is_lapsed = False
+        logger.error("the lease of instance %s has lapsed: it starts over as %s", former, fresh)
+        old = self._sockets()
+        await self._disconnect(old)
+        # Not here: the heartbeats go on meanwhile.
+        context.running.spawn(self._bury(former, old), f"recovery of {former}")
         await context.delivery.interest.release(Topic(TopicKind.INSTANCE, former))
-        context.instance_id.value = new_instance_id()
-        await self.register()
+
+    def _sockets(self) -> set[SocketId]:
+        sessions = self._context.sessions.all()
+        return {*self._context.transport.socket_ids(), *(session.socket_id for session in sessions)}
+
+    async def _disconnect(self, sockets: set[SocketId]) -> None:
+        for socket_id in sockets:
+            await self._context.transport.disconnect(socket_id)
+
+    async def _bury(self, former: InstanceId, old: set[SocketId]) -> None:
+        """Remove what the disconnects under the former id left, when they are done."""
+        context = self._context
+        deadline = context.clock.monotonic() + context.options.heartbeat_timeout
+        while left := sum(context.sessions.get(socket_id) is not None for socket_id in old):
+            if context.clock.monotonic() > deadline:
+                logger.warning("instance %s: %d sockets are left to recovery", former, left)
+                break
+            await context.clock.sleep(BURY_PAUSE)
         await recovery.instance_recovery(context, former)
 
     async def _recover_others(self) -> None:

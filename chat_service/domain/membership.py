@@ -60,7 +60,7 @@ async def _join_store(
             room,
             _user(session),
             socket_id,
-            context.instance_id(),
+            session.instance_id or context.instance_id(),
             context.clock.now_ms(),
             announce=context.hooks.get("on_join") is None,
             echo_all=echo_all,
@@ -100,7 +100,7 @@ async def _call_on_join(
         await context.store.room_announce(room, user, session.socket_id, echo_all=echo_all)
     except BaseException:
         await _forget(context, session, room)
-        await _leave_store(context, session, room)
+        await leave_store(context, session, room)
         raise
 
 
@@ -129,13 +129,13 @@ async def leave_by_disconnect(context: Context, session: Session, room: RoomName
     """
     with context.failures.watch_lock(_info("room_leave", session, room)):
         was_joined = await _forget(context, session, room)
-        njoined = await _leave_store(context, session, room, keep_index=True)
+        njoined = await leave_store(context, session, room, keep_index=True)
         if njoined is not None or was_joined:
             await _call_on_leave(context, session, room, njoined or 0)
         return njoined
 
 
-async def _leave_store(
+async def leave_store(
     context: Context, session: Session, room: RoomName, *, keep_index: bool = False
 ) -> int | None:
     """Leave a room in the store, without an echo; what fails is reported."""

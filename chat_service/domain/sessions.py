@@ -1,13 +1,12 @@
 """The sockets of this instance: who they belong to, and what they are joined to."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from chat_service.bus.base import RoomCursor
-from chat_service.types import RoomName, SocketId, UserName
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 
 class LoginState(Enum):
@@ -28,6 +27,8 @@ class Session:
     user: UserName | None = None
     #: Whether the store knows of the socket, or may know.
     is_stored: bool = False
+    #: The id under which this instance told the store of the socket.
+    instance_id: InstanceId | None = None
     #: Rooms that the socket is joined to, or being joined to (None), with the place of the join.
     rooms: dict[RoomName, RoomCursor | None] = field(default_factory=dict)
     #: Handlers of custom events.
@@ -46,15 +47,12 @@ class Sessions:
     def __init__(self) -> None:
         self._by_socket: dict[SocketId, Session] = {}
         self._by_user: dict[UserName, dict[SocketId, Session]] = {}
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     def __len__(self) -> int:
         return len(self._by_socket)
 
     def add(self, socket_id: SocketId) -> Session:
         session = self._by_socket[socket_id] = Session(socket_id)
-        self._empty.clear()
         return session
 
     def get(self, socket_id: SocketId) -> Session | None:
@@ -67,8 +65,6 @@ class Sessions:
 
     def remove(self, session: Session) -> None:
         self._by_socket.pop(session.socket_id, None)
-        if not self._by_socket:
-            self._empty.set()
         if session.user is not None:
             sockets = self._by_user.get(session.user, {})
             sockets.pop(session.socket_id, None)
@@ -77,10 +73,6 @@ class Sessions:
 
     def of_user(self, user: UserName) -> list[Session]:
         return list(self._by_user.get(user, {}).values())
-
-    async def wait_empty(self) -> None:
-        """Return when there is no session."""
-        await self._empty.wait()
 
     def all(self) -> list[Session]:
         return list(self._by_socket.values())
