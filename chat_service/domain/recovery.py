@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 
 from chat_service.domain.context import Context
+from chat_service.domain.failures import FailureInfo
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import MembershipInfo, call_hook
 from chat_service.stores.base import Departure, SocketInfo
@@ -21,19 +22,31 @@ REMOVED_AT_ONCE = 16
 
 
 async def instance_recovery(context: Context, instance_id: InstanceId) -> None:
-    """Remove the sockets of a dead instance, with the notifications that follow from that."""
+    """Remove the sockets of a dead instance, with the notifications that follow from that.
+
+    A socket that cannot be removed is reported and does not keep the others waiting. Raises the first
+    error at the end; the instance is not forgotten then, so that the recovery is tried again.
+    """
     if instance_id == context.instance_id():
         raise ValueError(f"instance {instance_id} is this one, and alive")
     left = iter((await context.store.instance_sockets(instance_id)).items())
+    errors: list[Exception] = []
 
     async def work() -> None:
         # The iterator is shared: each worker takes the next socket.
         for socket_id, user in left:
-            info = (await _sockets(context, user)).get(socket_id)
-            rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
-            await _remove_socket(context, user, socket_id, instance_id, rooms)
+            try:
+                info = (await _sockets(context, user)).get(socket_id)
+                rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
+                await _remove_socket(context, user, socket_id, instance_id, rooms)
+            except Exception as error:
+                info_of_it = FailureInfo(op_type="instance_recovery", user_name=user, id=socket_id)
+                context.failures.store(error, info_of_it)
+                errors.append(error)
 
     await asyncio.gather(*(work() for _ in range(REMOVED_AT_ONCE)))
+    if errors:
+        raise errors[0]
     await context.store.instance_forget(instance_id)
 
 
