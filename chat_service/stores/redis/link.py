@@ -228,11 +228,13 @@ class Link:
         if oldest.sent_at + self._timeout <= loop.time() and self.last_heard <= oldest.sent_at:
             self.drop(StoreTimeoutError(f"Redis at {self.name} did not answer in {self._timeout} s"))
             return
+        # A look now and then, when all that wait are given up already.
+        due = self._timeout / 10
         for item in self._waiting:
             if item.sent_at + self._timeout > loop.time():
+                due = item.sent_at + self._timeout - loop.time()
                 break
             if not item.future.done():
                 item.future.set_exception(StoreTimeoutError(f"Redis at {self.name} is too slow"))
-        # The oldest one whose time is not over; or a look now and then at a busy link.
-        due = max(item.sent_at + self._timeout - loop.time() for item in (oldest, self._waiting[-1]))
-        self._watchdog = loop.call_later(max(min(due, self._timeout), self._timeout / 10), self._watch)
+        # Not for each of many commands a timer of its own.
+        self._watchdog = loop.call_later(max(due, self._timeout / 100), self._watch)

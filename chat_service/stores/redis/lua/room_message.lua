@@ -8,9 +8,10 @@ if ARGV[4] ~= '1' and (ARGV[3] == '' or redis.call('HEXISTS', KEYS[5], ARGV[3]) 
   return {'notJoined'}
 end
 local seq, id, max = tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
-redis.call('HSET', KEYS[1], 'seq', seq, 'last', id)
+-- First what may fail: a script that fails leaves what it wrote before.
 if max > 0 then
   redis.call('XADD', KEYS[7], 'MAXLEN', '=', max, id .. '-0', 'm', ARGV[5])
 end
+redis.call('HSET', KEYS[1], 'seq', seq, 'last', id)
 publish(KEYS[1], ARGV[1], ARGV[2], {1, f[1], seq, id, ARGV[6]}, ARGV[5])
 return {0, id}
