@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ OLDEST_VERSION = (7, 0)
 
 #: Answers after which the command was surely not done, and may work elsewhere or soon.
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
-_SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY"})
+_SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
 
 
 class RedisClient:
@@ -36,20 +37,24 @@ class RedisClient:
 
     async def open(self) -> None:
         """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
+        if self._options.cluster:
+            # What the url names is asked first, since only a cluster knows of slots.
+            await self._check_node(self.topology.connector.address)
         await self.topology.refresh()
-        address = await self.topology.address_of("{probe}")
+        await self._check_node(await self.topology.address_of("{probe}"))
+
+    async def _check_node(self, address: Address) -> None:
         link = await self.topology.open_link(address)
         try:
             answer: bytes = await link.submit("INFO")
         except RedisReplyError as error:
             raise StoreError(f"Redis at {address} refused the login: {error}") from None
         lines = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
-        version = tuple(int(part) for part in lines["redis_version"].split(".")[:2])
-        if version < OLDEST_VERSION:
+        shown = lines.get("redis_version", "unknown")
+        found = re.match(r"(\d+)\.(\d+)", shown)
+        if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
             oldest = ".".join(map(str, OLDEST_VERSION))
-            raise ConfigurationError(
-                f"Redis at {address} is version {lines['redis_version']}; {oldest} or newer is needed"
-            )
+            raise ConfigurationError(f"Redis at {address} is version {shown}; {oldest} or newer is needed")
         is_cluster = lines.get("cluster_enabled") == "1"
         if is_cluster != self._options.cluster:
             is_or_not = "is" if is_cluster else "is not"

@@ -103,7 +103,15 @@ def _encode(envelope: Envelope) -> bytes:
 
 
 def _decode(payload: bytes) -> Envelope:
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_SIZE, strict_map_key=True)
+    # No list or map can have more items than there are bytes: a short payload makes no large ones.
+    size = len(payload)
+    unpacker = msgpack.Unpacker(
+        max_buffer_size=MAX_SIZE,
+        max_array_len=size,
+        max_map_len=size // 2,
+        ext_hook=_no_extension,
+        strict_map_key=True,
+    )
     unpacker.feed(payload)
     kind, *fields = unpacker.unpack()
     decode: Callable[[list[Any], Any], Envelope] = _DECODERS[kind]
@@ -111,6 +119,10 @@ def _decode(payload: bytes) -> Envelope:
     if unpacker.tell() != len(payload):
         raise BadEnvelopeError("bytes after the end")
     return decode(fields, body)
+
+
+def _no_extension(code: int, data: bytes) -> Any:
+    raise BadEnvelopeError(f"extension type {code}")
 
 
 def _text(value: Any) -> str:

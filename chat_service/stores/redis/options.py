@@ -46,19 +46,25 @@ class RedisOptions:
         except (ValueError, AttributeError, TypeError) as error:
             raise ConfigurationError(f"store_options url: {error}") from None
         self._check("cluster", type(self.cluster) is bool, "True or False")
-        self._check("sentinels", all(_is_address(item) for item in self.sentinels), "(host, port) pairs")
-        prefix_is_good = bool(self.prefix) and not set(self.prefix) & set("{}") and self.prefix.isascii()
-        self._check("prefix", prefix_is_good, "ASCII text without braces")
+        sentinels = self.sentinels
+        are_addresses = isinstance(sentinels, list | tuple) and all(map(_is_address, sentinels))
+        self._check("sentinels", are_addresses, "(host, port) pairs")
+        self._check("sentinel_service", _is_text(self.sentinel_service), "the name of a master")
+        password = self.sentinel_password
+        self._check("sentinel_password", password is None or _is_text(password), "a password")
+        self._check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
+        self._check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces")
         for name in ("command_timeout", "connect_timeout", "probe_interval", "lock_ttl"):
             self._check(name, _is_seconds(getattr(self, name)), "seconds, more than 0")
         secret = self.bus_secret
-        self._check("bus_secret", secret is None or (bool(secret)), "a secret")
+        is_secret = secret is None or (isinstance(secret, str | bytes) and bool(secret))
+        self._check("bus_secret", is_secret, "a non-empty string or bytes")
         if self.cluster and self.sentinels:
             raise ConfigurationError("store_options: give cluster or sentinels, not both")
 
     def _check(self, name: str, is_good: bool, expected: str) -> None:
         if not is_good:
-            shown = "a value" if name == "bus_secret" else repr(getattr(self, name))
+            shown = "another value" if name in _SECRETS else repr(getattr(self, name))
             raise ConfigurationError(f"store_options {name}: expected {expected}, got {shown}")
 
     @classmethod
@@ -72,6 +78,20 @@ class RedisOptions:
         """``bus_secret`` as bytes, empty when there is none."""
         secret = self.bus_secret or b""
         return secret.encode() if isinstance(secret, str) else secret
+
+
+#: Options whose values no message shows.
+_SECRETS = frozenset({"bus_secret", "sentinel_password"})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_prefix(value: Any) -> bool:
+    if not _is_text(value) or set(value) & set("{}"):
+        return False
+    return bool(value.isascii() and value.isprintable() and " " not in value)
 
 
 def _is_address(item: Any) -> bool:
