@@ -18,6 +18,10 @@ from chat_service.types import SocketId
 MAX_EARLY_COMMANDS = 100
 
 
+#: The name of disconnects among the running work.
+DISCONNECT = "disconnect"
+
+
 class Gateway:
     """The ``TransportHandler`` of a service."""
 
@@ -29,7 +33,7 @@ class Gateway:
             await connections.login(self._context, socket_id)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
-        with self._context.running.track("disconnect"):
+        with self._context.running.track(DISCONNECT):
             await connections.disconnect(self._context, socket_id)
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:

@@ -21,7 +21,8 @@ class RunningWork:
         self._names: Counter[str] = Counter()
         self._count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._inline: set[asyncio.Task[Any]] = set()
+        # Tasks of others that are inside of tracked work, with its name.
+        self._inline: dict[asyncio.Task[Any], str] = {}
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
@@ -69,10 +70,14 @@ class RunningWork:
         """Return when nothing runs."""
         await self._idle.wait()
 
-    async def cancel(self) -> None:
-        """Cancel everything that still runs, and wait until it has ended; not for long for what does not."""
+    async def cancel(self, *, spare: str | None = None) -> None:
+        """Cancel everything that still runs, and wait until it has ended; not for long for what does not.
+
+        ``spare``: tasks inside of work of this name go on.
+        """
         current = asyncio.current_task()
-        tasks = {task for task in (*self._tasks, *self._inline) if task is not current}
+        spared = {task for task, name in self._inline.items() if name == spare}
+        tasks = {task for task in (*self._tasks, *self._inline) if task is not current} - spared
         for task in tasks:
             task.cancel()
         if tasks:
@@ -94,11 +99,11 @@ class Tracked:
         task = asyncio.current_task()
         if task is not None and task not in self._running._inline:
             self._task = task
-            self._running._inline.add(task)
+            self._running._inline[task] = self._name
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._running._inline.discard(self._task)
+            self._running._inline.pop(self._task, None)
         self._running.leave(self._name)

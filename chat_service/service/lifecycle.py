@@ -6,9 +6,11 @@ from enum import Enum
 from typing import Any
 
 from chat_service.bus.base import EVERYONE
-from chat_service.commands.gateway import Gateway
+from chat_service.commands.gateway import DISCONNECT, Gateway
+from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.lease import Lease
+from chat_service.domain.running import CANCEL_GRACE
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
 
@@ -150,8 +152,20 @@ class LifeCycle:
                 await running.wait_idle()
         except TimeoutError:
             names = running.names()
-            await running.cancel()
+            await self._end_commands()
             raise CloseTimeoutError(f"still running after {timeout} s, and cancelled: {names}") from None
+
+    async def _end_commands(self) -> None:
+        """Cancel what runs. Disconnects may have waited for it, and clean up now; else it is done here."""
+        context = self._context
+        await context.running.cancel(spare=DISCONNECT)
+        try:
+            async with asyncio.timeout(CANCEL_GRACE):
+                await context.running.wait_idle()
+        except TimeoutError:
+            await context.running.cancel()
+        for session in context.sessions.all():
+            await connections.abandon(context, session)
 
     async def _call_on_close(self, error: Exception | None) -> None:
         hook = self._context.hooks.get("on_close")

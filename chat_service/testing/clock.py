@@ -24,6 +24,8 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass: wake everyone whose time has come, in order, and let them run."""
+        # Whoever is about to sleep does so from now on, not from the end.
+        await self._let_run()
         end = self._seconds + seconds
         while due := sorted((item for item in self._sleepers if item[0] <= end), key=lambda item: item[0]):
             when, turn = due[0]

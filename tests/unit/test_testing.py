@@ -37,6 +37,13 @@ async def test_sleepers_wake_in_order_and_at_their_time() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_who_is_about_to_sleep_sleeps_from_the_beginning() -> None:
+    clock = FakeClock()
+    task = asyncio.create_task(clock.sleep(5))
+    await clock.advance(5)
+    assert task.done()
+
+
 async def test_a_sleeper_may_be_cancelled() -> None:
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(1))

@@ -1,0 +1,297 @@
+"""A store or a bus that fails: what clients are told, what listeners are told, and what is left."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService, FailureInfo, StoreError, StoreTimeoutError
+from chat_service.testing import FakeClock, wait_until
+from tests.support.faults import FaultyStore, as_store
+from tests.support.wire_errors import wire_error
+from tests.support.world import Instance, World
+
+LOST = StoreError("the store is away")
+SLOW = StoreTimeoutError("the store is slow")
+INTERNAL = "ChatServiceError: Internal server error, incident "
+
+
+class Failing:
+    """An instance over a store that fails, with what its listeners got."""
+
+    def __init__(self, instance: Instance, store: FaultyStore) -> None:
+        self.instance = instance
+        self.service = instance.service
+        self.store = store
+        self.faults = store.faults
+        self.told: list[tuple[str, Any, Any]] = []
+        for event in ("store_consistency_failure", "transport_consistency_failure", "lock_time_exceeded"):
+            self.service.on(event, lambda *args, event=event: self.told.append((event, *args)))
+
+    async def is_told(self, event: str, cause: Any, **info: Any) -> None:
+        await wait_until(lambda: bool(self.told), f"the event {event}")
+        assert self.told.pop(0) == (event, cause, FailureInfo(**info))
+
+
+@pytest.fixture
+async def failing(world: World) -> Failing:
+    store = FaultyStore(world.backend.new_store())
+    instance = await world.start(store=as_store(store), clock=FakeClock())
+    await instance.service.add_room("room", owner="alice")
+    return Failing(instance, store)
+
+
+async def members(service: ChatService) -> list[str]:
+    [names] = await service.exec_user_command(True, "roomGetAccessList", "room", "userlist")
+    return sorted(names)
+
+
+# Errors that commands tell
+
+
+@pytest.mark.covers("error:timeout", "error:internalError")
+@pytest.mark.parametrize(
+    ("method", "command", "args"),
+    [
+        ("room_message", "roomMessage", ("room", {"textMessage": "hi"})),
+        ("room_recent_history", "roomRecentHistory", ("room",)),
+        ("room_history", "roomHistoryGet", ("room", 0, 1)),
+        ("room_history_info", "roomHistoryInfo", ("room",)),
+        ("room_settings", "roomGetOwner", ("room",)),
+        ("room_change_list", "roomAddToList", ("room", "whitelist", ["bob"])),
+        ("room_leave", "roomLeave", ("room",)),
+        ("room_create", "roomCreate", ("new", False)),
+        ("room_delete", "roomDelete", ("room",)),
+        ("user_add_to_list", "directAddToList", ("whitelist", ["bob"])),
+        ("user_sockets", "listOwnSockets", ()),
+        ("publish", "systemMessage", ("hi",)),
+    ],
+)
+async def test_commands_tell_that_the_store_failed(
+    failing: Failing, method: str, command: str, args: tuple[Any, ...]
+) -> None:
+    alice = await failing.instance.joined("alice", "room")
+    failing.faults.fail(method, SLOW)
+    assert await alice.error(command, *args) == wire_error("timeout")
+    failing.faults.fail(method, LOST)
+    assert (await alice.error(command, *args)).startswith(INTERNAL)
+    failing.faults.mend(method)
+    assert (await alice.emit(command, *args))[0] is None
+    assert failing.told == []
+
+
+@pytest.mark.covers("notification:loginRejected", "error:timeout")
+@pytest.mark.parametrize("method", ["socket_connect", "subscribe"])
+async def test_a_login_that_cannot_be_stored_is_rejected(failing: Failing, method: str) -> None:
+    failing.faults.fail(method, SLOW)
+    client = await failing.instance.transport.connect(query={"userName": "alice"})
+    assert await client.wait_for("loginRejected") == [wire_error("timeout")]
+    await wait_until(lambda: not client.connected, "the disconnect")
+    failing.faults.mend(method)
+    assert await failing.service.get_instance_sockets() == {}
+    alice = await failing.instance.login("alice")
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+
+
+@pytest.mark.covers("error:timeout")
+async def test_a_login_that_was_stored_all_the_same_is_taken_back(failing: Failing) -> None:
+    failing.faults.fail("socket_connect", SLOW, done=True)
+    client = await failing.instance.transport.connect(query={"userName": "alice"})
+    await client.wait_for("loginRejected")
+    await wait_until(lambda: not client.connected, "the disconnect")
+    assert await failing.service.get_instance_sockets() == {}
+
+
+@pytest.mark.covers("error:timeout", "command:roomJoin")
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done all the same"])
+async def test_a_join_that_failed_leaves_nothing(failing: Failing, done: bool) -> None:
+    alice = await failing.instance.login("alice")
+    failing.faults.fail("room_join", SLOW, done=done)
+    assert await alice.error("roomJoin", "room") == wire_error("timeout")
+    failing.faults.mend("room_join")
+    assert await members(failing.service) == []
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+    assert await alice.call("roomJoin", "room") == 1
+    assert failing.told == []
+
+
+@pytest.mark.covers("event:store_consistency_failure")
+async def test_a_join_that_cannot_be_taken_back_is_told_and_ends_with_the_socket(failing: Failing) -> None:
+    alice = await failing.instance.login("alice")
+    failing.faults.fail("room_join", SLOW, done=True)
+    failing.faults.fail("room_leave", LOST)
+    assert await alice.error("roomJoin", "room") == wire_error("timeout")
+    await failing.is_told(
+        "store_consistency_failure",
+        LOST,
+        op_type="room_join",
+        user_name="alice",
+        room_name="room",
+        id=alice.id,
+    )
+    assert await members(failing.service) == ["alice"]
+    failing.faults.mend("room_leave")
+    await alice.disconnect()
+    assert await members(failing.service) == []
+
+
+@pytest.mark.covers("event:store_consistency_failure", "hook:on_join")
+async def test_a_refused_join_that_cannot_be_taken_back_ends_with_the_socket(failing: Failing) -> None:
+    @failing.service.on("on_join")
+    def refuse(service: ChatService, info: Any) -> None:
+        raise RuntimeError("no")
+
+    alice = await failing.instance.login("alice")
+    failing.faults.fail("room_leave", LOST)
+    assert (await alice.error("roomJoin", "room")).startswith(INTERNAL)
+    await failing.is_told(
+        "store_consistency_failure",
+        LOST,
+        op_type="room_leave",
+        user_name="alice",
+        room_name="room",
+        id=alice.id,
+    )
+    failing.faults.mend("room_leave")
+    await alice.disconnect()
+    assert await members(failing.service) == []
+
+
+@pytest.mark.covers("event:store_consistency_failure", "api:room_state_sync")
+async def test_a_disconnect_that_cannot_leave_its_rooms(failing: Failing) -> None:
+    gone: list[Any] = []
+    failing.service.on("on_disconnect")(lambda service, info: gone.append((info.id, info.rooms_removed)))
+    alice = await failing.instance.joined("alice", "room")
+    failing.faults.fail("room_leave", LOST)
+    await alice.disconnect()
+    await failing.is_told(
+        "store_consistency_failure",
+        LOST,
+        op_type="room_leave",
+        user_name="alice",
+        room_name="room",
+        id=alice.id,
+    )
+    assert gone == [(alice.id, [])]
+    assert await members(failing.service) == ["alice"]
+    failing.faults.mend("room_leave")
+    await failing.service.room_state_sync("room")
+    assert await members(failing.service) == []
+
+
+@pytest.mark.covers("event:store_consistency_failure", "api:user_state_sync")
+async def test_a_disconnect_that_cannot_be_stored(failing: Failing) -> None:
+    alice = await failing.instance.joined("alice", "room")
+    failing.faults.fail("socket_disconnect", LOST)
+    await alice.disconnect()
+    await failing.is_told(
+        "store_consistency_failure", LOST, op_type="socket_disconnect", user_name="alice", id=alice.id
+    )
+    assert await members(failing.service) == []
+    assert await failing.service.get_instance_sockets() == {alice.id: "alice"}
+    failing.faults.mend("socket_disconnect")
+    await failing.service.user_state_sync("alice")
+    assert await failing.service.get_instance_sockets() == {}
+
+
+@pytest.mark.covers("event:transport_consistency_failure")
+async def test_a_leave_that_cannot_unsubscribe(failing: Failing) -> None:
+    alice = await failing.instance.joined("alice", "room")
+    failing.faults.fail("unsubscribe", LOST)
+    assert await alice.call("roomLeave", "room") == 0
+    await failing.is_told(
+        "transport_consistency_failure",
+        LOST,
+        op_type="transport_channel",
+        user_name="alice",
+        room_name="room",
+        id=alice.id,
+    )
+    failing.faults.mend("unsubscribe")
+    assert await alice.call("roomJoin", "room") == 1
+    await alice.call("roomMessage", "room", {"textMessage": "hi"})
+    await alice.wait_for("roomMessage")
+
+
+@pytest.mark.covers("event:transport_consistency_failure", "hook:on_disconnect")
+async def test_a_disconnect_that_cannot_unsubscribe(failing: Failing) -> None:
+    gone: list[Any] = []
+    failing.service.on("on_disconnect")(lambda service, info: gone.append(info.id))
+    alice = await failing.instance.login("alice")
+    failing.faults.fail("unsubscribe", LOST)
+    await alice.disconnect()
+    await failing.is_told(
+        "transport_consistency_failure", LOST, op_type="transport_channel", user_name="alice", id=alice.id
+    )
+    assert gone == [alice.id]
+    assert await failing.service.get_instance_sockets() == {}
+    failing.faults.mend("unsubscribe")
+
+
+@pytest.mark.covers("event:store_consistency_failure")
+async def test_a_heartbeat_that_fails(world: World) -> None:
+    store, clock = FaultyStore(world.backend.new_store()), FakeClock()
+    failing = Failing(await world.start(store=as_store(store), clock=clock), store)
+    store.faults.fail("instance_renew", LOST)
+    await clock.advance(10)
+    await failing.is_told("store_consistency_failure", LOST, op_type="heartbeat")
+    store.faults.mend("instance_renew")
+    await clock.advance(10)
+    now = clock.now_ms()
+
+    async def is_alive() -> bool:
+        return await failing.service.get_instance_heartbeat() == now
+
+    await wait_until(is_alive, "the next heartbeat")
+
+
+# Locks
+
+
+@pytest.mark.covers("event:lock_time_exceeded", "store_option:lock_ttl")
+@pytest.mark.parametrize("what", ["room_join", "room_leave"])
+async def test_a_lock_that_is_held_too_long(world: World, what: str) -> None:
+    gate = asyncio.Event()
+
+    async def wait(service: ChatService, info: Any) -> None:
+        await gate.wait()
+
+    store = FaultyStore(world.backend.new_store())
+    hook = "on_join" if what == "room_join" else "on_leave"
+    instance = await world.start(store=as_store(store), store_options={"lock_ttl": 0.01}, hooks={hook: wait})
+    failing = Failing(instance, store)
+    await instance.service.add_room("room")
+    alice = await instance.login("alice")
+    if what == "room_leave":
+        await alice.call("roomJoin", "room")
+    command = "roomJoin" if what == "room_join" else "roomLeave"
+    running = asyncio.create_task(alice.call(command, "room"))
+    await failing.is_told(
+        "lock_time_exceeded",
+        f"{alice.id}:room",
+        op_type=what,
+        user_name="alice",
+        room_name="room",
+        id=alice.id,
+    )
+    # It was only told: the hook is not cut off, and it is told once.
+    assert not running.done()
+    gate.set()
+    await running
+    assert failing.told == []
+
+
+async def test_a_cancelled_server_call_leaves_nothing(failing: Failing) -> None:
+    """Whoever runs a command may give up waiting for it."""
+    alice = await failing.instance.login("alice")
+    gate = failing.faults.gate("room_join")
+    context = {"user_name": "alice", "id": alice.id}
+    joining = asyncio.create_task(failing.service.exec_user_command(context, "roomJoin", "room"))
+    await wait_until(lambda: failing.faults.waiting == 1, "the join")
+    joining.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await joining
+    gate.set()
+    assert await members(failing.service) == []
+    assert await alice.call("roomJoin", "room") == 1

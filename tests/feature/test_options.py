@@ -1,0 +1,264 @@
+"""Options: what each refuses, and with which words. What they do is shown where it belongs."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService, ConfigurationError, MemoryStore, Options
+from chat_service.testing import InProcessTransport
+from tests.support.world import World
+
+BOOLEAN = "expected True or False"
+BIG = 2**53 - 1
+
+#: Values that each option takes, values that it does not take, and what it says then.
+VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
+    "host": ([None, "127.0.0.1", "::1"], ["", 5, b"x"], "expected a non-empty string"),
+    "port": ([0, 1, 65535], [-1, 65536, "80", 80.0, None, True], "expected a whole number from 0 to 65535"),
+    "namespace": (
+        ["/", "/chat", "/a/b"],
+        ["", "chat", "/a,b", "/a?b", None, 5],
+        'expected a string that starts with "/"',
+    ),
+    "store": (
+        ["memory", MemoryStore()],
+        ["disk", "", None, 5, True, MemoryStore],
+        "expected 'memory' or 'redis', or an object",
+    ),
+    "store_options": (
+        [{}, {"lock_ttl": 1}],
+        [None, 5, [], "x", {1: 2}],
+        "expected a mapping of option names to values",
+    ),
+    "transport": (
+        ["socket.io", InProcessTransport()],
+        ["smoke", None, 5, InProcessTransport],
+        "expected 'socket.io', or an object",
+    ),
+    "transport_options": (
+        [{}, {"ping_interval": 1}],
+        [None, [], {1: 2}],
+        "expected a mapping of option names to values",
+    ),
+    "enable_rooms_management": ([True, False], [1, 0, None, "yes"], BOOLEAN),
+    "enable_direct_messages": ([True, False], [1, None, "true"], BOOLEAN),
+    "enable_userlist_updates": ([True, False], [1, None], BOOLEAN),
+    "enable_access_lists_updates": ([True, False], [1, None], BOOLEAN),
+    "history_max_size": (
+        [0, 1, BIG],
+        [-1, BIG + 1, 1.5, "1", None, True],
+        f"expected a whole number from 0 to {BIG}",
+    ),
+    "history_max_get_messages": (
+        [1, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
+    "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
+    "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
+    "name_length_limit": ([1, 5], [0, -1, None], f"expected a whole number from 1 to {BIG}"),
+    "message_depth_limit": ([1, 128], [0, 129, None], "expected a whole number from 1 to 128"),
+    "use_raw_error_objects": ([True, False], [1, None], BOOLEAN),
+    "expose_internal_errors": ([True, False], [1, None], BOOLEAN),
+    "close_timeout": (
+        [0, 0.5, 5],
+        [-1, -0.1, "5", None, True, float("nan"), float("inf")],
+        "expected seconds, 0 or more",
+    ),
+    "heartbeat_rate": (
+        [0.5, 5],
+        [0, -1, "5", None, True, float("nan"), float("inf")],
+        "expected seconds, more than 0",
+    ),
+    "heartbeat_timeout": (
+        [10.5, 50],
+        [0, -1, "5", None, True, float("inf")],
+        "expected seconds, more than 0",
+    ),
+    "auto_recovery": ([True, False], [1, None], BOOLEAN),
+    "bus_ack_timeout": ([0.5, 5], [0, -1, "5", None, True, float("nan")], "expected seconds, more than 0"),
+}
+
+GOOD = [(name, value) for name, (good, _, _) in VALUES.items() for value in good]
+BAD = [(name, value, text) for name, (_, bad, text) in VALUES.items() for value in bad]
+
+
+def test_every_option_has_its_values_here() -> None:
+    assert set(VALUES) == {item.name for item in dataclasses.fields(Options)}
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_good_values(name: str, value: Any) -> None:
+    assert getattr(Options(**{name: value}), name) == value
+    assert getattr(ChatService(**{name: value}).options, name) == value
+
+
+@pytest.mark.parametrize(("name", "value", "text"), BAD)
+@pytest.mark.covers(*(f"option:{name}" for name in VALUES))
+def test_bad_values(name: str, value: Any, text: str) -> None:
+    for make in (Options, ChatService):
+        with pytest.raises(ConfigurationError) as caught:
+            make(**{name: value})
+        assert str(caught.value).startswith(f"option {name}: {text}")
+        assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("prot", "unknown option prot; did you mean port?"),
+        (
+            "enableRoomsManagement",
+            "unknown option enableRoomsManagement; did you mean enable_rooms_management?",
+        ),
+        ("zzz", "unknown option zzz; known are auto_recovery, bus_ack_timeout, "),
+    ],
+)
+def test_unknown_options(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ChatService(**{name: 5})  # type: ignore[arg-type]
+    assert str(caught.value).startswith(text)
+
+
+def test_the_lease_is_longer_than_the_heartbeat() -> None:
+    text = r"option heartbeat_timeout \(5 s\) must be longer than heartbeat_rate \(5 s\)"
+    with pytest.raises(ConfigurationError, match=text):
+        Options(heartbeat_rate=5, heartbeat_timeout=5)
+
+
+def test_an_options_object_or_keywords() -> None:
+    options = Options(port=5000, history_max_size=0)
+    assert ChatService(options).options is options
+    with pytest.raises(ConfigurationError, match="as one Options object or as keywords, not both"):
+        ChatService(options, port=5)
+    with pytest.raises(ConfigurationError, match="options: expected an Options object, got "):
+        ChatService({"port": 5})  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.port = 5  # type: ignore[misc]
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    options = Options()
+    assert options.port == 8000
+    assert options.namespace == "/chat-service"
+    assert (options.store, options.transport) == ("memory", "socket.io")
+    assert not any(
+        (
+            options.enable_rooms_management,
+            options.enable_direct_messages,
+            options.enable_userlist_updates,
+            options.enable_access_lists_updates,
+            options.use_raw_error_objects,
+            options.expose_internal_errors,
+        )
+    )
+    assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
+    assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)
+    assert (options.close_timeout, options.bus_ack_timeout) == (15.0, 5.0)
+    assert (options.heartbeat_rate, options.heartbeat_timeout) == (10.0, 30.0)
+
+
+@pytest.mark.covers("store_option:lock_ttl")
+@pytest.mark.parametrize("value", [0, -1, "5", None, True, float("nan"), float("inf")])
+def test_lock_ttl(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="store_options lock_ttl: expected seconds, more than 0"):
+        ChatService(store_options={"lock_ttl": value})
+
+
+@pytest.mark.parametrize("store", ["memory", MemoryStore()], ids=["memory", "object"])
+def test_unknown_store_options(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match="unknown store_options lockttl; did you mean lock_ttl"):
+        ChatService(store=store, store_options={"lockttl": 1})
+
+
+def test_unknown_transport_options() -> None:
+    with pytest.raises(
+        ConfigurationError, match="unknown transport_options pingInterval; did you mean ping_interval"
+    ):
+        ChatService(transport_options={"pingInterval": 1})
+    with pytest.raises(
+        ConfigurationError, match=r"transport_options ping_interval: .* made elsewhere takes none"
+    ):
+        ChatService(transport=InProcessTransport(), transport_options={"ping_interval": 1})
+
+
+TRANSPORT_VALUES: list[tuple[str, list[Any], list[Any]]] = [
+    ("middleware", [print, [print, print], ()], [5, "x", [5], None]),
+    ("cors_allowed_origins", [None, "*", ["http://a"]], [5, [5]]),
+    ("ping_interval", [1, 0.5], [0, -1, "5", None, True, float("nan")]),
+    ("ping_timeout", [1, 0.5], [0, -1, "5", None, True, float("inf")]),
+    ("max_message_size", [1, 10**9], [0, -1, 1.5, None, True]),
+    ("serializer", ["json", "msgpack"], ["pickle", None, 5]),
+    ("compression", [True, False], [1, None]),
+    ("transports", [["polling"], ("websocket",), ["polling", "websocket"]], [[], ["smoke"], "polling", None]),
+    ("path", ["/socket.io", "chat"], ["", "/"]),
+    ("app", [None], [5, "x"]),
+    ("server", [None], [5, "x", object()]),
+]
+
+
+@pytest.mark.covers(*(f"transport_option:{name}" for name, _, _ in TRANSPORT_VALUES))
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, _, bad in TRANSPORT_VALUES for value in bad]
+)
+def test_bad_transport_options(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"transport_options {name}: expected "):
+        ChatService(transport_options={name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, good, _ in TRANSPORT_VALUES for value in good]
+)
+def test_good_transport_options(name: str, value: Any) -> None:
+    ChatService(transport_options={name: value})
+
+
+class Half:
+    """Something that is neither a store nor a transport."""
+
+    async def open(self, listener: Any) -> None: ...
+
+
+@pytest.mark.covers("option:store", "option:transport")
+@pytest.mark.parametrize("option", ["store", "transport"])
+def test_plugins_are_whole(option: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"option {option}: Half lacks .*close.* of {option.capitalize()}"
+    ):
+        ChatService(**{option: Half()})  # type: ignore[arg-type]
+
+
+@pytest.mark.covers("option:use_raw_error_objects")
+async def test_raw_errors(world: World) -> None:
+    alice = await (await world.start(use_raw_error_objects=True)).login("alice")
+    assert await alice.error("roomJoin", "attic") == {
+        "name": "ChatServiceError",
+        "code": "noRoom",
+        "args": ["attic"],
+    }
+    rejected = await world.instances[0].transport.connect()
+    [error] = await rejected.wait_for("loginRejected")
+    assert error == {"name": "ChatServiceError", "code": "noLogin", "args": []}
+
+
+@pytest.mark.covers("option:expose_internal_errors")
+@pytest.mark.parametrize("exposed", [True, False])
+async def test_internal_errors(world: World, exposed: bool) -> None:
+    def broken(call: Any) -> None:
+        raise RuntimeError("the details")
+
+    instance = await world.start(expose_internal_errors=exposed, hooks={"list_own_sockets_before": broken})
+    alice = await instance.login("alice")
+    error = await alice.error("listOwnSockets")
+    assert (error == "ChatServiceError: the details") is exposed
+    assert ("the details" in error) is exposed
+
+
+@pytest.mark.covers("option:message_depth_limit")
+async def test_the_depth_limit(world: World) -> None:
+    alice = await (await world.start(message_depth_limit=2)).login("alice")
+    assert await alice.call("systemMessage", [[1]]) is None
+    assert (await alice.error("systemMessage", [[[1]]])).startswith(
+        "ChatServiceError: Bad argument at position 0"
+    )
