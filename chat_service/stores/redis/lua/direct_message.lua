@@ -3,7 +3,8 @@
 -- Returns {0}, or {'noUser'}, {'notAllowed'}, {'noUserOnline'}.
 -- include: user
 if not user_exists() then return {'noUser'} end
-if ARGV[2] == '1' or (ARGV[3] ~= '1' and not lets_write(ARGV[1])) then return {'notAllowed'} end
+local may_write = ARGV[3] == '1' or (ARGV[1] ~= '' and lets_write(ARGV[1]))
+if ARGV[2] == '1' or not may_write then return {'notAllowed'} end
 if redis.call('HLEN', KEYS[4]) == 0 then return {'noUserOnline'} end
 redis.call('SPUBLISH', KEYS[1], ARGV[4])
 return {0}
