@@ -6,6 +6,7 @@ raise ``StoreError`` when the store cannot be reached and ``StoreTimeoutError`` 
 in time; then nothing is known of the step.
 
 Names given to a store are valid (protocol.md, Connection); lists of names may repeat a name.
+An echo for a user's other sockets may be left out when there are none.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ from chat_service.testing.store_suite.base import (
     room_topic,
     user_topic,
 )
-from chat_service.types import InstanceId
+from chat_service.types import InstanceId, SocketId
 
 ARGS: tuple[Any, ...] = ("текст 🎈", None, True, -1, 0.5, b"\x00\xff", ["a", [b"\x01"]], {"k": {"é": []}}, "")
 
@@ -87,8 +87,9 @@ class BusSuite(StoreTests):
         for peer in (one, other):
             await peer.hear(user_topic(ALICE), EVERYONE)
         await one.store.close()
-        await other.store.socket_connect(ALICE, S1, other.instance_id)
-        assert len(await other.user_told(ALICE)) == 1
+        for topic in (user_topic(ALICE), EVERYONE):
+            await other.store.bus.publish(topic, notify(1))
+            assert await other.take(topic) == [notify(1)]
         assert one.recorder.heard == []
 
     # Subscriptions
@@ -176,10 +177,11 @@ class BusSuite(StoreTests):
     async def test_order_between_steps_and_publications(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         topic = user_topic(ALICE)
+        await one.connect(ALICE, SocketId("witness"))
         await other.hear(topic)
-        await one.store.socket_connect(ALICE, S1, one.instance_id)
+        await one.connect(ALICE, S1)
         await one.store.bus.publish(topic, notify(1))
-        await one.store.socket_connect(ALICE, S2, one.instance_id)
+        await one.connect(ALICE, S2)
         first, second, third = await other.take(topic)
         assert second == notify(1)
         assert [event.event for event in (first, third) if isinstance(event, Notify)] == [

@@ -116,14 +116,17 @@ class ConcurrencySuite(StoreTests):
 
     async def test_connects_and_disconnects_are_counted_once(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
+        # Somebody who hears every echo.
+        await crowd[0].connect(ALICE, SocketId("witness"))
+        await crowd[0].user_told(ALICE)
         ids = sockets()
         counts, _ = await together(
             crowd[number % PEERS].store.socket_connect(ALICE, socket_id, crowd[number % PEERS].instance_id)
             for number, socket_id in enumerate(ids)
         )
-        assert sorted(counts) == list(range(1, MANY + 1))
+        assert sorted(counts) == list(range(2, MANY + 2))
         echoes = await crowd[0].user_told(ALICE)
-        assert [echo.words[2] for echo in echoes] == list(range(1, MANY + 1))
+        assert [echo.words[2] for echo in echoes] == list(range(2, MANY + 2))
         # Each from two sides, as by the instance itself and by the one that recovers it.
         counts, _ = await together(
             peer.store.socket_disconnect(ALICE, socket_id, crowd[number % PEERS].instance_id, [])
@@ -131,8 +134,8 @@ class ConcurrencySuite(StoreTests):
             for peer in crowd[:2]
         )
         echoes = await crowd[0].user_told(ALICE)
-        assert [echo.words[2] for echo in echoes] == list(range(MANY - 1, -1, -1))
-        for peer in crowd:
+        assert [echo.words[2] for echo in echoes] == list(range(MANY, 0, -1))
+        for peer in crowd[1:]:
             assert dict(await peer.store.instance_sockets(peer.instance_id)) == {}
 
     # Presence
@@ -297,3 +300,14 @@ class ConcurrencySuite(StoreTests):
                 ]
             )
             assert dict(await one.store.instance_sockets(instance_id)) == {socket_id: ALICE}
+
+    async def test_one_claim_wins(self, peers: Peers) -> None:
+        crowd = await peers.open_many(PEERS)
+        dead = InstanceId("dead")
+        for round_ in range(5):
+            now = NOW + round_ * 100
+            await crowd[0].store.instance_heartbeat(dead, now)
+            claims, _ = await together(
+                peer.store.instance_claim(dead, now + 50, now + 1) for peer in crowd * 3
+            )
+            assert claims.count(True) == 1

@@ -1,6 +1,6 @@
 """Joining and leaving: results, presence and the users' index."""
 
-from chat_service.stores.base import SYSTEM, LeaveResult, RoomConfig, UserSeen
+from chat_service.stores.base import SYSTEM, Departure, LeaveResult, RoomConfig, UserSeen
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,
@@ -122,6 +122,19 @@ class MemberSuite(StoreTests):
         result = await peer.leave(ALICE, S1, HALL)
         assert result == LeaveResult(njoined=0, changed=False, room_exists=False)
         assert await peer.user_told(ALICE) == []
+
+    async def test_leave_that_keeps_the_index(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1, S2)
+        result = await peer.store.room_leave(ROOM, ALICE, S1, NOW, echo=False, keep_index=True)
+        assert result == LeaveResult(njoined=1, changed=True)
+        assert await peer.members() == {ALICE: {S2}}
+        # What is kept goes with the socket, or is a leftover that a later leave takes away.
+        departures = [Departure(room=ROOM, njoined=1)]
+        await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures)
+        assert await peer.indexed(ALICE) == {S2: {ROOM}}
+        await peer.store.room_leave(ROOM, ALICE, S2, NOW, echo=False, keep_index=True)
+        await peer.leave(ALICE, S2)
+        assert await peer.indexed(ALICE) == {S2: set()}
 
     async def test_joined_again_after_leaving(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)

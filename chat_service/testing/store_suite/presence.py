@@ -39,6 +39,7 @@ class PresenceSuite(StoreTests):
 
     async def test_every_instance_hears_it(self, peers: Peers, peer: Peer) -> None:
         other = await peers.open()
+        await other.connect(ALICE, S2)
         await other.hear(room_topic(ROOM), user_topic(ALICE))
         await peer.enter(ALICE, S1)
         await peer.leave(ALICE, S1)
@@ -152,6 +153,8 @@ class PresenceSuite(StoreTests):
 
     async def test_userlist_updates_switched_off(self, peer: Peer) -> None:
         await peer.store.room_set_updates(ROOM, userlist=False)
+        await peer.connect(ALICE, S2)
+        await peer.user_told(ALICE)
         await peer.enter(ALICE, S1)
         await peer.store.room_announce(ROOM, ALICE, S1)
         await peer.leave(ALICE, S1)

@@ -32,12 +32,16 @@ class SocketSuite(StoreTests):
         for peer in (one, other):
             await peer.hear(user_topic(ALICE))
         assert await one.store.socket_connect(ALICE, S1, one.instance_id) == 1
+        for peer in (one, other):
+            # Nobody else is there to hear it.
+            assert await peer.user_told(ALICE) in ([], [told("socketConnectEcho", S1, 1, exclude=[S1])])
         assert await other.store.socket_connect(ALICE, S2, other.instance_id) == 2
         assert await one.store.socket_connect(BOB, S3, one.instance_id) == 1
+        assert await one.store.socket_connect(ALICE, S4, one.instance_id) == 3
         for peer in (one, other):
             assert await peer.user_told(ALICE) == [
-                told("socketConnectEcho", S1, 1, exclude=[S1]),
                 told("socketConnectEcho", S2, 2, exclude=[S2]),
+                told("socketConnectEcho", S4, 3, exclude=[S4]),
             ]
 
     async def test_connect_again_changes_nothing(self, peer: Peer) -> None:
@@ -72,7 +76,8 @@ class SocketSuite(StoreTests):
         assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 1, exclude=[S1])]
         assert await peer.indexed(ALICE) == {S2: set()}
         assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, []) == 0
-        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S2, 0, exclude=[S2])]
+        # Nobody else is there to hear it.
+        assert await peer.user_told(ALICE) in ([], [told("socketDisconnectEcho", S2, 0, exclude=[S2])])
         assert await peer.indexed(ALICE) == {}
         assert await peer.store.socket_connect(ALICE, S3, peer.instance_id) == 1
 
@@ -91,14 +96,14 @@ class SocketSuite(StoreTests):
         departures = [Departure(room=ROOM, njoined=0)]
         assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 0
         assert await peer.store.user_exists(ALICE) is False
-        await peer.connect(ALICE, S1)
+        await peer.connect(ALICE, S1, S3)
         await peer.user_told(ALICE)
-        assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, departures) == 1
+        assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, departures) == 2
         assert await peer.user_told(ALICE) == []
-        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, []) == 0
-        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 0
-        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 0, exclude=[S1])]
-        assert dict(await peer.store.instance_sockets(peer.instance_id)) == {}
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, []) == 1
+        assert await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures) == 1
+        assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 1, exclude=[S1])]
+        assert dict(await peer.store.instance_sockets(peer.instance_id)) == {S3: ALICE}
 
     # Instances
 
@@ -142,6 +147,63 @@ class SocketSuite(StoreTests):
         assert await store.instance_get_heartbeat(instance_id) is None
         assert dict(await store.instance_sockets(instance_id)) == {}
         assert dict(await store.instances()) == {DEAD: NOW}
+
+    # Leases
+
+    async def test_renewing(self, peer: Peer) -> None:
+        assert await peer.store.instance_renew(DEAD, NOW) is False
+        assert await peer.store.instance_get_heartbeat(DEAD) is None
+        await peer.store.instance_heartbeat(DEAD, NOW)
+        assert await peer.store.instance_renew(DEAD, NOW + 5) is True
+        assert await peer.store.instance_get_heartbeat(DEAD) == NOW + 5
+        await peer.store.instance_forget(DEAD)
+        assert await peer.store.instance_renew(DEAD, NOW + 6) is False
+        assert dict(await peer.store.instances()) == {}
+
+    async def test_lapsed_instances(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        await one.store.instance_heartbeat(one.instance_id, NOW)
+        await other.store.instance_heartbeat(other.instance_id, NOW + 10)
+        for before, lapsed in (
+            (NOW, []),
+            (NOW + 1, [one.instance_id]),
+            (NOW + 10, [one.instance_id]),
+            (NOW + 11, [one.instance_id, other.instance_id]),
+        ):
+            assert sorted(await one.store.instances_lapsed(before)) == lapsed
+        await one.store.instance_renew(one.instance_id, NOW + 20)
+        assert await one.store.instances_lapsed(NOW + 11) == [other.instance_id]
+
+    async def test_claims(self, peers: Peers) -> None:
+        one, other = await peers.open_many(2)
+        await one.store.socket_connect(ALICE, S1, DEAD)
+        await one.store.instance_heartbeat(DEAD, NOW)
+        assert await one.store.instance_claim(DEAD, NOW + 100, NOW) is False
+        assert await one.store.instance_claim(InstanceId("unknown"), NOW + 100, NOW + 50) is False
+        assert await one.store.instance_claim(DEAD, NOW + 100, NOW + 50) is True
+        assert await other.store.instance_claim(DEAD, NOW + 100, NOW + 50) is False
+        # It is not alive any more, and cannot say so.
+        assert await other.store.instance_renew(DEAD, NOW + 101) is False
+        assert await other.store.instance_get_heartbeat(DEAD) is None
+        assert dict(await other.store.instances()) == {}
+        assert dict(await other.store.instance_sockets(DEAD)) == {S1: ALICE}
+        # The claim lapses too, in case that who made it dies.
+        assert await other.store.instances_lapsed(NOW + 100) == []
+        assert await other.store.instances_lapsed(NOW + 101) == [DEAD]
+        assert await other.store.instance_claim(DEAD, NOW + 200, NOW + 100) is False
+        assert await other.store.instance_claim(DEAD, NOW + 200, NOW + 101) is True
+        await other.store.socket_disconnect(ALICE, S1, DEAD, [])
+        await other.store.instance_forget(DEAD)
+        assert await one.store.instances_lapsed(NOW + 1000) == []
+        assert await one.store.instance_claim(DEAD, NOW + 2000, NOW + 1000) is False
+
+    async def test_heartbeat_ends_a_claim(self, peer: Peer) -> None:
+        await peer.store.instance_heartbeat(DEAD, NOW)
+        assert await peer.store.instance_claim(DEAD, NOW + 100, NOW + 50) is True
+        await peer.store.instance_heartbeat(DEAD, NOW + 60)
+        assert dict(await peer.store.instances()) == {DEAD: NOW + 60}
+        assert await peer.store.instance_renew(DEAD, NOW + 70) is True
+        assert await peer.store.instances_lapsed(NOW + 71) == [DEAD]
 
     async def test_forget_unknown_instance(self, peer: Peer) -> None:
         await peer.store.instance_forget(DEAD)

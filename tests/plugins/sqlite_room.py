@@ -1,0 +1,174 @@
+"""A room of the SQLite store, inside of one step."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from chat_service import rules
+from chat_service.bus.base import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import Actor, RoomConfig, RoomSettings
+from chat_service.types import USERLIST, Message, RoomName, SocketId, UserName
+from tests.plugins.sqlite_step import Step, pack, unpack
+
+COLUMNS = """epoch, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
+    access_updates"""
+
+
+def create(step: Step, name: RoomName, config: RoomConfig) -> None:
+    if step.rows("select 1 from rooms where name = ?", name):
+        raise ChatServiceError("roomExists", name)
+    step.run(
+        """insert into rooms (name, epoch, owner, whitelist_only, history_max_size, userlist_updates,
+            access_updates) values (?, ?, ?, ?, ?, ?, ?)""",
+        name,
+        uuid.uuid4().hex,
+        config.owner,
+        config.whitelist_only,
+        config.history_max_size,
+        config.enable_userlist_updates,
+        config.enable_access_lists_updates,
+    )
+    lists = {"adminlist": config.adminlist, "whitelist": config.whitelist, "blacklist": config.blacklist}
+    for list_name, names in lists.items():
+        rows = [(name, list_name, item) for item in set(names)]
+        step.many("insert into room_lists values (?, ?, ?)", rows)
+
+
+class Room:
+    """Raises ``noRoom`` when there is none."""
+
+    def __init__(self, step: Step, name: RoomName) -> None:
+        rows = step.rows(f"select {COLUMNS} from rooms where name = ?", name)
+        if not rows:
+            raise ChatServiceError("noRoom", name)
+        (
+            self.epoch,
+            self.seq,
+            self.last_id,
+            self.owner,
+            self.whitelist_only,
+            self.history_max_size,
+            self.userlist_updates,
+            self.access_updates,
+        ) = rows[0]
+        self.name = name
+        self._step = step
+
+    @property
+    def cursor(self) -> RoomCursor:
+        return RoomCursor(epoch=self.epoch, seq=self.seq)
+
+    def set(self, column: str, value: Any) -> None:
+        setattr(self, column, value)
+        self._step.run(f"update rooms set {column} = ? where name = ?", value, self.name)
+
+    def publish(self, **event: Any) -> None:
+        self.set("seq", self.seq + 1)
+        room_event = RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=self.last_id, **event)
+        self._step.publish(Topic(TopicKind.ROOM, self.name), room_event)
+
+    def tell(self, event: str, *args: Any, exclude: tuple[SocketId, ...] = ()) -> None:
+        self.publish(event=event, args=(self.name, *args), exclude=exclude)
+
+    # Facts and rights
+
+    def names(self, list_name: str) -> list[str]:
+        if list_name == USERLIST:
+            return self._step.column("select user from members where room = ?", self.name)
+        query = "select name from room_lists where room = ? and list = ?"
+        return self._step.column(query, self.name, list_name)
+
+    def facts(self, user: str | None) -> rules.RoomFacts:
+        return rules.RoomFacts(
+            is_owner=user is not None and user == self.owner,
+            in_adminlist=user in self.names("adminlist"),
+            in_blacklist=user in self.names("blacklist"),
+            in_whitelist=user in self.names("whitelist"),
+            whitelist_only=bool(self.whitelist_only),
+            joined=user in self.names(USERLIST),
+        )
+
+    def check(self, actor: Actor, *, owner: bool = False, admin: bool = False) -> None:
+        """Refuse who is not the owner, or not an admin; else who may not read."""
+        if actor.bypass:
+            return
+        facts = self.facts(actor.name)
+        if (owner and not facts.is_owner) or (admin and not rules.is_admin(facts)):
+            raise ChatServiceError("notAllowed")
+        if not rules.may_read(facts) and not owner and not admin:
+            raise ChatServiceError("notJoined", self.name)
+
+    def settings(self) -> RoomSettings:
+        return RoomSettings(
+            owner=self.owner,
+            whitelist_only=bool(self.whitelist_only),
+            enable_userlist_updates=bool(self.userlist_updates),
+            enable_access_lists_updates=bool(self.access_updates),
+        )
+
+    # Members
+
+    def sockets(self, user: UserName) -> list[SocketId]:
+        return self._step.column("select id from joined where room = ? and user = ?", self.name, user)
+
+    def mark_seen(self, user: UserName, now: int) -> None:
+        self._step.run("insert or replace into seen values (?, ?, ?)", self.name, user, now)
+
+    def announce(self, user: UserName) -> None:
+        """Tell of a joined user whom the room was not told of yet."""
+        query = "update members set announced = 1 where room = ? and user = ? and announced = 0"
+        if self._step.run(query, self.name, user) and self.userlist_updates:
+            self.tell("roomUserJoined", user)
+
+    def end_presence(self, user: UserName, now: int) -> bool:
+        """Returns whether the room is to be told of it."""
+        query = "select announced from members where room = ? and user = ?"
+        announced = self._step.value(query, self.name, user)
+        for table in ("members", "joined"):
+            self._step.run(f"delete from {table} where room = ? and user = ?", self.name, user)
+        self.mark_seen(user, now)
+        return bool(announced and self.userlist_updates)
+
+    def remove(self, users: Iterable[str], now: int) -> None:
+        """Remove those of the users who are joined."""
+        members = set(self.names(USERLIST))
+        gone = [UserName(user) for user in dict.fromkeys(users) if user in members]
+        if not gone:
+            return
+        removed = {user: tuple(self.sockets(user)) for user in gone}
+        announced = tuple(user for user in gone if self.end_presence(user, now))
+        self.publish(removed=removed, announced=announced)
+        for user, sockets in removed.items():
+            self._step.run("delete from socket_rooms where user = ? and room = ?", user, self.name)
+            self._step.tell_user(user, "roomAccessRemoved", self.name, exclude=sockets)
+
+    def remove_without_access(self, candidates: Iterable[str], now: int) -> None:
+        self.remove([user for user in candidates if not rules.has_room_access(self.facts(user))], now)
+
+    def delete(self) -> None:
+        self.remove(self.names(USERLIST), 0)
+        self._step.run("delete from rooms where name = ?", self.name)
+        for table in ("room_lists", "seen", "messages"):
+            self._step.run(f"delete from {table} where room = ?", self.name)
+
+    # Messages
+
+    def trim(self) -> None:
+        oldest = self.last_id - self.history_max_size
+        self._step.run("delete from messages where room = ? and id <= ?", self.name, oldest)
+
+    def add_message(self, message: Message) -> int:
+        stored = {**message, "id": self.last_id + 1}
+        self.set("last_id", self.last_id + 1)
+        self._step.run("insert into messages values (?, ?, ?)", self.name, self.last_id, pack(stored))
+        self.trim()
+        self.publish(event="roomMessage", args=(self.name, unpack(pack(stored))))
+        return int(self.last_id)
+
+    def messages(self, after: int, limit: int, *, newest: bool) -> list[Message]:
+        """At most ``limit`` messages past ``after``, the newest or the oldest ones of them, newest first."""
+        order = "desc" if newest else "asc"
+        query = f"select body from messages where room = ? and id > ? order by id {order} limit ?"
+        bodies = self._step.column(query, self.name, after, limit)
+        return [unpack(body) for body in (bodies if newest else reversed(bodies))]

@@ -1,0 +1,126 @@
+"""One atomic step of the SQLite store: a transaction, and what is published when it is committed."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgpack
+
+from chat_service.bus.base import Envelope, Notify, Topic, TopicKind
+from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
+from chat_service.types import Message, SocketId, UserName
+from tests.plugins.sqlite_bus import Hub
+
+# No waiting for the disk: the file outlives the process, which is all that is asked here.
+SCHEMA = """
+pragma synchronous = off;
+pragma journal_mode = memory;
+create table if not exists users (name text primary key, whitelist_only int);
+create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
+create table if not exists sockets (user text, id text, instance text, primary key (user, id));
+create table if not exists socket_rooms (user text, id text, room text, primary key (user, id, room));
+create table if not exists instances (name text primary key, heartbeat int, claimed int);
+create table if not exists rooms (
+    name text primary key, epoch text, seq int default 0, last_id int default 0, owner text,
+    whitelist_only int, history_max_size int, userlist_updates int, access_updates int);
+create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
+create table if not exists members (room text, user text, announced int default 0, primary key (room, user));
+create table if not exists joined (
+    room text, user text, id text, instance text, primary key (room, user, id));
+create table if not exists seen (room text, user text, timestamp int, primary key (room, user));
+create table if not exists messages (room text, id int, body blob, primary key (room, id));
+"""
+
+
+def pack(message: Message) -> bytes:
+    packed: bytes = msgpack.packb(message)
+    return packed
+
+
+def unpack(body: Any) -> Message:
+    """Raises ``StoreError`` for what no store wrote."""
+    try:
+        message = msgpack.unpackb(body)
+    except Exception as error:
+        raise StoreError(f"a stored message is corrupt: {error!r}") from error
+    if not isinstance(message, dict):
+        raise StoreError("a stored message is corrupt: no map")
+    return message
+
+
+@contextmanager
+def wrapped_errors() -> Iterator[None]:
+    """Raise what SQLite raises as the errors of the protocol."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = StoreTimeoutError if "locked" in str(error) else StoreError
+        raise kind(f"SQLite: {error}") from error
+
+
+def connect(path: str, timeout: float) -> sqlite3.Connection:
+    """Open the database and make its tables. ``path``: a file, or an SQLite URI; ``timeout``: seconds."""
+    with wrapped_errors():
+        database = sqlite3.connect(path, timeout, isolation_level=None, uri=path.startswith("file:"))
+        try:
+            database.executescript(SCHEMA)
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+class Step:
+    """Queries inside of a transaction, and the envelopes that it publishes."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self.published: list[tuple[Topic, Envelope]] = []
+
+    def run(self, query: str, *values: Any) -> bool:
+        """Run a statement; says whether a row was changed."""
+        return self._database.execute(query, values).rowcount > 0
+
+    def many(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._database.executemany(query, list(rows))
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._database.execute(query, values).fetchall()
+
+    def column(self, query: str, *values: Any) -> list[Any]:
+        return [row[0] for row in self.rows(query, *values)]
+
+    def value(self, query: str, *values: Any) -> Any:
+        """The one value of the first row, None when there is no row."""
+        row = self._database.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def publish(self, topic: Topic, envelope: Envelope) -> None:
+        self.published.append((topic, envelope))
+
+    def tell_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
+        self.publish(Topic(TopicKind.USER, user), Notify(event=event, args=args, exclude=tuple(exclude)))
+
+    def check_user(self, user: UserName) -> None:
+        if not self.rows("select 1 from users where name = ?", user):
+            raise ChatServiceError("noUser", user)
+
+
+@contextmanager
+def step(database: sqlite3.Connection, hub: Hub) -> Iterator[Step]:
+    """A transaction: all or nothing, and published only when it is done.
+
+    There is no await inside of it, so the order of the transactions is that of the publications.
+    """
+    with wrapped_errors():
+        database.execute("begin immediate")
+        made = Step(database)
+        try:
+            yield made
+        except BaseException:
+            database.execute("rollback")
+            raise
+        database.execute("commit")
+    for topic, envelope in made.published:
+        hub.send(topic, envelope)

@@ -1,0 +1,243 @@
+"""A store over SQLite: a plugin as somebody else would write it, from the protocol's text alone.
+
+Every step is one transaction over all tables, so what the protocol allows to take two steps takes one.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from chat_service import rules
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import (
+    Actor,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    RoomConfig,
+    RoomSettings,
+    Store,
+    UserSeen,
+)
+from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+from tests.plugins.sqlite_room import Room, create
+from tests.plugins.sqlite_step import Step
+from tests.plugins.sqlite_users import SqliteUsers
+
+
+class SqliteStore(SqliteUsers):
+    """The whole ``Store``: rooms upon users."""
+
+    # Rooms
+
+    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+        with self._step() as s:
+            create(s, room, config)
+
+    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor, owner=True)
+            entry.delete()
+
+    async def room_exists(self, room: RoomName) -> bool:
+        with self._step() as s:
+            return bool(s.rows("select 1 from rooms where name = ?", room))
+
+    async def room_join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        now: int,
+        *,
+        announce: bool,
+        echo_all: bool = False,
+    ) -> JoinResult:
+        with self._step() as s:
+            entry = Room(s, room)
+            if not rules.has_room_access(entry.facts(user)):
+                raise ChatServiceError("notAllowed")
+            place, last_id = entry.cursor, entry.last_id
+            if s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id):
+                s.run("insert or ignore into socket_rooms values (?, ?, ?)", user, socket_id, room)
+            if s.run("insert or ignore into members (room, user) values (?, ?)", room, user):
+                entry.mark_seen(user, now)
+            query = "insert or ignore into joined values (?, ?, ?, ?)"
+            changed = s.run(query, room, user, socket_id, instance_id)
+            if changed and announce:
+                self._announce(s, entry, user, socket_id, echo_all)
+            njoined = len(entry.sockets(user))
+            return JoinResult(njoined=njoined, changed=changed, cursor=place, last_message_id=last_id)
+
+    def _announce(self, s: Step, room: Room, user: UserName, socket_id: SocketId, echo_all: bool) -> None:
+        room.announce(user)
+        exclude = () if echo_all else (socket_id,)
+        njoined = len(room.sockets(user))
+        s.tell_user(user, "roomJoinedEcho", room.name, socket_id, njoined, exclude=exclude)
+
+    async def room_announce(
+        self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
+    ) -> None:
+        with self._step() as s:
+            query = "select 1 from joined where room = ? and user = ? and id = ?"
+            if s.rows(query, room, user, socket_id):
+                self._announce(s, Room(s, room), user, socket_id, echo_all)
+
+    async def room_leave(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        now: int,
+        *,
+        echo: bool,
+        echo_all: bool = False,
+        keep_index: bool = False,
+    ) -> LeaveResult:
+        with self._step() as s:
+            if not keep_index:
+                query = "delete from socket_rooms where user = ? and id = ? and room = ?"
+                s.run(query, user, socket_id, room)
+            if not s.rows("select 1 from rooms where name = ?", room):
+                return LeaveResult(njoined=0, changed=False, room_exists=False)
+            entry = Room(s, room)
+            query = "delete from joined where room = ? and user = ? and id = ?"
+            changed, njoined = s.run(query, room, user, socket_id), len(entry.sockets(user))
+            if changed and not njoined and entry.end_presence(user, now):
+                entry.tell("roomUserLeft", user, exclude=(socket_id,))
+            if changed and echo:
+                exclude = () if echo_all else (socket_id,)
+                s.tell_user(user, "roomLeftEcho", room, socket_id, njoined, exclude=exclude)
+            return LeaveResult(njoined=njoined, changed=changed)
+
+    async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        with self._step() as s:
+            entry = Room(s, room)
+            if not actor.bypass and actor.name not in entry.names(USERLIST):
+                raise ChatServiceError("notJoined", room)
+            return entry.add_message(message)
+
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return entry.messages(after, limit, newest=False)
+
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return entry.messages(0, limit, newest=True)
+
+    async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return HistoryInfo(
+                size=s.value("select count(*) from messages where room = ?", room),
+                max_size=entry.history_max_size,
+                last_message_id=entry.last_id,
+                cursor=entry.cursor,
+            )
+
+    async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return entry.settings()
+
+    async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return entry.names(list_name)
+
+    async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            timestamp = s.value("select timestamp from seen where room = ? and user = ?", room, user)
+            return UserSeen(joined=user in entry.names(USERLIST), timestamp=timestamp)
+
+    async def room_change_list(
+        self,
+        room: RoomName,
+        actor: Actor,
+        list_name: str,
+        now: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        limit: int,
+    ) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            facts, names_owner = entry.facts(actor.name), entry.owner in {*add, *remove}
+            if not actor.bypass and not rules.may_change_list(facts, list_name, names_owner=names_owner):
+                raise ChatServiceError("notAllowed")
+            rules.check_list_growth(entry.names(list_name), add, list_name, limit)
+            s.many("insert or ignore into room_lists values (?, ?, ?)", [(room, list_name, n) for n in add])
+            query = "delete from room_lists where room = ? and list = ? and name = ?"
+            s.many(query, [(room, list_name, n) for n in remove])
+            for event, names in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
+                if names and entry.access_updates:
+                    entry.tell(event, list_name, list(names))
+            entry.remove_without_access([*add, *remove], now)
+
+    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor, admin=True)
+            entry.set("whitelist_only", whitelist_only)
+            if entry.access_updates:
+                entry.tell("roomModeChanged", whitelist_only)
+            entry.remove_without_access(entry.names(USERLIST), now)
+
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            former = entry.owner
+            entry.set("owner", owner)
+            entry.remove_without_access([former] if former is not None else [], now)
+
+    async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.set("history_max_size", size)
+            entry.trim()
+
+    async def room_set_updates(
+        self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
+    ) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            for column, value in (("userlist_updates", userlist), ("access_updates", access_lists)):
+                if value is not None:
+                    entry.set(column, value)
+
+    async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
+        with self._step() as s:
+            return name in Room(s, room).names(list_name)
+
+    async def room_check_access(self, room: RoomName, user: UserName) -> bool:
+        with self._step() as s:
+            return rules.has_room_access(Room(s, room).facts(user))
+
+    async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
+        with self._step() as s:
+            found: dict[UserName, dict[SocketId, InstanceId]] = {
+                UserName(user): {} for user in Room(s, room).names(USERLIST)
+            }
+            for user, socket_id, instance in s.rows(
+                "select user, id, instance from joined where room = ?", room
+            ):
+                found[user][socket_id] = instance
+            return found
+
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
+        with self._step() as s:
+            Room(s, room).remove(users, now)
+
+
+def _conforms(store: SqliteStore) -> Store:
+    return store

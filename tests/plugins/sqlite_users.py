@@ -1,0 +1,202 @@
+"""Users, their sockets, and the instances of the SQLite store."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from chat_service import rules
+from chat_service.bus.base import Bus, BusListener
+from chat_service.errors import ChatServiceError, StoreError
+from chat_service.stores.base import Actor, Departure, SocketInfo, UserConfig
+from chat_service.types import InstanceId, Message, SocketId, UserName
+from tests.plugins.sqlite_bus import Hub, SqliteBus
+from tests.plugins.sqlite_step import Step, connect, step
+
+
+class SqliteUsers:
+    """The part of the store that knows no room.
+
+    ``hub``: the same for all stores over one database. ``timeout``: seconds to wait for a lock.
+    """
+
+    def __init__(self, path: str, hub: Hub | None = None, *, timeout: float = 2.0) -> None:
+        self._path = path
+        self._hub = hub or Hub()
+        self._timeout = timeout
+        self._database: sqlite3.Connection | None = None
+        self._bus: SqliteBus | None = None
+
+    @property
+    def bus(self) -> Bus:
+        if self._bus is None:
+            raise StoreError("the store is not open")
+        return self._bus
+
+    async def open(self, listener: BusListener) -> None:
+        self._database = connect(self._path, self._timeout)
+        self._bus = SqliteBus(self._hub, listener)
+
+    async def close(self) -> None:
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _step(self) -> AbstractContextManager[Step]:
+        if self._database is None:
+            raise StoreError("the store is not open")
+        return step(self._database, self._hub)
+
+    # Users
+
+    async def user_create(self, user: UserName, config: UserConfig) -> None:
+        with self._step() as s:
+            if s.rows("select 1 from users where name = ?", user):
+                raise ChatServiceError("userExists", user)
+            s.run("insert into users values (?, ?)", user, config.whitelist_only)
+            for list_name, names in (("whitelist", config.whitelist), ("blacklist", config.blacklist)):
+                s.many("insert into user_lists values (?, ?, ?)", [(user, list_name, n) for n in set(names)])
+
+    async def user_delete(self, user: UserName) -> None:
+        with self._step() as s:
+            s.check_user(user)
+            if s.rows("select 1 from sockets where user = ?", user):
+                raise ChatServiceError("userOnline", user)
+            s.run("delete from users where name = ?", user)
+            s.run("delete from user_lists where user = ?", user)
+
+    async def user_exists(self, user: UserName) -> bool:
+        with self._step() as s:
+            return bool(s.rows("select 1 from users where name = ?", user))
+
+    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
+        with self._step() as s:
+            s.check_user(user)
+            return s.column("select name from user_lists where user = ? and list = ?", user, list_name)
+
+    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
+        return name in await self.user_get_list(user, list_name)
+
+    async def user_add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+    ) -> None:
+        with self._step() as s:
+            s.check_user(user)
+            current = s.column("select name from user_lists where user = ? and list = ?", user, list_name)
+            rules.check_list_growth(current, names, list_name, limit)
+            s.many("insert or ignore into user_lists values (?, ?, ?)", [(user, list_name, n) for n in names])
+
+    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
+        with self._step() as s:
+            s.check_user(user)
+            query = "delete from user_lists where user = ? and list = ? and name = ?"
+            s.many(query, [(user, list_name, n) for n in names])
+
+    async def user_get_mode(self, user: UserName) -> bool:
+        with self._step() as s:
+            s.check_user(user)
+            return bool(s.value("select whitelist_only from users where name = ?", user))
+
+    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
+        with self._step() as s:
+            s.check_user(user)
+            s.run("update users set whitelist_only = ? where name = ?", whitelist_only, user)
+
+    def _lets_write(self, s: Step, user: UserName, sender: str | None) -> bool:
+        s.check_user(user)
+        query = "select list from user_lists where user = ? and name = ?"
+        lists = s.column(query, user, sender)
+        return sender not in (None, user) and rules.has_direct_access(
+            in_blacklist="blacklist" in lists,
+            in_whitelist="whitelist" in lists,
+            whitelist_only=bool(s.value("select whitelist_only from users where name = ?", user)),
+        )
+
+    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
+        with self._step() as s:
+            return self._lets_write(s, user, sender)
+
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        with self._step() as s:
+            may_write = self._lets_write(s, user, sender.name)
+            if not may_write and (not sender.bypass or sender.name == user):
+                raise ChatServiceError("notAllowed")
+            if not s.rows("select 1 from sockets where user = ?", user):
+                raise ChatServiceError("noUserOnline", user)
+            s.tell_user(user, "directMessage", message)
+
+    # Sockets
+
+    def _count(self, s: Step, user: UserName) -> int:
+        return int(s.value("select count(*) from sockets where user = ?", user))
+
+    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+        with self._step() as s:
+            s.run("insert or ignore into users values (?, 0)", user)
+            query = "insert or ignore into sockets values (?, ?, ?)"
+            is_new, count = s.run(query, user, socket_id, instance_id), self._count(s, user)
+            if is_new:
+                s.tell_user(user, "socketConnectEcho", socket_id, count, exclude=(socket_id,))
+            return count
+
+    async def socket_disconnect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
+    ) -> int:
+        with self._step() as s:
+            known = s.run("delete from sockets where user = ? and id = ?", user, socket_id)
+            s.run("delete from socket_rooms where user = ? and id = ?", user, socket_id)
+            count, only = self._count(s, user), (socket_id,)
+            if known:
+                for left in departures:
+                    s.tell_user(user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only)
+                s.tell_user(user, "socketDisconnectEcho", socket_id, count, exclude=only)
+            return count
+
+    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+        with self._step() as s:
+            s.check_user(user)
+            rooms = s.rows("select id, room from socket_rooms where user = ?", user)
+            return {
+                socket_id: SocketInfo(
+                    instance_id=instance, rooms=frozenset(room for owner, room in rooms if owner == socket_id)
+                )
+                for socket_id, instance in s.rows("select id, instance from sockets where user = ?", user)
+            }
+
+    # Instances
+
+    async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        with self._step() as s:
+            s.run("insert or replace into instances values (?, ?, null)", instance_id, now)
+
+    async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
+        with self._step() as s:
+            query = "update instances set heartbeat = ? where name = ? and claimed is null"
+            return s.run(query, now, instance_id)
+
+    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+        with self._step() as s:
+            return s.column("select name from instances where coalesce(claimed, heartbeat) < ?", before)
+
+    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+        with self._step() as s:
+            query = "update instances set claimed = ? where name = ? and coalesce(claimed, heartbeat) < ?"
+            return s.run(query, now, instance_id, before)
+
+    async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
+        return (await self.instances()).get(instance_id)
+
+    async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
+        with self._step() as s:
+            return dict(s.rows("select id, user from sockets where instance = ?", instance_id))
+
+    async def instances(self) -> Mapping[InstanceId, int]:
+        with self._step() as s:
+            return dict(s.rows("select name, heartbeat from instances where claimed is null"))
+
+    async def instance_forget(self, instance_id: InstanceId) -> None:
+        with self._step() as s:
+            if not s.rows("select 1 from sockets where instance = ?", instance_id):
+                s.run("delete from instances where name = ?", instance_id)
