@@ -1,0 +1,152 @@
+"""What is public, tied to what exists; and every table tied to the code that it describes."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import chat_service
+from chat_service.commands.spec import COMMON_ERRORS, Command
+from chat_service.commands.table import COMMANDS, TABLE
+from chat_service.errors import ERROR_TEXTS
+from chat_service.hooks import EVENTS, SERVICE_HOOKS
+from chat_service.options import Options
+from chat_service.protocol.names import snake_case
+from chat_service.protocol.notifications import NOTIFICATIONS
+from chat_service.service.chat_service import OptionKeywords
+
+
+def modules() -> Iterator[ModuleType]:
+    for info in pkgutil.walk_packages(chat_service.__path__, "chat_service."):
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+MODULES = [chat_service, *modules()]
+WITH_ALL = [module for module in MODULES if hasattr(module, "__all__")]
+
+
+@pytest.mark.parametrize("module", WITH_ALL, ids=lambda module: module.__name__)
+def test_all_is_sorted_and_exists(module: ModuleType) -> None:
+    names = list(module.__all__)
+    assert len(names) == len(set(names))
+    assert names == sorted(names)
+    for name in names:
+        assert getattr(module, name) is not None
+
+
+def test_the_root_exports_all_that_it_imports() -> None:
+    public = {
+        name
+        for name, value in vars(chat_service).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public == set(chat_service.__all__)
+
+
+def test_everything_public_says_what_it_is() -> None:
+    for module in MODULES:
+        assert module.__doc__, module.__name__
+    for name in chat_service.__all__:
+        value = getattr(chat_service, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, name
+
+
+@pytest.mark.parametrize("owner", ["ChatService", "Store", "Transport", "Clock", "Options"])
+def test_every_public_method_says_what_it_does(owner: str) -> None:
+    for name, value in inspect.getmembers(getattr(chat_service, owner), inspect.isfunction):
+        if not name.startswith("_"):
+            assert inspect.getdoc(value), f"{owner}.{name}"
+
+
+def test_the_version_is_one() -> None:
+    assert all(part.isdigit() for part in chat_service.__version__.split(".")[:2])
+
+
+# The command table
+
+
+@pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
+def test_handlers_have_the_parameters_of_their_rows(command: Command) -> None:
+    parameters = list(inspect.signature(command.handler).parameters.values())
+    assert [item.name for item in parameters[:2]] == ["context", "call"]
+    declared = [snake_case(argument.name) for argument in command.arguments]
+    required = [item.name for item in parameters[2:] if item.default is inspect.Parameter.empty]
+    assert required == declared
+    assert all(item.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for item in parameters)
+    assert inspect.iscoroutinefunction(command.handler)
+    assert command.handler.__name__ == command.python_name
+
+
+@pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
+def test_handlers_return_what_their_rows_say(command: Command) -> None:
+    returned = typing.get_type_hints(command.handler)["return"]
+    assert (returned is type(None)) == (command.result_type == "null")
+
+
+@pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
+def test_rows_are_whole(command: Command) -> None:
+    for text in (command.result, command.result_type, command.who, command.doc):
+        assert text.strip()
+    assert command.doc.endswith(".")
+    assert set(command.errors) <= set(ERROR_TEXTS)
+    assert not set(command.errors) & set(COMMON_ERRORS)
+    assert list(command.errors) == sorted(set(command.errors), key=command.errors.index)
+    assert command.needs_user or not command.needs_socket
+    assert command.takes_room is command.name.startswith("room")
+
+
+def test_every_error_of_the_table_can_happen() -> None:
+    told = {*COMMON_ERRORS, *(code for command in TABLE for code in command.errors)}
+    # Of logins, unknown events and the server API.
+    assert set(ERROR_TEXTS) - told == {"noCommand", "userExists", "userOnline"}
+
+
+def test_the_contract_has_so_many() -> None:
+    assert len(TABLE) == len(COMMANDS) == 24
+    assert [command.name for command in TABLE] == sorted(COMMANDS)
+    assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 16
+    assert len(ERROR_TEXTS) == 19
+    assert len(SERVICE_HOOKS) == 8
+    assert len(EVENTS) == 5
+
+
+# Options
+
+
+def test_option_keywords_are_the_options() -> None:
+    assert set(OptionKeywords.__annotations__) == {item.name for item in dataclasses.fields(Options)}
+    assert OptionKeywords.__required_keys__ == frozenset()
+
+
+def test_option_keywords_have_the_types_of_the_options() -> None:
+    of_options, of_keywords = typing.get_type_hints(Options), typing.get_type_hints(OptionKeywords)
+    for name in ("store_options", "transport_options"):
+        # A mapping is shown as a dict to who writes it.
+        assert of_options.pop(name)
+        assert of_keywords.pop(name)
+    assert of_keywords == of_options
+
+
+def test_every_option_has_a_doc() -> None:
+    for item in dataclasses.fields(Options):
+        assert item.metadata["doc"].endswith("."), item.name
+
+
+def test_plugins_conform_to_their_protocols() -> None:
+    for protocol, classes in (
+        (chat_service.Store, [chat_service.MemoryStore]),
+        (chat_service.Clock, [chat_service.SystemClock]),
+    ):
+        for name, wanted in inspect.getmembers(protocol, inspect.isfunction):
+            if name.startswith("_"):
+                continue
+            for plugin in classes:
+                given = inspect.signature(getattr(plugin, name))
+                assert list(given.parameters) == list(inspect.signature(wanted).parameters), name
