@@ -20,6 +20,8 @@ logger = logging.getLogger("chat_service")
 
 #: Seconds that requests in progress have to end when the server closes.
 SHUTDOWN_GRACE = 2.0
+#: How often to look for a port that is free at all addresses of the host.
+BIND_TRIES = 10
 
 
 class SocketIOTransport:
@@ -121,9 +123,25 @@ class SocketIOTransport:
         if self._namespace is None:
             raise ConfigurationError("the transport was not started")
         if self._runner is not None:
-            site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
-            await site.start()
+            await self._bind(self._runner)
         self._set_open(True)
+
+    async def _bind(self, runner: web.AppRunner) -> None:
+        site = await self._start_site(runner, self._port)
+        tries = BIND_TRIES
+        # Of a free port, each address of the host (IPv4, IPv6) gets its own; there is to be one for all.
+        while len(ports := {address[1] for address in runner.addresses}) > 1 and tries:
+            tries -= 1
+            await site.stop()
+            try:
+                site = await self._start_site(runner, min(ports))
+            except OSError:
+                site = await self._start_site(runner, 0)
+
+    async def _start_site(self, runner: web.AppRunner, port: int) -> web.TCPSite:
+        site = web.TCPSite(runner, self._host, port, reuse_address=True)
+        await site.start()
+        return site
 
     async def stop_listening(self) -> None:
         # The port stays open: polling clients come back with every poll.

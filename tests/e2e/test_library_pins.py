@@ -1,0 +1,230 @@
+"""What chat_service/transports/socketio takes for granted of python-engineio and python-socketio.
+
+The adapter overrides methods that are no public interface. When a new version of a library changes what it
+relies on, these tests say so; then the adapter has to be read next to the new version.
+"""
+
+import inspect
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import engineio
+import pytest
+import socketio
+from engineio import async_socket, base_server, base_socket, exceptions, packet
+from engineio.async_drivers import aiohttp as aiohttp_driver
+from engineio.async_drivers import asgi as asgi_driver
+from socketio import async_manager, base_manager, msgpack_packet
+from socketio import base_server as socketio_base_server
+from socketio import packet as socketio_packet
+
+from chat_service.transports.socketio.channels import Channels
+from chat_service.transports.socketio.engine import EngineSocket
+from chat_service.transports.socketio.engine_server import AiohttpWebSocket, EngineServer
+from chat_service.transports.socketio.namespace import ServiceNamespace
+from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.transports.socketio.packets import JsonPacket, MsgpackPacket
+from chat_service.transports.socketio.server import SocketIOServer, make_server
+
+
+def names_of(function: Callable[..., Any]) -> set[str]:
+    """The names that a function uses, those of its inner functions included."""
+
+    def collect(code: CodeType) -> set[str]:
+        inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        return {*code.co_names, *code.co_freevars}.union(*(collect(item) for item in inner))
+
+    return collect(function.__code__)
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(
+    ("ours", "method"),
+    [
+        (EngineSocket, "schedule_ping"),
+        (EngineSocket, "receive"),
+        (EngineSocket, "close"),
+        (EngineSocket, "poll"),
+        (EngineSocket, "handle_post_request"),
+        (EngineSocket, "_upgrade_websocket"),
+        (EngineSocket, "_websocket_handler"),
+        (EngineServer, "send_packet"),
+        (EngineServer, "_log_error_once"),
+        (EngineServer, "_handle_connect"),
+        (AiohttpWebSocket, "__call__"),
+        (SocketIOServer, "_engineio_server_class"),
+        (SocketIOServer, "_handle_eio_message"),
+        (ServiceNamespace, "trigger_event"),
+        (JsonPacket, "decode"),
+        (JsonPacket, "add_attachment"),
+        (JsonPacket, "reconstruct_binary"),
+        (JsonPacket, "data_is_binary"),
+        (JsonPacket, "deconstruct_binary"),
+        (MsgpackPacket, "decode"),
+        (MsgpackPacket, "_to_dict"),
+    ],
+)
+def test_overridden_methods_are_there_with_the_same_parameters(ours: type, method: str) -> None:
+    mine = ours.__dict__[method]
+    stock = next(base.__dict__[method] for base in ours.__mro__[1:] if method in base.__dict__)
+    assert type(mine) is type(stock)
+    plain = [item.__func__ if isinstance(item, classmethod) else item for item in (mine, stock)]
+    assert inspect.iscoroutinefunction(plain[0]) == inspect.iscoroutinefunction(plain[1])
+    if method != "trigger_event":  # (event, *args) in both, under whatever names
+        assert parameters(plain[0]) == parameters(plain[1])
+
+
+@pytest.mark.parametrize(
+    ("caller", "names"),
+    [
+        # The server makes sessions in one method, and asks them these things.
+        (
+            engineio.AsyncServer.handle_request,
+            {"_handle_connect", "handle_get_request", "handle_post_request", "_bad_request", "_ok"}
+            | {"sockets", "connected", "upgraded", "closed", "disconnect", "_log_error_once"},
+        ),
+        (
+            engineio.AsyncServer._handle_connect,
+            {"generate_id", "AsyncSocket", "sockets", "_upgrades", "_trigger_event", "schedule_ping"}
+            | {"start_service_task", "service_task_handle", "_service_task", "connected", "poll"},
+        ),
+        (engineio.AsyncServer._service_task, {"check_ping_timeout", "closed", "closing"}),
+        (engineio.AsyncServer.shutdown, {"service_task_event", "service_task_handle"}),
+        (engineio.AsyncServer.send, {"send_packet"}),
+        # The session.
+        (
+            async_socket.AsyncSocket.handle_get_request,
+            {"poll", "upgrading", "upgraded", "close"},
+        ),
+        (async_socket.AsyncSocket._upgrade_websocket, {"_async", "_websocket_handler"}),
+        (async_socket.AsyncSocket.check_ping_timeout, {"last_ping", "ping_timeout", "close"}),
+        (async_socket.AsyncSocket.receive, {"schedule_ping", "_trigger_event", "UnknownPacketError"}),
+        (
+            async_socket.AsyncSocket.close,
+            {"closed", "closing", "_trigger_event", "SERVER_DISCONNECT", "send", "CLOSE"},
+        ),
+        # Socket.IO: what a bad packet can raise out of, and how handlers are called.
+        (
+            socketio.AsyncServer._handle_eio_message,
+            {"_binary_packet", "packet_class", "add_attachment", "_handle_connect", "_handle_event"},
+        ),
+        (
+            socketio.AsyncServer._handle_connect,
+            {"pre_connect", "environ", "_trigger_event", "ConnectionRefusedError", "error_args", "connect"},
+        ),
+        (socketio.AsyncServer._handle_disconnect, {"pre_disconnect", "_binary_packet", "_trigger_event"}),
+        (socketio.AsyncServer._handle_eio_disconnect, {"get_namespaces", "environ"}),
+        (socketio.AsyncServer._handle_event_internal, {"not_handled", "_send_packet"}),
+        (socketio.AsyncServer._trigger_event, {"_get_namespace_handler", "trigger_event", "TypeError"}),
+        (socketio.AsyncServer.disconnect, {"can_disconnect", "pre_disconnect", "_send_packet"}),
+        (socketio.AsyncServer._send_packet, {"encode", "eio", "send"}),
+        (socketio_base_server.BaseServer.__init__, {"_engineio_server_class", "packet_class", "eio"}),
+        (socketio_packet.Packet.encode, {"deconstruct_binary", "json", "dumps"}),
+        (socketio_packet.Packet.decode, {"json", "loads"}),
+        (socketio_packet.Packet.__init__, {"data_is_binary", "decode", "attachment_count", "attachments"}),
+        (socketio_packet.Packet.add_attachment, {"reconstruct_binary", "attachment_count", "attachments"}),
+        (msgpack_packet.MsgPackPacket.encode, {"_to_dict"}),
+        (aiohttp_driver.WebSocket.__call__, {"_sock", "prepare", "handler", "environ"}),
+        (aiohttp_driver.translate_request, {"query_string"}),
+        (asgi_driver.WebSocket.__call__, {"handler"}),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_who_calls_what(caller: Callable[..., Any], names: set[str]) -> None:
+    assert names <= names_of(caller) | set(inspect.getclosurevars(caller).globals)
+
+
+def test_errors_that_end_a_session() -> None:
+    for error in ("SocketIsClosedError", "UnknownPacketError", "QueueEmpty"):
+        assert issubclass(getattr(exceptions, error), exceptions.EngineIOError)
+
+
+async def test_attributes_of_sessions_and_servers() -> None:
+    server = make_server(SocketIOOptions(), "aiohttp")
+    assert isinstance(server.eio, EngineServer)
+    session = base_socket.BaseSocket(server.eio, "sid")
+    expected = {
+        "server",
+        "sid",
+        "queue",
+        "last_ping",
+        "connected",
+        "upgrading",
+        "upgraded",
+        "closing",
+        "closed",
+    }
+    assert expected <= vars(session).keys()
+    assert session.last_ping and not session.connected
+    expected = {"sockets", "transports", "ping_interval", "ping_timeout", "max_http_buffer_size", "logger"}
+    expected |= {
+        "http_compression",
+        "start_service_task",
+        "service_task_handle",
+        "service_task_event",
+        "_async",
+    }
+    assert expected <= vars(server.eio).keys()
+    assert {"environ", "manager", "namespace_handlers", "handlers", "_binary_packet"} <= vars(server).keys()
+    # Events must come in order, so the server hands them over without a task of its own.
+    assert server.eio.async_handlers is False and server.async_handlers is True
+    assert server.eio._async["websocket"] is AiohttpWebSocket
+    assert aiohttp_driver._async["websocket"] is aiohttp_driver.WebSocket
+    assert base_server.BaseServer.reason.TRANSPORT_CLOSE == "transport close"
+
+
+async def test_manager_tells_where_a_socket_is_in_its_life() -> None:
+    server = socketio.AsyncServer(async_mode="aiohttp")
+    manager = server.manager
+    assert isinstance(manager, async_manager.AsyncManager)
+    sid = await manager.pre_connect("eio", "/n")
+    # The adapter looks for a connecting socket's session before it is connected.
+    assert not manager.is_connected(sid, "/n") and manager.eio_sid_from_sid(sid, "/n") == "eio"
+    assert manager.sid_from_eio_sid("eio", "/n") == sid
+    await manager.connect(sid, "/n")
+    assert manager.is_connected(sid, "/n")
+    manager.pre_disconnect(sid, "/n")
+    assert not manager.is_connected(sid, "/n") and manager.eio_sid_from_sid(sid, "/n") == "eio"
+    await manager.disconnect(sid, "/n")
+    assert manager.eio_sid_from_sid(sid, "/n") is None and list(manager.get_namespaces()) == []
+    assert isinstance(manager, base_manager.BaseManager)
+
+
+async def test_a_connect_handler_gets_the_environ_itself() -> None:
+    """By that the adapter tells a connect from an event that a client named so."""
+    server = make_server(SocketIOOptions(), "aiohttp")
+    seen: list[Any] = []
+
+    class Namespace(socketio.AsyncNamespace):
+        async def trigger_event(self, event: str, *args: Any) -> Any:
+            seen.append((event, args))
+
+    server.register_namespace(Namespace("/n"))
+    environ = {"a": 1}
+    await server._handle_eio_connect("eio", environ)
+    await server._handle_eio_message("eio", '0/n,{"b":2}')
+    ((event, (sid, given, auth)),) = seen
+    assert event == "connect" and given is environ and auth == {"b": 2}
+    await server._handle_eio_disconnect("eio", "reason")
+    assert seen[1:] == [("disconnect", (sid, "reason"))]
+
+
+def test_packets_of_both_libraries() -> None:
+    kinds = (packet.OPEN, packet.CLOSE, packet.PING, packet.PONG, packet.MESSAGE, packet.UPGRADE, packet.NOOP)
+    assert kinds == tuple(range(7))
+    assert packet.Packet(packet.MESSAGE, b"x").encode() == b"x"
+    assert packet.Packet(packet.MESSAGE, b"x").encode(b64=True) == "beA=="
+    # One packet goes to many sessions, so it must not change by being encoded.
+    shared = packet.Packet(packet.MESSAGE, "text")
+    assert [shared.encode(), shared.encode(b64=True)] == ["4text", "4text"]
+    assert (
+        socketio_packet.BINARY_EVENT - socketio_packet.EVENT
+        == socketio_packet.BINARY_ACK - socketio_packet.ACK
+    )
+    encoded = JsonPacket(socketio_packet.EVENT, data=["e", b"x"], namespace="/n").encode()
+    assert encoded == ['51-/n,["e",{"_placeholder":true,"num":0}]', b"x"]
+    assert parameters(Channels.use) == ["self", "server"]
