@@ -96,7 +96,8 @@ class SocketSuite(TransportTests):
         answers: list[Sequence[Any]] = [[None, 1], (None, 1), [None, [1, 2], {"a": ()}], (["only"],), ()]
 
         async def answer(socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-            return answers[args[0]]
+            number: int = args[0]
+            return answers[number]
 
         stage.handler.answer = answer
         acks = [await client.emit("event", number) for number in range(len(answers))]

@@ -1,0 +1,278 @@
+"""What a store does, as a small model: plain sets and lists, no atomicity, no index, no cleverness.
+
+Methods are named like those of ``Store`` and return what is comparable of their results. What is told on
+topics is collected in ``told``; an entry that may be left out, an echo to nobody, says so.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import Actor, RoomConfig
+from chat_service.testing.store_suite.base import Told, told
+
+
+@dataclass
+class User:
+    lists: dict[str, set[str]] = field(default_factory=lambda: {"blacklist": set(), "whitelist": set()})
+    mode: bool = False
+    #: The rooms of each connected socket.
+    sockets: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Room:
+    owner: str | None
+    mode: bool
+    max_size: int
+    userlist_updates: bool
+    access_updates: bool
+    lists: dict[str, set[str]]
+    members: dict[str, set[str]] = field(default_factory=dict)
+    announced: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    last_id: int = 0
+
+    def is_admin(self, user: str | None) -> bool:
+        return user is not None and (user == self.owner or user in self.lists["adminlist"])
+
+    def lets_in(self, user: str) -> bool:
+        if self.is_admin(user):
+            return True
+        return user not in self.lists["blacklist"] and (not self.mode or user in self.lists["whitelist"])
+
+
+class Model:
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.rooms: dict[str, Room] = {}
+        #: (topic name, what is told, whether it may be left out)
+        self.told: list[tuple[str, Told, bool]] = []
+
+    # Parts
+
+    def user(self, name: str) -> User:
+        if name not in self.users:
+            raise ChatServiceError("noUser", name)
+        return self.users[name]
+
+    def room(self, name: str) -> Room:
+        if name not in self.rooms:
+            raise ChatServiceError("noRoom", name)
+        return self.rooms[name]
+
+    def readable(self, name: str, actor: Actor) -> Room:
+        room = self.room(name)
+        if not actor.bypass and actor.name not in room.members and not room.is_admin(actor.name):
+            raise ChatServiceError("notJoined", name)
+        return room
+
+    def tell_room(self, name: str, *words: Any, **more: Any) -> None:
+        self.told.append((name, told(*words, **more), False))
+
+    def echo(self, user: str, socket: str, *words: Any) -> None:
+        others = set(self.users[user].sockets if user in self.users else ()) - {socket}
+        self.told.append((user, told(*words, exclude=[socket]), not others))
+
+    def remove(self, name: str, users: Collection[str], now: int) -> None:
+        room = self.rooms[name]
+        removed = {user: sorted(room.members.pop(user)) for user in sorted(users) if user in room.members}
+        if not removed:
+            return
+        announced = [user for user in removed if user in room.announced and room.userlist_updates]
+        room.announced -= set(removed)
+        self.tell_room(name, removed=removed, announced=announced)
+        for user, sockets in removed.items():
+            room.seen[user] = now
+            for socket in sockets:
+                self.users[user].sockets.get(socket, set()).discard(name)
+            self.told.append((user, told("roomAccessRemoved", name, exclude=sockets), False))
+
+    def remove_without_access(self, name: str, users: Collection[str], now: int) -> None:
+        self.remove(name, [user for user in users if not self.rooms[name].lets_in(user)], now)
+
+    # Users and sockets
+
+    def user_delete(self, user: str) -> None:
+        if self.user(user).sockets:
+            raise ChatServiceError("userOnline", user)
+        del self.users[user]
+
+    def user_add_to_list(self, user: str, list_name: str, names: Sequence[str], limit: int) -> None:
+        names_now = self.user(user).lists[list_name]
+        if set(names) - names_now and len(names_now | set(names)) > limit:
+            raise ChatServiceError("listLimitExceeded", list_name)
+        names_now.update(names)
+
+    def user_remove_from_list(self, user: str, list_name: str, names: Sequence[str]) -> None:
+        self.user(user).lists[list_name].difference_update(names)
+
+    def user_set_mode(self, user: str, mode: bool) -> None:
+        self.user(user).mode = mode
+
+    def direct_message(self, user: str, actor: Actor, message: dict[str, Any]) -> None:
+        to = self.user(user)
+        allowed = actor.name not in to.lists["blacklist"] and (
+            not to.mode or actor.name in to.lists["whitelist"]
+        )
+        if actor.name == user or not (actor.bypass or allowed):
+            raise ChatServiceError("notAllowed")
+        if not to.sockets:
+            raise ChatServiceError("noUserOnline", user)
+        self.told.append((user, told("directMessage", message), False))
+
+    def socket_connect(self, user: str, socket: str) -> int:
+        sockets = self.users.setdefault(user, User()).sockets
+        if socket not in sockets:
+            sockets[socket] = set()
+            self.echo(user, socket, "socketConnectEcho", socket, len(sockets))
+        return len(sockets)
+
+    def socket_disconnect(self, user: str, socket: str) -> int:
+        sockets = self.users[user].sockets if user in self.users else {}
+        if socket in sockets:
+            del sockets[socket]
+            self.echo(user, socket, "socketDisconnectEcho", socket, len(sockets))
+        return len(sockets)
+
+    # Rooms
+
+    def room_create(self, name: str, config: RoomConfig) -> None:
+        if name in self.rooms:
+            raise ChatServiceError("roomExists", name)
+        self.rooms[name] = Room(
+            owner=config.owner,
+            mode=config.whitelist_only,
+            max_size=config.history_max_size,
+            userlist_updates=config.enable_userlist_updates,
+            access_updates=config.enable_access_lists_updates,
+            lists={
+                "adminlist": set(config.adminlist),
+                "blacklist": set(config.blacklist),
+                "whitelist": set(config.whitelist),
+            },
+        )
+
+    def room_delete(self, name: str, actor: Actor) -> None:
+        room = self.room(name)
+        if not actor.bypass and (actor.name is None or actor.name != room.owner):
+            raise ChatServiceError("notAllowed")
+        self.remove(name, set(room.members), 0)
+        del self.rooms[name]
+
+    def room_join(self, name: str, user: str, socket: str, now: int, announce: bool) -> tuple[int, bool, int]:
+        room = self.room(name)
+        if not room.lets_in(user):
+            raise ChatServiceError("notAllowed")
+        if user not in room.members:
+            room.members[user] = set()
+            room.seen[user] = now
+        self.users[user].sockets[socket].add(name)
+        changed = socket not in room.members[user]
+        room.members[user].add(socket)
+        if changed and announce:
+            self.room_announce(name, user, socket)
+        return len(room.members[user]), changed, room.last_id
+
+    def room_announce(self, name: str, user: str, socket: str) -> None:
+        room = self.rooms.get(name)
+        if room is None or socket not in room.members.get(user, ()):
+            return
+        if user not in room.announced:
+            room.announced.add(user)
+            if room.userlist_updates:
+                self.tell_room(name, "roomUserJoined", name, user)
+        self.echo(user, socket, "roomJoinedEcho", name, socket, len(room.members[user]))
+
+    def room_leave(self, name: str, user: str, socket: str, now: int, echo: bool) -> tuple[int, bool, bool]:
+        if user in self.users:
+            self.users[user].sockets.get(socket, set()).discard(name)
+        room = self.rooms.get(name)
+        if room is None:
+            return 0, False, False
+        joined = room.members.get(user, set())
+        if socket not in joined:
+            return len(joined), False, True
+        joined.discard(socket)
+        if not joined:
+            del room.members[user]
+            room.seen[user] = now
+            if user in room.announced and room.userlist_updates:
+                self.tell_room(name, "roomUserLeft", name, user, exclude=[socket])
+            room.announced.discard(user)
+        if echo:
+            self.echo(user, socket, "roomLeftEcho", name, socket, len(joined))
+        return len(joined), True, True
+
+    def room_message(self, name: str, actor: Actor, message: dict[str, Any]) -> int:
+        room = self.room(name)
+        if not actor.bypass and actor.name not in room.members:
+            raise ChatServiceError("notJoined", name)
+        room.last_id += 1
+        stored = {**message, "id": room.last_id}
+        room.messages = [*room.messages, stored][-room.max_size :] if room.max_size else []
+        self.tell_room(name, "roomMessage", name, stored)
+        return room.last_id
+
+    def room_history(self, name: str, actor: Actor, after: int, limit: int) -> list[dict[str, Any]]:
+        following = [item for item in self.readable(name, actor).messages if item["id"] > after]
+        return following[:limit][::-1]
+
+    def room_recent_history(self, name: str, actor: Actor, limit: int) -> list[dict[str, Any]]:
+        return self.readable(name, actor).messages[-limit:][::-1]
+
+    def room_get_list(self, name: str, actor: Actor, list_name: str) -> list[str]:
+        room = self.readable(name, actor)
+        return sorted(room.members if list_name == "userlist" else room.lists[list_name])
+
+    def room_user_seen(self, name: str, actor: Actor, user: str) -> tuple[bool, int | None]:
+        room = self.readable(name, actor)
+        return user in room.members, room.seen.get(user)
+
+    def room_change_list(
+        self, name: str, actor: Actor, list_name: str, now: int, add: list[str], remove: list[str], limit: int
+    ) -> None:
+        room = self.room(name)
+        if not actor.bypass and (actor.name is None or actor.name != room.owner):
+            touches_owner = room.owner in {*add, *remove}
+            if not room.is_admin(actor.name) or list_name == "adminlist" or touches_owner:
+                raise ChatServiceError("notAllowed")
+        names = room.lists[list_name]
+        if set(add) - names and len(names | set(add)) > limit:
+            raise ChatServiceError("listLimitExceeded", list_name)
+        names.update(add)
+        names.difference_update(remove)
+        for event, changed in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
+            if changed and room.access_updates:
+                self.tell_room(name, event, name, list_name, changed)
+        self.remove_without_access(name, {*add, *remove}, now)
+
+    def room_set_mode(self, name: str, actor: Actor, now: int, mode: bool) -> None:
+        room = self.room(name)
+        if not actor.bypass and not room.is_admin(actor.name):
+            raise ChatServiceError("notAllowed")
+        room.mode = mode
+        if room.access_updates:
+            self.tell_room(name, "roomModeChanged", name, mode)
+        self.remove_without_access(name, set(room.members), now)
+
+    def room_set_owner(self, name: str, now: int, owner: str | None) -> None:
+        room = self.room(name)
+        former, room.owner = room.owner, owner
+        self.remove_without_access(name, {former} if former is not None else set(), now)
+
+    def room_set_history_max_size(self, name: str, size: int) -> None:
+        room = self.room(name)
+        room.max_size = size
+        room.messages = room.messages[-size:] if size else []
+
+    def room_set_updates(self, name: str, userlist: bool | None, access_lists: bool | None) -> None:
+        room = self.room(name)
+        room.userlist_updates = room.userlist_updates if userlist is None else userlist
+        room.access_updates = room.access_updates if access_lists is None else access_lists
+
+    def room_remove_users(self, name: str, users: Sequence[str], now: int) -> None:
+        self.room(name)
+        self.remove(name, set(users), now)
