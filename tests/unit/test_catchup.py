@@ -102,7 +102,8 @@ async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pai
     pair.lose(lambda event: event.last_message_id in (1, 2))
     await post(alice, 3)
     await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
-    carol = await pair.second.joined("carol", "room")
+    carol = await pair.second.login("carol")
+    assert await carol.call("roomJoin", "room") == 1
     await post(alice, 2)
     # A repeated join changes nothing.
     assert await carol.call("roomJoin", "room") == 1
