@@ -38,6 +38,8 @@ class RedisServer:
         self.folder = Path(tempfile.mkdtemp(prefix="chat-redis-"))
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
+        #: What stands before the options, such as a configuration file.
+        self.program_arguments: list[str] = []
 
     @property
     def url(self) -> str:
@@ -49,7 +51,7 @@ class RedisServer:
         assert program is not None, "redis-server is missing: make test installs it"
         base = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
         self.process = subprocess.Popen(
-            [program, *base, "--logfile", str(self.folder / "log"), *self._options],
+            [program, *self.program_arguments, *base, "--logfile", str(self.folder / "log"), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -155,6 +157,82 @@ class RedisCluster:
 
     def stop(self) -> None:
         for server in self.servers:
+            with contextlib.suppress(OSError):
+                server.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class RedisSentinels:
+    """A master with one replica, and three sentinels that fail over soon."""
+
+    SERVICE = "mymaster"
+
+    def __init__(self, *options: str, down_after_ms: int = 1000) -> None:
+        self.servers = [RedisServer(*options), RedisServer(*options)]
+        self.sentinels: list[RedisServer] = []
+        self._down_after_ms = down_after_ms
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the sentinels are."""
+        return [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
+
+    def start(self) -> Self:
+        """Start all, and return when the sentinels know each other and the replica is in step."""
+        master, replica = self.servers
+        master.start()
+        replica.start()
+        with replica.client() as client:
+            client.execute_command("REPLICAOF", "127.0.0.1", master.port)
+        for _ in range(3):
+            sentinel = RedisServer()
+            config = sentinel.folder / "sentinel.conf"
+            lines = [
+                f"sentinel monitor {self.SERVICE} 127.0.0.1 {master.port} 2",
+                f"sentinel down-after-milliseconds {self.SERVICE} {self._down_after_ms}",
+                f"sentinel failover-timeout {self.SERVICE} 6000",
+                f"sentinel parallel-syncs {self.SERVICE} 1",
+            ]
+            config.write_text("\n".join(lines) + "\n")
+            sentinel.program_arguments = [str(config), "--sentinel"]
+            self.sentinels.append(sentinel)
+            sentinel.start()
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        """Return when every sentinel sees a living master with a replica in step, and the other sentinels."""
+        deadline = time.monotonic() + 2 * READY_IN
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                while True:
+                    state = client.sentinel_master(self.SERVICE)
+                    replicas = client.sentinel_slaves(self.SERVICE)
+                    in_step = [item for item in replicas if item["master-link-status"] == "ok"]
+                    if state["num-other-sentinels"] == 2 and not state["is_sdown"] and in_step:
+                        break
+                    assert time.monotonic() < deadline, f"sentinel is not ready: {state} {replicas}"
+                    time.sleep(0.1)
+
+    def master(self) -> RedisServer:
+        """The server that is the master now, as the first sentinel says."""
+        with self.sentinels[0].client() as client:
+            _, port = client.sentinel_get_master_addr_by_name(self.SERVICE)
+        return next(server for server in self.servers if server.port == port)
+
+    def stop(self) -> None:
+        for server in (*self.sentinels, *self.servers):
             with contextlib.suppress(OSError):
                 server.stop()
 

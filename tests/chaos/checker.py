@@ -1,0 +1,40 @@
+"""Judges the record of a whole run. Pure: it reads nothing but what it is given."""
+
+from tests.chaos import rules_messages, rules_presence
+from tests.chaos.record import FinalState, Record
+from tests.chaos.run import Run
+from tests.chaos.verdict import Rule, Verdict
+
+#: Seconds in which each command on an open connection has to be answered.
+ANSWER_IN = 30.0
+
+
+def judge(
+    record: Record,
+    final: FinalState,
+    *,
+    allowed: frozenset[Rule] = frozenset(),
+    alive: int | None = None,
+    answer_in: float = ANSWER_IN,
+) -> Verdict:
+    """Say what is wrong with a run.
+
+    ``allowed``: rules that the faults of the run may break; what broke them is told all the same. ``alive``:
+    how many instances ran in the end; not looked at when None.
+    """
+    run, verdict = Run(record, final), Verdict()
+    for found in (
+        rules_messages.stored(run),
+        rules_messages.dense(run),
+        rules_messages.delivered(run, verdict),
+        rules_messages.uninvited(run),
+        rules_messages.reads(run),
+        rules_messages.removed(run),
+        rules_messages.times(run, answer_in),
+        rules_presence.final_state(run),
+        rules_presence.answers(run),
+        rules_presence.presence(run),
+        rules_presence.instances(run, alive),
+    ):
+        verdict.add(found, allowed)
+    return verdict

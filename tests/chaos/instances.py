@@ -1,0 +1,94 @@
+"""Instances of the service as processes, killed and paused and started anew by a run."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+#: Seconds for a process to serve.
+READY_IN = 40.0
+
+
+class InstanceProcess:
+    """One running process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, instance_id: str) -> None:
+        self.process = process
+        self.port = port
+        self.first_id = instance_id
+        #: Whether it takes clients, as far as the run knows.
+        self.is_up = True
+
+    def __repr__(self) -> str:
+        return f"<instance {self.first_id[:6]} pid={self.process.pid} up={self.is_up}>"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.returncode is None
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        self.is_up = False
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+
+class Instances:
+    """All instances of a run; their logs go to files of ``folder``."""
+
+    def __init__(self, options: dict[str, Any], folder: Path) -> None:
+        self._options = options
+        self._folder = folder
+        self.all: list[InstanceProcess] = []
+        self._count = 0
+
+    def up(self) -> list[InstanceProcess]:
+        return [instance for instance in self.all if instance.is_up]
+
+    async def start(self) -> InstanceProcess:
+        """Start one more. Raises ``RuntimeError`` with its log when it does not serve."""
+        self._count += 1
+        log = self._folder / f"instance{self._count}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.chaos.instance", json.dumps(self._options),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=output,
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_IN):
+                line = await process.stdout.readline()
+            ready = json.loads(line)
+        except (TimeoutError, ValueError):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise RuntimeError(f"an instance did not start:\n{log.read_text()[-3000:]}") from None
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        instance = InstanceProcess(process, ready["port"], ready["id"])
+        self.all.append(instance)
+        return instance
+
+    async def stop(self) -> None:
+        """End all processes, by their ids."""
+        for instance in self.all:
+            await instance.kill()
+            transport = getattr(instance.process, "_transport", None)
+            if transport is not None:
+                transport.close()

@@ -1,0 +1,246 @@
+"""Rules about messages: what is stored, and who gets it."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tests.chaos.run import NEVER, Post, Run
+from tests.chaos.tracking import Segment
+from tests.chaos.verdict import Rule, Verdict, Violation
+
+
+def stored(run: Run) -> Iterator[Violation]:
+    """Acknowledged messages are there once, the others at most once, refused ones not."""
+    for _, what in run.invented:
+        yield Violation(Rule.INVENTED, what)
+    for post in run.posts.values():
+        if len(post.ids) > 1:
+            yield Violation(Rule.DUPLICATE, f"{post.text} in {post.room} has the ids {post.ids}")
+        if not post.call.is_done and not post.call.is_unknown and post.ids:
+            yield Violation(Rule.REFUSED_STORED, f"{post.text} in {post.room}: {post.call.acked}, {post.ids}")
+    for room, state in run.final.rooms.items():
+        texts = [text for _, text in state.history]
+        seen: set[str] = set()
+        for text in texts:
+            if text in seen:
+                yield Violation(Rule.DUPLICATE, f"{text} is twice in the history of {room}")
+            seen.add(text)
+    for post in run.posts.values():
+        yield from _acked_is_stored(run, post)
+
+
+def _acked_is_stored(run: Run, post: Post) -> Iterator[Violation]:
+    if not post.call.is_done or run.may_be_gone(post):
+        return
+    acked_id = post.call.acked.result if post.call.acked else None
+    state = run.final.rooms.get(post.room)
+    history = dict(state.history) if state else {}
+    if state is not None and acked_id not in history and _is_rotated(run, post.room, acked_id, state.last_id):
+        return
+    if history.get(acked_id) != post.text:
+        there = history.get(acked_id)
+        yield Violation(Rule.ACKED_LOST, f"{post.text} in {post.room} as {acked_id}; there is {there}")
+
+
+def _is_rotated(run: Run, room: str, message_id: int, last_id: int) -> bool:
+    size = run.record.rooms[room].history_max_size if room in run.record.rooms else NEVER
+    return message_id <= last_id - size
+
+
+def dense(run: Run) -> Iterator[Violation]:
+    """Histories end at the last id and have no holes; no id is used twice."""
+    for room, state in run.final.rooms.items():
+        ids = [message_id for message_id, _ in state.history]
+        size = run.record.rooms[room].history_max_size if room in run.record.rooms else NEVER
+        first = max(1, state.last_id - size + 1)
+        if ids != list(range(first, state.last_id + 1)):
+            holes = sorted(set(range(first, state.last_id + 1)) ^ set(ids))
+            yield Violation(Rule.NOT_DENSE, f"{room} up to {state.last_id}: wrong at {holes[:20]}")
+    texts: dict[tuple[str, int], tuple[str, str]] = {}
+    for post in run.posts.values():
+        if not run.is_kept(post.room):
+            continue
+        for message_id, where in post.ids.items():
+            other = texts.setdefault((post.room, message_id), (post.text, where))
+            if other[0] != post.text:
+                yield Violation(
+                    Rule.CONFLICT, f"{post.room} {message_id}: {other}, and {(post.text, where)}"
+                )
+
+
+def delivered(run: Run, verdict: Verdict) -> Iterator[Violation]:
+    """Each stay in a room gets ids that rise by one, from its beginning on and up to the end of the run."""
+    for segment in run.segments:
+        yield from _order(run, segment, verdict)
+        if segment.is_exact and run.is_kept(segment.room):
+            yield from _beginning(run, segment)
+            yield from _end(run, segment)
+
+
+def _order(run: Run, segment: Segment, verdict: Verdict) -> Iterator[Violation]:
+    if not segment.is_exact and not run.is_kept(segment.room):
+        return
+    for (_, before, _), (at, message_id, text) in pairwise(segment.messages):
+        if message_id <= before:
+            yield Violation(Rule.ORDER, f"{_name(segment)} got {message_id} ({text}) after {before}, at {at}")
+        elif message_id > before + 1 and segment.is_exact:
+            known = max(
+                (
+                    post.id or 0
+                    for post in run.posts.values()
+                    if post.room == segment.room and post.call.sent.at < at
+                ),
+                default=0,
+            )
+            if _is_rotated(run, segment.room, message_id - 1, known):
+                verdict.notes["messages missed that were rotated away"] += message_id - before - 1
+            else:
+                yield Violation(Rule.GAP, f"{_name(segment)} got {message_id} after {before}, at {at}")
+
+
+def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
+    """What was sent after the join was acknowledged is there; what was acknowledged before its sending not."""
+    if segment.joined is None or not segment.messages:
+        return
+    first = segment.messages[0][1]
+    for post in run.posts.values():
+        if post.room != segment.room or post.id is None:
+            continue
+        is_later = post.call.sent.at > segment.joined
+        if is_later and post.id < first and not _was_rotated_before(run, segment, post.id):
+            yield Violation(
+                Rule.LATE_START, f"{_name(segment)} began with {first}, without {post.id} ({post.text})"
+            )
+    for at, message_id, text in segment.messages:
+        acked = run.posts[text].call.acked if text in run.posts else None
+        if acked is not None and acked.at < segment.join_sent:
+            yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
+
+
+def _was_rotated_before(run: Run, segment: Segment, message_id: int) -> bool:
+    at = segment.messages[0][0]
+    known = max(
+        (
+            post.id or 0
+            for post in run.posts.values()
+            if post.room == segment.room and post.call.sent.at < at
+        ),
+        default=0,
+    )
+    return _is_rotated(run, segment.room, message_id, known)
+
+
+def _end(run: Run, segment: Segment) -> Iterator[Violation]:
+    """A stay that goes on has everything."""
+    if segment.ended is not None or segment.joined is None:
+        return
+    last = max((message_id for _, message_id, _ in segment.messages), default=0)
+    missing = [
+        post.id
+        for post in run.posts.values()
+        if post.room == segment.room
+        and post.id is not None
+        and post.id > last
+        and post.call.sent.at > segment.joined
+    ]
+    if missing:
+        yield Violation(Rule.TAIL, f"{_name(segment)} got up to {last}, not {sorted(missing)[:20]}")
+
+
+def uninvited(run: Run) -> Iterator[Violation]:
+    """Who is outside of a room hears nothing of it."""
+    for tracker in run.trackers.values():
+        for entry in tracker.uninvited:
+            yield Violation(
+                Rule.UNINVITED,
+                f"{entry.socket} of {tracker.user} got {entry.event}{tuple(entry.args)} at {entry.at}",
+            )
+
+
+def reads(run: Run) -> Iterator[Violation]:
+    """What is read is dense, newest first, and has what was acknowledged before the read was sent."""
+    for call in run.calls.values():
+        if not call.is_done or call.acked is None or call.sent.room is None:
+            continue
+        room, result = call.sent.room, call.acked.result
+        newest = 0
+        if run.is_kept(room):
+            newest = max((post.id or 0 for post in _acked_before(run, room, call.sent.at)), default=0)
+        if call.sent.command == "roomHistoryInfo" and result["lastMessageId"] < newest:
+            yield Violation(Rule.STALE_READ, f"{call} says {result}; {newest} was acknowledged before")
+        elif call.sent.command in ("roomRecentHistory", "roomHistoryGet"):
+            ids = [message["id"] for message in result]
+            if any(above != below + 1 for above, below in pairwise(ids)):
+                yield Violation(Rule.NOT_DENSE, f"{call} read {ids}")
+            if call.sent.command == "roomRecentHistory" and newest > (ids[0] if ids else 0):
+                yield Violation(Rule.STALE_READ, f"{call} read {ids[:3]}; {newest} was acknowledged before")
+
+
+def _acked_before(run: Run, room: str, at: int) -> Iterator[Post]:
+    for post in run.posts.values():
+        if post.room == room and post.call.is_done and post.call.end < at:
+            yield post
+
+
+def _name(segment: Segment) -> str:
+    return (
+        f"socket {segment.socket} of {segment.user} in {segment.room} "
+        f"(joined at {segment.joined}, ended at {segment.ended} {segment.ended_by})"
+    )
+
+
+def removed(run: Run) -> Iterator[Violation]:
+    """After the acknowledgement of a removal the user hears and does nothing there, unless joined anew."""
+    for removal in run.calls.values():
+        if not removal.is_done or removal.sent.room is None:
+            continue
+        room, args = removal.sent.room, removal.sent.args
+        users: set[str] = set()
+        if removal.sent.command == "roomAddToList" and args[1] == "blacklist":
+            immune = run.record.rooms[room].immune if room in run.record.rooms else frozenset()
+            users = set(args[2]) - immune
+        elif removal.sent.command == "roomDelete":
+            users = {tracker.user for tracker in run.trackers.values()}
+        for user in users:
+            joins = [join for join in run.joins(user, room) if join.end > removal.sent.at]
+            yield from _hears(run, removal, user, room, [join.sent for join in joins])
+            yield from _acts(run, removal, user, room, [join.sent for join in joins])
+
+
+def _hears(run: Run, removal, user: str, room: str, joins) -> Iterator[Violation]:
+    for segment in run.segments:
+        if segment.user != user or segment.room != room:
+            continue
+        first_join = min((sent.at for sent in joins if sent.socket == segment.socket), default=NEVER)
+        for at, message_id, text in segment.messages:
+            post = run.posts.get(text)
+            if post is not None and post.call.sent.at > removal.end and at < first_join:
+                yield Violation(
+                    Rule.REMOVED_HEARS, f"{_name(segment)} got {message_id} ({text}) at {at} after {removal}"
+                )
+
+
+def _acts(run: Run, removal, user: str, room: str, joins) -> Iterator[Violation]:
+    needs_membership = {"roomMessage"}
+    if removal.sent.command != "roomDelete":
+        # The owner may read a new room of that name without a join.
+        needs_membership |= {"roomHistoryGet", "roomRecentHistory", "roomHistoryInfo", "roomUserSeen"}
+    first_join = min((sent.at for sent in joins), default=NEVER)
+    for call in run.by_room.get(room, ()):
+        if call.user != user or call.sent.command not in needs_membership:
+            continue
+        if call.is_done and call.sent.at > removal.end and call.end < first_join:
+            yield Violation(Rule.REMOVED_ACTS, f"{call} was done after {removal}")
+
+
+def times(run: Run, limit: float) -> Iterator[Violation]:
+    """Every command on an open connection is answered within ``limit`` seconds; none fails inside."""
+    for call in run.calls.values():
+        if call.acked is None:
+            if run.trackers[call.sent.socket].is_open:
+                yield Violation(Rule.HUNG, f"{call} was never answered")
+            continue
+        seconds = call.acked.time - call.sent.time
+        if seconds > limit:
+            yield Violation(Rule.HUNG, f"{call} took {seconds:.1f} s: {call.acked.error}")
+        if call.acked.error == "internalError":
+            yield Violation(Rule.INTERNAL_ERROR, f"{call}: {call.acked.result}")

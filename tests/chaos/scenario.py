@@ -1,0 +1,282 @@
+"""One run: servers, instances, users and faults, all of it drawn from one seed; and its judgement."""
+
+import asyncio
+import logging
+import random
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import SYSTEM, RoomConfig
+from chat_service.stores.redis import RedisStore
+from chat_service.types import RoomName, UserName
+from tests.chaos.actors import Slot, World
+from tests.chaos.backends import Backend
+from tests.chaos.checker import judge
+from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.instances import Instances
+from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
+from tests.chaos.tracking import Standing
+from tests.chaos.verdict import Rule, Verdict
+
+logger = logging.getLogger("chaos")
+
+HEARTBEAT_RATE, HEARTBEAT_TIMEOUT = 0.4, 2.5
+#: Seconds for everything to come to rest after the last fault.
+REST_IN = 45.0
+#: Users who may be administrators; the others may be banned.
+ADMINS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to run. ``seconds``: of random actions; ``pace``: mean seconds between two of a socket."""
+
+    seed: int
+    backend: str = "redis"
+    faults: tuple[str, ...] = ()
+    seconds: float = 10.0
+    users: int = 20
+    rooms: int = 10
+    instances: int = 3
+    pace: float = 0.35
+
+    @property
+    def command(self) -> str:
+        """The command line that runs it again."""
+        faults = f" --faults {','.join(self.faults)}" if self.faults else ""
+        return (
+            f"python -m tests.chaos --seed {self.seed} --backend {self.backend}{faults} "
+            f"--seconds {self.seconds:g}"
+        )
+
+    @property
+    def allowed(self) -> frozenset[Rule]:
+        """The rules that the faults may break."""
+        return frozenset().union(*(FAULTS[name].allowed for name in self.faults))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A run that was judged. ``folder``: logs and record of a bad one, else None."""
+
+    plan: Plan
+    verdict: Verdict
+    commands: int
+    messages: int
+    faults: int
+    folder: Path | None
+
+
+def _rooms(plan: Plan, rng: random.Random, users: list[str]) -> dict[str, RoomSetup]:
+    """The last two rooms are deleted and created in the run; one of the others has a short history."""
+    rooms = {}
+    for number in range(plan.rooms):
+        admins = rng.sample(users[:ADMINS], 3)
+        rooms[f"room{number}"] = RoomSetup(
+            owner=admins[0],
+            immune=frozenset(admins),
+            history_max_size=40 if number == 0 else 10000,
+            is_kept=number < plan.rooms - 2,
+        )
+    return rooms
+
+
+async def _create_rooms(store: RedisStore, rooms: dict[str, RoomSetup]) -> None:
+    for name, setup in rooms.items():
+        config = RoomConfig(
+            owner=UserName(setup.owner),
+            adminlist=sorted(setup.immune - {setup.owner}),
+            history_max_size=setup.history_max_size,
+            enable_userlist_updates=True,
+            enable_access_lists_updates=True,
+        )
+        await store.room_create(RoomName(name), config)
+
+
+class Scenario:
+    """Runs a plan once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._rng = random.Random(plan.seed)
+        self._users = [f"user{number}" for number in range(plan.users)]
+        self.record = Record(_rooms(plan, self._rng, self._users))
+        self._folder = Path(tempfile.mkdtemp(prefix="chat-chaos-"))
+        self._backend = Backend(plan.backend)
+        self._slots: list[Slot] = []
+        self._instances: Instances | None = None
+        self._faults = 0
+
+    async def run(self) -> Outcome:
+        """Raises what goes wrong in the run itself; nothing of it is left running."""
+        verdict = None
+        try:
+            verdict, final = await self._run()
+        finally:
+            for slot in self._slots:
+                await slot.close()
+            if self._instances is not None:
+                await self._instances.stop()
+            await self._backend.stop()
+            if verdict is not None and verdict.is_good:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            else:
+                (self._folder / "record.txt").write_text("\n".join(self.record.lines()))
+        if not verdict.is_good:
+            texts = [str(item) for item in (*verdict.violations, *verdict.allowed)]
+            (self._folder / "verdict.txt").write_text("\n".join([*texts, repr(final)]))
+        commands = sum(type(entry).__name__ == "Sent" for entry in self.record.entries)
+        messages = sum(len(room.history) for room in final.rooms.values())
+        return Outcome(
+            plan=self.plan, verdict=verdict, commands=commands, messages=messages, faults=self._faults,
+            folder=None if verdict.is_good else self._folder,
+        )  # fmt: skip
+
+    async def _run(self) -> tuple[Verdict, FinalState]:
+        plan, rng = self.plan, self._rng
+        await self._backend.start()
+        store = await self._backend.store()
+        try:
+            await _create_rooms(store, dict(self.record.rooms))
+        finally:
+            await store.close()
+        options = {
+            "store_options": dict(self._backend.instance_options),
+            "heartbeat_rate": HEARTBEAT_RATE,
+            "heartbeat_timeout": HEARTBEAT_TIMEOUT,
+        }
+        instances = self._instances = Instances(options, self._folder)
+        await asyncio.gather(*(instances.start() for _ in range(plan.instances)))
+        world = World(self.record, instances, self._users, plan.pace)
+        self._slots = [
+            Slot(world, user, random.Random(rng.random()))
+            for user in self._users
+            for _ in range(rng.choice([1, 2, 2, 3]))
+        ]
+        fault_rng = random.Random(rng.random())
+        async with asyncio.TaskGroup() as group:
+            for slot in self._slots:
+                group.create_task(slot.run())
+            await self._make_trouble(instances, fault_rng)
+            world.is_over = True
+        final = await self._rest(world)
+        verdict = judge(self.record, final, allowed=plan.allowed, alive=len(instances.up()))
+        return verdict, final
+
+    async def _make_trouble(self, instances: Instances, rng: random.Random) -> None:
+        """Let the faults happen one after the other, again and again until the time is over."""
+        end = time.monotonic() + self.plan.seconds
+        scene = Scene(self._backend, instances, rng)
+        await asyncio.sleep(min(2.0, self.plan.seconds / 4))
+        number = 0
+        while self.plan.faults and time.monotonic() < end:
+            name = self.plan.faults[number % len(self.plan.faults)]
+            number += 1
+            logger.info("fault: %s", name)
+            self.record.received("", "fault", name)
+            try:
+                await FAULTS[name].run(scene)
+            finally:
+                await scene.heal()
+            self.record.received("", "healed", name)
+            self._faults += 1
+            await asyncio.sleep(rng.uniform(0.3, 1.5))
+        await asyncio.sleep(max(0.0, end - time.monotonic()))
+
+    # Coming to rest
+
+    async def _rest(self, world: World) -> FinalState:
+        """Wait until nothing changes any more, ask the service, and read the final state."""
+        async with asyncio.timeout(REST_IN):
+            await asyncio.gather(*(slot.resolve() for slot in self._slots))
+        store = await self._backend.store()
+        try:
+            await self._send_last_messages(world)
+            deadline = time.monotonic() + REST_IN
+            while time.monotonic() < deadline and not await self._is_at_rest(store):
+                await asyncio.sleep(0.2)
+            self.record.settled()
+            await self._ask_all()
+            return await self._read(store)
+        finally:
+            await store.close()
+
+    def _joined(self, room: str) -> list[Slot]:
+        return [
+            slot
+            for slot in self._slots
+            if slot.connection is not None and slot.connection.tracker.standing(room) is Standing.IN
+        ]
+
+    async def _send_last_messages(self, world: World) -> None:
+        """A message that everybody who is joined has to get."""
+
+        async def send(room: str) -> None:
+            for _ in range(20):
+                joined = self._joined(room)
+                if not joined:
+                    return
+                slot = joined[0]
+                connection = await slot.connect()
+                error, _ = await connection.call("roomMessage", room, world.message(slot.user))
+                if error is None:
+                    return
+                await asyncio.sleep(0.3)
+
+        await asyncio.gather(*(send(room) for room in self.record.rooms))
+
+    async def _is_at_rest(self, store: RedisStore) -> bool:
+        """Whether what clients believe and what the store says has met; if it never does, that is judged."""
+        for slot in self._slots:
+            await slot.resolve()
+        final = await self._read(store)
+        verdict = judge(self.record, final, alive=len(self._instances.up()) if self._instances else None)
+        late = {
+            Rule.MEMBERS, Rule.SOCKETS, Rule.INDEX, Rule.TAIL, Rule.INSTANCES, Rule.PRESENCE_END, Rule.HUNG,
+        }  # fmt: skip
+        return not any(violation.rule in late for violation in verdict.violations)
+
+    async def _ask_all(self) -> None:
+        async def ask(slot: Slot) -> None:
+            connection = await slot.connect()
+            await connection.call("listOwnSockets")
+            for room in connection.tracker.rooms(Standing.IN):
+                await connection.call("roomGetAccessList", room, "userlist")
+
+        await asyncio.gather(*(ask(slot) for slot in self._slots))
+
+    async def _read(self, store: RedisStore) -> FinalState:
+        rooms = {}
+        for name in self.record.rooms:
+            room = RoomName(name)
+            try:
+                info = await store.room_history_info(room, SYSTEM)
+                messages = await store.room_history(room, SYSTEM, 0, 1_000_000)
+                members = await store.room_members(room)
+            except ChatServiceError:
+                continue
+            rooms[name] = FinalRoom(
+                members={user: frozenset(sockets) for user, sockets in members.items()},
+                history=[(message["id"], message["textMessage"]) for message in reversed(messages)],
+                last_id=info.last_message_id,
+            )
+        sockets = {}
+        for user in self._users:
+            try:
+                found = await store.user_sockets(UserName(user))
+            except ChatServiceError:
+                continue
+            sockets[user] = {socket: info.rooms for socket, info in found.items()}
+        alive = await store.instances()
+        return FinalState(rooms=rooms, sockets=sockets, instances=frozenset(map(str, alive)))  # type: ignore[arg-type]
+
+
+async def run(plan: Plan) -> Outcome:
+    """Run a plan and judge it."""
+    return await Scenario(plan).run()
+
+

@@ -1,0 +1,409 @@
+"""The checker finds nothing in good records, and each of its rules can fail."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import judge
+from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
+from tests.chaos.verdict import Rule, Verdict
+
+ROOMS = {
+    "room": RoomSetup(owner="owner", immune=frozenset({"owner"})),
+    "small": RoomSetup(owner="owner", immune=frozenset({"owner"}), history_max_size=2),
+    "brief": RoomSetup(owner="owner", immune=frozenset({"owner"}), is_kept=False),
+}
+
+
+class Story:
+    """Writes a record by hand: alice and bob have one socket each, ``a`` and ``b``; the owner has ``o``."""
+
+    def __init__(self) -> None:
+        self.record = Record(ROOMS)
+        for socket, user in (("a", "alice"), ("b", "bob"), ("o", "owner")):
+            self.record.opened(socket, user)
+        #: What the store has in the end.
+        self.members: dict[str, dict[str, set[str]]] = {room: {} for room in ROOMS}
+        self.histories: dict[str, list[tuple[int, str]]] = {room: [] for room in ROOMS}
+        self.last_ids: dict[str, int] = {}
+        self.sockets: dict[str, dict[str, set[str]]] = {
+            "alice": {"a": set()}, "bob": {"b": set()}, "owner": {"o": set()},
+        }  # fmt: skip
+        self.users = {"a": "alice", "b": "bob", "o": "owner"}
+
+    def call(self, socket: str, command: str, *args: Any, error: str | None = None, result: Any = None) -> None:
+        sent = self.record.sent(socket, command, *args)
+        self.record.acked(socket, sent.call, error, result)
+
+    def join(self, socket: str, room: str = "room") -> None:
+        self.call(socket, "roomJoin", room, result=1)
+        user = self.users[socket]
+        self.members[room].setdefault(user, set()).add(socket)
+        self.sockets[user][socket].add(room)
+
+    def forget(self, socket: str, room: str = "room") -> None:
+        """The store knows the socket in the room no more."""
+        user = self.users[socket]
+        self.members[room][user].discard(socket)
+        if not self.members[room][user]:
+            del self.members[room][user]
+        self.sockets[user][socket].discard(room)
+
+    def leave(self, socket: str, room: str = "room") -> None:
+        self.call(socket, "roomLeave", room, result=0)
+        self.forget(socket, room)
+
+    def hear(self, socket: str, message_id: int, text: str, room: str = "room", author: str = "alice") -> None:
+        message = {"id": message_id, "textMessage": text, "author": author, "timestamp": 1}
+        self.record.received(socket, "roomMessage", room, message)
+
+    def post(self, socket: str, message_id: int, *hearers: str, room: str = "room") -> str:
+        """A message that is stored, heard and acknowledged."""
+        text = f"{room}-{message_id}"
+        sent = self.record.sent(socket, "roomMessage", room, {"textMessage": text})
+        for hearer in hearers:
+            self.hear(hearer, message_id, text, room, self.users[socket])
+        self.record.acked(socket, sent.call, None, message_id)
+        self.histories[room].append((message_id, text))
+        return text
+
+    def judge(self, **options: Any) -> Verdict:
+        rooms = {
+            room: FinalRoom(
+                members={user: frozenset(sockets) for user, sockets in self.members[room].items()},
+                history=history,
+                last_id=self.last_ids.get(room, history[-1][0] if history else 0),
+            )
+            for room, history in self.histories.items()
+        }
+        sockets = {
+            user: {socket: frozenset(rooms) for socket, rooms in joined.items()}
+            for user, joined in self.sockets.items()
+        }
+        final = FinalState(rooms=rooms, sockets=sockets, instances=frozenset({"one", "two"}))
+        return judge(self.record, final, **options)
+
+
+def both_joined() -> Story:
+    """Alice and bob are joined and have heard two messages."""
+    story = Story()
+    story.join("a")
+    story.join("b")
+    story.post("a", 1, "a", "b")
+    story.post("b", 2, "b", "a")
+    return story
+
+
+def test_a_good_record():
+    story = both_joined()
+    story.leave("b")
+    story.post("a", 3, "a")
+    story.call("b", "roomMessage", "room", {"textMessage": "refused"}, error="notJoined")
+    story.join("b")
+    story.post("a", 4, "a", "b")
+    story.call("a", "roomRecentHistory", "room", result=[{"id": 4, "textMessage": "room-4", "author": "alice"}])
+    story.record.received("a", "roomUserJoined", "room", "bob")
+    story.record.settled()
+    story.call("a", "listOwnSockets", result={"a": ["room"]})
+    story.call("b", "roomGetAccessList", "room", "userlist", result=["bob", "alice"])
+    verdict = story.judge(alive=2)
+    assert verdict.is_good, verdict.violations
+
+
+def test_a_message_without_an_answer_may_be_stored_or_not():
+    story = both_joined()
+    story.call("a", "roomMessage", "room", {"textMessage": "perhaps"}, error="timeout")
+    assert story.judge().is_good
+    story.hear("a", 3, "perhaps")
+    story.hear("b", 3, "perhaps")
+    story.histories["room"].append((3, "perhaps"))
+    assert story.judge().is_good
+
+
+def test_rotated_messages_may_be_missed():
+    story = Story()
+    story.join("a", "small")
+    story.join("b", "small")
+    story.post("a", 1, "a", "b", room="small")
+    for message_id in (2, 3, 4):
+        story.post("a", message_id, "a", room="small")
+    story.hear("b", 3, "small-3", "small")
+    story.hear("b", 4, "small-4", "small")
+    del story.histories["small"][:2]
+    verdict = story.judge()
+    assert verdict.is_good, verdict.violations
+    assert verdict.notes["messages missed that were rotated away"] == 1
+
+
+def test_a_deleted_room_begins_anew():
+    story = Story()
+    story.join("a", "brief")
+    story.post("a", 1, "a", room="brief")
+    story.call("o", "roomDelete", "brief")
+    story.record.received("a", "roomAccessRemoved", "brief")
+    story.call("o", "roomCreate", "brief", False)
+    story.forget("a", "brief")
+    story.join("b", "brief")
+    story.histories["brief"].clear()
+    sent = story.record.sent("b", "roomMessage", "brief", {"textMessage": "new"})
+    story.hear("b", 1, "new", "brief", "bob")
+    story.record.acked("b", sent.call, None, 1)
+    story.histories["brief"].append((1, "new"))
+    verdict = story.judge()
+    assert verdict.is_good, verdict.violations
+
+
+def test_a_join_that_crosses_a_removal_is_not_judged():
+    story = Story()
+    sent = story.record.sent("a", "roomJoin", "room")
+    story.record.received("a", "roomAccessRemoved", "room")
+    story.record.acked("a", sent.call, None, 1)
+    assert story.judge().is_good
+    story.hear("a", 1, "x")
+    story.record.sent("a", "roomMessage", "room", {"textMessage": "y"})
+    assert [item.rule for item in story.judge().violations] == [Rule.INVENTED, Rule.HUNG]
+
+
+# Each rule
+
+
+def acked_lost(story: Story) -> None:
+    story.call("a", "roomMessage", "room", {"textMessage": "gone"}, result=3)
+
+
+def acked_under_another_text(story: Story) -> None:
+    story.call("a", "roomMessage", "room", {"textMessage": "gone"}, result=2)
+
+
+def duplicate(story: Story) -> None:
+    story.histories["room"].append((3, "room-2"))
+    story.hear("a", 3, "room-2", author="bob")
+    story.hear("b", 3, "room-2", author="bob")
+
+
+def refused_stored(story: Story) -> None:
+    story.call("o", "roomMessage", "room", {"textMessage": "refused"}, error="notJoined")
+    story.histories["room"].append((3, "refused"))
+    story.hear("a", 3, "refused", author="owner")
+
+
+def invented(story: Story) -> None:
+    story.hear("a", 3, "nobody sent it")
+
+
+def wrong_author(story: Story) -> None:
+    story.record.received("a", "roomMessage", "room", {"id": 2, "textMessage": "room-2", "author": "alice"})
+
+
+def hole_in_the_history(story: Story) -> None:
+    story.record.sent("a", "roomMessage", "room", {"textMessage": "late"})
+    story.histories["room"].append((4, "late"))
+
+
+def last_id_without_a_message(story: Story) -> None:
+    story.last_ids["room"] = 3
+
+
+def hole_in_a_read(story: Story) -> None:
+    texts = [{"id": 3, "textMessage": "room-2"}, {"id": 1, "textMessage": "room-1"}]
+    story.call("a", "roomHistoryGet", "room", 0, 9, result=texts)
+
+
+def conflict(story: Story) -> None:
+    sent = story.record.sent("a", "roomMessage", "room", {"textMessage": "second"})
+    story.record.acked("a", sent.call, "timeout")
+    story.hear("b", 2, "second")
+
+
+def not_rising(story: Story) -> None:
+    story.hear("a", 1, "room-1")
+
+
+def twice(story: Story) -> None:
+    story.hear("a", 2, "room-2", author="bob")
+
+
+def gap(story: Story) -> None:
+    story.post("a", 3, "a")
+    story.post("a", 4, "a", "b")
+
+
+def late_start(story: Story) -> None:
+    story.leave("b")
+    story.join("b")
+    story.post("a", 3, "a")
+    story.post("a", 4, "a", "b")
+
+
+def old_message(story: Story) -> None:
+    story.leave("b")
+    story.join("b")
+    story.hear("b", 2, "room-2", author="bob")
+
+
+def tail(story: Story) -> None:
+    story.post("a", 3, "a")
+
+
+def hears_after_leaving(story: Story) -> None:
+    story.leave("b")
+    story.post("a", 3, "a", "b")
+
+
+def hears_without_joining(story: Story) -> None:
+    story.post("a", 3, "a", "b", "o")
+
+
+def hears_after_its_removal(story: Story) -> None:
+    story.record.received("b", "roomAccessRemoved", "room")
+    story.forget("b")
+    story.post("a", 3, "a", "b")
+
+
+def banned(story: Story) -> None:
+    story.call("o", "roomAddToList", "room", "blacklist", ["bob"])
+
+
+def banned_hears(story: Story) -> None:
+    banned(story)
+    story.post("a", 3, "a", "b")
+
+
+def banned_acts(story: Story) -> None:
+    banned(story)
+    story.record.received("b", "roomAccessRemoved", "room")
+    story.forget("b")
+    story.post("b", 3, "a")
+
+
+def banned_reads(story: Story) -> None:
+    banned(story)
+    story.record.received("b", "roomAccessRemoved", "room")
+    story.forget("b")
+    story.call("b", "roomUserSeen", "room", "alice", result={})
+
+
+def stale_info(story: Story) -> None:
+    story.call("a", "roomHistoryInfo", "room", result={"lastMessageId": 1})
+
+
+def stale_history(story: Story) -> None:
+    story.call("a", "roomRecentHistory", "room", result=[{"id": 1, "textMessage": "room-1"}])
+
+
+def ghost_member(story: Story) -> None:
+    story.members["room"]["bob"].add("a dead socket")
+
+
+def lost_member(story: Story) -> None:
+    del story.members["room"]["bob"]
+
+
+def ghost_socket(story: Story) -> None:
+    story.sockets["bob"]["a dead socket"] = set()
+
+
+def lost_socket(story: Story) -> None:
+    story.record.closed("b")
+    story.forget("b")
+
+
+def index_without_a_join(story: Story) -> None:
+    story.sockets["bob"]["b"].add("small")
+
+
+def index_without_a_room(story: Story) -> None:
+    story.sockets["bob"]["b"].clear()
+
+
+def own_sockets(story: Story) -> None:
+    story.record.settled()
+    story.call("a", "listOwnSockets", result={"a": ["room", "small"]})
+
+
+def userlist(story: Story) -> None:
+    story.record.settled()
+    story.call("a", "roomGetAccessList", "room", "userlist", result=["alice", "bob", "owner"])
+
+
+def joined_twice(story: Story) -> None:
+    story.record.received("a", "roomUserJoined", "room", "bob")
+    story.record.received("a", "roomUserJoined", "room", "bob")
+
+
+def left_and_there(story: Story) -> None:
+    story.record.received("a", "roomUserLeft", "room", "bob")
+
+
+def never_answered(story: Story) -> None:
+    story.record.sent("a", "listOwnSockets")
+
+
+def internal_error(story: Story) -> None:
+    story.call("a", "listOwnSockets", error="internalError")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rules"),
+    [
+        (acked_lost, {Rule.ACKED_LOST, Rule.TAIL}),
+        (acked_under_another_text, {Rule.ACKED_LOST, Rule.CONFLICT}),
+        (duplicate, {Rule.DUPLICATE}),
+        (refused_stored, {Rule.REFUSED_STORED, Rule.TAIL}),
+        (invented, {Rule.INVENTED}),
+        (wrong_author, {Rule.INVENTED, Rule.ORDER}),
+        (hole_in_the_history, {Rule.NOT_DENSE, Rule.TAIL, Rule.HUNG}),
+        (last_id_without_a_message, {Rule.NOT_DENSE}),
+        (hole_in_a_read, {Rule.NOT_DENSE, Rule.DUPLICATE}),
+        (conflict, {Rule.CONFLICT, Rule.ORDER}),
+        (not_rising, {Rule.ORDER}),
+        (twice, {Rule.ORDER}),
+        (gap, {Rule.GAP}),
+        (late_start, {Rule.LATE_START}),
+        (old_message, {Rule.OLD_MESSAGE}),
+        (tail, {Rule.TAIL}),
+        (hears_after_leaving, {Rule.UNINVITED}),
+        (hears_without_joining, {Rule.UNINVITED}),
+        (hears_after_its_removal, {Rule.UNINVITED}),
+        (banned_hears, {Rule.REMOVED_HEARS}),
+        (banned_acts, {Rule.REMOVED_ACTS}),
+        (banned_reads, {Rule.REMOVED_ACTS}),
+        (stale_info, {Rule.STALE_READ}),
+        (stale_history, {Rule.STALE_READ}),
+        (ghost_member, {Rule.MEMBERS}),
+        (lost_member, {Rule.MEMBERS}),
+        (ghost_socket, {Rule.SOCKETS}),
+        (lost_socket, {Rule.SOCKETS}),
+        (index_without_a_join, {Rule.INDEX}),
+        (index_without_a_room, {Rule.INDEX}),
+        (own_sockets, {Rule.OWN_SOCKETS}),
+        (userlist, {Rule.USERLIST}),
+        (joined_twice, {Rule.PRESENCE}),
+        (left_and_there, {Rule.PRESENCE_END}),
+        (never_answered, {Rule.HUNG}),
+        (internal_error, {Rule.INTERNAL_ERROR}),
+    ],
+)
+def test_every_rule_can_fail(spoil: Callable[[Story], None], rules: set[Rule]):
+    story = both_joined()
+    spoil(story)
+    verdict = story.judge()
+    assert {violation.rule for violation in verdict.violations} == rules, verdict.violations
+
+
+def test_a_slow_answer():
+    assert {item.rule for item in both_joined().judge(answer_in=-1.0).violations} == {Rule.HUNG}
+
+
+def test_instances_that_are_not_there():
+    assert {item.rule for item in both_joined().judge(alive=3).violations} == {Rule.INSTANCES}
+
+
+def test_what_the_faults_permit_is_told_and_no_violation():
+    story = both_joined()
+    gap(story)
+    verdict = story.judge(allowed=frozenset({Rule.GAP}))
+    assert verdict.is_good
+    assert str(verdict) == f"good; allowed 1x {Rule.GAP}"
+    assert "BAD; 1x a socket missed" in str(story.judge())
