@@ -39,7 +39,7 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
     """Read what is missing and resume the feed. False when it has to be done again."""
     # The cursors are read first: a socket that joins meanwhile has another one afterwards.
     cursors = _cursors(context, room)
-    known = len(feed.held or ())
+    epoch, known = feed.epoch, len(feed.held or ())
     try:
         info = await context.store.room_history_info(room, SYSTEM)
         after = feed.last_message_id if info.cursor.epoch == feed.epoch else 0
@@ -48,17 +48,18 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         members = await context.store.room_members(room)
         joined = {socket_id for sockets in members.values() for socket_id in sockets}
     except ChatServiceError:
-        if context.delivery.serves(room, feed):
-            _end(context, room, feed)
+        if not context.delivery.serves(room, feed):
+            return True
+        # There is no room: all that was published before is of lives that are over.
+        _end(context, room, feed, feed.end_epochs(epoch, known))
         return feed.settle()
     if not context.delivery.serves(room, feed):
         # All have left meanwhile. Who came since then has another feed, and hears no old messages.
         return True
-    if info.cursor.epoch != feed.epoch:
-        _end(context, room, feed)
+    _end(context, room, feed, feed.end_epochs(epoch, known, info.cursor.epoch))
     for socket_id, cursor in cursors.items():
         if socket_id not in joined or (cursor is not None and cursor.epoch != info.cursor.epoch):
-            _remove(context, room, socket_id)
+            _remove(context, room, socket_id, cursor)
     events = [
         RoomEvent(
             epoch=info.cursor.epoch,
@@ -92,20 +93,27 @@ async def _read(context: Context, room: RoomName, after: int, info: HistoryInfo)
     return messages
 
 
-def _end(context: Context, room: RoomName, feed: RoomFeed) -> None:
-    """The room's life that the feed knew is over, and nobody is joined to it any more."""
-    for socket_id in feed.end_epoch():
+def _end(context: Context, room: RoomName, feed: RoomFeed, waiting: Mapping[SocketId, RoomCursor]) -> None:
+    """Lives of the room that the feed knew are over, and nobody is joined to them any more.
+
+    ``waiting``: sockets that were joined and not admitted yet.
+    """
+    for socket_id, cursor in waiting.items():
         context.transport.emit(socket_id, "roomAccessRemoved", (room,))
-        _remove(context, room, socket_id)
-    for socket_id in context.delivery.room_sockets(room):
-        _remove(context, room, socket_id)
+        _remove(context, room, socket_id, cursor)
+    for socket_id, joined in _cursors(context, room).items():
+        if joined is None or feed.is_over(joined):
+            _remove(context, room, socket_id, joined)
 
 
-def _remove(context: Context, room: RoomName, socket_id: SocketId) -> None:
-    """A socket was found not to be joined any more; when exactly it was removed is not known."""
-    context.delivery.expel(room, socket_id)
+def _remove(context: Context, room: RoomName, socket_id: SocketId, cursor: RoomCursor | None) -> None:
+    """A socket that had joined at ``cursor`` was found not to be joined any more; when exactly it was
+    removed is not known. One that has joined anew since then stays."""
     session = context.sessions.get(socket_id)
     joined = session.rooms.get(room) if session else None
+    if joined != cursor:
+        return
+    context.delivery.expel(room, socket_id)
     if session is not None and session.user is not None and joined is not None:
         after_join = RoomCursor(epoch=joined.epoch, seq=joined.seq + 1)
         context.delivery.on_removed(room, session.user, socket_id, after_join)

@@ -209,18 +209,35 @@ class RoomFeed:
         """Whether an event is of this life, and was not given."""
         return event.epoch == self.epoch and (self.last_seq is None or event.seq > self.last_seq)
 
-    def end_epoch(self) -> list[SocketId]:
-        """The room's life is over. Returns the sockets that were joined to it and not admitted yet."""
-        ended = [socket_id for socket_id, join in self._ahead.items() if join.cursor.epoch == self.epoch]
+    def end_epochs(
+        self, epoch: str | None, known: int, current: str | None = None
+    ) -> dict[SocketId, RoomCursor]:
+        """The room was read, and is not there or is in its life ``current``: those that were known before
+        are over. Returns the sockets that were joined to one of them and not admitted yet.
+
+        ``epoch``: the feed's when the reading began; ``known`` events were held then.
+        """
+        over = {event.epoch for event in (self.held or [])[:known]}
+        if epoch is not None:
+            over.add(epoch)
+        if current is not None:
+            over.discard(current)
+        self._ended |= over
+        ended = {
+            socket_id: join.cursor for socket_id, join in self._ahead.items() if self.is_over(join.cursor)
+        }
         for socket_id in ended:
             del self._ahead[socket_id]
-        self._first.clear()
-        if self.epoch is not None:
-            self._ended.add(self.epoch)
-        self.epoch = None
-        self.last_seq = None
-        self.last_message_id = 0
+        if self.epoch in over:
+            self._first.clear()
+            self.epoch = None
+            self.last_seq = None
+            self.last_message_id = 0
         return ended
+
+    def is_over(self, cursor: RoomCursor) -> bool:
+        """Whether a place is in a life of the room that has ended."""
+        return cursor.epoch in self._ended
 
     def settle(self) -> bool:
         """No room is there any more: stop holding. False when events of another life came meanwhile."""

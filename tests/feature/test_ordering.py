@@ -238,3 +238,30 @@ async def test_joins_that_waited_while_the_room_was_made_again(world: World, joi
     bob = await instance.joined("bob", "room")
     await room_marker(service, "room", alice, bob)
     await wait_until(lambda: len(alice.received("roomMessage")) == 3, "the third message")
+
+
+@pytest.mark.covers("command:roomDelete", "command:roomJoin", "notification:roomAccessRemoved")
+async def test_a_short_life_of_a_room_that_nobody_saw_begin_or_end(world: World) -> None:
+    gate = asyncio.Event()
+    instance = await world.start(hooks={"room_get_owner_before": _held_by(gate)})
+    service = instance.service
+    await service.add_room("room")
+    alice, bob = await instance.joined("alice", "room"), await instance.login("bob")
+    waiting = asyncio.create_task(alice.emit("roomGetOwner", "room"))
+    await turns(5)
+    # Alice's command keeps the instance listening to the room that was.
+    await service.delete_room("room")
+    await service.add_room("room")
+    await bob.call("roomJoin", "room")
+    await service.exec_user_command(True, "roomMessage", "room", text("unheard"))
+    await service.delete_room("room")
+    for client in (alice, bob):
+        await client.wait_for("roomAccessRemoved", "room")
+    gate.set()
+    assert (await waiting)[0] == wire_error("noRoom", "room")
+    await service.add_room("room")
+    for client in (alice, bob):
+        client.clear()
+        assert await client.call("roomJoin", "room") == 1
+    await room_marker(service, "room", alice, bob)
+    assert (told(alice), told(bob)) == ([], [])

@@ -325,7 +325,7 @@ def test_the_end_of_an_epoch() -> None:
     joined_at(model, "early")
     model.publish(is_message=True)
     waiting = joined_at(model, "waiting")
-    assert model.feed.end_epoch() == [waiting]
+    assert list(model.feed.end_epochs("one", 0)) == [waiting]
     assert not model.feed.has_joins
     # Late events of the old life start nothing.
     assert model.feed.judge(model.bus.popleft()) is Verdict.SEEN
@@ -336,7 +336,7 @@ def test_settling_drops_what_belongs_to_the_old_life() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    feed.end_epoch()
+    feed.end_epochs("one", 0)
     feed.held = [RoomEvent(epoch="one", seq=5, last_message_id=0)]
     assert feed.settle()
     assert feed.held is None
@@ -347,6 +347,33 @@ def test_settling_drops_what_belongs_to_the_old_life() -> None:
     assert not feed.settle()
     assert feed.held is not None
     assert [event.epoch for event in feed.held] == ["two"]
+
+
+def test_held_events_of_a_room_that_is_gone_are_of_lives_that_are_over() -> None:
+    model = Model()
+    joined_at(model, "a")
+    feed = model.feed
+    second, third = (RoomEvent(epoch=name, seq=1, last_message_id=0) for name in ("two", "three"))
+    feed.begin_join(SocketId("b"))
+    feed.complete_join(SocketId("b"), RoomCursor(epoch="two", seq=0), 0)
+    feed.held = [second, third]
+    # No room was there when the first one was held already; the second one may have come later.
+    assert feed.end_epochs("one", 1) == {"b": RoomCursor(epoch="two", seq=0)}
+    assert not feed.settle()
+    assert feed.held == [third]
+    assert feed.end_epochs(feed.epoch, 1) == {}
+    assert feed.settle()
+
+
+def test_a_life_that_began_while_the_old_one_was_read_is_not_over() -> None:
+    model = Model()
+    joined_at(model, "a")
+    feed = model.feed
+    feed.end_epochs("one", 0)
+    feed.begin_join(SocketId("b"))
+    feed.complete_join(SocketId("b"), RoomCursor(epoch="two", seq=4), 2)
+    assert feed.end_epochs(None, 0) == {}
+    assert (feed.epoch, feed.last_seq, feed.is_over(RoomCursor(epoch="two", seq=9))) == ("two", 4, False)
 
 
 def test_another_gap_behind_the_first() -> None:
@@ -372,7 +399,7 @@ def test_events_of_lives_in_between_are_dropped() -> None:
         RoomEvent(epoch=name, seq=1, last_message_id=0) for name in ("two", "three", "four")
     )
     feed.held = [second, third]
-    feed.end_epoch()
+    feed.end_epochs("one", 0)
     # The room was read in its third life; what came since then may be of a fourth one.
     feed.held.append(fourth)
     assert not feed.resume(RoomCursor(epoch="three", seq=1), 0, [], 2)
