@@ -1,0 +1,72 @@
+/* A load generator for room servers: many WebSocket clients in one thread, whose frames were made beforehand.
+ *
+ * It knows WebSocket framing and which texts begin with which prefix, and nothing of Socket.IO: a plan
+ * (plan.c) says what each client sends and what it waits for. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    uint32_t size;
+    const char *bytes;
+} Blob;
+
+/* Send, then wait for a text that begins with `expect`. */
+typedef struct {
+    Blob send, expect;
+} Step;
+
+typedef enum { CLOSED, OPENING, READY } State;
+
+typedef struct {
+    uint16_t port;
+    uint16_t step_count, request_count;
+    Step *steps;    /* the first one is the HTTP request that opens the WebSocket */
+    Blob *requests; /* frames that a phase sends again and again */
+
+    State state;
+    int fd;
+    uint16_t step;
+    char *rest; /* input that is not a whole frame yet */
+    uint32_t rest_size;
+    uint64_t since;      /* when the open or the last request began, ns */
+    bool busy;           /* a request is in flight */
+    uint32_t deliveries; /* in this phase */
+} Client;
+
+typedef struct {
+    Blob ack;        /* texts that begin so confirm a request */
+    Blob delivery;   /* texts that begin so are room messages */
+    Blob pong;       /* frame that answers a ping of the server, the text "2" */
+    uint32_t count;
+    Client *clients;
+} Plan;
+
+/* What a phase does when something happens to a client. */
+typedef struct {
+    void (*ready)(Client *);
+    void (*ack)(Client *);
+    void (*delivery)(Client *);
+    bool (*done)(void);
+} Phase;
+
+extern Plan plan;
+
+void plan_read(const char *file);
+
+void clients_start(void);
+void client_open(Client *client);
+void client_request(Client *client, uint32_t number);
+void client_close(Client *client);
+/* Handle what comes until the phase is done. */
+void clients_run(const Phase *phase);
+
+/* Run one line of standard input, and print what came of it as one line of JSON. */
+void phase_run(const char *line);
+
+uint64_t now_ns(void);
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

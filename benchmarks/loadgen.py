@@ -1,0 +1,100 @@
+"""The load generator, a C program: built when it is needed, told what to do line by line."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.framing import Dialect
+from benchmarks.plan import Client, encode
+from benchmarks.processes import Process, cores
+
+SOURCES = Path(__file__).parent / "load"
+PROGRAM = Path(__file__).parents[1] / "build" / "benchmarks" / "load"
+#: Seconds that one phase may take.
+PHASE_TIMEOUT = 180.0
+
+
+def build() -> Path:
+    """Compile the load generator when its sources are newer than the program."""
+    sources = sorted(SOURCES.glob("*.c"))
+    newest = max(path.stat().st_mtime for path in [*sources, *SOURCES.glob("*.h")])
+    if PROGRAM.exists() and PROGRAM.stat().st_mtime >= newest:
+        return PROGRAM
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise RuntimeError("a C compiler is missing; Debian, Ubuntu: apt-get install gcc libc6-dev")
+    PROGRAM.parent.mkdir(parents=True, exist_ok=True)
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", str(PROGRAM), *map(str, sources)], check=True)  # noqa: S603
+    return PROGRAM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a phase came to. Times in seconds, latencies in microseconds."""
+
+    operations: int
+    deliveries: int
+    seconds: float
+    load_cpu: float
+    p50_us: float
+    p99_us: float
+    max_us: float
+
+
+class Load:
+    """A running load generator with its clients."""
+
+    def __init__(self, dialect: Dialect, clients: Sequence[Client]) -> None:
+        self.clients = len(clients)
+        with tempfile.NamedTemporaryFile(prefix="load-plan-") as file:
+            file.write(encode(dialect, clients))
+            file.flush()
+            self._process = Process([str(build()), file.name], core=cores()[1])
+            # An answer shows that it has read the plan; no client is open yet.
+            self._ask(f"close 0 {len(clients)}")
+
+    def open(self, first: int = 0, count: int | None = None, *, parallel: int = 50) -> Done:
+        """Open clients, so many at a time, through all of their steps."""
+        return self._ask(f"open {first} {self.clients - first if count is None else count} {parallel}")
+
+    def loop(
+        self,
+        total: int,
+        *,
+        first: int = 0,
+        count: int | None = None,
+        in_flight: int | None = None,
+        request: int = 0,
+        deliveries: int = 0,
+        seconds: float = 60.0,
+    ) -> Done:
+        """Clients take turns to send their request when another one was acknowledged.
+
+        One request of each client is in flight, or of ``in_flight`` of them. Ends after ``total`` requests,
+        or when no more have been sent for ``seconds``, and all acks and ``deliveries`` per request have come.
+        """
+        count = self.clients - first if count is None else count
+        in_flight = count if in_flight is None else min(in_flight, count)
+        return self._ask(f"loop {first} {count} {in_flight} {request} {total} {deliveries} {seconds}")
+
+    def fanout(self, total: int, *, window: int, seconds: float = 60.0) -> Done:
+        """All clients are in one room and send in turn; ``window`` messages are in flight."""
+        return self._ask(f"fanout 0 {self.clients} 0 {total} {window} {seconds}")
+
+    def _ask(self, line: str) -> Done:
+        return Done(**json.loads(self._process.ask(line, PHASE_TIMEOUT)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stop()

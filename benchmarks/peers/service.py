@@ -1,0 +1,60 @@
+"""chat_service as the benchmark runs it: rooms `room0`, `room1`, …, users named by the query.
+
+    python service.py '{"port": 0, "rooms": 1, "redis": null, "profile": null}'
+
+Prints "ready PORT". SIGUSR2 collects garbage. With ``profile``, the name of a file, the first SIGUSR1 starts
+cProfile and the second one writes what it found.
+"""
+
+import asyncio
+import cProfile
+import gc
+import json
+import signal
+import sys
+from typing import Any
+
+from chat_service import ChatService
+
+CONFIG: dict[str, Any] = json.loads(sys.argv[1])
+
+
+async def on_connect(service: ChatService, socket_id: str) -> str | None:
+    return service.transport.get_handshake_data(socket_id).query.get("userName")
+
+
+async def on_start(service: ChatService) -> None:
+    for number in range(CONFIG["rooms"]):
+        name = f"room{number}"
+        # Of two instances the first one makes them.
+        if not await service.has_room(name):
+            await service.add_room(name, owner="admin")
+
+
+def watch_signals() -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR2, gc.collect)
+    if CONFIG.get("profile"):
+        profiler = cProfile.Profile()
+        calls = iter((profiler.enable, lambda: profiler.dump_stats(CONFIG["profile"])))
+        loop.add_signal_handler(signal.SIGUSR1, lambda: next(calls)())
+
+
+service = ChatService(
+    host="127.0.0.1",
+    port=CONFIG["port"],
+    store="redis" if CONFIG.get("redis") else "memory",
+    store_options={"url": CONFIG["redis"]} if CONFIG.get("redis") else {},
+    # No pings during a measurement, in all servers alike.
+    transport_options={"ping_interval": 600.0, "ping_timeout": 600.0},
+    hooks={"on_connect": on_connect, "on_start": on_start},
+)
+
+
+@service.on("ready")
+def ready() -> None:
+    watch_signals()
+    print(f"ready {service.port}", flush=True)
+
+
+service.run()

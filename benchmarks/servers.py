@@ -1,0 +1,108 @@
+"""The servers that are compared: how each is started, and what it is called."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.framing import SOCKETIO_2, SOCKETIO_4, Dialect
+from benchmarks.processes import Process, Redis, cores, free_port, python
+
+PEERS = Path(__file__).parent / "peers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A kind of server on a kind of store."""
+
+    key: str
+    title: str
+    script: str
+    dialect: Dialect = SOCKETIO_4
+    redis: bool = False
+    #: Whether it keeps messages, and can be asked for them.
+    history: bool = False
+    #: The key of the server whose numbers the targets refer to.
+    original: str | None = None
+
+
+SERVICE = Server(
+    key="service",
+    title="chat_service, memory",
+    script="service.py",
+    history=True,
+    original="npm",
+)
+SERVICE_REDIS = Server(
+    key="service-redis",
+    title="chat_service, Redis",
+    script="service.py",
+    redis=True,
+    history=True,
+    original="npm-redis",
+)
+NPM = Server(
+    key="npm",
+    title="npm chat-service, memory",
+    script="npm_chat_service.js",
+    dialect=SOCKETIO_2,
+    history=True,
+)
+NPM_REDIS = Server(
+    key="npm-redis",
+    title="npm chat-service, Redis",
+    script="npm_chat_service.js",
+    dialect=SOCKETIO_2,
+    redis=True,
+    history=True,
+)
+BARE_NODE = Server(key="socket.io", title="bare socket.io 4", script="bare_socketio.js")
+PLAIN_PYTHON = Server(key="python-socketio", title="plain python-socketio", script="plain_socketio.py")
+
+ALL = {server.key: server for server in (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)}
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """Processes of a server that has started, and of its Redis."""
+
+    server: Server
+    ports: list[int] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    redis: Redis | None = None
+
+
+@contextmanager
+def running(
+    server: Server, *, rooms: int = 1, instances: int = 1, profile: str | None = None
+) -> Iterator[Running]:
+    """Start a server, with a Redis of its own if it needs one, on the first core; Redis goes to the other."""
+    server_core, other_core = cores()
+    with ExitStack() as stack:
+        found = Running(server=server)
+        if server.redis:
+            found.redis = stack.enter_context(Redis(other_core))
+        for _ in range(instances):
+            port = free_port()
+            config = {
+                "port": port,
+                "rooms": rooms,
+                "redis": found.redis.url if found.redis else None,
+                "profile": profile,
+            }
+            command = [*_program(server.script), json.dumps(config)]
+            found.processes.append(stack.enter_context(Process(command, core=server_core, ready="ready")))
+            found.ports.append(port)
+        yield found
+
+
+def _program(script: str) -> list[str]:
+    path = str(PEERS / script)
+    if script.endswith(".py"):
+        return [python(), path]
+    node = shutil.which("node")
+    if node is None:
+        raise RuntimeError("node is missing")
+    return [node, "--expose-gc", path]

@@ -1,0 +1,254 @@
+"""The workloads: each starts a server, brings it to where the measurement begins, and measures.
+
+A workload is a function of (server, sizes) that returns its measurements; one that measures several things at
+the same running server returns all of them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.loadgen import Done, Load
+from benchmarks.plan import Client, joined_client
+from benchmarks.processes import cpu_seconds, memory_kb
+from benchmarks.servers import Running, Server, running
+from benchmarks.stats import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much of everything."""
+
+    commands: int = 20_000
+    command_clients: int = 50
+    members: int = 1_000
+    messages: int = 300
+    windows: tuple[int, ...] = (1, 4, 16)
+    mixed_rooms: int = 20
+    mixed_messages: int = 10_000
+    joins: int = 2_000
+    stored: int = 10_000
+    reads: int = 2_000
+    #: Seconds that one phase goes on sending; a slower server then does less.
+    seconds: float = 5.0
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    commands=3_000,
+    members=200,
+    messages=100,
+    windows=(4,),
+    mixed_messages=1_000,
+    joins=300,
+    stored=1_000,
+    reads=200,
+    seconds=1.0,
+)
+
+#: Commands before a measurement, so that all code is loaded and Node.js has compiled it.
+WARM_UP = 2_000
+#: The same as deliveries, where a message has many.
+WARM_UP_DELIVERIES = 20_000
+#: Of the clients that join, so many by one come before those that are measured.
+WARM_UP_JOINS = 5
+#: Members of one room in the mixed workload.
+MIXED_MEMBERS = 10
+#: Clients that read the history at the same time.
+READERS = 10
+#: Clients that fill the history before.
+WRITERS = 4
+
+Workload = Callable[[Server, Sizes], list[Measurement]]
+
+
+class Meter:
+    """CPU time of the servers and of Redis during a phase."""
+
+    def __init__(self, instances: Running) -> None:
+        self._running = instances
+
+    def measure(
+        self, workload: str, phase: Callable[[], Done], *, deliveries: bool = False, x: int | None = None
+    ) -> Measurement:
+        """Run a phase; the operations are its requests, or the ``deliveries``."""
+        server, redis = self._cpu()
+        done = phase()
+        server_after, redis_after = self._cpu()
+        operations = done.deliveries if deliveries else done.operations
+        return Measurement(
+            workload=workload,
+            server=self._running.server.key,
+            operations=operations,
+            cpu_us=(server_after - server) / operations * 1e6,
+            redis_us=(redis_after - redis) / operations * 1e6 if self._running.redis else None,
+            rate=operations / done.seconds,
+            p50_ms=done.p50_us / 1e3,
+            p99_ms=done.p99_us / 1e3,
+            load_share=done.load_cpu / done.seconds,
+            x=x,
+        )
+
+    def _cpu(self) -> tuple[float, float]:
+        redis = self._running.redis
+        servers = sum(cpu_seconds(process.pid) for process in self._running.processes)
+        return servers, cpu_seconds(redis.pid) if redis else 0.0
+
+
+def own_rooms(instances: Running, count: int) -> list[Client]:
+    """Clients with a room each."""
+    port = instances.ports[0]
+    return [joined_client(instances.server.dialect, port, n, f"room{n}") for n in range(count)]
+
+
+def one_room(instances: Running, count: int) -> list[Client]:
+    """Clients that are all in one room, spread over the instances."""
+    ports = instances.ports
+    return [joined_client(instances.server.dialect, ports[n % len(ports)], n, "room0") for n in range(count)]
+
+
+def command(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Messages into rooms of one member each, one in flight per client."""
+    with (
+        running(server, rooms=sizes.command_clients) as instances,
+        Load(server.dialect, own_rooms(instances, sizes.command_clients)) as load,
+    ):
+        load.open()
+        load.loop(WARM_UP, deliveries=1, seconds=sizes.seconds)
+        meter = Meter(instances)
+        return [
+            meter.measure("command", partial(load.loop, sizes.commands, deliveries=1, seconds=sizes.seconds))
+        ]
+
+
+def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Messages into one large room, with several in flight."""
+    with (
+        running(server) as instances,
+        Load(server.dialect, one_room(instances, sizes.members)) as load,
+    ):
+        load.open()
+        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4, seconds=sizes.seconds)
+        meter = Meter(instances)
+        return [
+            meter.measure(
+                f"fanout-{window}",
+                partial(load.fanout, sizes.messages, window=window, seconds=sizes.seconds),
+                deliveries=True,
+            )
+            for window in sizes.windows
+        ]
+
+
+def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
+    """The same with the members on two instances that share a Redis; their CPU time is added up."""
+    if not server.redis:
+        return []
+    with (
+        running(server, instances=2) as instances,
+        Load(server.dialect, one_room(instances, sizes.members)) as load,
+    ):
+        load.open()
+        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4, seconds=sizes.seconds)
+        meter = Meter(instances)
+        return [
+            meter.measure(
+                "fanout-two-instances",
+                partial(load.fanout, sizes.messages, window=4, seconds=sizes.seconds),
+                deliveries=True,
+            )
+        ]
+
+
+def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Rooms of ten members who all talk."""
+    with running(server, rooms=sizes.mixed_rooms) as instances:
+        clients = [
+            joined_client(server.dialect, instances.ports[0], n, f"room{n % sizes.mixed_rooms}")
+            for n in range(sizes.mixed_rooms * MIXED_MEMBERS)
+        ]
+        with Load(server.dialect, clients) as load:
+            load.open()
+            load.loop(WARM_UP, deliveries=MIXED_MEMBERS, seconds=sizes.seconds)
+            meter = Meter(instances)
+            return [
+                meter.measure(
+                    "mixed",
+                    partial(load.loop, sizes.mixed_messages, deliveries=MIXED_MEMBERS, seconds=sizes.seconds),
+                )
+            ]
+
+
+def join(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Connect, log in and join one room, 50 at a time; then what memory the clients take when idle."""
+    warm = sizes.joins // WARM_UP_JOINS
+    with running(server) as instances, Load(server.dialect, one_room(instances, warm + sizes.joins)) as load:
+        load.open(0, warm)
+        before = _settled_memory(instances)
+        meter = Meter(instances)
+        joined = meter.measure("join", partial(load.open, warm))
+        after = _settled_memory(instances)
+    memory = Measurement(
+        workload="memory",
+        server=server.key,
+        operations=sizes.joins,
+        memory_kb=(after - before) / sizes.joins,
+    )
+    return [joined, memory]
+
+
+def _settled_memory(instances: Running) -> float:
+    """Memory after two collections; the second one takes what the first one made collectable."""
+    process = instances.processes[0]
+    for _ in range(2):
+        process.collect_garbage()
+        _until_idle(process.pid)
+    return memory_kb(process.pid)
+
+
+def _until_idle(pid: int) -> None:
+    """Return when a process has done nothing for a while."""
+    time.sleep(0.1)
+    used = cpu_seconds(pid)
+    for _ in range(50):
+        time.sleep(0.1)
+        used, before = cpu_seconds(pid), used
+        if used - before < 0.002:
+            return
+
+
+def history(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Read 100 messages of a full history: the oldest ones, and the newest ones."""
+    if not server.history:
+        return []
+    reads = [("roomHistoryGet", "room0", 0, 100), ("roomRecentHistory", "room0")]
+    with running(server) as instances:
+        port = instances.ports[0]
+        clients = [joined_client(server.dialect, port, n, "room0", reads) for n in range(READERS)]
+        with Load(server.dialect, clients) as load:
+            load.open(0, WRITERS)
+            load.loop(sizes.stored, count=WRITERS, deliveries=WRITERS)
+            load.open(WRITERS)
+            meter = Meter(instances)
+            found = []
+            for request, name in ((1, "oldest"), (2, "newest")):
+                load.loop(sizes.reads // 5, request=request, seconds=sizes.seconds)
+                found.append(
+                    meter.measure(
+                        f"history-{name}",
+                        partial(load.loop, sizes.reads, request=request, seconds=sizes.seconds),
+                    )
+                )
+            return found
+
+
+#: In the order of the table.
+ALL: dict[str, Workload] = {
+    "command": command,
+    "fanout": fanout,
+    "fanout-two-instances": fanout_two_instances,
+    "mixed": mixed,
+    "join": join,
+    "history": history,
+}
