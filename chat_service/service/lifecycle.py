@@ -43,6 +43,8 @@ class LifeCycle:
         self._start_ended = asyncio.Event()
         self._start_error: BaseException | None = None
         self._is_close_asked = False
+        #: Whether the store knows this instance, or may know it.
+        self._is_registered = False
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -90,6 +92,7 @@ class LifeCycle:
         await context.store.open(context.delivery)
         await context.delivery.interest.acquire(EVERYONE)
         lease = Lease(context)
+        self._is_registered = True
         await lease.register()
         await context.transport.start(Gateway(context))
         context.is_open = True
@@ -187,6 +190,7 @@ class LifeCycle:
             self._heartbeats.cancel()
             await asyncio.wait([self._heartbeats])
         try:
-            await context.store.instance_forget(context.instance_id())
+            if self._is_registered:
+                await context.store.instance_forget(context.instance_id())
         finally:
             await context.store.close()
