@@ -62,12 +62,13 @@ class RedisServer:
                 with self.client() as client:
                     client.ping()
                 return self
+            except redis_client.AuthenticationError:
+                # It answers; it only wants a password first.
+                return self
             except (redis_client.ConnectionError, redis_client.TimeoutError, redis_client.BusyLoadingError):
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.02)
-            except redis_client.AuthenticationError:
-                return self
 
     def client(self, **options: object) -> "redis_client.Redis":
         """A blocking client, for the tests' own looks."""

@@ -1,0 +1,62 @@
+"""Fixtures of the tests that know they run on Redis."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chat_service.stores.redis import RedisStore
+from tests.redis.proxy import Proxy
+from tests.support.redis_servers import RedisServer
+from tests.support.world import World
+
+
+class At:
+    """A backend at any url, with a prefix of its own."""
+
+    name = "redis"
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.options = {"url": url, "prefix": f"test{uuid.uuid4().hex[:8]}", **options}
+
+    @property
+    def prefix(self) -> str:
+        return str(self.options["prefix"])
+
+    def new_store(self, **options: Any) -> RedisStore:
+        return RedisStore({**self.options, **options})
+
+    async def leftovers(self) -> list[str]:
+        return []
+
+
+#: Makes a world at a url: ``at(url, **store_options)``.
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis server that the test may stop, kill and spoil."""
+    with RedisServer() as made:
+        yield made
+
+
+@pytest.fixture
+async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
+    """Between the services and the server."""
+    async with Proxy(server.port) as made:
+        yield made
+
+
+@pytest.fixture
+async def at(proxy: Proxy) -> AsyncIterator[MakeWorld]:
+    worlds: list[World] = []
+
+    def make(url: str, **options: Any) -> World:
+        worlds.append(World(At(url, **options)))
+        return worlds[-1]
+
+    yield make
+    for world in reversed(worlds):
+        await world.close()

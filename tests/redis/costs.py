@@ -1,0 +1,94 @@
+"""Counting what a service asks of Redis."""
+
+import re
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis as redis_client
+
+from chat_service.bus.base import Bus, Topic, TopicKind
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
+#: What goes over the bus connection.
+BUS = frozenset({"SSUBSCRIBE", "SUNSUBSCRIBE"})
+#: What the counting itself does.
+SETTLED = Topic(TopicKind.ROOM, "settled")
+OWN = frozenset({"info", "config|resetstat", "echo", "monitor", "client|setinfo", "select", "hello"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one command of a client costs at Redis."""
+
+    #: Commands and scripts that are sent and awaited, in the order of sending.
+    sent: tuple[str, ...]
+    #: Subscriptions, which go over another connection.
+    bus: tuple[str, ...]
+    #: Commands that Redis executes, those inside of scripts too.
+    executed: int
+
+    def row(self, name: str) -> str:
+        """The row of the table in the docs."""
+        cells = [f"`{name}`", str(len(self.sent)), _shown(self.sent), _shown(self.bus), str(self.executed)]
+        return f"| {' | '.join(cells)} |"
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in Counter(names).items()) or "–"
+
+
+class CostMeter:
+    """Reads ``MONITOR``, which tells what clients sent from what scripts did, and ``INFO commandstats``."""
+
+    def __init__(self, client: "redis_client.Redis", bus: Bus) -> None:
+        self._client = client
+        self._bus = bus
+
+    async def measure(self, work: Any) -> Cost:
+        """Await the work, and say what it cost. All counters of the server are set back."""
+        self._client.ping()
+        with self._client.monitor() as monitor:
+            self._client.config_resetstat()
+            await work
+            # What was sent on the bus connection before has arrived when this has.
+            await self._bus.subscribe(SETTLED)
+            stats = self._client.info("commandstats")
+            marker = uuid.uuid4().hex
+            self._client.echo(marker)
+            sent, inside = self._read(monitor, marker)
+        counted = {
+            name.removeprefix("cmdstat_"): fields["calls"]
+            for name, fields in stats.items()
+            if name.removeprefix("cmdstat_") not in OWN
+        }
+        await self._bus.unsubscribe(SETTLED)
+        counted["ssubscribe"] -= 1
+        counted = {name: calls for name, calls in counted.items() if calls}
+        # Two witnesses that know nothing of each other.
+        assert counted == Counter(name.lower() for name in sent + inside)
+        return Cost(
+            sent=tuple(name for name in sent if name not in BUS),
+            bus=tuple(name for name in sent if name in BUS),
+            executed=sum(counted.values()),
+        )
+
+    def _read(self, monitor: Any, marker: str) -> tuple[list[str], list[str]]:
+        sent, inside = [], []
+        while marker not in (line := monitor.next_command())["command"]:
+            name = line["command"].split(" ")[0].upper()
+            if SETTLED.name in line["command"] or name.lower() in OWN or name in ("CONFIG", "CLIENT"):
+                continue
+            (inside if line["client_type"] == "lua" else sent).append(name)
+        return sent, inside
+
+
+def documented() -> dict[str, str]:
+    """The rows of the table in the docs, by the command's name."""
+    text = DOCS.read_text("utf-8")
+    _, _, part = text.partition("<!-- costs -->")
+    rows = re.findall(r"^\| `([^`]+)` \|.*\|$", part.partition("<!-- end of costs -->")[0], re.MULTILINE)
+    lines = [line for line in part.splitlines() if line.startswith("| `")]
+    return dict(zip(rows, lines, strict=False))

@@ -1,0 +1,74 @@
+"""A program: one instance of the service over Redis. See ``processes.ServiceProcess``."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from typing import Any
+
+from chat_service import ChatService
+
+
+def say(**line: Any) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def name_by_query(service: ChatService, socket_id: str) -> str | None:
+    return service.transport.get_handshake_data(socket_id).query.get("userName")
+
+
+async def answer(service: ChatService, line: dict[str, Any]) -> None:
+    try:
+        method = line["method"]
+        if method == "instance_uid":
+            result: Any = service.instance_uid
+        elif method == "cpu":
+            result = time.process_time()
+        elif method == "emit_to_channel":
+            result = await service.transport.emit_to_channel(*line["args"])
+        elif method == "disconnect_socket":
+            result = await service.transport.disconnect_socket(*line["args"])
+        else:
+            result = await getattr(service, method)(*line["args"], **line["keywords"])
+    except Exception as error:
+        say(id=line["id"], error=repr(error))
+    else:
+        say(id=line["id"], result=result)
+
+
+async def main(options: dict[str, Any]) -> None:
+    options = {"host": "127.0.0.1", "port": 0, "store": "redis", **options}
+    hooks = {
+        "on_connect": name_by_query,
+        "on_leave": lambda service, info: say(told=["on_leave", info.user_name, info.room_name]),
+    }
+    service = ChatService(hooks=hooks, **options)
+    for event in ("store_consistency_failure", "transport_consistency_failure"):
+        service.on(event, lambda error, info, event=event: say(told=[event, info.op_type]))
+    service.cluster_bus.on("news", lambda *data: say(told=["news", *data]))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await service.start()
+    say(id=0, result=[service.port, service.instance_uid])
+
+    lines = asyncio.StreamReader(limit=1 << 24)
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    running = set()
+
+    async def read() -> None:
+        while line := await lines.readline():
+            task = asyncio.create_task(answer(service, json.loads(line)))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    reading = asyncio.create_task(read())
+    await stop.wait()
+    reading.cancel()
+    pipe.close()
+    await service.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

@@ -1,0 +1,110 @@
+"""A TCP proxy in front of a server, that goes wrong where a test says so."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+
+class Connection:
+    """One connection through the proxy."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self._client = client
+        self._server = server
+        #: What the client has sent, until now.
+        self.sent = b""
+
+    @property
+    def is_bus(self) -> bool:
+        """Whether it has subscribed to something."""
+        return b"SSUBSCRIBE" in self.sent
+
+    def cut(self) -> None:
+        """End it at both sides."""
+        for writer in (self._client, self._server):
+            writer.transport.abort()
+
+
+class Proxy:
+    """Listens on a free port of the loopback. ``port`` is that of the server behind it."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._listener: asyncio.Server | None = None
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.connections: list[Connection] = []
+        #: Connections whose data get lost on the way to the client, to the server.
+        self.deaf: Callable[[Connection], bool] = lambda connection: False
+        self.mute: Callable[[Connection], bool] = lambda connection: False
+        #: Whether new connections are taken, though nothing ever comes of them.
+        self.half_open = False
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def mend(self) -> None:
+        """Work as it should from now on; what is lost stays lost."""
+        self.deaf = self.mute = lambda connection: False
+        self.half_open = False
+
+    def cut(self) -> None:
+        """End all connections."""
+        for connection in self.connections:
+            connection.cut()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
+        with contextlib.suppress(OSError):
+            if self.half_open:
+                await reader.read(-1)
+            else:
+                await self._join(reader, writer)
+        writer.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        connection = Connection(writer, server_writer)
+        self.connections.append(connection)
+
+        async def to_server() -> None:
+            while data := await reader.read(1 << 16):
+                connection.sent += data
+                if not self.mute(connection):
+                    server_writer.write(data)
+
+        async def to_client() -> None:
+            while data := await server_reader.read(1 << 16):
+                if not self.deaf(connection):
+                    writer.write(data)
+
+        ways = [asyncio.create_task(to_server()), asyncio.create_task(to_client())]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            server_writer.transport.abort()
+            self.connections.remove(connection)
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        self.cut()
+        for writer in self._tasks.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks)

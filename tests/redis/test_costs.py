@@ -1,0 +1,171 @@
+"""What a command costs: round trips, and commands that Redis executes (docs/redis.md has the table)."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from chat_service.bus.base import Bus
+from chat_service.testing import InProcessClient, wait_until
+from tests.redis.conftest import MakeWorld
+from tests.redis.costs import Cost, CostMeter, documented
+from tests.support.redis_servers import RedisServer
+from tests.support.world import Instance
+
+pytestmark = pytest.mark.redis
+
+_numbers = itertools.count(1)
+TEXT = {"textMessage": "hello"}
+#: Neither heartbeats nor probes during the test.
+QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
+
+
+class Scene:
+    """Alice with one socket, joined to a room; bob is online. No optional notifications."""
+
+    def __init__(self, instance: Instance, alice: InProcessClient) -> None:
+        self.instance = instance
+        self.alice = alice
+
+    @property
+    def bus(self) -> Bus:
+        return self.instance.service._context.store.bus
+
+    def call(self, command: str, *args: Any) -> Callable[[], Awaitable[Any]]:
+        return lambda: self.alice.call(command, *args)
+
+    async def in_and_out(self, *rooms: str) -> None:
+        client = await self.instance.joined("carol", *rooms)
+        await client.disconnect()
+
+
+def command(name: str, *args: Any) -> Any:
+    async def prepare(scene: Scene) -> Any:
+        return scene.call(name, *args)
+
+    return prepare
+
+
+async def joining(scene: Scene) -> Any:
+    await scene.alice.emit("roomLeave", "other")
+    return scene.call("roomJoin", "other")
+
+
+async def leaving(scene: Scene) -> Any:
+    await scene.alice.emit("roomJoin", "other")
+    return scene.call("roomLeave", "other")
+
+
+async def logging_in(scene: Scene) -> Any:
+    name = f"user{next(_numbers)}"
+    return lambda: scene.instance.login(name)
+
+
+def disconnecting(*rooms: str) -> Any:
+    async def prepare(scene: Scene) -> Any:
+        client = await scene.instance.joined(f"user{next(_numbers)}", *rooms)
+        return client.disconnect
+
+    return prepare
+
+
+#: What is measured, by the name in the table; how to prepare it; round trips at most.
+CASES: dict[str, tuple[Any, int]] = {
+    "roomMessage": (command("roomMessage", "room", TEXT), 1),
+    "roomHistoryGet": (command("roomHistoryGet", "room", 0, 10), 1),
+    "roomRecentHistory": (command("roomRecentHistory", "room"), 1),
+    "roomHistoryInfo": (command("roomHistoryInfo", "room"), 1),
+    "roomUserSeen": (command("roomUserSeen", "room", "bob"), 1),
+    "roomGetAccessList": (command("roomGetAccessList", "room", "userlist"), 1),
+    "roomGetOwner": (command("roomGetOwner", "room"), 1),
+    "roomAddToList": (command("roomAddToList", "room", "whitelist", ["bob"]), 1),
+    "directMessage": (command("directMessage", "bob", TEXT), 2),
+    "directAddToList": (command("directAddToList", "whitelist", ["bob"]), 1),
+    "listOwnSockets": (command("listOwnSockets"), 1),
+    "systemMessage": (command("systemMessage", "data"), 1),
+    "roomJoin": (joining, 2),
+    "roomLeave": (leaving, 2),
+    "login": (logging_in, 2),
+    "disconnect": (disconnecting(), 2),
+    "disconnect, joined to 1 room": (disconnecting("room"), 3),
+    "disconnect, joined to 3 rooms": (disconnecting("room", "other", "third"), 5),
+}
+
+
+@pytest.fixture
+async def scene(at: MakeWorld, server: RedisServer) -> Scene:
+    world = at(server.url, probe_interval=3600.0)
+    instance = await world.start(**QUIET)
+    for room in ("room", "other", "third"):
+        await instance.service.add_room(room, owner="alice")
+    alice = await instance.joined("alice", "room")
+    await instance.login("bob")
+    return Scene(instance, alice)
+
+
+async def _measure(scene: Scene, meter: CostMeter, name: str) -> Cost:
+    prepare, _ = CASES[name]
+    # Once for the scripts to be loaded, once to be measured.
+    await (await prepare(scene))()
+    return await meter.measure((await prepare(scene))())
+
+
+async def test_every_command_costs_what_the_docs_say(scene: Scene, server: RedisServer) -> None:
+    await scene.in_and_out("room", "other")
+    with server.client() as client:
+        meter = CostMeter(client, scene.bus)
+        costs = {name: await _measure(scene, meter, name) for name in CASES}
+    for name, (_, most) in CASES.items():
+        assert len(costs[name].sent) <= most, (name, costs[name])
+    assert documented() == {name: cost.row(name) for name, cost in costs.items()}
+
+
+async def test_messages_cost_one_script_each(scene: Scene, server: RedisServer) -> None:
+    await scene.alice.call("roomMessage", "room", TEXT)
+
+    async def many() -> None:
+        for _ in range(10):
+            await scene.alice.call("roomMessage", "room", TEXT)
+
+    with server.client() as client:
+        cost = await CostMeter(client, scene.bus).measure(many())
+    assert cost.sent == ("EVALSHA",) * 10
+
+
+async def test_a_join_of_a_user_with_sockets_elsewhere_is_told_to_those(
+    at: MakeWorld, server: RedisServer
+) -> None:
+    world = at(server.url, probe_interval=3600.0)
+    here, there = await world.start(**QUIET), await world.start(**QUIET)
+    await here.service.add_room("room")
+    near, far = await here.login("alice"), await there.login("alice")
+    for _ in range(2):
+        # The first time loads the scripts.
+        await near.call("roomJoin", "room")
+        await near.call("roomLeave", "room")
+    far.clear()
+    with server.client() as client:
+        meter = CostMeter(client, here.service._context.store.bus)
+        cost = await meter.measure(near.call("roomJoin", "room"))
+    assert cost.sent == ("EVALSHA", "EVALSHA", "SPUBLISH")
+    assert await far.wait_for("roomJoinedEcho") == ["room", near.id, 1]
+
+
+async def test_an_idle_instance_sends_its_heartbeats_and_probes(at: MakeWorld, server: RedisServer) -> None:
+    world = at(server.url, probe_interval=0.05)
+    await world.start(heartbeat_rate=0.05, heartbeat_timeout=5.0)
+    with server.client() as client:
+
+        def calls() -> dict[str, int]:
+            stats = client.info("commandstats")
+            return {name: fields["calls"] for name, fields in stats.items()}
+
+        await wait_until(lambda: calls().get("cmdstat_evalsha", 0) >= 4, "heartbeats")
+        client.config_resetstat()
+        await wait_until(lambda: calls().get("cmdstat_ping", 0) >= 3, "probes")
+        # A heartbeat is two scripts: to renew the own lease, and to look for lapsed ones.
+        seen = set(calls()) - {"cmdstat_info", "cmdstat_config|resetstat"}
+        assert seen <= {"cmdstat_ping", "cmdstat_evalsha", "cmdstat_zscore", "cmdstat_zadd"} | {
+            "cmdstat_zrangebyscore"
+        }
