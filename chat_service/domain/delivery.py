@@ -195,9 +195,7 @@ class Delivery:
             case RoomEvent():
                 self._on_room_event(RoomName(topic.name), envelope)
             case Notify():
-                channel = _channel(topic)
-                if channel is not None:
-                    self._transport.broadcast(channel, envelope.event, envelope.args, envelope.exclude)
+                self._notify(topic, envelope)
             case DisconnectUser():
                 for session in self._sessions.of_user(UserName(topic.name)):
                     self._disconnect(session.socket_id)
@@ -210,6 +208,16 @@ class Delivery:
                 self._remote.resolve(envelope)
             case ApplicationEvent():
                 self._application_events.emit(envelope.event, *envelope.args)
+
+    def _notify(self, topic: Topic, envelope: Notify) -> None:
+        channel = _channel(topic)
+        if channel is None:
+            return
+        self._transport.broadcast(channel, envelope.event, envelope.args, envelope.exclude)
+        served = self._rooms.get(RoomName(topic.name)) if topic.kind is TopicKind.ROOM else None
+        for socket_id in served.feed.joined_ahead() if served else ():
+            if socket_id not in envelope.exclude:
+                self._transport.emit(socket_id, envelope.event, envelope.args)
 
     def on_interruption(self, topic: Topic) -> None:
         """Part of ``BusListener``."""

@@ -82,6 +82,10 @@ class RoomFeed:
         """Whether a socket waits to be admitted."""
         return bool(self._asked or self._ahead)
 
+    def joined_ahead(self) -> list[SocketId]:
+        """The sockets that are joined, and wait to be admitted until the feed is where they joined."""
+        return list(self._ahead)
+
     # Joins
 
     def begin_join(self, socket_id: SocketId) -> None:

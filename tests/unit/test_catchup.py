@@ -115,6 +115,26 @@ async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pai
     await has_all(carol, 4, 6)
 
 
+@pytest.mark.covers("api:emit_to_channel")
+async def test_other_events_of_the_channel_do_not_wait_for_a_catch_up(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    gate = pair.store.faults.gate("room_history_info")
+    pair.lose(lambda event: event.last_message_id == 1)
+    await post(alice, 2)
+    await wait_until(lambda: pair.store.faults.waiting == 1, "the catch-up")
+    carol, dave = await pair.second.login("carol"), await pair.second.login("dave")
+    for client in (carol, dave):
+        await client.call("roomJoin", "room")
+    await pair.first.service.transport.send_to_channel(dave.id, "room", "news", 5)
+    for client in (alice, bob, carol):
+        assert await client.wait_for("news") == [5]
+    gate.set()
+    await post(alice, 1)
+    await has_all(dave, 3, 3)
+    assert dave.received("news") == []
+
+
 async def test_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
