@@ -17,7 +17,7 @@ from chat_service.testing import wait_until
 HERE = Path(__file__).parent
 NAMESPACE = "/chat-service"
 #: Seconds that a client waits for anything.
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 class Client:
@@ -118,7 +118,7 @@ class NodeProcess:
         answer = self._answers[number] = self._loop.create_future()
         self._process.stdin.write(json.dumps({"id": number, "op": op, **fields}) + "\n")
         self._process.stdin.flush()
-        async with asyncio.timeout(PATIENCE * 2):
+        async with asyncio.timeout(PATIENCE):
             return await answer
 
     async def connect(

@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.e2e.clients import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What asyncio logs in its development mode: its servers, and turns of the loop that took long.
+DEVELOPMENT_NOISE = (b"> is serving", b"Executing <")
 
 
 class Process:
@@ -27,11 +29,13 @@ class Process:
     async def _read(self, stream: asyncio.StreamReader | None, name: str) -> None:
         assert stream is not None
         while line := await stream.readline():
+            if any(noise in line for noise in DEVELOPMENT_NOISE):
+                continue
             setattr(self, name, getattr(self, name) + line.decode())
 
     async def wait_for(self, text: str) -> str:
         """Return the first line of the output with this text. Raises ``AssertionError`` if there is none."""
-        async with asyncio.timeout(PATIENCE * 2):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 for line in self.output.splitlines():
                     if text in line:
@@ -54,7 +58,7 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for the end, and return the exit code."""
-        async with asyncio.timeout(PATIENCE * 2):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*self._readers)
             return await self._process.wait()
 

@@ -197,7 +197,7 @@ async def test_clients_that_answer_no_pings_are_closed(serve: Serve, login: Conn
     reasons: list[str] = []
     service = await serve(
         hooks={"on_disconnect": lambda service, info: reasons.append(info.user_name)},
-        transport_options={"ping_interval": 0.05, "ping_timeout": 0.1},
+        transport_options={"ping_interval": 0.1, "ping_timeout": 1.0},
     )
     bystander = await login(service, "bystander")
     async with websocket(service.port, "half") as half, polling(service.port, "open") as silent:

@@ -52,6 +52,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
         (EngineSocket, "handle_post_request"),
         (EngineSocket, "_upgrade_websocket"),
         (EngineSocket, "_websocket_handler"),
+        (EngineServer, "handle_request"),
         (EngineServer, "send_packet"),
         (EngineServer, "_log_error_once"),
         (EngineServer, "_handle_connect"),
@@ -174,6 +175,7 @@ async def test_attributes_of_sessions_and_servers() -> None:
     assert server.eio.async_handlers is False and server.async_handlers is True
     assert server.eio._async["websocket"] is AiohttpWebSocket
     assert aiohttp_driver._async["websocket"] is aiohttp_driver.WebSocket
+    assert asgi_driver._async["translate_request"] is asgi_driver.translate_request
     assert base_server.BaseServer.reason.TRANSPORT_CLOSE == "transport close"
 
 

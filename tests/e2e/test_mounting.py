@@ -275,6 +275,30 @@ async def test_asgi_application_that_fails_to_start(caplog: pytest.LogCaptureFix
     await service.close()
 
 
+async def test_asgi_client_that_is_gone_before_its_request_is_read() -> None:
+    service = make_service()
+    app = service.asgi_app()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    await service.start()
+    for query in (b"EIO=4&transport=polling", b""):
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/socket.io/",
+            "query_string": query,
+            "headers": [],
+        }
+        await app(scope, receive, send)
+    assert not service.transport.get_server().eio.sockets
+    await service.close()
+
+
 def own_server() -> socketio.AsyncServer:
     """A server of the caller with two namespaces."""
     # The library leaves a sleeping task behind for each socket, for the length of one interval.

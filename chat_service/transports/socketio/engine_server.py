@@ -7,6 +7,7 @@ from typing import Any
 
 from engineio import AsyncServer, packet
 from engineio.async_drivers import aiohttp as aiohttp_driver
+from engineio.async_drivers import asgi as asgi_driver
 
 from chat_service.transports.socketio.engine import CLOSE_GRACE, EngineSocket
 
@@ -38,6 +39,18 @@ class AiohttpWebSocket(aiohttp_driver.WebSocket):  # type: ignore[misc]
             self._request.transport.abort()
 
 
+class ClientGone(Exception):
+    """The client of an ASGI request went away before the request was read."""
+
+
+async def _translate_asgi(*args: Any) -> Any:
+    # The stock function returns nothing then, which the server fails on.
+    environ = await asgi_driver.translate_request(*args)
+    if not environ:
+        raise ClientGone
+    return environ
+
+
 class EngineServer(AsyncServer):  # type: ignore[misc]
     """An Engine.IO server that can be closed, and logs no errors of clients as its own."""
 
@@ -54,6 +67,14 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         self.is_used: Callable[[str], bool] = lambda sid: True
         if self.async_mode == "aiohttp":
             self._async = {**self._async, "websocket": AiohttpWebSocket}
+        elif self.async_mode == "asgi":
+            self._async = {**self._async, "translate_request": _translate_asgi}
+
+    async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().handle_request(*args, **kwargs)
+        except ClientGone:
+            return None
 
     def close_socket_soon(self, sid: str) -> None:
         """Close a session from a callback."""
