@@ -109,6 +109,8 @@ def _decode(payload: bytes) -> Envelope:
         max_buffer_size=MAX_SIZE,
         max_array_len=size,
         max_map_len=size // 2,
+        # Timestamps are extensions that the hook does not see.
+        max_ext_len=0,
         ext_hook=_no_extension,
         strict_map_key=True,
     )
