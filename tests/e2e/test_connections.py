@@ -168,7 +168,7 @@ async def test_commands_before_the_login_get_an_error(serve: Serve, connect: Con
     assert len(await client.call("listOwnSockets")) == 1
 
 
-@pytest.mark.covers("api:disconnect_user_sockets", "event:ready")
+@pytest.mark.covers("api:disconnect_user_sockets")
 async def test_several_devices_of_one_user(serve: Serve, login: ConnectTo) -> None:
     service = await serve()
     await service.add_room("room")

@@ -65,7 +65,9 @@ async def test_signal_ends_the_example(connect: ConnectTo, number: int) -> None:
         assert process.errors == ""
 
 
-@pytest.mark.covers("hook:on_close", "event:closed", "hook:on_disconnect", "option:close_timeout")
+@pytest.mark.covers(
+    "hook:on_close", "event:ready", "event:closed", "hook:on_disconnect", "option:close_timeout"
+)
 async def test_commands_in_flight_are_finished(connect: ConnectTo) -> None:
     async with run(sys.executable, "-X", "dev", "-W", "error", "-c", SLOW, "10") as process:
         port = int((await process.wait_for("port ")).split()[1])
