@@ -66,6 +66,10 @@ class Delivery:
         self.on_removed: RemovalListener = lambda room, user, socket_id, cursor: None
         #: Set by catch-up: fills what a feed missed, and ends its holding.
         self.on_gap: Callable[[RoomName, RoomFeed], None] = lambda room, feed: None
+        #: Set by the lease: whether the others still take this instance for alive.
+        self.is_alive: Callable[[], bool] = lambda: True
+        # What came while that was not sure.
+        self._unsure: list[tuple[Topic, Envelope]] = []
 
     # Rooms of this instance
 
@@ -81,7 +85,16 @@ class Delivery:
         self, room: RoomName, socket_id: SocketId, cursor: RoomCursor, last_message_id: int
     ) -> None:
         """The store joined the socket at ``cursor``; it gets all that follows."""
-        self._rooms[room].feed.complete_join(socket_id, cursor, last_message_id)
+        feed = self._rooms[room].feed
+        session = self._sessions.get(socket_id)
+        if feed.is_over(cursor) and session is not None and session.user is not None:
+            # The room was deleted before the answer came.
+            feed.abort_join(socket_id)
+            self._transport.emit(socket_id, "roomAccessRemoved", (room,))
+            after_join = RoomCursor(epoch=cursor.epoch, seq=cursor.seq + 1)
+            self.on_removed(room, session.user, socket_id, after_join)
+            return
+        feed.complete_join(socket_id, cursor, last_message_id)
 
     async def abort_join(self, room: RoomName, socket_id: SocketId) -> None:
         """The join that was begun does not take place."""
@@ -148,10 +161,13 @@ class Delivery:
 
     def _broadcast(self, room: RoomName, event: RoomEvent) -> None:
         channel = room_channel(room)
-        for user, sockets in event.removed.items():
-            for socket_id in sockets:
-                self.expel(room, socket_id)
-                self.on_removed(room, user, socket_id, event.cursor)
+        for user in event.removed:
+            # All that the user has here, not only those that the event names: when this instance was taken for
+            # dead the room forgot its sockets.
+            for session in self._sessions.of_user(user):
+                if room in session.rooms:
+                    self.expel(room, session.socket_id)
+                    self.on_removed(room, user, session.socket_id, event.cursor)
         for user in event.announced:
             self._transport.broadcast(channel, "roomUserLeft", (room, user))
         if event.event:
@@ -159,10 +175,10 @@ class Delivery:
 
     def _replay(self, room: RoomName, socket_id: SocketId, event: RoomEvent) -> None:
         served = self._rooms[room]
-        for user, sockets in event.removed.items():
-            if socket_id in sockets:
-                self.expel(room, socket_id)
-                self.on_removed(room, user, socket_id, event.cursor)
+        session = self._sessions.get(socket_id)
+        if session is not None and session.user is not None and session.user in event.removed:
+            self.expel(room, socket_id)
+            self.on_removed(room, session.user, socket_id, event.cursor)
         if socket_id not in served.sockets:
             return
         for user in event.announced:
@@ -191,6 +207,21 @@ class Delivery:
 
     def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
         """Part of ``BusListener``."""
+        is_for_sockets = topic.kind in (TopicKind.ROOM, TopicKind.USER)
+        if is_for_sockets and (self._unsure or not self.is_alive()):
+            # After a pause: the sockets may have been removed from everything meanwhile.
+            self._unsure.append((topic, envelope))
+            return
+        self._deliver(topic, envelope)
+
+    def deliver_unsure(self) -> None:
+        """Deliver what came while it was not sure that this instance is alive; it is now, or all sockets that
+        it had then are disconnected."""
+        unsure, self._unsure = self._unsure, []
+        for topic, envelope in unsure:
+            self._deliver(topic, envelope)
+
+    def _deliver(self, topic: Topic, envelope: Envelope) -> None:
         match envelope:
             case RoomEvent():
                 self._on_room_event(RoomName(topic.name), envelope)

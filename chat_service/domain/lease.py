@@ -50,6 +50,12 @@ class Lease:
             await context.delivery.interest.release(topic)
             raise
         self._renewed = begun
+        context.delivery.is_alive = self.is_valid
+
+    def is_valid(self) -> bool:
+        """Whether no other instance can have taken this one for dead."""
+        age = self._context.clock.monotonic() - self._renewed
+        return age < self._context.options.heartbeat_timeout and not self._is_lapsed
 
     async def run(self) -> None:
         """Renew at each ``heartbeat_rate``, and recover who lapsed; runs until it is cancelled."""
@@ -76,6 +82,7 @@ class Lease:
             raise
         if is_known and not self._is_lapsed:
             self._renewed = begun
+            context.delivery.deliver_unsure()
             return True
         self._is_lapsed = True
         await self._start_over()
@@ -90,10 +97,11 @@ class Lease:
         former, fresh = context.instance_id(), new_instance_id()
         await self._register(fresh)
         context.instance_id.value = fresh
-        self._is_lapsed = False
         logger.error("the lease of instance %s has lapsed: it starts over as %s", former, fresh)
         old = self._sockets()
         await self._disconnect(old)
+        self._is_lapsed = False
+        context.delivery.deliver_unsure()
         # Not here: the heartbeats go on meanwhile.
         context.running.spawn(self._bury(former, old), f"recovery of {former}")
         await context.delivery.interest.release(Topic(TopicKind.INSTANCE, former))

@@ -27,6 +27,7 @@ def _random_plan(number: int, seconds: float) -> Plan:
     """Peace and each single fault in turn on each backend, and mixtures."""
     seed = random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
+    choices: list[tuple[str, tuple[str, ...]]]
     choices = [(backend, (name,)) for name, fault in FAULTS.items() for backend in fault.backends]
     choices += [(backend, ()) for backend in BACKENDS[:2]]
     random.Random(0).shuffle(choices)

@@ -120,9 +120,7 @@ class Slot:
         return self._rng.sample([user for user in self._world.users if user != self.user], 2)
 
     async def _message(self, connection: Connection) -> None:
-        await connection.call(
-            "roomMessage", self._joined_room(connection), self._world.message(self.user)
-        )
+        await connection.call("roomMessage", self._joined_room(connection), self._world.message(self.user))
 
     async def _burst(self, connection: Connection) -> None:
         """Several messages on their way at the same time, and nobody waits for the answers."""
@@ -161,7 +159,11 @@ class Slot:
     async def _ask(self, connection: Connection) -> None:
         room = self._joined_room(connection)
         commands: list[tuple[Any, ...]] = [
-            ("roomGetAccessList", room, self._rng.choice(["userlist", "blacklist", "whitelist", "adminlist"])),
+            (
+                "roomGetAccessList",
+                room,
+                self._rng.choice(["userlist", "blacklist", "whitelist", "adminlist"]),
+            ),
             ("roomGetOwner", room),
             ("roomGetWhitelistMode", room),
             ("roomNotificationsInfo", room),

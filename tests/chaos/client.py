@@ -45,7 +45,9 @@ class Connection:
         url = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket&userName={self.user}"
         try:
             async with asyncio.timeout(LOGIN_IN):
-                self._ws = await connect(url, max_size=None, ping_interval=None, close_timeout=0.5, proxy=None)
+                self._ws = await connect(
+                    url, max_size=None, ping_interval=None, close_timeout=0.5, proxy=None
+                )
                 await self._log_in(self._ws)
         except (OSError, TimeoutError, websockets.WebSocketException, ConnectFailed) as error:
             await self._hang_up()

@@ -31,7 +31,7 @@ def stored(run: Run) -> Iterator[Violation]:
 def _acked_is_stored(run: Run, post: Post) -> Iterator[Violation]:
     if not post.call.is_done or run.may_be_gone(post):
         return
-    acked_id = post.call.acked.result if post.call.acked else None
+    acked_id: int = post.call.acked.result if post.call.acked else 0
     state = run.final.rooms.get(post.room)
     history = dict(state.history) if state else {}
     if state is not None and acked_id not in history and _is_rotated(run, post.room, acked_id, state.last_id):
@@ -62,9 +62,7 @@ def dense(run: Run) -> Iterator[Violation]:
         for message_id, where in post.ids.items():
             other = texts.setdefault((post.room, message_id), (post.text, where))
             if other[0] != post.text:
-                yield Violation(
-                    Rule.CONFLICT, f"{post.room} {message_id}: {other}, and {(post.text, where)}"
-                )
+                yield Violation(Rule.CONFLICT, f"{post.room} {message_id}: {other}, and {(post.text, where)}")
 
 
 def delivered(run: Run, verdict: Verdict) -> Iterator[Violation]:
@@ -98,7 +96,7 @@ def _order(run: Run, segment: Segment, verdict: Verdict) -> Iterator[Violation]:
 
 
 def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
-    """What was sent after the join was acknowledged is there; what was acknowledged before its sending not."""
+    """What was sent after the join was acknowledged is there; older ones are not."""
     if segment.joined is None or not segment.messages:
         return
     first = segment.messages[0][1]
@@ -119,11 +117,7 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
 def _was_rotated_before(run: Run, segment: Segment, message_id: int) -> bool:
     at = segment.messages[0][0]
     known = max(
-        (
-            post.id or 0
-            for post in run.posts.values()
-            if post.room == segment.room and post.call.sent.at < at
-        ),
+        (post.id or 0 for post in run.posts.values() if post.room == segment.room and post.call.sent.at < at),
         default=0,
     )
     return _is_rotated(run, segment.room, message_id, known)

@@ -31,7 +31,9 @@ def _unsure(run: Run) -> set[tuple[str, str]]:
 def final_state(run: Run) -> Iterator[Violation]:
     """The store knows exactly the sockets and joins that the clients know."""
     believed, unsure = _believed(run), _unsure(run)
-    rooms = set(run.final.rooms) | {room for sockets in believed.values() for s in sockets.values() for room in s}
+    rooms = set(run.final.rooms) | {
+        room for sockets in believed.values() for s in sockets.values() for room in s
+    }
     for room in sorted(rooms):
         state = run.final.rooms.get(room)
         there = {
@@ -55,7 +57,9 @@ def final_state(run: Run) -> Iterator[Violation]:
             )
         for socket in set(there_sockets) & set(wanted_sockets):
             wrong_rooms = {
-                room for room in there_sockets[socket] ^ wanted_sockets[socket] if (socket, room) not in unsure
+                room
+                for room in there_sockets[socket] ^ wanted_sockets[socket]
+                if (socket, room) not in unsure
             }
             if wrong_rooms:
                 yield Violation(Rule.INDEX, f"{socket} of {user}: wrong about {sorted(wrong_rooms)}")
@@ -90,7 +94,9 @@ def presence(run: Run) -> Iterator[Violation]:
             continue
         told: dict[str, list[tuple[int, bool]]] = {}
         for at, user, has_joined in segment.presence:
-            told.setdefault(user, []).append((at, has_joined))
+            # A socket is not told of its own leaving.
+            if user != segment.user:
+                told.setdefault(user, []).append((at, has_joined))
         where = f"{segment.socket} of {segment.user} in {segment.room}"
         for user, events in told.items():
             for (before, first), (at, second) in pairwise(events):
@@ -102,7 +108,8 @@ def presence(run: Run) -> Iterator[Violation]:
             is_there = any(segment.room in rooms for rooms in believed.get(user, {}).values())
             if segment.ended is None and events[-1][1] is not is_there:
                 yield Violation(
-                    Rule.PRESENCE_END, f"{where} was told last {events[-1]} of {user}, who is there: {is_there}"
+                    Rule.PRESENCE_END,
+                    f"{where} was told last {events[-1]} of {user}, who is there: {is_there}",
                 )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from tests.chaos.record import (
     UNKNOWN_OUTCOMES,
     Acked,
-    Closed,
     FinalState,
     Opened,
     Received,

@@ -278,5 +278,3 @@ class Scenario:
 async def run(plan: Plan) -> Outcome:
     """Run a plan and judge it."""
     return await Scenario(plan).run()
-
-

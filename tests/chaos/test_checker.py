@@ -32,7 +32,9 @@ class Story:
         }  # fmt: skip
         self.users = {"a": "alice", "b": "bob", "o": "owner"}
 
-    def call(self, socket: str, command: str, *args: Any, error: str | None = None, result: Any = None) -> None:
+    def call(
+        self, socket: str, command: str, *args: Any, error: str | None = None, result: Any = None
+    ) -> None:
         sent = self.record.sent(socket, command, *args)
         self.record.acked(socket, sent.call, error, result)
 
@@ -54,7 +56,9 @@ class Story:
         self.call(socket, "roomLeave", room, result=0)
         self.forget(socket, room)
 
-    def hear(self, socket: str, message_id: int, text: str, room: str = "room", author: str = "alice") -> None:
+    def hear(
+        self, socket: str, message_id: int, text: str, room: str = "room", author: str = "alice"
+    ) -> None:
         message = {"id": message_id, "textMessage": text, "author": author, "timestamp": 1}
         self.record.received(socket, "roomMessage", room, message)
 
@@ -102,7 +106,9 @@ def test_a_good_record():
     story.call("b", "roomMessage", "room", {"textMessage": "refused"}, error="notJoined")
     story.join("b")
     story.post("a", 4, "a", "b")
-    story.call("a", "roomRecentHistory", "room", result=[{"id": 4, "textMessage": "room-4", "author": "alice"}])
+    story.call(
+        "a", "roomRecentHistory", "room", result=[{"id": 4, "textMessage": "room-4", "author": "alice"}]
+    )
     story.record.received("a", "roomUserJoined", "room", "bob")
     story.record.settled()
     story.call("a", "listOwnSockets", result={"a": ["room"]})

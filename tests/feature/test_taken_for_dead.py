@@ -1,0 +1,45 @@
+"""An instance that the others took for dead while it was paused: what its sockets hear then."""
+
+from chat_service.testing import wait_until
+from chat_service.types import RoomName, SocketId, UserName
+from tests.support.world import World
+
+
+async def test_nothing_is_delivered_while_it_is_not_sure_to_be_alive(world: World):
+    paused, other = await world.start(), await world.start()
+    alice = await other.joined("alice")
+    await alice.call("roomCreate", "room", False)
+    await alice.call("roomJoin", "room")
+    bob = await paused.joined("bob", "room")
+    delivery = paused.service._context.delivery
+    is_alive, delivery.is_alive = delivery.is_alive, lambda: False
+    for text in ("one", "two"):
+        await alice.call("roomMessage", "room", {"textMessage": text})
+    await wait_until(lambda: len(delivery._unsure) == 2, "two messages wait")
+    assert bob.received("roomMessage") == []
+    delivery.is_alive = is_alive
+    delivery.deliver_unsure()
+    await alice.call("roomMessage", "room", {"textMessage": "three"})
+    assert [(await bob.wait_for("roomMessage"))[1]["id"] for _ in range(3)] == [1, 2, 3]
+
+
+async def test_a_removed_user_loses_sockets_that_the_room_forgot_too(world: World):
+    paused, other = await world.start(), await world.start()
+    alice = await other.joined("alice")
+    await alice.call("roomCreate", "room", False)
+    await alice.call("roomJoin", "room")
+    forgotten = await paused.joined("bob", "room")
+    known = await other.joined("bob", "room")
+    store = other.service._context.store
+    # What recovery does with the sockets of a dead instance.
+    await store.room_leave(RoomName("room"), UserName("bob"), SocketId(forgotten.id), 1, echo=False)
+    await alice.call("roomAddToList", "room", "blacklist", ["bob"])
+    await forgotten.wait_for("roomAccessRemoved")
+    await known.wait_for("roomAccessRemoved")
+    await alice.call("roomMessage", "room", {"textMessage": "not for bob"})
+    await alice.wait_for("roomMessage")
+    await alice.call("roomRemoveFromList", "room", "blacklist", ["bob"])
+    await forgotten.call("roomJoin", "room")
+    await alice.call("roomMessage", "room", {"textMessage": "for bob"})
+    _, message = await forgotten.wait_for("roomMessage")
+    assert message["textMessage"] == "for bob"
