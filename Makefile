@@ -1,13 +1,13 @@
 # All work is in tools/, which also runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint docs build clean distclean
+.PHONY: help run test setup lint docs build bench bench-quick clean distclean
 
 PORT ?= 8000
 export PORT
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | \
-		while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | \
+		while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 run: ## Set up what is needed and run the example server (PORT=8000)
 	@tools/run.sh
@@ -26,6 +26,12 @@ docs: ## Build the documentation into build/docs
 
 build: ## Build wheel and sdist into build/dist
 	@tools/check.sh build
+
+bench: ## Measure the service against its peers, about 40 minutes
+	@tools/bench.sh
+
+bench-quick: ## Measure a subset, in 2 minutes
+	@tools/bench.sh --quick
 
 clean: ## Remove outputs and caches
 	@tools/clean.sh

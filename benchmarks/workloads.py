@@ -66,8 +66,10 @@ Workload = Callable[[Server, Sizes], list[Measurement]]
 class Meter:
     """CPU time of the servers and of Redis during a phase."""
 
-    def __init__(self, instances: Running) -> None:
+    def __init__(self, instances: Running, processes: slice = slice(None)) -> None:
+        """Of the running instances, or of some of them."""
         self._running = instances
+        self._processes = instances.processes[processes]
 
     def measure(
         self, workload: str, phase: Callable[[], Done], *, deliveries: bool = False, x: int | None = None
@@ -92,7 +94,7 @@ class Meter:
 
     def _cpu(self) -> tuple[float, float]:
         redis = self._running.redis
-        servers = sum(cpu_seconds(process.pid) for process in self._running.processes)
+        servers = sum(cpu_seconds(process.pid) for process in self._processes)
         return servers, cpu_seconds(redis.pid) if redis else 0.0
 
 
@@ -115,7 +117,7 @@ def command(server: Server, sizes: Sizes) -> list[Measurement]:
         Load(server.dialect, own_rooms(instances, sizes.command_clients)) as load,
     ):
         load.open()
-        load.loop(WARM_UP, deliveries=1, seconds=sizes.seconds)
+        load.loop(WARM_UP, deliveries=1)
         meter = Meter(instances)
         return [
             meter.measure("command", partial(load.loop, sizes.commands, deliveries=1, seconds=sizes.seconds))
@@ -129,7 +131,7 @@ def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
         Load(server.dialect, one_room(instances, sizes.members)) as load,
     ):
         load.open()
-        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4, seconds=sizes.seconds)
+        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4)
         meter = Meter(instances)
         return [
             meter.measure(
@@ -150,7 +152,7 @@ def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
         Load(server.dialect, one_room(instances, sizes.members)) as load,
     ):
         load.open()
-        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4, seconds=sizes.seconds)
+        load.fanout(WARM_UP_DELIVERIES // sizes.members, window=4)
         meter = Meter(instances)
         return [
             meter.measure(
@@ -159,6 +161,24 @@ def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
                 deliveries=True,
             )
         ]
+
+
+def hop(server: Server, sizes: Sizes) -> list[Measurement]:
+    """What a message costs an instance that has one member of the room, and got it from another instance."""
+    if not server.redis:
+        return []
+    count = sizes.command_clients
+    with running(server, rooms=count, instances=2) as instances:
+        # The first half is on the first instance and sends, the other half is on the second one.
+        clients = [
+            joined_client(server.dialect, instances.ports[n // count], n, f"room{n % count}")
+            for n in range(2 * count)
+        ]
+        with Load(server.dialect, clients) as load:
+            load.open()
+            load.loop(WARM_UP, count=count, deliveries=2)
+            phase = partial(load.loop, sizes.commands // 4, count=count, deliveries=2, seconds=sizes.seconds)
+            return [Meter(instances, slice(1, 2)).measure("hop", phase)]
 
 
 def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
@@ -170,7 +190,7 @@ def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
         ]
         with Load(server.dialect, clients) as load:
             load.open()
-            load.loop(WARM_UP, deliveries=MIXED_MEMBERS, seconds=sizes.seconds)
+            load.loop(WARM_UP, deliveries=MIXED_MEMBERS)
             meter = Meter(instances)
             return [
                 meter.measure(
@@ -248,6 +268,7 @@ ALL: dict[str, Workload] = {
     "command": command,
     "fanout": fanout,
     "fanout-two-instances": fanout_two_instances,
+    "hop": hop,
     "mixed": mixed,
     "join": join,
     "history": history,

@@ -6,6 +6,6 @@ set -euo pipefail
 rm -rf build dist htmlcov .coverage .coverage.* coverage.xml \
     .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 if [ "${1:-}" = all ]; then
-    rm -rf .venv node_modules
+    rm -rf .venv node_modules benchmarks/peers/node_modules
 fi
 find . \( -name .git -o -name .venv -o -name node_modules \) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # setup.sh run: what the server needs. setup.sh dev: also what the checks and tests need.
+# setup.sh bench: what the server and the benchmarks need.
 # Quick when all is there: stamps hold a fingerprint of the files that say what to install.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 kind=${1:-dev}
-case $kind in run | dev) ;; *) die "usage: tools/setup.sh run|dev" ;; esac
+case $kind in run | dev | bench) ;; *) die "usage: tools/setup.sh run|dev|bench" ;; esac
 
 # Programs the tests use, and the Debian packages that have them: "command package...".
 TEST_PROGRAMS=(
     "redis-server redis-server"
     # "chromium chromium"  # for tests marked `browser`
+)
+BENCH_PROGRAMS=(
+    "redis-server redis-server"
+    "gcc gcc libc6-dev"
 )
 
 make_venv() {
@@ -41,7 +46,7 @@ setup_python() {
     local wanted
     wanted=$(fingerprint pyproject.toml constraints.txt)
     # The development environment has all that `run` needs.
-    if fresh .venv/stamp-dev "$wanted" || { [ "$kind" = run ] && fresh .venv/stamp-run "$wanted"; }; then
+    if fresh ".venv/stamp-$kind" "$wanted" || { [ "$kind" = run ] && fresh .venv/stamp-dev "$wanted"; }; then
         # A look at the interpreter is enough here, starting pip would take longer than all the rest.
         "$VENV_PYTHON" -c '' 2>/dev/null && return
     fi
@@ -49,33 +54,35 @@ setup_python() {
     say "installing Python packages ($kind) ..."
     # The build backend comes first and is pinned like all else; pip would fetch the newest by itself.
     pip_install hatchling
-    if [ "$kind" = dev ]; then
-        pip_install --no-build-isolation -e '.[dev]'
-    else
-        pip_install --no-build-isolation -e .
-    fi
+    case $kind in
+    run) pip_install --no-build-isolation -e . ;;
+    *) pip_install --no-build-isolation -e ".[$kind]" ;;
+    esac
     printf '%s\n' "$wanted" >".venv/stamp-$kind"
 }
 
+# setup_node DIRECTORY: install what the package.json there names.
 setup_node() {
+    local directory=$1
     need_command node nodejs npm
     need_command npm nodejs npm
     local version wanted
     version=$(node --version) # v20.1.2
     version=${version#v}
     [ "${version%%.*}" -ge 18 ] ||
-        die "Node.js 18 or newer is needed for the tests, found $version." \
+        die "Node.js 18 or newer is needed, found $version." \
             "Debian 12, Ubuntu 24.04 or newer: sudo apt-get install nodejs npm"
-    wanted=$(fingerprint package.json package-lock.json)
-    fresh node_modules/.stamp "$wanted" && return
-    say "installing JavaScript packages ..."
-    npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
-    printf '%s\n' "$wanted" >node_modules/.stamp
+    wanted=$(fingerprint "$directory/package.json" "$directory/package-lock.json")
+    fresh "$directory/node_modules/.stamp" "$wanted" && return
+    say "installing JavaScript packages ($directory) ..."
+    (cd "$directory" &&
+        npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null)
+    printf '%s\n' "$wanted" >"$directory/node_modules/.stamp"
 }
 
 setup_programs() {
     local entry
-    for entry in "${TEST_PROGRAMS[@]}"; do
+    for entry in "$@"; do
         # shellcheck disable=SC2086  # a command and its packages, to be split
         need_command $entry
     done
@@ -89,7 +96,13 @@ if command -v flock >/dev/null; then
 fi
 
 setup_python
-if [ "$kind" = dev ]; then
-    setup_node
-    setup_programs
-fi
+case $kind in
+dev)
+    setup_node .
+    setup_programs "${TEST_PROGRAMS[@]}"
+    ;;
+bench)
+    setup_node benchmarks/peers
+    setup_programs "${BENCH_PROGRAMS[@]}"
+    ;;
+esac

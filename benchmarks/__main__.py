@@ -1,0 +1,125 @@
+"""The command line: runs everything, prints tables, writes JSON, plots and docs/performance.md."""
+
+import argparse
+import datetime
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import curves, loadgen, machine, runner, workloads
+from benchmarks.report import report
+from benchmarks.servers import ALL, BARE_NODE, NPM, NPM_REDIS, PLAIN_PYTHON, SERVICE, SERVICE_REDIS
+from benchmarks.stats import as_json, from_json, summarize
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "results.json"
+PAGE = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "performance"
+#: Where a quick run, or one of a few workloads, leaves what it found.
+SCRATCH = ROOT / "build" / "benchmarks"
+
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+
+QUICK_ROUNDS = 2
+QUICK_WORKLOADS = ("command", "fanout", "mixed", "join", "history")
+QUICK_SERVERS = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
+
+
+def main() -> int:
+    """Returns the exit code: 1 when something could not be measured."""
+    options = _options()
+    if options.from_json:
+        found = json.loads(RESULTS.read_text())
+        _publish(found)
+        return 0
+    names = options.workloads or (QUICK_WORKLOADS if options.quick else tuple(workloads.ALL))
+    servers = [ALL[key] for key in options.servers or ()] or (
+        QUICK_SERVERS if options.quick else (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)
+    )
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else 5)
+    sizes = workloads.QUICK if options.quick else workloads.FULL
+    is_whole = not (options.quick or options.workloads or options.servers)
+    target = RESULTS if is_whole else SCRATCH / "results.json"
+
+    loadgen.build()
+    about = machine.describe()
+    results = runner.Results()
+    found = {}
+    steps = [runner.rounds(servers, names, sizes, rounds, results)]
+    if is_whole and options.curve_rounds:
+        compared = (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS)
+        steps.append(runner.curve_rounds(compared, curves.FULL, options.curve_rounds, results))
+    for step in steps:
+        # Written after each round, so that a run that is broken off leaves what it has.
+        for _ in step:
+            found = _result(results, about, rounds, sizes)
+            _write_json(target, found)
+    print(report(from_json(found["summaries"]), about, rounds))
+    if is_whole:
+        _publish(found)
+    else:
+        _draw(found, SCRATCH)
+    for failure in results.failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if results.failures else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a subset with small sizes, in 2 minutes")
+    parser.add_argument("--workloads", nargs="+", choices=list(workloads.ALL), metavar="NAME")
+    parser.add_argument("--servers", nargs="+", choices=list(ALL), metavar="NAME")
+    parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 2)")
+    parser.add_argument("--curve-rounds", type=int, default=3, help="rounds of the curves (3)")
+    parser.add_argument(
+        "--from-json", action="store_true", help="measure nothing, make plots and page from the last results"
+    )
+    return parser.parse_args()
+
+
+def _result(
+    results: runner.Results, about: dict[str, str], rounds: int, sizes: workloads.Sizes
+) -> dict[str, Any]:
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": about,
+        "rounds": rounds,
+        "sizes": asdict(sizes),
+        "summaries": as_json(summarize(results.measurements)),
+        "measurements": [asdict(item) for item in results.measurements],
+        "failures": results.failures,
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def _publish(found: dict[str, Any]) -> None:
+    """Draw the plots for the documentation, and put the tables into its page."""
+    _draw(found, PLOTS)
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest or END not in text:
+        raise RuntimeError(f"{PAGE.name} has no place for the results")
+    tables = report(from_json(found["summaries"]), found["machine"], found["rounds"])
+    PAGE.write_text(f"{before}{BEGIN}\nMeasured on {found['date']}.\n\n{tables}\n{END}{after}")
+
+
+def _draw(found: dict[str, Any], folder: Path) -> None:
+    try:
+        # From the extra `bench`; measuring does not need it.
+        from benchmarks.plots import draw
+    except ImportError:
+        print("no plots: matplotlib is missing", file=sys.stderr)
+        return
+    for path in draw(from_json(found["summaries"]), folder):
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What is to be reached: our median by that of the npm original on the same store, in the same run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from benchmarks.servers import ALL, SERVICE, SERVICE_REDIS
+from benchmarks.stats import Summary, ratio
+
+#: Latency of 99 % of the operations, in every workload.
+P99 = 0.5
+
+#: Limits by workload and server: of the server's CPU time (or memory), and of the CPU time of Redis.
+_LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
+    "command": {SERVICE.key: (0.60, None), SERVICE_REDIS.key: (0.35, 0.35)},
+    "fanout-1": {SERVICE.key: (0.65, None), SERVICE_REDIS.key: (0.6, None)},
+    "fanout-4": {SERVICE.key: (0.27, None), SERVICE_REDIS.key: (0.25, None)},
+    "mixed": {SERVICE.key: (0.35, None), SERVICE_REDIS.key: (0.35, 0.35)},
+    "join": {SERVICE.key: (0.40, None), SERVICE_REDIS.key: (0.40, 0.5)},
+    "memory": {SERVICE.key: (0.75, None), SERVICE_REDIS.key: (0.75, None)},
+    "history-oldest": {SERVICE.key: (0.12, None), SERVICE_REDIS.key: (0.2, 0.5)},
+    "history-newest": {SERVICE.key: (0.25, None), SERVICE_REDIS.key: (0.2, 0.5)},
+}
+
+METRIC_TITLES = {
+    "cpu_us": "server CPU",
+    "redis_us": "Redis CPU",
+    "memory_kb": "memory",
+    "p99_ms": "p99",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One ratio to the original, and what it is to be at most; no limit when the issue sets none."""
+
+    workload: str
+    server: str
+    metric: str
+    ratio: float
+    limit: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without one."""
+        return None if self.limit is None else self.ratio <= self.limit
+
+
+def limit_of(workload: str, server: str, metric: str) -> float | None:
+    """The target of a metric, if there is one."""
+    cost, redis = _LIMITS.get(workload, {}).get(server, (None, None))
+    return {"cpu_us": cost, "memory_kb": cost, "redis_us": redis, "p99_ms": P99}[metric]
+
+
+def compare(summaries: Mapping[tuple[str, str, int | None], Summary]) -> Iterator[Comparison]:
+    """All ratios of our servers to the originals, in the order of the summaries; curves are left out."""
+    for (workload, key, x), ours in summaries.items():
+        original = ALL[key].original
+        theirs = summaries.get((workload, original, x)) if original and x is None else None
+        if theirs is None:
+            continue
+        for metric in METRIC_TITLES:
+            found = ratio(ours, theirs, metric)
+            if found is not None:
+                yield Comparison(
+                    workload=workload,
+                    server=key,
+                    metric=metric,
+                    ratio=found,
+                    limit=limit_of(workload, key, metric),
+                )
