@@ -48,7 +48,7 @@ def hooks_of(kind: str, calls: list[str]) -> dict[str, Any]:
     return {"room_get_owner_before": before_later, "room_get_owner_after": after_later}
 
 
-@pytest.mark.covers("option:hooks", "hook:before", "hook:after")
+@pytest.mark.covers("option:hooks", "hook:before", "hook:after", "api:before", "api:after")
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
 @pytest.mark.parametrize("given", ["mapping", "object", "decorators"])
 async def test_ways_to_give_hooks(world: World, kind: str, given: str) -> None:
@@ -79,7 +79,7 @@ async def test_ways_to_give_hooks(world: World, kind: str, given: str) -> None:
     assert calls == ["before roomGetOwner", "after roomGetOwner"]
 
 
-@pytest.mark.covers("option:hooks", "hook:before", "hook:after")
+@pytest.mark.covers("option:hooks", "hook:before", "hook:after", "hook:call.command")
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_every_command_has_hooks(world: World, name: str) -> None:
     """Hooks around every command: the before hook ends it, so that no arguments have to make sense."""
@@ -137,6 +137,7 @@ def test_a_misspelt_command_hook_of_an_object_is_refused() -> None:
         ChatService(hooks=Application())
 
 
+@pytest.mark.covers("api:before", "api:after", "api:on")
 def test_decorators_check_names() -> None:
     service = ChatService()
     with pytest.raises(ConfigurationError, match="unknown command room_jion; did you mean room_join"):

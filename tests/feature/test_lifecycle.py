@@ -141,6 +141,8 @@ async def test_as_a_context_manager(world: World) -> None:
     transport = InProcessTransport()
     async with ChatService(store=world.backend.new_store(), transport=transport) as service:
         assert "running" in repr(service)
+        # Nothing listens on a port of its own.
+        assert service.port is None
         client = await transport.connect()
         await client.wait_for("loginRejected")
     assert "closed" in repr(service)
@@ -341,7 +343,7 @@ async def test_a_store_that_fails_at_the_close(world: World) -> None:
 # Events
 
 
-@pytest.mark.covers("event:ready", "event:closed")
+@pytest.mark.covers("event:ready", "event:closed", "api:on")
 @pytest.mark.parametrize("kind", ["plain", "coroutine", "decorator"])
 async def test_ready_and_closed(world: World, kind: str) -> None:
     events: list[Any] = []
@@ -397,3 +399,19 @@ async def test_a_listener_that_raises_stops_nobody(world: World, caplog: pytest.
     await instance.service.start()
     await wait_until(lambda: events == ["second"], "the second listener")
     assert "broken listener" in caplog.text
+
+
+@pytest.mark.covers("api:port", "option:port", "option:host", "option:transport")
+async def test_the_port_that_was_taken_is_known_while_it_is_open() -> None:
+    service = ChatService(host="127.0.0.1", port=0)
+    assert service.port is None
+    async with service:
+        port = service.port
+        assert port
+        second = ChatService(host="127.0.0.1", port=port)
+        with pytest.raises(OSError, match=str(port)):
+            await second.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
+    assert service.port is None

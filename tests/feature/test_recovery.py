@@ -234,7 +234,7 @@ async def test_healthy_members_stay_as_they_are(spoilt: Spoilt) -> None:
 # Without an operator
 
 
-@pytest.mark.covers("option:auto_recovery", "option:heartbeat_timeout", "better:dead instances are noticed")
+@pytest.mark.covers("option:auto_recovery", "option:heartbeat_timeout", "api:get_instance_sockets")
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_survivors_recover_a_dead_instance(world: World, enabled: bool) -> None:
     clock, store = FakeClock(), world.backend.new_store()
