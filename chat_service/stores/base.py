@@ -10,112 +10,38 @@ An echo for a user's other sockets may be left out when there are none.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from chat_service.bus.base import Bus, BusListener, RoomCursor
+from chat_service.bus.base import Bus, BusListener
+from chat_service.stores.records import (
+    SYSTEM,
+    Actor,
+    Departure,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    RoomConfig,
+    RoomSettings,
+    SocketInfo,
+    UserConfig,
+    UserSeen,
+)
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who asks. ``bypass``: permissions do not matter. Without a name only ``bypass`` gets anywhere."""
-
-    name: UserName | None
-    bypass: bool = False
-
-
-#: The server itself.
-SYSTEM = Actor(name=None, bypass=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserConfig:
-    """The lists and the mode that a user starts with."""
-
-    whitelist: Sequence[str] = ()
-    blacklist: Sequence[str] = ()
-    whitelist_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomConfig:
-    """What a room starts with. ``history_max_size``: messages."""
-
-    owner: UserName | None = None
-    adminlist: Sequence[str] = ()
-    whitelist: Sequence[str] = ()
-    blacklist: Sequence[str] = ()
-    whitelist_only: bool = False
-    history_max_size: int = 10000
-    enable_userlist_updates: bool = False
-    enable_access_lists_updates: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomSettings:
-    """The settings of a room that readers may see."""
-
-    owner: UserName | None
-    whitelist_only: bool
-    enable_userlist_updates: bool
-    enable_access_lists_updates: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryInfo:
-    """The state of a room's history. ``size``: messages stored; ``cursor``: the place of the answer."""
-
-    size: int
-    max_size: int
-    last_message_id: int
-    cursor: RoomCursor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserSeen:
-    """A user's presence in a room. ``timestamp``: ms of the last join or leave, None when never seen."""
-
-    joined: bool
-    timestamp: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinResult:
-    """``changed`` is False when the socket was joined already. ``cursor``: the place of the join."""
-
-    njoined: int
-    changed: bool
-    cursor: RoomCursor
-    last_message_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveResult:
-    """``njoined``: sockets of the user that are still joined. ``changed``: whether this one was.
-
-    ``room_exists``: False when there is no such room.
-    """
-
-    njoined: int
-    changed: bool
-    room_exists: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketInfo:
-    """One socket in a user's index: where it is, and a superset of the rooms it is joined to."""
-
-    instance_id: InstanceId
-    rooms: frozenset[RoomName] = field(default_factory=frozenset)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
-    """A room that a socket has left by disconnecting, and how many sockets of its user stayed."""
-
-    room: RoomName
-    njoined: int
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "Departure",
+    "HistoryInfo",
+    "JoinResult",
+    "LeaveResult",
+    "RoomConfig",
+    "RoomSettings",
+    "SocketInfo",
+    "Store",
+    "UserConfig",
+    "UserSeen",
+]
 
 
 class Store(Protocol):
