@@ -22,7 +22,7 @@ SCRATCH = ROOT / "build" / "benchmarks"
 
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
-QUICK_ROUNDS = 2
+QUICK_ROUNDS = 3
 QUICK_WORKLOADS = ("command", "fanout", "mixed", "join", "history")
 QUICK_SERVERS = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
 
@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a subset with small sizes, in 2 minutes")
     parser.add_argument("--workloads", nargs="+", choices=list(workloads.ALL), metavar="NAME")
     parser.add_argument("--servers", nargs="+", choices=list(ALL), metavar="NAME")
-    parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 2)")
+    parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 3)")
     parser.add_argument("--curve-rounds", type=int, default=3, help="rounds of the curves (3)")
     parser.add_argument(
         "--from-json", action="store_true", help="measure nothing, make plots and page from the last results"

@@ -30,19 +30,19 @@ TITLES = {
 Row = Sequence[str]
 
 
-def table(head: Row, rows: Sequence[Row]) -> str:
-    """A Markdown table with aligned columns; the first one is text, the others are numbers."""
+def table(head: Row, rows: Sequence[Row], texts: int = 1) -> str:
+    """A Markdown table with aligned columns; so many are ``texts``, the others are numbers."""
     lines = [head, *rows]
     widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
 
     def show(line: Row) -> str:
         cells = [
-            cell.ljust(width) if n == 0 else cell.rjust(width)
+            cell.ljust(width) if n < texts else cell.rjust(width)
             for n, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         return f"| {' | '.join(cells)} |"
 
-    rule = [("-" * width) if n == 0 else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
+    rule = [("-" * width) if n < texts else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
     return "\n".join([show(head), f"| {' | '.join(rule)} |", *map(show, rows)])
 
 
@@ -66,7 +66,7 @@ def report(summaries: Summaries, machine: Mapping[str, str], rounds: int) -> str
     """All tables."""
     parts = [
         "### Machine",
-        table(("", "value"), list(machine.items())),
+        table(("", "version or value"), list(machine.items()), 2),
         f"Medians of {rounds} rounds, with the smallest and the largest one.",
         "### Ratios to the npm package, and targets",
         "Our median by that of the npm package on the same store in the same run; smaller is better.",
@@ -95,7 +95,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         for (workload, server), found in sorted(cells.items(), key=lambda item: _position(item[0]))
     ]
     head = ("workload", "server", *(f"{METRIC_TITLES[metric]}: ratio / target" for metric in metrics))
-    return table(head, rows)
+    return table(head, rows, 2)
 
 
 def _position(key: tuple[str, str]) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class Sizes:
     stored: int = 10_000
     reads: int = 2_000
     #: Seconds that one phase goes on sending; a slower server then does less.
-    seconds: float = 5.0
+    seconds: float = 3.0
 
 
 FULL = Sizes()
@@ -51,8 +51,8 @@ QUICK = Sizes(
 WARM_UP = 2_000
 #: The same as deliveries, where a message has many.
 WARM_UP_DELIVERIES = 20_000
-#: Of the clients that join, so many by one come before those that are measured.
-WARM_UP_JOINS = 5
+#: Clients that join before those that are measured.
+WARM_UP_JOINS = 400
 #: Members of one room in the mixed workload.
 MIXED_MEMBERS = 10
 #: Clients that read the history at the same time.
@@ -202,7 +202,7 @@ def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
 
 def join(server: Server, sizes: Sizes) -> list[Measurement]:
     """Connect, log in and join one room, 50 at a time; then what memory the clients take when idle."""
-    warm = sizes.joins // WARM_UP_JOINS
+    warm = WARM_UP_JOINS
     with running(server) as instances, Load(server.dialect, one_room(instances, warm + sizes.joins)) as load:
         load.open(0, warm)
         before = _settled_memory(instances)
