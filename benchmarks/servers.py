@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,10 @@ class Server:
     history: bool = False
     #: The key of the server whose numbers the targets refer to.
     original: str | None = None
+    #: What looks at the server process, given its number, while something is measured.
+    watch: Callable[[int], AbstractContextManager[None]] | None = None
+    #: File that the server process writes a profile to, see peers/service.py.
+    profile: str | None = None
 
 
 SERVICE = Server(
@@ -75,9 +79,7 @@ class Running:
 
 
 @contextmanager
-def running(
-    server: Server, *, rooms: int = 1, instances: int = 1, profile: str | None = None
-) -> Iterator[Running]:
+def running(server: Server, *, rooms: int = 1, instances: int = 1) -> Iterator[Running]:
     """Start a server, with a Redis of its own if it needs one, on the first core; Redis goes to the other."""
     server_core, other_core = cores()
     with ExitStack() as stack:
@@ -90,7 +92,7 @@ def running(
                 "port": port,
                 "rooms": rooms,
                 "redis": found.redis.url if found.redis else None,
-                "profile": profile,
+                "profile": server.profile,
             }
             command = [*_program(server.script), json.dumps(config)]
             found.processes.append(stack.enter_context(Process(command, core=server_core, ready="ready")))

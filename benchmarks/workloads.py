@@ -6,6 +6,7 @@ the same running server returns all of them.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,8 +76,10 @@ class Meter:
         self, workload: str, phase: Callable[[], Done], *, deliveries: bool = False, x: int | None = None
     ) -> Measurement:
         """Run a phase; the operations are its requests, or the ``deliveries``."""
+        watch = self._running.server.watch
         server, redis = self._cpu()
-        done = phase()
+        with watch(self._processes[0].pid) if watch else nullcontext():
+            done = phase()
         server_after, redis_after = self._cpu()
         operations = done.deliveries if deliveries else done.operations
         return Measurement(

@@ -2,16 +2,18 @@
 
     python service.py '{"port": 0, "rooms": 1, "redis": null, "profile": null}'
 
-Prints "ready PORT". SIGUSR2 collects garbage. With ``profile``, the name of a file, the first SIGUSR1 starts
-cProfile and the second one writes what it found.
+Prints "ready PORT". SIGUSR2 collects garbage. With ``profile``, the name of a file, SIGUSR1 starts cProfile,
+and the next SIGUSR1 ends it and writes what it found.
 """
 
 import asyncio
 import cProfile
 import gc
 import json
+import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from chat_service import ChatService
@@ -35,9 +37,20 @@ def watch_signals() -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR2, gc.collect)
     if CONFIG.get("profile"):
+        calls = profile(CONFIG["profile"])
+        loop.add_signal_handler(signal.SIGUSR1, next, calls)
+
+
+def profile(file: str) -> Iterator[None]:
+    """Each step starts a profile, or ends it and writes the file."""
+    while True:
         profiler = cProfile.Profile()
-        calls = iter((profiler.enable, lambda: profiler.dump_stats(CONFIG["profile"])))
-        loop.add_signal_handler(signal.SIGUSR1, lambda: next(calls)())
+        profiler.enable()
+        yield
+        profiler.disable()
+        profiler.dump_stats(f"{file}.part")
+        os.replace(f"{file}.part", file)
+        yield
 
 
 service = ChatService(
