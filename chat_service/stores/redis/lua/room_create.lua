@@ -1,4 +1,5 @@
 -- Create a room.
+-- KEYS: 1 room (hash)  2 adminlist  3 blacklist  4 whitelist (sets); the others of lib/room.lua too
 -- ARGV: 1 epoch  2 owner or ''  3 whitelist only  4 userlist updates  5 access lists updates
 --   6 history size  7 number of admins  8 of blacklisted  9 of whitelisted names, then the names
 -- Returns {0}, or {'roomExists'}.

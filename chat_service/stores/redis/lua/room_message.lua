@@ -1,4 +1,5 @@
 -- Store a message under the next id and publish it.
+-- KEYS: 1 room (hash, and the channel)  5 members (hash)  7 history (stream); the others of lib/room.lua too
 -- ARGV: 1 inner key  2 outer key  3 actor or ''  4 bypass (0 or 1)  5 packed message  6 room's name
 -- Returns {0, id}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
