@@ -1,6 +1,7 @@
 """Real Redis servers for the tests, on free ports of the loopback; nothing of them is left afterwards."""
 
 import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 import redis as redis_client
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 READY_IN = 20.0
 
@@ -59,7 +62,8 @@ class RedisServer:
         deadline = time.monotonic() + READY_IN
         while True:
             try:
-                with self.client() as client:
+                # Tried again here, and not by the client, which would wait for longer each time.
+                with self.client(retry=Retry(NoBackoff(), 0)) as client:
                     client.ping()
                 return self
             except redis_client.AuthenticationError:
@@ -151,10 +155,82 @@ class RedisCluster:
     def _wait(self, is_ready) -> None:
         deadline = time.monotonic() + READY_IN
         for server in self.servers:
+            if server.process is None:
+                continue
             with server.client() as client:
                 while not is_ready(_fields(client.execute_command("CLUSTER", "INFO"))):
                     assert time.monotonic() < deadline, f"the cluster is not ready in {READY_IN} s"
                     time.sleep(0.05)
+
+    # Changes while it runs
+
+    def _with_role(self, role: str) -> list[RedisServer]:
+        found = []
+        for server in self.servers:
+            if server.process is not None:
+                with server.client() as client:
+                    if client.info("replication")["role"] == role:
+                        found.append(server)
+        return found
+
+    def masters(self) -> list[RedisServer]:
+        """The masters that run."""
+        return self._with_role("master")
+
+    def replicas(self) -> list[RedisServer]:
+        """The replicas that run."""
+        return self._with_role("slave")
+
+    def wait_role(self, server: RedisServer, role: str) -> None:
+        """Return when a server has a role: "master" or "slave"."""
+        deadline = time.monotonic() + READY_IN
+        with server.client() as client:
+            while client.info("replication")["role"] != role:
+                assert time.monotonic() < deadline, f"the node is no {role} after {READY_IN} s"
+                time.sleep(0.05)
+
+    def wait_ok(self) -> None:
+        """Return when all nodes that run agree that every slot is served by one of them."""
+        deadline = time.monotonic() + READY_IN
+        running = {server.port for server in self.servers if server.process is not None}
+        for server in self.servers:
+            if server.process is None:
+                continue
+            with server.client() as client:
+                while True:
+                    served = client.execute_command("CLUSTER", "SLOTS")
+                    is_served = all(master[1] in running for _, _, master, *_ in served)
+                    state = _fields(client.execute_command("CLUSTER", "INFO"))["cluster_state"]
+                    if is_served and state == "ok":
+                        break
+                    assert time.monotonic() < deadline, f"the cluster has not recovered in {READY_IN} s"
+                    time.sleep(0.05)
+
+    def wait_in_step(self) -> None:
+        """Return when every replica follows its master, and all nodes agree."""
+        self.wait_ok()
+        deadline = time.monotonic() + READY_IN
+        for server in self.replicas():
+            with server.client() as client:
+                while client.info("replication").get("master_link_status") != "up":
+                    assert time.monotonic() < deadline, f"a replica is not in step in {READY_IN} s"
+                    time.sleep(0.05)
+
+    def move_slot(self, slot: int, rng: random.Random) -> None:
+        """Move a slot to another master, key by key, as the cluster tools do."""
+        masters = self.masters()
+        with contextlib.ExitStack() as stack:
+            clients = {server.port: stack.enter_context(server.client()) for server in masters}
+            ids = {port: client.execute_command("CLUSTER", "MYID") for port, client in clients.items()}
+            served = next(iter(clients.values())).execute_command("CLUSTER", "SLOTS")
+            source = next(master[1] for first, last, master, *_ in served if first <= slot <= last)
+            target = rng.choice(sorted(port for port in clients if port != source))
+            clients[target].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+            clients[source].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+            while keys := clients[source].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 10):
+                clients[source].execute_command("MIGRATE", "127.0.0.1", target, "", 0, 5000, "KEYS", *keys)
+            for port in (target, source, *clients):
+                clients[port].execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
 
     def stop(self) -> None:
         for server in self.servers:

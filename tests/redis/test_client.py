@@ -1,0 +1,295 @@
+"""Commands on the right node: redirections, slots that move, scripts that were lost, refusals for the moment."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+from chat_service.stores.redis import RedisOptions, scripts
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.topology import Address
+from chat_service.testing import wait_until
+from tests.redis.proxy import Proxy
+from tests.redis.slots import slot_move
+from tests.support.redis_servers import RedisCluster, RedisServer
+
+pytestmark = pytest.mark.redis
+
+MakeClient = Callable[..., RedisClient]
+
+
+@pytest.fixture
+async def client_of() -> AsyncIterator[MakeClient]:
+    clients: list[RedisClient] = []
+
+    def make(url: str, **options: object) -> RedisClient:
+        clients.append(RedisClient(RedisOptions.from_mapping({"url": url, **options})))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that no other test uses."""
+    return f"test:{{{uuid.uuid4().hex}}}"
+
+
+@pytest.fixture
+async def cluster(client_of: MakeClient, cluster_servers: RedisCluster) -> RedisClient:
+    client = client_of(cluster_servers.url, cluster=True)
+    await client.open()
+    return client
+
+
+@pytest.fixture
+async def single(client_of: MakeClient, server: RedisServer) -> RedisClient:
+    client = client_of(server.url)
+    await client.open()
+    return client
+
+
+# A cluster
+
+
+@pytest.mark.covers("store_option:cluster", "store_option:url")
+async def test_keys_are_spread_over_the_masters(cluster: RedisClient, key: str) -> None:
+    keys = [f"{key[:-1]}{number}}}" for number in range(50)]
+    await asyncio.gather(*(cluster.call(name, "SET", name, name) for name in keys))
+    values = await asyncio.gather(*(cluster.call(name, "GET", name) for name in keys))
+    assert values == [name.encode() for name in keys]
+    used = {await cluster.topology.address_of(name) for name in keys}
+    assert used == cluster.topology.masters() and len(used) == 3
+    for name in keys:
+        await cluster.call(name, "DEL", name)
+
+
+async def test_moved(cluster: RedisClient, cluster_servers: RedisCluster, key: str) -> None:
+    await cluster.call(key, "SET", key, "value")
+    before = await cluster.topology.address_of(key)
+    with slot_move(cluster_servers, key) as move:
+        move.run()
+        assert cluster.topology.address_known(key) == before
+        assert await cluster.call(key, "GET", key) == b"value"
+        after = cluster.topology.address_known(key)
+        assert after == ("127.0.0.1", cluster_servers.servers[move.target].port) != before
+    assert await cluster.call(key, "GETDEL", key) == b"value"
+
+
+async def test_asked_elsewhere_while_a_slot_moves(
+    cluster: RedisClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    await cluster.call(key, "SET", key, "value")
+    before = await cluster.topology.address_of(key)
+    with slot_move(cluster_servers, key) as move:
+        move.begin()
+        assert await cluster.call(key, "GET", key) == b"value"
+        move.move_keys()
+        # Many at once: each of them is asked elsewhere by itself.
+        assert await asyncio.gather(*(cluster.call(key, "GET", key) for _ in range(20))) == [b"value"] * 20
+        new = f"{key}:new"
+        await cluster.call(new, "SET", new, "made elsewhere")
+        # It is not the owner yet.
+        assert cluster.topology.address_known(key) == before
+        move.end()
+        assert await cluster.call(new, "GETDEL", new) == b"made elsewhere"
+    assert await cluster.call(key, "GETDEL", key) == b"value"
+
+
+async def test_try_again_while_half_of_the_keys_have_moved(
+    cluster: RedisClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    first, second = f"{key}:1", f"{key}:2"
+    await cluster.call(key, "MSET", first, "1", second, "2")
+    with slot_move(cluster_servers, key) as move:
+        move.begin()
+        move.move_keys(first)
+        reading = asyncio.create_task(cluster.call(key, "MGET", first, second))
+        alone = await cluster.call(key, "GET", second)
+        assert alone == b"2" and not reading.done()
+        move.move_keys()
+        assert await reading == [b"1", b"2"]
+        move.end()
+    await cluster.call(key, "DEL", first, second)
+
+
+async def test_a_script_moves_with_its_slot(
+    cluster: RedisClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    """The new node does not know the script yet."""
+    script = scripts.load("instances_lapsed")
+    keys = [key, f"{key}:claimed"]
+    await cluster.call(key, "ZADD", key, 1, "one")
+    assert await cluster.run(script, keys, 5) == [b"one"]
+    with slot_move(cluster_servers, key) as move:
+        with cluster_servers.servers[move.target].client() as target:
+            target.script_flush()
+        move.run()
+        assert await cluster.run(script, keys, 5) == [b"one"]
+        await cluster.call(key, "DEL", key)
+
+
+async def test_slots_that_nobody_serves(
+    client_of: MakeClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    client = client_of(cluster_servers.url, cluster=True, command_timeout=0.5)
+    await client.open()
+    with slot_move(cluster_servers, key) as move:
+        move.lose()
+        try:
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            with pytest.raises(StoreTimeoutError):
+                await client.call(key, "GET", key)
+            assert loop.time() - begun < 1.5
+        finally:
+            move.find()
+
+    async def works() -> bool:
+        try:
+            return await client.call(key, "GET", key) is None
+        except StoreTimeoutError:
+            return False
+
+    # The nodes take a moment to agree.
+    await wait_until(works, "the slot is served again", timeout=20)
+
+
+async def test_what_the_url_names_may_be_any_node(
+    client_of: MakeClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    for node in cluster_servers.servers:
+        client = client_of(node.url, cluster=True)
+        await client.open()
+        assert len(client.topology.masters()) == 3
+        assert await client.call(key, "GET", key) is None
+
+
+# One server
+
+
+async def test_a_lost_script_is_given_again(single: RedisClient, server: RedisServer) -> None:
+    script = scripts.load("instances_lapsed")
+    with server.client() as client:
+        for _ in range(3):
+            assert await single.run(script, ["{a}", "{a}:b"], 5) == []
+            client.script_flush()
+        client.config_resetstat()
+        await single.run(script, ["{a}", "{a}:b"], 5)
+        await single.run(script, ["{a}", "{a}:b"], 5)
+        stats = client.info("commandstats")
+    # Once whole, then by its digest.
+    assert stats["cmdstat_eval"]["calls"] == 1
+    assert (stats["cmdstat_evalsha"]["calls"], stats["cmdstat_evalsha"]["failed_calls"]) == (2, 1)
+
+
+async def test_errors_name_the_script_or_the_command(single: RedisClient) -> None:
+    await single.call("key", "SET", "key", "text")
+    with pytest.raises(StoreError, match=r"^HGET: WRONGTYPE"):
+        await single.call("key", "HGET", "key", "field")
+    with pytest.raises(StoreError, match=r"^script instances_lapsed: "):
+        await single.run(scripts.load("instances_lapsed"), ["key", "other"], 5)
+
+
+async def test_what_redis_refuses_for_the_moment_is_tried_again(
+    client_of: MakeClient, server: RedisServer
+) -> None:
+    client = client_of(server.url, command_timeout=5.0)
+    await client.open()
+    with server.client() as admin:
+        admin.config_set("min-replicas-to-write", 1)
+        writing = asyncio.create_task(client.call("key", "SET", "key", "value"))
+        assert await client.call("key", "GET", "key") is None
+        assert not writing.done()
+        admin.config_set("min-replicas-to-write", 0)
+        assert await writing == b"OK"
+
+
+async def test_what_redis_refuses_all_the_time_times_out(client_of: MakeClient, server: RedisServer) -> None:
+    client = client_of(server.url, command_timeout=0.3)
+    await client.open()
+    with server.client() as admin:
+        admin.config_set("min-replicas-to-write", 1)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    with pytest.raises(StoreTimeoutError, match="did not take the command in time"):
+        await client.call("key", "SET", "key", "value")
+    assert loop.time() - begun < 1.0
+    assert await client.call("key", "GET", "key") is None
+
+
+async def test_a_server_that_loads_its_data_is_waited_for(client_of: MakeClient, server: RedisServer) -> None:
+    client = client_of(server.url)
+    await client.open()
+    with server.client() as admin:
+        # As long as a script runs, others are refused with BUSY.
+        admin.config_set("busy-reply-threshold", 50)
+    other = client_of(server.url)
+    await other.open()
+    endless = asyncio.create_task(other.call("k", "EVAL", "while true do end", 0))
+
+    async def is_busy() -> bool:
+        with server.client() as admin:
+            try:
+                admin.get("key")
+            except Exception as error:
+                return "BUSY" in str(error)
+        return False
+
+    await wait_until(is_busy, "the server is busy")
+    waiting = asyncio.create_task(client.call("key", "SET", "key", "value"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    with server.client() as admin:
+        admin.script_kill()
+    assert await waiting == b"OK"
+    with pytest.raises(StoreError):
+        await endless
+
+
+async def test_a_command_without_an_answer_is_not_sent_again(client_of: MakeClient, proxy: Proxy) -> None:
+    client = client_of(proxy.url, command_timeout=0.3)
+    await client.open()
+    proxy.deaf = lambda connection: True
+    with pytest.raises(StoreTimeoutError):
+        await client.call("counter", "INCR", "counter")
+    proxy.mend()
+    # It was done, and once.
+    assert await client.call("counter", "GET", "counter") == b"1"
+
+
+async def test_a_lost_connection_is_made_again_at_the_next_command(
+    client_of: MakeClient, proxy: Proxy
+) -> None:
+    client = client_of(proxy.url)
+    await client.open()
+    for _ in range(3):
+        proxy.cut()
+        await wait_until(lambda: not proxy.connections, "the cut")
+        await asyncio.sleep(0)
+        assert await client.call("key", "PING") == b"PONG"
+
+
+async def test_closed_clients_say_so(client_of: MakeClient, redis_servers: RedisServer) -> None:
+    client = client_of(redis_servers.url)
+    await client.open()
+    await client.close()
+    await client.close()
+    link = client.topology.link_known(Address("127.0.0.1", redis_servers.port))
+    assert link is None
+
+
+@pytest.mark.covers("store_option:url")
+async def test_password_and_database_of_the_url(client_of: MakeClient) -> None:
+    with RedisServer("--requirepass", "word") as server:
+        client = client_of(f"redis://:word@127.0.0.1:{server.port}/3")
+        await client.open()
+        await client.call("key", "SET", "key", "value")
+        with server.client(password="word", db=3) as look:
+            assert look.get("key") == b"value"
+        with pytest.raises(ConfigurationError):
+            await client_of(f"redis://:word@127.0.0.1:{server.port}", cluster=True).open()

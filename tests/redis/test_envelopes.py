@@ -1,0 +1,261 @@
+"""Envelopes as bytes: round trips, and what is dropped because it is none, or not one of ours."""
+
+import hmac
+import random
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chat_service.bus.base import (
+    ApplicationEvent,
+    DisconnectSocket,
+    DisconnectUser,
+    Envelope,
+    Notify,
+    Reply,
+    Request,
+    RoomEvent,
+)
+from chat_service.stores.redis.envelopes import (
+    MAX_SIZE,
+    MESSAGE,
+    NOTIFY,
+    ROOM_EVENT,
+    SIGNATURE_SIZE,
+    VERSION,
+    BadEnvelopeError,
+    EnvelopeCodec,
+    pack,
+)
+
+pytestmark = pytest.mark.redis
+
+PLAIN, SIGNED = EnvelopeCodec(b""), EnvelopeCodec(b"secret")
+CODECS = [PLAIN, SIGNED, EnvelopeCodec(b"x" * 64), EnvelopeCodec(b"x" * 65), EnvelopeCodec(b"x" * 1000)]
+CHANNEL = "chat:room:{room}"
+
+# Values that a client or an application can send.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
+    | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+tuples = st.lists(values, max_size=4).map(tuple)
+ids = st.lists(texts, max_size=3).map(tuple)
+errors = st.none() | st.tuples(texts, tuples)
+envelopes: st.SearchStrategy[Envelope] = st.one_of(
+    st.builds(Notify, event=texts, args=tuples, exclude=ids),
+    st.just(DisconnectUser()),
+    st.builds(DisconnectSocket, socket_id=texts),
+    st.builds(Request, id=texts, reply_to=texts, operation=texts, args=tuples),
+    st.builds(Reply, id=texts, result=values, error=errors),
+    st.builds(ApplicationEvent, event=texts, args=tuples),
+)
+
+
+@pytest.mark.covers("store_option:bus_secret")
+@pytest.mark.parametrize("codec", CODECS, ids=range(len(CODECS)))
+@given(envelope=envelopes)
+@settings(max_examples=40)
+def test_what_is_encoded_is_decoded(codec: EnvelopeCodec, envelope: Envelope) -> None:
+    assert codec.decode(CHANNEL, codec.encode(CHANNEL, envelope)) == envelope
+
+
+def test_room_events_are_for_scripts_alone() -> None:
+    with pytest.raises(TypeError):
+        PLAIN.encode(CHANNEL, RoomEvent(epoch="e", seq=1, last_message_id=0))
+
+
+def test_room_events_as_scripts_make_them() -> None:
+    fields = ["epoch", 3, 2, "roomUserLeft", ["s1"], [["bob", "s2", "s3"], ["carol"]], ["bob"]]
+    assert PLAIN.decode(CHANNEL, VERSION + pack([ROOM_EVENT, *fields]) + pack(["room", "bob"])) == RoomEvent(
+        epoch="epoch",
+        seq=3,
+        last_message_id=2,
+        event="roomUserLeft",
+        args=("room", "bob"),
+        exclude=("s1",),
+        removed={"bob": ("s2", "s3"), "carol": ()},
+        announced=("bob",),
+    )
+    message = VERSION + pack([MESSAGE, "epoch", 3, 2, "room"]) + pack({"textMessage": "x"})
+    assert PLAIN.decode(CHANNEL, message) == RoomEvent(
+        epoch="epoch",
+        seq=3,
+        last_message_id=2,
+        event="roomMessage",
+        args=("room", {"textMessage": "x", "id": 2}),
+    )
+
+
+# What is no envelope
+
+
+def refused(codec: EnvelopeCodec, data: bytes, channel: str = CHANNEL) -> str:
+    with pytest.raises(BadEnvelopeError) as caught:
+        codec.decode(channel, data)
+    return str(caught.value)
+
+
+@given(data=st.binary(max_size=200), has_version=st.booleans())
+@settings(max_examples=150)
+def test_random_bytes_raise_nothing_but_bad_envelope(data: bytes, has_version: bool) -> None:
+    for codec in (PLAIN, SIGNED):
+        try:
+            codec.decode(CHANNEL, VERSION + data if has_version else data)
+        except BadEnvelopeError:
+            continue
+        # Random bytes can be an envelope by chance only where nothing is signed.
+        assert codec is PLAIN and has_version
+
+
+@given(envelope=envelopes, where=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=60)
+def test_truncated_envelopes_are_bad(envelope: Envelope, where: float) -> None:
+    for codec in (PLAIN, SIGNED):
+        data = codec.encode(CHANNEL, envelope)
+        refused(codec, data[: int(len(data) * where)])
+
+
+@given(envelope=envelopes, more=st.binary(min_size=1, max_size=20))
+@settings(max_examples=60)
+def test_what_follows_an_envelope_makes_it_bad(envelope: Envelope, more: bytes) -> None:
+    for codec in (PLAIN, SIGNED):
+        refused(codec, codec.encode(CHANNEL, envelope) + more)
+
+
+@given(envelope=envelopes, data=st.data())
+@settings(max_examples=100)
+def test_flipped_bits(envelope: Envelope, data: st.DataObject) -> None:
+    for codec in (PLAIN, SIGNED):
+        spoilt = bytearray(codec.encode(CHANNEL, envelope))
+        for bit in data.draw(st.sets(st.integers(0, len(spoilt) * 8 - 1), min_size=1, max_size=4)):
+            spoilt[bit // 8] ^= 1 << bit % 8
+        try:
+            decoded = codec.decode(CHANNEL, bytes(spoilt))
+        except BadEnvelopeError:
+            continue
+        # Without a signature a flipped bit may make another value, and never one of another kind.
+        assert codec is PLAIN and isinstance(decoded, Envelope)
+
+
+@given(payload=values, body=values, kind=st.integers(-1, 9))
+@settings(max_examples=100)
+def test_any_values_in_the_places_of_fields(payload: Any, body: Any, kind: int) -> None:
+    fields = [kind, *payload] if isinstance(payload, list) else [kind, payload]
+    for data in (pack(fields) + pack(body), pack(payload) + pack(body), pack(fields)):
+        try:
+            decoded = PLAIN.decode(CHANNEL, VERSION + data)
+        except BadEnvelopeError:
+            continue
+        assert isinstance(decoded, Envelope)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(pack([NOTIFY, 5, []]) + pack([]), id="an event that is no text"),
+        pytest.param(pack([NOTIFY, "x", [5]]) + pack([]), id="a socket that is no text"),
+        pytest.param(pack([NOTIFY, "x", []]) + pack({}), id="arguments that are no list"),
+        pytest.param(pack([NOTIFY, "x"]) + pack([]), id="a field too few"),
+        pytest.param(pack([NOTIFY, "x", [], 1]) + pack([]), id="a field too many"),
+        pytest.param(pack([MESSAGE, "e", -1, 1, "r"]) + pack({}), id="a negative number"),
+        pytest.param(pack([MESSAGE, "e", 1.5, 1, "r"]) + pack({}), id="half a number"),
+        pytest.param(pack([MESSAGE, "e", 1, 1, "r"]) + pack(["x"]), id="a message that is no map"),
+        pytest.param(pack([99]), id="an unknown kind"),
+        pytest.param(pack([[]]), id="a kind that is a list"),
+        pytest.param(pack("text"), id="no list of fields"),
+        pytest.param(pack([NOTIFY, "x", []]) + pack([{1: 2}]), id="keys that are numbers"),
+        pytest.param(pack([NOTIFY, "x", []]) + pack([msgpack.Timestamp(1)]), id="a timestamp"),
+        pytest.param(pack([NOTIFY, "x", []]) + pack([msgpack.ExtType(7, b"")]), id="an extension type"),
+        pytest.param(pack([NOTIFY, "x", []]) + b"\xa1\xff", id="text that is no UTF-8"),
+        pytest.param(pack([NOTIFY, "x", []]) + b"\xc1", id="a byte that msgpack never uses"),
+    ],
+)
+def test_shapes_that_cannot_be(payload: bytes) -> None:
+    refused(PLAIN, VERSION + payload)
+
+
+# Bounds
+
+
+def test_what_is_too_long_is_dropped_unread() -> None:
+    assert "too long" in refused(PLAIN, VERSION + bytes(MAX_SIZE))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"\xdd\x03\xff\xff\xff", id="a list of 67 million"),
+        pytest.param(b"\xdf\x03\xff\xff\xff", id="a map of 67 million"),
+        pytest.param(b"\xdb\x7f\xff\xff\xff", id="a text of 2 GB"),
+        pytest.param(b"\xc6\xff\xff\xff\xff", id="4 GB of bytes"),
+        pytest.param(b"\xc9\xff\xff\xff\xff\x01", id="an extension of 4 GB"),
+        pytest.param(b"\x91" * 100_000, id="lists in lists, 100 thousand deep"),
+        pytest.param(b"\x81\xa1x" * 50_000, id="maps in maps, 50 thousand deep"),
+    ],
+)
+def test_few_bytes_that_promise_much_cost_little(payload: bytes) -> None:
+    tracemalloc.start()
+    try:
+        refused(PLAIN, VERSION + payload)
+        refused(PLAIN, VERSION + pack([NOTIFY, "x", []]) + payload)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_other_versions_are_bad() -> None:
+    good = PLAIN.encode(CHANNEL, DisconnectUser())
+    for version in {bytes([number]) for number in range(256)} - {VERSION}:
+        assert "version" in refused(PLAIN, version + good[1:])
+    assert "version" in refused(PLAIN, b"")
+
+
+# Signatures
+
+
+def test_the_signature_is_the_hmac_of_channel_and_payload() -> None:
+    data = SIGNED.encode(CHANNEL, DisconnectUser())
+    payload = data[1 + SIGNATURE_SIZE :]
+    assert data[1 : 1 + SIGNATURE_SIZE] == hmac.digest(b"secret", CHANNEL.encode() + b"\0" + payload, "sha1")
+    assert VERSION + payload == PLAIN.encode(CHANNEL, DisconnectUser())
+
+
+FORGERIES: dict[str, Callable[[Envelope], bytes]] = {
+    "unsigned": lambda envelope: PLAIN.encode(CHANNEL, envelope),
+    "signed with another secret": lambda envelope: EnvelopeCodec(b"other").encode(CHANNEL, envelope),
+    "of another room": lambda envelope: SIGNED.encode("chat:room:{other}", envelope),
+    "of another prefix": lambda envelope: SIGNED.encode("chat2:room:{room}", envelope),
+    "with no signature but room for it": lambda envelope: (
+        VERSION + bytes(SIGNATURE_SIZE) + PLAIN.encode(CHANNEL, envelope)[1:]
+    ),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+@given(envelope=envelopes)
+@settings(max_examples=20)
+def test_forgeries_are_bad(forge: Callable[[Envelope], bytes], envelope: Envelope) -> None:
+    assert "signature" in refused(SIGNED, forge(envelope))
+
+
+def test_every_bit_of_a_signed_envelope_counts() -> None:
+    data = SIGNED.encode(CHANNEL, Notify(event="event", args=({"key": [1, "two"]},)))
+    for bit in range(len(data) * 8):
+        spoilt = bytearray(data)
+        spoilt[bit // 8] ^= 1 << bit % 8
+        refused(SIGNED, bytes(spoilt))
+
+
+def test_a_signed_envelope_is_bad_where_there_is_no_secret() -> None:
+    for seed in range(50):
+        secret = random.Random(seed).randbytes(8)
+        refused(PLAIN, EnvelopeCodec(secret).encode(CHANNEL, Notify(event="event")))

@@ -1,0 +1,249 @@
+"""The connection to one node: sharing, matching of answers, time-outs, loss."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from chat_service.errors import StoreError, StoreTimeoutError
+from chat_service.stores.redis import RedisOptions
+from chat_service.stores.redis.link import Link, RedisReplyError
+from chat_service.stores.redis.topology import Address, Connector
+from chat_service.testing import wait_until
+from tests.redis.proxy import Proxy
+from tests.support.redis_servers import RedisServer
+
+pytestmark = pytest.mark.redis
+
+MakeLink = Callable[..., Link]
+
+
+@pytest.fixture
+async def link_to() -> AsyncIterator[MakeLink]:
+    links: list[Link] = []
+
+    def make(port: int, timeout: float = 5.0, **callbacks: Any) -> Link:
+        options = RedisOptions(url=f"redis://127.0.0.1:{port}", connect_timeout=timeout)
+        connector = Connector(options)
+        address = Address("127.0.0.1", port)
+        link = Link(f"127.0.0.1:{port}", lambda: connector.connection(address), timeout, **callbacks)
+        links.append(link)
+        return link
+
+    yield make
+    for link in links:
+        await link.close()
+
+
+async def test_answers_go_to_who_asked(link_to: MakeLink, redis_servers: RedisServer) -> None:
+    link = link_to(redis_servers.port)
+    await link.open()
+    answers = await asyncio.gather(*(link.submit("ECHO", f"text {number}") for number in range(1000)))
+    assert answers == [f"text {number}".encode() for number in range(1000)]
+    assert "open=True waiting=0" in repr(link)
+
+
+async def test_commands_of_one_turn_leave_together(link_to: MakeLink, proxy: Proxy) -> None:
+    link = link_to(proxy.port)
+    await link.open()
+    [connection] = proxy.connections
+    connection.sent = b""
+    answers = [link.submit("ECHO", str(number)) for number in range(100)]
+    assert connection.sent == b""
+    assert await asyncio.gather(*answers) == [str(number).encode() for number in range(100)]
+    assert connection.sent.count(b"ECHO") == 100
+
+
+async def test_all_kinds_of_arguments_and_answers(link_to: MakeLink, redis_servers: RedisServer) -> None:
+    link = link_to(redis_servers.port)
+    await link.open()
+    assert await link.submit("ECHO", "ü") == "ü".encode()
+    assert await link.submit("ECHO", b"\0\r\n\xff") == b"\0\r\n\xff"
+    assert await link.submit("ECHO", 5) == b"5"
+    large = b"x" * 5_000_000
+    assert await link.submit("ECHO", large) == large
+    assert await link.submit("EVAL", "return {1, {'a', false}, redis.status_reply('OK')}", 0) == [
+        1,
+        [b"a", None],
+        b"OK",
+    ]
+
+
+async def test_errors_of_redis_are_the_answers_of_their_commands(
+    link_to: MakeLink, redis_servers: RedisServer
+) -> None:
+    link = link_to(redis_servers.port)
+    await link.open()
+    first, bad, last = link.submit("ECHO", "1"), link.submit("EVALSHA", "0" * 40, 0), link.submit("PING")
+    assert (await first, await last) == (b"1", b"PONG")
+    with pytest.raises(RedisReplyError) as caught:
+        await bad
+    assert caught.value.kind == "NOSCRIPT"
+    assert link.is_open
+
+
+async def test_a_link_that_is_not_open_fails_at_once(link_to: MakeLink, redis_servers: RedisServer) -> None:
+    link = link_to(redis_servers.port)
+    with pytest.raises(StoreTimeoutError, match="is not connected"):
+        await link.submit("PING")
+
+
+async def test_many_open_it_once(link_to: MakeLink, proxy: Proxy) -> None:
+    link = link_to(proxy.port)
+    await asyncio.gather(*(link.open() for _ in range(20)))
+    await link.open()
+    assert len(proxy.connections) == 1
+
+
+async def test_who_gives_up_does_not_stop_the_others(link_to: MakeLink, redis_servers: RedisServer) -> None:
+    link = link_to(redis_servers.port)
+    hasty, patient = asyncio.create_task(link.open()), asyncio.create_task(link.open())
+    await asyncio.sleep(0)
+    hasty.cancel()
+    await patient
+    # A command that nobody waits for any more does not shift the answers.
+    given_up = link.submit("ECHO", "given up")
+    given_up.cancel()
+    assert await link.submit("ECHO", "mine") == b"mine"
+
+
+async def test_a_loss_fails_what_waits_and_is_told_once(link_to: MakeLink, proxy: Proxy) -> None:
+    lost: list[bool] = []
+    link = link_to(proxy.port, on_lost=lambda: lost.append(True))
+    await link.open()
+    proxy.deaf = lambda connection: True
+    waiting = [link.submit("PING") for _ in range(3)]
+    await wait_until(lambda: b"PING" in proxy.connections[0].sent, "the commands")
+    proxy.cut()
+    for error in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(error, StoreTimeoutError) and "is lost" in str(error)
+    assert (link.is_open, lost) == (False, [True])
+    proxy.mend()
+    await link.open()
+    assert await link.submit("PING") == b"PONG"
+
+
+async def test_no_answer_in_time_drops_a_silent_connection(link_to: MakeLink, proxy: Proxy) -> None:
+    lost: list[bool] = []
+    link = link_to(proxy.port, 0.2, on_lost=lambda: lost.append(True))
+    await link.open()
+    proxy.deaf = lambda connection: True
+    with pytest.raises(StoreTimeoutError, match=r"did not answer in 0\.2 s"):
+        async with asyncio.timeout(2):
+            await link.submit("PING")
+    assert (link.is_open, lost) == (False, [True])
+
+
+class Scripted:
+    """A server that answers each command when the test says so."""
+
+    def __init__(self) -> None:
+        self.writer: asyncio.StreamWriter | None = None
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator["Scripted"]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.writer = writer
+            with contextlib.suppress(OSError):
+                while data := await reader.read(1 << 16):
+                    # The set-up of redis-py.
+                    writer.write(b"+OK\r\n" * data.count(b"SETINFO"))
+            writer.transport.abort()
+
+        listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.port = listener.sockets[0].getsockname()[1]
+        yield self
+        listener.close()
+
+    def say(self, data: bytes) -> None:
+        assert self.writer is not None
+        self.writer.write(data)
+
+
+async def test_each_command_has_its_own_time(link_to: MakeLink) -> None:
+    """An answer now and then keeps the connection, and yet no command waits for longer than its time."""
+    async with Scripted().run() as scripted:
+        link = link_to(scripted.port, 0.4)
+        await link.open()
+        loop = asyncio.get_running_loop()
+        ends: list[float] = []
+
+        async def ask() -> None:
+            begun = loop.time()
+            with pytest.raises(StoreTimeoutError):
+                await link.submit("PING")
+            ends.append(loop.time() - begun)
+
+        first = link.submit("PING")
+        asking = []
+        for _ in range(8):
+            asking.append(asyncio.create_task(ask()))
+            await asyncio.sleep(0.1)
+            if not first.done():
+                scripted.say(b"+PONG\r\n")
+        await asyncio.gather(*asking)
+        assert max(ends) < 0.7
+        # Those that were given up are answered late; who comes then gets his own answer.
+        await link.close()
+
+
+async def test_answers_that_come_too_late_are_nobody_elses(link_to: MakeLink) -> None:
+    async with Scripted().run() as scripted:
+        link = link_to(scripted.port, 0.3)
+        await link.open()
+        first, late = link.submit("ECHO", "first"), link.submit("ECHO", "late")
+        await asyncio.sleep(0.1)
+        scripted.say(b"$5\r\nfirst\r\n")
+        assert await first == b"first"
+        with pytest.raises(StoreTimeoutError, match="too slow"):
+            await late
+        assert link.is_open
+        mine = link.submit("ECHO", "mine")
+        scripted.say(b"$4\r\nlate\r\n$4\r\nmine\r\n")
+        assert await mine == b"mine"
+
+
+@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400\r\n", b"*-5\r\n", b"\0\0\0\r\n"])
+async def test_what_is_no_redis_loses_the_connection(link_to: MakeLink, nonsense: bytes) -> None:
+    async with Scripted().run() as scripted:
+        link = link_to(scripted.port)
+        await link.open()
+        answer = link.submit("PING")
+        scripted.say(nonsense)
+        with pytest.raises(StoreTimeoutError, match="is lost"):
+            await answer
+
+
+async def test_a_closed_link_stays_closed(link_to: MakeLink, redis_servers: RedisServer) -> None:
+    lost: list[bool] = []
+    link = link_to(redis_servers.port, on_lost=lambda: lost.append(True))
+    await link.open()
+    waiting = link.submit("BLPOP", "list", 0)
+    await link.close()
+    await link.close()
+    with pytest.raises(StoreError, match="was closed"):
+        await waiting
+    with pytest.raises(StoreError, match="was closed"):
+        await link.open()
+    assert lost == []
+
+
+async def test_a_close_ends_a_connect_that_hangs(link_to: MakeLink, proxy: Proxy) -> None:
+    proxy.half_open = True
+    link = link_to(proxy.port, 30.0)
+    opening = asyncio.create_task(link.open())
+    await asyncio.sleep(0)
+    await link.close()
+    with pytest.raises((StoreError, asyncio.CancelledError)):
+        await opening
+
+
+async def test_a_half_open_connect_ends_in_time(link_to: MakeLink, proxy: Proxy) -> None:
+    proxy.half_open = True
+    link = link_to(proxy.port, 0.2)
+    with pytest.raises(StoreTimeoutError, match="cannot be reached"):
+        async with asyncio.timeout(2):
+            await link.open()

@@ -1,0 +1,186 @@
+"""Options, key names, scripts and answers: what needs no server."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+
+import chat_service.stores.redis
+from chat_service.bus.base import EVERYONE, Topic, TopicKind
+from chat_service.errors import ChatServiceError, ConfigurationError, StoreError
+from chat_service.stores.redis import RedisOptions, RedisStore, scripts
+from chat_service.stores.redis.answers import checked, texts
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.topology import Address, Connector
+
+pytestmark = pytest.mark.redis
+
+LUA = Path(chat_service.stores.redis.__file__).parent / "lua"
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
+
+
+# Options
+
+
+def test_the_defaults() -> None:
+    options = RedisOptions()
+    assert (options.url, options.cluster, options.prefix) == ("redis://localhost:6379/0", False, "chat")
+    assert (options.sentinels, options.bus_secret, options.secret) == ((), None, b"")
+    assert (options.command_timeout, options.connect_timeout, options.probe_interval) == (5.0, 5.0, 2.0)
+
+
+@pytest.mark.covers(
+    "store_option:cluster", "store_option:sentinels", "store_option:sentinel_service",
+    "store_option:sentinel_password", "store_option:tls", "store_option:prefix",
+    "store_option:command_timeout", "store_option:connect_timeout", "store_option:probe_interval",
+    "store_option:bus_secret", "store_option:lock_ttl",
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("url", ["", "tcp://x", 5, None]),
+        ("cluster", [1, "yes", None]),
+        ("sentinels", ["host", [("host", "1")], [("host",)], [5], 5, None]),
+        ("sentinel_service", ["", 5, None]),
+        ("sentinel_password", ["", 5]),
+        ("tls", ["x", None, [("a", 1)]]),
+        ("prefix", ["", "a{b", "a}b", "ä", "a b", "a\n", 5, None]),
+        ("command_timeout", [0, -1, True, "1", None, float("inf"), float("nan")]),
+        ("connect_timeout", [0, -1, True, "1", None, float("inf")]),
+        ("probe_interval", [0, -1, True, "1", None]),
+        ("bus_secret", ["", b"", 5, ["secret"]]),
+        ("lock_ttl", [0, -1, True, "1", None]),
+    ],
+)
+def test_each_option_refuses_what_it_cannot_be(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(ConfigurationError, match=f"^store_options {name}: "):
+            RedisStore({name: value})
+
+
+def test_secrets_are_in_no_message() -> None:
+    for name in ("bus_secret", "sentinel_password"):
+        with pytest.raises(ConfigurationError) as caught:
+            RedisOptions.from_mapping({name: ["hidden"]})
+        assert "hidden" not in str(caught.value)
+
+
+def test_cluster_and_sentinels_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match="cluster or sentinels, not both"):
+        RedisOptions(cluster=True, sentinels=[("host", 1)])
+
+
+@pytest.mark.parametrize(("secret", "raw"), [("ü", "ü".encode()), (b"\0", b"\0"), (None, b"")])
+def test_a_secret_is_text_or_bytes(secret: str | bytes | None, raw: bytes) -> None:
+    assert RedisOptions(bus_secret=secret).secret == raw
+
+
+@pytest.mark.covers("store_option:url", "store_option:tls", "store_option:connect_timeout")
+def test_connections_have_what_url_and_options_say() -> None:
+    options = RedisOptions(
+        url="rediss://user:word@host:1234/5", tls={"ssl_ca_certs": "/ca.pem"}, connect_timeout=1.5
+    )
+    connector = Connector(options)
+    assert connector.address == Address("host", 1234)
+    made: Any = connector.connection(Address("other", 99))
+    assert (made.host, made.port, made.db, made.username, made.password) == ("other", 99, 5, "user", "word")
+    assert (made.socket_connect_timeout, made.socket_timeout) == (1.5, 1.5)
+    assert made.ssl_context.ca_certs == "/ca.pem"
+
+
+def test_a_unix_socket() -> None:
+    connector = Connector(RedisOptions(url="unix:///run/redis.sock?db=2"))
+    assert str(connector.address) == "/run/redis.sock"
+    made: Any = connector.connection(connector.address)
+    assert (made.path, made.db) == ("/run/redis.sock", 2)
+
+
+# Keys
+
+
+NAMES = ["room", "a", "ü", "日本語", "with space", "x" * 256, "a.b*c?[d]\\", "🙂"]
+
+
+@pytest.mark.covers("store_option:prefix")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_one_script_touches_is_in_one_slot(name: str) -> None:
+    keys = Keys("chat")
+    for group, kind in ((keys.room_keys(name), TopicKind.ROOM), (keys.user_keys(name), TopicKind.USER)):
+        assert len({key_slot(key.encode()) for key in group}) == 1
+        assert len(set(group)) == len(group)
+        # The channel of the topic is the first key, so a script may publish there.
+        assert group[0] == keys.topic(Topic(kind, name))
+    assert key_slot(keys.instances.encode()) == key_slot(keys.claimed.encode())
+
+
+def test_no_two_things_share_a_key() -> None:
+    keys = Keys("chat")
+    every = [keys.instances, keys.claimed, keys.topic(EVERYONE)]
+    for name in ("a", "everyone", "instances"):
+        every += [*keys.room_keys(name), *keys.user_keys(name), keys.instance_sockets(name)]
+        every.append(keys.topic(Topic(TopicKind.INSTANCE, name)))
+    assert len(set(every)) == len(every)
+    assert not set(every) & {key.replace("chat", "chat2", 1) for key in every}
+    assert all(key.startswith("chat:") for key in every)
+
+
+def test_rooms_are_spread_over_the_slots() -> None:
+    keys = Keys("chat")
+    assert len({key_slot(keys.room(f"room{number}").encode()) for number in range(1000)}) > 900
+
+
+# Scripts
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_script_says_what_its_keys_and_arguments_are(name: str) -> None:
+    own = (LUA / f"{name}.lua").read_text("utf-8")
+    whole = scripts.load(name).text
+    header = "".join(line for line in own.splitlines(keepends=True) if line.startswith("--"))
+    assert own.startswith("-- ") and header.partition("\n")[0].endswith(".")
+    for kind, said_in in (("KEYS", whole), ("ARGV", header)):
+        used = {int(number) for number in re.findall(kind + r"\[(\d+)\]", own)}
+        if not used:
+            continue
+        comments = " ".join(line[3:] for line in said_in.splitlines() if line.startswith("--"))
+        _, _, listed = comments.partition(kind)
+        numbers = {int(number) for number in re.findall(r"(?<![\w.])(\d+) [a-z'_]", listed)}
+        # Past the last number a header may speak of names that follow.
+        missing = {number for number in used if number not in numbers and number <= max(numbers)}
+        assert numbers and not missing, f"{kind} {missing} of {name}"
+    assert "Returns" in header or name == "instance_forget"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_whole(name: str) -> None:
+    script = scripts.load(name)
+    assert "include:" not in script.text
+    assert script is scripts.load(name)
+    assert re.fullmatch("[0-9a-f]{40}", script.digest)
+    # Nothing that looks outside of its keys, or differs from run to run.
+    assert not re.search(r"redis\.call\('(SCAN|KEYS|RANDOMKEY|TIME|SRANDMEMBER|SPOP)'", script.text)
+
+
+def test_every_script_is_used_and_packaged() -> None:
+    code = "".join(path.read_text("utf-8") for path in LUA.parent.glob("*.py"))
+    assert [name for name in SCRIPTS if f'"{name}"' not in code] == []
+
+
+# Answers
+
+
+def test_answers_become_values_or_errors() -> None:
+    assert checked([0, 1, b"x"]) == [1, b"x"]
+    with pytest.raises(ChatServiceError) as caught:
+        checked([b"noRoom"], noRoom="room")
+    assert (caught.value.code, caught.value.arguments) == ("noRoom", ("room",))
+    with pytest.raises(ChatServiceError) as caught:
+        checked([b"notAllowed"], noRoom="room")
+    assert (caught.value.code, caught.value.arguments) == ("notAllowed", ())
+    for nonsense in (None, b"OK", [], 5):
+        with pytest.raises(StoreError):
+            checked(nonsense)
+    with pytest.raises(StoreError, match="corrupt names"):
+        texts([b"\xff"])
