@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,8 @@ def main() -> int:
     is_whole = not (options.quick or options.workloads or options.servers)
     target = RESULTS if is_whole else SCRATCH / "results.json"
 
+    # As an exit, so that the servers are stopped.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     loadgen.build()
     about = machine.describe()
     results = runner.Results()

@@ -37,7 +37,7 @@ def _problem(words: list[str]) -> str:
 
 
 def _missing_targets(arguments: list[str]) -> str:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
     unknown = [word for word in arguments if "=" not in word and word not in targets]
     return f"make has no target {', '.join(unknown)}" if unknown else ""
 
