@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import curves, loadgen, machine, runner, workloads
 from benchmarks.report import report
 from benchmarks.servers import ALL, BARE_NODE, NPM, NPM_REDIS, PLAIN_PYTHON, SERVICE, SERVICE_REDIS
-from benchmarks.stats import as_json, from_json, summarize
+from benchmarks.stats import Measurement, as_json, from_json, summarize
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "results.json"
@@ -31,10 +31,15 @@ QUICK_SERVERS = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
 def main() -> int:
     """Returns the exit code: 1 when something could not be measured."""
     options = _options()
+    # As an exit, so that the servers are stopped.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if options.from_json:
         found = json.loads(RESULTS.read_text())
         _publish(found)
         return 0
+    loadgen.build()
+    if options.only_curves:
+        return _add_curves(json.loads(RESULTS.read_text()), options.curve_rounds)
     names = options.workloads or (QUICK_WORKLOADS if options.quick else tuple(workloads.ALL))
     servers = [ALL[key] for key in options.servers or ()] or (
         QUICK_SERVERS if options.quick else (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)
@@ -44,16 +49,12 @@ def main() -> int:
     is_whole = not (options.quick or options.workloads or options.servers)
     target = RESULTS if is_whole else SCRATCH / "results.json"
 
-    # As an exit, so that the servers are stopped.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    loadgen.build()
     about = machine.describe()
     results = runner.Results()
     found = {}
     steps = [runner.rounds(servers, names, sizes, rounds, results)]
     if is_whole and options.curve_rounds:
-        compared = (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS)
-        steps.append(runner.curve_rounds(compared, curves.FULL, options.curve_rounds, results))
+        steps.append(runner.curve_rounds(QUICK_SERVERS, curves.FULL, options.curve_rounds, results))
     for step in steps:
         # Written after each round, so that a run that is broken off leaves what it has.
         for _ in step:
@@ -64,9 +65,27 @@ def main() -> int:
         _publish(found)
     else:
         _draw(found, SCRATCH)
+    return _exit_code(results)
+
+
+def _exit_code(results: runner.Results) -> int:
     for failure in results.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if results.failures else 0
+
+
+def _add_curves(found: dict[str, Any], rounds: int) -> int:
+    """Put new curves in place of those in the last results."""
+    rows = [Measurement(**row) for row in found["measurements"] if row["x"] is None]
+    results = runner.Results(measurements=rows)
+    for _ in runner.curve_rounds(QUICK_SERVERS, curves.FULL, rounds, results):
+        pass
+    found["measurements"] = [asdict(item) for item in results.measurements]
+    found["summaries"] = as_json(summarize(results.measurements))
+    found["failures"] += results.failures
+    _write_json(RESULTS, found)
+    _publish(found)
+    return _exit_code(results)
 
 
 def _options() -> argparse.Namespace:
@@ -76,6 +95,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--servers", nargs="+", choices=list(ALL), metavar="NAME")
     parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 3)")
     parser.add_argument("--curve-rounds", type=int, default=3, help="rounds of the curves (3)")
+    parser.add_argument(
+        "--only-curves", action="store_true", help="measure the curves again, and keep the last workloads"
+    )
     parser.add_argument(
         "--from-json", action="store_true", help="measure nothing, make plots and page from the last results"
     )

@@ -27,8 +27,8 @@ class Points:
 
 FULL = Points()
 
-#: Commands in flight along the curve of rooms.
-ROOMS_IN_FLIGHT = 50
+#: Commands in flight along the curve of rooms: the same number at all points, so what one room can have.
+ROOMS_IN_FLIGHT = 1
 #: Rooms along the curve of stored messages.
 STORED_ROOMS = 5
 
@@ -55,7 +55,7 @@ def by_members(server: Server, points: Points) -> list[Measurement]:
 
 
 def by_rooms(server: Server, points: Points) -> list[Measurement]:
-    """Cost of a command by the number of rooms, each with one member; up to 50 commands in flight."""
+    """Cost of a command by the number of rooms, each with one member; one command in flight."""
     found = []
     for rooms in points.rooms:
         with (

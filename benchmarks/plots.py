@@ -126,7 +126,7 @@ def _errors(spreads: list[Spread]) -> list[list[float]]:
 def _save(figure: Any, path: Path) -> list[Path]:
     figure.tight_layout()
     png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
-    figure.savefig(png, dpi=110)
+    figure.savefig(png, dpi=90)
     figure.savefig(svg, metadata={"Date": None})
     plt.close(figure)
     return [png, svg]
