@@ -25,7 +25,8 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 QUICK_ROUNDS = 3
 QUICK_WORKLOADS = ("command", "fanout", "mixed", "join", "history")
-QUICK_SERVERS = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
+#: On which quick runs and curves are measured.
+COMPARED = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def main() -> int:
         return _add_curves(json.loads(RESULTS.read_text()), options.curve_rounds)
     names = options.workloads or (QUICK_WORKLOADS if options.quick else tuple(workloads.ALL))
     servers = [ALL[key] for key in options.servers or ()] or (
-        QUICK_SERVERS if options.quick else (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)
+        COMPARED if options.quick else (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)
     )
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else 5)
     sizes = workloads.QUICK if options.quick else workloads.FULL
@@ -54,7 +55,7 @@ def main() -> int:
     found = {}
     steps = [runner.rounds(servers, names, sizes, rounds, results)]
     if is_whole and options.curve_rounds:
-        steps.append(runner.curve_rounds(QUICK_SERVERS, curves.FULL, options.curve_rounds, results))
+        steps.append(runner.curve_rounds(COMPARED, curves.FULL, options.curve_rounds, results))
     for step in steps:
         # Written after each round, so that a run that is broken off leaves what it has.
         for _ in step:
@@ -78,7 +79,7 @@ def _add_curves(found: dict[str, Any], rounds: int) -> int:
     """Put new curves in place of those in the last results."""
     rows = [Measurement(**row) for row in found["measurements"] if row["x"] is None]
     results = runner.Results(measurements=rows)
-    for _ in runner.curve_rounds(QUICK_SERVERS, curves.FULL, rounds, results):
+    for _ in runner.curve_rounds(COMPARED, curves.FULL, rounds, results):
         pass
     found["measurements"] = [asdict(item) for item in results.measurements]
     found["summaries"] = as_json(summarize(results.measurements))
