@@ -6,7 +6,7 @@ raise ``StoreError`` when the store cannot be reached and ``StoreTimeoutError`` 
 in time; then nothing is known of the step.
 
 Names given to a store are valid (protocol.md, Connection); lists of names may repeat a name.
-An echo for a user's other sockets may be left out when there are none.
+An echo for a user's other sockets reaches the instances that have some of them; no other one need hear it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -321,7 +321,7 @@ class Store(Protocol):
         """Take the right to recover an instance that lapsed before ``before``, in one step.
 
         From then on it is not alive, and lapses again after ``now``, in case that its recovery does not
-        end. False: it is alive, claimed by another one, or forgotten.
+        end; to claim it again with a later ``now`` is to say that the recovery goes on. False: it is alive, claimed by another one, or forgotten.
         """
         ...
 

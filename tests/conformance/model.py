@@ -1,7 +1,7 @@
 """What a store does, as a small model: plain sets and lists, no atomicity, no index, no cleverness.
 
 Methods are named like those of ``Store`` and return what is comparable of their results. What is told on
-topics is collected in ``told``; an entry that may be left out, an echo to nobody, says so.
+topics is collected in ``told``, with the instances that must hear it.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,6 +19,8 @@ class User:
     mode: bool = False
     #: The rooms of each connected socket.
     sockets: dict[str, set[str]] = field(default_factory=dict)
+    #: The instance of each connected socket.
+    places: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -48,8 +50,8 @@ class Model:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.rooms: dict[str, Room] = {}
-        #: (topic name, what is told, whether it may be left out)
-        self.told: list[tuple[str, Told, bool]] = []
+        #: (topic name, what is told, the instances that must hear it; None: all)
+        self.told: list[tuple[str, Told, set[str] | None]] = []
 
     # Parts
 
@@ -70,11 +72,12 @@ class Model:
         return room
 
     def tell_room(self, name: str, *words: Any, **more: Any) -> None:
-        self.told.append((name, told(*words, **more), False))
+        self.told.append((name, told(*words, **more), None))
 
     def echo(self, user: str, socket: str, *words: Any) -> None:
-        others = set(self.users[user].sockets if user in self.users else ()) - {socket}
-        self.told.append((user, told(*words, exclude=[socket]), not others))
+        places = self.users[user].places if user in self.users else {}
+        needed = {place for other, place in places.items() if other != socket}
+        self.told.append((user, told(*words, exclude=[socket]), needed))
 
     def remove(self, name: str, users: Collection[str], now: int) -> None:
         room = self.rooms[name]
@@ -88,7 +91,7 @@ class Model:
             room.seen[user] = now
             for socket in sockets:
                 self.users[user].sockets.get(socket, set()).discard(name)
-            self.told.append((user, told("roomAccessRemoved", name, exclude=sockets), False))
+            self.told.append((user, told("roomAccessRemoved", name, exclude=sockets), None))
 
     def remove_without_access(self, name: str, users: Collection[str], now: int) -> None:
         self.remove(name, [user for user in users if not self.rooms[name].lets_in(user)], now)
@@ -121,19 +124,21 @@ class Model:
             raise ChatServiceError("notAllowed")
         if not to.sockets:
             raise ChatServiceError("noUserOnline", user)
-        self.told.append((user, told("directMessage", message), False))
+        self.told.append((user, told("directMessage", message), None))
 
-    def socket_connect(self, user: str, socket: str) -> int:
-        sockets = self.users.setdefault(user, User()).sockets
+    def socket_connect(self, user: str, socket: str, instance: str) -> int:
+        entry = self.users.setdefault(user, User())
+        sockets = entry.sockets
         if socket not in sockets:
             sockets[socket] = set()
+            entry.places[socket] = instance
             self.echo(user, socket, "socketConnectEcho", socket, len(sockets))
         return len(sockets)
 
     def socket_disconnect(self, user: str, socket: str) -> int:
         sockets = self.users[user].sockets if user in self.users else {}
         if socket in sockets:
-            del sockets[socket]
+            del sockets[socket], self.users[user].places[socket]
             self.echo(user, socket, "socketDisconnectEcho", socket, len(sockets))
         return len(sockets)
 

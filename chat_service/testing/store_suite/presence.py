@@ -149,6 +149,17 @@ class PresenceSuite(StoreTests):
         await peer.join(ALICE, S1)
         assert await peer.room_told() == [JOINED]
 
+    async def test_echoes_keep_their_order(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1, S2)
+        await peer.user_told(ALICE)
+        for _ in range(10):
+            await peer.join(ALICE, S1)
+            await peer.leave(ALICE, S1)
+        assert [words.words[0] for words in await peer.user_told(ALICE)] == [
+            "roomJoinedEcho",
+            "roomLeftEcho",
+        ] * 10
+
     # Switched off
 
     async def test_userlist_updates_switched_off(self, peer: Peer) -> None:
