@@ -10,7 +10,7 @@ import random
 import uuid
 
 from chat_service.bus.base import Topic, TopicKind
-from chat_service.domain import recovery
+from chat_service.domain import leftovers, recovery
 from chat_service.domain.context import Context
 from chat_service.domain.failures import FailureInfo
 from chat_service.types import InstanceId, SocketId
@@ -35,6 +35,8 @@ class Lease:
         self._renewed = 0.0
         #: Whether the others may think that this instance is dead: it has to start over.
         self._is_lapsed = False
+        #: The dead instances that this one recovers now.
+        self._recovering: set[InstanceId] = set()
 
     async def register(self) -> None:
         """Say for the first time that this instance is alive. Raises ``StoreError``."""
@@ -63,8 +65,10 @@ class Lease:
         while True:
             await context.clock.sleep(context.options.heartbeat_rate)
             try:
-                if await self._renew() and context.options.auto_recovery:
-                    await self._recover_others()
+                if await self._renew():
+                    leftovers.clean_soon(context)
+                    if context.options.auto_recovery:
+                        await self._recover_others()
             except Exception as error:
                 context.failures.store(error, FailureInfo(op_type="heartbeat"))
 
@@ -112,7 +116,7 @@ class Lease:
 
     async def _disconnect(self, sockets: set[SocketId]) -> None:
         for socket_id in sockets:
-            await self._context.transport.disconnect(socket_id)
+            await self._context.transport.disconnect(socket_id, may_return=True)
 
     async def _bury(self, former: InstanceId, old: set[SocketId]) -> None:
         """Remove what the disconnects under the former id left, when they are done."""
@@ -130,14 +134,22 @@ class Lease:
         context = self._context
         now = context.clock.now_ms()
         before = now - round(context.options.heartbeat_timeout * 1000)
+        for instance_id in tuple(self._recovering):
+            # A recovery that takes long keeps its claim.
+            await context.store.instance_claim(instance_id, now, now + 1)
         lapsed = await context.store.instances_lapsed(before)
         # Not all survivors begin with the same one.
         random.shuffle(lapsed)
         for instance_id in lapsed:
-            if instance_id == context.instance_id():
+            if instance_id == context.instance_id() or instance_id in self._recovering:
                 continue
             if await context.store.instance_claim(instance_id, now, before):
                 logger.warning("instance %s is dead; recovering it", instance_id)
-                context.running.spawn(
-                    recovery.instance_recovery(context, instance_id), f"recovery of {instance_id}"
-                )
+                self._recovering.add(instance_id)
+                context.running.spawn(self._recover(instance_id), f"recovery of {instance_id}")
+
+    async def _recover(self, instance_id: InstanceId) -> None:
+        try:
+            await recovery.instance_recovery(self._context, instance_id)
+        finally:
+            self._recovering.discard(instance_id)
