@@ -1,4 +1,4 @@
-"""Commands on the right node: redirections, slots that move, scripts that were lost, refusals for the moment."""
+"""Commands on the right node: redirections, slots that move, lost scripts, refusals for the moment."""
 
 import asyncio
 import uuid
