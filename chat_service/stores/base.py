@@ -321,7 +321,8 @@ class Store(Protocol):
         """Take the right to recover an instance that lapsed before ``before``, in one step.
 
         From then on it is not alive, and lapses again after ``now``, in case that its recovery does not
-        end; to claim it again with a later ``now`` is to say that the recovery goes on. False: it is alive, claimed by another one, or forgotten.
+        end; to claim it again with a later ``now`` is to say that the recovery goes on. False: it is alive,
+        claimed by another one, or forgotten.
         """
         ...
 
