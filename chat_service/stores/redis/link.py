@@ -6,6 +6,7 @@ a pool costs a checkout per command and can run dry.
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,10 @@ ConnectionFactory = Callable[[], AbstractConnection]
 Encodable = str | bytes | int
 
 READ_SIZE = 1 << 16
+#: Seconds between two tries to connect: after the first failure, and at most.
+RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
+#: Seconds that a command waits for a connection when the last try failed.
+RETRY_PATIENCE = 0.25
 
 
 class RedisReplyError(Exception):
@@ -83,6 +88,9 @@ class Link:
         #: Loop time of the last answer.
         self.last_heard = 0.0
         self._is_closed = False
+        # Failed tries to connect since the last success, and the loop time before which there is none.
+        self._failures = 0
+        self._retry_at = 0.0
 
     def __repr__(self) -> str:
         return f"<Link {self.name} open={self.is_open} waiting={len(self._waiting)}>"
@@ -96,21 +104,36 @@ class Link:
 
     async def open(self) -> None:
         """Connect unless it is connected. Raises ``StoreTimeoutError`` when nobody answers, ``StoreError``
-        for a wrong password."""
+        for a wrong password; at once between two tries, which are further apart with each failure."""
         if self._writer is not None:
             return
         if self._is_closed:
             raise StoreError(f"the connection to Redis at {self.name} was closed")
         if self._connecting is None:
+            if asyncio.get_running_loop().time() < self._retry_at:
+                raise StoreTimeoutError(f"Redis at {self.name} cannot be reached for now")
             self._connecting = asyncio.create_task(self._connect(), name=f"connect to {self.name}")
             self._connecting.add_done_callback(self._end_connecting)
-        await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        # Nobody waits for long when it went wrong before: commands fail fast while Redis is not there.
+        done, _ = await asyncio.wait([connecting], timeout=RETRY_PATIENCE if self._failures else None)
+        if not done:
+            raise StoreTimeoutError(f"Redis at {self.name} cannot be reached for now")
+        if connecting.cancelled():
+            raise StoreError(f"the connection to Redis at {self.name} was closed")
+        connecting.result()
 
     def _end_connecting(self, task: "asyncio.Task[None]") -> None:
         self._connecting = None
-        if not task.cancelled():
-            # Seen, also when nobody waits for it any more.
-            task.exception()
+        # The exception is looked at here in any case: maybe nobody waits for it any more.
+        if task.cancelled() or task.exception() is None:
+            self._failures = 0
+            return
+        self._failures += 1
+        delay = min(RETRY_FIRST * 2 ** (self._failures - 1), RETRY_LONGEST)
+        # Not all instances at the same moment.
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        self._retry_at = asyncio.get_running_loop().time() + delay
 
     async def _connect(self) -> None:
         connection = self._factory()
@@ -226,6 +249,7 @@ class Link:
         loop = asyncio.get_running_loop()
         oldest = self._waiting[0]
         if oldest.sent_at + self._timeout <= loop.time() and self.last_heard <= oldest.sent_at:
+            self._failures = max(self._failures, 1)
             self.drop(StoreTimeoutError(f"Redis at {self.name} did not answer in {self._timeout} s"))
             return
         # A look now and then, when all that wait are given up already.
