@@ -1,0 +1,438 @@
+"""Redis in trouble: commands fail fast, nothing hangs, nothing is acknowledged that is not stored.
+
+When it is back all goes on without a restart.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chat_service.stores.redis import RedisStore
+from chat_service.stores.redis.keys import Keys
+from chat_service.testing import InProcessClient, wait_until
+from tests.redis.conftest import At, MakeWorld
+from tests.redis.proxy import Proxy
+from tests.support.markers import room_marker, user_marker
+from tests.support.redis_servers import RedisServer
+from tests.support.wire_errors import wire_error
+from tests.support.world import Instance
+
+pytestmark = pytest.mark.redis
+
+TEXT = {"textMessage": "hello"}
+#: Long leases: what is tested here is not what they do.
+LEASE = {"heartbeat_rate": 30.0, "heartbeat_timeout": 60.0}
+#: Seconds in which a command has to be answered when Redis is not there.
+FAST = 2.0
+
+
+def ids_of(client: InProcessClient) -> list[int]:
+    return [message["id"] for _, message in client.received("roomMessage")]
+
+
+class Pair:
+    """Two instances, alice on the first one, bob on the second; both in a room."""
+
+    def __init__(self, first: Instance, second: Instance) -> None:
+        self.first = first
+        self.second = second
+        self.service = first.service
+
+    async def enter(self) -> None:
+        await self.service.add_room("room")
+        self.alice = await self.first.joined("alice", "room")
+        self.bob = await self.second.joined("bob", "room")
+
+    async def fails_fast(self, *call: Any) -> None:
+        """The command is answered with a time-out, in time."""
+        begun = asyncio.get_running_loop().time()
+        assert await self.alice.error(*(call or ("roomMessage", "room", TEXT))) == wire_error("timeout")
+        assert asyncio.get_running_loop().time() - begun < FAST
+
+    async def works_again(self) -> None:
+        """Commands are done, and reach everybody, in one order and without a gap."""
+
+        async def is_answered() -> bool:
+            return (await self.alice.emit("roomHistoryInfo", "room"))[0] is None
+
+        await wait_until(is_answered, "commands are answered", timeout=10)
+        last = await room_marker(self.service, "room")
+        for client in (self.alice, self.bob):
+            await wait_until(
+                lambda client=client: last in ids_of(client), f"message {last} at {client!r}", timeout=10
+            )
+            assert ids_of(client) == list(range(ids_of(client)[0], last + 1))
+            assert client.connected
+        direct = {"textMessage": f"after {last}"}
+
+        async def is_told() -> bool:
+            # The bus of users comes back by itself as well, and nothing tells when.
+            await self.alice.emit("directMessage", "bob", direct)
+            return any(
+                args[0]["textMessage"] == direct["textMessage"] for args in self.bob.received("directMessage")
+            )
+
+        await wait_until(is_told, "direct messages arrive", timeout=10)
+
+
+@pytest.fixture
+async def pair(at: MakeWorld, server: RedisServer) -> Pair:
+    world = at(server.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
+    made = Pair(await world.start(**LEASE), await world.start(**LEASE))
+    await made.enter()
+    return made
+
+
+@pytest.fixture
+async def behind(at: MakeWorld, server: RedisServer, proxy: Proxy) -> Pair:
+    """As ``pair``, with the proxy between the first instance and Redis."""
+    world = at(proxy.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
+    assert isinstance(world.backend, At)
+    first = await world.start(**LEASE)
+    direct = RedisStore({**world.backend.options, "url": server.url})
+    made = Pair(first, await world.start(store=direct, **LEASE))
+    await made.enter()
+    return made
+
+
+# Redis is not there
+
+
+@pytest.mark.covers("error:timeout", "store_option:command_timeout")
+async def test_redis_stands_still(pair: Pair, server: RedisServer) -> None:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        for call in (
+            ("roomMessage", "room", TEXT),
+            ("roomRecentHistory", "room"),
+            ("directMessage", "bob", TEXT),
+            ("listOwnSockets",),
+            ("roomLeave", "other"),
+            ("roomJoin", "other"),
+        ):
+            await pair.fails_fast(*call)
+        carol = await pair.first.transport.connect(query={"userName": "carol"})
+        await carol.wait_for("loginRejected", wire_error("timeout"))
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    await pair.works_again()
+
+
+async def test_many_commands_at_once_fail_at_their_time(pair: Pair, server: RedisServer) -> None:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.gather(*(pair.fails_fast("listOwnSockets") for _ in range(200)))
+        # From now on it is known to be in trouble, and even those that wait for each other are soon done.
+        begun = asyncio.get_running_loop().time()
+        await asyncio.gather(*(pair.alice.error("roomMessage", "room", TEXT) for _ in range(5)))
+        assert asyncio.get_running_loop().time() - begun < FAST
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    await pair.works_again()
+
+
+async def test_redis_is_restarted_with_its_data(at: MakeWorld) -> None:
+    with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
+        world = at(server.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
+        pair = Pair(await world.start(**LEASE), await world.start(**LEASE))
+        await pair.enter()
+        acked = [await pair.alice.call("roomMessage", "room", TEXT) for _ in range(5)]
+        for _ in range(2):
+            server.kill()
+            # Nobody listens: there is nothing to wait for.
+            await pair.fails_fast()
+            await pair.fails_fast("directMessage", "bob", TEXT)
+            server.start()
+            await pair.works_again()
+        history = await pair.bob.call("roomRecentHistory", "room")
+        assert {message["id"] for message in history} >= set(acked)
+        await world.close()
+
+
+async def test_redis_is_restarted_empty(pair: Pair, server: RedisServer) -> None:
+    """All is lost: clients are told, and the service serves on."""
+    server.kill()
+    await pair.fails_fast()
+    server.start()
+    for client in (pair.alice, pair.bob):
+        await client.wait_for("roomAccessRemoved", "room", timeout=10)
+        assert await client.error("roomMessage", "room", TEXT) == wire_error("noRoom", "room")
+    await pair.service.add_room("room")
+    for client in (pair.alice, pair.bob):
+        client.clear()
+        await client.call("roomJoin", "room")
+    assert await pair.alice.call("roomMessage", "room", TEXT) == 1
+    assert (await pair.bob.wait_for("roomMessage", "room"))[1]["id"] == 1
+
+
+async def test_an_instance_that_redis_has_forgotten_starts_over(at: MakeWorld, server: RedisServer) -> None:
+    world = at(server.url, command_timeout=0.5)
+    instance = await world.start(heartbeat_rate=0.1, heartbeat_timeout=30.0)
+    former = instance.service.instance_uid
+    alice = await instance.login("alice")
+    server.kill()
+    server.start()
+    await wait_until(lambda: not alice.connected, "the socket is disconnected", timeout=10)
+    assert instance.service.instance_uid != former
+    alice = await instance.login("alice")
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+
+
+# Connections
+
+
+@pytest.mark.parametrize("kind", ["normal", "pubsub"])
+async def test_connections_are_killed(pair: Pair, server: RedisServer, kind: str) -> None:
+    with server.client() as admin:
+        for _ in range(3):
+            admin.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            for _ in range(5):
+                await pair.bob.emit("roomMessage", "room", TEXT)
+            await pair.works_again()
+
+
+async def test_what_came_while_the_bus_was_lost_is_filled_in(behind: Pair, proxy: Proxy) -> None:
+    for _ in range(3):
+        [bus] = [connection for connection in proxy.connections if connection.is_bus]
+        proxy.half_open = True
+        bus.cut()
+        await wait_until(lambda bus=bus: bus not in proxy.connections, "the bus is lost")
+        sent = [await behind.bob.call("roomMessage", "room", TEXT) for _ in range(20)]
+        assert not set(sent) & set(ids_of(behind.alice))
+        proxy.mend()
+        proxy.cut()
+        await behind.works_again()
+        assert set(sent) <= set(ids_of(behind.alice))
+
+
+async def test_a_half_open_connection(behind: Pair, proxy: Proxy) -> None:
+    proxy.half_open = True
+    proxy.cut()
+    await behind.fails_fast()
+    await behind.fails_fast("roomRecentHistory", "room")
+    sent = [await behind.bob.call("roomMessage", "room", TEXT) for _ in range(5)]
+    proxy.mend()
+    await behind.works_again()
+    assert set(sent) <= set(ids_of(behind.alice))
+
+
+@pytest.mark.covers("store_option:probe_interval")
+@pytest.mark.parametrize("way", ["deaf", "mute"])
+async def test_a_deaf_bus_is_noticed_in_five_seconds(
+    at: MakeWorld, server: RedisServer, proxy: Proxy, way: str
+) -> None:
+    """With the options that an operator gets without a thought."""
+    world = at(proxy.url)
+    assert isinstance(world.backend, At)
+    first = await world.start()
+    direct = RedisStore({**world.backend.options, "url": server.url})
+    pair = Pair(first, await world.start(store=direct))
+    await pair.enter()
+    [bus] = [connection for connection in proxy.connections if connection.is_bus]
+    setattr(proxy, way, lambda connection: connection is bus)
+    begun = asyncio.get_running_loop().time()
+    if way == "mute":
+        # What Redis sends still comes; only the probe can tell that nothing gets there any more.
+        await wait_until(lambda: bus not in proxy.connections, "it is connected anew", timeout=5)
+    sent = [await pair.bob.call("roomMessage", "room", TEXT) for _ in range(3)]
+    await wait_until(lambda: set(sent) <= set(ids_of(pair.alice)), "the messages", timeout=5)
+    assert asyncio.get_running_loop().time() - begun < 5
+    await pair.works_again()
+
+
+async def test_nothing_is_acknowledged_that_is_not_stored(behind: Pair, proxy: Proxy) -> None:
+    """Cut after cut while messages are sent: what was acknowledged is there, once, under its id."""
+    acked: dict[int, str] = {}
+    done = asyncio.Event()
+
+    async def talk(number: int) -> None:
+        count = 0
+        while not done.is_set():
+            count += 1
+            text = f"{number}:{count}"
+            error, message_id = await behind.alice.emit("roomMessage", "room", {"textMessage": text})
+            if error is None:
+                assert message_id not in acked
+                acked[message_id] = text
+            else:
+                assert error == wire_error("timeout")
+                await asyncio.sleep(0.01)
+
+    talking = [asyncio.create_task(talk(number)) for number in range(5)]
+    for _ in range(10):
+        before = len(acked)
+        await wait_until(lambda before=before: len(acked) > before + 20, "messages", timeout=10)
+        proxy.cut()
+    done.set()
+    await asyncio.gather(*talking)
+    await behind.works_again()
+    [history] = await behind.service.exec_user_command(True, "roomHistoryGet", "room", 0, 10**6)
+    stored = {message["id"]: message["textMessage"] for message in history}
+    assert sorted(stored) == list(range(1, len(history) + 1))
+    assert acked.items() <= stored.items()
+    texts = [text for text in stored.values() if ":" in text]
+    assert len(texts) == len(set(texts))
+
+
+async def test_scripts_are_flushed_all_the_time(pair: Pair, server: RedisServer) -> None:
+    done = asyncio.Event()
+
+    async def flush() -> None:
+        with server.client() as admin:
+            while not done.is_set():
+                admin.script_flush()
+                await asyncio.sleep(0)
+
+    flushing = asyncio.create_task(flush())
+    try:
+        ids = [await pair.alice.call("roomMessage", "room", TEXT) for _ in range(50)]
+        assert ids == list(range(ids[0], ids[0] + 50))
+        await pair.bob.call("roomLeave", "room")
+        await pair.bob.call("roomJoin", "room")
+    finally:
+        done.set()
+        await flushing
+    pair.bob.clear()
+    await pair.works_again()
+
+
+async def test_redis_that_may_not_write_says_so_in_time(pair: Pair, server: RedisServer) -> None:
+    with server.client() as admin:
+        admin.config_set("min-replicas-to-write", 1)
+        await pair.fails_fast()
+        # Reading goes on.
+        assert await pair.alice.call("roomRecentHistory", "room") == []
+        admin.config_set("min-replicas-to-write", 0)
+    assert await pair.alice.call("roomMessage", "room", TEXT) == 1
+
+
+async def test_redis_that_is_full_stores_nothing_by_halves(pair: Pair, server: RedisServer) -> None:
+    await pair.alice.call("roomMessage", "room", TEXT)
+    with server.client() as admin:
+        admin.config_set("maxmemory", 1)
+        error = await pair.alice.error("roomMessage", "room", TEXT)
+        assert error.startswith("ChatServiceError: Internal server error, incident ")
+        admin.config_set("maxmemory", 0)
+    assert await pair.alice.call("roomMessage", "room", TEXT) == 2
+    await pair.works_again()
+
+
+# Spoilt data
+
+
+class Spoilt(Pair):
+    keys: Keys
+    raw: Any
+
+    async def is_internal_error(self, *call: Any) -> None:
+        error = await self.alice.error(*call)
+        assert error.startswith("ChatServiceError: Internal server error, incident "), (call, error)
+
+
+@pytest.fixture
+async def spoilt(at: MakeWorld, server: RedisServer) -> AsyncIterator[Spoilt]:
+    world = at(server.url)
+    assert isinstance(world.backend, At)
+    made = Spoilt(await world.start(**LEASE), await world.start(**LEASE))
+    made.keys = Keys(world.backend.prefix)
+    made.raw = server.client()
+    await made.enter()
+    await made.service.add_room("good")
+    await made.alice.call("roomJoin", "good")
+    await made.alice.call("roomMessage", "room", TEXT)
+    yield made
+    # What is spoilt cannot be left in good order.
+    made.raw.flushall()
+    made.raw.close()
+
+
+MESSAGE = ("roomMessage", "room", TEXT)
+HISTORY, RECENT = ("roomHistoryGet", "room", 0, 10), ("roomRecentHistory", "room")
+WRONG_TYPES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
+    "room": ("", [MESSAGE, HISTORY, ("roomHistoryInfo", "room"), ("roomGetOwner", "room")]),
+    "members": (":members", [MESSAGE, HISTORY, ("roomGetAccessList", "room", "userlist")]),
+    "blacklist": (":blacklist", [("roomJoin", "room")]),
+    "history": (":history", [MESSAGE]),
+    "seen": (":seen", [("roomLeave", "room")]),
+}
+
+
+@pytest.mark.covers("error:internalError")
+@pytest.mark.parametrize("what", WRONG_TYPES)
+async def test_a_key_of_the_wrong_type(spoilt: Spoilt, what: str) -> None:
+    suffix, calls = WRONG_TYPES[what]
+    key = spoilt.keys.room("room") + suffix
+    spoilt.raw.delete(key)
+    spoilt.raw.lpush(key, "garbage")
+    for call in calls:
+        await spoilt.is_internal_error(*call)
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+    await spoilt.alice.wait_for("roomMessage", "good")
+
+
+@pytest.mark.parametrize(
+    ("fields", "calls"),
+    [
+        ({"seq": "x"}, [MESSAGE]),
+        ({"last": "x"}, [MESSAGE]),
+        ({"last": ""}, [MESSAGE, ("roomHistoryInfo", "room")]),
+        ({"hmax": "many"}, [MESSAGE]),
+        ({"epoch": b"\xff"}, [("roomHistoryInfo", "room"), ("roomJoin", "room")]),
+        ({"owner": b"\xff"}, [("roomGetOwner", "room")]),
+    ],
+    ids=str,
+)
+async def test_garbage_in_the_fields_of_a_room(
+    spoilt: Spoilt, fields: dict[str, Any], calls: list[tuple[Any, ...]]
+) -> None:
+    spoilt.raw.hset(spoilt.keys.room("room"), mapping=fields)
+    for call in calls:
+        await spoilt.is_internal_error(*call)
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+
+
+@pytest.mark.parametrize("packed", [b"", b"garbage", b"\xc1", b"\x81\xa1x", b"\x05", b"\x92\x01\xa1"])
+async def test_garbage_in_a_message(spoilt: Spoilt, packed: bytes) -> None:
+    spoilt.raw.xadd(spoilt.keys.history("room"), {"m": packed}, id="2-0")
+    for call in (HISTORY, RECENT):
+        await spoilt.is_internal_error(*call)
+    # The message that would have this id is not stored over it, and nothing is half done.
+    await spoilt.is_internal_error(*MESSAGE)
+    info = await spoilt.alice.call("roomHistoryInfo", "room")
+    assert info["lastMessageId"] == 1
+    spoilt.raw.xdel(spoilt.keys.history("room"), "2-0")
+    assert [message["id"] for message in await spoilt.alice.call(*RECENT)] == [1]
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+
+
+@pytest.mark.parametrize("packed", [b"garbage", b"\xc1", b"\x05", b"\x92\x01"])
+async def test_garbage_in_a_member(spoilt: Spoilt, packed: bytes) -> None:
+    spoilt.raw.hset(spoilt.keys.members("room"), "alice", packed)
+    await spoilt.is_internal_error("roomJoin", "room")
+    await spoilt.is_internal_error("roomLeave", "room")
+    with pytest.raises(Exception, match="corrupt member"):
+        await spoilt.service.room_state_sync("room")
+    assert await spoilt.bob.call("roomMessage", "room", TEXT) == 2
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+
+
+async def test_garbage_in_a_user(spoilt: Spoilt) -> None:
+    spoilt.raw.hset(spoilt.keys.user_sockets("alice"), "socket", b"\xff")
+    await spoilt.is_internal_error("listOwnSockets")
+    spoilt.raw.hdel(spoilt.keys.user_sockets("alice"), "socket")
+    spoilt.raw.hset(spoilt.keys.user_rooms("alice"), b"\xff:\xff", "t")
+    await spoilt.is_internal_error("listOwnSockets")
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+
+
+async def test_a_room_of_which_everything_is_gone(spoilt: Spoilt) -> None:
+    spoilt.raw.delete(*spoilt.keys.room_keys("room"))
+    assert await spoilt.alice.error(*MESSAGE) == wire_error("noRoom", "room")
+    assert await spoilt.alice.error(*RECENT) == wire_error("noRoom", "room")
+    await user_marker(spoilt.service, "alice", spoilt.alice)
+    assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
