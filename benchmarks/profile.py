@@ -100,9 +100,10 @@ def counted(file: Path, top: int) -> str:
 
 
 def sampled(stacks: Iterable[str], top: int) -> str:
-    """The functions that most samples are in, from lines "outer;inner count"."""
+    """The functions, and the files, that most samples are in, from lines "outer;inner count"."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
+    files: Counter[str] = Counter()
     samples = 0
     for line in stacks:
         stack, _, count = line.rpartition(" ")
@@ -110,13 +111,17 @@ def sampled(stacks: Iterable[str], top: int) -> str:
         frames = [frame.rpartition(":")[0] + ")" if ":" in frame else frame for frame in stack.split(";")]
         samples += int(count)
         own[frames[-1]] += int(count)
+        files[frames[-1].partition("(")[2].rstrip(")") or "?"] += int(count)
         for frame in set(frames):
             total[frame] += int(count)
     rows = [
         f"{number / samples:7.1%} {total[name] / samples:7.1%}  {name}"
         for name, number in own.most_common(top)
     ]
-    return "\n".join([f"{samples} samples", "    own   total  function", *rows])
+    by_file = [f"{number / samples:7.1%}  {name}" for name, number in files.most_common(top)]
+    return "\n".join(
+        [f"{samples} samples", "    own   total  function", *rows, "", "    own  file", *by_file]
+    )
 
 
 if __name__ == "__main__":

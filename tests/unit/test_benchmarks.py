@@ -232,4 +232,8 @@ def test_samples_are_added_up_by_function() -> None:
         "    own   total  function",
         "  50.0%   50.0%  step (b.py)",
         "  50.0%  100.0%  run (a.py)",
+        "",
+        "    own  file",
+        "  50.0%  b.py",
+        "  50.0%  a.py",
     ]
