@@ -141,6 +141,9 @@ async def _leave_rooms(context: Context, session: Session) -> list[Departure]:
 async def _leave_store(
     context: Context, session: Session, user: UserName, departures: list[Departure]
 ) -> int:
+    if session.is_left_over:
+        # The index has to name the rooms that are not left yet.
+        return 0
     try:
         # Not always the present id: an instance that starts over takes a new one at once.
         instance_id = session.instance_id or context.instance_id()

@@ -162,8 +162,8 @@ class Delivery:
     def _broadcast(self, room: RoomName, event: RoomEvent) -> None:
         channel = room_channel(room)
         for user in event.removed:
-            # All that the user has here, not only those that the event names: when this instance was taken for
-            # dead the room forgot its sockets.
+            # All that the user has here, not only those that the event names: the room forgot the sockets if
+            # this instance was taken for dead.
             for session in self._sessions.of_user(user):
                 if room in session.rooms:
                     self.expel(room, session.socket_id)

@@ -29,9 +29,13 @@ class FailureReports:
         self._events = events
         #: Seconds after which a stay in a lock is reported.
         self._lock_ttl = lock_ttl
+        #: Whether the store may hold leftovers of this instance, and whether they are being removed.
+        self.has_leftovers = False
+        self.is_cleaning = False
 
     def store(self, error: Exception, info: FailureInfo) -> None:
-        """The store may hold leftovers, which recovery removes."""
+        """The store may hold leftovers, which are removed when it answers again."""
+        self.has_leftovers = True
         logger.error("store consistency failure in %s: %r", info, error)
         self._events.emit("store_consistency_failure", error, info)
 

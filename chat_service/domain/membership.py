@@ -74,7 +74,7 @@ async def _join_store(
 
 
 async def _was_undone(context: Context, session: Session, room: RoomName, error: BaseException) -> bool:
-    """Whether a failed join has surely left nothing behind; else the disconnect tries again."""
+    """Whether a failed join has surely left nothing behind; else it is cleaned later."""
     if isinstance(error, ChatServiceError):
         return True
     try:
@@ -111,9 +111,17 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
     """
     with context.failures.watch_lock(_info("room_leave", session, room)):
         user = _user(session)
-        result = await context.store.room_leave(
-            room, user, session.socket_id, context.clock.now_ms(), echo=True, echo_all=is_local_call
-        )
+        try:
+            result = await context.store.room_leave(
+                room, user, session.socket_id, context.clock.now_ms(), echo=True, echo_all=is_local_call
+            )
+        except StoreError:
+            # Perhaps it was done: hear no more. What may be left is cleaned when the store answers again.
+            context.failures.has_leftovers = True
+            if await _forget(context, session, room):
+                await _call_on_leave(context, session, room, 0)
+            session.rooms[room] = None
+            raise
         was_joined = await _forget(context, session, room)
         if result.changed or was_joined:
             await _call_on_leave(context, session, room, result.njoined)
@@ -145,8 +153,10 @@ async def leave_store(
         )
     except Exception as error:
         context.failures.store(error, _info("room_leave", session, room))
-        if not session.is_closed:
-            # The disconnect tries again.
+        if session.is_closed:
+            session.is_left_over = True
+        else:
+            # Cleaned when the store answers again, or by the disconnect.
             session.rooms[room] = None
         return None
     return result.njoined if result.changed else None

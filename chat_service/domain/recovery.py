@@ -36,9 +36,9 @@ async def instance_recovery(context: Context, instance_id: InstanceId) -> None:
         # The iterator is shared: each worker takes the next socket.
         for socket_id, user in left:
             try:
-                info = (await _sockets(context, user)).get(socket_id)
+                info = (await sockets_of(context, user)).get(socket_id)
                 rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
-                await _remove_socket(context, user, socket_id, instance_id, rooms)
+                await remove_socket(context, user, socket_id, instance_id, rooms)
             except Exception as error:
                 info_of_it = FailureInfo(op_type="instance_recovery", user_name=user, id=socket_id)
                 context.failures.store(error, info_of_it)
@@ -57,7 +57,7 @@ async def user_state_sync(context: Context, user: UserName) -> None:
     """
     for socket_id, info in (await context.store.user_sockets(user)).items():
         if not await _is_alive(context, socket_id, info.instance_id):
-            await _remove_socket(context, user, socket_id, info.instance_id, info.rooms)
+            await remove_socket(context, user, socket_id, info.instance_id, info.rooms)
             continue
         for room in info.rooms:
             async with context.serial.hold((socket_id, room)):
@@ -74,7 +74,7 @@ async def room_state_sync(context: Context, room: RoomName) -> None:
             continue
         if not sockets:
             await context.store.room_remove_users(room, [user], context.clock.now_ms())
-        known = await _sockets(context, user)
+        known = await sockets_of(context, user)
         for socket_id, instance_id in sockets.items():
             async with context.serial.hold((socket_id, room)):
                 info = known.get(socket_id)
@@ -87,7 +87,8 @@ async def room_state_sync(context: Context, room: RoomName) -> None:
                     )
 
 
-async def _sockets(context: Context, user: UserName) -> dict[SocketId, SocketInfo]:
+async def sockets_of(context: Context, user: UserName) -> dict[SocketId, SocketInfo]:
+    """The user's sockets; none for an unknown user."""
     try:
         return dict(await context.store.user_sockets(user))
     except ChatServiceError:
@@ -110,9 +111,10 @@ async def _is_member(context: Context, room: RoomName, user: UserName, socket_id
         return False
 
 
-async def _remove_socket(
+async def remove_socket(
     context: Context, user: UserName, socket_id: SocketId, instance_id: InstanceId, rooms: Iterable[RoomName]
 ) -> None:
+    """Take a socket that is gone out of its rooms, then out of its user and its instance."""
     departures = []
     for room in rooms:
         njoined = await _leave(context, room, user, socket_id, keep_index=True)

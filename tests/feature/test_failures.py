@@ -33,6 +33,14 @@ class Failing:
         await wait_until(lambda: bool(self.told), f"the event {event}")
         assert self.told.pop(0) == (event, cause, FailureInfo(**info))
 
+    async def next_heartbeat(self) -> None:
+        """Return when what the failures left is cleaned."""
+        assert self.service._context.failures.has_leftovers
+        assert isinstance(self.service._context.clock, FakeClock)
+        await self.service._context.clock.advance(self.service.options.heartbeat_rate)
+        failures = self.service._context.failures
+        await wait_until(lambda: not failures.has_leftovers and not failures.is_cleaning, "the cleaning")
+
 
 @pytest.fixture
 async def failing(world: World) -> Failing:
@@ -158,7 +166,7 @@ async def test_a_refused_join_that_cannot_be_taken_back_ends_with_the_socket(fai
     assert await members(failing.service) == []
 
 
-@pytest.mark.covers("event:store_consistency_failure", "api:room_state_sync")
+@pytest.mark.covers("event:store_consistency_failure")
 async def test_a_disconnect_that_cannot_leave_its_rooms(failing: Failing) -> None:
     gone: list[Any] = []
     failing.service.on("on_disconnect")(lambda service, info: gone.append((info.id, info.rooms_removed)))
@@ -176,8 +184,37 @@ async def test_a_disconnect_that_cannot_leave_its_rooms(failing: Failing) -> Non
     assert gone == [(alice.id, [])]
     assert await members(failing.service) == ["alice"]
     failing.faults.mend("room_leave")
-    await failing.service.room_state_sync("room")
+    await failing.next_heartbeat()
     assert await members(failing.service) == []
+    assert await failing.service.get_instance_sockets() == {}
+
+
+async def test_a_leave_without_an_answer_is_done_later(failing: Failing) -> None:
+    alice = await failing.instance.joined("alice", "room")
+    bob = await failing.instance.joined("bob", "room")
+    failing.faults.fail("room_leave", SLOW)
+    assert await alice.error("roomLeave", "room") == wire_error("timeout")
+    assert await members(failing.service) == ["alice", "bob"]
+    await bob.call("roomMessage", "room", {"textMessage": "not for alice"})
+    await bob.wait_for("roomMessage")
+    assert alice.received("roomMessage") == []
+    failing.faults.mend("room_leave")
+    await failing.next_heartbeat()
+    assert await members(failing.service) == ["bob"]
+    assert await alice.call("listOwnSockets") == {alice.id: []}
+
+
+async def test_a_join_without_an_answer_is_undone_later(failing: Failing) -> None:
+    alice = await failing.instance.login("alice")
+    failing.faults.fail("room_join", SLOW, done=True)
+    failing.faults.fail("room_leave", SLOW)
+    assert await alice.error("roomJoin", "room") == wire_error("timeout")
+    assert await members(failing.service) == ["alice"]
+    failing.faults.mend("room_join")
+    failing.faults.mend("room_leave")
+    await failing.next_heartbeat()
+    assert await members(failing.service) == []
+    assert await alice.call("roomJoin", "room") == 1
 
 
 @pytest.mark.covers("event:store_consistency_failure", "api:user_state_sync")

@@ -8,11 +8,12 @@ import asyncio
 import itertools
 import logging
 import uuid
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, Notify, Topic, TopicKind
-from chat_service.errors import ChatServiceError, StoreError
+from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.stores.base import (
     SYSTEM,
     Actor,
@@ -41,6 +42,8 @@ logger = logging.getLogger("chat_service")
 
 #: Users whose indexes are cleaned at the same time after a removal.
 CLEANING_AT_ONCE = 100
+#: Seconds between two tries to clean an index that could not be reached.
+CLEAN_AGAIN = 0.2
 
 
 class RedisStore:
@@ -59,6 +62,9 @@ class RedisStore:
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
         self._bus: RedisBus | None = None
+        # Removals whose users' indexes could not be cleaned yet.
+        self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
+        self._cleaning: asyncio.Task[None] | None = None
         # Tokens tell one join of a socket from the next.
         self._tokens = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count(1))
 
@@ -85,6 +91,9 @@ class RedisStore:
             raise
 
     async def close(self) -> None:
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+            await asyncio.wait([self._cleaning])
         bus, self._bus = self._bus, None
         if bus is not None:
             await bus.close()
@@ -300,7 +309,30 @@ class RedisStore:
     async def _clean_index(self, room: RoomName, removed: RemovedUser) -> None:
         joined = tuple(socket_id for socket_id, _ in removed.sockets)
         notice = Notify(event="roomAccessRemoved", args=(room,), exclude=joined)
-        await self._users.index_remove(removed.user, room, removed.sockets, notice)
+        try:
+            await self._users.index_remove(removed.user, room, removed.sockets, notice)
+        except StoreTimeoutError as error:
+            # The removal is done: it does not fail by this.
+            logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)
+            self._uncleaned.append((room, removed))
+            if self._cleaning is None:
+                self._cleaning = asyncio.create_task(self._clean_later(), name="redis index cleaning")
+
+    async def _clean_later(self) -> None:
+        """Clean the indexes that could not be reached, without a word: somebody may have joined again."""
+        try:
+            while self._uncleaned:
+                await asyncio.sleep(CLEAN_AGAIN)
+                room, removed = self._uncleaned[0]
+                try:
+                    await self._users.index_remove(removed.user, room, removed.sockets)
+                except StoreTimeoutError:
+                    continue
+                except Exception:
+                    logger.exception("the index of user %s cannot be cleaned", removed.user)
+                self._uncleaned.popleft()
+        finally:
+            self._cleaning = None
 
     # Instances
 
