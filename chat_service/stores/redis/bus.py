@@ -123,6 +123,7 @@ class RedisBus:
         self._lost: set[str] = set()
         self._repairing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         #: Envelopes that were dropped.
         self.rejected = 0
         self._is_closed = False
@@ -130,11 +131,13 @@ class RedisBus:
     async def open(self) -> None:
         """Begin to look after the subscriptions."""
         self._probing = asyncio.create_task(self._probe(), name="redis bus probe")
+        if self._client.topology.has_sentinels:
+            self._following = asyncio.create_task(self._follow(), name="redis bus follows the master")
 
     async def close(self) -> None:
         """Give up every subscription. Idempotent."""
         self._is_closed = True
-        for task in (self._probing, self._repairing):
+        for task in (self._probing, self._following, self._repairing):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
@@ -272,6 +275,23 @@ class RedisBus:
                     logger.warning("the bus connection to %s is deaf; connecting again", subscriber.address)
                     subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} does not answer pings"))
                 subscriber.ping()
+
+    async def _follow(self) -> None:
+        """Leave a server that Sentinel does not call the master any more.
+
+        One that became a replica answers pings, and hears nothing when it has lost the new master.
+        """
+        while True:
+            await asyncio.sleep(self._options.probe_interval)
+            try:
+                master = await self._client.topology.master_now()
+            except StoreError as error:
+                logger.info("the bus cannot ask where the master is: %s", error)
+                continue
+            for subscriber in list(self._subscribers.values()):
+                if subscriber.address != master and subscriber.link.is_open:
+                    logger.warning("%s is no master any more; the bus goes to %s", subscriber.address, master)
+                    subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} is no master any more"))
 
 
 def _conforms(bus: RedisBus) -> Bus:

@@ -148,7 +148,11 @@ class Topology:
             try:
                 host, port = await self._sentinel.discover_master(self._options.sentinel_service)
             except (RedisError, OSError) as error:
-                raise StoreTimeoutError(f"Sentinel knows no master: {error}") from error
+                # The error's own text shows objects of the library.
+                asked = ", ".join(f"{host}:{port}" for host, port in self._options.sentinels)
+                name = self._options.sentinel_service
+                message = f"no Sentinel of {asked} knows a master named {name} that answers"
+                raise StoreTimeoutError(message) from error
             self._master = Address(host, int(port))
         elif self._options.cluster:
             await self._refresh_slots()
@@ -178,6 +182,16 @@ class Topology:
             if not link.is_open:
                 del self._links[address]
                 await link.close()
+
+    @property
+    def has_sentinels(self) -> bool:
+        """Whether Sentinel says where the master is."""
+        return self._sentinel is not None
+
+    async def master_now(self) -> Address:
+        """Ask Sentinel anew where the master is. Raises ``StoreTimeoutError``."""
+        await self.refresh()
+        return self._master or self.connector.address
 
     def masters(self) -> set[Address]:
         """The nodes that are known to have slots; the one server when it is no cluster."""
