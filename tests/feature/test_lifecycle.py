@@ -338,6 +338,9 @@ async def test_a_store_that_fails_at_the_close(world: World) -> None:
         await instance.service.close()
     assert closed == [error]
     assert store.faults.calls[-1] == "close"
+    # The others forget what it could not say, when its lease has lapsed.
+    other = await world.start()
+    await other.service.instance_recovery(instance.service.instance_uid)
 
 
 # Events

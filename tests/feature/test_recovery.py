@@ -149,6 +149,8 @@ async def test_a_users_dead_sockets_are_removed(spoilt: Spoilt) -> None:
     await user_marker(spoilt.service, "alice", alice)
     assert told(alice) == [("roomLeftEcho", ["room", GHOST, 1]), ("socketDisconnectEcho", [GHOST, 1])]
     assert await alice.call("roomMessage", "room", {"textMessage": "still here"}) == 1
+    # The instance itself is left to its own recovery.
+    await spoilt.service.instance_recovery(DEAD)
 
 
 @pytest.mark.covers("api:user_state_sync")

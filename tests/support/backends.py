@@ -70,8 +70,11 @@ class InRedis:
         return found + [key for key in keys if self._has_no_owner(key, set(keys))]
 
     def _has_no_owner(self, key: str, keys: set[str]) -> bool:
-        """Whether a key belongs to a room, user, socket or instance that is not there any more."""
-        owner = key[: key.index("}") + 1]
-        if key.startswith(f"{self.prefix}:user:") and key.endswith((":sockets", ":rooms")):
+        """Whether a key belongs to a room, user, socket or instance that is not there any more.
+
+        All instances are closed by now, so no sockets, members or instances are left.
+        """
+        owner, _, part = key.partition("}")
+        if part in (":sockets", ":rooms", ":members") or owner == f"{self.prefix}:{{instances":
             return True
-        return owner not in keys
+        return owner + "}" not in keys
