@@ -76,7 +76,8 @@ class CostMeter:
         )
 
     def _read(self, monitor: Any, marker: str) -> tuple[list[str], list[str]]:
-        sent, inside = [], []
+        sent: list[str] = []
+        inside: list[str] = []
         while marker not in (line := monitor.next_command())["command"]:
             name = line["command"].split(" ")[0].upper()
             if SETTLED.name in line["command"] or name.lower() in OWN or name in ("CONFIG", "CLIENT"):

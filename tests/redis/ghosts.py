@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from typing import Any
 
 import msgpack
 import redis as redis_client
@@ -16,8 +17,8 @@ def write_ghosts(
 ) -> None:
     """``sockets`` users with a socket each at a dead instance, each joined to one of the rooms."""
     keys = Keys(prefix)
-    members: dict[str, dict[str, bytes]] = {room: {} for room in rooms}
-    at_instance = {}
+    members: dict[str, dict[Any, Any]] = {room: {} for room in rooms}
+    at_instance: dict[Any, Any] = {}
     pipeline = client.pipeline(transaction=False)
     for number, room in zip(range(sockets), itertools.cycle(rooms), strict=False):
         user, socket = f"ghost{number}", f"socket of ghost{number}"

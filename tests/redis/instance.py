@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from chat_service import ChatService
+from chat_service import ChatService, MembershipInfo
 
 
 def say(**line: Any) -> None:
@@ -25,12 +25,10 @@ async def answer(service: ChatService, line: dict[str, Any]) -> None:
             result: Any = service.instance_uid
         elif method == "cpu":
             result = time.process_time()
-        elif method == "emit_to_channel":
-            result = await service.transport.emit_to_channel(*line["args"])
-        elif method == "disconnect_socket":
-            result = await service.transport.disconnect_socket(*line["args"])
         else:
-            result = await getattr(service, method)(*line["args"], **line["keywords"])
+            of_transport = method in ("emit_to_channel", "disconnect_socket")
+            owner: Any = service.transport if of_transport else service
+            result = await getattr(owner, method)(*line["args"], **line["keywords"])
     except Exception as error:
         say(id=line["id"], error=repr(error))
     else:
@@ -39,10 +37,11 @@ async def answer(service: ChatService, line: dict[str, Any]) -> None:
 
 async def main(options: dict[str, Any]) -> None:
     options = {"host": "127.0.0.1", "port": 0, "store": "redis", **options}
-    hooks = {
-        "on_connect": name_by_query,
-        "on_leave": lambda service, info: say(told=["on_leave", info.user_name, info.room_name]),
-    }
+
+    def on_leave(service: ChatService, info: MembershipInfo) -> None:
+        say(told=["on_leave", info.user_name, info.room_name])
+
+    hooks: dict[str, Any] = {"on_connect": name_by_query, "on_leave": on_leave}
     service = ChatService(hooks=hooks, **options)
     for event in ("store_consistency_failure", "transport_consistency_failure"):
         service.on(event, lambda error, info, event=event: say(told=[event, info.op_type]))

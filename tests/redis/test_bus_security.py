@@ -11,6 +11,7 @@ from chat_service.bus.base import DisconnectUser, Envelope, Notify, RoomEvent, T
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.envelopes import VERSION, EnvelopeCodec, pack
 from chat_service.testing import InProcessClient, wait_until
+from chat_service.types import SocketId
 from tests.redis.conftest import At, MakeWorld
 from tests.support.markers import room_marker, told
 from tests.support.redis_servers import RedisServer
@@ -207,7 +208,7 @@ async def test_random_bytes_on_every_channel_stop_nothing(
 @pytest.mark.parametrize(
     "envelope",
     [
-        pytest.param(Notify(event="event", args=(b"\0" * 10,), exclude=("nobody",)), id="bytes"),
+        pytest.param(Notify(event="event", args=(b"\0" * 10,), exclude=(SocketId("nobody"),)), id="bytes"),
         pytest.param(Notify(event="", args=()), id="no name"),
     ],
 )

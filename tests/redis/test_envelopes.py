@@ -32,6 +32,7 @@ from chat_service.stores.redis.envelopes import (
     EnvelopeCodec,
     pack,
 )
+from chat_service.types import SocketId, UserName
 
 pytestmark = pytest.mark.redis
 
@@ -81,9 +82,9 @@ def test_room_events_as_scripts_make_them() -> None:
         last_message_id=2,
         event="roomUserLeft",
         args=("room", "bob"),
-        exclude=("s1",),
-        removed={"bob": ("s2", "s3"), "carol": ()},
-        announced=("bob",),
+        exclude=(SocketId("s1"),),
+        removed={UserName("bob"): (SocketId("s2"), SocketId("s3")), UserName("carol"): ()},
+        announced=(UserName("bob"),),
     )
     message = VERSION + pack([MESSAGE, "epoch", 3, 2, "room"]) + pack({"textMessage": "x"})
     assert PLAIN.decode(CHANNEL, message) == RoomEvent(

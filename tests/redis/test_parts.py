@@ -179,6 +179,7 @@ def test_answers_become_values_or_errors() -> None:
     with pytest.raises(ChatServiceError) as caught:
         checked([b"notAllowed"], noRoom="room")
     assert (caught.value.code, caught.value.arguments) == ("notAllowed", ())
+    nonsense: Any
     for nonsense in (None, b"OK", [], 5):
         with pytest.raises(StoreError):
             checked(nonsense)

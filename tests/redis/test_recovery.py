@@ -408,7 +408,7 @@ async def test_user_sync_removes_sockets_that_are_not_there(scene: Scene) -> Non
 @pytest.mark.covers("api:user_state_sync")
 async def test_user_sync_removes_rooms_that_a_socket_is_not_joined_to(scene: Scene) -> None:
     await scene.service.add_room("hall")
-    fields = {f"{scene.alice.id}:hall": "t", f"{scene.alice.id}:none": "t"}
+    fields: dict[Any, Any] = {f"{scene.alice.id}:hall": "t", f"{scene.alice.id}:none": "t"}
     scene.raw.hset(scene.keys.user_rooms("alice"), mapping=fields)
     for _ in range(2):
         await scene.service.user_state_sync("alice")

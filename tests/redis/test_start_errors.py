@@ -56,7 +56,9 @@ async def unreachable_cluster(request: pytest.FixtureRequest) -> AsyncIterator[t
 
 @asynccontextmanager
 async def unreachable_sentinels(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
-    yield {"sentinels": [["127.0.0.1", free_port()]]}, "Sentinel knows no master: "
+    port = free_port()
+    message = f"no Sentinel of 127.0.0.1:{port} knows a master named mymaster that answers"
+    yield {"sentinels": [["127.0.0.1", port]]}, message
 
 
 @asynccontextmanager
