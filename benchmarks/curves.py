@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.loadgen import Load
 from benchmarks.servers import Server, running
 from benchmarks.stats import Measurement
-from benchmarks.workloads import Meter, one_room, own_rooms
+from benchmarks.workloads import WARM_UP, Meter, one_room, own_rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def by_rooms(server: Server, points: Points) -> list[Measurement]:
             Load(server.dialect, own_rooms(instances, rooms)) as load,
         ):
             load.open()
-            load.loop(points.commands // 5, in_flight=ROOMS_IN_FLIGHT, deliveries=1)
+            load.loop(WARM_UP, in_flight=ROOMS_IN_FLIGHT, deliveries=1)
             found.append(
                 Meter(instances).measure(
                     "by-rooms",
@@ -89,7 +89,7 @@ def by_stored(server: Server, points: Points) -> list[Measurement]:
     ):
         load.open()
         # The other rooms: those that are measured begin empty.
-        load.loop(points.commands // 5, first=STORED_ROOMS, deliveries=1)
+        load.loop(WARM_UP, first=STORED_ROOMS, deliveries=1)
         stored = 0
         for wanted in points.stored:
             if wanted > stored:
@@ -115,7 +115,7 @@ def by_in_flight(server: Server, points: Points) -> list[Measurement]:
         Load(server.dialect, own_rooms(instances, clients)) as load,
     ):
         load.open()
-        load.loop(points.commands // 5, in_flight=50, deliveries=1)
+        load.loop(WARM_UP, in_flight=50, deliveries=1)
         meter = Meter(instances)
         return [
             meter.measure(
