@@ -43,7 +43,10 @@ class SocketIOClient:
     async def disconnect(self) -> None:
         if self.connected:
             # A polling client that is in the middle of a request forgets to say goodbye.
-            await self._client.eio.queue.join()
+            engine = self._client.eio
+            sent = asyncio.create_task(engine.queue.join())
+            await asyncio.wait([sent, engine.read_loop_task], return_when=asyncio.FIRST_COMPLETED)
+            sent.cancel()
         await self._client.disconnect()
         # The wait() of the client itself sleeps for a second.
         await self._client.eio.wait()
