@@ -1,0 +1,113 @@
+"""How much memory of Redis a room, a member, a message, a user and a socket take.
+
+    python -m benchmarks.redis_memory [url]
+
+Prints the rows of the table in docs/redis.md. Without a url it starts a server of its own. Bytes are those of
+``MEMORY USAGE``, the overhead of keys included; a hash or a stream that grows is measured over many items.
+"""
+
+import asyncio
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import redis as redis_client
+
+from chat_service import ChatService
+from chat_service.stores.redis.keys import Keys
+from chat_service.testing import InProcessTransport
+from tests.support.redis_servers import RedisServer
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "redis.md"
+#: Items over which the cost of one is taken.
+MANY = 1000
+TEXT = "x" * 100
+
+
+class Memory:
+    """The memory of the keys below a prefix."""
+
+    def __init__(self, client: "redis_client.Redis", prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+
+    def of(self, pattern: str) -> int:
+        """Bytes of the keys that match."""
+        found = self._client.scan_iter(f"{self._prefix}:{pattern}", count=10_000)
+        return sum(self._client.memory_usage(key, samples=0) for key in found)
+
+
+async def measure(url: str) -> dict[str, int]:
+    """Bytes by what they are for, as the table names it."""
+    prefix = f"memory{uuid.uuid4().hex[:8]}"
+    keys = Keys(prefix)
+    transport = InProcessTransport()
+    service = ChatService(
+        store="redis",
+        store_options={"url": url, "prefix": prefix},
+        transport=transport,
+        hooks={"on_connect": lambda service, socket_id: service.transport.get_handshake_data(socket_id).auth},
+        heartbeat_rate=3600.0,
+        heartbeat_timeout=7200.0,
+    )
+    found: dict[str, int] = {}
+    async with service:
+        with redis_client.Redis.from_url(url) as client:
+            memory = Memory(client, prefix)
+            await service.add_room("room")
+            found["a room without members and messages"] = memory.of("room:{room}*")
+            names = [f"user-{number:05}" for number in range(MANY)]
+            await service.add_room("listed", whitelist=names)
+            found["a name in an access list"] = (
+                client.memory_usage(  # type: ignore[operator]
+                    keys.room_list("listed", "whitelist"), samples=0
+                )
+                // MANY
+            )
+
+            clients = [await _login(transport, name) for name in names]
+            online = memory.of("user:*") + memory.of("instance:*")
+            found["a user who is online with one socket"] = online // MANY
+            for one in clients:
+                await one.call("roomJoin", "room")
+            joined = memory.of("room:{room}:members") + memory.of("room:{room}:seen")
+            indexes = memory.of("user:*") + memory.of("instance:*") - online
+            found["a member with one socket, in the room"] = joined // MANY
+            found["a member with one socket, in the user's index"] = indexes // MANY
+
+            for _ in range(MANY):
+                await clients[0].call("roomMessage", "room", {"textMessage": TEXT})
+            found["a message with 100 characters of text"] = memory.of("room:{room}:history") // MANY
+
+            for one in clients:
+                await one.disconnect()
+            found["a user who is offline"] = memory.of("user:*") // MANY
+            found["a user who was in the room and is not any more, in the room"] = (
+                memory.of("room:{room}:seen") // MANY
+            )
+            for name in names:
+                await service.delete_user(name)
+            for room in ("room", "listed"):
+                await service.delete_room(room)
+    return found
+
+
+async def _login(transport: InProcessTransport, name: str) -> Any:
+    client = await transport.connect(auth=name)
+    await client.wait_for("loginConfirmed")
+    return client
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        found = asyncio.run(measure(sys.argv[1]))
+    else:
+        with RedisServer() as server:
+            found = asyncio.run(measure(server.url))
+    for name, size in found.items():
+        print(f"| {name} | {size} |")
+
+
+if __name__ == "__main__":
+    main()
