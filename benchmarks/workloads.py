@@ -37,15 +37,15 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(
-    commands=3_000,
+    commands=2_000,
     members=200,
     messages=100,
     windows=(4,),
     mixed_messages=1_000,
-    joins=300,
-    stored=1_000,
+    joins=200,
+    stored=500,
     reads=200,
-    seconds=1.0,
+    seconds=0.7,
 )
 
 #: Commands before a measurement, so that all code is loaded and Node.js has compiled it.
