@@ -225,7 +225,7 @@ class InProcessTransport:
         if not sockets:
             self._channels.pop(channel, None)
 
-    async def disconnect(self, socket_id: SocketId) -> None:
+    async def disconnect(self, socket_id: SocketId, *, may_return: bool = False) -> None:
         if socket_id in self._clients:
             self._start(self.drop(socket_id, "server disconnect"))
 

@@ -69,6 +69,8 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Disconnect every socket and release what ``start`` took; what was given stays open. Idempotent.
 
+        Clients may connect again, to another instance or to this one when it is back.
+
         ``on_disconnect`` was called for every socket, though it may still be running.
         """
         ...
@@ -116,6 +118,9 @@ class Transport(Protocol):
         """Remove a socket from a channel. One that is not in it changes nothing."""
         ...
 
-    async def disconnect(self, socket_id: SocketId) -> None:
-        """Send what waits, then disconnect the socket. One that is not here is no error."""
+    async def disconnect(self, socket_id: SocketId, *, may_return: bool = False) -> None:
+        """Send what waits, then disconnect the socket. One that is not here is no error.
+
+        ``may_return``: the client is to connect again by itself, where the protocol knows a difference.
+        """
         ...

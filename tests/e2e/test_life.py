@@ -61,7 +61,8 @@ async def test_signal_ends_the_example(connect: ConnectTo, number: int) -> None:
         assert await process.wait() == 0
         assert time.monotonic() - started < 5
         for client in clients[:3]:
-            assert await client.wait_for("disconnect") == ["io server disconnect"]
+            # A lost connection, after which clients connect again by themselves.
+            assert await client.wait_for("disconnect") in (["transport close"], ["transport error"])
         assert process.errors == ""
 
 
@@ -212,6 +213,8 @@ async def round_of_life():
     assert not left, left
 
 async def main():
+    # A busy machine is no fault of the service.
+    asyncio.get_running_loop().slow_callback_duration = 60
     for _ in range(6):
         await round_of_life()
         gc.collect()
@@ -271,23 +274,36 @@ async def test_clients_that_do_not_answer_cannot_hold_up_the_close(serve: Serve)
         started = time.monotonic()
         await service.close()
         assert time.monotonic() - started < 8
-        assert "41/chat-service," in await one.wait_closed()
+        # Not told to stay away, so clients connect again: to this instance or to another one.
+        assert "41/chat-service," not in await one.wait_closed()
 
 
 async def test_polling_clients_hear_of_the_end(serve: Serve) -> None:
     service = await serve()
-    async with polling(service.port, "one") as waiting, polling(service.port, "two") as late:
+    async with polling(service.port, "one") as waiting:
         await waiting.login()
-        await late.login()
         poll = asyncio.create_task(waiting.get())
         eio = service.transport.get_server().eio
         while not eio.sockets[waiting.sid].queue._getters:
             await asyncio.sleep(0)
         closing = asyncio.create_task(service.close())
-        assert await poll == ["41/chat-service,"]
-        # One that comes back during the close gets the news, too; a new one is not let in.
-        assert await late.get() == ["41/chat-service,"]
+        # The poll ends, and there will be no next one: the connection is lost, not closed for good.
+        assert await poll == ["6"]
         await closing
+
+
+@pytest.mark.parametrize("transports", [WEBSOCKET, POLLING, UPGRADE])
+async def test_clients_come_back_to_a_service_that_is_started_again(
+    serve: Serve, login: ConnectTo, transports: list[str]
+) -> None:
+    service = await serve()
+    port = service.port
+    client = await login(service, "alice", transports=transports, reconnection=True, reconnectionDelay=20)
+    await service.close()
+    await client.wait_for("disconnect")
+    again = await serve(port=port)
+    await client.wait_for("loginConfirmed")
+    assert await again.has_user("alice")
 
 
 @pytest.mark.covers("api:start", "api:close")

@@ -84,7 +84,11 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         self._timers.clear()
         if self.upgrading:
             self._limit_handling(0)
-        await super().close(wait=False, abort=abort, reason=reason)
+        # Without the packet of the stock method, on which python-socketio clients hang: the end of the
+        # WebSocket, or of the poll and the refusal of the next one, says it all.
+        await super().close(wait=False, abort=True, reason=reason)
+        if not self.upgraded and not abort:
+            self.queue.put_nowait(packet.Packet(packet.NOOP))
         if self.closed:
             self.server.sockets.pop(self.sid, None)
         self.queue.put_nowait(None)

@@ -159,11 +159,13 @@ class SocketIOTransport:
         if namespace is None:
             return
         server = self.get_server()
-        for socket_id in tuple(self._channels.socket_ids()):
-            await server.disconnect(socket_id, self._name)
-        server.namespace_handlers.pop(self._name, None)
-        if not self._is_given:
+        if self._is_given:
+            # The connections are also those of other namespaces.
+            for socket_id in tuple(self._channels.socket_ids()):
+                await server.disconnect(socket_id, self._name)
+        else:
             await server.eio.close_all()
+        server.namespace_handlers.pop(self._name, None)
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
@@ -215,9 +217,13 @@ class SocketIOTransport:
     def leave_channel(self, socket_id: SocketId, channel: Channel) -> None:
         self._channels.leave(socket_id, channel)
 
-    async def disconnect(self, socket_id: SocketId) -> None:
+    async def disconnect(self, socket_id: SocketId, *, may_return: bool = False) -> None:
         session = self.get_socket(socket_id)
         if session is None:
+            return
+        if may_return:
+            # Clients do not come back after the server has closed their namespace, but after a lost connection.
+            await session.close(wait=False)
             return
         server = self.get_server()
         await server.disconnect(socket_id, self._name)
