@@ -124,7 +124,7 @@ class Connection:
                 waiting.set_result("lost")
 
     async def call(self, command: str, *args: Any) -> tuple[str | None, Any]:
-        """Send a command. Returns the error code (None on success, "lost" without a connection) and the result."""
+        """Send a command. Returns the error ("lost": no connection; None on success) and the result."""
         if not self.is_open or self._ws is None:
             return "lost", None
         sent = self.record.sent(self.socket, command, *args)

@@ -111,6 +111,7 @@ class RedisCluster:
             "--cluster-enabled", "yes",
             "--cluster-node-timeout", "2000",
             "--cluster-replica-validity-factor", "0",
+            "--repl-diskless-sync-delay", "0",
         )  # fmt: skip
         self.servers = [RedisServer(*options) for _ in range(masters + replicas)]
         self._masters = masters
@@ -139,6 +140,7 @@ class RedisCluster:
             with masters[number % len(masters)].client() as master, server.client() as client:
                 self._replicate(client, master.execute_command("CLUSTER", "MYID"))
         self._wait(lambda info: info["cluster_state"] == "ok")
+        self.wait_in_step()
         return self
 
     def _replicate(self, client: "redis_client.Redis", master_id: bytes) -> None:

@@ -77,7 +77,8 @@ class Subscriber:
                 confirmed.set_result(None)
         elif kind == b"sunsubscribe":
             self._on_unsubscribed(answer[1])
-        elif kind == b"pong":
+        elif kind in (b"pong", b"PONG"):
+            # In capitals from a connection that has no subscriptions any more.
             self.pinged_at = None
 
     def _on_unsubscribed(self, name: bytes | None) -> None:

@@ -100,6 +100,11 @@ class Link:
         """Whether commands can be submitted."""
         return self._writer is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is neither open nor being opened."""
+        return self._writer is None and self._connecting is None
+
     # Opening and closing
 
     async def open(self) -> None:

@@ -179,7 +179,8 @@ class Topology:
     async def _drop_strangers(self, members: set[Address]) -> None:
         for address in [known for known in self._links if known not in members]:
             link = self._links[address]
-            if not link.is_open:
+            # One that is being connected is used: its node may be newer than this answer.
+            if link.is_idle:
                 del self._links[address]
                 await link.close()
 
