@@ -58,9 +58,9 @@ async def measure(url: str, server: RedisServer, sockets: int) -> None:
         cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
         done.set()
         await probing
-        assert await service.get_instance_sockets(DEAD) == {}
         with server.client() as raw:
-            assert not list(raw.scan_iter(f"{prefix}:user:{{ghost*}}:*", count=10_000))
+            if any(raw.scan_iter(f"{prefix}:user:{{ghost*}}:*", count=10_000)):
+                raise SystemExit("sockets of the dead instance are left")
         times.sort()
         shown = {name: times[int(len(times) * part)] * 1000 for name, part in (("p50", 0.5), ("p99", 0.99))}
         print(f"sockets {sockets}, rooms {ROOMS}")

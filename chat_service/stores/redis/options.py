@@ -46,7 +46,8 @@ class RedisOptions:
         except (ValueError, AttributeError, TypeError) as error:
             raise ConfigurationError(f"store_options url: {error}") from None
         self._check("cluster", type(self.cluster) is bool, "True or False")
-        sentinels = self.sentinels
+        # What came need not be what the types say.
+        sentinels: Any = self.sentinels
         are_addresses = isinstance(sentinels, list | tuple) and all(map(_is_address, sentinels))
         self._check("sentinels", are_addresses, "(host, port) pairs")
         self._check("sentinel_service", _is_text(self.sentinel_service), "the name of a master")
@@ -56,7 +57,7 @@ class RedisOptions:
         self._check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces")
         for name in ("command_timeout", "connect_timeout", "probe_interval", "lock_ttl"):
             self._check(name, _is_seconds(getattr(self, name)), "seconds, more than 0")
-        secret = self.bus_secret
+        secret: Any = self.bus_secret
         is_secret = secret is None or (isinstance(secret, str | bytes) and bool(secret))
         self._check("bus_secret", is_secret, "a non-empty string or bytes")
         if self.cluster and self.sentinels:
