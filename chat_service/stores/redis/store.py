@@ -232,7 +232,9 @@ class RedisStore:
         if result.changed and echo:
             exclude = () if echo_all else (socket_id,)
             notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
-        await self._users.index_remove(user, room, [(socket_id, "")], notice)
+        # An echo takes the same way as that of a join, so that they keep their order.
+        if await self._users.index_remove(user, room, [(socket_id, "")], notice, may_deliver=True) and notice:
+            self._open_bus.deliver(Topic(TopicKind.USER, user), notice)
         return result
 
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:

@@ -125,10 +125,18 @@ class UserScripts:
         room: RoomName,
         sockets: Sequence[tuple[SocketId, str]],
         envelope: Notify | None = None,
-    ) -> None:
-        """Remove entries whose token is the given one, any when it is empty, and tell the user."""
+        *,
+        may_deliver: bool = False,
+    ) -> bool:
+        """Remove entries whose token is the given one, any when it is empty, and tell the user.
+
+        ``may_deliver``: the caller has the sockets. Returns whether it is to deliver the envelope itself,
+        since it has all sockets of the user.
+        """
         fields = [field for socket_and_token in sockets for field in socket_and_token]
-        await self._run("index_remove", user, room, self._encode(user, envelope), *fields)
+        packed = self._encode(user, envelope)
+        (deliver,) = await self._run("index_remove", user, room, packed, flag(may_deliver), *fields)
+        return bool(deliver == 1)
 
 
 class InstanceCommands:

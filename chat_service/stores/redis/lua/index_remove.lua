@@ -1,12 +1,22 @@
 -- Note in a user's index that sockets have left a room, and tell the user.
--- ARGV: 1 room  2 signed envelope, or ''  then for each socket: its id, the token of the join or '' for any
--- Returns {0}.
+-- ARGV: 1 room  2 signed envelope, or ''  3 whether the caller can deliver on the sockets' instance (0 or 1)
+--   then for each socket: its id, the token of the join or '' for any
+-- Returns {0, 1 when the caller is to deliver the envelope, for all sockets of the user are there, else 0}.
 -- include: user
-for at = 3, #ARGV, 2 do
-  local field = ARGV[at] .. ':' .. ARGV[1]
+local room, envelope = ARGV[1], ARGV[2]
+for at = 4, #ARGV, 2 do
+  local field = ARGV[at] .. ':' .. room
   if ARGV[at + 1] == '' or redis.call('HGET', KEYS[5], field) == ARGV[at + 1] then
     redis.call('HDEL', KEYS[5], field)
   end
 end
-if ARGV[2] ~= '' and redis.call('HLEN', KEYS[4]) > 0 then redis.call('SPUBLISH', KEYS[1], ARGV[2]) end
-return {0}
+if envelope == '' then return {0, 0} end
+local instances = redis.call('HVALS', KEYS[4])
+if #instances == 0 then return {0, 0} end
+if ARGV[3] == '1' then
+  local here, elsewhere = redis.call('HGET', KEYS[4], ARGV[4]), false
+  for _, instance in ipairs(instances) do elsewhere = elsewhere or instance ~= here end
+  if not elsewhere then return {0, 1} end
+end
+redis.call('SPUBLISH', KEYS[1], envelope)
+return {0, 0}
