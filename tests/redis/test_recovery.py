@@ -195,7 +195,7 @@ async def test_ten_thousand_sockets_are_recovered_while_commands_are_answered(
 # Standing still
 
 
-@pytest.mark.covers("better:ghosts are gone by themselves", "api:instance_recovery")
+@pytest.mark.covers("option:heartbeat_timeout", "api:get_instance_heartbeat")
 async def test_an_instance_that_stood_still_starts_over(at: MakeWorld, server: RedisServer) -> None:
     world = at(server.url)
     survivor = await world.start(enable_userlist_updates=True, **LEASE)

@@ -436,3 +436,43 @@ async def test_a_room_of_which_everything_is_gone(spoilt: Spoilt) -> None:
     assert await spoilt.alice.error(*RECENT) == wire_error("noRoom", "room")
     await user_marker(spoilt.service, "alice", spoilt.alice)
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
+
+
+# A fail-over that lost the last writes
+
+
+async def test_a_room_that_went_back_in_time_goes_on(spoilt: Spoilt, server: RedisServer) -> None:
+    """The new master does not know the last messages: later ones are delivered, with the ids it gives."""
+    for _ in range(4):
+        await spoilt.alice.call("roomMessage", "room", TEXT)
+    await room_marker(spoilt.service, "room", spoilt.alice, spoilt.bob)
+    room = spoilt.keys.room("room")
+    seq = int(spoilt.raw.hget(room, "seq"))
+    spoilt.raw.hset(room, mapping={"seq": seq - 3, "last": 3})
+    spoilt.raw.xdel(spoilt.keys.history("room"), "4-0", "5-0", "6-0")
+    spoilt.raw.execute_command("XSETID", spoilt.keys.history("room"), "3-0")
+    spoilt.alice.clear()
+    spoilt.bob.clear()
+    spoilt.raw.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    # A lower id than those that were seen is how a client can tell.
+    assert (await spoilt.alice.call("roomHistoryInfo", "room"))["lastMessageId"] == 3
+
+    async def is_heard() -> bool:
+        await spoilt.bob.call("roomMessage", "room", TEXT)
+        return bool(spoilt.alice.received("roomMessage") and spoilt.bob.received("roomMessage"))
+
+    await wait_until(is_heard, "messages reach everybody")
+    last = await room_marker(spoilt.service, "room", spoilt.alice, spoilt.bob)
+    for client in (spoilt.alice, spoilt.bob):
+        assert ids_of(client)[-1] == last
+        assert ids_of(client) == list(range(ids_of(client)[0], last + 1))
+
+
+@pytest.mark.covers("notification:roomAccessRemoved")
+async def test_a_socket_whose_join_was_lost_is_told(spoilt: Spoilt) -> None:
+    spoilt.raw.hdel(spoilt.keys.members("room"), "alice")
+    spoilt.raw.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await spoilt.alice.wait_for("roomAccessRemoved", "room")
+    assert await spoilt.alice.call("roomJoin", "room") == 1
+    assert await spoilt.alice.call("roomMessage", "room", TEXT) == 2
+    await spoilt.alice.wait_for("roomMessage", "room")
