@@ -135,9 +135,7 @@ class Options:
     heartbeat_timeout: float = _option(
         30.0, _seconds(), "Seconds after its last heartbeat when an instance counts as dead."
     )
-    auto_recovery: bool = _option(
-        True, _boolean, "Recover other instances whose heartbeats have stopped."
-    )
+    auto_recovery: bool = _option(True, _boolean, "Recover other instances whose heartbeats have stopped.")
     bus_ack_timeout: float = _option(
         5.0, _seconds(), "Seconds to wait for another instance's answer at most."
     )

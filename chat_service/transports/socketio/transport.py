@@ -222,7 +222,7 @@ class SocketIOTransport:
         if session is None:
             return
         if may_return:
-            # Clients do not come back after the server has closed their namespace, but after a lost connection.
+            # Clients come back after a lost connection, but not after the server has closed the namespace.
             await session.close(wait=False)
             return
         server = self.get_server()
