@@ -1,6 +1,6 @@
 # All work is in tools/, which also runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint docs build bench bench-quick clean distclean
+.PHONY: help run test chaos setup lint docs build bench bench-quick clean distclean
 
 PORT ?= 8000
 export PORT
@@ -14,6 +14,9 @@ run: ## Set up what is needed and run the example server (PORT=8000)
 
 test: ## Set up everything and run all checks and tests
 	@tools/check.sh all
+
+chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10), and judge them
+	@tools/chaos.sh
 
 setup: ## Set up everything that development and tests need
 	@tools/setup.sh dev

@@ -15,6 +15,19 @@ from tests.support.redis_servers import RedisCluster, RedisSentinels, RedisServe
 
 #: Events other than messages are not stored: what a bus connection loses with its breaking stays lost.
 BUS_LOSES = frozenset({Rule.PRESENCE, Rule.PRESENCE_END})
+#: An asynchronous replica may lack the last changes of its master: what was acknowledged may be undone.
+FAIL_OVER_LOSES = BUS_LOSES | {
+    Rule.ACKED_LOST,
+    Rule.CONFLICT,
+    Rule.STALE_READ,
+    Rule.REMOVED_HEARS,
+    Rule.REMOVED_ACTS,
+    Rule.MEMBERS,
+    Rule.SOCKETS,
+    Rule.INDEX,
+    Rule.OWN_SOCKETS,
+    Rule.USERLIST,
+}
 
 
 class Scene:
@@ -276,9 +289,9 @@ FAULTS: dict[str, Fault] = {
     "cut": Fault(cut, ("redis",), BUS_LOSES),
     "half-open": Fault(half_open, ("redis",), BUS_LOSES),
     "stall": Fault(stall, ("redis",), BUS_LOSES),
-    "sentinel": Fault(sentinel_failover, ("sentinel",), BUS_LOSES),
-    "master": Fault(kill_master, ("sentinel",), BUS_LOSES),
+    "sentinel": Fault(sentinel_failover, ("sentinel",), FAIL_OVER_LOSES),
+    "master": Fault(kill_master, ("sentinel",), FAIL_OVER_LOSES),
     "failover": Fault(shard_failover, ("replicas",), BUS_LOSES),
-    "shard": Fault(kill_shard, ("replicas",), BUS_LOSES),
+    "shard": Fault(kill_shard, ("replicas",), FAIL_OVER_LOSES),
     "slots": Fault(move_slots, CLUSTERS, BUS_LOSES),
 }

@@ -29,9 +29,9 @@ def stored(run: Run) -> Iterator[Violation]:
 
 
 def _acked_is_stored(run: Run, post: Post) -> Iterator[Violation]:
-    if not post.call.is_done or run.may_be_gone(post):
+    if post.id is None or run.may_be_gone(post):
         return
-    acked_id: int = post.call.acked.result if post.call.acked else 0
+    acked_id = post.id
     state = run.final.rooms.get(post.room)
     history = dict(state.history) if state else {}
     if state is not None and acked_id not in history and _is_rotated(run, post.room, acked_id, state.last_id):
@@ -101,7 +101,7 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
         return
     first = segment.messages[0][1]
     for post in run.posts.values():
-        if post.room != segment.room or post.id is None:
+        if post.room != segment.room or post.id is None or run.is_lost(post):
             continue
         is_later = post.call.sent.at > segment.joined
         if is_later and post.id < first and not _was_rotated_before(run, segment, post.id):
@@ -134,6 +134,7 @@ def _end(run: Run, segment: Segment) -> Iterator[Violation]:
         if post.room == segment.room
         and post.id is not None
         and post.id > last
+        and not run.is_lost(post)
         and post.call.sent.at > segment.joined
     ]
     if missing:

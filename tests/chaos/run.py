@@ -71,6 +71,7 @@ class Run:
         #: Place and text of messages that nobody had sent.
         self.invented: list[tuple[int, str]] = []
         self.settled_at = NEVER
+        self._stored: dict[str, set[str]] = {}
         for entry in record.entries:
             match entry:
                 case Opened():
@@ -134,6 +135,15 @@ class Run:
             and call.end > post.call.sent.at
             for call in self.by_room.get(post.room, ())
         )
+
+    def is_lost(self, post: Post) -> bool:
+        """Whether the message is not stored any more, and not because it was rotated away."""
+        if post.room not in self._stored:
+            state = self.final.rooms.get(post.room)
+            self._stored[post.room] = {text for _, text in state.history} if state else set()
+        size = self.record.rooms[post.room].history_max_size if post.room in self.record.rooms else NEVER
+        last_id = self.final.rooms[post.room].last_id if post.room in self.final.rooms else 0
+        return post.text not in self._stored[post.room] and (post.id or 0) > last_id - size
 
     def joins(self, user: str, room: str) -> list[Call]:
         """All joins of a user's sockets that may have worked."""

@@ -353,7 +353,7 @@ def internal_error(story: Story) -> None:
 @pytest.mark.parametrize(
     ("spoil", "rules"),
     [
-        (acked_lost, {Rule.ACKED_LOST, Rule.TAIL}),
+        (acked_lost, {Rule.ACKED_LOST}),
         (acked_under_another_text, {Rule.ACKED_LOST, Rule.CONFLICT}),
         (duplicate, {Rule.DUPLICATE}),
         (refused_stored, {Rule.REFUSED_STORED, Rule.TAIL}),
@@ -362,7 +362,7 @@ def internal_error(story: Story) -> None:
         (hole_in_the_history, {Rule.NOT_DENSE, Rule.TAIL, Rule.HUNG}),
         (last_id_without_a_message, {Rule.NOT_DENSE}),
         (hole_in_a_read, {Rule.NOT_DENSE, Rule.DUPLICATE}),
-        (conflict, {Rule.CONFLICT, Rule.ORDER}),
+        (conflict, {Rule.CONFLICT, Rule.ORDER, Rule.ACKED_LOST}),
         (not_rising, {Rule.ORDER}),
         (twice, {Rule.ORDER}),
         (gap, {Rule.GAP}),

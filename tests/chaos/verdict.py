@@ -9,7 +9,7 @@ from enum import StrEnum
 class Rule(StrEnum):
     """What a run is judged by."""
 
-    ACKED_LOST = "an acknowledged message is not in the history"
+    ACKED_LOST = "an acknowledged or delivered message is not in the history"
     DUPLICATE = "a message is there more than once"
     REFUSED_STORED = "a refused message was stored"
     INVENTED = "a message that nobody sent"
