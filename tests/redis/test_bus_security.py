@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from typing import Any
 
 import pytest
@@ -53,8 +54,10 @@ class Wire:
 
     def hear(self) -> bytes:
         """The next message on the channels."""
+        deadline = time.monotonic() + 10
         while True:
             message = self._heard.get_sharded_message(timeout=5)
+            assert time.monotonic() < deadline, "nothing was published"
             if message is not None and message["type"] == "smessage":
                 return bytes(message["data"])
 
@@ -111,8 +114,8 @@ async def test_lua_signs_as_python_does(
     gone = await published(user)
     assert gone == Notify(event="socketDisconnectEcho", args=(third.id, 2), exclude=(third.id,))
     await alice.call("roomLeave", "room")
-    left = {type(await published(channel)) for channel in (room, user)}
-    assert left == {RoomEvent, Notify}
+    assert isinstance(await published(room), RoomEvent)
+    # All sockets of the user are on this instance, so the echo does not travel.
     assert await other.wait_for("roomLeftEcho", "room", alice.id, 0)
     assert rejected(instance) == 0
 
