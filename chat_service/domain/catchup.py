@@ -8,7 +8,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.feed import RoomFeed
 from chat_service.errors import ChatServiceError
 from chat_service.stores.base import SYSTEM, HistoryInfo
-from chat_service.types import Message, RoomName, SocketId
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
@@ -43,10 +43,14 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
     try:
         info = await context.store.room_history_info(room, SYSTEM)
         after = feed.last_message_id if info.cursor.epoch == feed.epoch else 0
+        if feed.given_message is not None:
+            # That one too, to see whether it is still the same.
+            after = max(0, after - 1)
         messages = await _read(context, room, after, info)
         # Members are read after the messages: none of them was stored after a removal unseen here.
         members = await context.store.room_members(room)
         joined = {socket_id for sockets in members.values() for socket_id in sockets}
+        _leave_ghosts(context, room, members)
     except ChatServiceError:
         if not context.delivery.serves(room, feed):
             return True
@@ -70,7 +74,43 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         )
         for message in messages
     ]
+    if feed.went_back(info.cursor, info.last_message_id, events):
+        logger.error("room %s has lost messages or other changes; its sockets are told to join again", room)
+        _remove_all(context, room, feed.begin_anew(info.cursor, info.last_message_id))
     return feed.resume(info.cursor, info.last_message_id, events, known)
+
+
+def _leave_ghosts(
+    context: Context, room: RoomName, members: Mapping[UserName, Mapping[SocketId, InstanceId]]
+) -> None:
+    """Let sockets leave that are said to be here and are not, or have not joined."""
+    here = context.instance_id()
+    for user, sockets in members.items():
+        for socket_id, instance_id in sockets.items():
+            if instance_id == here and not _may_be_joined(context, room, socket_id):
+                context.running.spawn(_leave_ghost(context, room, user, socket_id), f"ghost in {room}")
+
+
+def _may_be_joined(context: Context, room: RoomName, socket_id: SocketId) -> bool:
+    session = context.sessions.get(socket_id)
+    return session is not None and room in session.rooms
+
+
+async def _leave_ghost(context: Context, room: RoomName, user: UserName, socket_id: SocketId) -> None:
+    async with context.serial.hold((socket_id, room)):
+        if not _may_be_joined(context, room, socket_id):
+            await context.store.room_leave(room, user, socket_id, context.clock.now_ms(), echo=False)
+
+
+def _remove_all(context: Context, room: RoomName, waiting: Mapping[SocketId, RoomCursor]) -> None:
+    """Tell every socket of a room to join again. ``waiting``: those that were not admitted yet."""
+    for socket_id, cursor in waiting.items():
+        context.transport.emit(socket_id, "roomAccessRemoved", (room,))
+        _remove(context, room, socket_id, cursor)
+    for socket_id, joined in _cursors(context, room).items():
+        _remove(context, room, socket_id, joined)
+    # Who does not join again is no member any more.
+    context.failures.has_leftovers = True
 
 
 def _cursors(context: Context, room: RoomName) -> Mapping[SocketId, RoomCursor | None]:

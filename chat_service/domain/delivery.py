@@ -66,6 +66,8 @@ class Delivery:
         self.on_removed: RemovalListener = lambda room, user, socket_id, cursor: None
         #: Set by catch-up: fills what a feed missed, and ends its holding.
         self.on_gap: Callable[[RoomName, RoomFeed], None] = lambda room, feed: None
+        #: Set by the composition: the store may have lost what it knew of users.
+        self.on_user_interruption: Callable[[], None] = lambda: None
         #: Set by the lease: whether the others still take this instance for alive.
         self.is_alive: Callable[[], bool] = lambda: True
         # What came while that was not sure.
@@ -252,6 +254,8 @@ class Delivery:
 
     def on_interruption(self, topic: Topic) -> None:
         """Part of ``BusListener``."""
+        if topic.kind is TopicKind.USER:
+            self.on_user_interruption()
         if topic.kind is not TopicKind.ROOM:
             return
         room = RoomName(topic.name)

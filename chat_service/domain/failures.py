@@ -39,6 +39,10 @@ class FailureReports:
         logger.error("store consistency failure in %s: %r", info, error)
         self._events.emit("store_consistency_failure", error, info)
 
+    def suspect_leftovers(self) -> None:
+        """What the store has of this instance's sockets may be wrong."""
+        self.has_leftovers = True
+
     def transport(self, error: Exception, info: FailureInfo) -> None:
         """A socket may still be in a channel that it should not be in."""
         logger.error("transport consistency failure in %s: %r", info, error)

@@ -61,6 +61,8 @@ class RoomFeed:
         #: The last event that was broadcast. None: the next one may be any.
         self.last_seq: int | None = None
         self.last_message_id = 0
+        # The last message that was given, with its epoch: the store may have lost it, and reuse its id.
+        self._last_message: RoomEvent | None = None
         # Joins that are asked for, with what came since then: it may come before the answer.
         self._asked: dict[SocketId, list[RoomEvent]] = {}
         # Joins that were decided at a place which the feed has not reached.
@@ -243,12 +245,46 @@ class RoomFeed:
         """Whether a place is in a life of the room that has ended."""
         return cursor.epoch in self._ended
 
+    def went_back(self, cursor: RoomCursor, last_message_id: int, messages: Sequence[RoomEvent]) -> bool:
+        """Whether the store does not know what was given here, since it has lost its last changes.
+
+        ``cursor`` and ``last_message_id`` are the room's, ``messages`` those from the last given one on.
+        """
+        if self.last_seq is None or cursor.epoch != self.epoch:
+            return False
+        if cursor.seq < self.last_seq or last_message_id < self.last_message_id:
+            return True
+        given = self.given_message
+        return given is not None and any(
+            message.last_message_id == given.last_message_id and message.args != given.args
+            for message in messages
+        )
+
+    @property
+    def given_message(self) -> RoomEvent | None:
+        """The message of ``last_message_id``, when it was given here."""
+        given = self._last_message
+        if given is None or (given.epoch, given.last_message_id) != (self.epoch, self.last_message_id):
+            return None
+        return given
+
+    def begin_anew(self, cursor: RoomCursor, last_message_id: int) -> dict[SocketId, RoomCursor]:
+        """Forget what was given, and go on at a place. Returns the sockets that were not admitted yet."""
+        waiting = {socket_id: join.cursor for socket_id, join in self._ahead.items()}
+        self._ahead.clear()
+        self._first.clear()
+        self.last_seq, self.last_message_id = cursor.seq, last_message_id
+        self._last_message = None
+        return waiting
+
     def settle(self) -> bool:
         """No room is there any more: stop holding. False when events of another life came meanwhile."""
         self.held = [event for event in self.held or () if event.epoch not in self._ended] or None
         return self.held is None
 
     def _give(self, event: RoomEvent) -> None:
+        if event.is_message:
+            self._last_message = event
         for events in self._asked.values():
             events.append(event)
         for socket_id, join in list(self._ahead.items()):

@@ -1,7 +1,7 @@
 """What the store could not be told while it did not answer: put right when it does again.
 
 After any failure of the store an instance compares its sockets with what the store has of them. A socket that
-is gone is removed, and a room that a socket is not joined to is left.
+is gone is removed, a room that a socket is not joined to is left, a socket that the store has lost is added.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ async def _clean_and_say(context: Context) -> None:
 async def clean(context: Context) -> None:
     """Compare every socket of this instance with the store. Raises the first error at the end."""
     instance_id = context.instance_id()
-    known = dict(await context.store.instance_sockets(instance_id))
+    stored = await context.store.instance_sockets(instance_id)
+    known = dict(stored)
     for session in context.sessions.all():
         if session.user is not None:
             known.setdefault(session.socket_id, session.user)
@@ -53,7 +54,7 @@ async def clean(context: Context) -> None:
         # The iterator is shared: each worker takes the next socket.
         for socket_id, user in left:
             try:
-                await _check_socket(context, instance_id, socket_id, user)
+                await _check_socket(context, instance_id, socket_id, user, is_stored=socket_id in stored)
             except Exception as error:
                 errors.append(error)
 
@@ -63,7 +64,7 @@ async def clean(context: Context) -> None:
 
 
 async def _check_socket(
-    context: Context, instance_id: InstanceId, socket_id: SocketId, user: UserName
+    context: Context, instance_id: InstanceId, socket_id: SocketId, user: UserName, *, is_stored: bool
 ) -> None:
     # Logins and disconnects are over inside of the hold.
     async with context.serial.hold((socket_id, None)):
@@ -73,6 +74,9 @@ async def _check_socket(
             rooms = info.rooms if info is not None else ()
             await recovery.remove_socket(context, user, socket_id, instance_id, rooms)
             return
+        if session.state is LoginState.CONFIRMED and (info is None or not is_stored):
+            # A fail-over has lost it.
+            await context.store.socket_connect(user, socket_id, session.instance_id or instance_id)
     if session.state is LoginState.CONFIRMED:
         await _check_rooms(context, session, user, info)
 

@@ -130,6 +130,7 @@ def make_context(
     )
     delivery.on_removed = lambda *args: membership.access_removed(context, *args)
     delivery.on_gap = lambda room, feed: catchup.on_gap(context, room, feed)
+    delivery.on_user_interruption = context.failures.suspect_leftovers
     register_remote(context)
     return context
 

@@ -99,7 +99,10 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
     """What was sent after the join was acknowledged is there; older ones are not."""
     if segment.joined is None or not segment.messages:
         return
-    first = segment.messages[0][1]
+    _, first, first_text = segment.messages[0]
+    if first_text in run.posts and run.is_lost(run.posts[first_text]):
+        # A fail-over has lost the place where it joined.
+        return
     for post in run.posts.values():
         if post.room != segment.room or post.id is None or run.is_lost(post):
             continue

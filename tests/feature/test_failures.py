@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from chat_service import ChatService, FailureInfo, StoreError, StoreTimeoutError
+from chat_service.bus.base import Topic, TopicKind
 from chat_service.testing import FakeClock, wait_until
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.support.faults import FaultyStore, as_store
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World
@@ -202,6 +204,38 @@ async def test_a_leave_without_an_answer_is_done_later(failing: Failing) -> None
     await failing.next_heartbeat()
     assert await members(failing.service) == ["bob"]
     assert await alice.call("listOwnSockets") == {alice.id: []}
+
+
+async def test_a_socket_that_the_store_has_lost_is_added_again(failing: Failing) -> None:
+    """As after a fail-over; the instance looks after an interruption of its subscriptions."""
+    alice = await failing.instance.joined("alice", "room")
+    inner = failing.store.inner
+    await inner.socket_disconnect(
+        UserName("alice"), SocketId(alice.id), InstanceId(failing.service.instance_uid), []
+    )
+    assert await alice.call("listOwnSockets") == {}
+    assert failing.store.listener is not None
+    failing.store.listener.on_interruption(Topic(TopicKind.USER, "alice"))
+    await failing.next_heartbeat()
+    assert list(await alice.call("listOwnSockets")) == [alice.id]
+    assert await failing.service.get_instance_sockets() == {alice.id: "alice"}
+
+
+async def test_members_that_are_not_here_leave_after_an_interruption(failing: Failing) -> None:
+    bob = await failing.instance.joined("bob", "room")
+    instance_id = InstanceId(failing.service.instance_uid)
+    await failing.store.inner.room_join(
+        RoomName("room"), UserName("ghost"), SocketId("gone"), instance_id, 1, announce=True
+    )
+    assert await members(failing.service) == ["bob", "ghost"]
+    assert failing.store.listener is not None
+    failing.store.listener.on_interruption(Topic(TopicKind.ROOM, "room"))
+
+    async def has_left() -> bool:
+        return await members(failing.service) == ["bob"]
+
+    await wait_until(has_left, "the ghost is gone")
+    assert await bob.call("roomMessage", "room", {"textMessage": "hi"}) == 1
 
 
 async def test_a_join_without_an_answer_is_undone_later(failing: Failing) -> None:

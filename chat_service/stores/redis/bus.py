@@ -73,6 +73,7 @@ class Subscriber:
         elif kind == b"ssubscribe":
             channel, confirmed = self._asked.popleft()
             self.channels.add(channel)
+            self._bus.subscribed(channel, self)
             if not confirmed.done():
                 confirmed.set_result(None)
         elif kind == b"sunsubscribe":
@@ -86,7 +87,7 @@ class Subscriber:
         channel = name.decode("utf-8", "replace") if name is not None else ""
         if channel in self.channels:
             self.channels.discard(channel)
-            self._bus.lost({channel})
+            self._bus.lost({channel}, self)
 
     def _on_lost(self) -> None:
         self.pinged_at = None
@@ -95,7 +96,7 @@ class Subscriber:
             if not confirmed.done():
                 confirmed.set_exception(StoreTimeoutError(f"the bus connection to {self.address} is lost"))
         channels, self.channels = self.channels, set()
-        self._bus.lost(channels)
+        self._bus.lost(channels, self)
 
 
 class RedisBus:
@@ -181,7 +182,6 @@ class RedisBus:
                 self._client.topology.forget()
                 await asyncio.sleep(RETRY_FIRST)
                 continue
-            self._at[channel] = subscriber
             return
 
     async def unsubscribe(self, topic: Topic) -> None:
@@ -221,13 +221,30 @@ class RedisBus:
             return
         self.deliver(topic, envelope)
 
-    def lost(self, channels: set[str]) -> None:
+    def subscribed(self, channel: str, subscriber: Subscriber) -> None:
+        """A subscription was confirmed. If it was lost, the listener learns that before more comes."""
+        topic = self._wanted.get(channel)
+        if topic is None:
+            # Given up meanwhile.
+            subscriber.unsubscribe(channel)
+            return
+        self._at[channel] = subscriber
+        if channel not in self._lost:
+            return
+        self._lost.discard(channel)
+        try:
+            self._listener.on_interruption(topic)
+        except Exception:
+            logger.exception("the interruption of topic %s could not be handled", topic)
+
+    def lost(self, channels: set[str], subscriber: Subscriber) -> None:
         """Subscriptions ended that are still wanted; subscribe again, and tell the listener then."""
         if self._is_closed:
             return
         for channel in channels:
-            self._at.pop(channel, None)
-        self._lost |= channels & self._wanted.keys()
+            if self._at.get(channel) is subscriber:
+                del self._at[channel]
+                self._lost.add(channel)
         if self._lost and self._repairing is None:
             self._repairing = asyncio.create_task(self._repair(), name="redis bus repair")
 
@@ -245,24 +262,12 @@ class RedisBus:
             self._repairing = None
 
     async def _subscribe_again(self, channel: str) -> bool:
-        topic = self._wanted.get(channel)
-        if topic is None:
-            self._lost.discard(channel)
-            return True
         try:
             async with asyncio.timeout(self._options.command_timeout):
                 await self._subscribe(channel)
         except (StoreError, TimeoutError) as error:
             logger.info("channel %s cannot be subscribed again yet: %s", channel, error)
             return False
-        self._lost.discard(channel)
-        if channel not in self._wanted:
-            self._drop(channel)
-            return True
-        try:
-            self._listener.on_interruption(topic)
-        except Exception:
-            logger.exception("the interruption of topic %s could not be handled", topic)
         return True
 
     async def _probe(self) -> None:
