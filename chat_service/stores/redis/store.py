@@ -62,6 +62,8 @@ class RedisStore:
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
         self._bus: RedisBus | None = None
+        #: The instance that this store serves, once it has said that it is alive.
+        self._here: InstanceId | None = None
         # Removals whose users' indexes could not be cleaned yet.
         self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
         self._cleaning: asyncio.Task[None] | None = None
@@ -233,7 +235,7 @@ class RedisStore:
             exclude = () if echo_all else (socket_id,)
             notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
         # An echo takes the same way as that of a join, so that they keep their order.
-        if await self._users.index_remove(user, room, [(socket_id, "")], notice, may_deliver=True) and notice:
+        if await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here) and notice:
             self._open_bus.deliver(Topic(TopicKind.USER, user), notice)
         return result
 
@@ -339,6 +341,7 @@ class RedisStore:
     # Instances
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        self._here = instance_id
         await self._instances.heartbeat(instance_id, now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:

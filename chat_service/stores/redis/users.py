@@ -126,16 +126,16 @@ class UserScripts:
         sockets: Sequence[tuple[SocketId, str]],
         envelope: Notify | None = None,
         *,
-        may_deliver: bool = False,
+        here: InstanceId | None = None,
     ) -> bool:
         """Remove entries whose token is the given one, any when it is empty, and tell the user.
 
-        ``may_deliver``: the caller has the sockets. Returns whether it is to deliver the envelope itself,
-        since it has all sockets of the user.
+        ``here``: the caller's instance. Returns whether the caller is to deliver the envelope itself, since
+        it has all sockets of the user.
         """
         fields = [field for socket_and_token in sockets for field in socket_and_token]
         packed = self._encode(user, envelope)
-        (deliver,) = await self._run("index_remove", user, room, packed, flag(may_deliver), *fields)
+        (deliver,) = await self._run("index_remove", user, room, packed, here or "", *fields)
         return bool(deliver == 1)
 
 

@@ -1,5 +1,5 @@
 -- Note in a user's index that sockets have left a room, and tell the user.
--- ARGV: 1 room  2 signed envelope, or ''  3 whether the caller can deliver on the sockets' instance (0 or 1)
+-- ARGV: 1 room  2 signed envelope, or ''  3 the caller's instance when it can deliver to its sockets, or ''
 --   then for each socket: its id, the token of the join or '' for any
 -- Returns {0, 1 when the caller is to deliver the envelope, for all sockets of the user are there, else 0}.
 -- include: user
@@ -13,9 +13,9 @@ end
 if envelope == '' then return {0, 0} end
 local instances = redis.call('HVALS', KEYS[4])
 if #instances == 0 then return {0, 0} end
-if ARGV[3] == '1' then
-  local here, elsewhere = redis.call('HGET', KEYS[4], ARGV[4]), false
-  for _, instance in ipairs(instances) do elsewhere = elsewhere or instance ~= here end
+if ARGV[3] ~= '' then
+  local elsewhere = false
+  for _, instance in ipairs(instances) do elsewhere = elsewhere or instance ~= ARGV[3] end
   if not elsewhere then return {0, 1} end
 end
 redis.call('SPUBLISH', KEYS[1], envelope)
