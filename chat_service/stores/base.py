@@ -28,8 +28,7 @@ from chat_service.stores.records import (
 )
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
-__all__ = [
-    "SYSTEM",
+__all__ = [  # noqa: RUF022 - sorted as the root's
     "Actor",
     "Departure",
     "HistoryInfo",
@@ -37,6 +36,7 @@ __all__ = [
     "LeaveResult",
     "RoomConfig",
     "RoomSettings",
+    "SYSTEM",
     "SocketInfo",
     "Store",
     "UserConfig",

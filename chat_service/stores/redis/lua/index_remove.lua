@@ -11,11 +11,9 @@ for at = 4, #ARGV, 2 do
   end
 end
 if envelope == '' then return {0, 0} end
-local instances = redis.call('HVALS', KEYS[4])
-if #instances == 0 then return {0, 0} end
 if ARGV[3] ~= '' then
   local elsewhere = false
-  for _, instance in ipairs(instances) do elsewhere = elsewhere or instance ~= ARGV[3] end
+  for _, instance in ipairs(redis.call('HVALS', KEYS[4])) do elsewhere = elsewhere or instance ~= ARGV[3] end
   if not elsewhere then return {0, 1} end
 end
 redis.call('SPUBLISH', KEYS[1], envelope)
