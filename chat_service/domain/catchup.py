@@ -26,9 +26,13 @@ def on_gap(context: Context, room: RoomName, feed: RoomFeed) -> None:
 async def _catch_up(context: Context, room: RoomName, feed: RoomFeed) -> None:
     delay = RETRY_FIRST
     while True:
+        feed.is_interrupted = False
         try:
             if await _fill(context, room, feed):
-                return
+                if not feed.is_interrupted:
+                    return
+                # The subscription was lost and came back again meanwhile: more may be missing.
+                feed.held = []
         except Exception as error:
             logger.warning("room %s cannot be caught up yet: %r", room, error)
             await context.clock.sleep(delay)

@@ -73,6 +73,8 @@ class RoomFeed:
         self._ended: set[str] = set()
         #: Events that wait until missing ones are filled in; None when nothing is missing.
         self.held: list[RoomEvent] | None = None
+        #: The subscription was interrupted while missing events were being filled in.
+        self.is_interrupted = False
 
     def __repr__(self) -> str:
         state = "ok" if self.held is None else f"filling, {len(self.held)} held"

@@ -282,3 +282,20 @@ async def test_a_gap_inside_of_a_catch_up(pair: Pair) -> None:
     await post(alice, 5)
     gate.set()
     await has_all(bob, 1, 8)
+
+
+async def test_an_interruption_during_a_catch_up_is_caught_up_as_well(world: World) -> None:
+    instance = await world.start()
+    await instance.service.add_room("room")
+    client = await instance.joined("alice", "room")
+    delivery = instance.service._context.delivery
+    (served,) = delivery._rooms.values()
+    topic = Topic(TopicKind.ROOM, "room")
+    delivery.on_interruption(topic)
+    assert served.feed.held == []
+    delivery.on_interruption(topic)
+    assert served.feed.is_interrupted
+    feed = served.feed
+    await wait_until(lambda: feed.held is None and not feed.is_interrupted, "both to be caught up")
+    assert await client.call("roomMessage", "room", {"textMessage": "x"}) == 1
+    await client.wait_for("roomMessage", "room")
