@@ -44,6 +44,9 @@ class Subscriber:
     async def subscribe(self, channel: str) -> None:
         """Raises ``RedisReplyError`` for a redirection, ``StoreError`` when the connection is lost."""
         await self.link.open()
+        if not self.link.is_open:
+            # Lost before this turn: what is asked for now would never be sent, nor answered.
+            raise StoreTimeoutError(f"the bus connection to {self.address} is lost")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked.append((channel, confirmed))
         self.link.send("SSUBSCRIBE", channel)
@@ -71,6 +74,10 @@ class Subscriber:
         if kind == b"smessage":
             self._bus.take(answer[1].decode("utf-8", "replace"), answer[2])
         elif kind == b"ssubscribe":
+            named = answer[1].decode("utf-8", "replace")
+            if not self._asked or self._asked[0][0] != named:
+                self.link.drop(StoreTimeoutError(f"{self.address} confirmed what was not asked for next"))
+                return
             channel, confirmed = self._asked.popleft()
             self.channels.add(channel)
             self._bus.subscribed(channel, self)
@@ -79,8 +86,11 @@ class Subscriber:
         elif kind == b"sunsubscribe":
             self._on_unsubscribed(answer[1])
         elif kind in (b"pong", b"PONG"):
-            # In capitals from a connection that has no subscriptions any more.
             self.pinged_at = None
+            if kind == b"PONG" and self.channels and not self._asked:
+                # In capitals from a connection without subscriptions: it does not hear what it should.
+                logger.warning("the bus connection to %s has lost its subscriptions", self.address)
+                self.link.drop(StoreTimeoutError(f"{self.address} has lost the subscriptions"))
 
     def _on_unsubscribed(self, name: bytes | None) -> None:
         """Our own doing, or the slot has moved to another node."""
