@@ -18,12 +18,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", choices=BACKENDS, help="with --seed; default: redis")
     parser.add_argument("--faults", default="", help=f"with --seed, by commas: {', '.join(FAULTS)}")
     parser.add_argument("--seconds", type=float, default=15.0, help="of random actions in one run")
+    parser.add_argument("--pace", type=float, default=0.35, help="mean seconds between actions of a socket")
     parser.add_argument("--minutes", type=float, default=10.0, help="for how long to run random seeds")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
 
-def _random_plan(number: int, seconds: float) -> Plan:
+def _random_plan(number: int, seconds: float, pace: float) -> Plan:
     """Peace and each single fault in turn on each backend, and mixtures."""
     seed = random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
@@ -36,7 +37,7 @@ def _random_plan(number: int, seconds: float) -> Plan:
         backend = rng.choice(BACKENDS)
         possible = [name for name, fault in FAULTS.items() if backend in fault.backends]
         faults = tuple(rng.sample(possible, min(len(possible), rng.randint(2, 4))))
-    return Plan(seed=seed, backend=backend, faults=faults, seconds=seconds)
+    return Plan(seed=seed, backend=backend, faults=faults, seconds=seconds, pace=pace)
 
 
 def _table(outcomes: list[Outcome]) -> str:
@@ -74,12 +75,20 @@ async def _main() -> int:
         faults = tuple(name for name in arguments.faults.split(",") if name)
         backend = arguments.backend or "redis"
         outcomes.append(
-            await _one(Plan(seed=arguments.seed, backend=backend, faults=faults, seconds=arguments.seconds))
+            await _one(
+                Plan(
+                    seed=arguments.seed,
+                    backend=backend,
+                    faults=faults,
+                    seconds=arguments.seconds,
+                    pace=arguments.pace,
+                )
+            )
         )
     else:
         end = time.monotonic() + arguments.minutes * 60
         while time.monotonic() < end:
-            outcomes.append(await _one(_random_plan(len(outcomes), arguments.seconds)))
+            outcomes.append(await _one(_random_plan(len(outcomes), arguments.seconds, arguments.pace)))
     print()
     print(_table(outcomes))
     return 0 if all(outcome.verdict.is_good for outcome in outcomes) else 1

@@ -112,7 +112,8 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
                 Rule.LATE_START, f"{_name(segment)} began with {first}, without {post.id} ({post.text})"
             )
     for at, message_id, text in segment.messages:
-        acked = run.posts[text].call.acked if text in run.posts else None
+        post = run.posts.get(text)
+        acked = post.call.acked if post is not None and not run.is_lost(post) else None
         if acked is not None and acked.at < segment.join_sent:
             yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
 

@@ -50,7 +50,7 @@ class Plan:
         faults = f" --faults {','.join(self.faults)}" if self.faults else ""
         return (
             f"python -m tests.chaos --seed {self.seed} --backend {self.backend}{faults} "
-            f"--seconds {self.seconds:g}"
+            f"--seconds {self.seconds:g} --pace {self.pace:g}"
         )
 
     @property
