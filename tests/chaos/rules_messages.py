@@ -112,8 +112,8 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
                 Rule.LATE_START, f"{_name(segment)} began with {first}, without {post.id} ({post.text})"
             )
     for at, message_id, text in segment.messages:
-        post = run.posts.get(text)
-        acked = post.call.acked if post is not None and not run.is_lost(post) else None
+        sent = run.posts.get(text)
+        acked = sent.call.acked if sent is not None and not run.is_lost(sent) else None
         if acked is not None and acked.at < segment.join_sent:
             yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
 
