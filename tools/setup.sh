@@ -11,7 +11,8 @@ case $kind in run | dev | bench) ;; *) die "usage: tools/setup.sh run|dev|bench"
 # Programs the tests use, and the Debian packages that have them: "command package...".
 TEST_PROGRAMS=(
     "redis-server redis-server"
-    # "chromium chromium"  # for tests marked `browser`
+    "chromium chromium"
+    "nginx nginx-light"
 )
 BENCH_PROGRAMS=(
     "redis-server redis-server"
