@@ -1,6 +1,7 @@
 """Between the transport and the commands: what a client emits becomes a call, its outcome an ack."""
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from chat_service.commands.dispatch import make_call, run_command
@@ -33,26 +34,31 @@ class Gateway:
             await connections.login(self._context, socket_id)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
+        self._context.counters.disconnected(reason)
         with self._context.running.track(DISCONNECT):
             await connections.disconnect(self._context, socket_id)
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-        context = self._context
+        context, begun = self._context, perf_counter()
         try:
             session = context.sessions.get(socket_id)
             if session is None or session.is_closed:
                 raise ChatServiceError("noLogin")
             command = COMMANDS.get(event)
             if command is None:
-                return success(_sendable(event, await self._run_bound(session, event, args)))
+                answer = success(_sendable(event, await self._run_bound(session, event, args)))
+                context.counters.client_commands.succeeded(event, begun)
+                return answer
             if session.state is not LoginState.CONFIRMED:
                 await self._refuse_early(session)
             call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
             results = await run_command(context, command, call)
             if context.hooks.has_command_hooks(command.name):
                 results = _sendable(event, results)
+            context.counters.client_commands.succeeded(event, begun)
             return success(results)
         except Exception as error:
+            context.counters.client_commands.failed(event, begun, error)
             return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
 
     async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from chat_service.hooks import DisconnectInfo, call_hook
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.stores.base import Departure
+from chat_service.telemetry import outcome_of
 from chat_service.types import RoomName, SocketId, UserName, user_channel
 
 logger = logging.getLogger("chat_service")
@@ -30,9 +31,11 @@ async def login(context: Context, socket_id: SocketId) -> None:
                 return
             await _enter(context, session, user)
         except Exception as error:
+            context.counters.logins[outcome_of(error)] += 1
             rejection = context.errors.encode(error, f"login of socket {socket_id}")
         else:
             if not session.is_closed:
+                context.counters.logins["ok"] += 1
                 session.state = LoginState.CONFIRMED
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
             return

@@ -17,6 +17,7 @@ from chat_service.options import Options
 from chat_service.protocol.arguments import Limits
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.base import Store
+from chat_service.telemetry import Counters
 from chat_service.transports.base import Transport
 from chat_service.types import InstanceId
 
@@ -53,8 +54,11 @@ class Context:
     delivery: Delivery
     remote: RemoteCalls
     instance_id: Identity
+    counters: Counters
     #: Between start and close.
     is_open: bool = False
+    #: Clients are being sent away, before a close.
+    is_draining: bool = False
 
     def check_open(self) -> None:
         """Raise ``ServiceClosedError`` unless the service was started and not closed."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from chat_service.domain.events import EventEmitter
 from chat_service.types import RoomName, SocketId, UserName
@@ -29,6 +31,8 @@ class FailureReports:
         self._events = events
         #: Seconds after which a stay in a lock is reported.
         self._lock_ttl = lock_ttl
+        #: How often each event was sent.
+        self.counts: Counter[str] = Counter()
         #: Whether the store may hold leftovers of this instance, and whether they are being removed.
         self.has_leftovers = False
         self.is_cleaning = False
@@ -37,7 +41,7 @@ class FailureReports:
         """The store may hold leftovers, which are removed when it answers again."""
         self.has_leftovers = True
         logger.error("store consistency failure in %s: %r", info, error)
-        self._events.emit("store_consistency_failure", error, info)
+        self._emit("store_consistency_failure", error, info)
 
     def suspect_leftovers(self) -> None:
         """What the store has of this instance's sockets may be wrong."""
@@ -46,7 +50,11 @@ class FailureReports:
     def transport(self, error: Exception, info: FailureInfo) -> None:
         """A socket may still be in a channel that it should not be in."""
         logger.error("transport consistency failure in %s: %r", info, error)
-        self._events.emit("transport_consistency_failure", error, info)
+        self._emit("transport_consistency_failure", error, info)
+
+    def _emit(self, event: str, *args: Any) -> None:
+        self.counts[event] += 1
+        self._events.emit(event, *args)
 
     @contextmanager
     def watch_lock(self, info: FailureInfo) -> Iterator[None]:
@@ -60,4 +68,4 @@ class FailureReports:
 
     def _lock_exceeded(self, lock_id: str, info: FailureInfo) -> None:
         logger.warning("lock %s is held for more than %s s by %s", lock_id, self._lock_ttl, info)
-        self._events.emit("lock_time_exceeded", lock_id, info)
+        self._emit("lock_time_exceeded", lock_id, info)

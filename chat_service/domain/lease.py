@@ -81,6 +81,7 @@ class Lease:
         except Exception:
             if begun - self._renewed > context.options.heartbeat_timeout and not self._is_lapsed:
                 self._is_lapsed = True
+                context.counters.leases_lost += 1
                 logger.error("instance %s could not renew its lease in time", context.instance_id())
                 await self._disconnect(self._sockets())
             raise
@@ -88,7 +89,9 @@ class Lease:
             self._renewed = begun
             context.delivery.deliver_unsure()
             return True
-        self._is_lapsed = True
+        if not self._is_lapsed:
+            self._is_lapsed = True
+            context.counters.leases_lost += 1
         await self._start_over()
         return False
 
@@ -149,7 +152,12 @@ class Lease:
                 context.running.spawn(self._recover(instance_id), f"recovery of {instance_id}")
 
     async def _recover(self, instance_id: InstanceId) -> None:
+        recoveries = self._context.counters.recoveries
         try:
             await recovery.instance_recovery(self._context, instance_id)
+            recoveries["ok"] += 1
+        except Exception:
+            recoveries["error"] += 1
+            raise
         finally:
             self._recovering.discard(instance_id)

@@ -21,6 +21,8 @@ class ErrorEncoder:
     def __init__(self, *, raw: bool, expose_internal: bool) -> None:
         self._raw = raw
         self._expose_internal = expose_internal
+        #: Errors of which a client learned an incident id only.
+        self.incidents = 0
 
     def public_error(self, error: BaseException, where: str) -> ChatServiceError:
         """Return an error that a client may see; log what it may not, with the incident id."""
@@ -30,7 +32,8 @@ class ErrorEncoder:
             logger.warning("%s: store timed out: %s", where, error)
             return ChatServiceError("timeout")
         incident = uuid.uuid4().hex[:12]
-        logger.error("%s failed, incident %s", where, incident, exc_info=error)
+        self.incidents += 1
+        logger.error("%s failed, incident %s", where, incident, exc_info=error, extra={"incident": incident})
         text = str(error) if self._expose_internal else INTERNAL_ERROR_TEXT % incident
         return ChatServiceError("internalError", text)
 

@@ -25,6 +25,7 @@ from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.base import Store
 from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
+from chat_service.telemetry import Counters
 from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
 
@@ -127,6 +128,7 @@ def make_context(
         delivery=delivery,
         remote=remote,
         instance_id=identity,
+        counters=Counters(COMMANDS),
     )
     delivery.on_removed = lambda *args: membership.access_removed(context, *args)
     delivery.on_gap = lambda room, feed: catchup.on_gap(context, room, feed)

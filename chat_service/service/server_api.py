@@ -1,6 +1,7 @@
 """The server API: what application code may do with users, rooms and state (server-api.md, Server API)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 from chat_service import rules
@@ -59,7 +60,14 @@ class ServerAPI:
             bypass_hooks=bool(fields.get("bypass_hooks")),
             is_local_call=True,
         )
-        return await dispatch.run_command(self._context, row, call)
+        counters, begun = self._context.counters.server_commands, perf_counter()
+        try:
+            results = await dispatch.run_command(self._context, row, call)
+        except Exception as error:
+            counters.failed(row.name, begun, error)
+            raise
+        counters.succeeded(row.name, begun)
+        return results
 
     async def check_arguments(self, command: str, *args: Any) -> None:
         """Raise what a client would get for these arguments: ``noCommand``, ``wrongArgumentsCount``,

@@ -25,6 +25,23 @@ class Handshake:
     remote_addr: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportStatistics:
+    """What a transport has counted since it was made, for metrics.
+
+    A transport may have a method ``statistics()`` that returns it; one that has none is not measured.
+    """
+
+    #: Events that were sent to channels.
+    broadcasts: int = 0
+    #: Events that were handed to sockets: of each broadcast one per socket.
+    deliveries: int = 0
+    #: Bytes that wait to be sent now, of all sockets together.
+    send_buffer_bytes: int = 0
+    #: Sockets that were disconnected because they did not read.
+    slow_consumers: int = 0
+
+
 class TransportHandler(Protocol):
     """Who serves the sockets. A transport calls it; it never raises what the transport must handle."""
 

@@ -32,6 +32,9 @@ class Channels:
         #: Sockets that are gone, while their disconnect is being handled.
         self._leaving: dict[SocketId, Connection] = {}
         self._channels: dict[Channel, set[SocketId]] = {}
+        #: Events that were sent to channels, and handed to sockets.
+        self.broadcasts = 0
+        self.deliveries = 0
 
     def use(self, server: Any) -> None:
         """Say which Socket.IO server has the sockets."""
@@ -93,6 +96,7 @@ class Channels:
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
         if socket_id in self._connections:
+            self.deliveries += 1
             self._send((socket_id,), event, args)
 
     def broadcast(
@@ -101,6 +105,8 @@ class Channels:
         sockets = self._channels.get(channel)
         if sockets:
             to = [socket_id for socket_id in sockets if socket_id not in exclude] if exclude else sockets
+            self.broadcasts += 1
+            self.deliveries += len(to)
             self._send(to, event, args)
 
     def _send(self, to: Iterable[SocketId], event: str, args: Sequence[Any]) -> None:

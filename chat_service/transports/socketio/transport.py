@@ -8,7 +8,13 @@ from aiohttp import web
 from socketio import AsyncServer
 
 from chat_service.errors import ConfigurationError
-from chat_service.transports.base import Handshake, LifeCycleStep, Transport, TransportHandler
+from chat_service.transports.base import (
+    Handshake,
+    LifeCycleStep,
+    Transport,
+    TransportHandler,
+    TransportStatistics,
+)
 from chat_service.transports.socketio.asgi import AsgiApp
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.namespace import ServiceNamespace
@@ -202,6 +208,10 @@ class SocketIOTransport:
             return None
         server = self.get_server()
         return server.eio.sockets.get(server.manager.eio_sid_from_sid(socket_id, self._name))
+
+    def statistics(self) -> TransportStatistics:
+        """What was sent until now."""
+        return TransportStatistics(broadcasts=self._channels.broadcasts, deliveries=self._channels.deliveries)
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
         self._channels.emit(socket_id, event, args)
