@@ -122,6 +122,24 @@ class ApplicationEvent:
 Envelope = RoomEvent | Notify | DisconnectUser | DisconnectSocket | Request | Reply | ApplicationEvent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusStatus:
+    """How well a bus hears, for health checks and metrics.
+
+    A bus may have a method ``status()`` that returns it; one that has none is taken to hear everything.
+    """
+
+    #: Whether all that is subscribed arrives, as far as probes tell.
+    is_hearing: bool = True
+    #: Seconds that the last probe needed, or that one without an answer is under way; None without probes.
+    lag: float | None = None
+    #: Topics that are subscribed, and those whose subscription is lost at the moment.
+    subscriptions: int = 0
+    lost_subscriptions: int = 0
+    #: Envelopes that were dropped because they were not valid.
+    rejected: int = 0
+
+
 class BusListener(Protocol):
     """Who receives envelopes. Both methods return at once; what they raise is logged by the bus."""
 

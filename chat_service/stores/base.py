@@ -23,6 +23,7 @@ from chat_service.stores.records import (
     RoomConfig,
     RoomSettings,
     SocketInfo,
+    StoreStatistics,
     UserConfig,
     UserSeen,
 )
@@ -39,6 +40,7 @@ __all__ = [  # noqa: RUF022 - sorted as the root's
     "SYSTEM",
     "SocketInfo",
     "Store",
+    "StoreStatistics",
     "UserConfig",
     "UserSeen",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chat_service.bus.base import RoomCursor
+from chat_service.telemetry import Durations
 from chat_service.types import InstanceId, RoomName, UserName
 
 
@@ -106,3 +107,18 @@ class Departure:
 
     room: RoomName
     njoined: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatistics:
+    """What a store has counted since it was made, for metrics.
+
+    A store may have a method ``statistics()`` that returns it; one that has none is not measured.
+    """
+
+    #: Seconds until the storage answered, per round trip.
+    durations: Durations
+    #: Operations that were not answered in time, or for which the storage could not be reached.
+    timeouts: int = 0
+    #: Operations that the storage answered with an error.
+    errors: int = 0

@@ -6,7 +6,7 @@ import random
 from collections import deque
 from typing import Any
 
-from chat_service.bus.base import Bus, BusListener, Envelope, Topic
+from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
@@ -40,6 +40,8 @@ class Subscriber:
         self._asked: deque[tuple[str, asyncio.Future[None]]] = deque()
         #: Loop time of a ping that was not answered yet.
         self.pinged_at: float | None = None
+        #: Seconds until the last ping was answered.
+        self.lag = 0.0
 
     async def subscribe(self, channel: str) -> None:
         """Raises ``RedisReplyError`` for a redirection, ``StoreError`` when the connection is lost."""
@@ -86,6 +88,9 @@ class Subscriber:
         elif kind == b"sunsubscribe":
             self._on_unsubscribed(answer[1])
         elif kind in (b"pong", b"PONG"):
+            if self.pinged_at is not None:
+                # It stood in line behind everything that was published before.
+                self.lag = self.link.last_heard - self.pinged_at
             self.pinged_at = None
             if kind == b"PONG" and self.channels and not self._asked:
                 # In capitals from a connection without subscriptions: it does not hear what it should.
@@ -215,6 +220,19 @@ class RedisBus:
             self._listener.on_envelope(topic, envelope)
         except Exception:
             logger.exception("an envelope of topic %s could not be delivered", topic)
+
+    def status(self) -> BusStatus:
+        """Whether every subscription is heard, by the latest pings."""
+        now = asyncio.get_running_loop().time()
+        used = [subscriber for subscriber in self._subscribers.values() if subscriber.channels]
+        silent = [now - subscriber.pinged_at for subscriber in used if subscriber.pinged_at is not None]
+        return BusStatus(
+            is_hearing=not self._lost and max(silent, default=0.0) < self._options.probe_interval,
+            lag=max([*silent, *(subscriber.lag for subscriber in used)], default=None),
+            subscriptions=len(self._at),
+            lost_subscriptions=len(self._lost),
+            rejected=self.rejected,
+        )
 
     # From the subscribers
 

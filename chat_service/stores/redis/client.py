@@ -34,6 +34,9 @@ class RedisClient:
     def __init__(self, options: RedisOptions) -> None:
         self._options = options
         self.topology = Topology(options)
+        #: Commands that were not answered in time or not taken at all, and those answered by an error.
+        self.timeouts = 0
+        self.errors = 0
 
     async def open(self) -> None:
         """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
@@ -72,10 +75,12 @@ class RedisClient:
             return await self.command(keys[0], "EVALSHA", script.digest, len(keys), *keys, *args)
         except RedisReplyError as error:
             if error.kind != "NOSCRIPT":
+                self.errors += 1
                 raise StoreError(f"script {script.name}: {error}") from None
         try:
             return await self.command(keys[0], "EVAL", script.text, len(keys), *keys, *args)
         except RedisReplyError as error:
+            self.errors += 1
             raise StoreError(f"script {script.name}: {error}") from None
 
     async def call(self, key: str, *command: Encodable) -> Any:
@@ -83,6 +88,7 @@ class RedisClient:
         try:
             return await self.command(key, *command)
         except RedisReplyError as error:
+            self.errors += 1
             raise StoreError(f"{command[0]!s}: {error}") from None
 
     async def command(self, key: str, *command: Encodable) -> Any:
@@ -99,6 +105,7 @@ class RedisClient:
                     raise
                 refusal = error
             except StoreTimeoutError:
+                self.timeouts += 1
                 topology.forget()
                 raise
         else:
@@ -107,8 +114,12 @@ class RedisClient:
             async with asyncio.timeout(self._options.command_timeout):
                 return await self._persist(key, command, refusal)
         except TimeoutError:
+            self.timeouts += 1
             topology.forget()
             raise StoreTimeoutError("Redis did not take the command in time") from None
+        except StoreError:
+            self.timeouts += 1
+            raise
 
     async def _persist(self, key: str, command: Sequence[Encodable], refusal: RedisReplyError | None) -> Any:
         """Follow redirections and wait for a node to be ready, until the command is done."""

@@ -16,6 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError
 
 from chat_service.errors import StoreError, StoreTimeoutError
+from chat_service.telemetry import Durations
 
 logger = logging.getLogger("chat_service")
 
@@ -61,7 +62,7 @@ class Link:
 
     ``timeout``: seconds after which a command without an answer fails, and the link with it if Redis has
     said nothing since. ``on_push``: takes everything that Redis says, for subscriptions; then nothing is
-    matched. ``on_lost``: called when an open connection is gone.
+    matched. ``on_lost``: called when an open connection is gone. ``durations``: counts how long answers took.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Link:
         *,
         on_push: Callable[[Any], None] | None = None,
         on_lost: Callable[[], None] | None = None,
+        durations: Durations | None = None,
     ) -> None:
         self.name = name
         self._factory = factory
         self._timeout = timeout
         self._on_push = on_push
         self._on_lost = on_lost
+        self._durations = durations or Durations()
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -237,7 +240,9 @@ class Link:
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {reason}"))
 
     def _resolve(self, answer: Any) -> None:
-        future = self._waiting.popleft().future
+        waiting = self._waiting.popleft()
+        self._durations.observe(self.last_heard - waiting.sent_at)
+        future = waiting.future
         if future.done():
             # Nobody waits for it any more.
             return

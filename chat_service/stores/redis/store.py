@@ -25,6 +25,7 @@ from chat_service.stores.base import (
     RoomSettings,
     SocketInfo,
     Store,
+    StoreStatistics,
     UserConfig,
     UserSeen,
 )
@@ -82,6 +83,14 @@ class RedisStore:
         if self._bus is None:
             raise StoreError("the Redis store is not open")
         return self._bus
+
+    def statistics(self) -> StoreStatistics:
+        """What Redis was asked until now."""
+        return StoreStatistics(
+            durations=self.client.topology.durations,
+            timeouts=self.client.timeouts,
+            errors=self.client.errors,
+        )
 
     async def open(self, listener: BusListener) -> None:
         try:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from chat_service.errors import StoreTimeoutError
 from chat_service.stores.redis.link import Link
 from chat_service.stores.redis.options import RedisOptions
+from chat_service.telemetry import Durations
 
 logger = logging.getLogger("chat_service")
 
@@ -64,6 +65,8 @@ class Topology:
         self._options = options
         self.connector = Connector(options)
         self._on_lost = on_lost
+        #: How long commands waited for their answers.
+        self.durations = Durations()
         self._links: dict[Address, Link] = {}
         self._slots: dict[int, Address] = {}
         self._master: Address | None = None
@@ -121,6 +124,7 @@ class Topology:
                 lambda: self.connector.connection(address),
                 self._options.command_timeout,
                 on_lost=self._on_lost,
+                durations=self.durations,
             )
         if not link.is_open:
             await link.open()
