@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import snake_case
-from chat_service.types import RoomName, SocketId, UserName
+from chat_service.types import Message, RoomName, SocketId, UserName
 
 #: A hook is a plain function or a coroutine function.
 Hook = Callable[..., Any]
@@ -96,6 +96,8 @@ class CommandCall:
     results: list[Any] | None = None
     #: What the command raised, for after hooks.
     error: Exception | None = None
+    #: The message as it was sent, with what the server sets, for after hooks of messages that succeeded.
+    message: Message | None = None
     #: For hooks to pass data on.
     data: dict[str, Any] = field(default_factory=dict)
 

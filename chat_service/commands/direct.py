@@ -54,6 +54,7 @@ async def direct_message(context: Context, call: CommandCall, to_user: UserName,
     await context.store.direct_message(to_user, actor_of(call), done)
     if call.user_name is not None:
         await _to_own_sockets(context, call, "directMessageEcho", to_user, done)
+    call.message = done
     return done
 
 

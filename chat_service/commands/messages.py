@@ -22,7 +22,10 @@ def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
 
 async def room_message(context: Context, call: CommandCall, room_name: RoomName, message: Message) -> int:
     done = processed(message, call, context.clock.now_ms())
-    return await context.store.room_message(room_name, actor_of(call), done)
+    message_id = await context.store.room_message(room_name, actor_of(call), done)
+    if call.command in context.hooks.after:
+        call.message = {**done, "id": message_id}
+    return message_id
 
 
 async def room_history_get(

@@ -190,6 +190,26 @@ async def test_what_a_clients_call_carries(instance: Instance, alice: InProcessC
     ]
 
 
+@pytest.mark.covers("hook:call.message", "hook:after")
+async def test_after_hooks_see_messages_as_they_were_sent(instance: Instance, alice: InProcessClient) -> None:
+    seen: list[Any] = []
+    bob = await instance.login("bob")
+
+    def after(call: CommandCall) -> None:
+        seen.append(call.message)
+
+    instance.service.after("roomMessage")(after)
+    instance.service.after("directMessage")(after)
+    assert await alice.call("roomMessage", "room", {"textMessage": "one"}) == 1
+    assert await bob.error("roomMessage", "room", {"textMessage": "two"}) == wire_error("notJoined", "room")
+    await alice.call("directMessage", "bob", {"textMessage": "psst"})
+
+    _, stored = await alice.wait_for("roomMessage")
+    (direct,) = await bob.wait_for("directMessage")
+    assert seen == [stored, None, direct]
+    assert (stored["id"], stored["author"], direct["author"]) == (1, "alice", "alice")
+
+
 @pytest.mark.covers("hook:call.is_local_call", "hook:call.bypass_permissions", "hook:call.bypass_hooks")
 @pytest.mark.parametrize(
     ("context", "expected"),
