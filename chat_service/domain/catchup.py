@@ -26,13 +26,9 @@ def on_gap(context: Context, room: RoomName, feed: RoomFeed) -> None:
 async def _catch_up(context: Context, room: RoomName, feed: RoomFeed) -> None:
     delay = RETRY_FIRST
     while True:
-        feed.is_interrupted = False
         try:
             if await _fill(context, room, feed):
-                if not feed.is_interrupted:
-                    return
-                # The subscription was lost and came back again meanwhile: more may be missing.
-                feed.held = []
+                return
         except Exception as error:
             logger.warning("room %s cannot be caught up yet: %r", room, error)
             await context.clock.sleep(delay)
@@ -43,7 +39,7 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
     """Read what is missing and resume the feed. False when it has to be done again."""
     # The cursors are read first: a socket that joins meanwhile has another one afterwards.
     cursors = _cursors(context, room)
-    epoch, known = feed.epoch, len(feed.held or ())
+    epoch, known = feed.epoch, feed.begin_fill()
     try:
         info = await context.store.room_history_info(room, SYSTEM)
         after = feed.last_message_id if info.cursor.epoch == feed.epoch else 0
@@ -60,7 +56,7 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
             return True
         # There is no room: all that was published before is of lives that are over.
         _end(context, room, feed, feed.end_epochs(epoch, known))
-        return feed.settle()
+        return feed.settle(known)
     if not context.delivery.serves(room, feed):
         # All have left meanwhile. Who came since then has another feed, and hears no old messages.
         return True

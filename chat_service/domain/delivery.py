@@ -260,13 +260,8 @@ class Delivery:
             return
         room = RoomName(topic.name)
         served = self._rooms.get(room)
-        if served is None:
-            return
-        if served.feed.held is None:
-            served.feed.held = []
+        if served is not None and served.feed.interrupt():
             self.on_gap(room, served.feed)
-        else:
-            served.feed.is_interrupted = True
 
     def _disconnect(self, socket_id: SocketId) -> None:
         self._running.spawn(self._transport.disconnect(socket_id), "disconnect")

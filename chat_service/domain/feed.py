@@ -11,6 +11,9 @@ from enum import Enum
 from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.types import SocketId
 
+#: Between two events that are held.
+INTERRUPTION = None
+
 
 class Verdict(Enum):
     """What a feed makes of an event that came in."""
@@ -71,10 +74,9 @@ class RoomFeed:
         self._first: dict[SocketId, DecidedJoin] = {}
         # Epochs that are over, so that late events of them start nothing.
         self._ended: set[str] = set()
-        #: Events that wait until missing ones are filled in; None when nothing is missing.
-        self.held: list[RoomEvent] | None = None
-        #: The subscription was interrupted while missing events were being filled in.
-        self.is_interrupted = False
+        #: Events that wait until missing ones are filled in; None when nothing is missing. ``INTERRUPTION``
+        #: stands where the subscription was lost: what came there is unknown, maybe nothing.
+        self.held: list[RoomEvent | None] | None = None
 
     def __repr__(self) -> str:
         state = "ok" if self.held is None else f"filling, {len(self.held)} held"
@@ -172,6 +174,22 @@ class RoomFeed:
         self._give(event)
         self._admit_reached()
 
+    def interrupt(self) -> bool:
+        """The subscription was lost and is there again. Returns whether a catch-up has to be started."""
+        if self.held is not None:
+            self.held.append(INTERRUPTION)
+            return False
+        self.held = []
+        return True
+
+    def begin_fill(self) -> int:
+        """The room is going to be read. Returns how many events are held."""
+        held = self.held or []
+        # What comes before the first event is read now, too.
+        while held and held[0] is INTERRUPTION:
+            del held[0]
+        return len(held)
+
     def pass_over(self, event: RoomEvent) -> None:
         """An event that was seen: only joins that are asked for may lack it."""
         if event.epoch in self._ended:
@@ -183,25 +201,33 @@ class RoomFeed:
     def resume(
         self, cursor: RoomCursor, last_message_id: int, messages: Sequence[RoomEvent], known: int
     ) -> bool:
-        """Fill in what is missing before the held events, then go on with them. False: there is another gap.
+        """Fill in what is missing before the held events, then go on with them. False: there is another gap,
+        or there may be one.
 
         ``cursor`` and ``last_message_id`` are the room's, ``messages`` are stored ones with rising ids. All
-        was read when ``known`` events were held already.
+        was read when ``known`` events were held already, as ``begin_fill`` has said.
         """
         held, self.held = self.held or [], None
         self._first.clear()
-        self.epoch = cursor.epoch
+        if self.epoch != cursor.epoch:
+            self.epoch, self.last_seq = cursor.epoch, None
         # What was published before the room was read, and in another life, is of an earlier one.
-        self._ended.update(event.epoch for event in held[:known] if event.epoch != cursor.epoch)
-        first = next((event for event in held if self._is_missing(event)), None)
+        self._ended.update(event.epoch for event in held[:known] if event and event.epoch != cursor.epoch)
+        first = next((event for event in held if event and self._is_missing(event)), None)
         seq, message_id = cursor.seq, last_message_id
         if first is not None and first.seq <= seq:
             seq, message_id = first.seq - 1, first.last_message_id - first.is_message
         for message in messages:
             if self.last_message_id < message.last_message_id <= message_id:
                 self._give(message)
-        self.last_seq, self.last_message_id = seq, message_id
+        if self.last_seq is None or seq > self.last_seq:
+            # Not back: the first join may have been decided after the room was read.
+            self.last_seq, self.last_message_id = seq, message_id
         for position, event in enumerate(held):
+            if event is INTERRUPTION:
+                # The room has to be read as it was after that.
+                self.held = held[position + 1 :]
+                return False
             verdict = self.judge(event)
             if verdict is Verdict.NEXT:
                 self.apply(event)
@@ -225,7 +251,7 @@ class RoomFeed:
 
         ``epoch``: the feed's when the reading began; ``known`` events were held then.
         """
-        over = {event.epoch for event in (self.held or [])[:known]}
+        over = {event.epoch for event in (self.held or [])[:known] if event}
         if epoch is not None:
             over.add(epoch)
         if current is not None:
@@ -279,9 +305,14 @@ class RoomFeed:
         self._last_message = None
         return waiting
 
-    def settle(self) -> bool:
-        """No room is there any more: stop holding. False when events of another life came meanwhile."""
-        self.held = [event for event in self.held or () if event.epoch not in self._ended] or None
+    def settle(self, known: int) -> bool:
+        """No room was there when ``known`` events were held: stop holding. False when events of another life
+        came meanwhile, or may have come."""
+        self.held = [
+            event
+            for position, event in enumerate(self.held or ())
+            if (position >= known if event is INTERRUPTION else event.epoch not in self._ended)
+        ] or None
         return self.held is None
 
     def _give(self, event: RoomEvent) -> None:
