@@ -53,6 +53,10 @@ def _optional_text(value: Any) -> str | None:
     return None if value is None else _text(value)
 
 
+def _optional(check: Check) -> Check:
+    return lambda value: None if value is None else check(value)
+
+
 def _namespace(value: Any) -> str | None:
     if isinstance(value, str) and value.startswith("/") and "," not in value and "?" not in value:
         return None
@@ -138,6 +142,22 @@ class Options:
     auto_recovery: bool = _option(True, _boolean, "Recover other instances whose heartbeats have stopped.")
     bus_ack_timeout: float = _option(
         5.0, _seconds(), "Seconds to wait for another instance's answer at most."
+    )
+    operations_port: int | None = _option(
+        None,
+        _optional(_count(0, 65535)),
+        "TCP port of `/metrics`, `/healthz` and `/readyz`; 0 takes a free one, None does not serve them.",
+    )
+    operations_host: str = _option(
+        "127.0.0.1", _text, "Address of the operations port. Whoever can reach it can read the metrics."
+    )
+    drain_delay: float = _option(
+        0.0,
+        _seconds(zero=True),
+        "Seconds that a drain waits between turning unready and sending clients away.",
+    )
+    drain_seconds: float = _option(
+        5.0, _seconds(zero=True), "Seconds over which a drain spreads the disconnects of many clients."
     )
 
     def __post_init__(self) -> None:

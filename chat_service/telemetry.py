@@ -99,10 +99,6 @@ class Counters:
         #: Logins by outcome ("ok" or an error code), and ended sockets by reason.
         self.logins: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
-        #: Envelopes that the bus brought, by kind.
-        self.envelopes: Counter[str] = Counter()
-        #: Subscriptions that were lost and came back.
-        self.interruptions = 0
         #: Gaps in a room's events that were noticed; those that were filled; messages read for them; tries
         #: that failed; rooms whose store had lost messages.
         self.gaps = 0

@@ -20,6 +20,7 @@ RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 
 def on_gap(context: Context, room: RoomName, feed: RoomFeed) -> None:
     """A feed holds its events back because some are missing; fill them in."""
+    context.counters.gaps += 1
     context.running.spawn(_catch_up(context, room, feed), f"catch-up of {room}")
 
 
@@ -28,8 +29,10 @@ async def _catch_up(context: Context, room: RoomName, feed: RoomFeed) -> None:
     while True:
         try:
             if await _fill(context, room, feed):
+                context.counters.gaps_filled += 1
                 return
         except Exception as error:
+            context.counters.gap_failures += 1
             logger.warning("room %s cannot be caught up yet: %r", room, error)
             await context.clock.sleep(delay)
             delay = min(delay * 2, RETRY_LONGEST)

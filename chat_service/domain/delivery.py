@@ -70,6 +70,8 @@ class Delivery:
         self.on_user_interruption: Callable[[], None] = lambda: None
         #: Set by the lease: whether the others still take this instance for alive.
         self.is_alive: Callable[[], bool] = lambda: True
+        #: Subscriptions that were lost and came back.
+        self.interruptions = 0
         # What came while that was not sure.
         self._unsure: list[tuple[Topic, Envelope]] = []
 
@@ -254,6 +256,7 @@ class Delivery:
 
     def on_interruption(self, topic: Topic) -> None:
         """Part of ``BusListener``."""
+        self.interruptions += 1
         if topic.kind is TopicKind.USER:
             self.on_user_interruption()
         if topic.kind is not TopicKind.ROOM:

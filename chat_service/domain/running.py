@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -58,6 +58,10 @@ class RunningWork:
         self._count -= 1
         if not self._count:
             self._idle.set()
+
+    def count(self, names: Iterable[str]) -> int:
+        """How many pieces of work of these names run now."""
+        return sum(self._names[name] for name in names)
 
     def names(self) -> str:
         """The names of what runs, for messages."""

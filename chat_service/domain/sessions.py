@@ -53,6 +53,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_socket)
 
+    @property
+    def user_count(self) -> int:
+        """How many users have a socket here."""
+        return len(self._by_user)
+
     def add(self, socket_id: SocketId) -> Session:
         session = self._by_socket[socket_id] = Session(socket_id)
         return session

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
+import chat_service
 from chat_service.clock import Clock, SystemClock
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.running import RunningWork
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
+from chat_service.operations import Operations
 from chat_service.options import Options
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.service.lifecycle import LifeCycle
@@ -46,6 +48,10 @@ class OptionKeywords(TypedDict, total=False):
     heartbeat_timeout: float
     auto_recovery: bool
     bus_ack_timeout: float
+    operations_port: int | None
+    operations_host: str
+    drain_delay: float
+    drain_seconds: float
 
 
 class ChatService(ServerAPI):
@@ -83,7 +89,11 @@ class ChatService(ServerAPI):
         self.transport = TransportAPI(context, publisher)
         #: Application events to every instance.
         self.cluster_bus = ClusterBus(cluster_events, publisher)
-        self._life = LifeCycle(context)
+        #: Metrics and health.
+        self.operations = Operations(
+            context, lambda: self._life.phase.value, lambda: chat_service.__version__
+        )
+        self._life = LifeCycle(context, self.operations)
         context.transport.attach(self.start, self.close)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from chat_service.domain.lease import Lease
 from chat_service.domain.running import CANCEL_GRACE
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
+from chat_service.operations import Operations
 
 logger = logging.getLogger("chat_service")
 
@@ -34,8 +35,9 @@ class Phase(Enum):
 class LifeCycle:
     """Starts and closes the parts of one service."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, operations: Operations) -> None:
         self._context = context
+        self._operations = operations
         self.phase = Phase.NEW
         self._heartbeats: asyncio.Task[None] | None = None
         #: The task inside of ``start``, what is set at its end, and how it failed.
@@ -89,6 +91,8 @@ class LifeCycle:
 
     async def _start(self) -> None:
         context = self._context
+        # First, and closed last: health checks are answered all the time.
+        await self._operations.listen()
         await context.store.open(context.delivery)
         await context.delivery.interest.acquire(EVERYONE)
         lease = Lease(context)
@@ -104,7 +108,12 @@ class LifeCycle:
 
     async def _abandon(self) -> None:
         self.phase = Phase.CLOSED
-        for step in (self._context.transport.close, self._context.running.cancel, self._leave_store):
+        for step in (
+            self._context.transport.close,
+            self._context.running.cancel,
+            self._leave_store,
+            self._operations.close,
+        ):
             try:
                 await step()
             except Exception as error:
@@ -139,6 +148,7 @@ class LifeCycle:
         self.phase = Phase.CLOSED
         await self._context.events.emit_and_wait("closed", error)
         await self._context.running.cancel()
+        await self._operations.close()
         if error is not None:
             raise error
 

@@ -226,8 +226,10 @@ class RedisBus:
         now = asyncio.get_running_loop().time()
         used = [subscriber for subscriber in self._subscribers.values() if subscriber.channels]
         silent = [now - subscriber.pinged_at for subscriber in used if subscriber.pinged_at is not None]
+        # Half of the time after which the connection is given up.
+        patience = self._options.probe_interval / 2
         return BusStatus(
-            is_hearing=not self._lost and max(silent, default=0.0) < self._options.probe_interval,
+            is_hearing=not self._lost and max(silent, default=0.0) < patience,
             lag=max([*silent, *(subscriber.lag for subscriber in used)], default=None),
             subscriptions=len(self._at),
             lost_subscriptions=len(self._lost),

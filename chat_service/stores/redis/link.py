@@ -80,7 +80,7 @@ class Link:
         self._timeout = timeout
         self._on_push = on_push
         self._on_lost = on_lost
-        self._durations = durations or Durations()
+        self._durations = Durations() if durations is None else durations
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None

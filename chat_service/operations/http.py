@@ -1,0 +1,57 @@
+"""The pages for operators over aiohttp: on a port of their own, or in an application that exists."""
+
+from aiohttp import web
+
+from chat_service.operations.pages import PATHS, Pages
+
+#: Seconds that requests in progress have to end when the server closes.
+SHUTDOWN_GRACE = 1.0
+
+
+def add_routes(app: web.Application, pages: Pages, prefix: str = "") -> None:
+    """Add the pages to an application, below a prefix."""
+
+    async def handle(request: web.Request) -> web.Response:
+        path = request.path.removeprefix(prefix)
+        page = await pages.get(path, request.headers.get("Accept", ""))
+        if page is None:
+            raise web.HTTPNotFound
+        # As a header: the content type of the metrics has parameters that aiohttp's own argument refuses.
+        headers = {"Content-Type": page.content_type}
+        return web.Response(status=page.status, body=page.body, headers=headers)
+
+    for path in PATHS:
+        app.router.add_get(prefix + path, handle)
+
+
+class OperationsServer:
+    """A server for the pages alone."""
+
+    def __init__(self, pages: Pages, host: str, port: int) -> None:
+        self._pages = pages
+        self._host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises ``OSError`` when the address cannot be used."""
+        app = web.Application()
+        add_routes(app, self._pages)
+        self._runner = web.AppRunner(
+            app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, reuse_address=True).start()
+
+    async def close(self) -> None:
+        """Listen no more. Idempotent."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port, None while it does not listen."""
+        if self._runner is None or not self._runner.addresses:
+            return None
+        return int(self._runner.addresses[0][1])

@@ -1,0 +1,154 @@
+"""The pages for operators: on their own port, mounted, and what makes an instance unready."""
+
+import socket
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from chat_service import ChatService, StoreTimeoutError
+from chat_service.testing import InProcessTransport
+from tests.operations.pages import get, get_json, scrape
+from tests.support.faults import FaultyStore, as_store
+from tests.support.world import World
+
+
+@pytest.mark.covers("option:operations_port", "option:operations_host")
+async def test_the_pages_are_on_a_port_of_their_own_on_the_loopback(world: World) -> None:
+    instance = await world.start(operations_port=0)
+    port = instance.service.operations.port
+    uid = instance.service.instance_uid
+    assert await get_json(port, "/healthz") == (200, {"status": "ok", "instance": uid})
+    checks = {"service": "ok", "lease": "ok", "store": "ok", "bus": "ok"}
+    assert await get_json(port, "/readyz") == (200, {"status": "ready", "checks": checks, "instance": uid})
+    status, content_type, text = await get(port, "/metrics")
+    assert status == 200 and content_type.startswith("text/plain; version=")
+    assert "chat_service_running 1.0" in text.splitlines()
+    assert uid in text and "process_resident_memory_bytes" in text
+    _, content_type, text = await get(port, "/metrics", accept="application/openmetrics-text")
+    assert content_type.startswith("application/openmetrics-text") and text.endswith("# EOF\n")
+    assert (await get(port, "/"))[0] == 404
+    server = instance.service.operations._server
+    assert server is not None and server._runner is not None
+    assert [address[0] for address in server._runner.addresses] == ["127.0.0.1"]
+    await instance.service.close()
+    assert instance.service.operations.port is None
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await get(port, "/healthz")
+
+
+async def test_without_the_option_nothing_is_served() -> None:
+    async with ChatService(host="127.0.0.1", port=0) as service:
+        assert service.operations.port is None
+        for path in ("/metrics", "/healthz", "/readyz"):
+            assert (await get(service.port, path))[0] == 404
+
+
+async def test_a_port_in_use_ends_the_start() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        service = ChatService(transport=InProcessTransport(), operations_port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="address already in use"):
+            await service.start()
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("operations_port", -1), ("operations_port", "1"), ("operations_host", "")]
+)
+def test_bad_options(name: str, bad: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        ChatService(**{name: bad})  # type: ignore[arg-type]
+
+
+async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world: World) -> None:
+    seen = []
+
+    async def look(service: ChatService) -> None:
+        seen.append(await get_json(service.operations.port, "/readyz"))
+        seen.append(await get_json(service.operations.port, "/healthz"))
+
+    async def look_at_the_end(service: ChatService, error: Exception | None) -> None:
+        await look(service)
+
+    instance = world.make(operations_port=0, hooks={"on_start": look, "on_close": look_at_the_end})
+    await instance.service.start()
+    await instance.service.close()
+    assert [status for status, _ in seen] == [503, 200, 503, 200]
+    assert seen[0][1]["checks"] == {"service": "starting"}
+    assert seen[2][1]["checks"] == {"service": "closing"}
+    readiness = await instance.service.operations.readiness()
+    assert readiness.as_dict() == {"status": "unready", "checks": {"service": "closed"}}
+
+
+async def test_an_instance_is_unready_while_its_store_does_not_answer(world: World) -> None:
+    store = FaultyStore(world.backend.new_store())
+    instance = await world.start(store=as_store(store), operations_port=0)
+    port = instance.service.operations.port
+    assert (await get_json(port, "/readyz"))[0] == 200
+    store.faults.fail("instance_get_heartbeat", StoreTimeoutError("gone fishing"))
+    status, page = await get_json(port, "/readyz")
+    assert status == 503 and page["checks"]["store"] == "gone fishing"
+    assert (await get_json(port, "/healthz"))[0] == 200
+    store.faults.mend("instance_get_heartbeat")
+    assert (await get_json(port, "/readyz"))[0] == 200
+
+
+async def test_an_instance_that_the_store_does_not_know_is_unready(world: World) -> None:
+    instance = await world.start()
+    await world.start()
+    await instance.service._context.store.instance_forget(instance.service._context.instance_id())
+    readiness = await instance.service.operations.readiness()
+    assert not readiness.is_ready
+    assert readiness.as_dict()["checks"]["store"] == "the store does not know this instance"
+
+
+async def test_mounted_in_an_aiohttp_application() -> None:
+    async with ChatService(transport=InProcessTransport()) as service:
+        app = web.Application()
+        service.operations.add_routes(app, "/internal")
+        async with TestClient(TestServer(app)) as client:
+            answer = await client.get("/internal/readyz")
+            assert answer.status == 200 and (await answer.json())["status"] == "ready"
+            answer = await client.get("/internal/metrics")
+            assert "chat_service_running 1.0" in await answer.text()
+            assert (await client.get("/metrics")).status == 404
+
+
+async def asgi_get(app, path: str, *, method: str = "GET", root_path: str = "") -> tuple[int, bytes]:
+    sent = []
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    async def receive():
+        raise AssertionError("nothing is read")
+
+    scope = {"type": "http", "method": method, "path": path, "root_path": root_path, "headers": []}
+    await app(scope, receive, send)
+    start, body = sent
+    headers = dict(start["headers"])
+    if method != "HEAD":
+        assert int(headers[b"content-length"]) == len(body["body"])
+    return start["status"], body["body"]
+
+
+async def test_as_an_asgi_application() -> None:
+    async with ChatService(transport=InProcessTransport()) as service:
+        app = service.operations.asgi_app()
+        assert (await asgi_get(app, "/readyz"))[0] == 200
+        assert (await asgi_get(app, "/internal/healthz", root_path="/internal"))[0] == 200
+        status, body = await asgi_get(app, "/metrics")
+        assert status == 200 and b"chat_service_running 1.0" in body
+        assert await asgi_get(app, "/healthz", method="HEAD") == (200, b"")
+        assert (await asgi_get(app, "/healthz", method="POST"))[0] == 404
+        assert (await asgi_get(app, "/secrets"))[0] == 404
+
+
+async def test_metrics_of_two_instances_are_apart(world: World) -> None:
+    first = await world.start(operations_port=0)
+    second = await world.start(operations_port=0)
+    await first.login("alice")
+    assert (await scrape(first.service.operations.port))["chat_service_sockets"] == 1
+    assert (await scrape(second.service.operations.port))["chat_service_sockets"] == 0
