@@ -2,6 +2,7 @@
 
 from chat_service.clock import Clock, SystemClock
 from chat_service.domain.failures import FailureInfo
+from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
 from chat_service.errors import (
     ChatServiceError,
     ConfigurationError,
@@ -12,7 +13,7 @@ from chat_service.errors import (
 from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
 from chat_service.options import Options
 from chat_service.service import ChatService, CloseTimeoutError
-from chat_service.stores.base import Store
+from chat_service.stores.base import Page, RoomSummary, Store, UserSummary
 from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.transports.base import Handshake, Transport
 from chat_service.types import Message, user_channel
@@ -29,16 +30,22 @@ __all__ = [
     "DisconnectInfo",
     "FailureInfo",
     "Handshake",
+    "InstanceState",
+    "InstanceStatus",
     "MembershipInfo",
     "MemoryBackend",
     "MemoryStore",
     "Message",
     "Options",
+    "Page",
+    "RoomStatus",
+    "RoomSummary",
     "ServiceClosedError",
     "Store",
     "StoreError",
     "StoreTimeoutError",
     "SystemClock",
     "Transport",
+    "UserSummary",
     "user_channel",
 ]

@@ -6,13 +6,13 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.commands import dispatch
-from chat_service.domain import recovery
+from chat_service.domain import listing, recovery
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
-from chat_service.stores.base import SYSTEM, RoomConfig, UserConfig
+from chat_service.stores.base import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 #: What the context of ``exec_user_command`` may be.
@@ -236,6 +236,41 @@ class ServerAPI:
         self._context.check_open()
         sockets = await self._context.store.instance_sockets(self._instance(instance_id))
         return {str(socket_id): str(user) for socket_id, user in sockets.items()}
+
+    # Lists
+
+    async def list_rooms(self, limit: int = 100, cursor: str | None = None) -> Page[RoomSummary]:
+        """A page of all rooms. ``cursor``: None for the first page, then the ``cursor`` of the page before.
+
+        A page has about ``limit`` (1 to 10000) rooms in any order; over Redis it may have some more or
+        fewer, even none, and only a page whose ``cursor`` is None is the last one. A room that is there all
+        the time is on some page, perhaps on two. Raises ``ValueError`` for a limit or cursor that cannot be,
+        ``StoreError`` when Redis has moved since the page before: begin again.
+        """
+        self._context.check_open()
+        return await listing.rooms(self._context.store, limit, cursor)
+
+    async def room_status(self, room: str) -> listing.RoomStatus:
+        """A room at this moment, with its members and how many of their sockets are joined.
+
+        Raises ``noRoom``.
+        """
+        self._context.check_open()
+        return await listing.room_status(self._context.store, self._room(room))
+
+    async def list_users(
+        self, limit: int = 100, cursor: str | None = None, *, online: bool = True
+    ) -> Page[UserSummary]:
+        """A page of the users who are online, or with ``online=False`` of all that are known, each with the
+        number of sockets on all instances. Pages are those of ``list_rooms``."""
+        self._context.check_open()
+        return await listing.users(self._context.store, limit, cursor, online=_flag("online", online))
+
+    async def list_instances(self) -> list[listing.InstanceStatus]:
+        """All instances that are alive or that nobody has recovered yet, sorted by their ids."""
+        self._context.check_open()
+        timeout = self._context.options.heartbeat_timeout
+        return await listing.instances(self._context.store, self._context.clock.now_ms(), timeout)
 
     # Checks of arguments
 

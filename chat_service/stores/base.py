@@ -18,14 +18,18 @@ from chat_service.stores.records import (
     Actor,
     Departure,
     HistoryInfo,
+    InstanceRecord,
     JoinResult,
     LeaveResult,
+    Page,
     RoomConfig,
     RoomSettings,
+    RoomSummary,
     SocketInfo,
     StoreStatistics,
     UserConfig,
     UserSeen,
+    UserSummary,
 )
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
@@ -33,16 +37,20 @@ __all__ = [  # noqa: RUF022 - sorted as the root's
     "Actor",
     "Departure",
     "HistoryInfo",
+    "InstanceRecord",
     "JoinResult",
     "LeaveResult",
+    "Page",
     "RoomConfig",
     "RoomSettings",
+    "RoomSummary",
     "SYSTEM",
     "SocketInfo",
     "Store",
     "StoreStatistics",
     "UserConfig",
     "UserSeen",
+    "UserSummary",
 ]
 
 
@@ -342,4 +350,31 @@ class Store(Protocol):
 
     async def instance_forget(self, instance_id: InstanceId) -> None:
         """Remove an instance that has no sockets any more; one that has some stays."""
+        ...
+
+    # Lists, for operators.
+
+    async def room_summary(self, room: RoomName) -> RoomSummary:
+        """A room at one moment. Raises ``noRoom``."""
+        ...
+
+    async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
+        """A page of all rooms, in any order. See ``list_users`` on pages."""
+        ...
+
+    async def list_users(
+        self, limit: int, cursor: str | None = None, *, online: bool = True
+    ) -> Page[UserSummary]:
+        """A page of the users who have sockets, or with ``online=False`` of all that are known.
+
+        A page has about ``limit`` items in any order: a store that cannot count exactly may give some more
+        or fewer, even none; only a page whose ``cursor`` is None is the last one. A name that is there all
+        the time is on some page, perhaps on two; one that comes or goes meanwhile may be on none. ``cursor``:
+        None for the first page, then that of the page before; one that this store did not give raises
+        ``ValueError``, one that is not valid any more ``StoreError``.
+        """
+        ...
+
+    async def list_instances(self) -> list[InstanceRecord]:
+        """The instances that are alive or claimed, in any order."""
         ...

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from chat_service.bus.base import RoomCursor
 from chat_service.telemetry import Durations
 from chat_service.types import InstanceId, RoomName, UserName
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,52 @@ class Departure:
 
     room: RoomName
     njoined: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """A part of a list. ``cursor`` asks for the next part; None says that this is the last one."""
+
+    items: Sequence[T]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSummary:
+    """A room at one moment, as lists of rooms show it."""
+
+    name: RoomName
+    owner: UserName | None
+    #: Users who are joined.
+    members_count: int
+    #: 0 before the first message.
+    last_message_id: int
+    #: Messages stored now, and at most.
+    history_size: int
+    history_max_size: int
+    whitelist_only: bool
+    #: Which life of the room this is: ids of messages compare within one epoch only.
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSummary:
+    """A user at one moment. ``sockets``: those that are connected, on all instances."""
+
+    name: UserName
+    sockets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRecord:
+    """What is stored of an instance. ``sockets``: those that it has, or had when it died."""
+
+    id: InstanceId
+    #: The last heartbeat, ms since the epoch; None once another instance has claimed it.
+    heartbeat: int | None
+    #: The last claim, ms since the epoch; None while it is alive.
+    claimed: int | None
+    sockets: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

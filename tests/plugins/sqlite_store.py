@@ -12,8 +12,10 @@ from chat_service.stores.base import (
     HistoryInfo,
     JoinResult,
     LeaveResult,
+    Page,
     RoomConfig,
     RoomSettings,
+    RoomSummary,
     Store,
     UserSeen,
 )
@@ -241,3 +243,30 @@ class SqliteStore(SqliteUsers):
 
 def _conforms(store: SqliteStore) -> Store:
     return store
+    # Lists
+
+    def _summary(self, s: Step, room: RoomName) -> RoomSummary:
+        entry = Room(s, room)
+        return RoomSummary(
+            name=room,
+            owner=entry.owner,
+            members_count=len(entry.names(USERLIST)),
+            last_message_id=entry.last_id,
+            history_size=s.value("select count(*) from messages where room = ?", room),
+            history_max_size=entry.history_max_size,
+            whitelist_only=bool(entry.whitelist_only),
+            epoch=entry.epoch,
+        )
+
+    async def room_summary(self, room: RoomName) -> RoomSummary:
+        with self._step() as s:
+            return self._summary(s, room)
+
+    async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
+        with self._step() as s:
+            # A cursor is the last name of the page before, and no name is empty.
+            query = "select name from rooms where name > ? order by name limit ?"
+            names = s.column(query, cursor or "", limit)
+            rooms = [self._summary(s, name) for name in names]
+            return Page(items=rooms, cursor=names[-1] if len(names) == limit else None)
+

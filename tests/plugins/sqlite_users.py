@@ -7,7 +7,15 @@ from contextlib import AbstractContextManager
 from chat_service import rules
 from chat_service.bus.base import Bus, BusListener
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.base import Actor, Departure, SocketInfo, UserConfig
+from chat_service.stores.base import (
+    Actor,
+    Departure,
+    InstanceRecord,
+    Page,
+    SocketInfo,
+    UserConfig,
+    UserSummary,
+)
 from chat_service.types import InstanceId, Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub, SqliteBus
 from tests.plugins.sqlite_step import Step, connect, step
@@ -200,3 +208,26 @@ class SqliteUsers:
         with self._step() as s:
             if not s.rows("select 1 from sockets where instance = ?", instance_id):
                 s.run("delete from instances where name = ?", instance_id)
+
+    # Lists
+
+    async def list_users(
+        self, limit: int, cursor: str | None = None, *, online: bool = True
+    ) -> Page[UserSummary]:
+        with self._step() as s:
+            query = """select name, (select count(*) from sockets where user = name) as n from users
+                where name > ? and (n > 0 or not ?) order by name limit ?"""
+            rows = s.rows(query, cursor or "", online, limit)
+            users = [UserSummary(name=name, sockets=count) for name, count in rows]
+            return Page(items=users, cursor=users[-1].name if len(users) == limit else None)
+
+    async def list_instances(self) -> list[InstanceRecord]:
+        with self._step() as s:
+            query = """select name, heartbeat, claimed, (select count(*) from sockets where instance = i.name)
+                from instances i"""
+            return [
+                InstanceRecord(
+                    id=name, heartbeat=None if claimed else heartbeat, claimed=claimed, sockets=count
+                )
+                for name, heartbeat, claimed, count in s.rows(query)
+            ]

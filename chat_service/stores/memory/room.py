@@ -8,7 +8,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import Actor, RoomConfig, RoomSettings, UserSeen
+from chat_service.stores.base import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
@@ -82,6 +82,18 @@ class MemoryRoom:
         return self.members if list_name == USERLIST else self.lists[list_name]
 
     def user_seen(self, user: UserName) -> UserSeen:
+    def summary(self) -> RoomSummary:
+        return RoomSummary(
+            name=self.name,
+            owner=self.owner,
+            members_count=len(self.members),
+            last_message_id=self.history.last_id,
+            history_size=self.history.size,
+            history_max_size=self.history.max_size,
+            whitelist_only=self.whitelist_only,
+            epoch=self.epoch,
+        )
+
         return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
 
     @property

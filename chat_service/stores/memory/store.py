@@ -1,6 +1,8 @@
 """The ``Store`` in memory. Nothing here awaits, so every method is one atomic step."""
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from chat_service import rules
 from chat_service.bus.base import Bus, BusListener
@@ -10,18 +12,24 @@ from chat_service.stores.base import (
     Actor,
     Departure,
     HistoryInfo,
+    InstanceRecord,
     JoinResult,
     LeaveResult,
+    Page,
     RoomConfig,
     RoomSettings,
+    RoomSummary,
     SocketInfo,
     Store,
     UserConfig,
     UserSeen,
+    UserSummary,
 )
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
+
+NameT = TypeVar("NameT", UserName, RoomName)
 
 
 class MemoryStore:
@@ -333,3 +341,34 @@ class MemoryStore:
 
 def _conforms(store: MemoryStore) -> Store:
     return store
+    # Lists
+
+    async def room_summary(self, room: RoomName) -> RoomSummary:
+        return self.backend.room(room).summary()
+
+    async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
+        names, following = _next_names(self.backend.rooms, limit, cursor)
+        return Page(items=[self.backend.rooms[name].summary() for name in names], cursor=following)
+
+    async def list_users(
+        self, limit: int, cursor: str | None = None, *, online: bool = True
+    ) -> Page[UserSummary]:
+        users = self.backend.users
+        shown = (name for name, user in users.items() if user.sockets) if online else users
+        names, following = _next_names(shown, limit, cursor)
+        items = [UserSummary(name=name, sockets=len(users[name].sockets)) for name in names]
+        return Page(items=items, cursor=following)
+
+    async def list_instances(self) -> list[InstanceRecord]:
+        return [
+            InstanceRecord(id=name, heartbeat=it.heartbeat, claimed=it.claimed, sockets=len(it.sockets))
+            for name, it in self.backend.instances.items()
+            if it.heartbeat is not None or it.claimed is not None
+        ]
+
+
+def _next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[list[NameT], str | None]:
+    """The first names past the cursor, which is a name itself, and the cursor of what follows them."""
+    found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
+    return found[:limit], found[limit - 1] if len(found) > limit else None
+

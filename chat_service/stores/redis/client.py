@@ -121,6 +121,24 @@ class RedisClient:
             self.timeouts += 1
             raise
 
+    async def nodes(self) -> list[Address]:
+        """The nodes that have keys, as they are now: every master of a cluster, else the one server."""
+        await self.topology.refresh()
+        return sorted(self.topology.masters())
+
+    async def call_node(self, address: Address, *command: Encodable) -> Any:
+        """Run a command that concerns no key at a node. Raises ``StoreError``."""
+        try:
+            async with asyncio.timeout(self._options.command_timeout):
+                link = await self.topology.open_link(address)
+                return await link.submit(*command)
+        except TimeoutError:
+            self.timeouts += 1
+            raise StoreTimeoutError(f"Redis at {address} did not take the command in time") from None
+        except RedisReplyError as error:
+            self.errors += 1
+            raise StoreError(f"{command[0]!s}: {error}") from None
+
     async def _persist(self, key: str, command: Sequence[Encodable], refusal: RedisReplyError | None) -> Any:
         """Follow redirections and wait for a node to be ready, until the command is done."""
         while True:

@@ -19,21 +19,26 @@ from chat_service.stores.base import (
     Actor,
     Departure,
     HistoryInfo,
+    InstanceRecord,
     JoinResult,
     LeaveResult,
+    Page,
     RoomConfig,
     RoomSettings,
+    RoomSummary,
     SocketInfo,
     Store,
     StoreStatistics,
     UserConfig,
     UserSeen,
+    UserSummary,
 )
 from chat_service.stores.redis.answers import flag
 from chat_service.stores.redis.bus import RedisBus
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.listing import RedisLists
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.rooms import RemovedUser, RoomScripts
 from chat_service.stores.redis.users import InstanceCommands, UserScripts
@@ -66,6 +71,7 @@ class RedisStore:
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
         # Removals whose users' indexes could not be cleaned yet.
+        self._lists = RedisLists(self.client, self.keys)
         self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
         self._cleaning: asyncio.Task[None] | None = None
         # Tokens tell one join of a socket from the next.
@@ -377,3 +383,19 @@ class RedisStore:
 
 def _conforms(store: RedisStore) -> Store:
     return store
+    # Lists
+
+    async def room_summary(self, room: RoomName) -> RoomSummary:
+        return await self._lists.room(room)
+
+    async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
+        return await self._lists.rooms(limit, cursor)
+
+    async def list_users(
+        self, limit: int, cursor: str | None = None, *, online: bool = True
+    ) -> Page[UserSummary]:
+        return await self._lists.users(limit, cursor, online=online)
+
+    async def list_instances(self) -> list[InstanceRecord]:
+        return await self._lists.instances()
+

@@ -180,12 +180,12 @@ class InstanceCommands:
     async def get_heartbeat(self, instance_id: InstanceId) -> int | None:
         key = self._keys.instances
         score = await self._client.call(key, "ZSCORE", key, instance_id)
-        return None if score is None else _milliseconds(score)
+        return None if score is None else milliseconds(score)
 
     async def all(self) -> dict[InstanceId, int]:
         key = self._keys.instances
         found = await self._client.call(key, "ZRANGE", key, 0, -1, "WITHSCORES")
-        return {InstanceId(name.decode()): _milliseconds(score) for name, score in pairs(found)}
+        return {InstanceId(name.decode()): milliseconds(score) for name, score in pairs(found)}
 
     async def forget(self, instance_id: InstanceId) -> None:
         sockets = self._keys.instance_sockets(instance_id)
@@ -193,8 +193,9 @@ class InstanceCommands:
             await self._run("instance_forget", instance_id)
 
 
-def _milliseconds(score: bytes) -> int:
+def milliseconds(score: bytes) -> int:
+    """The score of an instance in a sorted set. Raises ``StoreError``."""
     try:
         return int(float(score))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise StoreError(f"corrupt heartbeat {score!r}") from None

@@ -19,6 +19,7 @@ for _part in (
     "base",
     "bus",
     "concurrency",
+    "lists",
     "members",
     "messages",
     "presence",
@@ -34,6 +35,7 @@ from chat_service.testing.store_suite.access import AccessSuite  # noqa: E402
 from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa: E402
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
+from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
 from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
@@ -53,6 +55,7 @@ class StoreSuite(
     RemovalSuite,
     MessageSuite,
     AccessSuite,
+    ListSuite,
     ConcurrencySuite,
 ):
     """Everything that the ``Store`` protocol promises."""
@@ -62,6 +65,7 @@ __all__ = [
     "AccessSuite",
     "BusSuite",
     "ConcurrencySuite",
+    "ListSuite",
     "MakeStore",
     "MemberSuite",
     "MessageSuite",

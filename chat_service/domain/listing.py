@@ -1,0 +1,98 @@
+"""What operators ask for: rooms, users and instances, read from a store. Nothing here changes anything.
+
+It needs no running service, so that the command line can use it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chat_service.stores.base import SYSTEM, InstanceRecord, Page, RoomSummary, Store, UserSummary
+from chat_service.types import InstanceId, RoomName, UserName
+
+#: Items that one page may ask for.
+MAX_LIMIT = 10_000
+
+
+class InstanceState(StrEnum):
+    """How an instance is, as the store sees it."""
+
+    ALIVE = "alive"
+    #: Its last heartbeat is too old: it is dead, or cut off, and will be recovered.
+    LAPSED = "lapsed"
+    #: Another one has claimed it and recovers it.
+    RECOVERING = "recovering"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStatus:
+    """An instance at one moment."""
+
+    id: InstanceId
+    state: InstanceState
+    #: Seconds since its last heartbeat, or since the last claim while it is being recovered.
+    age: float
+    #: Seconds until it counts as dead, or its recovery as given up, unless it is heard of; negative: since.
+    expires_in: float
+    #: Those that it has, or had when it died.
+    sockets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomStatus:
+    """A room and who is in it. ``members``: how many sockets of each user are joined."""
+
+    room: RoomSummary
+    members: Mapping[UserName, int]
+    enable_userlist_updates: bool
+    enable_access_lists_updates: bool
+
+
+async def rooms(store: Store, limit: int, cursor: str | None) -> Page[RoomSummary]:
+    """A page of rooms, sorted within itself. Raises ``ValueError``."""
+    page = await store.list_rooms(*_checked(limit, cursor))
+    return Page(items=sorted(page.items, key=lambda room: room.name), cursor=page.cursor)
+
+
+async def users(store: Store, limit: int, cursor: str | None, *, online: bool) -> Page[UserSummary]:
+    """A page of users, sorted within itself. Raises ``ValueError``."""
+    page = await store.list_users(*_checked(limit, cursor), online=online)
+    return Page(items=sorted(page.items, key=lambda user: user.name), cursor=page.cursor)
+
+
+async def room_status(store: Store, room: RoomName) -> RoomStatus:
+    """Raises ``noRoom``."""
+    settings = await store.room_settings(room, SYSTEM)
+    members = await store.room_members(room)
+    return RoomStatus(
+        room=await store.room_summary(room),
+        members={user: len(members[user]) for user in sorted(members)},
+        enable_userlist_updates=settings.enable_userlist_updates,
+        enable_access_lists_updates=settings.enable_access_lists_updates,
+    )
+
+
+async def instances(store: Store, now: int, heartbeat_timeout: float) -> list[InstanceStatus]:
+    """``now``: ms since the epoch; ``heartbeat_timeout``: seconds."""
+    found = await store.list_instances()
+    return [_status(record, now, heartbeat_timeout) for record in sorted(found, key=lambda it: it.id)]
+
+
+def _status(record: InstanceRecord, now: int, heartbeat_timeout: float) -> InstanceStatus:
+    heard = record.claimed if record.heartbeat is None else record.heartbeat
+    age = (now - (heard or 0)) / 1000
+    if record.heartbeat is None:
+        state = InstanceState.RECOVERING
+    else:
+        state = InstanceState.ALIVE if age <= heartbeat_timeout else InstanceState.LAPSED
+    return InstanceStatus(
+        id=record.id, state=state, age=age, expires_in=heartbeat_timeout - age, sockets=record.sockets
+    )
+
+
+def _checked(limit: int, cursor: str | None) -> tuple[int, str | None]:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"limit: expected a whole number from 1 to {MAX_LIMIT}, got {limit!r}")
+    if cursor is not None and not isinstance(cursor, str):
+        raise ValueError(f"cursor: expected that of another page, or None, got {cursor!r}")
+    return limit, cursor
