@@ -240,9 +240,6 @@ class SqliteStore(SqliteUsers):
         with self._step() as s:
             Room(s, room).remove(users, now)
 
-
-def _conforms(store: SqliteStore) -> Store:
-    return store
     # Lists
 
     def _summary(self, s: Step, room: RoomName) -> RoomSummary:
@@ -270,3 +267,6 @@ def _conforms(store: SqliteStore) -> Store:
             rooms = [self._summary(s, name) for name in names]
             return Page(items=rooms, cursor=names[-1] if len(names) == limit else None)
 
+
+def _conforms(store: SqliteStore) -> Store:
+    return store

@@ -78,10 +78,6 @@ class MemoryRoom:
             enable_access_lists_updates=self.enable_access_lists_updates,
         )
 
-    def names(self, list_name: str) -> Iterable[str]:
-        return self.members if list_name == USERLIST else self.lists[list_name]
-
-    def user_seen(self, user: UserName) -> UserSeen:
     def summary(self) -> RoomSummary:
         return RoomSummary(
             name=self.name,
@@ -94,6 +90,10 @@ class MemoryRoom:
             epoch=self.epoch,
         )
 
+    def names(self, list_name: str) -> Iterable[str]:
+        return self.members if list_name == USERLIST else self.lists[list_name]
+
+    def user_seen(self, user: UserName) -> UserSeen:
         return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
 
     @property

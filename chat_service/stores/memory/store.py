@@ -338,9 +338,6 @@ class MemoryStore:
         if instance is not None and not instance.sockets:
             del self.backend.instances[instance_id]
 
-
-def _conforms(store: MemoryStore) -> Store:
-    return store
     # Lists
 
     async def room_summary(self, room: RoomName) -> RoomSummary:
@@ -372,3 +369,6 @@ def _next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple
     found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
+
+def _conforms(store: MemoryStore) -> Store:
+    return store

@@ -67,11 +67,11 @@ class RedisStore:
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
+        self._lists = RedisLists(self.client, self.keys)
         self._bus: RedisBus | None = None
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
         # Removals whose users' indexes could not be cleaned yet.
-        self._lists = RedisLists(self.client, self.keys)
         self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
         self._cleaning: asyncio.Task[None] | None = None
         # Tokens tell one join of a socket from the next.
@@ -380,9 +380,6 @@ class RedisStore:
     async def instance_forget(self, instance_id: InstanceId) -> None:
         await self._instances.forget(instance_id)
 
-
-def _conforms(store: RedisStore) -> Store:
-    return store
     # Lists
 
     async def room_summary(self, room: RoomName) -> RoomSummary:
@@ -399,3 +396,6 @@ def _conforms(store: RedisStore) -> Store:
     async def list_instances(self) -> list[InstanceRecord]:
         return await self._lists.instances()
 
+
+def _conforms(store: RedisStore) -> Store:
+    return store
