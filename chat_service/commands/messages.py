@@ -48,4 +48,5 @@ async def room_history_info(context: Context, call: CommandCall, room_name: Room
         "historyMaxSize": info.max_size,
         "historyMaxGetMessages": context.options.history_max_get_messages,
         "lastMessageId": info.last_message_id,
+        "epoch": info.cursor.epoch,
     }

@@ -172,10 +172,10 @@ TABLE: tuple[Command, ...] = (
     Command(
         name="roomHistoryInfo",
         arguments=(_ROOM_NAME,),
-        result="`{historySize, historyMaxSize, historyMaxGetMessages, lastMessageId}`",
+        result="`{historySize, historyMaxSize, historyMaxGetMessages, lastMessageId, epoch}`",
         result_type="HistoryInfo",
         who=_READERS,
-        doc="Gets how many messages are stored and the id of the last one.",
+        doc="Gets how many messages are stored and the id of the last one; ids compare within one `epoch`.",
         errors=_READ_ERRORS,
         handler=messages.room_history_info,
     ),

@@ -78,8 +78,12 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         for message in messages
     ]
     if feed.went_back(info.cursor, info.last_message_id, events):
+        context.counters.rooms_lost_messages += 1
         logger.error("room %s has lost messages or other changes; its sockets are told to join again", room)
-        _remove_all(context, room, feed.begin_anew(info.cursor, info.last_message_id))
+        await context.store.room_renew(room, info.cursor.epoch, context.clock.now_ms())
+        return False
+    given = feed.last_message_id
+    context.counters.gap_messages += sum(event.last_message_id > given for event in events)
     return feed.resume(info.cursor, info.last_message_id, events, known)
 
 
@@ -103,17 +107,6 @@ async def _leave_ghost(context: Context, room: RoomName, user: UserName, socket_
     async with context.serial.hold((socket_id, room)):
         if not _may_be_joined(context, room, socket_id):
             await context.store.room_leave(room, user, socket_id, context.clock.now_ms(), echo=False)
-
-
-def _remove_all(context: Context, room: RoomName, waiting: Mapping[SocketId, RoomCursor]) -> None:
-    """Tell every socket of a room to join again. ``waiting``: those that were not admitted yet."""
-    for socket_id, cursor in waiting.items():
-        context.transport.emit(socket_id, "roomAccessRemoved", (room,))
-        _remove(context, room, socket_id, cursor)
-    for socket_id, joined in _cursors(context, room).items():
-        _remove(context, room, socket_id, joined)
-    # Who does not join again is no member any more.
-    context.failures.has_leftovers = True
 
 
 def _cursors(context: Context, room: RoomName) -> Mapping[SocketId, RoomCursor | None]:

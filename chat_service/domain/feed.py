@@ -296,15 +296,6 @@ class RoomFeed:
             return None
         return given
 
-    def begin_anew(self, cursor: RoomCursor, last_message_id: int) -> dict[SocketId, RoomCursor]:
-        """Forget what was given, and go on at a place. Returns the sockets that were not admitted yet."""
-        waiting = {socket_id: join.cursor for socket_id, join in self._ahead.items()}
-        self._ahead.clear()
-        self._first.clear()
-        self.last_seq, self.last_message_id = cursor.seq, last_message_id
-        self._last_message = None
-        return waiting
-
     def settle(self, known: int) -> bool:
         """No room was there when ``known`` events were held: stop holding. False when events of another life
         came meanwhile, or may have come."""

@@ -161,6 +161,15 @@ class Store(Protocol):
         for anyone but the owner."""
         ...
 
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+        """Begin another life of a room that has lost its last changes: under a new epoch, with its messages,
+        lists and settings, and with nobody in it (see ``room_change_list``).
+
+        ``epoch``: the life that ends; nothing is changed when it has ended already. ``now``: ms since the
+        epoch. Raises ``noRoom``.
+        """
+        ...
+
     async def room_exists(self, room: RoomName) -> bool:
         """Whether there is such a room."""
         ...

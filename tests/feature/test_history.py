@@ -35,7 +35,9 @@ async def test_an_empty_history(world: World) -> None:
     assert await alice.call("roomRecentHistory", "room") == []
     assert await alice.call("roomHistoryGet", "room", 0, 10) == []
     assert await alice.call("roomHistoryGet", "room", 5, 10) == []
-    assert await alice.call("roomHistoryInfo", "room") == {
+    info = await alice.call("roomHistoryInfo", "room")
+    assert len(info.pop("epoch")) >= 16
+    assert info == {
         "historySize": 0,
         "historyMaxSize": 10000,
         "historyMaxGetMessages": 100,

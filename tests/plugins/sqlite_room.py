@@ -130,6 +130,13 @@ class Room:
         self.mark_seen(user, now)
         return bool(announced and self.userlist_updates)
 
+    def renew(self, now: int) -> None:
+        """Begin another life, with nobody in it."""
+        self.set("epoch", uuid.uuid4().hex)
+        self.set("seq", 0)
+        self.publish()
+        self.remove(self.names(USERLIST), now)
+
     def remove(self, users: Iterable[str], now: int) -> None:
         """Remove those of the users who are joined."""
         members = set(self.names(USERLIST))

@@ -40,6 +40,12 @@ class SqliteStore(SqliteUsers):
             entry.check(actor, owner=True)
             entry.delete()
 
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            if entry.epoch == epoch:
+                entry.renew(now)
+
     async def room_exists(self, room: RoomName) -> bool:
         with self._step() as s:
             return bool(s.rows("select 1 from rooms where name = ?", room))

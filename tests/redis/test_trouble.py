@@ -446,6 +446,7 @@ async def test_a_room_that_went_back_in_time_is_joined_again(spoilt: Spoilt) -> 
     for _ in range(4):
         await spoilt.alice.call("roomMessage", "room", TEXT)
     await room_marker(spoilt.service, "room", spoilt.alice, spoilt.bob)
+    before = await spoilt.alice.call("roomHistoryInfo", "room")
     room = spoilt.keys.room("room")
     seq = int(spoilt.raw.hget(room, "seq"))
     spoilt.raw.hset(room, mapping={"seq": seq - 3, "last": 3})
@@ -462,6 +463,8 @@ async def test_a_room_that_went_back_in_time_is_joined_again(spoilt: Spoilt) -> 
     last = await room_marker(spoilt.service, "room", spoilt.alice, spoilt.bob)
     for client in (spoilt.alice, spoilt.bob):
         assert ids_of(client) == [4, last] == [4, 5]
+    after = await spoilt.alice.call("roomHistoryInfo", "room")
+    assert after["epoch"] != before["epoch"]
 
 
 @pytest.mark.covers("notification:roomAccessRemoved")

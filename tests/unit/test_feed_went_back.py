@@ -2,7 +2,6 @@
 
 from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.domain.feed import RoomFeed
-from chat_service.types import SocketId
 
 
 def message(seq: int, message_id: int, text: str) -> RoomEvent:
@@ -49,16 +48,3 @@ def test_the_store_has_another_message_under_the_id():
 def test_another_life_of_the_room_is_no_loss():
     feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
     assert not feed.went_back(at(1, "two"), 0, [])
-
-
-def test_it_goes_on_where_the_store_is():
-    feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
-    waiting = SocketId("waiting")
-    feed.begin_join(waiting)
-    feed.complete_join(waiting, at(9), 9)
-    feed.held = [message(2, 2, "x")]
-    assert feed.begin_anew(at(1), 1) == {waiting: at(9)}
-    assert feed.given_message is None
-    assert feed.resume(at(1), 1, [], 0)
-    assert (feed.last_seq, feed.last_message_id) == (2, 2)
-    assert feed.given_message == message(2, 2, "x")

@@ -1,6 +1,6 @@
 """The TypeScript declarations behind the type names of the command and notification tables."""
 
-TYPES = """\
+_MESSAGES = """\
 /** What a client sends: this, or any object that a message checker hook accepts. */
 type ChatMessage = { textMessage: string } | Record<string, unknown>;
 
@@ -10,11 +10,17 @@ type SentMessage = ChatMessage & { timestamp: number; author: string };
 /** A room message as it arrives. The ids of a room are 1, 2, 3, and so on. */
 type StoredMessage = SentMessage & { id: number };
 
+"""
+
+#: What is the same for messages of any form.
+RECORDS = """\
 interface HistoryInfo {
   historySize: number;
   historyMaxSize: number;
   historyMaxGetMessages: number;
   lastMessageId: number;
+  /** Which life of the room this is: ids compare within one only. */
+  epoch: string;
 }
 
 interface NotificationsInfo {
@@ -33,3 +39,5 @@ type AuthData = { id: string } & Record<string, unknown>;
 /** A string, or an object with the option use_raw_error_objects. */
 type ChatError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
 """
+
+TYPES = _MESSAGES + RECORDS

@@ -24,6 +24,10 @@ class Member:
     announced: bool = False
 
 
+def new_epoch() -> str:
+    return uuid.uuid4().hex[:16]
+
+
 class MemoryRoom:
     """State and rules of one room. Methods decide and change at once, and emit what they did."""
 
@@ -31,7 +35,7 @@ class MemoryRoom:
         self, name: RoomName, config: RoomConfig, emit: Callable[[RoomName, RoomEvent], None]
     ) -> None:
         self.name = name
-        self.epoch = uuid.uuid4().hex[:16]
+        self.epoch = new_epoch()
         self.seq = 0
         self.owner = config.owner
         self.whitelist_only = config.whitelist_only
@@ -157,6 +161,13 @@ class MemoryRoom:
         if removed:
             self._publish(removed=removed, announced=tuple(announced))
         return removed
+
+    def renew(self, now: int) -> Removed:
+        """Begin another life, with nobody in it. Returns those who were joined."""
+        self.epoch, self.seq = new_epoch(), 0
+        # It tells also who is in the room, and it does not know.
+        self._publish()
+        return self.remove(list(self.members), now)
 
     def remove_without_access(self, candidates: Iterable[str], now: int) -> Removed:
         """Remove those of the candidates whom the rules do not allow to stay."""

@@ -161,6 +161,11 @@ class MemoryStore:
         del self.backend.rooms[room]
         self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
 
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+        entry = self.backend.room(room)
+        if entry.epoch == epoch:
+            self.backend.finish_removal(room, entry.renew(now))
+
     async def room_exists(self, room: RoomName) -> bool:
         return room in self.backend.rooms
 

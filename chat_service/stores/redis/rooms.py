@@ -68,6 +68,10 @@ class RoomScripts:
         (gone,) = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
         return _removed(gone)
 
+    async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> list[RemovedUser]:
+        (gone,) = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
+        return _removed(gone)
+
     async def join(
         self,
         room: RoomName,

@@ -52,6 +52,10 @@ CLEANING_AT_ONCE = 100
 CLEAN_AGAIN = 0.2
 
 
+def _new_epoch() -> str:
+    return uuid.uuid4().hex[:16]
+
+
 class RedisStore:
     """State in one Redis, behind Sentinel, or in a cluster. See ``Store`` for each method."""
 
@@ -172,10 +176,13 @@ class RedisStore:
     # Rooms
 
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        await self._rooms.create(room, uuid.uuid4().hex[:16], config)
+        await self._rooms.create(room, _new_epoch(), config)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> None:
         await self._finish_removal(room, await self._rooms.delete(room, actor))
+
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+        await self._finish_removal(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
 
     async def room_exists(self, room: RoomName) -> bool:
         key = self.keys.room(room)

@@ -207,6 +207,37 @@ class RemovalSuite(StoreTests):
         result = await peer.leave(ALICE, S1)
         assert (result.changed, result.room_exists) == (False, False)
 
+    # Another life
+
+    async def test_a_renewed_room_has_its_messages_and_nobody_in_it(self, peer: Peer) -> None:
+        await peer.enter(ALICE, S1, S2)
+        await peer.enter(BOB, S3)
+        await peer.store.room_message(ROOM, SYSTEM, {"text": "kept"})
+        former = (await peer.store.room_history_info(ROOM, SYSTEM)).cursor.epoch
+        await peer.room_events()
+        await peer.store.room_renew(ROOM, former, NOW)
+        events = await peer.room_events()
+        assert [event.removed for event in events] == [{}, {ALICE: (S1, S2), BOB: (S3,)}]
+        info = await peer.store.room_history_info(ROOM, SYSTEM)
+        assert {event.epoch for event in events} == {info.cursor.epoch} != {former}
+        assert [event.seq for event in events] == [1, 2] == [1, info.cursor.seq]
+        assert await peer.members(ROOM) == {}
+        assert await peer.indexed(ALICE) == {S1: set(), S2: set()}
+        assert (info.size, info.last_message_id) == (1, 1)
+        # Of several that see the loss, the first one does it.
+        await peer.enter(ALICE, S1)
+        await peer.store.room_renew(ROOM, former, NOW)
+        assert await peer.members(ROOM) == {ALICE: {S1}}
+        assert (await peer.store.room_history_info(ROOM, SYSTEM)).cursor.epoch == info.cursor.epoch
+
+    async def test_an_empty_room_that_is_renewed_says_so(self, peer: Peer) -> None:
+        former = (await peer.store.room_history_info(ROOM, SYSTEM)).cursor.epoch
+        await peer.store.room_renew(ROOM, former, NOW)
+        [event] = await peer.room_events()
+        assert event.epoch != former
+        with raises_error("noRoom", HALL):
+            await peer.store.room_renew(HALL, former, NOW)
+
     async def test_deletion_is_for_the_owner(self, peer: Peer) -> None:
         await self._joined(peer, RoomConfig(owner=ALICE, adminlist=[BOB]))
         for user in (BOB, CAROL, DAVE):
