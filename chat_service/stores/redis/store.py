@@ -4,16 +4,14 @@ What spans slots is two idempotent steps: a user's index names a room before the
 forgets it after the room did, so it is a superset at all times.
 """
 
-import asyncio
 import itertools
 import logging
 import uuid
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, Notify, Topic, TopicKind
-from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.base import (
     SYSTEM,
     Actor,
@@ -40,16 +38,12 @@ from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.listing import RedisLists
 from chat_service.stores.redis.options import RedisOptions
-from chat_service.stores.redis.rooms import RemovedUser, RoomScripts
+from chat_service.stores.redis.removals import Removals
+from chat_service.stores.redis.rooms import RoomScripts
 from chat_service.stores.redis.users import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
-
-#: Users whose indexes are cleaned at the same time after a removal.
-CLEANING_AT_ONCE = 100
-#: Seconds between two tries to clean an index that could not be reached.
-CLEAN_AGAIN = 0.2
 
 
 def _new_epoch() -> str:
@@ -71,13 +65,11 @@ class RedisStore:
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
+        self._removals = Removals(self._users)
         self._lists = RedisLists(self.client, self.keys)
         self._bus: RedisBus | None = None
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
-        # Removals whose users' indexes could not be cleaned yet.
-        self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
-        self._cleaning: asyncio.Task[None] | None = None
         # Tokens tell one join of a socket from the next.
         self._tokens = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count(1))
 
@@ -112,9 +104,7 @@ class RedisStore:
             raise
 
     async def close(self) -> None:
-        if self._cleaning is not None:
-            self._cleaning.cancel()
-            await asyncio.wait([self._cleaning])
+        await self._removals.close()
         bus, self._bus = self._bus, None
         if bus is not None:
             await bus.close()
@@ -179,10 +169,10 @@ class RedisStore:
         await self._rooms.create(room, _new_epoch(), config)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> None:
-        await self._finish_removal(room, await self._rooms.delete(room, actor))
+        await self._removals.finish(room, await self._rooms.delete(room, actor))
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
-        await self._finish_removal(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
+        await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
 
     async def room_exists(self, room: RoomName) -> bool:
         key = self.keys.room(room)
@@ -294,15 +284,15 @@ class RedisStore:
         limit: int,
     ) -> None:
         gone = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit)
-        await self._finish_removal(room, gone)
+        await self._removals.finish(room, gone)
 
     async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
         notice = pack([room, whitelist_only])
         gone = await self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice)
-        await self._finish_removal(room, gone)
+        await self._removals.finish(room, gone)
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
-        await self._finish_removal(room, await self._rooms.set(room, SYSTEM, now, "owner", owner or ""))
+        await self._removals.finish(room, await self._rooms.set(room, SYSTEM, now, "owner", owner or ""))
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         await self._rooms.set(room, SYSTEM, 0, "history", size)
@@ -323,42 +313,7 @@ class RedisStore:
         return await self._rooms.members(room)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
-        await self._finish_removal(room, await self._rooms.set(room, SYSTEM, now, "remove", *users))
-
-    async def _finish_removal(self, room: RoomName, gone: list[RemovedUser]) -> None:
-        """Clean the indexes of removed users, and tell their sockets that were not joined."""
-        for start in range(0, len(gone), CLEANING_AT_ONCE):
-            await asyncio.gather(
-                *(self._clean_index(room, user) for user in gone[start : start + CLEANING_AT_ONCE])
-            )
-
-    async def _clean_index(self, room: RoomName, removed: RemovedUser) -> None:
-        joined = tuple(socket_id for socket_id, _ in removed.sockets)
-        notice = Notify(event="roomAccessRemoved", args=(room,), exclude=joined)
-        try:
-            await self._users.index_remove(removed.user, room, removed.sockets, notice)
-        except StoreTimeoutError as error:
-            # The removal is done: it does not fail by this.
-            logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)
-            self._uncleaned.append((room, removed))
-            if self._cleaning is None:
-                self._cleaning = asyncio.create_task(self._clean_later(), name="redis index cleaning")
-
-    async def _clean_later(self) -> None:
-        """Clean the indexes that could not be reached, without a word: somebody may have joined again."""
-        try:
-            while self._uncleaned:
-                await asyncio.sleep(CLEAN_AGAIN)
-                room, removed = self._uncleaned[0]
-                try:
-                    await self._users.index_remove(removed.user, room, removed.sockets)
-                except StoreTimeoutError:
-                    continue
-                except Exception:
-                    logger.exception("the index of user %s cannot be cleaned", removed.user)
-                self._uncleaned.popleft()
-        finally:
-            self._cleaning = None
+        await self._removals.finish(room, await self._rooms.set(room, SYSTEM, now, "remove", *users))
 
     # Instances
 

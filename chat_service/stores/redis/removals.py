@@ -1,0 +1,69 @@
+"""The second step of a removal: the indexes of the users whom a room has removed."""
+
+import asyncio
+import logging
+from collections import deque
+
+from chat_service.bus.base import Notify
+from chat_service.errors import StoreTimeoutError
+from chat_service.stores.redis.rooms import RemovedUser
+from chat_service.stores.redis.users import UserScripts
+from chat_service.types import RoomName
+
+logger = logging.getLogger("chat_service")
+
+#: Users whose indexes are cleaned at the same time.
+CLEANING_AT_ONCE = 100
+#: Seconds between two tries to clean an index that could not be reached.
+CLEAN_AGAIN = 0.2
+
+
+class Removals:
+    """Cleans indexes at once where it can, and later where it cannot."""
+
+    def __init__(self, users: UserScripts) -> None:
+        self._users = users
+        # Removals whose users' indexes could not be cleaned yet.
+        self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
+        self._cleaning: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Clean no more; recovery finds what is left. Idempotent."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+            await asyncio.wait([self._cleaning])
+
+    async def finish(self, room: RoomName, gone: list[RemovedUser]) -> None:
+        """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        for start in range(0, len(gone), CLEANING_AT_ONCE):
+            await asyncio.gather(
+                *(self._clean_index(room, user) for user in gone[start : start + CLEANING_AT_ONCE])
+            )
+
+    async def _clean_index(self, room: RoomName, removed: RemovedUser) -> None:
+        joined = tuple(socket_id for socket_id, _ in removed.sockets)
+        notice = Notify(event="roomAccessRemoved", args=(room,), exclude=joined)
+        try:
+            await self._users.index_remove(removed.user, room, removed.sockets, notice)
+        except StoreTimeoutError as error:
+            # The removal is done: it does not fail by this.
+            logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)
+            self._uncleaned.append((room, removed))
+            if self._cleaning is None:
+                self._cleaning = asyncio.create_task(self._clean_later(), name="redis index cleaning")
+
+    async def _clean_later(self) -> None:
+        """Clean the indexes that could not be reached, without a word: somebody may have joined again."""
+        try:
+            while self._uncleaned:
+                await asyncio.sleep(CLEAN_AGAIN)
+                room, removed = self._uncleaned[0]
+                try:
+                    await self._users.index_remove(removed.user, room, removed.sockets)
+                except StoreTimeoutError:
+                    continue
+                except Exception:
+                    logger.exception("the index of user %s cannot be cleaned", removed.user)
+                self._uncleaned.popleft()
+        finally:
+            self._cleaning = None
