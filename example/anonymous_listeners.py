@@ -1,0 +1,111 @@
+"""Anonymous listeners: messages of public rooms go to a second namespace, which needs no login.
+
+A web page listens without an account:
+
+    const socket = io("http://localhost:8000/public")
+    socket.emit("listen", "news", (error, messages) => ...)   // the newest ones, oldest first
+    socket.on("roomMessage", (room, message) => ...)           // and all that follow
+
+Listeners can do nothing else: the namespace has no other event. The service's own namespace stays as it is.
+"""
+
+import asyncio
+import os
+from collections import defaultdict
+from typing import Any
+
+from chat_service import ChatService, ChatServiceError, CommandCall
+
+NAMESPACE = "/public"
+PUBLIC_ROOMS = ("news",)
+#: Messages that a listener gets to begin with.
+RECENT = 20
+#: The event that tells every instance of a new message.
+NEWS = "public room has news"
+
+
+class Listeners:
+    """Forwards messages in the order of their ids, each once, on every instance.
+
+    The after hook only says that there is something new, and every instance reads for itself what its
+    listeners do not have yet. Forwarding what the hook has seen would be simpler, but hooks of several
+    senders and instances end in any order. It is one read per message and instance, for all listeners.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._server: Any = None
+        self._service: ChatService | None = None
+
+    async def on_start(self, service: ChatService) -> None:
+        self._service, self._server = service, service.transport.get_server()
+        self._server.on("connect", self._accept, namespace=NAMESPACE)
+        self._server.on("listen", self._listen, namespace=NAMESPACE)
+        for room in PUBLIC_ROOMS:
+            await add_room(service, room)
+            self._last[room] = (await self._run("roomHistoryInfo", room))["lastMessageId"]
+        service.cluster_bus.on(NEWS, self._on_news)
+
+    def room_message_after(self, call: CommandCall) -> None:
+        room = call.args[0]
+        if call.error is None and room in PUBLIC_ROOMS:
+            call.service.cluster_bus.emit(NEWS, room)
+
+    async def _on_news(self, room: str) -> None:
+        async with self._locks[room]:
+            await self._forward(room)
+
+    async def _forward(self, room: str) -> None:
+        """Call it in the lock. Were the word of a message lost, the next one brings both."""
+        for message in reversed(await self._run("roomHistoryGet", room, self._last[room], 1000)):
+            await self._server.emit("roomMessage", (room, message), room=room, namespace=NAMESPACE)
+            self._last[room] = message["id"]
+
+    async def _accept(self, socket_id: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """Everybody may listen."""
+
+    async def _listen(self, socket_id: str, room: Any = None, *rest: Any) -> tuple[Any, Any]:
+        if room not in PUBLIC_ROOMS:
+            return f"there is no public room {room}", None
+        # In the lock nothing else is forwarded: what the answer has and what follows fit together.
+        async with self._locks[room]:
+            await self._forward(room)
+            await self._server.enter_room(socket_id, room, namespace=NAMESPACE)
+            last = self._last[room]
+            recent = await self._run("roomHistoryGet", room, max(0, last - RECENT), RECENT)
+            # Newer ones are forwarded next, to this listener too.
+            return None, [message for message in reversed(recent) if message["id"] <= last]
+
+    async def _run(self, command: str, *args: Any) -> Any:
+        assert self._service is not None  # nobody calls before the start
+        return (await self._service.exec_user_command(True, command, *args))[0]
+
+
+async def add_room(service: ChatService, name: str) -> None:
+    """Make a room that another instance, or an earlier run, may have made already."""
+    try:
+        await service.add_room(name)
+    except ChatServiceError as error:
+        if error.code != "roomExists":
+            raise
+
+
+async def on_connect(service: ChatService, socket_id: str) -> str | None:
+    """Trust the name that the client gives. A real service checks a token here."""
+    return service.transport.get_handshake_data(socket_id).query.get("userName")
+
+
+def make_service(**options: Any) -> ChatService:
+    """A service with public rooms."""
+    listeners = Listeners()
+    hooks = {
+        "on_connect": on_connect,
+        "on_start": listeners.on_start,
+        "room_message_after": listeners.room_message_after,
+    }
+    return ChatService(hooks=hooks, **options)
+
+
+if __name__ == "__main__":
+    make_service(port=int(os.environ.get("PORT", "8000"))).run()

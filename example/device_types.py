@@ -1,0 +1,99 @@
+"""Announcing the devices that people use: "ann is here with a phone".
+
+A client says what it is when it connects; the others in a room learn it when it joins and when it leaves:
+
+    const socket = io(url, { query: { userName: "ann" }, auth: { device: "phone" } })
+    socket.on("deviceJoined", (room, user, socketId, device) => ...)
+    socket.on("deviceLeft", (room, user, socketId) => ...)
+
+Both name the socket, since a user may have two phones. Whoever joins gets the devices that are there already,
+as an extra value of the ack of `roomJoin`:
+
+    socket.emit("roomJoin", "default", (error, njoined, devices) => ...)   // {socketId: [user, device]}
+"""
+
+import os
+from collections import defaultdict
+from typing import Any
+
+from chat_service import ChatService, ChatServiceError, CommandCall, MembershipInfo
+
+DEVICES = frozenset({"phone", "tablet", "desktop", "bot"})
+#: The events by which instances keep each other up to date, with the arguments of ``_add`` and ``_remove``.
+ADDED, REMOVED, WANTED = "device added", "device removed", "devices wanted"
+
+
+class Devices:
+    """The hooks. Every instance knows the devices of all rooms, since sockets are on any of them."""
+
+    def __init__(self) -> None:
+        #: room -> socket id -> (user, device)
+        self._rooms: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+
+    async def on_start(self, service: ChatService) -> None:
+        def tell_all() -> None:
+            """An instance has started and knows nothing yet: say what is here."""
+            for room, devices in self._rooms.items():
+                for socket_id, (user, device) in devices.items():
+                    if service.transport.get_handshake_data(socket_id).is_connected:
+                        service.cluster_bus.emit(ADDED, room, socket_id, user, device)
+
+        service.cluster_bus.on(ADDED, self._add)
+        service.cluster_bus.on(REMOVED, self._remove)
+        service.cluster_bus.on(WANTED, tell_all)
+        service.cluster_bus.emit(WANTED)
+
+    async def on_connect(self, service: ChatService, socket_id: str) -> str | None:
+        """Trust the name that the client gives. A real service checks a token here."""
+        if device_of(service, socket_id) not in DEVICES:
+            raise ChatServiceError("badDevice")
+        return service.transport.get_handshake_data(socket_id).query.get("userName")
+
+    def on_join(self, service: ChatService, info: MembershipInfo) -> None:
+        # It runs before anybody is told of the join, and never at the same time as `on_leave` of this socket
+        # and room: who hears "left" has heard "joined" before.
+        device = device_of(service, info.id)
+        self._add(info.room_name, info.id, info.user_name, device)
+        service.cluster_bus.emit(ADDED, info.room_name, info.id, info.user_name, device)
+        service.transport.emit_to_channel(
+            info.room_name, "deviceJoined", info.room_name, info.user_name, info.id, device
+        )
+
+    def on_leave(self, service: ChatService, info: MembershipInfo) -> None:
+        # Also after a disconnect or a lost access; and for the sockets of an instance that has died, on the
+        # one that cleans up after it. There nobody knows the handshake, so the device is not asked for.
+        self._remove(info.room_name, info.id)
+        service.cluster_bus.emit(REMOVED, info.room_name, info.id)
+        service.transport.emit_to_channel(
+            info.room_name, "deviceLeft", info.room_name, info.user_name, info.id
+        )
+
+    def room_join_after(self, call: CommandCall) -> list[Any] | None:
+        if call.results is None:
+            return None  # an error stays as it is
+        return [*call.results, dict(self._rooms.get(call.args[0], {}))]
+
+    def _add(self, room: str, socket_id: str, user: str, device: str) -> None:
+        self._rooms[room][socket_id] = (user, device)
+
+    def _remove(self, room: str, socket_id: str) -> None:
+        devices = self._rooms[room]
+        devices.pop(socket_id, None)
+        if not devices:
+            del self._rooms[room]
+
+
+def device_of(service: ChatService, socket_id: str) -> str:
+    """What a client said that it is, "" when it said nothing."""
+    auth = service.transport.get_handshake_data(socket_id).auth
+    device = auth.get("device") if isinstance(auth, dict) else None
+    return device if isinstance(device, str) else ""
+
+
+def make_service(**options: Any) -> ChatService:
+    """A service that announces devices."""
+    return ChatService(hooks=Devices(), **options)
+
+
+if __name__ == "__main__":
+    make_service(port=int(os.environ.get("PORT", "8000"))).run()
