@@ -104,7 +104,7 @@ async def test_anonymous_listeners_hear_everything_in_order(start: Start, login:
         # In the midst of it: nothing is missing between the answer and what follows, nothing is in both.
         error, recent = await second.call("listen", "news", namespace="/public")
         await talking
-        await wait_until(lambda: heard_first and heard_first[-1]["id"] == 41, "all is forwarded here")
+        await wait_until(lambda: bool(heard_first) and heard_first[-1]["id"] == 41, "all is forwarded here")
         await wait_until(lambda: [*recent, *heard_second][-1]["id"] == 41, "all is forwarded there")
         assert [message["id"] for message in heard_first] == list(range(2, 42))
         ids = [message["id"] for message in (*recent, *heard_second)]
