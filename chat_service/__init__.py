@@ -1,24 +1,62 @@
 """Extensible, horizontally scalable room messaging over Socket.IO."""
 
-from chat_service.clock import Clock, SystemClock
-from chat_service.domain.failures import FailureInfo
-from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
-from chat_service.errors import (
-    ChatServiceError,
-    ConfigurationError,
-    ServiceClosedError,
-    StoreError,
-    StoreTimeoutError,
-)
-from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
-from chat_service.options import Options
-from chat_service.service import ChatService, CloseTimeoutError
-from chat_service.stores.base import Page, RoomSummary, Store, UserSummary
-from chat_service.stores.memory import MemoryBackend, MemoryStore
-from chat_service.transports.base import Handshake, Transport
-from chat_service.types import Message, user_channel
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from chat_service.clock import Clock, SystemClock
+    from chat_service.domain.failures import FailureInfo
+    from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
+    from chat_service.errors import (
+        ChatServiceError,
+        ConfigurationError,
+        ServiceClosedError,
+        StoreError,
+        StoreTimeoutError,
+    )
+    from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
+    from chat_service.options import Options
+    from chat_service.service import ChatService, CloseTimeoutError
+    from chat_service.stores.base import Page, RoomSummary, Store, UserSummary
+    from chat_service.stores.memory import MemoryBackend, MemoryStore
+    from chat_service.transports.base import Handshake, Transport
+    from chat_service.types import Message, user_channel
+
+#: Where each public name is. It is imported when it is first used, so that the command line starts at once.
+_HOMES = {
+    "chat_service.clock": ("Clock", "SystemClock"),
+    "chat_service.domain.failures": ("FailureInfo",),
+    "chat_service.domain.listing": ("InstanceState", "InstanceStatus", "RoomStatus"),
+    "chat_service.errors": (
+        "ChatServiceError",
+        "ConfigurationError",
+        "ServiceClosedError",
+        "StoreError",
+        "StoreTimeoutError",
+    ),
+    "chat_service.hooks": ("CommandCall", "DisconnectInfo", "MembershipInfo"),
+    "chat_service.options": ("Options",),
+    "chat_service.service": ("ChatService", "CloseTimeoutError"),
+    "chat_service.stores.base": ("Page", "RoomSummary", "Store", "UserSummary"),
+    "chat_service.stores.memory": ("MemoryBackend", "MemoryStore"),
+    "chat_service.transports.base": ("Handshake", "Transport"),
+    "chat_service.types": ("Message", "user_channel"),
+}
+
+
+def _load(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:
+    # Type checkers go by the imports above; they would take this to have every name.
+    __getattr__ = _load
 
 __all__ = [
     "ChatService",

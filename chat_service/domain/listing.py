@@ -6,6 +6,7 @@ It needs no running service, so that the command line can use it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from chat_service.stores.base import SYSTEM, InstanceRecord, Page, RoomSummary, Store, UserSummary
 from chat_service.types import InstanceId, RoomName, UserName
@@ -79,18 +80,18 @@ async def instances(store: Store, now: int, heartbeat_timeout: float) -> list[In
 
 
 def _status(record: InstanceRecord, now: int, heartbeat_timeout: float) -> InstanceStatus:
-    heard = record.claimed if record.heartbeat is None else record.heartbeat
-    age = (now - (heard or 0)) / 1000
     if record.heartbeat is None:
+        age = (now - (record.claimed or 0)) / 1000
         state = InstanceState.RECOVERING
     else:
+        age = (now - record.heartbeat) / 1000
         state = InstanceState.ALIVE if age <= heartbeat_timeout else InstanceState.LAPSED
     return InstanceStatus(
         id=record.id, state=state, age=age, expires_in=heartbeat_timeout - age, sockets=record.sockets
     )
 
 
-def _checked(limit: int, cursor: str | None) -> tuple[int, str | None]:
+def _checked(limit: Any, cursor: Any) -> tuple[int, str | None]:
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
         raise ValueError(f"limit: expected a whole number from 1 to {MAX_LIMIT}, got {limit!r}")
     if cursor is not None and not isinstance(cursor, str):

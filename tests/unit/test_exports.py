@@ -1,9 +1,12 @@
 """What is public, tied to what exists; and every table tied to the code that it describes."""
 
+import ast
 import dataclasses
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from types import ModuleType
@@ -41,12 +44,25 @@ def test_all_is_sorted_and_exists(module: ModuleType) -> None:
 
 
 def test_the_root_exports_all_that_it_imports() -> None:
-    public = {
-        name
-        for name, value in vars(chat_service).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert public == set(chat_service.__all__)
+    tree = ast.parse(inspect.getsource(chat_service))
+    (checking,) = (
+        node for node in tree.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test)
+    )
+    imports = [node for node in checking.body if isinstance(node, ast.ImportFrom)]
+    assert len(imports) == len(checking.body)
+    shown = {node.module: tuple(name.name for name in node.names) for node in imports}
+    assert shown == chat_service._HOMES
+    assert sorted(name for names in shown.values() for name in names) == chat_service.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        chat_service._load("nothing")
+
+
+def test_importing_the_root_imports_no_library() -> None:
+    code = (
+        "import sys, chat_service; print([n for n in ('aiohttp', 'redis', 'socketio') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_everything_public_says_what_it_is() -> None:
