@@ -18,18 +18,20 @@ from redis.retry import Retry
 READY_IN = 20.0
 
 
+#: Below the ports that systems give to outgoing connections, which could take one just before a server does;
+#: with those of the cluster bus, too.
+PORTS = range(10_500, 22_000)
+CLUSTER_BUS = 10_000
+
+
 def free_port() -> int:
     """A TCP port that nobody listens on, and whose cluster bus port is free as well."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            if port > 55000:
-                continue
-            try:
-                second.bind(("127.0.0.1", port + 10000))
-            except OSError:
-                continue
+        # Not the shared generator: hypothesis seeds it alike in all processes.
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + CLUSTER_BUS))
             return port
 
 
