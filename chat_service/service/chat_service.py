@@ -1,6 +1,7 @@
 """The service itself: options and hooks in, a running server and its API out (server-api.md)."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -109,6 +110,20 @@ class ChatService(ServerAPI):
     def port(self) -> int | None:
         """The TCP port that clients connect to while the service listens; None when it is mounted."""
         return self._context.transport.port
+
+    def listen_at(
+        self, *, host: str | None = None, port: int | None = None, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Listen elsewhere than the options say; to be called before the start.
+
+        ``host``, ``port``: instead of the options of these names, where they are not None. ``sockets``:
+        sockets that are bound already, such as those that a service manager or a parent process hands on.
+        Raises ``ConfigurationError`` for a transport that has no address of its own.
+        """
+        listen_at = getattr(self._context.transport, "listen_at", None)
+        if listen_at is None:
+            raise ConfigurationError(f"{self._context.transport!r} has no address to listen at")
+        listen_at(host=host, port=port, sockets=sockets)
 
     # Life cycle
 

@@ -33,7 +33,7 @@ async def _run(service: "ChatService") -> None:
         stop.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
         await service.start()
     except Exception as error:
@@ -48,4 +48,5 @@ async def _run(service: "ChatService") -> None:
 def _fail(what: str, error: Exception) -> None:
     text = str(error) or type(error).__name__
     print(f"chat_service {what}: {text}", file=sys.stderr)
-    raise SystemExit(1)
+    # The cause is for the command line, whose exit codes say more.
+    raise SystemExit(1) from error

@@ -1,6 +1,7 @@
 """The ``Transport`` over Socket.IO."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ class SocketIOTransport:
     ) -> None:
         self._host = host
         self._port = port
+        #: Sockets that listen already, instead of an address.
+        self._sockets: Sequence[socket.socket] = ()
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
         self.options = SocketIOOptions.from_mapping(options or {})
@@ -104,6 +107,18 @@ class SocketIOTransport:
         server: SocketIOServer = self._server
         return server
 
+    def listen_at(
+        self, *, host: str | None = None, port: int | None = None, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """See ``ChatService.listen_at``."""
+        if self._is_mounted:
+            raise ConfigurationError(
+                "the service is mounted on an application, which has an address of its own"
+            )
+        self._host = self._host if host is None else host
+        self._port = self._port if port is None else port
+        self._sockets = sockets
+
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
         self._channels.use(server)
@@ -133,6 +148,10 @@ class SocketIOTransport:
         self._set_open(True)
 
     async def _bind(self, runner: web.AppRunner) -> None:
+        if self._sockets:
+            for listening in self._sockets:
+                await web.SockSite(runner, listening).start()
+            return
         site = await self._start_site(runner, self._port)
         tries = BIND_TRIES
         # Of a free port, each address of the host (IPv4, IPv6) gets its own; there is to be one for all.
