@@ -33,7 +33,7 @@ async def _run(service: "ChatService") -> None:
         stop.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(number, on_signal)
     try:
         await service.start()
     except Exception as error:
