@@ -1,5 +1,6 @@
 """Handlers of the commands about a room's messages and their history."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chat_service.commands.support import actor_of
@@ -30,15 +31,25 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
 
 async def room_history_get(
     context: Context, call: CommandCall, room_name: RoomName, id: int, limit: int
-) -> list[Message]:
+) -> Sequence[Message]:
     if not call.bypass_permissions:
         limit = min(limit, context.options.history_max_get_messages)
-    return await context.store.room_history(room_name, actor_of(call), int(id), int(limit))
+    found = await context.store.room_history(room_name, actor_of(call), int(id), int(limit))
+    return _for_caller(context, call, found)
 
 
-async def room_recent_history(context: Context, call: CommandCall, room_name: RoomName) -> list[Message]:
+async def room_recent_history(context: Context, call: CommandCall, room_name: RoomName) -> Sequence[Message]:
     limit = context.options.history_max_get_messages
-    return await context.store.room_recent_history(room_name, actor_of(call), limit)
+    found = await context.store.room_recent_history(room_name, actor_of(call), limit)
+    return _for_caller(context, call, found)
+
+
+def _for_caller(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
+    """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
+    takes_encoded = getattr(context.transport, "takes_encoded", False)
+    if takes_encoded and not call.is_local_call and call.command not in context.hooks.after:
+        return messages
+    return messages if isinstance(messages, list) else list(messages)
 
 
 async def room_history_info(context: Context, call: CommandCall, room_name: RoomName) -> dict[str, Any]:

@@ -232,15 +232,19 @@ class Store(Protocol):
         ``roomMessage(room, message)``. Returns the id. Raises ``noRoom``, ``notJoined``."""
         ...
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         """The oldest ``limit`` stored messages with an id larger than ``after``, newest first.
 
-        Raises ``noRoom``, ``notJoined`` for anyone who is neither joined nor an admin.
+        A list, or ``EncodedMessages`` of a store that keeps JSON texts. Raises ``noRoom``, ``notJoined`` for
+        anyone who is neither joined nor an admin.
         """
         ...
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
-        """The newest ``limit`` stored messages, newest first. Raises ``noRoom``, ``notJoined``."""
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
+        """The newest ``limit`` stored messages, newest first, as in ``room_history``.
+
+        Raises ``noRoom``, ``notJoined``.
+        """
         ...
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:

@@ -52,6 +52,8 @@ class TransportHandler(Protocol):
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
         """A client emitted an event. Returns the values of its ack, for when the client wants one.
 
+        Lists of messages may be ``EncodedMessages`` if the transport has an attribute ``takes_encoded`` that
+        is true.
         Calls for one socket are made in the order in which the events came in, not one after another.
         """
         ...

@@ -1,25 +1,33 @@
 """A room's messages: a circular buffer with dense ids."""
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import cast
 
 import msgpack
 
+from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.types import Message
+
+#: What a JSON text begins with, and no packed message.
+_OBJECT = ord("{")
 
 
 class History:
     """The newest ``max_size`` messages. Ids are 1, 2, 3, … and count on when nothing is kept.
 
-    Messages are kept packed: small, and safe from whoever changes a message that was handed out.
+    Messages are kept as JSON texts, the form in which most clients get them: small, encoded once, and safe
+    from whoever changes a message that was handed out. Those with binary values are packed instead.
     """
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.last_id = 0
-        # Packed messages; once full, a ring whose oldest message is at ``_start``.
+        # Encoded messages; once full, a ring whose oldest message is at ``_start``.
         self._ring: list[bytes] = []
         self._start = 0
+        # Whether there was a packed message among them.
+        self._has_packed = False
 
     @property
     def size(self) -> int:
@@ -30,21 +38,24 @@ class History:
         """Set the message's ``id`` to the next one and keep it. Returns the id."""
         message["id"] = message_id = self.last_id + 1
         if self.max_size:
-            packed: bytes = msgpack.packb(message)
+            encoded = encode_text(message)
+            if encoded is None:
+                encoded = msgpack.packb(message)
+                self._has_packed = True
             if len(self._ring) < self.max_size:
-                self._ring.append(packed)
+                self._ring.append(encoded)
             else:
-                self._ring[self._start] = packed
+                self._ring[self._start] = encoded
                 self._start = (self._start + 1) % self.max_size
         self.last_id = message_id
         return message_id
 
-    def after(self, message_id: int, limit: int) -> list[Message]:
+    def after(self, message_id: int, limit: int) -> Sequence[Message]:
         """The oldest ``limit`` messages with a larger id, newest first."""
         skipped = max(message_id - (self.last_id - self.size), 0)
         return self._newest_first(skipped, min(limit, self.size - skipped))
 
-    def recent(self, limit: int) -> list[Message]:
+    def recent(self, limit: int) -> Sequence[Message]:
         """The newest ``limit`` messages, newest first."""
         count = min(limit, self.size)
         return self._newest_first(self.size - count, count)
@@ -64,6 +75,13 @@ class History:
         messages.extend(islice(self._ring, count - len(messages)))
         return messages
 
-    def _newest_first(self, skipped: int, count: int) -> list[Message]:
-        packed = self._oldest_first(skipped, count)
-        return [cast(Message, msgpack.unpackb(item)) for item in reversed(packed)]
+    def _newest_first(self, skipped: int, count: int) -> Sequence[Message]:
+        encoded = self._oldest_first(skipped, count)
+        encoded.reverse()
+        if self._has_packed and any(item[0] != _OBJECT for item in encoded):
+            return [_decode(item) for item in encoded]
+        return EncodedMessages(encoded)
+
+
+def _decode(encoded: bytes) -> Message:
+    return cast(Message, decode_text(encoded) if encoded[0] == _OBJECT else msgpack.unpackb(encoded))

@@ -226,10 +226,10 @@ class MemoryStore:
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return self.backend.room(room).add_message(actor, message)
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         return self._readable(room, actor).history.after(after, limit)
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
         return self._readable(room, actor).history.recent(limit)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:

@@ -254,10 +254,10 @@ class RedisStore:
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return await self._rooms.message(room, actor, message)
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         return await self._rooms.history(room, actor, after, limit)
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
         return await self._rooms.recent_history(room, actor, limit)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
