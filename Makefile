@@ -9,7 +9,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | \
 		while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: ## Set up what is needed and run the example server (PORT=8000)
+run: ## Set up what is needed and run the web chat (PORT=8000)
 	@tools/run.sh
 
 test: ## Set up everything and run all checks and tests

@@ -17,6 +17,8 @@ lint() {
     step "ruff format --check" "$VENV_PYTHON" -m ruff format --check .
     step "mypy" "$VENV_PYTHON" -m mypy
     step "import-linter" .venv/bin/lint-imports --no-logo
+    step "tsc (clients/js)" node_modules/.bin/tsc -p clients/js
+    step "tsc (clients/web)" node_modules/.bin/tsc -p clients/web
 }
 
 docs() {

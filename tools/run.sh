@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Set up what the server needs, and run the example server in place of this script.
+# Set up what the web chat needs, and run it in place of this script. PORT: where (8000).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tools/setup.sh run
 export PORT=${PORT:-8000}
-say "starting example/server.py on port $PORT, Ctrl-C ends it"
-exec "$VENV_PYTHON" example/server.py "$@"
+say "starting the web chat on port $PORT, Ctrl-C ends it"
+exec "$VENV_PYTHON" -m chat_service.demo "$@"

@@ -62,23 +62,54 @@ setup_python() {
     printf '%s\n' "$wanted" >".venv/stamp-$kind"
 }
 
-# setup_node DIRECTORY: install what the package.json there names.
+node_works() {
+    local version
+    command -v npm >/dev/null && version=$(node --version 2>/dev/null) || return # v20.1.2
+    version=${version#v}
+    [ "${version%%.*}" -ge 18 ]
+}
+
+# setup_node DIRECTORY: install what the package.json there, and those of its workspaces, name.
 setup_node() {
-    local directory=$1
+    local directory=$1 wanted
+    local -a files=("$directory/package.json" "$directory/package-lock.json")
     need_command node nodejs npm
     need_command npm nodejs npm
-    local version wanted
-    version=$(node --version) # v20.1.2
-    version=${version#v}
-    [ "${version%%.*}" -ge 18 ] ||
-        die "Node.js 18 or newer is needed, found $version." \
+    node_works ||
+        die "Node.js 18 or newer is needed, found $(node --version)." \
             "Debian 12, Ubuntu 24.04 or newer: sudo apt-get install nodejs npm"
-    wanted=$(fingerprint "$directory/package.json" "$directory/package-lock.json")
+    [ "$directory" != . ] || files+=(clients/*/package.json)
+    wanted=$(fingerprint "${files[@]}")
     fresh "$directory/node_modules/.stamp" "$wanted" && return
     say "installing JavaScript packages ($directory) ..."
     (cd "$directory" &&
         npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null)
     printf '%s\n' "$wanted" >"$directory/node_modules/.stamp"
+}
+
+# Build the client library into clients/js/dist and the web chat into chat_service/demo/static. The stamp is part of
+# what was built, and does not depend on the place, so that a source distribution brings it along.
+build_clients() {
+    local stamp=chat_service/demo/static/sources.txt wanted
+    wanted=$(clients_fingerprint)
+    if [ "$kind" = run ]; then
+        ! fresh "$stamp" "$wanted" || return 0
+        if ! node_works && ! { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
+            # The server does without: it then serves a page that says the same.
+            printf 'warning: %s\n' "Node.js 18 or newer is needed to build the web chat, and is not installed." \
+                "         Debian, Ubuntu: sudo apt-get install nodejs npm" \
+                "         The server runs without the page." >&2
+            return 0
+        fi
+    fi
+    setup_node .
+    if ! fresh clients/js/dist/sources.txt "$wanted" || ! fresh "$stamp" "$wanted"; then
+        say "building the web chat ..."
+        node_modules/.bin/tsc -p clients/js/tsconfig.build.json
+        printf '%s\n' "$wanted" >clients/js/dist/sources.txt
+        node clients/web/build.mjs chat_service/demo/static
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
 }
 
 setup_programs() {
@@ -98,8 +129,11 @@ fi
 
 setup_python
 case $kind in
+run)
+    build_clients
+    ;;
 dev)
-    setup_node .
+    build_clients
     setup_programs "${TEST_PROGRAMS[@]}"
     ;;
 bench)

@@ -1,14 +1,15 @@
-"""Writing and checking the generated pages."""
+"""Writing and checking the generated files."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.gendocs import api, contract, coverage, tables
+from tools.gendocs import api, client_protocol, contract, coverage, tables
 from tools.gendocs.source import ROOT
 
 DOCS = ROOT / "docs"
+CLIENTS = ROOT / "clients"
 
 
 def reference_pages() -> dict[str, str]:
@@ -22,6 +23,11 @@ def reference_pages() -> dict[str, str]:
         "reference/server-api.md": api.server_api_page(),
         "reference/stores-and-transports.md": api.plugins_page(),
     }
+
+
+def client_modules() -> dict[str, str]:
+    """What the clients get from the tables, by the paths below clients/."""
+    return {"js/src/protocol.ts": client_protocol.protocol_module()}
 
 
 def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
@@ -54,12 +60,13 @@ def main(arguments: Sequence[str]) -> int:
     pages = reference_pages() | {"coverage.md": coverage.coverage_page(items, covers)}
     problems = coverage.problems(items, covers)
     if check:
-        out_of_date = stale(DOCS, pages)
+        out_of_date = stale(DOCS, pages) + stale(CLIENTS, client_modules())
         problems = [f"{line}: run python tools/gendocs.py and commit it" for line in out_of_date] + problems
     else:
-        for name, text in pages.items():
-            (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
-            (DOCS / name).write_text(text, "utf-8")
+        for directory, files in ((DOCS, pages), (CLIENTS, client_modules())):
+            for name, text in files.items():
+                (directory / name).parent.mkdir(parents=True, exist_ok=True)
+                (directory / name).write_text(text, "utf-8")
     for line in problems:
         print(f"gendocs: {line}", file=sys.stderr)
     return 1 if check and problems else 0

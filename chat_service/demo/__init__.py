@@ -1,0 +1,8 @@
+"""The web chat: a page to talk with, and the service behind it, in one server.
+
+``main(port=8000)`` runs it until a signal; ``Demo`` runs it inside a loop.
+"""
+
+from chat_service.demo.server import Demo, main
+
+__all__ = ["Demo", "main"]

@@ -1,0 +1,123 @@
+"""What the page shows besides the contract: the list of all rooms, and people's devices in a room.
+
+Requests of clients (with an ack, as commands): ``roomList()`` and ``roomDevices(room)``. Events to clients:
+``roomListChanged(changed, removed)`` to everybody, ``roomDevicesChanged(room, user, devices)`` to the room.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from chat_service.demo.rules import MAX_ROOMS
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall, MembershipInfo
+from chat_service.service import ChatService
+from chat_service.stores.records import RoomSummary
+from chat_service.types import user_channel
+
+logger = logging.getLogger("chat_service")
+
+#: Changes of so many seconds are told together.
+FLUSH_DELAY = 0.1
+_CHANGED = "demo:rooms-changed"
+
+
+class Lobby:
+    """Answers the requests, and tells changes to all clients of all instances."""
+
+    def __init__(self, service: ChatService) -> None:
+        self._service = service
+        #: Rooms that have changed since the last time it was told.
+        self._changed: set[str] = set()
+        self._flushing: asyncio.Task[None] | None = None
+        service.cluster_bus.on(_CHANGED, self._tell)
+        for command in ("roomCreate", "roomDelete", "roomSetWhitelistMode"):
+            service.after(command)(self._after_change)
+        service.on("on_join")(self._on_membership)
+        service.on("on_leave")(self._on_membership)
+        service.on("on_close")(self._on_close)
+
+    def bind(self, socket_id: str) -> None:
+        """Let a new socket ask."""
+
+        async def room_devices(room: Any = None, *_: Any) -> Any:
+            return await self._devices(socket_id, room)
+
+        self._service.transport.bind_handler(socket_id, "roomList", self._rooms)
+        self._service.transport.bind_handler(socket_id, "roomDevices", room_devices)
+
+    # Requests
+
+    async def _rooms(self, *_: Any) -> list[Any]:
+        rooms: dict[str, Any] = {}
+        cursor: str | None = None
+        while len(rooms) < MAX_ROOMS:
+            page = await self._service.list_rooms(MAX_ROOMS, cursor)
+            rooms |= {room.name: _entry(room) for room in page.items}
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return [list(rooms.values())[:MAX_ROOMS]]
+
+    async def _devices(self, socket_id: str, room: Any) -> Any:
+        """The numbers of joined sockets by user, for those who may see the members."""
+        sockets = await self._service.get_instance_sockets()
+        context = {"user_name": sockets.get(socket_id), "id": socket_id}
+        await self._service.exec_user_command(context, "roomGetAccessList", room, "userlist")
+        return dict((await self._service.room_status(room)).members)
+
+    # Changes
+
+    def _after_change(self, call: CommandCall) -> None:
+        if call.error is None:
+            self._mark(call.args[0])
+
+    def _on_membership(self, service: ChatService, info: MembershipInfo) -> None:
+        service.transport.emit_to_channel(
+            info.room_name, "roomDevicesChanged", info.room_name, info.user_name, info.njoined
+        )
+        self._mark(info.room_name)
+
+    def _mark(self, room: str) -> None:
+        self._changed.add(room)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name="room list")
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(FLUSH_DELAY)
+        names, self._changed, self._flushing = self._changed, set(), None
+        changed, removed = [], []
+        for name in names:
+            try:
+                changed.append(_entry((await self._service.room_status(name)).room))
+            except ChatServiceError:
+                removed.append(name)
+            except Exception as error:
+                logger.warning("the list of rooms could not be told of %s: %r", name, error)
+        await self._service.cluster_bus.emit(_CHANGED, changed, removed)
+
+    async def _tell(self, changed: list[Any], removed: list[str]) -> None:
+        """Each instance tells its own users; who has sockets on several of them hears it more than once."""
+        sockets = await self._service.get_instance_sockets()
+        self._tell_users(set(sockets.values()), changed, removed)
+
+    def _tell_users(self, users: Iterable[str], changed: list[Any], removed: list[str]) -> None:
+        for user in users:
+            channel = user_channel(user)
+            self._service.transport.emit_to_channel(channel, "roomListChanged", changed, removed)
+
+    async def _on_close(self, service: ChatService, error: Exception | None) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing])
+
+
+def _entry(room: RoomSummary) -> dict[str, Any]:
+    """A room as clients see it; people who may not join see that it is there."""
+    return {
+        "name": room.name,
+        "owner": room.owner,
+        "members": room.members_count,
+        "whitelistOnly": room.whitelist_only,
+    }

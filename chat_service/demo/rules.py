@@ -1,0 +1,44 @@
+"""What the web chat allows: names, lengths, numbers."""
+
+from typing import Any, Final
+
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall
+
+MAX_USER_NAME: Final = 32
+MAX_ROOM_NAME: Final = 40
+#: Characters of one message.
+MAX_TEXT: Final = 4000
+#: The list of rooms is sent to everybody as a whole.
+MAX_ROOMS: Final = 500
+
+
+def check_name(name: Any, limit: int) -> str:
+    """Return a name that people can tell from others: printable, not too long, no blanks around it.
+
+    Raises ``invalidName``.
+    """
+    if not isinstance(name, str) or not name.isprintable() or name != name.strip() or len(name) > limit:
+        raise ChatServiceError("invalidName", name)
+    return name
+
+
+def user_name(auth: Any, query: Any) -> str | None:
+    """The name that a client gives, as ``auth`` or in the query. Nobody checks who it really is."""
+    name = auth.get("userName") if isinstance(auth, dict) else None
+    name = query.get("userName") if name is None else name
+    return None if name is None else check_name(name, MAX_USER_NAME)
+
+
+async def before_room_create(call: CommandCall) -> None:
+    """Refuses what would not fit the page. Raises ``invalidName``, ``tooManyRooms``."""
+    check_name(call.args[0], MAX_ROOM_NAME)
+    page = await call.service.list_rooms(MAX_ROOMS)
+    if len(page.items) >= MAX_ROOMS:
+        raise ChatServiceError("tooManyRooms")
+
+
+async def before_message(call: CommandCall) -> None:
+    """Refuses long messages. Raises ``messageTooLong``. For room messages and direct messages."""
+    if len(call.args[1]["textMessage"]) > MAX_TEXT:
+        raise ChatServiceError("messageTooLong")

@@ -1,0 +1,158 @@
+"""The server of the web chat: the service, mounted on an application that serves the page."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiohttp import web
+
+from chat_service.demo import rules
+from chat_service.demo.lobby import Lobby
+from chat_service.demo.pages import Pages, security_headers
+from chat_service.errors import ChatServiceError
+from chat_service.service import ChatService
+
+#: Rooms that are there from the start; nobody owns them.
+ROOMS: Final = ("default", "random")
+#: Messages that a room keeps.
+HISTORY: Final = 2000
+#: Seconds that requests in progress have to end when the server closes.
+SHUTDOWN_GRACE: Final = 2.0
+
+
+class Demo:
+    """The web chat on a port. ``async with Demo(port=0) as demo:`` serves while the block runs."""
+
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int = 8000,
+        *,
+        store: Any = "memory",
+        store_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """``host``: None for all addresses; ``port``: 0 for a free one; others: options of ``ChatService``.
+
+        Raises ``ConfigurationError``.
+        """
+        self._host, self._asked_port = host, port
+        self._app = web.Application(middlewares=[security_headers])
+        Pages().add_routes(self._app)
+        transport_options = {**options.pop("transport_options", {}), "app": self._app}
+        #: The service, for whoever wants to look inside.
+        self.service = ChatService(
+            store=store,
+            store_options=dict(store_options or {}),
+            transport_options=transport_options,
+            hooks={
+                "on_connect": self._on_connect,
+                "on_start": self._on_start,
+                "room_create_before": rules.before_room_create,
+                "room_message_before": rules.before_message,
+                "direct_message_before": rules.before_message,
+            },
+            **{
+                "enable_rooms_management": True,
+                "enable_direct_messages": True,
+                "enable_userlist_updates": True,
+                "enable_access_lists_updates": True,
+                "history_max_size": HISTORY,
+                **options,
+            },
+        )
+        self._lobby = Lobby(self.service)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port, while it listens."""
+        if self._runner is None or not self._runner.addresses:
+            return None
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Returns when the page can be opened. Raises what went wrong: ``OSError`` for a port in use."""
+        runner = web.AppRunner(
+            self._app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
+        )
+        self._runner = runner
+        try:
+            await runner.setup()
+            await web.TCPSite(runner, self._host, self._asked_port, reuse_address=True).start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect everybody and close. Idempotent."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Hooks
+
+    def _on_connect(self, service: ChatService, socket_id: str) -> str | None:
+        handshake = service.transport.get_handshake_data(socket_id)
+        name = rules.user_name(handshake.auth, handshake.query)
+        self._lobby.bind(socket_id)
+        return name
+
+    async def _on_start(self, service: ChatService) -> None:
+        for name in ROOMS:
+            try:
+                await service.add_room(name)
+            except ChatServiceError as error:
+                if error.code != "roomExists":  # made by another instance
+                    raise
+
+
+def main(
+    host: str | None = None,
+    port: int = 8000,
+    *,
+    store: Any = "memory",
+    store_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Run the web chat until SIGINT or SIGTERM; prints its address. Arguments: those of ``Demo``.
+
+    Raises ``ConfigurationError``, and ``SystemExit`` (1), after one line on stderr, when it cannot start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    demo = Demo(host, port, store=store, store_options=store_options, **options)
+    asyncio.run(_serve(demo))
+
+
+async def _serve(demo: Demo) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        # A second one ends the process at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await demo.start()
+    except Exception as error:
+        sys.exit(f"chat_service cannot start: {error or type(error).__name__}")
+    print(f"The web chat is at http://localhost:{demo.port}/", flush=True)
+    await stop.wait()
+    await demo.close()

@@ -1,0 +1,287 @@
+/** One login of a user: commands, notifications, and a connection that comes back by itself. */
+
+import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
+
+import { Emitter, type EventArguments } from "./emitter.js";
+import { ChatError } from "./errors.js";
+import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
+import { Room, type RoomHost } from "./room.js";
+
+/**
+ * - `idle`: `connect` was not called yet
+ * - `connecting`: until the first login is confirmed
+ * - `online`: logged in
+ * - `reconnecting`: the connection was lost and is tried again
+ * - `closed`: ended by `close`, by the server, or by a rejected login; `connect` begins anew
+ */
+export type ConnectionState = "idle" | "connecting" | "online" | "reconnecting" | "closed";
+
+type Auth = Record<string, unknown>;
+
+export interface ChatClientOptions {
+  /** The namespace of the service. */
+  namespace?: string;
+  /** The query of the handshake, which the server's `on_connect` hook sees. */
+  query?: Record<string, string>;
+  /** The `auth` object of the handshake, or a function that makes it for each connection: for fresh tokens. */
+  auth?: Auth | (() => Auth | Promise<Auth>);
+  /** Milliseconds that a command, and a login, may take (10 000). */
+  timeout?: number;
+  /** Milliseconds before the first try to reconnect (500); each further one waits longer, up to the maximum (10 000). */
+  reconnectDelay?: number;
+  maxReconnectDelay?: number;
+  /** Further options of socket.io-client, such as `path`, `transports`, `parser`, `extraHeaders`. */
+  socketOptions?: Partial<ManagerOptions & SocketOptions>;
+}
+
+/** Who is logged in. `id`: the id of the socket, another one after each reconnect. */
+export interface Login {
+  userName: string;
+  id: string;
+  authData: AuthData;
+}
+
+/** Events of the client besides the notifications. */
+export interface ClientEvents {
+  /** The connection state changed. `reason` says why, when there is something to say. */
+  state(state: ConnectionState, reason: ChatError | undefined): void;
+  /** A login was confirmed: the first, or after a reconnect. */
+  login(login: Login, isReconnect: boolean): void;
+}
+
+/** Commands as methods that return promises. */
+export type CommandMethods<M> = {
+  readonly [K in keyof Commands<M>]: (
+    ...args: Parameters<Commands<M>[K]>
+  ) => Promise<ReturnType<Commands<M>[K]>>;
+};
+
+/** All events of a client. `Custom`: those that the server's application sends. */
+export type Events<M, Custom> = ClientEvents & Notifications<M> & Custom;
+
+/** `M`: the form of messages. `Custom`: an interface with the events that the server's application sends. */
+export class ChatClient<M extends object = TextMessage, Custom extends object = object> extends Emitter<
+  Events<M, Custom>
+> {
+  /** The commands: `await client.commands.roomCreate("tea", false)`. */
+  readonly commands: CommandMethods<M>;
+  readonly #url: string;
+  readonly #options: ChatClientOptions;
+  readonly #rooms = new Map<string, Room<M>>();
+  readonly #host: RoomHost;
+  readonly #wake = () => this.retryNow();
+  #socket: Socket | undefined;
+  #state: ConnectionState = "idle";
+  #login: Login | undefined;
+  /** Ends the promise of `connect`. */
+  #connecting: { resolve(login: Login): void; reject(error: ChatError): void } | undefined;
+  #loginTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `url`: the address of the server; in a browser the page's own when it is empty. */
+  constructor(url = "", options: ChatClientOptions = {}) {
+    super();
+    this.#url = url.replace(/\/$/, "");
+    this.#options = options;
+    const methods = COMMANDS.map((name) => [name, (...args: unknown[]) => this.request(name, ...args)]);
+    this.commands = Object.freeze(Object.fromEntries(methods)) as CommandMethods<M>;
+    this.#host = {
+      request: (event, ...args) => this.request(event, ...args),
+      isOnline: () => this.#state === "online",
+      userName: () => this.#login?.userName,
+    };
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The last confirmed login. */
+  get login(): Login | undefined {
+    return this.#login;
+  }
+
+  /** The socket of socket.io-client, once `connect` was called. */
+  get socket(): Socket | undefined {
+    return this.#socket;
+  }
+
+  /** The rooms that `room` was called for. */
+  get rooms(): readonly Room<M>[] {
+    return [...this.#rooms.values()];
+  }
+
+  /** The room of a name; the same object for the same name. This alone joins nothing. */
+  room(name: string): Room<M> {
+    let room = this.#rooms.get(name);
+    if (room === undefined) {
+      room = new Room<M>(this.#host, name);
+      this.#rooms.set(name, room);
+    }
+    return room;
+  }
+
+  /**
+   * Connect and log in; resolves at `loginConfirmed`. Rejects with the server's error when the login is rejected,
+   * and with `connectFailed` or `noAnswer` when there is no such server; then it may be called again.
+   */
+  connect(): Promise<Login> {
+    if (this.#state !== "idle" && this.#state !== "closed") {
+      return Promise.reject(new ChatError("connectFailed", ["connect was called before"]));
+    }
+    return new Promise((resolve, reject) => {
+      this.#connecting = { resolve, reject };
+      this.#setState("connecting");
+      const socket = this.#makeSocket();
+      this.#socket = socket;
+      this.#listen(socket);
+      this.#expectLogin();
+      socket.connect();
+      globalThis.addEventListener?.("online", this.#wake);
+    });
+  }
+
+  /** End the connection. What is under way is rejected with `disconnected`. */
+  close(): void {
+    this.#end(new ChatError("disconnected"));
+  }
+
+  /** Try to reconnect at once instead of after the delay. In a browser that comes online it happens by itself. */
+  retryNow(): void {
+    if (this.#state !== "reconnecting" || this.#socket?.connected) return;
+    // Gives up the try that waits for its time.
+    this.#socket?.disconnect();
+    this.#socket?.connect();
+  }
+
+  /** Run a command. Rejects with a `ChatError`: the server's, or `disconnected` or `noAnswer`. */
+  async call<K extends keyof Commands<M>>(
+    command: K,
+    ...args: Parameters<Commands<M>[K]>
+  ): Promise<ReturnType<Commands<M>[K]>> {
+    return (await this.request(command, ...args)) as ReturnType<Commands<M>[K]>;
+  }
+
+  /** As `call`, for any event with an ack, such as those that the server's application binds to sockets. */
+  request(event: string, ...args: unknown[]): Promise<unknown> {
+    const socket = this.#socket;
+    if (this.#state !== "online" || !socket?.connected) return Promise.reject(new ChatError("disconnected"));
+    return new Promise((resolve, reject) => {
+      socket.timeout(this.#timeout).emit(event, ...args, (lost: Error | null, error: unknown, result: unknown) => {
+        if (lost) reject(socket.connected ? new ChatError("noAnswer", [event]) : new ChatError("disconnected"));
+        else if (error !== null && error !== undefined) reject(ChatError.fromWire(error));
+        else resolve(result);
+      });
+    });
+  }
+
+  get #timeout(): number {
+    return this.#options.timeout ?? 10_000;
+  }
+
+  #makeSocket(): Socket {
+    const { auth, query, namespace = "/chat-service", socketOptions } = this.#options;
+    return io(this.#url + namespace, {
+      reconnectionDelay: this.#options.reconnectDelay ?? 500,
+      reconnectionDelayMax: this.#options.maxReconnectDelay ?? 10_000,
+      timeout: this.#timeout,
+      ...socketOptions,
+      ...(query && { query }),
+      ...(auth && { auth: typeof auth === "function" ? this.#authFrom(auth) : auth }),
+      autoConnect: false,
+      forceNew: true,
+    });
+  }
+
+  #authFrom(make: () => Auth | Promise<Auth>): (send: (auth: Auth) => void) => void {
+    return (send) => {
+      void Promise.resolve()
+        .then(make)
+        .then(send, (error: unknown) => this.#end(new ChatError("connectFailed", [String(error)])));
+    };
+  }
+
+  #listen(socket: Socket): void {
+    const onlyCurrent =
+      <Args extends unknown[]>(listener: (...args: Args) => void) =>
+      (...args: Args) => {
+        if (socket === this.#socket) listener(...args);
+      };
+    socket.on("connect", onlyCurrent(() => this.#expectLogin()));
+    socket.on("connect_error", onlyCurrent((error: Error) => this.#onConnectError(socket, error)));
+    socket.on("disconnect", onlyCurrent((reason: string) => this.#onDisconnect(reason)));
+    socket.onAny(onlyCurrent((event: string, ...args: unknown[]) => this.#onEvent(event, args)));
+  }
+
+  #onEvent(event: string, args: unknown[]): void {
+    if (event === "loginConfirmed") this.#onLoginConfirmed(args[0] as string, args[1] as AuthData);
+    if (event === "loginRejected") return this.#end(ChatError.fromWire(args[0]));
+    const room = typeof args[0] === "string" ? this.#rooms.get(args[0]) : undefined;
+    room?.onNotification(event, args.slice(1), this.#login?.id);
+    const [name, values] = [event, args] as unknown as [keyof Notifications<M>, never];
+    this.emit(name, ...(values as EventArguments<Events<M, Custom>[typeof name]>));
+  }
+
+  #onLoginConfirmed(userName: string, authData: AuthData): void {
+    clearTimeout(this.#loginTimer);
+    const login = { userName, id: authData.id, authData };
+    const isReconnect = this.#state === "reconnecting";
+    this.#login = login;
+    this.#setState("online");
+    this.#connecting?.resolve(login);
+    this.#connecting = undefined;
+    this.#tell("login", login, isReconnect);
+    for (const room of this.#rooms.values()) room.onOnline();
+  }
+
+  #onConnectError(socket: Socket, error: Error): void {
+    // One that the server has refused does not come back by itself.
+    if (this.#state === "connecting" || !socket.active) {
+      this.#end(new ChatError("connectFailed", [error.message]));
+    } else {
+      this.#tell("state", this.#state, new ChatError("connectFailed", [error.message]));
+    }
+  }
+
+  #onDisconnect(reason: string): void {
+    clearTimeout(this.#loginTimer);
+    if (reason === "io server disconnect") this.#end(new ChatError("disconnected"));
+    else if (this.#state === "connecting") this.#end(new ChatError("connectFailed", [reason]));
+    else if (this.#state === "online") {
+      this.#setState("reconnecting", new ChatError("disconnected"));
+      for (const room of this.#rooms.values()) room.onOffline();
+    }
+  }
+
+  /** The server has to confirm or reject the login in time. */
+  #expectLogin(): void {
+    clearTimeout(this.#loginTimer);
+    this.#loginTimer = setTimeout(() => {
+      const error = new ChatError("noAnswer", ["the login"]);
+      if (this.#state === "connecting") this.#end(error);
+      else this.#socket?.io.engine?.close(); // and try again
+    }, this.#timeout);
+  }
+
+  #end(reason: ChatError): void {
+    const socket = this.#socket;
+    clearTimeout(this.#loginTimer);
+    globalThis.removeEventListener?.("online", this.#wake);
+    if (this.#state === "idle" || this.#state === "closed") return;
+    this.#socket = undefined;
+    this.#setState("closed", reason);
+    socket?.disconnect();
+    for (const room of this.#rooms.values()) room.onClosed();
+    this.#connecting?.reject(reason);
+    this.#connecting = undefined;
+  }
+
+  #setState(state: ConnectionState, reason?: ChatError): void {
+    this.#state = state;
+    this.#tell("state", state, reason);
+  }
+
+  /** Emit one of the client's own events; the type of all events is too general for the checker to see it. */
+  #tell<K extends keyof ClientEvents>(event: K, ...args: Parameters<ClientEvents[K]>): void {
+    this.emit(event, ...(args as unknown as EventArguments<Events<M, Custom>[K]>));
+  }
+}

@@ -1,0 +1,11 @@
+export {
+  ChatClient,
+  type ChatClientOptions,
+  type ClientEvents,
+  type CommandMethods,
+  type ConnectionState,
+  type Login,
+} from "./client.js";
+export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./errors.js";
+export * from "./protocol.js";
+export { Room, type Gap, type JoinOptions, type RoomEvents, type RoomState } from "./room.js";

@@ -1,0 +1,352 @@
+/** A room that one wants to be in: joined again after every reconnect, its messages in order and without repeats. */
+
+import { Emitter } from "./emitter.js";
+import { ChatError } from "./errors.js";
+import { isSameMessage } from "./messages.js";
+import { Outbox } from "./outbox.js";
+import type { HistoryInfo, Stored, TextMessage } from "./protocol.js";
+
+/**
+ * - `out`: not joined, and not to be
+ * - `joining`: joining or catching up
+ * - `waiting`: to be joined again when the connection is back
+ * - `joined`: messages arrive as they are sent
+ */
+export type RoomState = "out" | "joining" | "waiting" | "joined";
+
+/** Messages that nobody can get any more. Ids, both inclusive. */
+export interface Gap {
+  from: number;
+  to: number;
+}
+
+/** `M`: the form of messages. */
+export interface RoomEvents<M> {
+  /**
+   * A message, in the order of ids, each once. `isLive`: it came as it was sent; false for one out of the history,
+   * at the join or after a reconnect.
+   */
+  message(message: Stored<M>, isLive: boolean): void;
+  /** Messages were missed and have been rotated out of the history. Told before the message that follows. */
+  gap(gap: Gap): void;
+  /** The room was made anew: its ids have started over, and what was shown of it is history of another room. */
+  restarted(): void;
+  state(state: RoomState): void;
+  /** The user has lost the room: `notAllowed` without access, `noRoom` when it is gone. Not joined any more. */
+  removed(error: ChatError): void;
+  /** As the notifications of the same names; which of them come is a setting of the room. */
+  userJoined(userName: string): void;
+  userLeft(userName: string): void;
+  accessListAdded(listName: string, userNames: string[]): void;
+  accessListRemoved(listName: string, userNames: string[]): void;
+  modeChanged(whitelistOnly: boolean): void;
+}
+
+export interface JoinOptions {
+  /** Begin with so many of the newest messages (50). */
+  recent?: number;
+  /** Begin with the message after this id, as when the application has stored those until there. */
+  after?: number;
+  /** The `epoch` that the room had then: ids of another one do not count. */
+  epoch?: string;
+}
+
+/** What a room asks of its client. */
+export interface RoomHost {
+  request(event: string, ...args: unknown[]): Promise<unknown>;
+  isOnline(): boolean;
+  userName(): string | undefined;
+}
+
+const DEFAULT_RECENT = 50;
+/** Milliseconds between tries to join again that the server could not answer. */
+const RETRY_DELAYS = [500, 1000, 2000, 5000, 10_000];
+
+const NOTIFICATIONS = {
+  roomUserJoined: "userJoined",
+  roomUserLeft: "userLeft",
+  roomAccessListAdded: "accessListAdded",
+  roomAccessListRemoved: "accessListRemoved",
+  roomModeChanged: "modeChanged",
+} as const;
+
+export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>> {
+  readonly name: string;
+  readonly #host: RoomHost;
+  readonly #outbox: Outbox<M>;
+  #state: RoomState = "out";
+  #options: JoinOptions = {};
+  /** Where the messages that were delivered begin and end; undefined before the first join. */
+  #range: { first: number; last: number } | undefined;
+  /** Whether nothing was delivered yet of a range that begins somewhere in the past: then nothing can be missed. */
+  #isFresh = false;
+  /** Which life of the room's history the range belongs to. */
+  #historyEpoch: string | undefined;
+  /** How many messages one answer holds at most. */
+  #pageSize = 1;
+  #hasOlder = true;
+  /** Live messages that wait for the end of the catch-up; undefined when there is none. */
+  #waiting: Stored<M>[] | undefined;
+  /** Rises with every join, leave and lost connection, so that what began before them knows that it is over. */
+  #turn = 0;
+
+  constructor(host: RoomHost, name: string) {
+    super();
+    this.#host = host;
+    this.name = name;
+    this.#outbox = new Outbox<M>(
+      (message) => host.request("roomMessage", name, message) as Promise<number>,
+      () => this.lastId,
+    );
+  }
+
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  /** The id of the last message that was delivered; 0 when there was none. */
+  get lastId(): number {
+    return this.#range?.last ?? 0;
+  }
+
+  /** Which life of the room's history the ids belong to, once it was joined. */
+  get epoch(): string | undefined {
+    return this.#historyEpoch;
+  }
+
+  /** Whether `older` may still find something. */
+  get hasOlder(): boolean {
+    return this.#hasOlder && (this.#range?.first ?? 1) > 1;
+  }
+
+  /** Join, and deliver what `options` ask for of the history; resolves when that is done. Rejects with a `ChatError`. */
+  async join(options: JoinOptions = {}): Promise<void> {
+    if (this.#state !== "out") return;
+    this.#options = options;
+    this.#range = undefined;
+    this.#historyEpoch = options.epoch;
+    this.#hasOlder = true;
+    const turn = this.#begin("joining");
+    try {
+      await this.#enter(turn);
+    } catch (error) {
+      if (turn === this.#turn) this.#leaveState();
+      throw error;
+    }
+  }
+
+  /** Leave the room for good. Without a connection that needs no server. */
+  async leave(): Promise<void> {
+    const wasOut = this.#state === "out";
+    this.#leaveState();
+    if (!wasOut && this.#host.isOnline()) await this.#host.request("roomLeave", this.name);
+  }
+
+  /**
+   * Send a message; resolves with its id when it is stored. One after another, in the order of the calls. Without a
+   * connection it waits for it. One whose answer was lost with the connection is looked for in the history before it
+   * is sent again; rejects with `unconfirmed` when the history does not reach far enough back to tell.
+   */
+  send(message: M): Promise<number> {
+    if (this.#state === "out") return Promise.reject(new ChatError("notJoined", [this.name]));
+    const sent = this.#outbox.add(message);
+    if (this.#state === "joined") this.#outbox.pump();
+    return sent;
+  }
+
+  /** The messages before the oldest one that was delivered, the oldest first; none at the end of the history. */
+  async older(limit = DEFAULT_RECENT): Promise<Stored<M>[]> {
+    const first = this.#range?.first ?? 1;
+    if (!this.hasOlder) return [];
+    const count = Math.min(limit, this.#pageSize);
+    const after = Math.max(0, first - 1 - count);
+    const page = (await this.#page(after, count)).filter((message) => message.id < first);
+    // Another call, or a room that began anew, was faster.
+    if (this.#range?.first !== first) return [];
+    this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
+    if (page.length > 0) this.#range.first = page[0]!.id;
+    return page;
+  }
+
+  // What the client tells the room
+
+  /** @internal */
+  onOnline(): void {
+    if (this.#state !== "waiting") return;
+    void this.#rejoin(this.#begin("joining"), 0);
+  }
+
+  /** @internal */
+  onOffline(): void {
+    if (this.#state === "out") return;
+    this.#outbox.connectionLost();
+    this.#begin("waiting");
+  }
+
+  /** @internal */
+  onClosed(): void {
+    this.#leaveState();
+  }
+
+  /** @internal */
+  onNotification(event: string, args: unknown[], socketId: string | undefined): void {
+    if (event === "roomMessage") this.#onMessage(args[0] as Stored<M>);
+    else if (event === "roomAccessRemoved") this.#onAccessRemoved();
+    else if (event === "roomLeftEcho" && args[0] === socketId) this.#leaveState();
+    else if (event === "roomJoinedEcho" && args[0] === socketId && this.#state === "out") void this.#adopt();
+    else if (event in NOTIFICATIONS && this.#state !== "out") {
+      const name = NOTIFICATIONS[event as keyof typeof NOTIFICATIONS];
+      this.emit(name, ...(args as [never, never]));
+    }
+  }
+
+  // Joining and catching up
+
+  #begin(state: RoomState): number {
+    this.#waiting = state === "joining" ? [] : undefined;
+    this.#setState(state);
+    return ++this.#turn;
+  }
+
+  #leaveState(): void {
+    this.#begin("out");
+    this.#outbox.rejectAll(new ChatError(this.#host.isOnline() ? "notJoined" : "disconnected", [this.name]));
+  }
+
+  /** The server has joined this socket by itself. */
+  async #adopt(): Promise<void> {
+    try {
+      await this.join(this.#options);
+    } catch {
+      // It has left again meanwhile: `state` says so.
+    }
+  }
+
+  #onAccessRemoved(): void {
+    if (this.#state === "out") return;
+    // Told also to a user who may come back: when a fail-over of the store has lost messages.
+    void this.#rejoin(this.#begin("joining"), 0);
+  }
+
+  async #rejoin(turn: number, tries: number): Promise<void> {
+    try {
+      await this.#enter(turn);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      const code = error instanceof ChatError ? error.code : "";
+      if (["notAllowed", "noRoom", "invalidName"].includes(code)) {
+        this.#leaveState();
+        this.emit("removed", error as ChatError);
+      } else if (this.#host.isOnline()) {
+        const delay = RETRY_DELAYS[Math.min(tries, RETRY_DELAYS.length - 1)]!;
+        setTimeout(() => {
+          if (turn === this.#turn) void this.#rejoin(turn, tries + 1);
+        }, delay);
+      }
+    }
+  }
+
+  async #enter(turn: number): Promise<void> {
+    await this.#host.request("roomJoin", this.name);
+    if (turn !== this.#turn) throw new ChatError("disconnected");
+    await this.#catchUp(turn);
+    if (turn !== this.#turn) throw new ChatError("disconnected");
+    this.#setState("joined");
+    this.#outbox.caughtUp();
+  }
+
+  /** Deliver everything after the last delivered message, live messages that came meanwhile included. */
+  async #catchUp(turn: number): Promise<void> {
+    const info = (await this.#host.request("roomHistoryInfo", this.name)) as HistoryInfo;
+    if (turn !== this.#turn) return;
+    this.#pageSize = info.historyMaxGetMessages;
+    if (this.#historyEpoch !== undefined && this.#historyEpoch !== info.epoch) this.#restart();
+    this.#historyEpoch = info.epoch;
+    this.#start(info.lastMessageId);
+    await this.#fill(turn, info.lastMessageId);
+  }
+
+  #start(lastId: number): void {
+    if (this.#range !== undefined) return;
+    const { after, recent = DEFAULT_RECENT } = this.#options;
+    const last = after ?? Math.max(0, lastId - recent);
+    this.#range = { first: last + 1, last };
+    this.#isFresh = after === undefined;
+  }
+
+  #restart(): void {
+    this.#outbox.forgetHistory();
+    this.#range = undefined;
+    this.#hasOlder = true;
+    this.#options = { recent: this.#options.recent ?? DEFAULT_RECENT };
+    this.emit("restarted");
+  }
+
+  async #fill(turn: number, lastId: number): Promise<void> {
+    for (;;) {
+      const page = await this.#page(this.lastId, this.#pageSize);
+      if (turn !== this.#turn) return;
+      for (const message of page) this.#deliver(message, false);
+      if (page.length > 0) continue;
+      // Nothing is stored after the last message. What the history should have, but has not, is lost.
+      if (this.lastId < lastId) this.#skipTo(lastId + 1);
+      const waiting = this.#waiting ?? [];
+      while (waiting.length > 0 && waiting[0]!.id <= this.lastId + 1) this.#deliver(waiting.shift()!, true);
+      if (waiting.length === 0) {
+        this.#waiting = undefined;
+        this.#isFresh = false;
+        return;
+      }
+      // One of those that wait does not follow: the history has what is between, or else it is lost.
+      lastId = waiting[0]!.id - 1;
+    }
+  }
+
+  async #page(after: number, limit: number): Promise<Stored<M>[]> {
+    const newestFirst = await this.#host.request("roomHistoryGet", this.name, after, limit);
+    return (newestFirst as Stored<M>[]).reverse();
+  }
+
+  // Messages
+
+  #onMessage(message: Stored<M>): void {
+    if (this.#waiting !== undefined) this.#waiting.push(message);
+    else if (this.#state === "out" || this.#state === "waiting") return;
+    else if (message.id <= this.lastId + 1) this.#deliver(message, true);
+    else {
+      // The server fills gaps from the history; what it could not fill may be there again.
+      this.#waiting = [message];
+      void this.#rejoin(++this.#turn, 0);
+    }
+  }
+
+  #deliver(message: Stored<M>, isLive: boolean): void {
+    if (message.id <= this.lastId) return;
+    if (message.id > this.lastId + 1) this.#skipTo(message.id);
+    this.#range!.last = message.id;
+    this.#isFresh = false;
+    if (message.author === this.#host.userName()) {
+      this.#outbox.confirm((body) => isSameMessage(body, message), message.id);
+    }
+    this.emit("message", message, isLive);
+  }
+
+  /** Tell that the messages from the last delivered one to an id, exclusive, are lost. */
+  #skipTo(id: number): void {
+    const gap = { from: this.lastId + 1, to: id - 1 };
+    this.#range!.last = gap.to;
+    if (this.#isFresh) {
+      this.#range!.first = id;
+      this.#hasOlder = false;
+      return;
+    }
+    this.#outbox.forgetHistory();
+    this.emit("gap", gap);
+  }
+
+  #setState(state: RoomState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.emit("state", state);
+  }
+}

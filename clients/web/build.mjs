@@ -1,0 +1,57 @@
+// Bundle the page: node build.mjs DIRECTORY. Names of what never changes hold a hash of the content.
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = process.argv[2];
+if (!target) throw new Error("usage: node build.mjs DIRECTORY");
+
+await mkdir(target, { recursive: true });
+for (const name of await readdir(target)) await rm(join(target, name), { recursive: true });
+
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: ["src/main.tsx"],
+  outdir: join(process.cwd(), target),
+  bundle: true,
+  format: "esm",
+  target: ["es2022", "chrome100", "firefox100", "safari15.4"],
+  minify: true,
+  legalComments: "none",
+  entryNames: "app-[hash]",
+  assetNames: "[name]-[hash]",
+  loader: { ".woff2": "file" },
+  metafile: true,
+  logLevel: "warning",
+});
+
+const outputs = Object.keys(result.metafile.outputs).map((path) => basename(path));
+const named = (suffix) => outputs.find((name) => name.startsWith("app-") && name.endsWith(suffix));
+const html = await readFile(join(here, "src/index.html"), "utf8");
+await writeFile(join(target, "index.html"), html.replace("%CSS%", named(".css")).replace("%JS%", named(".js")));
+for (const name of ["icon.svg", "manifest.webmanifest"]) {
+  await copyFile(join(here, "src", name), join(target, name));
+}
+await writeFile(join(target, "licenses.txt"), await licenses());
+
+/** The licences of the packages whose code is in the bundle. */
+async function licenses() {
+  const require = createRequire(import.meta.url);
+  const roots = new Set();
+  for (const input of Object.keys(result.metafile.inputs)) {
+    const match = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (match) roots.add(join(here, match[1]));
+  }
+  const parts = [];
+  for (const root of [...roots].sort()) {
+    const { name, version, license } = require(join(root, "package.json"));
+    const file = (await readdir(root)).find((entry) => /^licen[cs]e/i.test(entry));
+    const text = file ? await readFile(join(root, file), "utf8") : "";
+    parts.push(`${name} ${version}, ${license}\n\n${text.trim()}\n`);
+  }
+  return parts.join("\n----------------------------------------\n\n");
+}

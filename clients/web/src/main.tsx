@@ -1,0 +1,17 @@
+import "@fontsource-variable/inter";
+import "./styles/base.css";
+import "./styles/layout.css";
+import "./styles/messages.css";
+import "./styles/dialogs.css";
+
+import { render } from "preact";
+
+import { Chat } from "./state/session.js";
+import { applyTheme } from "./theme.js";
+import { App } from "./view/app.js";
+
+applyTheme();
+const chat = new Chat();
+const root = document.getElementById("app")!;
+
+void chat.resume().finally(() => render(<App chat={chat} />, root));

@@ -1,0 +1,236 @@
+/** A room that this person is in. */
+
+import type { ChatError, Room, Stored, TextMessage } from "@chat-service/client";
+import { computed, signal } from "@preact/signals";
+
+import { Conversation } from "./conversation.js";
+import type { Chat, Client } from "./session.js";
+import type { SavedRoom } from "./storage.js";
+import { explain } from "./texts.js";
+import { note, type MessageItem } from "./timeline.js";
+
+export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
+export type ListName = (typeof LISTS)[number];
+
+const PAGE = 50;
+
+export class RoomConversation extends Conversation {
+  readonly kind = "room";
+  /** Who is here, with the number of devices. */
+  readonly members = signal<ReadonlyMap<string, number>>(new Map());
+  readonly owner = signal<string | null>(null);
+  readonly whitelistOnly = signal(false);
+  readonly lists = signal<Record<ListName, string[]>>({ adminlist: [], whitelist: [], blacklist: [] });
+  readonly isOwner = computed(() => this.owner.value === this.#chat.userName.value);
+  readonly isAdmin = computed(
+    () => this.isOwner.value || this.lists.value.adminlist.includes(this.#chat.userName.value),
+  );
+  readonly #chat: Chat;
+  readonly #client: Client;
+  readonly #room: Room;
+  readonly #stops: (() => void)[];
+  #saved: SavedRoom | undefined;
+
+  constructor(chat: Chat, client: Client, name: string, saved: SavedRoom | undefined) {
+    super(name);
+    this.#chat = chat;
+    this.#client = client;
+    this.#room = client.room(name);
+    this.#saved = saved;
+    const room = this.#room;
+    this.#stops = [
+      room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
+      room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are not kept any more`))),
+      room.on("restarted", () => this.#onRestarted()),
+      room.on("state", (state) => {
+        if (state === "joined") this.#onJoined();
+      }),
+      room.on("removed", (error) => this.#onRemoved(error)),
+      room.on("userJoined", (name) => this.#onPresence(name, true)),
+      room.on("userLeft", (name) => this.#onPresence(name, false)),
+      room.on("accessListAdded", (list, names) => this.#onList(list, names, [])),
+      room.on("accessListRemoved", (list, names) => this.#onList(list, [], names)),
+      room.on("modeChanged", (mode) => {
+        this.whitelistOnly.value = mode;
+        this.append(note(mode ? "Only invited people may be here now" : "The room is open to everybody now"));
+      }),
+      client.on("roomDevicesChanged", (where, user, devices) => {
+        if (where === name) this.#setDevices(user, devices);
+      }),
+    ];
+  }
+
+  /** Rejects with a `ChatError`. */
+  async join(): Promise<void> {
+    await this.#room.join({ recent: PAGE });
+  }
+
+  async leave(): Promise<void> {
+    this.dispose();
+    await this.#room.leave();
+  }
+
+  dispose(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+  }
+
+  saved(): SavedRoom | undefined {
+    return this.#saved;
+  }
+
+  send(text: string): void {
+    const item = this.addOutgoing(this.#chat.userName.value, text);
+    this.#room.send({ textMessage: text }).then(
+      () => this.discard(item.key),
+      (error: unknown) => this.fail(item, explain(error)),
+    );
+  }
+
+  async loadOlder(): Promise<void> {
+    if (this.isLoading.value || !this.hasOlder.value || this.#room.state !== "joined") return;
+    this.isLoading.value = true;
+    try {
+      const older = await this.#room.older(PAGE);
+      this.items.value = [...older.map(asItem), ...this.items.value];
+    } catch {
+      // Without a connection: the next scroll tries again.
+    } finally {
+      this.hasOlder.value = this.#room.hasOlder;
+      this.isLoading.value = false;
+    }
+  }
+
+  markRead(): void {
+    if (this.unread.value === 0 && this.#saved?.readId === this.#room.lastId) return;
+    this.#setRead(this.#room.lastId);
+    if (this.#saved) this.#chat.tellRead(this.#saved);
+  }
+
+  /** Another device of this person has read so far. */
+  readElsewhere({ readId, epoch }: SavedRoom): void {
+    if (epoch === this.#room.epoch && readId >= this.#room.lastId) this.#setRead(readId);
+  }
+
+  #setRead(readId: number): void {
+    this.unread.value = 0;
+    if (this.#room.epoch === undefined) return;
+    this.#saved = { name: this.name, readId, epoch: this.#room.epoch };
+    this.#chat.saveRooms();
+  }
+
+  // Settings
+
+  async setMode(whitelistOnly: boolean): Promise<void> {
+    await this.#client.commands.roomSetWhitelistMode(this.name, whitelistOnly);
+  }
+
+  async addToList(list: ListName, name: string): Promise<void> {
+    await this.#client.commands.roomAddToList(this.name, list, [name]);
+  }
+
+  async removeFromList(list: ListName, name: string): Promise<void> {
+    await this.#client.commands.roomRemoveFromList(this.name, list, [name]);
+  }
+
+  async delete(): Promise<void> {
+    await this.#client.commands.roomDelete(this.name);
+  }
+
+  /** Who would have to go in the whitelist-only mode. */
+  notInvited(): string[] {
+    const { adminlist, whitelist } = this.lists.value;
+    return [...this.members.value.keys()].filter(
+      (name) => name !== this.owner.value && !adminlist.includes(name) && !whitelist.includes(name),
+    );
+  }
+
+  // Events
+
+  #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
+    const isOwn = message.author === this.#chat.userName.value;
+    if (isOwn) {
+      // Its answer comes a moment later.
+      const sent = this.outgoing.value.find((item) => item.text === message.textMessage && item.sending === "waiting");
+      if (sent) this.discard(sent.key);
+    }
+    this.append(asItem(message));
+    if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
+    this.#chat.onUnread(this, message.author, message.textMessage, isLive);
+  }
+
+  #onRestarted(): void {
+    this.items.value = [note("The room was made anew")];
+    this.divider.value = null;
+    this.unread.value = 0;
+    this.#saved = undefined;
+  }
+
+  #onJoined(): void {
+    this.hasOlder.value = this.#room.hasOlder;
+    this.closed.value = null;
+    const { lastId, epoch = "" } = this.#room;
+    if (this.#saved?.epoch !== epoch) {
+      // The first visit: what was said before is no news.
+      this.#saved = { name: this.name, readId: lastId, epoch };
+      this.unread.value = 0;
+    } else if (this.unread.value > 0) {
+      this.unread.value = Math.max(this.unread.value, lastId - this.#saved.readId);
+    }
+    this.#chat.saveRooms();
+    void this.#loadDetails();
+  }
+
+  async #loadDetails(): Promise<void> {
+    const { commands } = this.#client;
+    try {
+      const [owner, mode, devices, adminlist, whitelist, blacklist] = await Promise.all([
+        commands.roomGetOwner(this.name),
+        commands.roomGetWhitelistMode(this.name),
+        this.#client.request("roomDevices", this.name) as Promise<Record<string, number>>,
+        ...LISTS.map((list) => commands.roomGetAccessList(this.name, list)),
+      ]);
+      this.owner.value = owner;
+      this.whitelistOnly.value = mode;
+      this.members.value = new Map(Object.entries(devices));
+      this.lists.value = { adminlist: adminlist ?? [], whitelist: whitelist ?? [], blacklist: blacklist ?? [] };
+    } catch {
+      // Left or disconnected meanwhile; the next join loads them.
+    }
+  }
+
+  #onRemoved(error: ChatError): void {
+    this.members.value = new Map();
+    this.hasOlder.value = false;
+    this.closed.value = explain(error, {
+      notAllowed: `You were removed from ${this.name}.`,
+      noRoom: `${this.name} was deleted.`,
+    });
+    this.append(note(this.closed.value));
+    this.#chat.onRemoved(this);
+  }
+
+  #onPresence(name: string, isHere: boolean): void {
+    if (name !== this.#chat.userName.value) this.append(note(`${name} ${isHere ? "joined" : "left"}`));
+    this.#setDevices(name, isHere ? (this.members.value.get(name) ?? 1) : 0);
+  }
+
+  #setDevices(name: string, devices: number): void {
+    const members = new Map(this.members.value);
+    if (devices > 0) members.set(name, devices);
+    else members.delete(name);
+    this.members.value = members;
+  }
+
+  #onList(list: string, added: string[], removed: string[]): void {
+    const lists = this.lists.value;
+    const names = new Set(lists[list as ListName]);
+    for (const name of added) names.add(name);
+    for (const name of removed) names.delete(name);
+    this.lists.value = { ...lists, [list]: [...names] };
+  }
+}
+
+function asItem(message: Stored<TextMessage>): MessageItem {
+  const { id, author, textMessage, timestamp } = message;
+  return { kind: "message", key: String(id), id, author, text: textMessage, timestamp };
+}

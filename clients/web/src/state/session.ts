@@ -1,0 +1,302 @@
+/** Everything that the page knows and does, from the login to the sign-out. */
+
+import { ChatClient, type ChatError, type ConnectionState, type TextMessage } from "@chat-service/client";
+import { computed, effect, signal } from "@preact/signals";
+
+import type { Conversation } from "./conversation.js";
+import { DirectConversation } from "./direct.js";
+import { RoomConversation } from "./room.js";
+import { lastName, savedDirects, savedRooms, tabUser, type SavedRoom } from "./storage.js";
+import { explain } from "./texts.js";
+
+/** A room as the server's list has it. */
+export interface RoomEntry {
+  name: string;
+  owner: string | null;
+  members: number;
+  whitelistOnly: boolean;
+}
+
+/** Events of the demo server besides the contract. */
+export interface DemoEvents {
+  roomListChanged(changed: RoomEntry[], removed: string[]): void;
+  roomDevicesChanged(room: string, user: string, devices: number): void;
+}
+
+export type Client = ChatClient<TextMessage, DemoEvents>;
+
+export interface Toast {
+  id: number;
+  text: string;
+  isError: boolean;
+}
+
+const HOME = "default";
+const TOAST_MS = 6000;
+
+export class Chat {
+  /** "" before the login. */
+  readonly userName = signal("");
+  readonly connection = signal<ConnectionState>("idle");
+  /** All rooms that there are. */
+  readonly directory = signal<ReadonlyMap<string, RoomEntry>>(new Map());
+  readonly conversations = signal<readonly Conversation[]>([]);
+  readonly activeKey = signal<string | null>(null);
+  readonly active = computed(() => this.conversations.value.find((one) => one.key === this.activeKey.value));
+  readonly toasts = signal<Toast[]>([]);
+  /** What screen readers say next. */
+  readonly announcement = signal("");
+  readonly #url: string;
+  #client: Client | undefined;
+  #toasts = 0;
+  #blocked = new Set<string>();
+
+  constructor(url = "") {
+    this.#url = url;
+    effect(() => {
+      const unread = this.conversations.value.reduce((sum, one) => sum + one.unread.value, 0);
+      const name = this.active.value?.name;
+      document.title = (unread > 0 ? `(${unread}) ` : "") + (name === undefined ? "Chat" : `${name} · Chat`);
+    });
+  }
+
+  /** Rejects with a `ChatError`. */
+  async login(name: string): Promise<void> {
+    const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, { auth: { userName: name } });
+    this.#client = client;
+    this.#listen(client);
+    await client.connect();
+    lastName.set(name);
+    tabUser.set(name);
+    for (const { peer, messages } of savedDirects.get(name)) {
+      this.#add(new DirectConversation(this, client, peer, messages));
+    }
+    this.userName.value = name;
+    await this.#refresh(client);
+    await this.#joinSaved(client, name);
+  }
+
+  /** Go on where this tab was before a reload. */
+  async resume(): Promise<boolean> {
+    const name = tabUser.get();
+    if (name === null) return false;
+    try {
+      await this.login(name);
+      return true;
+    } catch {
+      this.signOut();
+      return false;
+    }
+  }
+
+  signOut(): void {
+    savedDirects.set(this.userName.value, undefined);
+    tabUser.set(undefined);
+    this.#client?.close();
+    this.#client = undefined;
+    this.userName.value = "";
+    this.conversations.value = [];
+    this.activeKey.value = null;
+    this.directory.value = new Map();
+  }
+
+  retryConnection(): void {
+    const client = this.#client;
+    if (client?.state !== "closed") return client?.retryNow();
+    // The server has ended it for good: begin anew, with the same rooms.
+    const name = this.userName.value;
+    this.conversations.value = [];
+    this.login(name).catch((error: unknown) => this.toast(explain(error), true));
+  }
+
+  // Conversations
+
+  open(conversation: Conversation | null): void {
+    const before = this.active.value;
+    if (before && before !== conversation) before.divider.value = null;
+    this.activeKey.value = conversation?.key ?? null;
+    if (conversation && conversation.unread.value > 0) {
+      const messages = conversation.items.value.filter((item) => item.kind === "message");
+      conversation.divider.value = messages.at(-conversation.unread.value - 1)?.key ?? null;
+    }
+  }
+
+  /** Join a room, if need be, and show it. Rejects with a `ChatError`. */
+  async openRoom(name: string): Promise<void> {
+    const known = this.#find("room", name);
+    if (known && known.closed.value === null) return this.open(known);
+    if (known) this.#remove(known);
+    const client = this.#need();
+    const room = new RoomConversation(this, client, name, undefined);
+    try {
+      await room.join();
+    } catch (error) {
+      room.dispose();
+      throw error;
+    }
+    this.#add(room);
+    this.open(room);
+  }
+
+  async createRoom(name: string, whitelistOnly: boolean): Promise<void> {
+    await this.#need().commands.roomCreate(name, whitelistOnly);
+    await this.openRoom(name);
+  }
+
+  openDirect(peer: string): void {
+    this.open(this.#direct(peer));
+  }
+
+  async leave(conversation: Conversation): Promise<void> {
+    this.#remove(conversation);
+    if (conversation instanceof RoomConversation) await conversation.leave();
+    this.saveRooms();
+    this.saveDirects();
+  }
+
+  /** A message of somebody else has come that this person has not read. */
+  onUnread(conversation: Conversation, author: string, text: string, isLive: boolean): void {
+    const isSeen = conversation === this.active.value && document.visibilityState === "visible";
+    if (isLive && isSeen) this.announcement.value = `${author}: ${text}`;
+    conversation.unread.value += 1;
+  }
+
+  onRemoved(room: RoomConversation): void {
+    this.toast(room.closed.value ?? "", true);
+    this.saveRooms();
+  }
+
+  saveRooms(): void {
+    const rooms = this.conversations.value.filter((one) => one instanceof RoomConversation);
+    const saved = rooms.filter((room) => room.closed.value === null).map((room) => room.saved());
+    if (this.userName.value) savedRooms.set(this.userName.value, saved.filter((room) => room !== undefined));
+  }
+
+  saveDirects(): void {
+    const directs = this.conversations.value.filter((one) => one instanceof DirectConversation);
+    if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
+  }
+
+  /** Tell this person's other devices what was read here. */
+  tellRead(read: SavedRoom): void {
+    this.#client?.commands.systemMessage({ read }).catch(() => undefined);
+  }
+
+  // Messages to the person
+
+  toast(text: string, isError = false): void {
+    const id = ++this.#toasts;
+    this.toasts.value = [...this.toasts.value.slice(-2), { id, text, isError }];
+    setTimeout(() => this.dismiss(id), TOAST_MS);
+  }
+
+  dismiss(id: number): void {
+    this.toasts.value = this.toasts.value.filter((toast) => toast.id !== id);
+  }
+
+  /** Run something and say what goes wrong. Returns whether all went well. */
+  async attempt(work: Promise<unknown>, special?: Record<string, string>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      this.toast(explain(error, special), true);
+      return false;
+    }
+  }
+
+  // Events
+
+  #listen(client: Client): void {
+    client.on("state", (state, reason) => this.#onState(client, state, reason));
+    client.on("login", (_, isReconnect) => {
+      if (isReconnect) void this.#refresh(client);
+    });
+    client.on("roomListChanged", (changed, removed) => {
+      const directory = new Map(this.directory.value);
+      for (const room of changed) directory.set(room.name, room);
+      for (const name of removed) directory.delete(name);
+      this.directory.value = directory;
+    });
+    client.on("directMessage", (message) => this.#direct(message.author).receive(message, message.author));
+    client.on("directMessageEcho", (peer, message) => this.#direct(peer).receive(message, this.userName.value));
+    client.on("systemMessage", (data) => {
+      const read = (data as { read?: SavedRoom } | null)?.read;
+      if (read) this.#find("room", read.name)?.readElsewhere(read);
+    });
+  }
+
+  #onState(client: Client, state: ConnectionState, _reason: ChatError | undefined): void {
+    if (client !== this.#client) return;
+    const before = this.connection.value;
+    this.connection.value = state;
+    if (state === "online" && before === "reconnecting") this.toast("You are back online.");
+  }
+
+  async #refresh(client: Client): Promise<void> {
+    try {
+      const [rooms, blocked] = await Promise.all([
+        client.request("roomList") as Promise<RoomEntry[]>,
+        client.commands.directGetAccessList("blacklist"),
+      ]);
+      this.directory.value = new Map(rooms.map((room) => [room.name, room]));
+      this.#blocked = new Set(blocked);
+      for (const one of this.conversations.value) {
+        if (one instanceof DirectConversation) one.isBlocked.value = this.#blocked.has(one.name);
+      }
+    } catch {
+      // The connection was lost again; it is asked for after the next login.
+    }
+  }
+
+  async #joinSaved(client: Client, user: string): Promise<void> {
+    const saved = savedRooms.get(user);
+    const rooms = (saved ?? []).map((room) => new RoomConversation(this, client, room.name, room));
+    await Promise.all(rooms.map((room) => this.#joinAgain(room)));
+    if (saved === null && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
+    const first = this.conversations.value.find((one) => one.kind === "room");
+    // On a phone the list comes first.
+    if (first && this.activeKey.value === null && matchMedia("(min-width: 50rem)").matches) this.open(first);
+  }
+
+  async #joinAgain(room: RoomConversation): Promise<void> {
+    this.#add(room);
+    try {
+      await room.join();
+    } catch (error) {
+      this.#remove(room);
+      room.dispose();
+      this.toast(explain(error, { notAllowed: `You have no access to ${room.name} any more.` }), true);
+    }
+  }
+
+  #direct(peer: string): DirectConversation {
+    const known = this.#find("direct", peer);
+    if (known) return known;
+    const made = new DirectConversation(this, this.#need(), peer);
+    made.isBlocked.value = this.#blocked.has(peer);
+    this.#add(made);
+    return made;
+  }
+
+  #find(kind: "room", name: string): RoomConversation | undefined;
+  #find(kind: "direct", name: string): DirectConversation | undefined;
+  #find(kind: string, name: string): Conversation | undefined {
+    return this.conversations.value.find((one) => one.kind === kind && one.name === name);
+  }
+
+  #add(conversation: Conversation): void {
+    const all = [...this.conversations.value, conversation];
+    this.conversations.value = all.sort((one, other) => one.name.localeCompare(other.name));
+  }
+
+  #remove(conversation: Conversation): void {
+    this.conversations.value = this.conversations.value.filter((one) => one !== conversation);
+    if (this.activeKey.value === conversation.key) this.open(null);
+  }
+
+  #need(): Client {
+    if (this.#client === undefined) throw new Error("not logged in");
+    return this.#client;
+  }
+}

@@ -1,0 +1,65 @@
+/** The page as a whole. */
+
+import { useEffect } from "preact/hooks";
+
+import type { Chat } from "../state/session.js";
+import { ConversationView } from "./conversation.js";
+import { Icon } from "./icons.js";
+import { LoginView } from "./login.js";
+import { IconButton } from "./parts.js";
+import { Sidebar } from "./sidebar.js";
+
+export function App({ chat }: { chat: Chat }) {
+  const isIn = chat.userName.value !== "";
+  return (
+    <>
+      {isIn ? <Talk chat={chat} /> : <LoginView chat={chat} />}
+      <p class="sr-only" aria-live="polite" role="status">
+        {chat.announcement.value}
+      </p>
+      <div class="toasts">
+        {chat.toasts.value.map((toast) => (
+          <div key={toast.id} class={toast.isError ? "toast error" : "toast"} role={toast.isError ? "alert" : "status"}>
+            <p>{toast.text}</p>
+            <IconButton icon="close" label="Dismiss" onClick={() => chat.dismiss(toast.id)} />
+          </div>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Talk({ chat }: { chat: Chat }) {
+  const active = chat.active.value;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (!event.altKey || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
+      event.preventDefault();
+      step(chat, event.key === "ArrowDown" ? 1 : -1);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <div class={active ? "talk has-active" : "talk"}>
+      <Sidebar chat={chat} />
+      {active ? (
+        <ConversationView key={active.key} chat={chat} conversation={active} />
+      ) : (
+        <main class="nothing">
+          <Icon name="chat" />
+          <h2>Choose a room</h2>
+          <p>Everything that is said while you are away waits for you.</p>
+        </main>
+      )}
+    </div>
+  );
+}
+
+/** Alt and an arrow: the next conversation, in the order in which they stand. */
+function step(chat: Chat, by: number): void {
+  const all = [...chat.conversations.value].sort((one, other) => other.kind.localeCompare(one.kind));
+  const position = chat.active.value ? all.indexOf(chat.active.value) : -1;
+  const next = all[(position + by + all.length) % all.length];
+  if (next) chat.open(next);
+}

@@ -1,0 +1,122 @@
+/** The conversation that is open: its head, messages, composer, and people. */
+
+import { useState } from "preact/hooks";
+
+import type { Conversation } from "../state/conversation.js";
+import { DirectConversation } from "../state/direct.js";
+import { RoomConversation } from "../state/room.js";
+import type { Chat } from "../state/session.js";
+import { count } from "../state/texts.js";
+import { Composer } from "./composer.js";
+import { Icon } from "./icons.js";
+import { MessageList } from "./messages.js";
+import { Avatar, IconButton } from "./parts.js";
+import { People } from "./people.js";
+import { RoomSettings } from "./settings.js";
+
+const isWide = () => matchMedia("(min-width: 68rem)").matches;
+
+export function ConversationView({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
+  const [showsPeople, setShowsPeople] = useState(isWide());
+  const [showsSettings, setShowsSettings] = useState(false);
+  const room = conversation instanceof RoomConversation ? conversation : undefined;
+  const isHere = conversation.closed.value === null;
+  return (
+    <>
+      <main class="conversation" aria-label={conversation.name}>
+        <header>
+          <IconButton icon="back" label="All conversations" class="only-narrow" onClick={() => chat.open(null)} />
+          <Title conversation={conversation} />
+          {conversation instanceof DirectConversation && <BlockButton chat={chat} direct={conversation} />}
+          {room && isHere && (
+            <>
+              <IconButton
+                icon="people"
+                label="People"
+                pressed={showsPeople}
+                onClick={() => setShowsPeople(!showsPeople)}
+              />
+              <IconButton icon="settings" label="Room settings" onClick={() => setShowsSettings(true)} />
+            </>
+          )}
+          <IconButton
+            icon="leave"
+            label={room ? "Leave the room" : "Close the conversation"}
+            onClick={() => void chat.attempt(chat.leave(conversation))}
+          />
+        </header>
+        <ConnectionBar chat={chat} />
+        <MessageList chat={chat} conversation={conversation} />
+        {isHere ? (
+          <Composer conversation={conversation} isOffline={chat.connection.value !== "online"} />
+        ) : (
+          <p class="closed" role="status">
+            {conversation.closed.value}
+          </p>
+        )}
+      </main>
+      {room && isHere && showsPeople && <People chat={chat} room={room} onClose={() => setShowsPeople(false)} />}
+      {room && isHere && showsSettings && (
+        <RoomSettings chat={chat} room={room} onClose={() => setShowsSettings(false)} />
+      )}
+    </>
+  );
+}
+
+function Title({ conversation }: { conversation: Conversation }) {
+  if (conversation instanceof RoomConversation) {
+    return (
+      <div class="title">
+        <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />
+        <span>
+          <h2>{conversation.name}</h2>
+          <span class="quiet">{count(conversation.members.value.size, "person", "people")} here</span>
+        </span>
+      </div>
+    );
+  }
+  return (
+    <div class="title">
+      <Avatar name={conversation.name} />
+      <span>
+        <h2>{conversation.name}</h2>
+        <span class="quiet">Direct messages</span>
+      </span>
+    </div>
+  );
+}
+
+function BlockButton({ chat, direct }: { chat: Chat; direct: DirectConversation }) {
+  const isBlocked = direct.isBlocked.value;
+  const toggle = async () => {
+    await direct.setBlocked(!isBlocked);
+    chat.toast(isBlocked ? `${direct.name} may write to you again.` : `${direct.name} cannot write to you any more.`);
+  };
+  return (
+    <IconButton
+      icon="block"
+      label={`Block ${direct.name}`}
+      pressed={isBlocked}
+      onClick={() => void chat.attempt(toggle())}
+    />
+  );
+}
+
+function ConnectionBar({ chat }: { chat: Chat }) {
+  const state = chat.connection.value;
+  if (state === "online" || state === "idle") return null;
+  const isClosed = state === "closed";
+  return (
+    <div class="connection-bar" role="status">
+      <span class="dot" aria-hidden="true" />
+      <p>
+        {isClosed
+          ? "The server has ended the connection."
+          : "You are offline. What you write now is sent when the connection is back."}
+      </p>
+      <button type="button" onClick={() => chat.retryConnection()}>
+        {isClosed ? "Connect again" : "Try now"}
+      </button>
+    </div>
+  );
+}

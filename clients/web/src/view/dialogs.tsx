@@ -1,0 +1,147 @@
+/** Dialogs that belong to no conversation: a new room, a new direct message, one's own settings. */
+
+import { useState } from "preact/hooks";
+
+import { RoomConversation } from "../state/room.js";
+import type { Chat } from "../state/session.js";
+import { explain } from "../state/texts.js";
+import { applyTheme } from "../theme.js";
+import { savedTheme, type Theme } from "../state/storage.js";
+import { Dialog, Field, Switch } from "./parts.js";
+
+interface DialogProps {
+  chat: Chat;
+  onClose: () => void;
+}
+
+export function CreateRoomDialog({ chat, onClose }: DialogProps) {
+  const [name, setName] = useState("");
+  const [isClosed, setClosed] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const wanted = name.trim();
+    if (wanted === "") return setError("Please give the room a name.");
+    try {
+      await chat.createRoom(wanted, isClosed);
+      onClose();
+    } catch (problem) {
+      setError(explain(problem));
+    }
+  };
+  return (
+    <Dialog title="Create a room" onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)} noValidate>
+        <Field
+          label="Name of the room"
+          value={name}
+          maxLength={40}
+          error={error}
+          autoFocus
+          onInput={(value) => {
+            setName(value);
+            setError(null);
+          }}
+        />
+        <Switch
+          label="Only invited people"
+          hint="You choose who may join. The name of the room is seen by everybody."
+          checked={isClosed}
+          onChange={setClosed}
+        />
+        <div class="actions">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary">
+            Create
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+export function NewDirectDialog({ chat, onClose }: DialogProps) {
+  const [name, setName] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const peer = name.trim();
+    if (peer === "") return setError("Please give a name.");
+    if (peer === chat.userName.value) return setError("That is you.");
+    chat.openDirect(peer);
+    onClose();
+  };
+  const people = new Set<string>();
+  for (const one of chat.conversations.value) {
+    if (one instanceof RoomConversation) for (const member of one.members.value.keys()) people.add(member);
+  }
+  people.delete(chat.userName.value);
+  return (
+    <Dialog title="New direct message" onClose={onClose}>
+      <form onSubmit={submit} noValidate>
+        <Field
+          label="To"
+          value={name}
+          maxLength={32}
+          error={error}
+          hint="Direct messages reach people who are online; they are stored nowhere."
+          autoFocus
+          list={[...people].sort()}
+          onInput={(value) => {
+            setName(value);
+            setError(null);
+          }}
+        />
+        <div class="actions">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary">
+            Open
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+const THEMES: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+
+export function PreferencesDialog({ chat, onClose }: DialogProps) {
+  const [theme, setTheme] = useState(savedTheme.get());
+  const choose = (wanted: Theme) => {
+    savedTheme.set(wanted);
+    applyTheme();
+    setTheme(wanted);
+  };
+  return (
+    <Dialog title="Your settings" onClose={onClose}>
+      <p>
+        You are <strong>{chat.userName.value}</strong>.
+      </p>
+      <fieldset class="choices">
+        <legend>Appearance</legend>
+        {(Object.keys(THEMES) as Theme[]).map((value) => (
+          <label key={value}>
+            <input type="radio" name="theme" checked={theme === value} onChange={() => choose(value)} />
+            {THEMES[value]}
+          </label>
+        ))}
+      </fieldset>
+      <div class="actions">
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            onClose();
+            chat.signOut();
+          }}
+        >
+          Sign out
+        </button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,57 @@
+/** Choosing a name. */
+
+import { useState } from "preact/hooks";
+
+import type { Chat } from "../state/session.js";
+import { lastName } from "../state/storage.js";
+import { explain } from "../state/texts.js";
+import { Icon } from "./icons.js";
+import { Field } from "./parts.js";
+
+export function LoginView({ chat }: { chat: Chat }) {
+  const [name, setName] = useState(lastName.get());
+  const [error, setError] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const wanted = name.trim();
+    if (wanted === "") return setError("Please choose a name.");
+    setBusy(true);
+    setError(null);
+    try {
+      await chat.login(wanted);
+    } catch (problem) {
+      setError(explain(problem));
+      setBusy(false);
+    }
+  };
+  return (
+    <main class="login">
+      <form onSubmit={(event) => void submit(event)} noValidate>
+        <span class="logo">
+          <Icon name="chat" />
+        </span>
+        <h1>Join the chat</h1>
+        <p class="lead">Rooms with a history, people who are here right now, and direct messages.</p>
+        <Field
+          label="Your name"
+          value={name}
+          maxLength={32}
+          error={error}
+          autoFocus
+          autoComplete="nickname"
+          onInput={(value) => {
+            setName(value);
+            setError(null);
+          }}
+        />
+        <button type="submit" class="primary" disabled={isBusy}>
+          {isBusy ? "Connecting…" : "Enter"}
+        </button>
+        <p class="hint">
+          There are no passwords here, it is a demo. Come with the same name on another device, and both are you.
+        </p>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,226 @@
+/** The messages of a conversation, in a list that loads older ones as one scrolls back. */
+
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+import type { Conversation } from "../state/conversation.js";
+import type { Chat } from "../state/session.js";
+import { count, dayText, fullTimeText, isSameDay, timeText } from "../state/texts.js";
+import type { Item, MessageItem } from "../state/timeline.js";
+import { Icon } from "./icons.js";
+import { Avatar } from "./parts.js";
+
+/** Messages of one person within so many ms stand together. */
+const GROUP_MS = 5 * 60_000;
+/** Pixels from the end at which the newest messages count as seen, and from the beginning at which older ones load. */
+const AT_END = 48;
+const NEAR_START = 400;
+
+export function MessageList({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
+  const box = useRef<HTMLDivElement>(null);
+  const last = useRef<{ height: number; firstKey: string | undefined }>({ height: 0, firstKey: undefined });
+  const isAtEnd = useRef(true);
+  const [missed, setMissed] = useState<number | null>(null);
+  const items = conversation.timeline.value;
+  const firstKey = items[0]?.key;
+  const hasOlder = conversation.hasOlder.value;
+  const divider = conversation.divider.value;
+
+  const read = () => {
+    if (isAtEnd.current && document.visibilityState === "visible") conversation.markRead();
+  };
+  const look = () => {
+    const element = box.current!;
+    isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
+    if (isAtEnd.current) setMissed(null);
+    else setMissed((before) => before ?? 0);
+    if (element.scrollTop < NEAR_START && conversation.hasOlder.peek()) void conversation.loadOlder();
+    read();
+  };
+  const toEnd = () => {
+    const element = box.current!;
+    element.scrollTop = element.scrollHeight;
+    look();
+  };
+
+  // A conversation that is opened shows where the unread messages begin, else the end.
+  useLayoutEffect(() => {
+    const mark = box.current!.querySelector(".divider");
+    if (mark) mark.scrollIntoView({ block: "center" });
+    else box.current!.scrollTop = box.current!.scrollHeight;
+    last.current = { height: box.current!.scrollHeight, firstKey };
+    look();
+  }, [conversation]);
+
+  // Older messages above must not move what one looks at; newer ones below are followed.
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const before = last.current;
+    if (before.firstKey !== undefined && before.firstKey !== firstKey) {
+      element.scrollTop += element.scrollHeight - before.height;
+    } else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    last.current = { height: element.scrollHeight, firstKey };
+    look();
+  }, [items, hasOlder]);
+
+  const newest = items.at(-1);
+  useEffect(() => {
+    const isOwn = newest?.kind === "message" && newest.author === chat.userName.peek();
+    if (isOwn && newest.sending) toEnd();
+    else if (!isAtEnd.current && newest?.kind === "message") setMissed((before) => (before ?? 0) + 1);
+  }, [newest?.key]);
+
+  useEffect(() => {
+    const resized = new ResizeObserver(() => {
+      if (isAtEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
+    });
+    resized.observe(box.current!);
+    document.addEventListener("visibilitychange", read);
+    return () => {
+      resized.disconnect();
+      document.removeEventListener("visibilitychange", read);
+    };
+  }, [conversation]);
+
+  return (
+    <div class="messages-area">
+      <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
+        <Beginning conversation={conversation} isEmpty={items.length === 0} />
+        <ol>{rows(items, chat, conversation, divider)}</ol>
+      </div>
+      {missed !== null && (
+        <button type="button" class="to-end" onClick={toEnd}>
+          <Icon name="down" />
+          {missed > 0 ? count(missed, "new message") : "Newest messages"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
+  if (conversation.hasOlder.value) return <p class="beginning loading">Loading older messages…</p>;
+  if (conversation.kind === "direct") {
+    return (
+      <p class="beginning">
+        {isEmpty ? `Write the first message to ${conversation.name}.` : `Your conversation with ${conversation.name}.`}{" "}
+        It is stored nowhere but in this tab.
+      </p>
+    );
+  }
+  return (
+    <p class="beginning">
+      {isEmpty ? `Nothing was said in ${conversation.name} yet. Say hello!` : `This is where ${conversation.name} begins.`}
+    </p>
+  );
+}
+
+function rows(items: Item[], chat: Chat, conversation: Conversation, divider: string | null): JSX.Element[] {
+  const made: JSX.Element[] = [];
+  let before: Item | undefined;
+  items.forEach((item, index) => {
+    if (!before || !isSameDay(before.timestamp, item.timestamp)) {
+      made.push(
+        <li key={`day-${item.key}`} class="day">
+          <span>{dayText(item.timestamp)}</span>
+        </li>,
+      );
+    }
+    if (item.kind === "note") {
+      made.push(
+        <li key={item.key} class="note">
+          {item.text} <time>{timeText(item.timestamp)}</time>
+        </li>,
+      );
+    } else {
+      const next = items[index + 1];
+      made.push(
+        <Message
+          key={item.key}
+          chat={chat}
+          conversation={conversation}
+          item={item}
+          isFirst={!isGroup(before, item) || before?.key === divider}
+          isLast={!next || !isGroup(item, next) || item.key === divider}
+        />,
+      );
+    }
+    if (item.key === divider && index < items.length - 1) {
+      made.push(
+        <li key="divider" class="divider">
+          <span>New</span>
+        </li>,
+      );
+    }
+    before = item;
+  });
+  return made;
+}
+
+/** Whether the second message stands together with the first. */
+function isGroup(one: Item | undefined, other: Item): boolean {
+  return (
+    one?.kind === "message" &&
+    other.kind === "message" &&
+    one.author === other.author &&
+    other.timestamp - one.timestamp < GROUP_MS &&
+    isSameDay(one.timestamp, other.timestamp)
+  );
+}
+
+interface MessageProps {
+  chat: Chat;
+  conversation: Conversation;
+  item: MessageItem;
+  isFirst: boolean;
+  isLast: boolean;
+}
+
+function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
+  const isOwn = item.author === chat.userName.value;
+  const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
+  return (
+    <li class={classes.filter(Boolean).join(" ")}>
+      {!isOwn && isLast && <Avatar name={item.author} />}
+      <div class="bubble">
+        {isFirst && <span class={isOwn ? "sr-only" : "author"}>{isOwn ? "You" : item.author}</span>}
+        <p>{withLinks(item.text)}</p>
+        {isLast && !item.sending && (
+          <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)}>
+            {timeText(item.timestamp)}
+          </time>
+        )}
+        {item.sending === "waiting" && <span class="sending">Sending…</span>}
+      </div>
+      {item.sending === "failed" && (
+        <div class="failure" role="alert">
+          <p>{item.error}</p>
+          <button type="button" onClick={() => conversation.retry(item)}>
+            Send again
+          </button>
+          <button type="button" onClick={() => conversation.discard(item.key)}>
+            Discard
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+const LINK = /https?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]']/g;
+
+function withLinks(text: string): (string | JSX.Element)[] {
+  const parts: (string | JSX.Element)[] = [];
+  let position = 0;
+  for (const match of text.matchAll(LINK)) {
+    parts.push(text.slice(position, match.index));
+    parts.push(
+      <a href={match[0]} target="_blank" rel="noopener noreferrer">
+        {match[0]}
+      </a>,
+    );
+    position = match.index + match[0].length;
+  }
+  parts.push(text.slice(position));
+  return parts;
+}

@@ -1,0 +1,130 @@
+"""The server of the JavaScript client's tests, steered over HTTP by the tests themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import socketio
+from aiohttp import web
+
+from chat_service import ChatService, CommandCall, MemoryBackend, MemoryStore, user_channel
+
+
+class ServerUnderTest:
+    """A service that can be restarted, and an HTTP endpoint that calls its API."""
+
+    def __init__(self) -> None:
+        self._backend = MemoryBackend()
+        self.service = self._make(0)
+        self._runner: web.AppRunner | None = None
+        #: Rooms where a message was thrown away, with the connection that it came on.
+        self._cut_rooms: set[str] = set()
+        self._ended = asyncio.Event()
+
+    def _make(self, port: int) -> ChatService:
+        return ChatService(
+            host="127.0.0.1",
+            port=port,
+            store=MemoryStore(self._backend),
+            hooks={
+                "on_connect": self._on_connect,
+                "room_message_before": self._before_message,
+                "room_message_after": self._after_message,
+            },
+            enable_rooms_management=True,
+            enable_direct_messages=True,
+            # Several answers are needed for a catch-up.
+            history_max_get_messages=5,
+        )
+
+    async def start(self) -> str:
+        """Start, and return the address of the control endpoint."""
+        await self.service.start()
+        self._mute()
+        app = web.Application()
+        app.router.add_post("/", self._control)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+
+    async def close(self) -> None:
+        self._ended.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.service.close()
+
+    def _mute(self) -> None:
+        """A namespace where nobody confirms a login."""
+        self.service.transport.get_server().register_namespace(socketio.AsyncNamespace("/mute"))
+
+    # Steered by the tests
+
+    async def _control(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        method, args, keywords = asked["method"], asked["args"], asked["keywords"]
+        own = getattr(self, f"do_{method}", None)
+        result = await (own or getattr(self.service, method))(*args, **keywords)
+        return web.json_response(result)
+
+    async def do_restart(self) -> None:
+        port = self.service.port
+        assert port is not None
+        self._ended.set()
+        await self.service.close()
+        self.service = self._make(port)
+        await self.service.start()
+
+    async def do_post(self, room: str, text: str) -> None:
+        message = {"textMessage": text, "author": "server"}
+        await self.service.exec_user_command(True, "roomMessage", room, message)
+
+    async def do_tell(self, user: str, event: str, *data: Any) -> None:
+        await self.service.transport.emit_to_channel(user_channel(user), event, *data)
+
+    # Hooks
+
+    def _on_connect(self, service: ChatService, socket_id: str) -> str | None:
+        service.transport.bind_handler(socket_id, "echo", lambda *args: [list(args)])
+        service.transport.bind_handler(socket_id, "never", self._never)
+        handshake = service.transport.get_handshake_data(socket_id)
+        return (handshake.auth or {}).get("userName") or handshake.query.get("userName")
+
+    async def _never(self, *_: Any) -> None:
+        """Answers in the end only."""
+        await self._ended.wait()
+
+    async def _before_message(self, call: CommandCall) -> Any:
+        room, message = call.args
+        if message.get("textMessage") == "cut and store, then more":
+            await self._lose(call)
+        if message.get("textMessage") != "cut before" or room in self._cut_rooms:
+            return None
+        self._cut_rooms.add(room)
+        await self._lose(call)
+        return [None]
+
+    async def _after_message(self, call: CommandCall) -> None:
+        text = call.args[1].get("textMessage", "")
+        if text.startswith("cut after"):
+            await self._lose(call)
+        if text.endswith("then more"):
+            await self.do_post(call.args[0], "more")
+            await self.do_post(call.args[0], "and more")
+
+    async def _lose(self, call: CommandCall) -> None:
+        """Lose the connection of the socket that sent a command."""
+        session = call.service.transport.get_socket(call.id)
+        await session.close(wait=False)
+
+
+@asynccontextmanager
+async def server_under_test() -> AsyncIterator[dict[str, str]]:
+    """A server, as the environment variables that the tests want."""
+    server = ServerUnderTest()
+    control = await server.start()
+    try:
+        yield {"CHAT_URL": f"http://127.0.0.1:{server.service.port}", "CHAT_CONTROL_URL": control}
+    finally:
+        await server.close()
