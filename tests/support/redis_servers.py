@@ -13,6 +13,7 @@ from typing import Self
 
 import redis as redis_client
 from redis.backoff import NoBackoff
+from redis.crc import key_slot
 from redis.retry import Retry
 
 READY_IN = 20.0
@@ -184,6 +185,21 @@ class RedisCluster:
     def replicas(self) -> list[RedisServer]:
         """The replicas that run."""
         return self._with_role("slave")
+
+    def replica_of(self, key: str) -> RedisServer:
+        """A replica of the shard that has a key, as soon as the first master knows it."""
+        slot = key_slot(key.encode())
+        deadline = time.monotonic() + READY_IN
+        with self.masters()[0].client() as client:
+            while True:
+                served = client.execute_command("CLUSTER", "SLOTS")
+                nodes = next(nodes for first, last, *nodes in served if first <= slot <= last)
+                ports = {node[1] for node in nodes[1:]}
+                for server in self.servers:
+                    if server.port in ports:
+                        return server
+                assert time.monotonic() < deadline, f"no replica is known after {READY_IN} s"
+                time.sleep(0.05)
 
     def wait_role(self, server: RedisServer, role: str) -> None:
         """Return when a server has a role: "master" or "slave"."""

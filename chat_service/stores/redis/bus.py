@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
+from chat_service.eager import in_task
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
@@ -148,8 +149,8 @@ class RedisBus:
     async def open(self) -> None:
         """Begin to look after the subscriptions."""
         self._probing = asyncio.create_task(self._probe(), name="redis bus probe")
-        if self._client.topology.has_sentinels:
-            self._following = asyncio.create_task(self._follow(), name="redis bus follows the master")
+        if self._client.topology.can_move:
+            self._following = asyncio.create_task(self._follow(), name="redis bus follows the masters")
 
     async def close(self) -> None:
         """Give up every subscription. Idempotent."""
@@ -172,6 +173,8 @@ class RedisBus:
         channel = self._keys.topic(topic)
         if channel in self._wanted and channel in self._at:
             return
+        # Time-outs need one.
+        await in_task()
         self._wanted[channel] = topic
         try:
             async with asyncio.timeout(self._options.command_timeout):
@@ -313,21 +316,33 @@ class RedisBus:
                 subscriber.ping()
 
     async def _follow(self) -> None:
-        """Leave a server that Sentinel does not call the master any more.
+        """Leave servers that are no masters any more.
 
-        One that became a replica answers pings, and hears nothing when it has lost the new master.
+        One that became a replica answers pings and keeps the subscriptions, but does not hear what the new
+        master publishes before the two have found each other, and nothing once it has lost the new master.
         """
+        topology = self._client.topology
         while True:
             await asyncio.sleep(self._options.probe_interval)
             try:
-                master = await self._client.topology.master_now()
+                await topology.refresh()
             except StoreError as error:
-                logger.info("the bus cannot ask where the master is: %s", error)
+                logger.info("the bus cannot ask where the masters are: %s", error)
                 continue
             for subscriber in list(self._subscribers.values()):
-                if subscriber.address != master and subscriber.link.is_open:
-                    logger.warning("%s is no master any more; the bus goes to %s", subscriber.address, master)
-                    subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} is no master any more"))
+                places = {channel: topology.address_known(channel) for channel in subscriber.channels}
+                strayed = {channel for channel, at in places.items() if at not in (None, subscriber.address)}
+                if strayed:
+                    logger.warning("%s is not the master of %d channels", subscriber.address, len(strayed))
+                    self._leave(subscriber, strayed)
+
+    def _leave(self, subscriber: Subscriber, strayed: set[str]) -> None:
+        if strayed == subscriber.channels:
+            subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} is no master any more"))
+            return
+        for channel in strayed:
+            subscriber.unsubscribe(channel)
+        self.lost(strayed, subscriber)
 
 
 def _conforms(bus: RedisBus) -> Bus:

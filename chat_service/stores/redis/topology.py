@@ -189,14 +189,9 @@ class Topology:
                 await link.close()
 
     @property
-    def has_sentinels(self) -> bool:
-        """Whether Sentinel says where the master is."""
-        return self._sentinel is not None
-
-    async def master_now(self) -> Address:
-        """Ask Sentinel anew where the master is. Raises ``StoreTimeoutError``."""
-        await self.refresh()
-        return self._master or self.connector.address
+    def can_move(self) -> bool:
+        """Whether another node can become the master of a key."""
+        return self._sentinel is not None or self._options.cluster
 
     def masters(self) -> set[Address]:
         """The nodes that are known to have slots; the one server when it is no cluster."""

@@ -1,0 +1,68 @@
+"""A fail-over in a cluster: the bus goes to the new master, though the old one still answers."""
+
+import pytest
+
+from chat_service.stores.redis import RedisStore
+from chat_service.stores.redis.keys import Keys
+from chat_service.testing import InProcessClient, wait_until
+from tests.redis.conftest import At, MakeWorld
+from tests.support.markers import room_marker
+from tests.support.redis_servers import RedisCluster
+from tests.support.world import Instance
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+LEASE = {"heartbeat_rate": 5.0, "heartbeat_timeout": 60.0}
+FAST = {"command_timeout": 1.0, "connect_timeout": 1.0, "probe_interval": 0.2}
+
+
+async def _works(instance: Instance, room: str, *clients: InProcessClient) -> None:
+    """A message reaches everybody, and so did all before it."""
+    last = await room_marker(instance.service, room, *clients)
+    for client in clients:
+        ids = [message["id"] for name, message in client.received("roomMessage") if name == room]
+        assert ids == list(range(1, last + 1))
+
+
+async def test_the_bus_follows_the_master_of_a_shard(at: MakeWorld) -> None:
+    with RedisCluster(masters=3, replicas=3) as cluster:
+        world = at(cluster.url, cluster=True, **FAST)
+        assert isinstance(world.backend, At)
+        first, second = await world.start(**LEASE), await world.start(**LEASE)
+        await first.service.add_room("room")
+        alice, bob = await first.joined("alice", "room"), await second.joined("bob", "room")
+        await _works(first, "room", alice, bob)
+        channel = Keys(world.backend.prefix).room("room")
+        replica = cluster.replica_of(channel)
+        with replica.client() as client:
+            client.execute_command("CLUSTER", "FAILOVER")
+            cluster.wait_role(replica, "master")
+            # The old master is a replica now, and would go on with what it hears of the new one.
+            await wait_until(
+                lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus", timeout=10
+            )
+        await _works(second, "room", alice, bob)
+        await world.close()
+
+
+async def test_one_channel_leaves_a_node_and_the_others_stay(at: MakeWorld) -> None:
+    """As when a slot has moved, before the node itself says so."""
+    with RedisCluster() as cluster:
+        world = at(cluster.url, cluster=True, **FAST)
+        instance = await world.start(**LEASE)
+        rooms = [f"room{number}" for number in range(6)]
+        for room in rooms:
+            await instance.service.add_room(room)
+        alice = await instance.joined("alice", *rooms)
+        store = instance.service._context.store
+        assert isinstance(store, RedisStore)
+        bus = store._open_bus
+        subscriber = max(bus._subscribers.values(), key=lambda item: len(item.channels))
+        channels = set(subscriber.channels)
+        strayed = next(channel for channel in channels if ":room:" in channel)
+        bus._leave(subscriber, {strayed})
+        assert subscriber.channels == channels - {strayed}
+        await wait_until(lambda: subscriber.channels == channels, "it is subscribed again", timeout=10)
+        for room in rooms:
+            await _works(instance, room, alice)
+        await world.close()
