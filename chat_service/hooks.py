@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import snake_case
@@ -206,6 +207,8 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
     """Call a plain function or a coroutine function, and return its result."""
     result = hook(*args)
     if inspect.isawaitable(result):
+        # It may use time-outs, which need one.
+        await in_task()
         return await result
     return result
 

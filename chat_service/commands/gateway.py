@@ -9,6 +9,7 @@ from chat_service.commands.table import COMMANDS
 from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
+from chat_service.eager import in_task
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
@@ -28,18 +29,25 @@ class Gateway:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._needs_task = not getattr(context.store, "runs_without_task", False)
 
     async def on_connect(self, socket_id: SocketId) -> None:
+        if self._needs_task:
+            await in_task()
         with self._context.running.track("login"):
             await connections.login(self._context, socket_id)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
         self._context.counters.disconnected(reason)
+        if self._needs_task:
+            await in_task()
         with self._context.running.track(DISCONNECT):
             await connections.disconnect(self._context, socket_id)
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
         context, begun = self._context, perf_counter()
+        if self._needs_task:
+            await in_task()
         try:
             session = context.sessions.get(socket_id)
             if session is None or session.is_closed:

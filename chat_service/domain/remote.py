@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat_service.bus.base import Bus, Reply, Request, Topic, TopicKind
+from chat_service.eager import in_task
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.types import InstanceId
@@ -42,6 +43,8 @@ class RemoteCalls:
 
         Raises the ``ChatServiceError`` that it raised, or ``timeout`` when no answer came in time.
         """
+        # Time-outs need one.
+        await in_task()
         request = Request(
             id=uuid.uuid4().hex, reply_to=self._instance_id(), operation=operation, args=tuple(args)
         )

@@ -8,6 +8,8 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
+from chat_service.eager import Begun, current_work
+
 logger = logging.getLogger("chat_service")
 
 #: Seconds that cancelled work has to end.
@@ -21,8 +23,8 @@ class RunningWork:
         self._names: Counter[str] = Counter()
         self._count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        # Tasks of others that are inside of tracked work, with its name.
-        self._inline: dict[asyncio.Task[Any], str] = {}
+        # Work of others that is inside of tracked work, with its name.
+        self._inline: dict[asyncio.Task[Any] | Begun, str] = {}
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
@@ -80,8 +82,9 @@ class RunningWork:
         ``spare``: tasks inside of work of this name go on.
         """
         current = asyncio.current_task()
-        spared = {task for task, name in self._inline.items() if name == spare}
-        tasks = {task for task in (*self._tasks, *self._inline) if task is not current} - spared
+        spared = {_task_of(work) for work, name in self._inline.items() if name == spare}
+        found = {*self._tasks, *map(_task_of, self._inline)} - spared
+        tasks = [task for task in found if task is not None and task is not current]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -90,24 +93,31 @@ class RunningWork:
                 logger.error("%r does not end although it was cancelled", task)
 
 
+def _task_of(work: "asyncio.Task[Any] | Begun") -> "asyncio.Task[Any] | None":
+    return work.task if isinstance(work, Begun) else work
+
+
 class Tracked:
     """One piece of work in flight, inside of whatever task runs it."""
+
+    __slots__ = ("_name", "_running", "_work")
 
     def __init__(self, running: RunningWork, name: str) -> None:
         self._running = running
         self._name = name
-        self._task: asyncio.Task[Any] | None = None
+        self._work: asyncio.Task[Any] | Begun | None = None
 
     def __enter__(self) -> None:
-        self._running.enter(self._name)
-        task = asyncio.current_task()
-        if task is not None and task not in self._running._inline:
-            self._task = task
-            self._running._inline[task] = self._name
+        running = self._running
+        running.enter(self._name)
+        work = current_work()
+        if work is not None and work not in running._inline:
+            self._work = work
+            running._inline[work] = self._name
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._running._inline.pop(self._task, None)
+        if self._work is not None:
+            self._running._inline.pop(self._work, None)
         self._running.leave(self._name)

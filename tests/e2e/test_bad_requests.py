@@ -10,7 +10,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio import engine, engine_server
+from chat_service.transports.socketio import takeover
 from chat_service.transports.socketio.engine_packets import MAX_PACKETS
 from tests.e2e.clients import NAMESPACE, Client
 from tests.e2e.conftest import ConnectTo, Serve
@@ -182,10 +182,12 @@ async def test_a_client_that_leaves_during_the_middleware(serve: Serve, login: C
         await check_gone(service)
 
 
-async def test_connection_without_a_namespace_is_closed(
-    service: ChatService, bystander: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_server, "CONNECT_GRACE", 0.05)
+async def test_connection_without_a_namespace_is_closed(service: ChatService, bystander: Client) -> None:
+    eio = service.transport.get_server().eio
+    eio.unused.seconds = 0.05
+    for session in eio.sockets.values():
+        # The time is the same for all.
+        eio.unused.discard(session)
     async with websocket(service.port) as idle, websocket(service.port) as active:
         await active.login()
         await idle.wait_closed()
@@ -214,7 +216,7 @@ async def test_clients_that_answer_no_pings_are_closed(serve: Serve, login: Conn
 async def test_upgrade_that_does_not_go_on(
     service: ChatService, bystander: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "UPGRADE_GRACE", 0.1)
+    monkeypatch.setattr(takeover, "UPGRADE_GRACE", 0.1)
     async with polling(service.port) as raw:
         await raw.login()
         async with websocket(service.port, sid=raw.sid) as ws:

@@ -19,9 +19,9 @@ from socketio import async_manager, base_manager, msgpack_packet
 from socketio import base_server as socketio_base_server
 from socketio import packet as socketio_packet
 
-from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.engine import EngineSocket
-from chat_service.transports.socketio.engine_server import AiohttpWebSocket, EngineServer
+from chat_service.transports.socketio.engine_server import EngineServer
+from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.packets import JsonPacket, MsgpackPacket
@@ -56,9 +56,14 @@ def parameters(function: Callable[..., Any]) -> list[str]:
         (EngineServer, "send_packet"),
         (EngineServer, "_log_error_once"),
         (EngineServer, "_handle_connect"),
-        (AiohttpWebSocket, "__call__"),
         (SocketIOServer, "_engineio_server_class"),
         (SocketIOServer, "_handle_eio_message"),
+        (SocketIOServer, "_handle_connect"),
+        (SocketIOServer, "_handle_event"),
+        (SocketIOServer, "_handle_disconnect"),
+        (Manager, "pre_connect"),
+        (Manager, "get_participants"),
+        (Manager, "get_rooms"),
         (ServiceNamespace, "trigger_event"),
         (JsonPacket, "decode"),
         (JsonPacket, "add_attachment"),
@@ -91,9 +96,8 @@ def test_overridden_methods_are_there_with_the_same_parameters(ours: type, metho
         (
             engineio.AsyncServer._handle_connect,
             {"generate_id", "AsyncSocket", "sockets", "_upgrades", "_trigger_event", "schedule_ping"}
-            | {"start_service_task", "service_task_handle", "_service_task", "connected", "poll"},
+            | {"start_service_task", "connected", "poll"},
         ),
-        (engineio.AsyncServer._service_task, {"check_ping_timeout", "closed", "closing"}),
         (engineio.AsyncServer.shutdown, {"service_task_event", "service_task_handle"}),
         (engineio.AsyncServer.send, {"send_packet"}),
         # The session.
@@ -165,7 +169,6 @@ async def test_attributes_of_sessions_and_servers() -> None:
     expected |= {
         "http_compression",
         "start_service_task",
-        "service_task_handle",
         "service_task_event",
         "_async",
     }
@@ -173,7 +176,8 @@ async def test_attributes_of_sessions_and_servers() -> None:
     assert {"environ", "manager", "namespace_handlers", "handlers", "_binary_packet"} <= vars(server).keys()
     # Events must come in order, so the server hands them over without a task of its own.
     assert server.eio.async_handlers is False and server.async_handlers is True
-    assert server.eio._async["websocket"] is AiohttpWebSocket
+    # The adapter watches its sessions itself.
+    assert server.eio.start_service_task is False
     assert aiohttp_driver._async["websocket"] is aiohttp_driver.WebSocket
     assert asgi_driver._async["translate_request"] is asgi_driver.translate_request
     assert base_server.BaseServer.reason.TRANSPORT_CLOSE == "transport close"
@@ -229,4 +233,3 @@ def test_packets_of_both_libraries() -> None:
     )
     encoded = JsonPacket(socketio_packet.EVENT, data=["e", b"x"], namespace="/n").encode()
     assert encoded == ['51-/n,["e",{"_placeholder":true,"num":0}]', b"x"]
-    assert parameters(Channels.use) == ["self", "server"]

@@ -35,6 +35,8 @@ NameT = TypeVar("NameT", UserName, RoomName)
 class MemoryStore:
     """State in memory: the fastest store, gone with the process. See ``Store`` for each method."""
 
+    runs_without_task = True
+
     def __init__(self, backend: MemoryBackend | None = None) -> None:
         """``backend``: state to share with other stores of this process; a new one when None."""
         self.backend = backend or MemoryBackend()

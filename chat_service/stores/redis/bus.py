@@ -8,6 +8,7 @@ from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.eager import in_task
+from chat_service.eager import in_task
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
@@ -173,6 +174,8 @@ class RedisBus:
         channel = self._keys.topic(topic)
         if channel in self._wanted and channel in self._at:
             return
+        # Time-outs need one.
+        await in_task()
         # Time-outs need one.
         await in_task()
         self._wanted[channel] = topic

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
 from chat_service.stores.redis.link import Encodable, RedisReplyError
 from chat_service.stores.redis.options import RedisOptions
@@ -110,6 +111,8 @@ class RedisClient:
                 raise
         else:
             refusal = None
+        # Time-outs need one.
+        await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
                 return await self._persist(key, command, refusal)
@@ -128,6 +131,7 @@ class RedisClient:
 
     async def call_node(self, address: Address, *command: Encodable) -> Any:
         """Run a command that concerns no key at a node. Raises ``StoreError``."""
+        await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
                 link = await self.topology.open_link(address)

@@ -53,6 +53,8 @@ def _new_epoch() -> str:
 class RedisStore:
     """State in one Redis, behind Sentinel, or in a cluster. See ``Store`` for each method."""
 
+    runs_without_task = True
+
     def __init__(self, options: Mapping[str, Any] | RedisOptions | None = None) -> None:
         """``options``: as in ``store_options``. Raises ``ConfigurationError``."""
         if not isinstance(options, RedisOptions):

@@ -1,55 +1,112 @@
 """The sockets of the namespace, the channels that they are in, and what is sent to them."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from engineio import packet as engine_packet
-from socketio.packet import EVENT
-
 from chat_service.transports.base import Handshake
+from chat_service.transports.socketio.connection import WebSocketConnection
+from chat_service.transports.socketio.encoding import Encoder, Outgoing
+from chat_service.transports.socketio.outbox import Outbox
+from chat_service.transports.socketio.slow_consumers import SlowConsumers, unsent_of
 from chat_service.types import Channel, SocketId
 
 
-@dataclass(slots=True, eq=False)
 class Connection:
     """A socket of the namespace."""
 
-    handshake: Handshake
-    channels: set[Channel] = field(default_factory=set)
+    __slots__ = ("channels", "handshake", "session", "sink", "socket_id")
+
+    def __init__(self, socket_id: SocketId, handshake: Handshake, session: Any) -> None:
+        self.socket_id = socket_id
+        self.handshake = handshake
+        #: The Engine.IO session, which packets are put into when there is no sink.
+        self.session = session
+        #: The WebSocket that frames are written to at once.
+        self.sink: WebSocketConnection | None = None
+        #: The channels that it is in, as keys.
+        self.channels: dict[Channel, None] = {}
+
+
+class Members:
+    """The sockets of one channel."""
+
+    __slots__ = ("_split", "connections")
+
+    def __init__(self) -> None:
+        #: As keys.
+        self.connections: dict[Connection, None] = {}
+        self._split: tuple[list[WebSocketConnection], list[Connection]] | None = None
+
+    def changed(self) -> None:
+        """The members or their sinks are others than before."""
+        self._split = None
+
+    def split(self) -> tuple[list[WebSocketConnection], list[Connection]]:
+        """The WebSockets to write to, and the members that have none. Kept from one broadcast to the next."""
+        if self._split is None:
+            self._split = split(self.connections)
+        return self._split
+
+
+def split(connections: Collection[Connection]) -> tuple[list[WebSocketConnection], list[Connection]]:
+    """The WebSockets to write to, and the connections that have none."""
+    sinks = [connection.sink for connection in connections if connection.sink is not None]
+    if len(sinks) == len(connections):
+        return sinks, []
+    return sinks, [connection for connection in connections if connection.sink is None]
 
 
 class Channels:
-    """Encodes once per event, and puts packets into the queues of Engine.IO sessions.
+    """Encodes once per event. Frames go to the outbox, or packets into the queues of Engine.IO sessions.
 
-    Every packet takes the way through the session's queue, acks and pings too, so their order holds.
+    Every packet to a session takes the same way, acks and pings too, so their order holds.
     """
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._server: Any = None
         self._connections: dict[SocketId, Connection] = {}
         #: Sockets that are gone, while their disconnect is being handled.
         self._leaving: dict[SocketId, Connection] = {}
-        self._channels: dict[Channel, set[SocketId]] = {}
+        self._channels: dict[Channel, Members] = {}
         #: Events that were sent to channels, and handed to sockets.
         self.broadcasts = 0
         self.deliveries = 0
 
-    def use(self, server: Any) -> None:
-        """Say which Socket.IO server has the sockets."""
-        self._server = server
+    def use(self, server: Any, outbox: Outbox | None, slow_consumers: SlowConsumers) -> None:
+        """Say which Socket.IO server has the sockets, and what their packets go through."""
+        self._encoder = Encoder(self._namespace, server.packet_class)
+        # Only sockets with a sink need it, which those of the caller's server do not have.
+        self._outbox = outbox or Outbox()
+        self._slow_consumers = slow_consumers
 
     # Sockets
 
-    def add(self, socket_id: SocketId, handshake: Handshake) -> None:
-        self._connections[socket_id] = Connection(handshake)
+    def add(self, socket_id: SocketId, handshake: Handshake, session: Any) -> Connection:
+        """A socket is connected, over an Engine.IO session of ours or of the library."""
+        connection = self._connections[socket_id] = Connection(socket_id, handshake, session)
+        return connection
+
+    def get(self, socket_id: SocketId) -> Connection | None:
+        return self._connections.get(socket_id)
+
+    def set_sink(self, connection: Connection, sink: WebSocketConnection) -> None:
+        """From now on the socket's packets are written there."""
+        connection.sink = sink
+        for channel in connection.channels:
+            self._channels[channel].changed()
 
     def is_connected(self, socket_id: SocketId) -> bool:
         return socket_id in self._connections
 
     def socket_ids(self) -> Collection[SocketId]:
         return self._connections.keys()
+
+    def unsent(self) -> int:
+        """Bytes that wait to be sent, of all sockets together."""
+        # Of another namespace's sockets too where they share a session.
+        sessions = {connection.session for connection in self._connections.values()}
+        return sum(unsent_of(session) for session in sessions)
 
     def handshake(self, socket_id: SocketId) -> Handshake:
         connection = self._connections.get(socket_id)
@@ -63,8 +120,9 @@ class Channels:
         connection = self._connections.pop(socket_id, None)
         if connection is None:
             return False
-        for channel in tuple(connection.channels):
-            self._remove(socket_id, channel)
+        for channel in connection.channels:
+            self._remove(connection, channel)
+        connection.channels.clear()
         self._leaving[socket_id] = connection
         return True
 
@@ -76,52 +134,68 @@ class Channels:
     def join(self, socket_id: SocketId, channel: Channel) -> None:
         connection = self._connections.get(socket_id)
         if connection is not None:
-            connection.channels.add(channel)
-            self._channels.setdefault(channel, set()).add(socket_id)
+            connection.channels[channel] = None
+            members = self._channels.get(channel)
+            if members is None:
+                members = self._channels[channel] = Members()
+            members.connections[connection] = None
+            members.changed()
 
     def leave(self, socket_id: SocketId, channel: Channel) -> None:
         connection = self._connections.get(socket_id)
-        if connection is not None:
-            connection.channels.discard(channel)
-        self._remove(socket_id, channel)
+        if connection is not None and channel in connection.channels:
+            del connection.channels[channel]
+            self._remove(connection, channel)
 
-    def _remove(self, socket_id: SocketId, channel: Channel) -> None:
-        sockets = self._channels.get(channel)
-        if sockets is not None:
-            sockets.discard(socket_id)
-            if not sockets:
+    def _remove(self, connection: Connection, channel: Channel) -> None:
+        members = self._channels.get(channel)
+        if members is not None:
+            members.connections.pop(connection, None)
+            members.changed()
+            if not members.connections:
                 del self._channels[channel]
 
     # Sending
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
-        if socket_id in self._connections:
+        connection = self._connections.get(socket_id)
+        if connection is not None:
             self.deliveries += 1
-            self._send((socket_id,), event, args)
+            self._send_to(connection, self._encoder.event(event, args))
+
+    def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
+        """Answer an event of a socket that had this number."""
+        self._send_to(connection, self._encoder.ack(number, values))
 
     def broadcast(
         self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId]
     ) -> None:
-        sockets = self._channels.get(channel)
-        if sockets:
-            to = [socket_id for socket_id in sockets if socket_id not in exclude] if exclude else sockets
-            self.broadcasts += 1
-            self.deliveries += len(to)
-            self._send(to, event, args)
+        members = self._channels.get(channel)
+        if members is None:
+            return
+        if exclude:
+            to = [connection for connection in members.connections if connection.socket_id not in exclude]
+            if not to:
+                return
+            sinks, queued = split(to)
+        else:
+            sinks, queued = members.split()
+        self.broadcasts += 1
+        self.deliveries += len(sinks) + len(queued)
+        outgoing = self._encoder.event(event, args)
+        if sinks:
+            self._outbox.put_all(sinks, outgoing.frame)
+        for connection in queued:
+            self._put(connection.session, outgoing)
 
-    def _send(self, to: Iterable[SocketId], event: str, args: Sequence[Any]) -> None:
-        packet = self._server.packet_class(EVENT, namespace=self._namespace, data=[event, *args])
-        encoded = packet.encode()
-        parts = encoded if isinstance(encoded, list) else [encoded]
-        # Text can be shared; a binary packet keeps the form that its first reader's transport needs.
-        shared = [engine_packet.Packet(engine_packet.MESSAGE, part) for part in parts]
-        is_text = not any(part.binary for part in shared)
-        sessions = self._server.eio.sockets
-        find = self._server.manager.eio_sid_from_sid
-        for socket_id in to:
-            session = sessions.get(find(socket_id, self._namespace))
-            if session is None or session.closed:
-                continue
-            put = session.queue.put_nowait
-            for index, part in enumerate(parts):
-                put(shared[index] if is_text else engine_packet.Packet(engine_packet.MESSAGE, part))
+    def _send_to(self, connection: Connection, outgoing: Outgoing) -> None:
+        if connection.sink is not None:
+            self._outbox.put(connection.sink, outgoing.frame)
+        else:
+            self._put(connection.session, outgoing)
+
+    def _put(self, session: Any, outgoing: Outgoing) -> None:
+        if not session.closed:
+            for packet in outgoing.packets():
+                session.queue.put_nowait(packet)
+            self._slow_consumers.check(session)

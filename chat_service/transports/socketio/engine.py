@@ -1,70 +1,113 @@
-"""Engine.IO sockets of our own server: closed connections leave nothing behind, bad input cuts them off.
+"""Engine.IO sessions of our own server: closed connections leave nothing behind, bad input cuts them off.
 
-The stock classes leave a sleeping task per socket, keep a WebSocket open after its session was closed, and
-fail outside of their own handling on malformed packets. What is overridden here is pinned by
-tests/e2e/test_library_pins.py.
+A session is a polling one, with a queue that polls fetch from; or it has a WebSocket. That one is a
+``WebSocketConnection`` where aiohttp serves it, and everything to the session is written to it at once. The
+others (ASGI, or with compression) are served from the queue, see queued.py. What is overridden here is pinned
+by tests/e2e/test_library_pins.py.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from engineio import async_socket, packet
 from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
 
+from chat_service import eager
+from chat_service.transports.socketio.connection import CLOSE_GRACE, WebSocketConnection
 from chat_service.transports.socketio.engine_packets import decode_packet, decode_payload
+from chat_service.transports.socketio.queued import QueuedWebSocket
+from chat_service.transports.socketio.slow_consumers import SLOW_CONSUMER, SizedQueue
+from chat_service.transports.socketio.takeover import serve_websocket
 
 logger = logging.getLogger("chat_service")
 
 #: Seconds that a client has to go away after it was told to, before its connection is cut.
 LEAVE_GRACE = 5.0
-#: Seconds that a client has to answer the end of its connection.
-CLOSE_GRACE = 2.0
-#: Seconds that a change from polling to WebSocket may take.
-UPGRADE_GRACE = 10.0
 #: Packets in one answer to a poll at most: python-socketio clients refuse more.
 POLL_PACKETS = 16
+#: Messages that may wait for an earlier one of the same connection; then no more is read.
+BACKLOG = 100
 
 
 class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
     """One Engine.IO session."""
 
     # Attributes of the stock class, which has no types.
+    server: Any
+    sid: str
     last_ping: float | None
     connected: bool
     upgrading: bool
     upgraded: bool
-    #: All timers of the session by what they are for.
-    _timers: dict[str, asyncio.TimerHandle]
-    #: Writes to the WebSocket, when there is one.
-    _writer: asyncio.Task[None] | None = None
-    #: Ends the handling of the WebSocket when it is over: an upgrade, or reading.
-    _limit: asyncio.Timeout | None = None
+    closing: bool
+    closed: bool
+
+    # As attributes of the class: most sessions never change them.
+    #: The WebSocket that frames are written to.
+    connection: WebSocketConnection | None = None
+    #: The WebSocket of another kind, when there is one.
+    queued: QueuedWebSocket | None = None
+    #: Called with each text message of the WebSocket first; False: it has to go the ordinary way.
+    take_event: Callable[[str], bool] | None = None
+    #: Called when ``connection`` is set.
+    on_connection: Callable[[WebSocketConnection], None] | None = None
+    #: Ends the upgrade that is under way.
+    end_upgrade: Callable[[], None] | None = None
+    #: The WebSocket that it is to be upgraded to, until that succeeded or the WebSocket is closed.
+    probing: WebSocketConnection | None = None
+    _queue: SizedQueue | None = None
+    #: Messages that wait until an earlier one was handled.
+    _backlog: deque[str | bytes] | None = None
+    _leaving: asyncio.TimerHandle | None = None
+    _is_slow = False
 
     def __init__(self, server: Any, sid: str) -> None:
-        super().__init__(server, sid)
-        self._timers = {}
+        # Without the stock method: it makes a queue, which few sessions need.
+        self.server = server
+        self.sid = sid
+        self.last_ping = time.time()
+        self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
+        self.session: dict[str, Any] = {}
 
-    def call_later(self, name: str, seconds: float, callback: Any, *args: Any) -> None:
-        """Call something later, unless the session is closed before. A timer of the same name is replaced."""
-        previous = self._timers.pop(name, None)
-        if previous is not None:
-            previous.cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, callback, *args)
+    @property
+    def queue(self) -> SizedQueue:
+        """What waits for a poll, or for a WebSocket."""
+        if self._queue is None:
+            self._queue = SizedQueue()
+        return self._queue
 
-    # Pings: a timer in place of a sleeping task.
+    def put(self, pkt: packet.Packet) -> None:
+        """Send a packet."""
+        if self.connection is not None:
+            self.connection.send(pkt.encode())
+        else:
+            self.queue.put_nowait(pkt)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        if self.connection is not None:
+            return self.connection.unsent
+        return self._queue.bytes if self._queue is not None else 0
+
+    # Pings: one timer for all sessions in place of a sleeping task for each.
 
     def schedule_ping(self) -> None:
         if self.last_ping and not self.closing:
             self.last_ping = None
-            self.call_later("ping", self.server.ping_interval, self._ping)
+            self.server.pongs.discard(self)
+            self.server.pings.add(self)
 
     def _ping(self) -> None:
         if not self.closing and not self.closed:
             self.last_ping = time.time()
-            self.queue.put_nowait(packet.Packet(packet.PING))
+            self.put(packet.Packet(packet.PING))
+            self.server.pongs.add(self)
 
     # Receiving and closing
 
@@ -79,66 +122,76 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
         """As the stock method, but it never waits for the client, and ends the WebSocket too."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        if self.upgrading:
-            self._limit_handling(0)
+        for deadlines in (self.server.pings, self.server.pongs, self.server.unused):
+            deadlines.discard(self)
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self.end_upgrade is not None:
+            self.end_upgrade()
         # Without the packet of the stock method, on which python-socketio clients hang: the end of the
         # WebSocket, or of the poll and the refusal of the next one, says it all.
         await super().close(wait=False, abort=True, reason=reason)
-        if not self.upgraded and not abort:
-            self.queue.put_nowait(packet.Packet(packet.NOOP))
         if self.closed:
             self.server.sockets.pop(self.sid, None)
+        if self.connection is not None:
+            self.connection.close()
+            return
+        if not self.upgraded and not abort:
+            self.queue.put_nowait(packet.Packet(packet.NOOP))
         self.queue.put_nowait(None)
-        if self._writer is not None and not self._writer.done():
-            # A client that does not read cannot hold up the end.
-            timer = asyncio.get_running_loop().call_later(CLOSE_GRACE, self._writer.cancel)
-            self._writer.add_done_callback(lambda _: timer.cancel())
+        if self.queued is not None:
+            self.queued.close_soon()
 
     async def wait_closed(self) -> None:
         """Return when the WebSocket, if there is one, is closed."""
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        if self.probing is not None:
+            await self.probing.wait_closed()
+        if self.connection is not None:
+            await self.connection.wait_closed()
+        elif self.queued is not None:
+            await self.queued.wait_closed()
 
     def finish(self) -> None:
         """Close after the client has got what waits for it; a polling client closes then by itself."""
         if self.closing or self.closed:
             return
-        if self.upgraded:
+        if self.connection is not None:
+            self.connection.close()
+        elif self.upgraded:
             self.queue.put_nowait(None)
-        self.call_later("leave", LEAVE_GRACE, self.server.close_socket_soon, self.sid)
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.call_later(LEAVE_GRACE, self.server.close_socket_soon, self.sid)
 
     async def wait_fetched(self) -> None:
         """Return when a polling client has fetched what waits for it, or has had time to."""
-        if not self.upgraded:
+        if not self.upgraded and self._queue is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_GRACE):
-                    await self.queue.join()
+                    await self._queue.join()
 
     # Long-polling
 
     async def poll(self) -> list[packet.Packet]:
         """Wait for packets to send. Raises ``QueueEmpty`` when none came in time."""
-        if "leave" in self._timers and self.queue.empty():
+        queue = self.queue
+        if self._leaving is not None and queue.empty():
             # It got everything, and did not go away by itself.
             await self.close()
         try:
             async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
-                pkt = await self.queue.get()
+                pkt = await queue.get()
         except TimeoutError:
             raise QueueEmpty from None
         packets: list[packet.Packet] = []
         while pkt is not None:
-            self.queue.task_done()
+            queue.task_done()
             packets.append(pkt)
-            if len(packets) == POLL_PACKETS or self.queue.empty():
+            if len(packets) == POLL_PACKETS or queue.empty():
                 return packets
-            pkt = self.queue.get_nowait()
+            pkt = queue.get_nowait()
         # The end stays in the queue for whoever asks next.
-        self.queue.task_done()
-        self.queue.put_nowait(None)
+        queue.task_done()
+        queue.put_nowait(None)
         return packets
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
@@ -165,72 +218,86 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
             raise ValueError("the body is not complete")
         return bytes(body)
 
-    # WebSocket
+    # WebSocket: a ``WebSocketConnection``, for which this is the ``Receiver``
 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
-        if self.upgrading or self.upgraded or "websocket" not in self.server.transports:
+        if self.upgrading or self.upgraded or self.closing or "websocket" not in self.server.transports:
             return self.server._bad_request()
+        if self.server.async_mode == "aiohttp":
+            return await serve_websocket(self, environ["aiohttp.request"])
         return await super()._upgrade_websocket(environ)
 
     async def _websocket_handler(self, ws: Any) -> None:
-        if not self.connected:
-            self.connected = self.upgraded = True
-        elif not await self._upgrade(ws):
-            await ws.close()
-            return
-        self._writer = asyncio.create_task(self._write(ws))
-        self._writer.add_done_callback(lambda _: self._limit_handling(CLOSE_GRACE))
+        await QueuedWebSocket(self, ws).serve()
+
+    def attach(self, connection: WebSocketConnection) -> None:
+        """The session's WebSocket is there: it gets what waits, and all that follows."""
+        self.connected = self.upgraded = True
+        self.connection = connection
+        queue, self._queue = self._queue, None
+        while queue is not None and not queue.empty():
+            pkt = queue.get_nowait()
+            if pkt is not None and pkt.packet_type != packet.NOOP:
+                connection.send(pkt.encode())
+        if self.on_connection is not None:
+            self.on_connection(connection)
+
+    def take_text(self, text: str) -> None:
+        if self._backlog is None:
+            take_event = self.take_event
+            if take_event is not None and take_event(text):
+                return
+            if text == PONG:
+                if not self.closing:
+                    self.schedule_ping()
+                return
+        self._take(text)
+
+    def take_binary(self, data: bytes) -> None:
+        self._take(data)
+
+    def _take(self, data: str | bytes) -> None:
+        """Handle a message, after those before it."""
+        if self._backlog is not None:
+            self._backlog.append(data)
+            if len(self._backlog) == BACKLOG and self.connection is not None:
+                self.connection.pause_reading()
+        elif eager.start(self._receive_or_close(data), self._taken) is not None:
+            self._backlog = deque()
+
+    async def _receive_or_close(self, data: str | bytes) -> None:
         try:
-            async with asyncio.timeout(None) as self._limit:
-                while True:
-                    await self.receive(self._decode(await ws.wait()))
-        except (OSError, ValueError, EngineIOError) as error:
-            # OSError: the client has gone. Else: it sent what cannot be.
-            logger.debug("websocket %s ends: %s", self.sid, type(error).__name__)
-        finally:
-            self._limit = None
-            await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
-            await self.wait_closed()
-
-    def _limit_handling(self, seconds: float) -> None:
-        """End what handles the WebSocket in so many seconds, unless it ends before."""
-        if self._limit is not None and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
-
-    async def _upgrade(self, ws: Any) -> bool:
-        """Move a polling session to the WebSocket: probe, let the poll end, wait for the client's word."""
-        if self.upgrading or self.upgraded or self.closing:
-            return False
-        self.upgrading = True
-        try:
-            async with asyncio.timeout(UPGRADE_GRACE) as self._limit:
-                probe = self._decode(await ws.wait())
-                if probe.packet_type != packet.PING or probe.data != "probe":
-                    return False
-                await ws.send(packet.Packet(packet.PONG, data="probe").encode())
-                self.queue.put_nowait(packet.Packet(packet.NOOP))
-                upgrade = self._decode(await ws.wait())
-                self.upgraded = upgrade.packet_type == packet.UPGRADE and not self.closing
-        except (OSError, ValueError) as error:
-            logger.debug("upgrade of %s failed: %s", self.sid, type(error).__name__)
-        finally:
-            self.upgrading = False
-            self._limit = None
-        return self.upgraded
-
-    def _decode(self, data: Any) -> packet.Packet:
-        return decode_packet(data, self.server.max_http_buffer_size)
-
-    async def _write(self, ws: Any) -> None:
-        """Send what is queued until None comes, then close the WebSocket."""
-        try:
-            while (pkt := await self.queue.get()) is not None:
-                await ws.send(pkt.encode())
-            await ws.close()
+            await self.receive(decode_packet(data, self.server.max_http_buffer_size))
         except Exception as error:
-            logger.debug("websocket %s cannot be written: %r", self.sid, error)
-        except asyncio.CancelledError:
-            abort = getattr(ws, "abort", None)
-            if abort is not None:
-                abort()
-            raise
+            if not isinstance(error, ValueError | EngineIOError):
+                logger.exception("a message of websocket %s could not be handled", self.sid)
+            logger.debug("websocket %s ends: %s", self.sid, type(error).__name__)
+            await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
+
+    def _taken(self, _: None) -> None:
+        backlog, self._backlog = self._backlog, None
+        if not backlog:
+            return
+        if len(backlog) >= BACKLOG and self.connection is not None:
+            self.connection.resume_reading()
+        while backlog:
+            if self._backlog is not None:
+                # One of them waits for something itself; the rest comes after it.
+                self._backlog.extend(backlog)
+                return
+            data = backlog.popleft()
+            if isinstance(data, str):
+                self.take_text(data)
+            else:
+                self.take_binary(data)
+
+    def slow(self, unsent: int) -> None:
+        self._is_slow = True
+        self.server.slow_consumers.found(self.sid, unsent)
+
+    def lost(self) -> None:
+        reason = SLOW_CONSUMER if self._is_slow else self.server.reason.TRANSPORT_CLOSE
+        self.server.close_socket_soon(self.sid, abort=True, reason=reason)
+
+
+PONG = str(packet.PONG)

@@ -6,37 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from engineio import AsyncServer, packet
-from engineio.async_drivers import aiohttp as aiohttp_driver
 from engineio.async_drivers import asgi as asgi_driver
 
-from chat_service.transports.socketio.engine import CLOSE_GRACE, EngineSocket
+from chat_service.transports.socketio.deadlines import Deadlines
+from chat_service.transports.socketio.engine import EngineSocket
+from chat_service.transports.socketio.outbox import Outbox
+from chat_service.transports.socketio.slow_consumers import SlowConsumers
 
 logger = logging.getLogger("chat_service")
 
 #: Seconds that a connection may be open without a namespace.
 CONNECT_GRACE = 45.0
-
-
-class AiohttpWebSocket(aiohttp_driver.WebSocket):  # type: ignore[misc]
-    """The WebSocket of the aiohttp driver, with compression as configured and an end in bounded time."""
-
-    async def __call__(self, environ: dict[str, Any]) -> Any:
-        self._request = environ["aiohttp.request"]
-        self._sock = aiohttp_driver.WebSocketResponse(
-            # For the library a message of just this size is too large.
-            max_msg_size=self.server.max_http_buffer_size + 1,
-            compress=self.server.http_compression,
-            timeout=CLOSE_GRACE,
-        )
-        await self._sock.prepare(self._request)
-        self.environ = environ
-        await self.handler(self)
-        return self._sock
-
-    def abort(self) -> None:
-        """Cut the connection without a word."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
 
 
 class ClientGone(Exception):
@@ -54,20 +34,24 @@ async def _translate_asgi(*args: Any) -> Any:
 class EngineServer(AsyncServer):  # type: ignore[misc]
     """An Engine.IO server that can be closed, and logs no errors of clients as its own."""
 
-    # Attributes of the stock class, which has no types.
-    start_service_task: bool
+    # Attribute of the stock class, which has no types.
     _async: dict[str, Any]
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, send_buffer_limit: int, **kwargs: Any) -> None:
+        # Without the stock monitor of the sessions, which wakes up for each of them in turn.
+        super().__init__(**kwargs, monitor_clients=False)
         self._closing: set[asyncio.Task[None]] = set()
         #: Whether new sessions are accepted.
         self.is_open = False
         #: Whether a session is used by a namespace; set by the Socket.IO server.
         self.is_used: Callable[[str], bool] = lambda sid: True
-        if self.async_mode == "aiohttp":
-            self._async = {**self._async, "websocket": AiohttpWebSocket}
-        elif self.async_mode == "asgi":
+        self.outbox = Outbox()
+        self.slow_consumers = SlowConsumers(send_buffer_limit)
+        #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
+        self.pings: Deadlines[EngineSocket] = Deadlines(self.ping_interval, lambda session: session._ping())
+        self.pongs: Deadlines[EngineSocket] = Deadlines(self.ping_timeout, self._no_pong)
+        self.unused: Deadlines[EngineSocket] = Deadlines(CONNECT_GRACE, self._close_unused)
+        if self.async_mode == "asgi":
             self._async = {**self._async, "translate_request": _translate_asgi}
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,23 +60,28 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         except ClientGone:
             return None
 
-    def close_socket_soon(self, sid: str) -> None:
+    def close_socket_soon(self, sid: str, *, abort: bool = False, reason: Any = None) -> None:
         """Close a session from a callback."""
-        socket = self.sockets.get(sid)
-        if socket is not None:
-            task = asyncio.get_running_loop().create_task(socket.close())
+        session = self.sockets.get(sid)
+        if session is not None:
+            task = asyncio.get_running_loop().create_task(session.close(abort=abort, reason=reason))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _close_unused(self, sid: str) -> None:
-        if not self.is_used(sid):
-            self.close_socket_soon(sid)
+    def _close_unused(self, session: EngineSocket) -> None:
+        if not self.is_used(session.sid):
+            self.close_socket_soon(session.sid)
+
+    def _no_pong(self, session: EngineSocket) -> None:
+        self.close_socket_soon(session.sid, reason=self.reason.PING_TIMEOUT)
 
     async def send_packet(self, sid: str, pkt: packet.Packet) -> None:
         """Send to a session; one that is gone is no error, and nothing to warn of."""
         session = self.sockets.get(sid)
         if session is not None and not session.closed:
-            session.queue.put_nowait(pkt)
+            session.put(pkt)
+            if session.connection is None:
+                self.slow_consumers.check(session)
 
     def _log_error_once(self, message: str, message_key: str) -> None:
         # The stock method logs the first fault of a client as an error.
@@ -103,9 +92,6 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         if not self.is_open:
             headers = [("Content-Type", "text/plain")]
             return {"status": "503 SERVICE UNAVAILABLE", "headers": headers, "response": b"closed"}
-        if self.start_service_task:
-            self.start_service_task = False
-            self.service_task_handle = self.start_background_task(self._service_task)
         sid = self.generate_id()
         session = self.sockets[sid] = EngineSocket(self, sid)
         opening = {
@@ -115,28 +101,26 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             "pingTimeout": int(self.ping_timeout * 1000),
             "maxPayload": self.max_http_buffer_size,
         }
-        session.queue.put_nowait(packet.Packet(packet.OPEN, opening))
+        session.put(packet.Packet(packet.OPEN, opening))
         await self._trigger_event("connect", sid, environ, run_async=False)
         session.schedule_ping()
-        session.call_later("connect", CONNECT_GRACE, self._close_unused, sid)
+        self.unused.add(session)
         if transport == "polling":
             session.connected = True
             return self._ok(await session.poll(), jsonp_index=jsonp_index)
         try:
             response = await session.handle_get_request(environ)
         finally:
-            # Does nothing after a WebSocket; its handshake may have failed, though.
-            await session.close(abort=True)
+            if session.connection is None:
+                # Does nothing after a WebSocket; its handshake may have failed, though.
+                await session.close(abort=True)
         return self._bad_request("Invalid websocket upgrade") if isinstance(response, list) else response
 
     async def close_all(self) -> None:
-        """Close every session and stop the monitor of the sessions. No new one is accepted."""
+        """Close every session. No new one is accepted."""
         self.is_open = False
         await asyncio.gather(*(self._close(session) for session in tuple(self.sockets.values())))
         await asyncio.gather(*self._closing)
-        if self.service_task_handle is not None and self.service_task_event is None:
-            # The monitor was started and has not run yet.
-            await asyncio.sleep(0)
         await self.shutdown()
 
     async def _close(self, session: EngineSocket) -> None:

@@ -3,21 +3,24 @@
 Sharp edges that are kept inside of here: a handler's tuple becomes the ack's values; a ``TypeError`` out of a
 handler makes the library call it again with fewer arguments, so none gets out; clients can emit events that
 are named like the library's own.
+
+Our own server does not call ``trigger_event``, but the methods behind it (see server.py).
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from chat_service import eager
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import call_hook
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.transports.base import Handshake, TransportHandler
-from chat_service.transports.socketio.channels import Channels
+from chat_service.transports.socketio.channels import Channels, Connection
 from chat_service.transports.socketio.handshakes import read_handshake
 from chat_service.transports.socketio.options import Middleware
 from chat_service.types import SocketId
@@ -37,7 +40,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         expose_internal_errors: bool,
     ) -> None:
         super().__init__(name)
-        self._channels = channels
+        self.channels = channels
         self._middlewares = middlewares
         self._handler = handler
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,38 +49,45 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._raw_errors = ErrorEncoder(raw=True, expose_internal=expose_internal_errors)
 
     async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Called by the server for everything; ``args`` starts with the socket id."""
+        """Called by a server of the library for everything; ``args`` starts with the socket id."""
         socket_id = SocketId(args[0])
         # What clients emit was decoded just now, so it cannot be the very environ of the connection.
-        environ = self.server.environ.get(self._connection(socket_id))
+        environ = self.server.environ.get(self._session_id(socket_id))
         if event == "connect" and environ is not None and len(args) > 1 and args[1] is environ:
             return await self._connect(socket_id, *args[1:])
         if event == "disconnect" and not self.server.manager.is_connected(socket_id, self.namespace):
-            self._disconnect(socket_id, str(args[1]) if len(args) > 1 else "")
+            self.disconnected(socket_id, str(args[1]) if len(args) > 1 else "")
             return None
         # The caller's own server may let an event without a name through.
         name = event if isinstance(event, str) else ""
         return tuple(await self._handler.on_event(socket_id, name, args[1:]))
 
-    def _connection(self, socket_id: SocketId) -> Any:
+    def _session_id(self, socket_id: SocketId) -> Any:
         """The id of the Engine.IO session of a socket."""
         return self.server.manager.eio_sid_from_sid(socket_id, self.namespace)
 
     async def _connect(self, socket_id: SocketId, environ: dict[str, Any], auth: Any = None) -> None:
+        session = self.server.eio.sockets.get(self._session_id(socket_id))
+        await self.admit(socket_id, session, environ, auth)
+        self._start(self._greet_when_connected(socket_id))
+
+    async def admit(
+        self, socket_id: SocketId, session: Any, environ: Mapping[str, Any], auth: Any
+    ) -> Connection:
+        """Let a new socket in, or raise the library's ``ConnectionRefusedError``."""
         handshake = read_handshake(environ, auth)
         try:
             if not self.is_open:
                 raise Refused("the service does not accept connections now")
-            await self._run_middlewares(handshake)
-            session = self.server.eio.sockets.get(self._connection(socket_id))
+            if self._middlewares:
+                await self._run_middlewares(handshake)
             if session is None or session.closing or session.closed:
                 # It went away meanwhile, and nobody would tell of its end.
                 raise Refused("the connection is closed")
         except TypeError as error:
             # The library would call again, as for a handler without the auth argument.
             raise Refused(str(error)) from error
-        self._channels.add(socket_id, handshake)
-        self._start(self._greet(socket_id))
+        return self.channels.add(socket_id, handshake, session)
 
     async def _run_middlewares(self, handshake: Handshake) -> None:
         for middleware in self._middlewares:
@@ -93,30 +103,55 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             except Exception as error:
                 raise Refused(str(self._raw_errors.public_error(error, "a middleware"))) from error
 
-    async def _greet(self, socket_id: SocketId) -> None:
+    async def _greet_when_connected(self, socket_id: SocketId) -> None:
         """Hand the socket over as soon as the client knows that it is connected."""
         while not self.server.manager.is_connected(socket_id, self.namespace):
-            if not self._channels.is_connected(socket_id):
+            if not self.channels.is_connected(socket_id):
                 return
             await asyncio.sleep(0)
         await self._handler.on_connect(socket_id)
 
-    def _disconnect(self, socket_id: SocketId, reason: str) -> None:
-        if self._channels.disconnect(socket_id):
+    def greet(self, socket_id: SocketId) -> None:
+        """Hand a socket over whose client knows that it is connected."""
+        self._start(self._handler.on_connect(socket_id))
+
+    def serve(self, connection: Connection, event: str, args: Sequence[Any], number: int | None) -> None:
+        """Handle an event of a socket of our own server, and answer it if it has a number."""
+        work: Any = self._handler.on_event(connection.socket_id, event, args)
+        if number is None:
+            eager.start(work, _nothing)
+        else:
+            eager.start(work, self._answer, connection, number)
+
+    def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
+        self.channels.ack(connection, number, values)
+
+    def disconnected(self, socket_id: SocketId, reason: str) -> None:
+        """A socket is gone."""
+        if self.channels.disconnect(socket_id):
             self._start(self._see_off(socket_id, reason))
 
     async def _see_off(self, socket_id: SocketId, reason: str) -> None:
         try:
             await self._handler.on_disconnect(socket_id, reason)
         finally:
-            self._channels.forget(socket_id)
+            self.channels.forget(socket_id)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        try:
+            task = eager.start(work, _nothing)
+        except Exception:
+            logger.exception("a connection handler failed")
+            return
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("a connection handler failed", exc_info=task.exception())
+
+
+def _nothing(_: object) -> None:
+    pass

@@ -35,6 +35,8 @@ class SocketIOOptions:
     ping_timeout: float = 20.0
     #: Bytes of one incoming packet, and of all attachments of a message, at most.
     max_message_size: int = 1_000_000
+    #: Bytes that may wait for a client that does not read, at most; past it the client is disconnected.
+    send_buffer_limit: int = 1024 * 1024
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
     #: Compress what is sent, where a client can read it.
@@ -46,8 +48,9 @@ class SocketIOOptions:
         for name in ("ping_interval", "ping_timeout"):
             value = getattr(self, name)
             self._check(name, _is_number(value) and value > 0, "seconds, more than 0")
-        size = self.max_message_size
-        self._check("max_message_size", type(size) is int and size > 0, "a number of bytes, more than 0")
+        for name in ("max_message_size", "send_buffer_limit"):
+            size = getattr(self, name)
+            self._check(name, type(size) is int and size > 0, "a number of bytes, more than 0")
         self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self._check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path

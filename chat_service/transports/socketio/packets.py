@@ -1,16 +1,21 @@
 """Socket.IO packets that refuse what no honest client sends."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
+import orjson
 from socketio.msgpack_packet import MsgPackPacket
 from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Packet
+
+from chat_service.protocol.encoded import EncodedMessages
 
 #: Binary values in one message at most.
 MAX_ATTACHMENTS = 256
 
-_PLACEHOLDER = "_placeholder"
+#: The key that tells a placeholder of a binary value from other objects.
+PLACEHOLDER = "_placeholder"
 
 
 class StrictJson:
@@ -31,6 +36,34 @@ def _refuse_constant(name: str) -> Any:
 
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+#: ``scan_json(text, start)`` returns the value that begins there and where it ends, without looking for white
+#: space around it. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
+scan_json: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+
+
+class NotPlainJson(Exception):
+    """The data may have binary values or others that only the packets of the library can tell apart."""
+
+
+def encode_json(data: Any) -> bytes:
+    """The data of a packet as JSON in UTF-8. All that is sent in JSON without attachments is encoded here.
+
+    ``data``: checked values (``is_clean_value``), so there is no NaN among the floats, which orjson would
+    write as null; ``EncodedMessages`` among them are written as they are. Raises ``NotPlainJson`` for values
+    that orjson does not know, binary ones above all.
+    """
+    try:
+        return orjson.dumps(data, _encoded_before)
+    except TypeError as error:
+        raise NotPlainJson from error
+
+
+def _encoded_before(value: Any) -> orjson.Fragment:
+    if isinstance(value, EncodedMessages):
+        return orjson.Fragment(value.json)
+    raise TypeError
 
 
 def _check(packet: Any) -> None:
@@ -67,7 +100,7 @@ class JsonPacket(Packet):  # type: ignore[misc]
                 self.packet_type -= BINARY_EVENT - EVENT
         elif count:
             raise ValueError("attachments of a packet that has none")
-        if not count and (_PLACEHOLDER in encoded_packet or "\\u" in encoded_packet):
+        if not count and (PLACEHOLDER in encoded_packet or "\\u" in encoded_packet):
             restore(self.data, [])
         return count
 
@@ -107,7 +140,7 @@ def _take_out(value: Any, attachments: list[bytes]) -> Any:
     """Put placeholders where binary values are, which go into ``attachments``."""
     if isinstance(value, bytes | bytearray):
         attachments.append(bytes(value))
-        return {_PLACEHOLDER: True, "num": len(attachments) - 1}
+        return {PLACEHOLDER: True, "num": len(attachments) - 1}
     if isinstance(value, list | tuple):
         return [_take_out(item, attachments) for item in value]
     if isinstance(value, dict):
@@ -128,7 +161,7 @@ def restore(data: Any, attachments: list[Any]) -> Any:
             return [put_back(item) for item in value]
         if not isinstance(value, dict):
             return value
-        if value.get(_PLACEHOLDER):
+        if value.get(PLACEHOLDER):
             number = value.get("num")
             if type(number) is not int or number not in unused:
                 raise ValueError("a bad placeholder")

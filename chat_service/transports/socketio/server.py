@@ -5,24 +5,47 @@ from typing import Any
 
 import socketio
 from aiohttp.http_exceptions import HttpProcessingError
+from socketio.exceptions import ConnectionRefusedError
+from socketio.packet import CONNECT, CONNECT_ERROR
 
+from chat_service import eager
 from chat_service.errors import shorten
+from chat_service.transports.socketio.channels import Connection
+from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.engine_server import EngineServer
+from chat_service.transports.socketio.events import EventReader
+from chat_service.transports.socketio.manager import Manager
+from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.packets import packet_class
+from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
 
 
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
-    """A python-socketio server over ``EngineServer``."""
+    """A python-socketio server over ``EngineServer``, with one namespace that it serves itself."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(client_manager=Manager(), **kwargs)
         self.eio.is_used = self.has_namespaces
+        self._service: ServiceNamespace | None = None
 
     def _engineio_server_class(self) -> Any:
         return EngineServer
+
+    def serve(self, namespace: ServiceNamespace) -> None:
+        """Serve this namespace, until ``stop_serving``."""
+        self.register_namespace(namespace)
+        self._service = namespace
+        # Packets of msgpack are binary, so no text is an event.
+        self._reader = EventReader(namespace.namespace) if self.packet_class.uses_binary_events else None
+
+    def stop_serving(self) -> None:
+        """Forget the namespace that is served."""
+        if self._service is not None:
+            self.namespace_handlers.pop(self._service.namespace, None)
+            self._service = None
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         if eio_sid not in self.environ:
@@ -38,6 +61,76 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
             session = self.eio.sockets.get(eio_sid)
             if session is not None:
                 await session.close()
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        service = self._service
+        name = namespace or "/"
+        if service is None or name != service.namespace or self.manager.sid_from_eio_sid(eio_sid, name):
+            # Handlers of the application may need a task.
+            await eager.in_task()
+            await super()._handle_connect(eio_sid, namespace, data)
+            return
+        session = self.eio.sockets.get(eio_sid)
+        socket_id = SocketId(await self.manager.pre_connect(eio_sid, name))
+        try:
+            # For the library an empty auth object is none.
+            connection = await service.admit(socket_id, session, self.environ[eio_sid], data or None)
+        except ConnectionRefusedError as error:
+            refusal = self.packet_class(CONNECT_ERROR, data=error.error_args, namespace=name)
+            await self._send_packet(eio_sid, refusal)
+            await self.manager.disconnect(socket_id, name, ignore_queue=True)
+            return
+        self._use_session(service, connection, session)
+        reply = self.packet_class(CONNECT, {"sid": socket_id}, namespace=name)
+        await self._send_packet(eio_sid, reply)
+        await self.manager.connect(socket_id, name)
+        service.greet(socket_id)
+
+    def _use_session(self, service: ServiceNamespace, connection: Connection, session: EngineSocket) -> None:
+        """Let the frames of a socket go to the WebSocket of its session, now or when it has one."""
+        channels, reader, attachments = service.channels, self._reader, self._binary_packet
+
+        def take_event(text: str) -> bool:
+            found = reader.read(text) if reader is not None and session.sid not in attachments else None
+            if found is None:
+                return False
+            data, number = found
+            service.serve(connection, data[0], data[1:], number)
+            return True
+
+        session.take_event = take_event
+        session.on_connection = lambda sink: channels.set_sink(connection, sink)
+        if session.connection is not None:
+            channels.set_sink(connection, session.connection)
+
+    async def _handle_event(
+        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
+    ) -> None:
+        service = self._service
+        name = namespace or "/"
+        if service is None or name != service.namespace:
+            await super()._handle_event(eio_sid, namespace, id, data)
+            return
+        socket_id = self.manager.sid_from_eio_sid(eio_sid, name)
+        connection = service.channels.get(socket_id) if socket_id is not None else None
+        if connection is not None and self.manager.is_connected(socket_id, name):
+            service.serve(connection, data[0], data[1:], id)
+
+    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: Any = None) -> None:
+        service = self._service
+        name = namespace or "/"
+        if service is None or name != service.namespace:
+            await super()._handle_disconnect(eio_sid, namespace, reason)
+            return
+        socket_id = self.manager.sid_from_eio_sid(eio_sid, name)
+        if not self.manager.is_connected(socket_id, name):
+            return
+        session = self.eio.sockets.get(eio_sid)
+        if session is not None:
+            session.take_event = session.on_connection = None
+        self._binary_packet.pop(eio_sid, None)
+        await self.manager.disconnect(socket_id, name, ignore_queue=True)
+        service.disconnected(SocketId(socket_id), str(reason or self.reason.CLIENT_DISCONNECT))
 
     def has_namespaces(self, eio_sid: str) -> bool:
         """Whether a connection is still in any namespace."""
@@ -80,6 +173,7 @@ def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
         http_compression=options.compression,
         transports=list(options.transports),
         allow_upgrades="websocket" in options.transports,
+        send_buffer_limit=options.send_buffer_limit,
         logger=quiet,
         engineio_logger=quiet,
     )

@@ -21,6 +21,7 @@ from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
+from chat_service.transports.socketio.slow_consumers import SlowConsumers
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
@@ -51,6 +52,7 @@ class SocketIOTransport:
         self._expose_internal_errors = expose_internal_errors
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
+        self._slow_consumers = SlowConsumers(self.options.send_buffer_limit)
         self._namespace: ServiceNamespace | None = None
         self._runner: web.AppRunner | None = None
         self._steps: tuple[LifeCycleStep, LifeCycleStep] | None = None
@@ -63,6 +65,8 @@ class SocketIOTransport:
         #: The server, and whether it is the caller's.
         self._server: Any = given
         self._is_given = given is not None
+        #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
+        self.takes_encoded = given is None and self.options.serializer == "json"
         if isinstance(app, web.Application):
             self._use_server("aiohttp").attach(app, self.options.path.strip("/"))
 
@@ -121,13 +125,18 @@ class SocketIOTransport:
 
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
-        self._channels.use(server)
         if self._name in server.namespace_handlers or self._name in server.handlers:
             raise ConfigurationError(f"the server has handlers of the namespace {self._name} already")
+        if not self._is_given:
+            self._slow_consumers = server.eio.slow_consumers
+        self._channels.use(server, None if self._is_given else server.eio.outbox, self._slow_consumers)
         self._namespace = ServiceNamespace(
             self._name, self._channels, self.options.middlewares, handler, self._expose_internal_errors
         )
-        server.register_namespace(self._namespace)
+        if self._is_given:
+            server.register_namespace(self._namespace)
+        else:
+            server.serve(self._namespace)
         if not self._is_mounted:
             app = web.Application()
             server.attach(app, self.options.path.strip("/"))
@@ -190,7 +199,10 @@ class SocketIOTransport:
                 await server.disconnect(socket_id, self._name)
         else:
             await server.eio.close_all()
-        server.namespace_handlers.pop(self._name, None)
+        if self._is_given:
+            server.namespace_handlers.pop(self._name, None)
+        else:
+            server.stop_serving()
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
@@ -230,7 +242,12 @@ class SocketIOTransport:
 
     def statistics(self) -> TransportStatistics:
         """What was sent until now."""
-        return TransportStatistics(broadcasts=self._channels.broadcasts, deliveries=self._channels.deliveries)
+        return TransportStatistics(
+            broadcasts=self._channels.broadcasts,
+            deliveries=self._channels.deliveries,
+            send_buffer_bytes=self._channels.unsent(),
+            slow_consumers=self._slow_consumers.count,
+        )
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
         self._channels.emit(socket_id, event, args)

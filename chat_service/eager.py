@@ -1,0 +1,125 @@
+"""Starting coroutines at once: only one that waits gets a task.
+
+Most commands end without waiting for anything; a task and a turn of the event loop would cost more than
+they do. Until a coroutine first waits, ``asyncio.current_task()`` is None for it. What needs a task, such as
+``asyncio.timeout`` or a coroutine of the application, comes after ``await in_task()``.
+"""
+
+import asyncio
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, ContextVar, copy_context
+from typing import Any
+
+
+class Begun:
+    """Work that was started at once."""
+
+    __slots__ = ("task",)
+
+    def __init__(self) -> None:
+        #: What the rest of the work runs in, None until it first waits.
+        self.task: asyncio.Task[None] | None = None
+
+
+_begun: ContextVar[Begun | None] = ContextVar("chat_service_begun", default=None)
+#: The event loop keeps only weak references to tasks.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def start(
+    work: Coroutine[Any, Any, Any], then: Callable[..., None], *args: Any
+) -> "asyncio.Task[None] | None":
+    """Run a coroutine until it first waits, and the rest in a task, which is returned.
+
+    ``then(result, *args)`` is called at the end. What the work or ``then`` raises comes out of this function,
+    or is the outcome of the task. Inside of a task everything is done in a task of its own, since the
+    time-outs and cancellations of the running one are not meant for the work.
+    """
+    if asyncio.current_task() is not None:
+        return _make_task(_Rest(work, None, then, args), copy_context())
+    context = copy_context()
+    begun = Begun()
+    try:
+        waits_for = context.run(_first_step, work, begun)
+    except StopIteration as end:
+        then(end.value, *args)
+        return None
+    # In the very context of the first step: tokens of context variables are strangers in any other.
+    task = begun.task = _make_task(_Rest(work, waits_for, then, args), context)
+    return task
+
+
+def _first_step(work: Coroutine[Any, Any, Any], begun: Begun) -> Any:
+    _begun.set(begun)
+    return work.send(None)
+
+
+def _make_task(rest: "_Rest", context: Context) -> asyncio.Task[None]:
+    task = asyncio.get_running_loop().create_task(rest, context=context)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+def current_work() -> "asyncio.Task[Any] | Begun | None":
+    """What runs now: a task, or work that was started at once, also after it got a task."""
+    begun = _begun.get()
+    task = asyncio.current_task()
+    if begun is None or (task is not None and begun.task is not task):
+        return task
+    return begun
+
+
+@types.coroutine
+def in_task() -> Generator[None, None, None]:
+    """Wait until the running work has a task, which is at once when it has one."""
+    if asyncio.current_task() is None:
+        yield
+
+
+class _Rest(Coroutine[Any, Any, None]):
+    """A coroutine that was begun already, as a coroutine for a task."""
+
+    __slots__ = ("__weakref__", "_args", "_then", "_waits_for", "_work")
+
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, Any],
+        waits_for: Any,
+        then: Callable[..., None],
+        args: tuple[Any, ...],
+    ) -> None:
+        self._work = work
+        #: The future that the work waits for already; the task has to be told of it first.
+        self._waits_for = waits_for
+        self._then = then
+        self._args = args
+
+    def __getattr__(self, name: str) -> Any:
+        # Where it is, for debuggers.
+        return getattr(self._work, name)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        raise TypeError("only a task can run this")
+
+    def send(self, value: Any) -> Any:
+        if self._waits_for is not None:
+            waits_for, self._waits_for = self._waits_for, None
+            return waits_for
+        try:
+            return self._work.send(value)
+        except StopIteration as end:
+            self._then(end.value, *self._args)
+            raise StopIteration from None
+
+    def throw(self, *error: Any) -> Any:
+        self._waits_for = None
+        try:
+            return self._work.throw(*error)
+        except StopIteration as end:
+            self._then(end.value, *self._args)
+            raise StopIteration from None
+
+    def close(self) -> None:
+        self._work.close()
