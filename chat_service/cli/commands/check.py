@@ -1,0 +1,62 @@
+"""``chat-service check``."""
+
+import click
+
+from chat_service.cli import output
+from chat_service.cli.failures import ExitCode
+from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
+from chat_service.cli.target import Target, run_async
+
+#: How each verdict looks.
+STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+
+
+@subcommand(
+    "check",
+    """
+    chat-service check --config chat.toml        # the file, then the store that it names
+    chat-service check --url redis://localhost
+    chat-service check --config chat.toml --strict && chat-service serve --config chat.toml
+    """,
+)
+@click.option("--strict", is_flag=True, help="Fail also for warnings.")
+@heartbeat_option
+@json_option
+@takes_target
+@click.pass_context
+def command(
+    ctx: click.Context, target: Target, strict: bool, heartbeat_timeout: float | None, as_json: bool
+) -> None:
+    """Check a configuration and its store: connection, version, permissions, bus, latency, clocks.
+
+    A few keys below PREFIX:{check:…} are written and removed at once; nothing else is changed.
+    """
+    from chat_service.cli.checking import Finding, Verdict, check_store
+
+    findings = []
+    if target.config is not None:
+        from chat_service.cli.assembly import build_service
+        from chat_service.cli.settings import Settings
+
+        build_service(Settings.read(target.config))
+        findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=target.config))
+    if target.store_type == "memory" and target.config is not None:
+        findings.append(Finding(name="store", verdict=Verdict.OK, detail="memory: one process, gone with it"))
+    else:
+        timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
+        findings += run_async(check_store(target.make_store(), timeout))
+    verdicts = {finding.verdict for finding in findings}
+    is_good = Verdict.FAILED not in verdicts and not (strict and Verdict.WARNING in verdicts)
+    if as_json:
+        items = [
+            {"check": finding.name, "verdict": str(finding.verdict), "detail": finding.detail}
+            for finding in findings
+        ]
+        output.print_json({"ok": is_good, "checks": items})
+    else:
+        rows = [
+            (finding.name, output.text(finding.verdict, STYLES[finding.verdict]), finding.detail)
+            for finding in findings
+        ]
+        output.print_table(("check", "verdict", "detail"), rows)
+    ctx.exit(ExitCode.OK if is_good else ExitCode.FAILED)

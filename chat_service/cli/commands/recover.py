@@ -1,0 +1,95 @@
+"""``chat-service recover``."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chat_service.cli import output
+from chat_service.cli.failures import CliError, ExitCode
+from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
+from chat_service.cli.target import Target, run_async
+
+if TYPE_CHECKING:
+    from chat_service.domain.listing import InstanceStatus
+
+
+@subcommand(
+    "recover",
+    """
+    chat-service recover --url redis://localhost               # all that are dead
+    chat-service recover --config chat.toml --dry-run
+    chat-service recover --config chat.toml 4f1c…              # one of them
+    """,
+)
+@click.argument("instance", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say which instances are dead.")
+@click.option("--force", is_flag=True, help="Recover INSTANCE even if it seems to be alive.")
+@heartbeat_option
+@json_option
+@takes_target
+def command(
+    target: Target,
+    instance: str | None,
+    dry_run: bool,
+    force: bool,
+    heartbeat_timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Remove what dead instances left: sockets, presence, memberships; who has to know is told.
+
+    Running services do this by themselves; this is for when none runs any more, or when they do not recover
+    others (auto_recovery = false). An instance is dead when it was not heard of for the time of
+    --heartbeat-timeout.
+    """
+    if force and instance is None:
+        raise CliError(ExitCode.USAGE, "--force needs the INSTANCE that it is meant for")
+    timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
+    results = run_async(_recover(target, instance, timeout, dry_run=dry_run, force=force, quiet=as_json))
+    if as_json:
+        output.print_json({"instances": results})
+    elif not results:
+        output.note("no instance is dead")
+    else:
+        rows = [(item["id"], item["sockets"], item["result"]) for item in results]
+        output.print_table(("instance", "sockets", "result"), rows, numbers=("sockets",))
+    if any(item["result"] == "failed" for item in results):
+        raise CliError(ExitCode.FAILED, "not everything could be recovered: try again")
+
+
+async def _recover(
+    target: Target, only: str | None, timeout: float, *, dry_run: bool, force: bool, quiet: bool
+) -> list[dict[str, Any]]:
+    from chat_service.cli.recovering import Recoverer
+    from chat_service.domain import listing
+
+    async with target.open() as store:
+        now = round(time.time() * 1000)
+        found = await listing.instances(store, now, timeout)
+        chosen = _dead(found) if only is None else [_find(found, only, force)]
+        results = [{"id": item.id, "sockets": item.sockets, "result": "dead"} for item in chosen]
+        if not dry_run:
+            recoverer = Recoverer(store, timeout, is_quiet=quiet)
+            for item, result in zip(chosen, results, strict=True):
+                result["result"] = await recoverer.recover(item.id, item.sockets, force=force)
+        return results
+
+
+def _dead(found: "list[InstanceStatus]") -> "list[InstanceStatus]":
+    return [item for item in found if item.expires_in < 0]
+
+
+def _find(found: "list[InstanceStatus]", wanted: str, force: bool) -> "InstanceStatus":
+    matching = [item for item in found if item.id.startswith(wanted)]
+    if not matching:
+        raise CliError(ExitCode.NOT_FOUND, f"there is no instance {wanted}")
+    if len(matching) > 1:
+        raise CliError(ExitCode.NOT_FOUND, f"there are {len(matching)} instances that begin with {wanted}")
+    item = matching[0]
+    if item.expires_in >= 0 and not force:
+        age = output.seconds(item.age)
+        raise CliError(
+            ExitCode.FAILED,
+            f"instance {item.id} is {item.state}, heard of {age} ago: --force recovers it anyway",
+        )
+    return item

@@ -1,0 +1,110 @@
+"""``chat-service rooms``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chat_service.cli import output
+from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
+from chat_service.cli.target import Target, run_async
+
+if TYPE_CHECKING:
+    from chat_service.stores.base import RoomSummary
+
+
+@subcommand(
+    "rooms",
+    """
+    chat-service rooms --url redis://localhost
+    chat-service rooms --config chat.toml --all --json | jq -r '.rooms[].name'
+    chat-service rooms --config chat.toml default     # one room, with its members
+    """,
+)
+@click.argument("room", required=False, shell_complete=complete_rooms)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Rooms to list, about."
+)
+@click.option("--all", "everything", is_flag=True, help="List all rooms, however many.")
+@click.option("--cursor", help="Go on where a list before has ended.")
+@json_option
+@takes_target
+def command(
+    target: Target, room: str | None, limit: int, everything: bool, cursor: str | None, as_json: bool
+) -> None:
+    """List the rooms, or show one with its members."""
+    if room is not None:
+        run_async(_show(target, room, as_json))
+    else:
+        run_async(_list(target, None if everything else limit, cursor, as_json))
+
+
+async def _list(target: Target, limit: int | None, cursor: str | None, as_json: bool) -> None:
+    from chat_service.cli.listing import collect
+
+    async with target.open() as store:
+        rooms, following = await collect(store.list_rooms, limit, cursor)
+    if as_json:
+        output.print_json({"rooms": [as_object(room) for room in rooms], "cursor": following})
+        return
+    numbers = ("members", "last id", "stored")
+    rows = [
+        (
+            room.name,
+            "" if room.owner is None else room.owner,
+            room.members_count,
+            room.last_message_id,
+            f"{room.history_size}/{room.history_max_size}",
+            "whitelist" if room.whitelist_only else "blacklist",
+        )
+        for room in rooms
+    ]
+    output.print_table(("room", "owner", *numbers, "access by"), rows, numbers=numbers)
+    if following is not None:
+        output.note(f"there are more: --all, or --cursor {following}")
+
+
+def as_object(room: "RoomSummary") -> dict[str, Any]:
+    """A room in JSON."""
+    return {
+        "name": room.name,
+        "owner": room.owner,
+        "membersCount": room.members_count,
+        "lastMessageId": room.last_message_id,
+        "historySize": room.history_size,
+        "historyMaxSize": room.history_max_size,
+        "whitelistOnly": room.whitelist_only,
+        "epoch": room.epoch,
+    }
+
+
+async def _show(target: Target, name: str, as_json: bool) -> None:
+    from chat_service.domain import listing
+    from chat_service.types import RoomName
+
+    async with target.open() as store:
+        status = await listing.room_status(store, RoomName(name))
+    room = status.room
+    if as_json:
+        more = {
+            "enableUserlistUpdates": status.enable_userlist_updates,
+            "enableAccessListsUpdates": status.enable_access_lists_updates,
+            "members": [{"name": user, "sockets": count} for user, count in status.members.items()],
+        }
+        output.print_json({**as_object(room), **more})
+        return
+    facts = (
+        ("room", room.name),
+        ("owner", "" if room.owner is None else room.owner),
+        ("access by", "whitelist" if room.whitelist_only else "blacklist"),
+        ("messages", f"{room.history_size} stored of at most {room.history_max_size}"),
+        ("last id", room.last_message_id),
+        ("epoch", room.epoch),
+        ("tells of users", "yes" if status.enable_userlist_updates else "no"),
+        ("tells of lists", "yes" if status.enable_access_lists_updates else "no"),
+        ("members", room.members_count),
+    )
+    for label, value in facts:
+        output.console().print(output.text(f"{label:<15}", "bold") + output.text(value))
+    if status.members:
+        output.console().print()
+        output.print_table(("member", "sockets"), status.members.items(), numbers=("sockets",))

@@ -1,0 +1,115 @@
+"""The messages of a room, in order and each once: history first, then what comes.
+
+Reads only: who follows is no member, has no socket, and is seen by nobody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat_service.bus.base import Envelope, RoomEvent, Topic, TopicKind
+from chat_service.errors import ChatServiceError
+from chat_service.stores.base import SYSTEM, Store
+from chat_service.types import Message, RoomName
+
+#: Messages that one look into the history asks for.
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """A message, or with ``kind`` another than "message" something else that followers should know.
+
+    "gap": messages ``first`` to ``last`` cannot be had any more. "epoch": the room was made anew, or has lost
+    its last changes, and ids may come again. "event": another notification of the room. "deleted": the room
+    is gone.
+    """
+
+    kind: str
+    message: Message = field(default_factory=dict)
+    event: str = ""
+    args: Sequence[Any] = ()
+    first: int = 0
+    last: int = 0
+
+
+class Follower:
+    """A ``BusListener`` that turns what it hears into happenings."""
+
+    def __init__(self, room: RoomName) -> None:
+        self._room = room
+        self._heard: asyncio.Queue[RoomEvent | None] = asyncio.Queue()
+        self._epoch = ""
+        #: Id and timestamp of the last message that was given.
+        self._last = 0
+        self._last_time = 0
+
+    def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
+        if isinstance(envelope, RoomEvent):
+            self._heard.put_nowait(envelope)
+
+    def on_interruption(self, topic: Topic) -> None:
+        # Look what was missed.
+        self._heard.put_nowait(None)
+
+    async def follow(self, store: Store, count: int) -> AsyncIterator[Happening]:
+        """The newest ``count`` messages, then all that come. Raises ``noRoom``; ends when the room does."""
+        info = await store.room_history_info(self._room, SYSTEM)
+        await store.bus.subscribe(Topic(TopicKind.ROOM, self._room))
+        self._epoch = info.cursor.epoch
+        recent = await store.room_recent_history(self._room, SYSTEM, count) if count else []
+        self._last = recent[0]["id"] if recent else info.last_message_id
+        for message in reversed(recent):
+            yield self._give(message)
+        while True:
+            event = await self._heard.get()
+            try:
+                async for happening in self._take(store, event):
+                    yield happening
+            except ChatServiceError:
+                yield Happening(kind="deleted")
+                return
+
+    async def _take(self, store: Store, event: RoomEvent | None) -> AsyncIterator[Happening]:
+        if event is None or event.epoch != self._epoch:
+            async for happening in self._look_back(store):
+                yield happening
+        elif event.is_message:
+            if event.last_message_id > self._last + 1:
+                async for happening in self._look_back(store):
+                    yield happening
+            if event.last_message_id > self._last:
+                _, message = event.args
+                yield self._give({**message, "id": event.last_message_id})
+            return
+        if event is not None and event.event and not event.is_message:
+            yield Happening(kind="event", event=event.event, args=event.args)
+        elif event is not None and event.removed:
+            # Perhaps by the end of the room.
+            await store.room_history_info(self._room, SYSTEM)
+            yield Happening(kind="event", event="roomUserLeft", args=(self._room, *event.removed))
+
+    async def _look_back(self, store: Store) -> AsyncIterator[Happening]:
+        """What the history has that was not heard."""
+        info = await store.room_history_info(self._room, SYSTEM)
+        given_until = 0
+        if info.cursor.epoch != self._epoch:
+            self._epoch = info.cursor.epoch
+            # Ids do not tell what was given already: a room that lost its last changes keeps the others.
+            self._last, given_until = info.last_message_id - info.size, self._last_time
+            yield Happening(kind="epoch")
+        while self._last < info.last_message_id:
+            messages = await store.room_history(self._room, SYSTEM, self._last, CHUNK)
+            next_id = messages[-1]["id"] if messages else info.last_message_id + 1
+            if next_id > self._last + 1:
+                yield Happening(kind="gap", first=self._last + 1, last=next_id - 1)
+                self._last = next_id - 1
+            for message in reversed(messages):
+                self._last = message["id"]
+                if message["timestamp"] > given_until:
+                    yield self._give(message)
+
+    def _give(self, message: Message) -> Happening:
+        self._last, self._last_time = message["id"], message["timestamp"]
+        return Happening(kind="message", message=message)

@@ -1,0 +1,102 @@
+"""What is printed: tables for people, JSON for programs, never an escape sequence of somebody else."""
+
+import base64
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+#: Columns of a table that no terminal shows.
+WIDTH_WITHOUT_TERMINAL = 160
+
+
+def print_json(value: Any) -> None:
+    """One JSON document in one line. Bytes become ``{"base64": …}``."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_encode, separators=(",", ":")))
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"base64": base64.b64encode(value).decode()}
+    raise TypeError(f"no JSON for {value!r}")
+
+
+def printable(text: str) -> str:
+    """A text of a user without what would move the cursor, colour or reverse what follows."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    if character == "\n":
+        return "\n"
+    # U+2400 and those that follow are pictures of the control characters.
+    return chr(0x2400 + ord(character)) if ord(character) < 32 else "\N{REPLACEMENT CHARACTER}"
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A terminal, or what stands in for one. NO_COLOR is respected."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def text(value: object, style: str = "") -> "Text":
+    """A cell: never markup."""
+    from rich.text import Text
+
+    return Text(printable(str(value)), style=style)
+
+
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
+) -> None:
+    """A table. ``numbers``: the heads of columns that are aligned to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in row))
+    console().print(table)
+
+
+def note(line: str) -> None:
+    """Something for people about the output, on stderr."""
+    console(stderr=True).print(text(line, "dim"))
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: "3.2 s", "4 min", "2 h"."""
+    size = abs(value)
+    if size < 120:
+        return f"{value:.1f} s"
+    if size < 7200:
+        return f"{value / 60:.0f} min"
+    return f"{value / 3600:.0f} h" if size < 172800 else f"{value / 86400:.0f} days"
+
+
+def moment(milliseconds: Any) -> str:
+    """A timestamp in local time; the day only when it is not today."""
+    try:
+        when = datetime.fromtimestamp(milliseconds / 1000).astimezone()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "?"
+    is_today = datetime.now().astimezone() - when < timedelta(hours=20)
+    return when.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,158 @@
+"""Options that several subcommands share, and the help that all are made with."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from chat_service.cli.target import Target
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class TeachingCommand(click.Command):
+    """A command whose help ends with examples, one per line as they are written."""
+
+    def __init__(self, *args: Any, examples: str = "", **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        #: Lines of a shell; comments say what they do.
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples.strip().splitlines():
+                    formatter.write(" " * formatter.current_indent + line.strip() + "\n")
+
+
+def subcommand(name: str, examples: str, **keywords: Any) -> Callable[[Callable[..., Any]], TeachingCommand]:
+    """A decorator: make a subcommand."""
+    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    return click.command(name, cls=TeachingCommand, examples=examples, context_settings=settings, **keywords)
+
+
+_TARGET_OPTIONS = (
+    click.option(
+        "--url", envvar="CHAT_STORE_URL", show_envvar=True, metavar="URL", help="Redis of the services."
+    ),
+    click.option(
+        "--config",
+        envvar="CHAT_CONFIG",
+        show_envvar=True,
+        type=click.Path(dir_okay=False),
+        help="The services' TOML file, as for serve.",
+    ),
+    click.option(
+        "--store", type=click.Choice(["redis", "memory"]), help="Kind of the store; --url means redis."
+    ),
+    click.option("--cluster/--no-cluster", default=None, help="Whether it is a Redis Cluster."),
+    click.option("--prefix", metavar="TEXT", help="What every key begins with.  [default: chat]"),
+    click.option(
+        "--sentinel",
+        "sentinels",
+        multiple=True,
+        metavar="HOST:PORT",
+        help="A Sentinel; give it several times.",
+    ),
+    click.option("--sentinel-service", metavar="NAME", help="Name of the master.  [default: mymaster]"),
+)
+
+
+def takes_target(function: FunctionT) -> FunctionT:
+    """A decorator: options that say which services; the function gets ``target``."""
+
+    @functools.wraps(function)
+    def wrapper(**given: Any) -> Any:
+        names = ("url", "config", "store", "cluster", "prefix", "sentinels", "sentinel_service")
+        target = Target.from_options(**{name: given.pop(name) for name in names})
+        return function(target=target, **given)
+
+    for option in reversed(_TARGET_OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper  # type: ignore[return-value]
+
+
+def json_option(function: FunctionT) -> FunctionT:
+    """A decorator: ``--json``, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
+def heartbeat_option(function: FunctionT) -> FunctionT:
+    """A decorator: ``--heartbeat-timeout``, None when it is not given."""
+    return click.option(
+        "--heartbeat-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="The services' option of this name.  [default: that of the file, else 30]",
+    )(function)
+
+
+def worker_options(function: FunctionT) -> FunctionT:
+    """A decorator: ``--workers`` and ``--port-per-worker``."""
+    options = (
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Processes that share the port: needs Redis, and WebSocket alone.  [default: 1]",
+        ),
+        click.option(
+            "--port-per-worker",
+            is_flag=True,
+            help="Give each worker a port of its own, PORT, PORT+1, …: for a proxy with sticky sessions.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def log_options(function: FunctionT) -> FunctionT:
+    """A decorator: ``--log-level`` and ``--log-format``."""
+    levels, formats = ("debug", "info", "warning", "error"), ("text", "json")
+    options = (
+        click.option(
+            "--log-level",
+            type=click.Choice(levels),
+            default="info",
+            show_default=True,
+            help="The least important messages that are logged.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(formats),
+            default="text",
+            show_default=True,
+            help="How messages are logged, on stderr.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def complete_rooms(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of rooms, when the store is known and quick; else none."""
+    import asyncio
+
+    names = ("url", "config", "store", "cluster", "prefix", "sentinels", "sentinel_service")
+    try:
+        target = Target.from_options(**{name: ctx.params.get(name) for name in names})
+        return asyncio.run(_rooms(target, incomplete))
+    except Exception:
+        # There is nobody to tell.
+        return []
+
+
+#: Seconds that completion may take, and names that it looks at.
+COMPLETION_TIMEOUT, COMPLETION_NAMES = 1.0, 2000
+
+
+async def _rooms(target: Target, incomplete: str) -> list[str]:
+    import asyncio
+
+    async with asyncio.timeout(COMPLETION_TIMEOUT), target.open() as store:
+        page = await store.list_rooms(COMPLETION_NAMES)
+    return sorted(room.name for room in page.items if room.name.startswith(incomplete))

@@ -1,0 +1,91 @@
+"""A configuration as TOML, with all defaults and without secrets."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final
+
+from chat_service.cli.settings import LoginSettings, ProcessSettings, RoomSettings, Settings
+from chat_service.options import Options
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.transports.socketio.options import SocketIOOptions
+
+HIDDEN: Final = "***"
+_SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})
+_PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
+_ELSEWHERE: Final = frozenset(
+    {"store", "store_options", "transport", "transport_options", "app", "server", "middleware"}
+)
+
+
+def as_toml(settings: Settings) -> str:
+    """A file that means the same, where the secrets are put in again."""
+    blocks = [_section("[service]", _with_defaults(Options, settings.service))]
+    store = {"type": settings.store_type}
+    if settings.store_type == "redis":
+        store |= _with_defaults(RedisOptions, settings.store_options)
+    else:
+        store |= settings.store_options
+    blocks.append(_section("[store]", store))
+    blocks.append(_section("[transport]", _with_defaults(SocketIOOptions, settings.transport_options)))
+    if settings.login is not None:
+        blocks.append(_section("[login]", _values(LoginSettings, settings.login)))
+    blocks.append(_section("[process]", _values(ProcessSettings, settings.process)))
+    blocks += [_section("[[rooms]]", _values(RoomSettings, room)) for room in settings.rooms]
+    return "\n".join(blocks)
+
+
+def _with_defaults(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        item.name: given.get(item.name, _default(item))
+        for item in fields(kind)
+        if item.name not in _ELSEWHERE
+    }
+
+
+def _default(item: "Field[Any]") -> Any:
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+def _values(kind: type[Any], record: Any) -> dict[str, Any]:
+    return {item.name: getattr(record, item.name) for item in fields(kind)}
+
+
+def _section(head: str, values: Mapping[str, Any]) -> str:
+    return "".join([f"{head}\n", *_lines(values)])
+
+
+def _lines(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if value is None:
+            # TOML has no word for it.
+            yield f"# {name} =\n"
+        else:
+            yield f"{name} = {literal(_hidden(name, value))}\n"
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if name in _SECRET_KEYS:
+        return HIDDEN
+    return _PASSWORD.sub(rf"\1:{HIDDEN}@", value) if name == "url" else value
+
+
+def literal(value: Any) -> str:
+    """A value as TOML writes it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return _quoted(value)
+        case Mapping():
+            inner = ", ".join(f"{_quoted(str(key))} = {literal(item)}" for key, item in value.items())
+            return "{ " + inner + " }" if inner else "{}"
+        case _:
+            return "[" + ", ".join(map(literal, value)) + "]"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'

@@ -1,0 +1,137 @@
+"""One process of a service: alone, or a worker of a supervisor."""
+
+import asyncio
+import dataclasses
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from chat_service.cli import logs
+from chat_service.cli.failures import CliError, ExitCode, describe
+from chat_service.errors import ConfigurationError, StoreError
+from chat_service.service import ChatService
+
+#: How a supervisor tells a worker its number, its channel and the sockets to listen at.
+VARIABLE = "CHAT_SERVICE_WORKER"
+#: What a worker writes to its channel once clients can connect.
+READY = b"r"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRole:
+    """What a worker is told. The descriptors are inherited."""
+
+    number: int
+    channel: int
+    listening: tuple[int, ...]
+
+    def as_text(self) -> str:
+        """For the variable."""
+        return f"{self.number}:{self.channel}:{','.join(map(str, self.listening))}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerRole | None":
+        """None in a process that is no worker."""
+        text = environment.get(VARIABLE)
+        if text is None:
+            return None
+        number, channel, listening = text.split(":")
+        return cls(
+            number=int(number),
+            channel=int(channel),
+            listening=tuple(int(item) for item in listening.split(",")),
+        )
+
+
+def run_service(
+    service: ChatService,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log_level: str = "info",
+    log_format: str = "text",
+) -> None:
+    """Run until a signal. ``host``, ``port``: instead of the service's own. Raises what went wrong."""
+    logs.configure(log_level, log_format)
+    role = WorkerRole.from_environment()
+    if role is not None:
+        _become_worker(service, role)
+    else:
+        if host is not None or port is not None:
+            service.listen_at(host=host, port=port)
+        service.on("ready", lambda: _announce(service))
+    try:
+        service.run()
+    except SystemExit as end:
+        # What went wrong was said already; the code can say more.
+        if isinstance(end.__cause__, Exception):
+            raise SystemExit(_exit_code(end.__cause__)) from None
+        raise
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, ConfigurationError | StoreError | OSError):
+        return describe(error)[0]
+    return ExitCode.FAILED
+
+
+def _announce(service: ChatService) -> None:
+    options = service.options
+    where = f"listens on port {service.port}" if service.port is not None else "is mounted"
+    click.echo(f"chat-service {where}, namespace {options.namespace}; Ctrl+C ends it")
+    if service.operations.port is not None:
+        click.echo(f"chat-service metrics and health are on port {service.operations.port}")
+
+
+def _become_worker(service: ChatService, role: WorkerRole) -> None:
+    # The variable is not for programs that the application starts.
+    del os.environ[VARIABLE]
+    service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
+    give_operations_port(service, role.number)
+    channel = socket.socket(fileno=role.channel)
+    channel.setblocking(False)
+
+    def on_ready() -> None:
+        channel.send(READY)
+        # Its other end is closed when the supervisor is gone: nobody else would end this process.
+        asyncio.get_running_loop().add_reader(channel, on_orphaned)
+
+    def on_orphaned() -> None:
+        asyncio.get_running_loop().remove_reader(channel)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    service.on("ready", on_ready)
+
+
+def give_operations_port(service: ChatService, number: int) -> None:
+    """Let each worker serve metrics and health on a port of its own: that of the options plus its number."""
+    options = service.options
+    if number and options.operations_port:
+        changed: Any = dataclasses.replace(options, operations_port=options.operations_port + number)
+        service.options = service._context.options = changed
+
+
+def listening_sockets(host: str | None, port: int) -> list[socket.socket]:
+    """Sockets that are bound and listen: all addresses of a host, all interfaces when it is None.
+
+    ``port`` 0 takes a free one, the same for all. Raises ``CliError`` when it is in use.
+    """
+    try:
+        if host is None:
+            if socket.has_dualstack_ipv6():
+                return [socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)]
+            return [socket.create_server(("", port))]
+        made: list[socket.socket] = []
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in infos):
+            made.append(socket.create_server((address[0], port), family=family))
+            port = made[0].getsockname()[1]
+        return made
+    except OSError as error:
+        where = f"port {port}" if host is None else f"{host} port {port}"
+        raise CliError(ExitCode.ADDRESS, f"cannot listen on {where}: {error.strerror or error}") from None

@@ -1,0 +1,83 @@
+"""Recovery of dead instances from outside, by the same steps as those of a running service."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chat_service.cli import output
+from chat_service.clock import SystemClock
+from chat_service.domain import recovery
+from chat_service.domain.events import EventEmitter
+from chat_service.domain.running import RunningWork
+from chat_service.options import Options
+from chat_service.service.composition import make_context, make_hooks
+from chat_service.stores.base import Store
+from chat_service.testing import InProcessTransport
+from chat_service.types import InstanceId
+
+#: Seconds between two looks at how many sockets are left.
+LOOK = 0.2
+#: ms since the epoch: any heartbeat is older.
+FOREVER = 2**53
+
+
+class Recoverer:
+    """Claims instances, as survivors do, and removes what they left. It is no instance itself.
+
+    ``heartbeat_timeout``: seconds, after which a claim of somebody else counts as given up.
+    """
+
+    def __init__(self, store: Store, heartbeat_timeout: float, *, is_quiet: bool) -> None:
+        self._store = store
+        self._timeout = heartbeat_timeout
+        self._is_quiet = is_quiet
+        running = RunningWork()
+        options = Options(store=store, transport=InProcessTransport())
+        # Never started: its store is open, its transport has no socket.
+        self._context = make_context(
+            None, options, make_hooks(None), SystemClock(), EventEmitter(running), running
+        )
+
+    async def recover(self, instance_id: InstanceId, sockets: int, *, force: bool) -> str:
+        """Recover one instance. Returns "recovered", "taken" when another one does it, or "failed"."""
+        now = round(time.time() * 1000)
+        before = FOREVER if force else now - round(self._timeout * 1000)
+        if not await self._store.instance_claim(instance_id, now, before):
+            return "taken"
+        async with self._shown(instance_id, sockets):
+            try:
+                await recovery.instance_recovery(self._context, instance_id)
+            except Exception:
+                # The claim lapses, so that it is tried again.
+                return "failed"
+        return "recovered"
+
+    @asynccontextmanager
+    async def _shown(self, instance_id: InstanceId, sockets: int) -> AsyncIterator[None]:
+        """Keep the claim, and show how far it is."""
+        from rich.progress import Progress
+
+        with Progress(
+            console=output.console(stderr=True), disable=self._is_quiet, transient=True
+        ) as progress:
+            task = progress.add_task(f"recovering {instance_id[:8]}", total=max(sockets, 1))
+
+            async def look() -> None:
+                claimed = time.monotonic()
+                while True:
+                    await asyncio.sleep(LOOK)
+                    left = len(await self._store.instance_sockets(instance_id))
+                    progress.update(task, completed=sockets - left)
+                    if time.monotonic() - claimed > self._timeout / 3:
+                        claimed = time.monotonic()
+                        now = round(time.time() * 1000)
+                        await self._store.instance_claim(instance_id, now, now + 1)
+
+            looking = asyncio.create_task(look())
+            try:
+                yield
+            finally:
+                looking.cancel()
+                await asyncio.wait([looking])
+            progress.update(task, completed=max(sockets, 1))

@@ -1,0 +1,201 @@
+"""The parent of workers: starts them, starts again who dies, passes signals on.
+
+The parent holds the listening sockets and hands them on. So the port is taken once and with one clear
+error; a client that connects while a worker is being replaced waits a moment instead of being refused; and
+a worker that has much to do accepts less, which SO_REUSEPORT, that shares out by a hash, does not know.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from chat_service.cli.process import READY, VARIABLE, WorkerRole
+
+#: Seconds until a worker that died is started again: the first time, and at most.
+BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 30.0
+#: A worker that ran for so many seconds was well: what ends it then is the first failure.
+WELL_AFTER: Final = 60.0
+
+
+class Worker:
+    """One process, with the channel that it says on that it is ready."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+        self.process = process
+        self._channel = channel
+        self.started = asyncio.get_running_loop().time()
+
+    async def is_ready(self) -> bool:
+        """Wait for the word; False: it ended without one."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.sock_recv(self._channel, 1) == READY
+        except ConnectionError:
+            return False
+
+    async def ended(self) -> int:
+        """Wait for the end. Returns the exit code; that of a shell for one that a signal has ended."""
+        code = await self.process.wait()
+        self._channel.close()
+        return code if code >= 0 else 128 - code
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; to a process that is gone it does nothing."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    """Keeps ``len(shares)`` workers running.
+
+    ``command``: the program of a worker. ``shares``: for each worker the sockets that it listens at.
+    """
+
+    def __init__(self, command: Sequence[str], shares: Sequence[Sequence[socket.socket]]) -> None:
+        self._command = command
+        self._shares = shares
+        self._workers: dict[int, Worker] = {}
+        self._stopping: signal.Signals | None = None
+        self._stop = asyncio.Event()
+        self._replacing: asyncio.Task[None] | None = None
+        #: Set when the worker of a number is to be looked at again: it was replaced.
+        self._exit_code = 0
+
+    async def run(self) -> int:
+        """Run until a signal. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        if not await self._start_all():
+            return self._exit_code
+        keepers = [asyncio.create_task(self._keep(number)) for number in range(len(self._shares))]
+        codes = await asyncio.gather(*keepers)
+        if self._replacing is not None:
+            await self._replacing
+        return max(codes)
+
+    # Signals
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stopping is not None:
+            # The second one: at once.
+            number = signal.SIGKILL
+        self._stopping = self._stopping or number
+        self._stop.set()
+        for worker in self._workers.values():
+            worker.send(number)
+
+    def _on_hangup(self) -> None:
+        if self._stopping is None and (self._replacing is None or self._replacing.done()):
+            self._replacing = asyncio.create_task(self._replace_all())
+
+    # Workers
+
+    async def _spawn(self, number: int) -> Worker:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        listening = tuple(each.fileno() for each in self._shares[number])
+        role = WorkerRole(number=number, channel=theirs.fileno(), listening=listening)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                env={**os.environ, VARIABLE: role.as_text()},
+                pass_fds=(role.channel, *listening),
+                # Ctrl+C of the terminal is for the parent, which passes it on.
+                start_new_session=True,
+            )
+        worker = Worker(process, ours)
+        if self._stopping is not None:
+            worker.send(self._stopping)
+        return worker
+
+    async def _start_all(self) -> bool:
+        """Start the first, and when it is ready all others: what goes wrong is said once."""
+        for number in range(len(self._shares)):
+            worker = self._workers[number] = await self._spawn(number)
+            if number == 0 and not await worker.is_ready():
+                self._exit_code = await worker.ended()
+                return False
+        for worker in list(self._workers.values())[1:]:
+            if not await worker.is_ready():
+                self._stopping = self._stopping or signal.SIGTERM
+                codes = []
+                for each in self._workers.values():
+                    each.send(signal.SIGTERM)
+                    codes.append(await each.ended())
+                self._exit_code = max(codes)
+                return False
+        ports = sorted({each.getsockname()[1] for share in self._shares for each in share})
+        shown = ", ".join(map(str, ports))
+        click.echo(
+            f"chat-service: {len(self._shares)} workers listen on port{'s' * (len(ports) > 1)} {shown}; "
+            "Ctrl+C ends them"
+        )
+        return True
+
+    async def _keep(self, number: int) -> int:
+        """Keep one worker running until the end. Returns the exit code of the last one."""
+        delay = BACKOFF_FIRST
+        loop = asyncio.get_running_loop()
+        while True:
+            worker = self._workers[number]
+            code = await worker.ended()
+            if self._stopping is not None:
+                return code
+            if self._workers[number] is not worker:
+                # Another one has taken its place.
+                continue
+            if loop.time() - worker.started > WELL_AFTER:
+                delay = BACKOFF_FIRST
+            _say(
+                f"worker {number} (process {worker.process.pid}) ended with code {code}; again in {delay:g} s"
+            )
+            if await self._stopped_within(delay):
+                return code
+            delay = min(2 * delay, BACKOFF_LONGEST)
+            self._workers[number] = await self._spawn(number)
+
+    async def _stopped_within(self, delay: float) -> bool:
+        try:
+            async with asyncio.timeout(delay):
+                await self._stop.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _replace_all(self) -> None:
+        """Replace the workers one after the other: each old one drains when its new one is ready."""
+        for number in range(len(self._shares)):
+            fresh = await self._spawn(number)
+            if not await fresh.is_ready():
+                _say(f"worker {number}: the new one ended with code {await fresh.ended()}; the old ones stay")
+                return
+            if self._stopping is not None:
+                fresh.send(self._stopping)
+                await fresh.ended()
+                return
+            former, self._workers[number] = self._workers[number], fresh
+            former.send(signal.SIGTERM)
+            await former.process.wait()
+            _say(f"worker {number} is replaced (process {fresh.process.pid})")
+
+
+def _say(line: str) -> None:
+    print(f"chat-service: {line}", file=sys.stderr, flush=True)
+
+
+def supervise(command: Sequence[str], shares: Sequence[Sequence[socket.socket]]) -> int:
+    """Run workers until a signal. Returns the exit code."""
+
+    async def run() -> int:
+        return await Supervisor(command, shares).run()
+
+    return asyncio.run(run())

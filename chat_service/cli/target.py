@@ -1,0 +1,112 @@
+"""Which services a command is about: their store, and how to open it without taking part."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chat_service.cli.failures import CliError, ExitCode
+
+if TYPE_CHECKING:
+    from chat_service.bus.base import BusListener, Envelope, Topic
+    from chat_service.stores.redis import RedisStore
+
+T = TypeVar("T")
+
+NO_TARGET = "say which services: --url redis://HOST:PORT/DB, or --config FILE"
+IN_MEMORY = (
+    "a memory store lives inside of its server's process, so nothing outside can look into it; "
+    "services over Redis can be looked into"
+)
+
+
+class Deaf:
+    """A ``BusListener`` of who only reads."""
+
+    def on_envelope(self, topic: "Topic", envelope: "Envelope") -> None:
+        """Nothing is subscribed."""
+
+    def on_interruption(self, topic: "Topic") -> None:
+        """Nothing is subscribed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The store of running services, and the options of them that matter to a look from outside."""
+
+    store_type: str
+    store_options: Mapping[str, Any] = field(default_factory=dict)
+    #: Seconds, as the services have it.
+    heartbeat_timeout: float = 30.0
+    #: The file, when one was given.
+    config: str | None = None
+
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        url: str | None = None,
+        config: str | None = None,
+        store: str | None = None,
+        cluster: bool | None = None,
+        prefix: str | None = None,
+        sentinels: Sequence[str] | None = None,
+        sentinel_service: str | None = None,
+    ) -> "Target":
+        """Options of the command line; what they do not say comes from the file."""
+        store_type, options, timeout = store, {}, 30.0
+        if config is not None:
+            from chat_service.cli.settings import Settings
+
+            settings = Settings.read(config)
+            store_type = store or ("redis" if url else settings.store_type)
+            if store_type == settings.store_type:
+                options = dict(settings.store_options)
+            timeout = settings.service.get("heartbeat_timeout", timeout)
+        elif url is None and not sentinels and store is None:
+            raise CliError(ExitCode.USAGE, NO_TARGET)
+        given = {
+            "url": url,
+            "cluster": cluster,
+            "prefix": prefix,
+            "sentinels": [_address(text) for text in sentinels or ()] or None,
+            "sentinel_service": sentinel_service,
+        }
+        options.update({name: value for name, value in given.items() if value is not None})
+        return cls(
+            store_type=store_type or "redis", store_options=options, heartbeat_timeout=timeout, config=config
+        )
+
+    def make_store(self) -> "RedisStore":
+        """The store, not opened. Raises ``CliError`` for one that cannot be looked into."""
+        if self.store_type == "memory":
+            raise CliError(ExitCode.CONFIGURATION, IN_MEMORY)
+        from chat_service.stores.redis import RedisStore
+
+        return RedisStore(self.store_options)
+
+    @asynccontextmanager
+    async def open(self, listener: "BusListener | None" = None) -> "AsyncIterator[RedisStore]":
+        """The open store. No instance is registered, and nothing is changed."""
+        store = self.make_store()
+        await store.open(listener or Deaf())
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise CliError(ExitCode.USAGE, f"--sentinel: expected HOST:PORT, got {text}")
+    return host, int(port)
+
+
+def run_async(work: "Coroutine[Any, Any, T]") -> T:
+    """Run the work of a command. What libraries log on the way is not for the terminal."""
+    logging.getLogger("chat_service").addHandler(logging.NullHandler())
+    logging.getLogger("chat_service").propagate = False
+    return asyncio.run(work)
