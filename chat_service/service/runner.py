@@ -5,6 +5,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from chat_service.service.process import run_loop, tune_garbage_collector
+
 if TYPE_CHECKING:
     from chat_service.service.chat_service import ChatService
 
@@ -17,7 +19,7 @@ def run(service: "ChatService") -> None:
     Raises ``SystemExit`` with code 1, after one line on stderr, when the start or the close fails.
     """
     try:
-        asyncio.run(_run(service))
+        run_loop(_run(service))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -38,6 +40,7 @@ async def _run(service: "ChatService") -> None:
         await service.start()
     except Exception as error:
         _fail("cannot start", error)
+    tune_garbage_collector()
     await stop.wait()
     try:
         await service.close()

@@ -58,8 +58,8 @@ class Store(Protocol):
     """The state of the service. One object serves one instance; several share what is behind it.
 
     A class with the attribute ``runs_without_task = True`` promises that its methods, until they first wait,
-    do without ``asyncio.current_task()``, which ``asyncio.timeout`` and some drivers ask for; or that they wait
-    for ``chat_service.eager.in_task()`` before. Commands that do not wait at all get no task then.
+    do without ``asyncio.current_task()``, which ``asyncio.timeout`` and some drivers ask for; or that they
+    wait for ``chat_service.eager.in_task()`` before. Commands that do not wait at all get no task then.
     """
 
     @property
