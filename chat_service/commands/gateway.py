@@ -48,26 +48,31 @@ class Gateway:
         context, begun = self._context, perf_counter()
         if self._needs_task:
             await in_task()
+        session = context.sessions.get(socket_id)
+        if session is None or session.is_closed:
+            return self._failure(socket_id, event, begun, ChatServiceError("noLogin"))
+        session.in_flight += 1
         try:
-            session = context.sessions.get(socket_id)
-            if session is None or session.is_closed:
-                raise ChatServiceError("noLogin")
             command = COMMANDS.get(event)
             if command is None:
-                answer = success(_sendable(event, await self._run_bound(session, event, args)))
-                context.counters.client_commands.succeeded(event, begun)
-                return answer
-            if session.state is not LoginState.CONFIRMED:
-                await self._refuse_early(session)
-            call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
-            results = await run_command(context, command, call)
-            if context.hooks.has_command_hooks(command.name):
-                results = _sendable(event, results)
-            context.counters.client_commands.succeeded(event, begun)
-            return success(results)
+                results = _sendable(event, await self._run_bound(session, event, args))
+            else:
+                if session.state is not LoginState.CONFIRMED:
+                    await self._refuse_early(session)
+                call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
+                results = await run_command(context, command, call)
+                if context.hooks.has_command_hooks(command.name):
+                    results = _sendable(event, results)
         except Exception as error:
-            context.counters.client_commands.failed(event, begun, error)
-            return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
+            return self._failure(socket_id, event, begun, error)
+        finally:
+            session.in_flight -= 1
+        context.counters.client_commands.succeeded(event, begun)
+        return success(results)
+
+    def _failure(self, socket_id: SocketId, event: str, begun: float, error: Exception) -> Sequence[Any]:
+        self._context.counters.client_commands.failed(event, begun, error)
+        return (self._context.errors.encode(error, f"{event} of socket {socket_id}"), None)
 
     async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:
         handler: Hook | None = session.handlers.get(event)

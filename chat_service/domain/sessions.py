@@ -37,6 +37,8 @@ class Session:
     handlers: dict[str, Callable[..., Any]] = field(default_factory=dict)
     #: Commands that came before the login.
     early_commands: int = 0
+    #: Commands and custom events that run now.
+    in_flight: int = 0
 
     @property
     def is_closed(self) -> bool:

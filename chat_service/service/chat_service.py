@@ -135,6 +135,15 @@ class ChatService(ServerAPI):
         """
         await self._life.start()
 
+    async def drain(self) -> None:
+        """Turn unready, wait ``drain_delay``, then send the clients away over ``drain_seconds``.
+
+        They connect again by themselves, to another instance; this one lets nobody in any more. Their running
+        commands are answered first. Returns when they were told; does nothing unless the service runs. A
+        close is to follow, and may come at any time.
+        """
+        await self._life.drain()
+
     async def close(self) -> None:
         """Stop accepting, disconnect everybody, wait for commands, call ``on_close``, close the store.
 
@@ -153,8 +162,11 @@ class ChatService(ServerAPI):
         await self.close()
 
     def run(self) -> None:
-        """Run until SIGINT or SIGTERM, then close. Raises ``SystemExit`` (1) with one line on stderr when the
-        start or the close fails."""
+        """Run until SIGINT or SIGTERM, then close; on SIGTERM drain first.
+
+        A second signal ends the process at once. Raises ``SystemExit`` (1) with one line on stderr when the
+        start or the close fails.
+        """
         run(self)
 
     def asgi_app(self, other: Any = None) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chat_service.bus.base import EVERYONE
 from chat_service.commands.gateway import DISCONNECT, Gateway
-from chat_service.domain import connections
+from chat_service.domain import connections, drain
 from chat_service.domain.context import Context
 from chat_service.domain.lease import Lease
 from chat_service.domain.running import CANCEL_GRACE
@@ -48,6 +48,7 @@ class LifeCycle:
         #: Whether the store knows this instance, or may know it.
         self._is_registered = False
         self._closing: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when clients can connect. Raises what went wrong, after undoing what was done.
@@ -119,6 +120,30 @@ class LifeCycle:
             except Exception as error:
                 logger.warning("after a failed start: %r", error)
 
+    async def drain(self) -> None:
+        """Turn unready, then send the clients away. Once; calls during a drain wait for it.
+
+        Does nothing unless the service runs. A close ends it.
+        """
+        if self.phase is not Phase.RUNNING:
+            return
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(), name="drain")
+        # Ended by a close, it is no error.
+        await asyncio.wait([self._draining])
+        if not self._draining.cancelled():
+            self._draining.result()
+
+    async def _drain(self) -> None:
+        context, options = self._context, self._context.options
+        context.is_draining = True
+        sockets = len(context.transport.socket_ids())
+        logger.info("draining: unready for %s s, then %s sockets are sent away", options.drain_delay, sockets)
+        if options.drain_delay:
+            await context.clock.sleep(options.drain_delay)
+        await context.transport.stop_listening()
+        await drain.send_away(context, options.drain_seconds)
+
     async def close(self) -> None:
         """Close once; calls during the close wait for it. Raises what went wrong, when all is closed."""
         if self.phase is Phase.NEW:
@@ -131,6 +156,8 @@ class LifeCycle:
             return
         if self._closing is None:
             self.phase = Phase.CLOSING
+            if self._draining is not None:
+                self._draining.cancel()
             self._closing = asyncio.create_task(self._close(), name="close")
         await asyncio.shield(self._closing)
 

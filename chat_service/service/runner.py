@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(service: "ChatService") -> None:
-    """Start, wait for SIGINT or SIGTERM, close. A second signal ends the process at once.
+    """Start, wait for SIGINT or SIGTERM, close; on SIGTERM drain before. A second signal ends it at once.
 
     Raises ``SystemExit`` with code 1, after one line on stderr, when the start or the close fails.
     """
@@ -26,16 +26,19 @@ def run(service: "ChatService") -> None:
 
 async def _run(service: "ChatService") -> None:
     stop = asyncio.Event()
+    is_drain_asked = False
     loop = asyncio.get_running_loop()
 
-    def on_signal() -> None:
+    def on_signal(received: signal.Signals) -> None:
+        nonlocal is_drain_asked
+        is_drain_asked = received is signal.SIGTERM
         for number in _SIGNALS:
             # From now on they do what they do by default.
             loop.remove_signal_handler(number)
         stop.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
         await service.start()
     except Exception as error:
@@ -43,6 +46,8 @@ async def _run(service: "ChatService") -> None:
     tune_garbage_collector()
     await stop.wait()
     try:
+        if is_drain_asked:
+            await service.drain()
         await service.close()
     except Exception as error:
         _fail("did not close cleanly", error)
