@@ -114,7 +114,7 @@ class Settings:
     transport_options: Mapping[str, Any] = field(default_factory=dict)
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
-    process: ProcessSettings = ProcessSettings()
+    process: ProcessSettings = field(default_factory=ProcessSettings)
 
     @classmethod
     def read(cls, path: str, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -48,6 +48,7 @@ class SocketIOTransport:
         self._port = port
         #: Sockets that listen already, instead of an address.
         self._sockets: Sequence[socket.socket] = ()
+        self._shared_sites: list[web.SockSite] = []
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
         self.options = SocketIOOptions.from_mapping(options or {})
@@ -159,7 +160,9 @@ class SocketIOTransport:
     async def _bind(self, runner: web.AppRunner) -> None:
         if self._sockets:
             for listening in self._sockets:
-                await web.SockSite(runner, listening).start()
+                site = web.SockSite(runner, listening)
+                await site.start()
+                self._shared_sites.append(site)
             return
         site = await self._start_site(runner, self._port)
         tries = BIND_TRIES
@@ -178,7 +181,11 @@ class SocketIOTransport:
         return site
 
     async def stop_listening(self) -> None:
-        # The port stays open: polling clients come back with every poll.
+        # A port of our own stays open: polling clients come back with every poll. At sockets that others may
+        # listen at, too, who connects now is for them.
+        sites, self._shared_sites = self._shared_sites, []
+        for site in sites:
+            await site.stop()
         self._set_open(False)
 
     def _set_open(self, is_open: bool) -> None:
