@@ -10,14 +10,14 @@ from chat_service.types import Message
 __all__ = ["EncodedMessages", "decode_text", "encode_text"]
 
 
-def encode_text(message: Message) -> bytes | None:
-    """A message as the text of a JSON object in UTF-8; None when it has values that JSON does not know,
-    binary ones above all.
+def encode_text(value: Any) -> bytes | None:
+    """A value as JSON text in UTF-8; None when there is something in it that JSON does not know, binary
+    values above all.
 
-    ``message``: checked (``is_clean_value``), so decoding gives the same values again.
+    ``value``: checked (``is_clean_value``), so decoding gives the same values again.
     """
     try:
-        return orjson.dumps(message)
+        return orjson.dumps(value)
     except TypeError:
         return None
 

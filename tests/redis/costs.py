@@ -78,11 +78,14 @@ class CostMeter:
     def _read(self, monitor: Any, marker: str) -> tuple[list[str], list[str]]:
         sent: list[str] = []
         inside: list[str] = []
+        in_transaction = False
         while marker not in (line := monitor.next_command())["command"]:
             name = line["command"].split(" ")[0].upper()
             if SETTLED.name in line["command"] or name.lower() in OWN or name in ("CONFIG", "CLIENT"):
                 continue
-            (inside if line["client_type"] == "lua" else sent).append(name)
+            # A transaction is sent at once, and answered at its end.
+            (inside if line["client_type"] == "lua" or in_transaction else sent).append(name)
+            in_transaction = name == "MULTI" or (in_transaction and name != "EXEC")
         return sent, inside
 
 

@@ -117,6 +117,42 @@ async def test_try_again_while_half_of_the_keys_have_moved(
     await cluster.call(key, "DEL", first, second)
 
 
+async def test_a_read_of_several_keys_follows_a_slot(
+    cluster: RedisClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    first, second = f"{key}:1", f"{key}:2"
+    await cluster.call(key, "MSET", first, "1", second, "2")
+    commands = (("GET", first), ("GET", second))
+    with slot_move(cluster_servers, key) as move:
+        move.begin()
+        assert await cluster.read(key, *commands) == [b"1", b"2"]
+        move.move_keys(first)
+        reading = asyncio.create_task(cluster.read(key, *commands))
+        assert await cluster.call(key, "GET", second) == b"2" and not reading.done()
+        move.move_keys()
+        assert await reading == [b"1", b"2"]
+        move.end()
+    assert await cluster.read(key, *commands) == [b"1", b"2"]
+    await cluster.call(key, "DEL", first, second)
+
+
+async def test_a_read_of_several_keys_and_its_errors(single: RedisClient, key: str) -> None:
+    await single.call(key, "RPUSH", key, "a", "b")
+    answers = await asyncio.gather(
+        single.read(key, ("LRANGE", key, 0, -1), ("EXISTS", key)),
+        single.call(key, "LLEN", key),
+        single.read(key, ("LLEN", key)),
+    )
+    assert answers == [[[b"a", b"b"], 1], 2, [2]]
+    with pytest.raises(StoreError, match="wrong number of arguments"):
+        await single.read(key, ("LLEN", key), ("LLEN",))
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        await single.read(key, ("LLEN", key), ("GET", key))
+    # The link goes on with the answers of others.
+    assert await single.call(key, "LPOP", key) == b"a"
+    await single.call(key, "DEL", key)
+
+
 async def test_a_script_moves_with_its_slot(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:

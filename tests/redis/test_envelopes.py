@@ -86,14 +86,15 @@ def test_room_events_as_scripts_make_them() -> None:
         removed={UserName("bob"): (SocketId("s2"), SocketId("s3")), UserName("carol"): ()},
         announced=(UserName("bob"),),
     )
-    message = VERSION + pack([MESSAGE, "epoch", 3, 2, "room"]) + pack({"textMessage": "x"})
-    assert PLAIN.decode(CHANNEL, message) == RoomEvent(
-        epoch="epoch",
-        seq=3,
-        last_message_id=2,
-        event="roomMessage",
-        args=("room", {"textMessage": "x", "id": 2}),
-    )
+    packed = pack([MESSAGE, "epoch", 3, 2, "room"]) + pack({"textMessage": "x"})
+    for payload in (packed, b'["epoch",3,2,"room",{"id":2,"textMessage":"x"}]'):
+        assert PLAIN.decode(CHANNEL, VERSION + payload) == RoomEvent(
+            epoch="epoch",
+            seq=3,
+            last_message_id=2,
+            event="roomMessage",
+            args=("room", {"textMessage": "x", "id": 2}),
+        )
 
 
 # What is no envelope
@@ -170,6 +171,15 @@ def test_any_values_in_the_places_of_fields(payload: Any, body: Any, kind: int) 
         pytest.param(pack([MESSAGE, "e", -1, 1, "r"]) + pack({}), id="a negative number"),
         pytest.param(pack([MESSAGE, "e", 1.5, 1, "r"]) + pack({}), id="half a number"),
         pytest.param(pack([MESSAGE, "e", 1, 1, "r"]) + pack(["x"]), id="a message that is no map"),
+        pytest.param(b'["e",3,2,"r",{"id":3}]', id="JSON with another id"),
+        pytest.param(b'["e",3,-2,"r",{"id":-2}]', id="JSON with a negative id"),
+        pytest.param(b'["e","3",2,"r",{"id":2}]', id="JSON with text for a number"),
+        pytest.param(b'[1,3,2,"r",{"id":2}]', id="JSON with a number for the epoch"),
+        pytest.param(b'["e",3,2,["r"],{"id":2}]', id="JSON with a list for the room"),
+        pytest.param(b'["e",3,2,"r",[2]]', id="JSON without a message"),
+        pytest.param(b'["e",3,2,"r"]', id="JSON with a field too few"),
+        pytest.param(b'["e",3,2,"r",{"id":2}]x', id="JSON with more after it"),
+        pytest.param(b"[" * 100_000, id="JSON without an end"),
         pytest.param(pack([99]), id="an unknown kind"),
         pytest.param(pack([[]]), id="a kind that is a list"),
         pytest.param(pack("text"), id="no list of fields"),

@@ -357,7 +357,7 @@ WRONG_TYPES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
     "room": ("", [MESSAGE, HISTORY, ("roomHistoryInfo", "room"), ("roomGetOwner", "room")]),
     "members": (":members", [MESSAGE, HISTORY, ("roomGetAccessList", "room", "userlist")]),
     "blacklist": (":blacklist", [("roomJoin", "room")]),
-    "history": (":history", [MESSAGE]),
+    "history": (":history", [MESSAGE, HISTORY, RECENT]),
     "seen": (":seen", [("roomLeave", "room")]),
 }
 
@@ -368,7 +368,7 @@ async def test_a_key_of_the_wrong_type(spoilt: Spoilt, what: str) -> None:
     suffix, calls = WRONG_TYPES[what]
     key = spoilt.keys.room("room") + suffix
     spoilt.raw.delete(key)
-    spoilt.raw.lpush(key, "garbage")
+    spoilt.raw.set(key, "garbage")
     for call in calls:
         await spoilt.is_internal_error(*call)
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
@@ -396,17 +396,25 @@ async def test_garbage_in_the_fields_of_a_room(
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
 
 
-@pytest.mark.parametrize("packed", [b"", b"garbage", b"\xc1", b"\x81\xa1x", b"\x05", b"\x92\x01\xa1"])
-async def test_garbage_in_a_message(spoilt: Spoilt, packed: bytes) -> None:
-    spoilt.raw.xadd(spoilt.keys.history("room"), {"m": packed}, id="2-0")
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"", b"garbage", b"\xc1", b"{", b"{}", b'{"id":2}x', b'{"id":2},{"id":3}', b'["id"]', b"null",
+        b"\x01", b"\x01\x02", b"\x01\x02\x05", b"\x01\x02\x81\xa1x", b"\x02\x02\x80",
+    ],
+)  # fmt: skip
+async def test_garbage_in_a_message(spoilt: Spoilt, stored: bytes) -> None:
+    assert await spoilt.alice.call(*MESSAGE) == 2
+    history = spoilt.keys.history("room")
+    spoilt.raw.lset(history, 0, stored)
     for call in (HISTORY, RECENT):
         await spoilt.is_internal_error(*call)
-    # The message that would have this id is not stored over it, and nothing is half done.
-    await spoilt.is_internal_error(*MESSAGE)
-    info = await spoilt.alice.call("roomHistoryInfo", "room")
-    assert info["lastMessageId"] == 1
-    spoilt.raw.xdel(spoilt.keys.history("room"), "2-0")
-    assert [message["id"] for message in await spoilt.alice.call(*RECENT)] == [1]
+    # It spoils the pages that it is on, and nothing else.
+    assert await spoilt.alice.call(*MESSAGE) == 3
+    assert [message["id"] for message in await spoilt.alice.call("roomHistoryGet", "room", 2, 5)] == [3]
+    spoilt.raw.delete(history)
+    assert await spoilt.alice.call(*RECENT) == []
+    assert await spoilt.alice.call(*MESSAGE) == 4
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
 
 
@@ -450,8 +458,7 @@ async def test_a_room_that_went_back_in_time_is_joined_again(spoilt: Spoilt) -> 
     room = spoilt.keys.room("room")
     seq = int(spoilt.raw.hget(room, "seq"))
     spoilt.raw.hset(room, mapping={"seq": seq - 3, "last": 3})
-    spoilt.raw.xdel(spoilt.keys.history("room"), "4-0", "5-0", "6-0")
-    spoilt.raw.execute_command("XSETID", spoilt.keys.history("room"), "3-0")
+    spoilt.raw.ltrim(spoilt.keys.history("room"), 3, -1)
     spoilt.raw.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     for client in (spoilt.alice, spoilt.bob):
         await client.wait_for("roomAccessRemoved", "room")

@@ -8,7 +8,7 @@ from typing import Any
 
 from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
-from chat_service.stores.redis.link import Encodable, RedisReplyError
+from chat_service.stores.redis.link import Encodable, RedisReplyError, pack_command
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.scripts import Script
 from chat_service.stores.redis.topology import Address, Topology
@@ -23,6 +23,9 @@ OLDEST_VERSION = (7, 0)
 #: Answers after which the command was surely not done, and may work elsewhere or soon.
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
 _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
+
+
+_MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
 
 class RedisClient:
@@ -92,15 +95,35 @@ class RedisClient:
             self.errors += 1
             raise StoreError(f"{command[0]!s}: {error}") from None
 
+    async def read(self, key: str, *commands: tuple[Encodable, ...]) -> list[Any]:
+        """Read several things of one slot at one moment, in one round trip. Raises ``StoreError``.
+
+        A transaction, since a script that hands on a long answer costs Redis several times as much.
+        """
+        packed = b"".join([_MULTI, *map(pack_command, commands), _EXEC])
+        try:
+            answers: list[Any] = await self._send(key, packed, 1 + len(commands))
+        except RedisReplyError as error:
+            self.errors += 1
+            raise StoreError(f"{commands[0][0]!s}: {error}") from None
+        for answer in answers:
+            if isinstance(answer, RedisReplyError):
+                self.errors += 1
+                raise StoreError(f"a transaction: {answer}")
+        return answers
+
     async def command(self, key: str, *command: Encodable) -> Any:
         """As ``call``, but what Redis answers as an error is raised as ``RedisReplyError``."""
+        return await self._send(key, pack_command(command))
+
+    async def _send(self, key: str, packed: bytes, before: int = 0) -> Any:
         topology = self.topology
         address = topology.address_known(key)
         link = topology.link_known(address) if address is not None else None
         if link is not None:
             try:
                 # The usual case, without a timer of its own: the link watches the time.
-                return await link.submit(*command)
+                return await link.submit_packed(packed, before)
             except RedisReplyError as error:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise
@@ -115,7 +138,7 @@ class RedisClient:
         await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
-                return await self._persist(key, command, refusal)
+                return await self._persist(key, packed, before, refusal)
         except TimeoutError:
             self.timeouts += 1
             topology.forget()
@@ -143,7 +166,7 @@ class RedisClient:
             self.errors += 1
             raise StoreError(f"{command[0]!s}: {error}") from None
 
-    async def _persist(self, key: str, command: Sequence[Encodable], refusal: RedisReplyError | None) -> Any:
+    async def _persist(self, key: str, packed: bytes, before: int, refusal: RedisReplyError | None) -> Any:
         """Follow redirections and wait for a node to be ready, until the command is done."""
         while True:
             asking = False
@@ -162,7 +185,7 @@ class RedisClient:
             if asking:
                 link.submit("ASKING").add_done_callback(_ignore)
             try:
-                return await link.submit(*command)
+                return await link.submit_packed(packed, before)
             except RedisReplyError as error:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise

@@ -5,7 +5,8 @@ Lua makes some of them (``lua/lib/bus.lua``), so the layout stands in two places
     version (1 byte) + [HMAC-SHA1 of channel, NUL and the rest (20 bytes)] + msgpack fields + msgpack body
 
 The body of a room event and of a notification is the list of its arguments; of a message it is the message
-without its id, which only the script knew.
+without its id, which only the script knew. A message without binary values has a JSON array instead of
+fields and body: epoch, seq, id, room and the message.
 """
 
 import hashlib
@@ -25,12 +26,16 @@ from chat_service.bus.base import (
     Request,
     RoomEvent,
 )
+from chat_service.protocol.encoded import decode_text
 from chat_service.types import InstanceId, SocketId, UserName
 
 VERSION: Final = b"\x01"
 SIGNATURE_SIZE: Final = 20
 #: Bytes of an envelope at most; what is longer is dropped unread.
 MAX_SIZE: Final = 64 * 1024 * 1024
+
+#: What a message as JSON begins with, and no list of packed fields.
+JSON_START: Final = b"["
 
 #: The first field of an envelope.
 ROOM_EVENT, MESSAGE, NOTIFY, DISCONNECT_USER, DISCONNECT_SOCKET, REQUEST, REPLY, APPLICATION_EVENT = range(8)
@@ -103,6 +108,8 @@ def _encode(envelope: Envelope) -> bytes:
 
 
 def _decode(payload: bytes) -> Envelope:
+    if payload[:1] == JSON_START:
+        return _json_message(*decode_text(payload))
     # No list or map can have more items than there are bytes: a short payload makes no large ones.
     size = len(payload)
     unpacker = msgpack.Unpacker(
@@ -174,6 +181,18 @@ def _message(fields: list[Any], body: Any) -> RoomEvent:
         last_message_id=message_id,
         event="roomMessage",
         args=(_text(room), body),
+    )
+
+
+def _json_message(epoch: Any, seq: Any, message_id: Any, room: Any, message: Any) -> RoomEvent:
+    if not isinstance(message, dict) or message.get("id") != _number(message_id):
+        raise BadEnvelopeError("a message was expected")
+    return RoomEvent(
+        epoch=_text(epoch),
+        seq=_number(seq),
+        last_message_id=message_id,
+        event="roomMessage",
+        args=(_text(room), message),
     )
 
 

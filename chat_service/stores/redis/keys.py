@@ -32,7 +32,7 @@ class Keys:
         return f"{self.room(room)}:seen"
 
     def history(self, room: str) -> str:
-        """Stream: the entry ``<id>-0`` is the message of that id."""
+        """List of messages, newest first; ids are dense, so the position tells the id."""
         return f"{self.room(room)}:history"
 
     def room_keys(self, room: str) -> list[str]:

@@ -41,20 +41,25 @@ class RedisReplyError(Exception):
         return str(self).partition(" ")[0]
 
 
-def _pack(command: tuple[Encodable, ...]) -> bytes:
+def pack_command(command: tuple[Encodable, ...]) -> bytes:
+    """A command as it is sent."""
     # The library's stub knows commands of one part only.
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
     return packed
 
 
 class Waiting:
-    """A command that waits for its answer."""
+    """A command, or a transaction, that waits for its answer."""
 
-    __slots__ = ("future", "sent_at")
+    __slots__ = ("before", "future", "refusal", "sent_at")
 
-    def __init__(self, future: "asyncio.Future[Any]", sent_at: float) -> None:
+    def __init__(self, future: "asyncio.Future[Any]", sent_at: float, before: int = 0) -> None:
         self.future = future
         self.sent_at = sent_at
+        #: Answers that come first: to the parts of a transaction.
+        self.before = before
+        #: The first error among those.
+        self.refusal: Exception | None = None
 
 
 class Link:
@@ -197,20 +202,25 @@ class Link:
 
         The future gets the answer, or a ``RedisReplyError`` or ``StoreError`` as its exception.
         """
+        return self.submit_packed(pack_command(command))
+
+    def submit_packed(self, packed: bytes, before: int = 0) -> "asyncio.Future[Any]":
+        """As ``submit``. ``before``: so many answers come before the one that counts; an error among them is
+        the outcome."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._writer is None:
             future.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
             return future
-        self._waiting.append(Waiting(future, loop.time()))
+        self._waiting.append(Waiting(future, loop.time(), before))
         if self._watchdog is None:
             self._watchdog = loop.call_later(self._timeout, self._watch)
-        self._queue(_pack(command))
+        self._queue(packed)
         return future
 
     def send(self, *command: Encodable) -> None:
         """Queue a command on a link with ``on_push``, which takes the answer."""
-        self._queue(_pack(command))
+        self._queue(pack_command(command))
 
     def _queue(self, packed: bytes) -> None:
         if not self._unsent:
@@ -240,14 +250,20 @@ class Link:
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {reason}"))
 
     def _resolve(self, answer: Any) -> None:
-        waiting = self._waiting.popleft()
+        waiting = self._waiting[0]
+        if waiting.before:
+            waiting.before -= 1
+            if waiting.refusal is None and isinstance(answer, Exception):
+                waiting.refusal = answer
+            return
+        self._waiting.popleft()
         self._durations.observe(self.last_heard - waiting.sent_at)
         future = waiting.future
         if future.done():
             # Nobody waits for it any more.
             return
         if isinstance(answer, Exception):
-            future.set_exception(answer)
+            future.set_exception(waiting.refusal or answer)
         else:
             future.set_result(answer)
 

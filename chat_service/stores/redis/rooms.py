@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from chat_service import rules
 from chat_service.bus.base import RoomCursor
-from chat_service.errors import StoreError
+from chat_service.errors import ChatServiceError, StoreError
+from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.stores.base import (
     Actor,
     HistoryInfo,
@@ -26,6 +28,10 @@ from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId
 
 #: Where the scripts have the key of each list; 0 stands for the members.
 LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
+
+
+#: The version of the packed form of a message; a JSON text begins with its brace.
+PACKED = b"\x01"
 
 
 class RemovedUser(NamedTuple):
@@ -112,9 +118,17 @@ class RoomScripts:
         return LeaveResult(njoined=njoined, changed=changed == 1, room_exists=exists == 1)
 
     async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
-        (message_id,) = await self._run(
-            "room_message", room, *self._signing, actor.name or "", flag(actor.bypass), pack(message), room
-        )
+        if "id" in message:
+            # It gets another one.
+            message = {name: value for name, value in message.items() if name != "id"}
+        text, name = encode_text(message), encode_text(room)
+        if text is not None and name is not None:
+            # What follows the id: the other fields, if there are any.
+            form: tuple[Encodable, ...] = ("1", b"," + text[1:] if message else text[1:], name)
+        else:
+            form = ("0", pack(message), room)
+        actor_name, bypass = actor.name or "", flag(actor.bypass)
+        (message_id,) = await self._run("room_message", room, *self._signing, actor_name, bypass, *form)
         return int(message_id)
 
     async def change_list(
@@ -159,13 +173,34 @@ class RoomScripts:
     async def _read(self, room: RoomName, actor: Actor, what: str, *args: Encodable) -> list[Any]:
         return await self._run("room_read", room, actor.name or "", flag(actor.bypass), what, *args)
 
-    async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
-        (entries,) = await self._read(room, actor, "history", after, limit)
-        return [_stored_message(room, entry) for entry in entries]
+    async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
+        (stored,) = await self._read(room, actor, "history", after, limit)
+        return _messages(room, stored)
 
-    async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
-        (entries,) = await self._read(room, actor, "recent", limit)
-        return [_stored_message(room, entry) for entry in entries]
+    async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
+        key, user = self._keys.room(room), actor.name or ""
+        (epoch, owner), is_joined, is_admin, stored = await self._client.read(
+            key,
+            ("HMGET", key, "epoch", "owner"),
+            ("HEXISTS", self._keys.members(room), user),
+            ("SISMEMBER", self._keys.room_list(room, "adminlist"), user),
+            # Which messages those are needs no script to be known.
+            ("LRANGE", self._keys.history(room), 0, limit - 1),
+        )
+        if epoch is None:
+            raise ChatServiceError("noRoom", room)
+        facts = rules.RoomFacts(
+            is_owner=user.encode() == owner,
+            in_adminlist=is_admin == 1,
+            joined=is_joined == 1,
+            # Nobody reads or not because of these.
+            in_blacklist=False,
+            in_whitelist=False,
+            whitelist_only=False,
+        )
+        if not actor.bypass and not (user and rules.may_read(facts)):
+            raise ChatServiceError("notJoined", room)
+        return _messages(room, stored)
 
     async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         size, max_size, last_id, epoch, seq = await self._read(room, actor, "info")
@@ -217,15 +252,38 @@ def _removed(gone: list[list[bytes]]) -> list[RemovedUser]:
     ]
 
 
-def _stored_message(room: RoomName, entry: Any) -> Message:
-    """A stream entry ``[b"<id>-0", [b"m", packed]]`` as a message."""
+def _messages(room: RoomName, stored: list[bytes]) -> Sequence[Message]:
+    """Stored messages: each the text of a JSON object, or the packed form. Raises ``StoreError``."""
+    messages = EncodedMessages(stored)
     try:
-        entry_id, (_, packed) = entry
-        message: Message = msgpack.unpackb(packed)
-        message["id"] = int(entry_id.partition(b"-")[0])
+        # Redis is another program: what it gave is looked at before clients get it.
+        if all(map(_is_message, messages.as_list())) and len(messages) == len(stored):
+            return messages
+    except ValueError:
+        pass
+    return [_stored_message(room, item) for item in stored]
+
+
+def _is_message(value: Any) -> bool:
+    return value.__class__ is dict and "id" in value
+
+
+def _stored_message(room: RoomName, item: bytes) -> Message:
+    """One of ``{"id":1,…}`` and: the byte 1, the id packed, the rest of the message packed."""
+    try:
+        if item[:1] == PACKED:
+            unpacker = msgpack.Unpacker(max_buffer_size=len(item))
+            unpacker.feed(item[1:])
+            message_id, message = unpacker.unpack(), unpacker.unpack()
+            message["id"] = message_id
+        else:
+            message = decode_text(item)
+        if not _is_message(message):
+            raise ValueError("it is no object with an id")
     except Exception as error:
-        raise StoreError(f"corrupt message {entry!r} in room {room}: {error}") from error
-    return message
+        raise StoreError(f"corrupt message {item!r} in room {room}: {error}") from error
+    found: Message = message
+    return found
 
 
 def _member(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 -- Read something of a room, if the actor may.
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
---   'history' after limit; 'recent' limit; 'info'; 'settings'; 'list' number of the list's key, 0 for members;
+--   'history' after limit; 'info'; 'settings'; 'list' number of the list's key, 0 for members;
 --   'seen' user; 'members'
 -- Returns {0, ...}, or {'noRoom'}, {'notJoined'}.
 -- include: room
@@ -9,14 +9,12 @@ if not room then return {'noRoom'} end
 if ARGV[2] ~= '1' and not may_read(room, ARGV[1]) then return {'notJoined'} end
 local what = ARGV[3]
 if what == 'history' then
-  local newest_first = {}
-  local oldest_first = redis.call('XRANGE', KEYS[7], '(' .. ARGV[4] .. '-0', '+', 'COUNT', ARGV[5])
-  for at = #oldest_first, 1, -1 do newest_first[#newest_first + 1] = oldest_first[at] end
-  return {0, newest_first}
-elseif what == 'recent' then
-  return {0, redis.call('XREVRANGE', KEYS[7], '+', '-', 'COUNT', ARGV[4])}
+  -- Ids are dense, so positions tell them: the newest is at 0.
+  local following = math.min(room.last - tonumber(ARGV[4]), redis.call('LLEN', KEYS[7]))
+  if following <= 0 then return {0, {}} end
+  return {0, redis.call('LRANGE', KEYS[7], math.max(following - tonumber(ARGV[5]), 0), following - 1)}
 elseif what == 'info' then
-  return {0, redis.call('XLEN', KEYS[7]), room.history_max, room.last, room.epoch, room.seq}
+  return {0, redis.call('LLEN', KEYS[7]), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
   return {0, room.owner, room.whitelist_only and 1 or 0, room.userlist_updates and 1 or 0,
     room.lists_updates and 1 or 0}

@@ -22,8 +22,11 @@ elseif what == 'owner' then
   if former ~= '' and not has_access(room, former) then out = {former} end
 elseif what == 'history' then
   redis.call('HSET', KEYS[1], 'hmax', ARGV[7])
-  redis.call('XTRIM', KEYS[7], 'MAXLEN', '=', ARGV[7])
-  if ARGV[7] == '0' then redis.call('DEL', KEYS[7]) end
+  if ARGV[7] == '0' then
+    redis.call('UNLINK', KEYS[7])
+  else
+    redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[7]) - 1)
+  end
 elseif what == 'updates' then
   if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'uu', ARGV[7]) end
   if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'au', ARGV[8]) end

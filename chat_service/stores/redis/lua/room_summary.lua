@@ -4,4 +4,4 @@
 local room = load_room()
 if not room then return {'noRoom'} end
 return {0, room.owner, room.whitelist_only and 1 or 0, redis.call('HLEN', KEYS[5]), room.last,
-  redis.call('XLEN', KEYS[7]), room.history_max, room.epoch}
+  redis.call('LLEN', KEYS[7]), room.history_max, room.epoch}

@@ -4,14 +4,18 @@ local function raw_sha1(data)
   return (redis.sha1hex(data):gsub('..', function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
--- Publish fields and a packed body on a channel; inner and outer are the keys of the HMAC, or empty.
-local function publish(channel, inner, outer, fields, body)
-  local payload = cmsgpack.pack(fields) .. body
+-- Publish a payload on a channel; inner and outer are the keys of the HMAC, or empty.
+local function send(channel, inner, outer, payload)
   local signature = ''
   if inner ~= '' then
     signature = raw_sha1(outer .. raw_sha1(inner .. channel .. '\0' .. payload))
   end
   redis.call('SPUBLISH', channel, '\1' .. signature .. payload)
+end
+
+-- Publish fields and a packed body.
+local function publish(channel, inner, outer, fields, body)
+  send(channel, inner, outer, cmsgpack.pack(fields) .. body)
 end
 
 -- Publish what happened in a room; state is the room's seq and last id, which go on here.
