@@ -6,8 +6,10 @@ Prometheus' own counters take a lock and a dictionary look-up per call. These ar
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from time import perf_counter
+from typing import Any
 
 from chat_service.errors import ERROR_TEXTS, ChatServiceError, StoreTimeoutError
 
@@ -26,6 +28,13 @@ DISCONNECT_REASONS = (
 )
 #: The outcome of an error whose code is the application's own.
 APPLICATION_ERROR = "application"
+
+
+#: What runs: the instance's id, the user or a session that knows the user, the socket, the command, and its
+#: arguments. A plain tuple, since one is made for every command.
+Scope = tuple[Callable[[], str], Any, str | None, str, Sequence[Any]]
+#: The command that the running code is part of, for logs.
+scope: ContextVar[Scope | None] = ContextVar("chat_service_scope", default=None)
 
 
 class Durations:

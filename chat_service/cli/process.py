@@ -57,7 +57,7 @@ def run_service(
     log_format: str = "text",
 ) -> None:
     """Run until a signal. ``host``, ``port``: instead of the service's own. Raises what went wrong."""
-    logs.configure(log_level, log_format)
+    logs.configure(log_level, log_format, service)
     role = WorkerRole.from_environment()
     if role is not None:
         _become_worker(service, role)

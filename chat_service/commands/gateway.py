@@ -14,6 +14,7 @@ from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import success
+from chat_service.telemetry import scope
 from chat_service.types import SocketId
 
 #: A socket that sends more commands than this before its login is confirmed is disconnected.
@@ -35,14 +36,23 @@ class Gateway:
         if self._needs_task:
             await in_task()
         with self._context.running.track("login"):
-            await connections.login(self._context, socket_id)
+            token = scope.set((self._context.instance_id, None, socket_id, "login", ()))
+            try:
+                await connections.login(self._context, socket_id)
+            finally:
+                scope.reset(token)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
         self._context.counters.disconnected(reason)
         if self._needs_task:
             await in_task()
+        session = self._context.sessions.get(socket_id)
         with self._context.running.track(DISCONNECT):
-            await connections.disconnect(self._context, socket_id)
+            token = scope.set((self._context.instance_id, session, socket_id, DISCONNECT, ()))
+            try:
+                await connections.disconnect(self._context, socket_id)
+            finally:
+                scope.reset(token)
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
         context, begun = self._context, perf_counter()
@@ -52,6 +62,7 @@ class Gateway:
         if session is None or session.is_closed:
             return self._failure(socket_id, event, begun, ChatServiceError("noLogin"))
         session.in_flight += 1
+        token = scope.set((context.instance_id, session, socket_id, event, args))
         try:
             command = COMMANDS.get(event)
             if command is None:
@@ -67,6 +78,7 @@ class Gateway:
             return self._failure(socket_id, event, begun, error)
         finally:
             session.in_flight -= 1
+            scope.reset(token)
         context.counters.client_commands.succeeded(event, begun)
         return success(results)
 

@@ -13,6 +13,7 @@ from chat_service.options import refuse_unknown
 from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
 from chat_service.stores.base import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
+from chat_service.telemetry import scope
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 #: What the context of ``exec_user_command`` may be.
@@ -61,11 +62,14 @@ class ServerAPI:
             is_local_call=True,
         )
         counters, begun = self._context.counters.server_commands, perf_counter()
+        token = scope.set((self._context.instance_id, user_name, socket_id, command, args))
         try:
             results = await dispatch.run_command(self._context, row, call)
         except Exception as error:
             counters.failed(row.name, begun, error)
             raise
+        finally:
+            scope.reset(token)
         counters.succeeded(row.name, begun)
         return results
 

@@ -1,0 +1,136 @@
+"""Logs with context: who did what on which instance, as text or as JSON.
+
+Nothing is configured by an import. A process calls ``configure`` once; an application that has its own
+logging adds ``ContextFilter`` to its handlers instead. What is not logged costs nothing here: the fields are
+read from the running command when a record is made.
+"""
+
+import json
+import logging
+import sys
+import time
+from typing import Any, Literal, Protocol, TextIO
+
+from chat_service.commands.table import COMMANDS
+from chat_service.errors import shorten
+from chat_service.telemetry import scope
+
+Format = Literal["text", "json"]
+
+#: The fields that a record gets, in the order in which they are shown. Internal errors have an ``incident``.
+FIELDS = ("instance", "user", "socket", "command", "room", "incident")
+
+
+class HasInstance(Protocol):
+    """A service, as far as logs need it."""
+
+    @property
+    def instance_uid(self) -> str: ...
+
+
+class ContextFilter(logging.Filter):
+    """Adds ``FIELDS`` to every record, those that are known; it drops none.
+
+    ``service``: whose instance it is when a record belongs to no command, such as that of a heartbeat.
+    """
+
+    def __init__(self, service: HasInstance | None = None) -> None:
+        super().__init__()
+        self._service = service
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        running = scope.get()
+        if running is not None:
+            instance, who, socket, command, args = running
+            record.instance = instance()
+            record.user = who if who is None or isinstance(who, str) else who.user
+            record.socket = socket
+            record.command = shorten(str(command))
+            row = COMMANDS.get(command)
+            if row is not None and row.takes_room and args and isinstance(args[0], str):
+                record.room = shorten(args[0])
+        elif self._service is not None:
+            record.instance = self._service.instance_uid
+        return True
+
+
+def context_of(record: logging.LogRecord) -> dict[str, str]:
+    """The fields that a record has."""
+    found = {name: getattr(record, name, None) for name in FIELDS}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+
+
+class TextFormatter(logging.Formatter):
+    """One line per record, the traceback below: ``time LEVEL logger: message [user=alice room=lobby]``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        context = " ".join(f"{name}={_quoted(value)}" for name, value in context_of(record).items())
+        # What clients send may stand in it, and must not look like a line of its own.
+        message = _escaped(record.getMessage())
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
+        if context:
+            line += f" [{context}]"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+
+
+def _quoted(value: str) -> str:
+    is_plain = value.isprintable() and value and not set(value) & set(' "=[]')
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, process, the context, and the exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+            **context_of(record),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        # ASCII alone: line separators and lone surrogates break what reads line by line.
+        return json.dumps(fields)
+
+
+def configure(
+    format: Format = "text",
+    level: str = "INFO",
+    *,
+    service: HasInstance | None = None,
+    stream: TextIO | None = None,
+) -> logging.Handler:
+    """Log everything of a process, with context. A second call replaces the handler of the first.
+
+    ``level``: the least important messages, "DEBUG" to "CRITICAL". ``service``: see ``ContextFilter``.
+    ``stream``: stderr when None. Raises ``ValueError`` for an unknown format or level.
+    """
+    formatters = {"text": TextFormatter, "json": JsonFormatter}
+    if format not in formatters:
+        raise ValueError(f"format: expected 'text' or 'json', got {format!r}")
+    handler = _Handler(sys.stderr if stream is None else stream)
+    handler.setFormatter(formatters[format]())
+    handler.addFilter(ContextFilter(service))
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    for former in [each for each in root.handlers if isinstance(each, _Handler)]:
+        root.removeHandler(former)
+    root.addHandler(handler)
+    return handler
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Made by ``configure``."""
