@@ -15,10 +15,12 @@ from typing import Any
 class Begun:
     """Work that was started at once."""
 
-    __slots__ = ("task",)
+    __slots__ = ("is_first", "task")
 
     def __init__(self) -> None:
-        #: What the rest of the work runs in, None until it first waits.
+        #: Whether it has not waited yet.
+        self.is_first = True
+        #: What the rest of the work runs in.
         self.task: asyncio.Task[None] | None = None
 
 
@@ -45,6 +47,8 @@ def start(
     except StopIteration as end:
         then(end.value, *args)
         return None
+    finally:
+        begun.is_first = False
     # In the very context of the first step: tokens of context variables are strangers in any other.
     task = begun.task = _make_task(_Rest(work, waits_for, then, args), context)
     return task
@@ -65,8 +69,10 @@ def _make_task(rest: "_Rest", context: Context) -> asyncio.Task[None]:
 def current_work() -> "asyncio.Task[Any] | Begun | None":
     """What runs now: a task, or work that was started at once, also after it got a task."""
     begun = _begun.get()
+    if begun is not None and begun.is_first:
+        return begun
     task = asyncio.current_task()
-    if begun is None or (task is not None and begun.task is not task):
+    if begun is None or task is None or begun.task is not task:
         return task
     return begun
 

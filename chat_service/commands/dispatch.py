@@ -13,6 +13,10 @@ from chat_service.types import SocketId
 
 #: Which checker hook decides the message format of which command.
 _CHECKERS = {"roomMessage": "room_messages_checker", "directMessage": "direct_messages_checker"}
+#: Which of their arguments is the message.
+_FORMATTED = 1
+#: Commands whose first argument is a room.
+_OF_ROOMS = frozenset(command.name for command in COMMANDS.values() if command.takes_room)
 
 
 def find_command(name: Any) -> Command:
@@ -56,17 +60,23 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
     calls of this function.
     """
     with context.running.track(command.name):
-        room = call.args[0] if command.takes_room and call.args else None
+        room = call.args[0] if call.args and command.name in _OF_ROOMS else None
         if call.id is None or not isinstance(room, str):
             return await _run(context, command, call)
-        async with context.serial.hold((call.id, room)):
+        hold = context.serial.hold((call.id, room))
+        if not hold.enter_at_once():
+            await hold.enter()
+        try:
             return await _run(context, command, call)
+        finally:
+            hold.leave()
 
 
 async def _run(context: Context, command: Command, call: CommandCall) -> list[Any]:
-    await check_arguments(
-        context, command, call.args, anonymous=call.is_local_call and call.user_name is None
-    )
+    anonymous = call.is_local_call and call.user_name is None
+    checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
+    if checker is not None:
+        await call_hook(checker, call.args[_FORMATTED])
     if not call.bypass_hooks:
         for hook in context.hooks.before.get(command.name, ()):
             answer = await _call_before(context, command, call, hook)
@@ -114,15 +124,26 @@ async def check_arguments(
 
     ``anonymous``: a message may bring its author, since no user sends it.
     """
+    checker = check_arguments_but_format(context, command, args, anonymous=anonymous)
+    if checker is not None:
+        await call_hook(checker, args[_FORMATTED])
+
+
+def check_arguments_but_format(
+    context: Context, command: Command, args: Sequence[Any], *, anonymous: bool
+) -> Hook | None:
+    """As ``check_arguments``, but the hook that decides the format of the message is left to the caller."""
     declared = command.arguments
     types.check_count(declared, args)
-    checker = context.hooks.get(_CHECKERS[command.name]) if command.name in _CHECKERS else None
-    checked = args[: len(declared)]
-    if anonymous and checker is None and command.name in _CHECKERS:
+    checked = args[: len(declared)] if len(args) > len(declared) else args
+    if command.name not in _CHECKERS:
+        types.check_types(declared, checked, context.limits, custom=False)
+        return None
+    checker = context.hooks.get(_CHECKERS[command.name])
+    if anonymous and checker is None:
         checked = [checked[0], _without_author(checked[1])]
     types.check_types(declared, checked, context.limits, custom=checker is not None)
-    if checker is not None:
-        await call_hook(checker, checked[1])
+    return checker
 
 
 def _without_author(message: Any) -> Any:

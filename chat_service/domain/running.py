@@ -25,8 +25,8 @@ class RunningWork:
         self._tasks: set[asyncio.Task[Any]] = set()
         # Work of others that is inside of tracked work, with its name.
         self._inline: dict[asyncio.Task[Any] | Begun, str] = {}
-        self._idle: asyncio.Event = asyncio.Event()
-        self._idle.set()
+        # Whoever waits for the moment at which nothing runs.
+        self._waiting: list[asyncio.Future[None]] = []
 
     def track(self, name: str) -> "Tracked":
         """A context manager around a piece of work that a close must wait for."""
@@ -51,15 +51,15 @@ class RunningWork:
     def enter(self, name: str) -> None:
         self._names[name] += 1
         self._count += 1
-        self._idle.clear()
 
     def leave(self, name: str) -> None:
         self._names[name] -= 1
-        if not self._names[name]:
-            del self._names[name]
         self._count -= 1
-        if not self._count:
-            self._idle.set()
+        if not self._count and self._waiting:
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+            self._waiting.clear()
 
     def count(self, names: Iterable[str]) -> int:
         """How many pieces of work of these names run now."""
@@ -67,14 +67,17 @@ class RunningWork:
 
     def names(self) -> str:
         """The names of what runs, for messages."""
-        return ", ".join(f"{name} ({count})" for name, count in sorted(self._names.items()))
+        return ", ".join(f"{name} ({count})" for name, count in sorted(self._names.items()) if count)
 
     def __len__(self) -> int:
         return self._count
 
     async def wait_idle(self) -> None:
         """Return when nothing runs."""
-        await self._idle.wait()
+        while self._count:
+            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(idle)
+            await idle
 
     async def cancel(self, *, spare: str | None = None) -> None:
         """Cancel everything that still runs, and wait until it has ended; not for long for what does not.

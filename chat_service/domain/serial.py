@@ -3,8 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Hashable
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Optional
 
@@ -16,12 +15,14 @@ class DeadlockError(RuntimeError):
     """To wait for a key would never end: its holder waits for one that the caller holds."""
 
 
-@dataclass(slots=True)
 class Place:
     """A key that is held: by whom, and who waits for it."""
 
-    holder: Optional["Hold"]
-    waiting: deque[tuple["asyncio.Future[None]", "Hold | None"]] = field(default_factory=deque)
+    __slots__ = ("holder", "waiting")
+
+    def __init__(self, holder: Optional["Hold"]) -> None:
+        self.holder = holder
+        self.waiting: deque[tuple[asyncio.Future[None], Hold | None]] | None = None
 
 
 class SerialQueue:
@@ -51,6 +52,8 @@ class SerialQueue:
         if any(self._leads_to(key, hold) for hold in outer):
             raise DeadlockError(f"{key} is held by what waits for {[hold.key for hold in outer]}")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if place.waiting is None:
+            place.waiting = deque()
         place.waiting.append((turn, holder))
         for hold in outer:
             hold.waits_for.append(key)
@@ -92,6 +95,8 @@ class SerialQueue:
 class Hold:
     """One stay inside a ``SerialQueue``."""
 
+    __slots__ = ("_queue", "_token", "is_active", "key", "waits_for")
+
     def __init__(self, queue: SerialQueue, key: Hashable) -> None:
         self._queue = queue
         self.key = key
@@ -99,19 +104,44 @@ class Hold:
         self.is_active = False
         #: Keys that work inside of this stay waits for.
         self.waits_for: list[Hashable] = []
+        self._token: Token[tuple[Hold, ...]]
 
-    async def __aenter__(self) -> None:
+    def enter_at_once(self) -> bool:
+        """Enter if the key is free, or held by a stay around this one. Else use ``enter``."""
         held = _held.get()
-        if any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held):
-            return
-        await self._queue.acquire(self.key, self)
+        if held and self._is_inside(held):
+            return True
+        places = self._queue._places
+        if self.key in places:
+            return False
+        places[self.key] = Place(self)
         self.is_active = True
         self._token = _held.set((*held, self))
+        return True
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def enter(self) -> None:
+        """Enter when the key is free. Raises ``DeadlockError``."""
+        held = _held.get()
+        if not self._is_inside(held):
+            await self._queue.acquire(self.key, self)
+            self.is_active = True
+            self._token = _held.set((*held, self))
+
+    def leave(self) -> None:
+        """Let the next one in."""
         if self.is_active:
             self.is_active = False
             _held.reset(self._token)
             self._queue.release(self.key)
+
+    def _is_inside(self, held: tuple["Hold", ...]) -> bool:
+        return any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held)
+
+    async def __aenter__(self) -> None:
+        if not self.enter_at_once():
+            await self.enter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
