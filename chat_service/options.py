@@ -80,6 +80,12 @@ def _plugin(*names: str) -> Check:
     return check
 
 
+def _tracing(value: Any) -> str | None:
+    if isinstance(value, bool) or callable(getattr(value, "get_tracer", None)):
+        return None
+    return "True, False or an OpenTelemetry TracerProvider"
+
+
 def _option(default: Any, check: Check, doc: str) -> Any:
     metadata = {"check": check, "doc": doc}
     if default is _nothing:
@@ -158,6 +164,11 @@ class Options:
     )
     drain_seconds: float = _option(
         5.0, _seconds(zero=True), "Seconds over which a drain spreads the disconnects of many clients."
+    )
+    tracing: Any = _option(
+        False,
+        _tracing,
+        "Makes an OpenTelemetry span of every command: True for the global tracer provider, or a provider.",
     )
 
     def __post_init__(self) -> None:

@@ -55,6 +55,8 @@ class Context:
     remote: RemoteCalls
     instance_id: Identity
     counters: Counters
+    #: ``operations.tracing.Tracing`` when spans are on.
+    tracing: Any = None
     #: Between start and close.
     is_open: bool = False
     #: Clients are being sent away, before a close.

@@ -53,6 +53,7 @@ class OptionKeywords(TypedDict, total=False):
     operations_host: str
     drain_delay: float
     drain_seconds: float
+    tracing: Any
 
 
 class ChatService(ServerAPI):

@@ -1,6 +1,7 @@
 """Making the parts of a service from its options."""
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -88,6 +89,15 @@ def lock_ttl(store_options: Mapping[str, Any]) -> float:
     return float(value)
 
 
+def make_tracing(provider: Any) -> Any:
+    """What makes spans. ``provider``: True for the global one."""
+    try:
+        from chat_service.operations.tracing import Tracing
+    except ImportError as error:
+        raise ConfigurationError(f"option tracing needs the package opentelemetry-api: {error}") from None
+    return Tracing(None if provider is True else provider, sys.modules["chat_service"].__version__)
+
+
 def make_context(
     service: Any,
     options: Options,
@@ -130,6 +140,8 @@ def make_context(
         instance_id=identity,
         counters=Counters(COMMANDS),
     )
+    if options.tracing is not False:
+        context.tracing = make_tracing(options.tracing)
     delivery.on_removed = lambda *args: membership.access_removed(context, *args)
     delivery.on_gap = lambda room, feed: catchup.on_gap(context, room, feed)
     delivery.on_user_interruption = context.failures.suspect_leftovers

@@ -99,7 +99,9 @@ class LifeCycle:
         lease = Lease(context)
         self._is_registered = True
         await lease.register()
-        await context.transport.start(Gateway(context))
+        tracing = context.tracing
+        gateway = Gateway(context) if tracing is None else tracing.gateway(context)
+        await context.transport.start(gateway)
         context.is_open = True
         hook = context.hooks.get("on_start")
         if hook is not None:

@@ -64,7 +64,9 @@ class ServerAPI:
         counters, begun = self._context.counters.server_commands, perf_counter()
         token = scope.set((self._context.instance_id, user_name, socket_id, command, args))
         try:
-            results = await dispatch.run_command(self._context, row, call)
+            tracing = self._context.tracing
+            run = dispatch.run_command if tracing is None else tracing.run_command
+            results = await run(self._context, row, call)
         except Exception as error:
             counters.failed(row.name, begun, error)
             raise
