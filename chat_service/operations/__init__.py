@@ -4,4 +4,10 @@ from chat_service.operations.api import Operations
 from chat_service.operations.health import Check, Readiness
 from chat_service.operations.metrics import METRICS, Metric
 
-__all__ = ["METRICS", "Check", "Metric", "Operations", "Readiness"]
+__all__ = [  # noqa: RUF022 - sorted as the root's
+    "Check",
+    "METRICS",
+    "Metric",
+    "Operations",
+    "Readiness",
+]

@@ -78,6 +78,11 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     ),
     "auto_recovery": ([True, False], [1, None], BOOLEAN),
     "bus_ack_timeout": ([0.5, 5], [0, -1, "5", None, True, float("nan")], "expected seconds, more than 0"),
+    "operations_port": ([None, 0, 65535], [-1, 65536, "1", True], "expected a whole number from 0 to 65535"),
+    "operations_host": (["0.0.0.0", "::1"], ["", None, 5], "expected a non-empty string"),
+    "drain_delay": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
+    "drain_seconds": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
+    "tracing": ([True, False], [None, 1, "yes"], "expected True, False or an OpenTelemetry TracerProvider"),
 }
 
 GOOD = [(name, value) for name, (good, _, _) in VALUES.items() for value in good]

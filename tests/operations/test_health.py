@@ -54,14 +54,6 @@ async def test_a_port_in_use_ends_the_start() -> None:
             await service.start()
 
 
-@pytest.mark.parametrize(
-    ("name", "bad"), [("operations_port", -1), ("operations_port", "1"), ("operations_host", "")]
-)
-def test_bad_options(name: str, bad: object) -> None:
-    with pytest.raises(ValueError, match=name):
-        ChatService(**{name: bad})  # type: ignore[arg-type]
-
-
 async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world: World) -> None:
     seen = []
 
