@@ -5,8 +5,9 @@ room is published on the room's topic in the order in which it was decided.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from chat_service.types import InstanceId, SocketId, UserName
@@ -40,8 +41,11 @@ class RoomCursor:
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomEvent:
+#: No users were removed.
+NOBODY: Mapping[UserName, tuple[SocketId, ...]] = MappingProxyType({})
+
+
+class RoomEvent(NamedTuple):  # made for each message, at a third of the cost of a frozen data class
     """Something that happened in a room. A store publishes them with dense ``seq`` 1, 2, 3, … per epoch.
 
     ``event`` and ``args`` make the notification for the sockets that are joined to the room, but not
@@ -56,7 +60,7 @@ class RoomEvent:
     args: tuple[Any, ...] = ()
     exclude: tuple[SocketId, ...] = ()
     #: Users who lost access, with their sockets that were joined until now.
-    removed: Mapping[UserName, tuple[SocketId, ...]] = field(default_factory=dict)
+    removed: Mapping[UserName, tuple[SocketId, ...]] = NOBODY
     #: Those of the removed users whose going the room is told by ``roomUserLeft``.
     announced: tuple[UserName, ...] = ()
 

@@ -164,7 +164,6 @@ class Delivery:
     # Events of rooms
 
     def _broadcast(self, room: RoomName, event: RoomEvent) -> None:
-        channel = room_channel(room)
         for user in event.removed:
             # All that the user has here, not only those that the event names: the room forgot the sockets if
             # this instance was taken for dead.
@@ -173,9 +172,9 @@ class Delivery:
                     self.expel(room, session.socket_id)
                     self.on_removed(room, user, session.socket_id, event.cursor)
         for user in event.announced:
-            self._transport.broadcast(channel, "roomUserLeft", (room, user))
+            self._transport.broadcast(room_channel(room), "roomUserLeft", (room, user))
         if event.event:
-            self._transport.broadcast(channel, event.event, event.args, event.exclude)
+            self._transport.broadcast(room_channel(room), event.event, event.args, event.exclude)
 
     def _replay(self, room: RoomName, socket_id: SocketId, event: RoomEvent) -> None:
         served = self._rooms[room]
@@ -211,7 +210,7 @@ class Delivery:
 
     def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
         """Part of ``BusListener``."""
-        is_for_sockets = topic.kind in (TopicKind.ROOM, TopicKind.USER)
+        is_for_sockets = topic.kind is TopicKind.ROOM or topic.kind is TopicKind.USER
         if is_for_sockets and (self._unsure or not self.is_alive()):
             # After a pause: the sockets may have been removed from everything meanwhile.
             self._unsure.append((topic, envelope))

@@ -172,7 +172,8 @@ class RoomFeed:
         self.last_message_id = event.last_message_id
         self._first.clear()
         self._give(event)
-        self._admit_reached()
+        if self._ahead:
+            self._admit_reached()
 
     def interrupt(self) -> bool:
         """The subscription was lost and is there again. Returns whether a catch-up has to be started."""
@@ -309,12 +310,15 @@ class RoomFeed:
     def _give(self, event: RoomEvent) -> None:
         if event.is_message:
             self._last_message = event
-        for events in self._asked.values():
-            events.append(event)
-        for socket_id, join in list(self._ahead.items()):
-            if join.precedes(event):
-                del self._ahead[socket_id]
-                self._admit(socket_id)
+        # Nobody is joining at most events.
+        if self._asked:
+            for events in self._asked.values():
+                events.append(event)
+        if self._ahead:
+            for socket_id, join in list(self._ahead.items()):
+                if join.precedes(event):
+                    del self._ahead[socket_id]
+                    self._admit(socket_id)
         self._broadcast(event)
 
     def _admit_reached(self) -> None:

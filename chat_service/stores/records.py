@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from chat_service.bus.base import RoomCursor
 from chat_service.telemetry import Durations
@@ -11,8 +11,7 @@ from chat_service.types import InstanceId, RoomName, UserName
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(NamedTuple):  # made for each command, at half the cost of a frozen data class
     """Who asks. ``bypass``: permissions do not matter. Without a name only ``bypass`` gets anywhere."""
 
     name: UserName | None

@@ -180,7 +180,9 @@ class MemoryRoom:
         if not actor.bypass and actor.name not in self.members:
             raise ChatServiceError("notJoined", self.name)
         message_id = self.history.append(message)
-        self._publish(event="roomMessage", args=(self.name, message))
+        self.seq += 1
+        event = RoomEvent(self.epoch, self.seq, message_id, "roomMessage", (self.name, message))
+        self._emit(self.name, event)
         return message_id
 
     def change_list(

@@ -76,7 +76,8 @@ class RedisClient:
     async def run(self, script: Script, keys: Sequence[str], *args: Encodable) -> Any:
         """Run a script by its digest; give it whole to a server that lost it. Raises ``StoreError``."""
         try:
-            return await self.command(keys[0], "EVALSHA", script.digest, len(keys), *keys, *args)
+            packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+            return await self._send(keys[0], packed)
         except RedisReplyError as error:
             if error.kind != "NOSCRIPT":
                 self.errors += 1

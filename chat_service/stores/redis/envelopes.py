@@ -187,13 +187,7 @@ def _message(fields: list[Any], body: Any) -> RoomEvent:
 def _json_message(epoch: Any, seq: Any, message_id: Any, room: Any, message: Any) -> RoomEvent:
     if not isinstance(message, dict) or message.get("id") != _number(message_id):
         raise BadEnvelopeError("a message was expected")
-    return RoomEvent(
-        epoch=_text(epoch),
-        seq=_number(seq),
-        last_message_id=message_id,
-        event="roomMessage",
-        args=(_text(room), message),
-    )
+    return RoomEvent(_text(epoch), _number(seq), message_id, "roomMessage", (_text(room), message))
 
 
 def _notify(fields: list[Any], body: Any) -> Notify:

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from chat_service.bus.base import Topic, TopicKind
+from chat_service.bus.base import Topic
+
+#: The keys of a room and of a user past the first one.
+_ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history")
+_USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +17,12 @@ class Keys:
 
     def topic(self, topic: Topic) -> str:
         """The channel of a topic."""
-        return f"{self.prefix}:{topic.kind}:{{{topic.name or 'everyone'}}}"
+        kind, name = topic
+        return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
         """Hash: epoch, seq, last, owner, wl, uu, au, hmax."""
-        return f"{self.prefix}:{TopicKind.ROOM}:{{{room}}}"
+        return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
         """Set of names: adminlist, blacklist or whitelist."""
@@ -37,12 +42,17 @@ class Keys:
 
     def room_keys(self, room: str) -> list[str]:
         """All keys of a room, in the order in which scripts take them."""
-        lists = [self.room_list(room, name) for name in ("adminlist", "blacklist", "whitelist")]
-        return [self.room(room), *lists, self.members(room), self.seen(room), self.history(room)]
+        key = self.room(room)
+        return [key, *[key + suffix for suffix in _ROOM_SUFFIXES]]
+
+    def message_keys(self, room: str) -> list[str]:
+        """Those keys of a room that a message concerns, in the order of its script."""
+        key = self.room(room)
+        return [key, key + ":members", key + ":history"]
 
     def user(self, user: str) -> str:
         """Hash: wl."""
-        return f"{self.prefix}:{TopicKind.USER}:{{{user}}}"
+        return f"{self.prefix}:user:{{{user}}}"
 
     def user_list(self, user: str, list_name: str) -> str:
         """Set of names: blacklist or whitelist."""
@@ -58,12 +68,12 @@ class Keys:
 
     def user_keys(self, user: str) -> list[str]:
         """All keys of a user, in the order in which scripts take them."""
-        lists = [self.user_list(user, name) for name in ("blacklist", "whitelist")]
-        return [self.user(user), *lists, self.user_sockets(user), self.user_rooms(user)]
+        key = self.user(user)
+        return [key, *[key + suffix for suffix in _USER_SUFFIXES]]
 
     def instance_sockets(self, instance_id: str) -> str:
         """Hash of socket to its user."""
-        return f"{self.prefix}:{TopicKind.INSTANCE}:{{{instance_id}}}:sockets"
+        return f"{self.prefix}:instance:{{{instance_id}}}:sockets"
 
     @property
     def instances(self) -> str:

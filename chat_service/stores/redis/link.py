@@ -87,6 +87,8 @@ class Link:
         self._on_lost = on_lost
         self._durations = Durations() if durations is None else durations
         self._writer: asyncio.StreamWriter | None = None
+        #: That of the connection. To ask for the running one costs a system call in Python 3.11.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -159,7 +161,8 @@ class Link:
         # From here on the streams are ours.
         reader, self._writer = connection._reader, connection._writer
         connection._reader = connection._writer = None
-        self.last_heard = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.last_heard = self._loop.time()
         if reader is None or self._writer is None:
             raise StoreTimeoutError(f"Redis at {self.name} hung up")
         self._reading = asyncio.create_task(self._read(reader, self._writer), name=f"read {self.name}")
@@ -207,11 +210,12 @@ class Link:
     def submit_packed(self, packed: bytes, before: int = 0) -> "asyncio.Future[Any]":
         """As ``submit``. ``before``: so many answers come before the one that counts; an error among them is
         the outcome."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None or self._writer is None:
+            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refused.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
+            return refused
         future: asyncio.Future[Any] = loop.create_future()
-        if self._writer is None:
-            future.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
-            return future
         self._waiting.append(Waiting(future, loop.time(), before))
         if self._watchdog is None:
             self._watchdog = loop.call_later(self._timeout, self._watch)

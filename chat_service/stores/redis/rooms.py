@@ -34,6 +34,9 @@ LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
 PACKED = b"\x01"
 
 
+_MESSAGE = scripts.load("room_message")
+
+
 class RemovedUser(NamedTuple):
     """A user who was removed from a room, with the sockets that were joined and the tokens of their joins."""
 
@@ -127,8 +130,15 @@ class RoomScripts:
             form: tuple[Encodable, ...] = ("1", b"," + text[1:] if message else text[1:], name)
         else:
             form = ("0", pack(message), room)
-        actor_name, bypass = actor.name or "", flag(actor.bypass)
-        (message_id,) = await self._run("room_message", room, *self._signing, actor_name, bypass, *form)
+        answer = await self._client.run(
+            _MESSAGE,
+            self._keys.message_keys(room),
+            *self._signing,
+            actor.name or "",
+            "1" if actor.bypass else "0",
+            *form,
+        )
+        (message_id,) = checked(answer, noRoom=room, notJoined=room)
         return int(message_id)
 
     async def change_list(
