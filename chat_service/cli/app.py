@@ -91,6 +91,7 @@ SETTINGS: MutableMapping[str, Any] = {"help_option_names": ["-h", "--help"], "ma
 
 
 @click.group(
+    NAME,
     cls=App,
     context_settings=SETTINGS,
     epilog="Every command has examples: chat-service COMMAND --help",

@@ -30,7 +30,7 @@ def load_service(spec: str, app_dir: str) -> ChatService:
 
 def _module(name: str, directory: str) -> Any:
     try:
-        is_there = find_spec(name) is not None
+        is_there = not name.startswith(".") and find_spec(name) is not None
     except (ModuleNotFoundError, ValueError):
         is_there = False
     except Exception as error:

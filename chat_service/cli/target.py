@@ -107,6 +107,12 @@ def _address(text: str) -> tuple[str, int]:
 
 def run_async(work: "Coroutine[Any, Any, T]") -> T:
     """Run the work of a command. What libraries log on the way is not for the terminal."""
-    logging.getLogger("chat_service").addHandler(logging.NullHandler())
-    logging.getLogger("chat_service").propagate = False
-    return asyncio.run(work)
+    logger = logging.getLogger("chat_service")
+    before, logger.propagate = logger.propagate, False
+    silent = logging.NullHandler()
+    logger.addHandler(silent)
+    try:
+        return asyncio.run(work)
+    finally:
+        logger.removeHandler(silent)
+        logger.propagate = before

@@ -1,0 +1,148 @@
+"""run: what is loaded, and one line for each way in which it cannot be."""
+
+import textwrap
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService
+from chat_service.cli.loading import load_service
+from tests.cli.conftest import invoke
+
+SOURCE = """
+from chat_service import ChatService
+
+service = ChatService(port=0)
+number = 5
+
+class Settings:
+    service = service
+
+def make():
+    return ChatService(port=1)
+
+def nothing():
+    return None
+
+def fails():
+    raise RuntimeError("no database\\nat all")
+
+async def later():
+    return service
+
+def with_argument(port):
+    return service
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes a module below the directory of the test, and returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text: str = SOURCE) -> str:
+        name = f"m{uuid.uuid4().hex}"
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+        return name
+
+    return write
+
+
+def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
+    name = module()
+    service = load_service(f"{name}:service", str(tmp_path))
+    assert isinstance(service, ChatService)
+    assert load_service(f"{name}:Settings.service", str(tmp_path)) is service
+    assert load_service(f"{name}:make", str(tmp_path)).options.port == 1
+
+
+@pytest.mark.parametrize(
+    ("attribute", "code", "message"),
+    [
+        ("servce", 3, "module {name} has no servce; did you mean service?"),
+        ("x", 3, "module {name} has no x"),
+        ("number", 3, "{name}:number is no ChatService and no function that makes one: int"),
+        ("nothing", 3, "{name}:nothing made no ChatService: NoneType"),
+        ("fails", 3, "{name}:fails failed: RuntimeError: no database at all ({path}, line 17)"),
+        ("later", 3, "{name}:later is a coroutine function: make it a plain one"),
+        ("with_argument", 3, "{name}:with_argument failed: TypeError: with_argument() missing 1 required"),
+        ("", 2, "expected MODULE:ATTRIBUTE, such as main:service, got {name}:"),
+    ],
+)
+def test_attributes_that_will_not_do(
+    module: Any, tmp_path: Path, attribute: str, code: int, message: str
+) -> None:
+    name = module()
+    result = invoke("run", f"{name}:{attribute}", "--app-dir", str(tmp_path))
+    expected = message.format(name=name, path=tmp_path / f"{name}.py")
+    assert result.exit_code == code
+    assert result.stderr.startswith(f"chat-service: {expected}"), result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def broken(", "SyntaxError: '(' was never closed ({path}, line 1)"),
+        (
+            "import surely_no_module",
+            "ModuleNotFoundError: No module named 'surely_no_module' ({path}, line 1)",
+        ),
+        ("\n1 / 0", "ZeroDivisionError: division by zero ({path}, line 2)"),
+        (
+            "from chat_service import ChatService\nservice = ChatService(prot=1)",
+            "ConfigurationError: unknown option prot; did you mean port?",
+        ),
+    ],
+)
+def test_modules_that_cannot_be_imported(module: Any, tmp_path: Path, source: str, message: str) -> None:
+    name = module(source)
+    result = invoke("run", f"{name}:service", "--app-dir", str(tmp_path))
+    expected = (
+        f"chat-service: module {name} cannot be imported: {message.format(path=tmp_path / f'{name}.py')}"
+    )
+    assert (result.exit_code, result.stderr[: len(expected)]) == (3, expected)
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["surely_no_module", "surely.no.module", ".relative"])
+def test_no_such_module(name: str, tmp_path: Path) -> None:
+    result = invoke("run", f"{name}:service", "--app-dir", str(tmp_path))
+    assert (result.exit_code, result.stderr) == (
+        3,
+        f"chat-service: there is no module {name} in {tmp_path} or on the Python path\n",
+    )
+
+
+def test_no_such_directory() -> None:
+    result = invoke("run", "main:service", "--app-dir", "/nowhere")
+    assert result.exit_code == 2 and "'/nowhere' does not exist" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "workers need a store that they share, and a memory store is in one process"),
+        ("store='redis'", "workers that share a port need WebSocket alone"),
+        ("store='redis', transport=InProcessTransport()", "workers need the Socket.IO transport, not "),
+    ],
+)
+def test_what_workers_cannot_share(module: Any, tmp_path: Path, options: str, message: str) -> None:
+    name = module(f"""
+        from chat_service import ChatService
+        from chat_service.testing import InProcessTransport
+        service = ChatService(port=0, {options})
+    """)
+    result = invoke("run", f"{name}:service", "--app-dir", str(tmp_path), "--workers", "2")
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+    assert result.stderr.startswith(f"chat-service: {message}")
+
+
+def test_reload_is_for_one_process() -> None:
+    result = invoke("run", "main:service", "--reload", "--workers", "2")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "chat-service: --reload and --workers do not go together\n",
+    )

@@ -1,0 +1,128 @@
+"""Logins of serve: a token that names the user until it expires, or the client's word."""
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from chat_service import ChatService, ConfigurationError
+from chat_service.cli.logins import make_login
+from chat_service.cli.settings import LoginSettings
+from chat_service.testing import InProcessTransport, wait_until
+from tests.support.world import Instance
+
+KEY = "a key of thirty-two characters, or more"
+LONG = KEY * 2
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Any]:
+    services: list[ChatService] = []
+
+    async def start(**settings: Any) -> Instance:
+        transport = InProcessTransport()
+        login = make_login(LoginSettings(**settings))
+        hooks = {
+            name: getattr(login, name) for name in ("on_connect", "on_disconnect") if hasattr(login, name)
+        }
+        services.append(ChatService(transport=transport, hooks=hooks))
+        await services[-1].start()
+        return Instance(services[-1], transport)
+
+    yield start
+    for service in services:
+        await service.close()
+
+
+def token(key: str = KEY, **claims: Any) -> str:
+    return jwt.encode({"sub": "alice", **claims}, key, algorithm="HS256")
+
+
+async def _login(instance: Instance, **handshake: Any) -> list[Any]:
+    """What a login tells: the user and the data, or the error."""
+    client = await instance.transport.connect(**handshake)
+    told = ("loginConfirmed", "loginRejected")
+    await wait_until(lambda: any(client.received(name) for name in told), "the login")
+    ((args),) = [args for name in told for args in client.received(name)]
+    await client.disconnect()
+    return list(args)
+
+
+async def test_tokens(start: Any) -> None:
+    instance = await start(type="jwt", secret=KEY)
+    user, data = await _login(instance, auth={"token": token()})
+    assert (user, set(data)) == ("alice", {"id"})
+    end = int(time.time()) + 3600
+    _, data = await _login(instance, auth={"token": token(exp=end)})
+    assert data["expiresAt"] == end * 1000
+    for auth in (
+        {"token": token(key=KEY + "x")},
+        {"token": token(exp=1)},
+        {"token": jwt.encode({"aud": "x"}, KEY, algorithm="HS256")},
+        {"token": jwt.encode({"sub": "alice"}, "", algorithm="none")},
+        {"token": "no token"},
+        {"token": 5},
+        {},
+        None,
+        "text",
+    ):
+        (error,) = await _login(instance, auth=auth)
+        assert error == "ChatServiceError: The token is not valid", auth
+
+
+async def test_what_a_token_has_to_say(start: Any) -> None:
+    instance = await start(
+        type="jwt",
+        secret=LONG,
+        source="query",
+        field="ticket",
+        algorithms=("HS512",),
+        user_claim="name",
+        audience="chat",
+        issuer="shop",
+    )
+    good = {"name": "bob", "aud": "chat", "iss": "shop"}
+    ticket = jwt.encode(good, LONG[::-1], algorithm="HS512")
+    assert (await _login(instance, query={"ticket": ticket}))[0] != "bob"
+    ticket = jwt.encode(good, LONG, algorithm="HS256")
+    assert (await _login(instance, query={"ticket": ticket}))[0] != "bob"
+    for change in ({"aud": "shop"}, {"iss": "chat"}, {"name": 5}):
+        ticket = jwt.encode({**good, **change}, LONG, algorithm="HS512")
+        assert (await _login(instance, query={"ticket": ticket}))[0] != "bob"
+    assert (await _login(instance, query={"ticket": jwt.encode(good, LONG, algorithm="HS512")}))[0] == "bob"
+
+
+async def test_the_end_of_a_token_is_the_end_of_the_connection(start: Any) -> None:
+    instance = await start(type="jwt", secret=KEY, leeway=1.2)
+    client = await instance.transport.connect(auth={"token": token(exp=int(time.time()))})
+    await client.wait_for("loginConfirmed")
+    await wait_until(lambda: not instance.transport.is_connected(client.id), "the end of the token")
+
+
+async def test_the_clients_word(start: Any) -> None:
+    instance = await start(type="name")
+    assert (await _login(instance, auth={"userName": "alice"}))[0] == "alice"
+    for auth in (None, {}, {"userName": None}, ["userName"]):
+        assert "No login provided" in (await _login(instance, auth=auth))[0]
+    assert "invalid characters" in (await _login(instance, auth={"userName": "a:b"}))[0]
+
+
+def test_keys_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("no key")
+    for settings, message in (
+        ({"secret": KEY, "algorithms": ("HS257",)}, r"\[login\] algorithms and key"),
+        ({"secret": KEY, "algorithms": ("none",)}, r"\[login\] algorithms and key"),
+        ({"public_key_file": str(tmp_path / "none")}, r"\[login\] public_key_file .*No such file"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            make_login(LoginSettings(type="jwt", **settings))  # type: ignore[arg-type]
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'chat-service\[jwt\]'"):
+        make_login(LoginSettings(type="jwt", secret=KEY))

@@ -1,0 +1,87 @@
+"""recover: what dead instances left goes away, and who is alive is left alone."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chat_service.types import InstanceId
+from tests.cli.conftest import Site, invoke
+from tests.support.world import Instance
+
+pytestmark = pytest.mark.redis
+#: No instance recovers another one by itself.
+QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
+
+
+async def _dead(site: Site) -> Instance:
+    """An instance with alice in a room, whose heartbeat is an hour old. It still has to be closed."""
+    instance = await site.world.start(**QUIET)
+    await instance.service.add_room("room", enable_userlist_updates=True)
+    await instance.joined("alice", "room")
+    store, clock = instance.service._context.store, instance.service._context.clock
+    await store.instance_heartbeat(InstanceId(instance.service.instance_uid), clock.now_ms() - 3_600_000)
+    return instance
+
+
+async def test_recover_all(site: Site) -> None:
+    dead, alive = await _dead(site), await site.world.start(**QUIET)
+    bob = await alive.joined("bob", "room")
+    name = dead.service.instance_uid
+    planned = await site.json("recover", "--dry-run")
+    assert planned == {"instances": [{"id": name, "sockets": 1, "result": "dead"}]}
+    assert "alice" in (await alive.service.room_status("room")).members
+    done = await site.run("recover")
+    assert [line.split() for line in done.stdout.splitlines() if name in line] == [[name, "1", "recovered"]]
+    await bob.wait_for("roomUserLeft", "room", "alice")
+    assert set((await alive.service.room_status("room")).members) == {"bob"}
+    assert "no instance is dead" in (await site.run("recover")).stderr
+    assert [item["id"] for item in (await site.json("instances"))["instances"]] == [
+        alive.service.instance_uid
+    ]
+
+
+async def test_recover_one(site: Site) -> None:
+    instance = await site.world.start(**QUIET)
+    await instance.login("alice")
+    name = instance.service.instance_uid
+    refused = await site.run("recover", name, code=1)
+    assert refused.stderr.startswith(f"chat-service: instance {name} is alive, heard of ")
+    assert refused.stderr.endswith("--force recovers it anyway\n")
+    answer = await site.json("recover", name[:10], "--force")
+    assert answer == {"instances": [{"id": name, "sockets": 1, "result": "recovered"}]}
+    assert (await site.json("users"))["users"] == []
+    missing = await site.run("recover", "nobody", code=6)
+    assert missing.stderr == "chat-service: there is no instance nobody\n"
+
+
+async def test_what_another_one_recovers(site: Site) -> None:
+    dead, alive = await _dead(site), await site.world.start(**QUIET)
+    store, now = alive.service._context.store, alive.service._context.clock.now_ms()
+    name = InstanceId(dead.service.instance_uid)
+    assert await store.instance_claim(name, now, now)
+    (listed,) = [item for item in (await site.json("instances"))["instances"] if item["id"] == name]
+    assert listed["state"] == "recovering"
+    assert (await site.json("recover"))["instances"] == []
+    # Its claim is too old: it has died over it.
+    await asyncio.sleep(0.01)
+    answer = await site.json("recover", "--heartbeat-timeout", "0.001", str(name))
+    assert answer["instances"][0]["result"] == "recovered"
+
+
+async def test_what_cannot_be_recovered(site: Site) -> None:
+    dead = await _dead(site)
+    store: Any = dead.service._context.store
+    key, rooms = store.keys.user_sockets("alice"), store.keys.user_rooms("alice")
+    await store.client.call(key, "DEL", key, rooms)
+    await store.client.call(key, "SET", key, "of another type")
+    failed = await site.run("recover", code=1)
+    assert "failed" in failed.stdout
+    assert failed.stderr.endswith("chat-service: not everything could be recovered: try again\n")
+    await store.client.call(key, "DEL", key)
+
+
+def test_force_is_for_one() -> None:
+    result = invoke("recover", "--force", "--url", "redis://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert result.stderr == "chat-service: --force needs the INSTANCE that it is meant for\n"

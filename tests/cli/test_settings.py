@@ -1,0 +1,211 @@
+"""The file of serve: every section, what is refused, secrets, and how it is printed."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_service import ConfigurationError
+from chat_service.cli.assembly import build_service
+from chat_service.cli.printing import as_toml, literal
+from chat_service.cli.settings import SECRETS, SECTIONS, Settings
+from tests.cli.conftest import invoke
+
+WHOLE = """
+[service]
+host = "127.0.0.1"
+port = 0
+enable_rooms_management = true
+history_max_size = 500
+
+[store]
+type = "redis"
+url = "redis://user:hidden@localhost:6379/3"
+prefix = "mine"
+sentinels = ["one:26379", ["two", 26380]]
+bus_secret = "also hidden"
+tls = { ssl_ca_certs = "ca.pem" }
+
+[transport]
+transports = ["websocket"]
+ping_interval = 10
+
+[login]
+type = "jwt"
+secret = "hidden, too, and long enough to sign with"
+audience = "chat"
+
+[process]
+workers = 2
+log_format = "json"
+
+[[rooms]]
+name = "default"
+owner = "admin"
+adminlist = ["alice"]
+
+[[rooms]]
+name = "quiet"
+whitelist_only = true
+history_max_size = 0
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write(text: str) -> str:
+        path = tmp_path / "chat.toml"
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
+
+
+def test_a_whole_file(write: Any) -> None:
+    settings = Settings.read(write(WHOLE), {})
+    assert settings.service["history_max_size"] == 500
+    assert settings.store_type == "redis"
+    assert settings.store_options["sentinels"] == [("one", 26379), ["two", 26380]]
+    assert settings.transport_options == {"transports": ["websocket"], "ping_interval": 10}
+    assert settings.login is not None and (settings.login.type, settings.login.field_name) == ("jwt", "token")
+    assert (settings.process.workers, settings.process.log_level) == (2, "info")
+    assert [room.name for room in settings.rooms] == ["default", "quiet"]
+    assert settings.rooms[0].adminlist == ("alice",)
+    service = build_service(settings)
+    assert (service.options.port, service.options.enable_rooms_management) == (0, True)
+
+
+def test_nothing_is_a_memory_store_without_logins(write: Any) -> None:
+    settings = Settings.read(write(""), {})
+    assert (settings.store_type, settings.login, settings.rooms) == ("memory", None, ())
+    with pytest.raises(ConfigurationError, match="say how users log in"):
+        build_service(settings)
+
+
+def test_a_url_is_a_redis(write: Any) -> None:
+    assert Settings.read(write('[store]\nurl = "redis://localhost"'), {}).store_type == "redis"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[servce]", "unknown section servce; did you mean service?"),
+        ("service = 5", "service: expected a section [service], got 5"),
+        ("[service]\nprot = 1", "unknown key in [service] prot; did you mean port?"),
+        ('[service]\nstore = "redis"', "[service] has no store: it has the section [store]"),
+        ("[service.transport_options]", "[service] has no transport: it has the section [transport]"),
+        ('[store]\ntype = "redsi"', "[store] type: expected 'memory' or 'redis', got 'redsi'"),
+        ('[store]\ntype = "memory"\nurl = "x"', "unknown key in [store] url"),
+        ('[store]\nurl = "redis://x"\nprefx = "x"', "unknown key in [store] prefx; did you mean prefix?"),
+        ('[store]\nurl = "redis://x"\nsentinels = "x"', "[store] sentinels: expected a list, got 'x'"),
+        (
+            "[transport]\nping_intervall = 1",
+            "unknown key in [transport] ping_intervall; did you mean ping_interval?",
+        ),
+        ("[transport]\napp = 1", "unknown key in [transport] app"),
+        ("[login]", "[login] needs type"),
+        ('[login]\ntype = "jtw"', "[login] type: expected 'jwt' or 'name', got 'jtw'"),
+        ('[login]\ntype = "jwt"', "[login] jwt needs either secret or public_key_file"),
+        ('[login]\ntype = "name"\nsecret = "x"', '[login] secret is for type = "jwt"'),
+        (
+            '[login]\ntype = "name"\nsource = "header"',
+            "[login] source: expected 'auth' or 'query', got 'header'",
+        ),
+        ('[login]\ntype = "jwt"\nsecret = 5', "[login] secret: expected a text, got 5"),
+        ('[login]\ntype = "jwt"\nsecret = "x"\nleeway = true', "[login] leeway: expected a number, got True"),
+        ("[process]\nworkers = 0", "[process] workers: expected a whole number from 1, got 0"),
+        ('[process]\nlog_level = "loud"', "[process] log_level: expected 'debug' or 'info'"),
+        ("rooms = 5", "rooms: expected a list, got 5"),
+        ("rooms = [5]", "[[rooms]]: expected keys and values, got 5"),
+        ("[[rooms]]", "[[rooms]] needs name"),
+        ('[[rooms]]\nname = "a"\nowners = "b"', "unknown key in [[rooms]] owners; did you mean owner?"),
+        ('[[rooms]]\nname = "a"\nwhitelist = "b"', "[[rooms]] whitelist: expected a list, got 'b'"),
+        ('[[rooms]]\nname = "a"\nwhitelist = [1]', "[[rooms]] whitelist: expected a list of texts, got [1]"),
+        (
+            '[[rooms]]\nname = "a"\nwhitelist_only = 1',
+            "[[rooms]] whitelist_only: expected true or false, got 1",
+        ),
+        ("port = ", "Invalid value (at end of document)"),
+    ],
+)
+def test_what_is_refused(write: Any, text: str, message: str) -> None:
+    path = write(text)
+    result = invoke("serve", "--config", path)
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"chat-service: {path}: {message}"), result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[service]\nport = "x"', "option port: expected a whole number from 0 to 65535, got 'x'"),
+        (
+            '[store]\nurl = "http://x"',
+            "store_options url: Redis URL must specify one of the following schemes",
+        ),
+        (
+            "[transport]\nping_timeout = 0",
+            "transport_options ping_timeout: expected seconds, more than 0, got 0",
+        ),
+    ],
+)
+def test_what_the_options_refuse(write: Any, text: str, message: str) -> None:
+    path = write('[login]\ntype = "name"\n' + text)
+    result = invoke("serve", "--config", path)
+    assert (result.exit_code, result.stderr.partition(message)[1]) == (3, message), result.stderr
+    assert result.stderr.startswith(f"chat-service: {path}: ") and result.stderr.count("\n") == 1
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    result = invoke("serve", "--config", str(tmp_path / "none.toml"))
+    assert (result.exit_code, result.stderr) == (
+        3,
+        f"chat-service: {tmp_path}/none.toml: No such file or directory\n",
+    )
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    assert invoke("serve", "--config", str(tmp_path / "bytes.toml")).exit_code == 3
+
+
+def test_secrets_of_the_environment(write: Any) -> None:
+    environment = {name: f"redis://{name.lower()}:1" for name in SECRETS}
+    settings = Settings.read(write(WHOLE), environment)
+    assert settings.store_options["url"] == "redis://chat_store_url:1"
+    assert settings.store_options["bus_secret"] == "redis://chat_store_bus_secret:1"
+    assert settings.store_options["sentinel_password"] == "redis://chat_store_sentinel_password:1"
+    assert settings.login is not None and settings.login.secret == "redis://chat_login_secret:1"
+    without = Settings.read(write(""), {"CHAT_LOGIN_SECRET": "x", "CHAT_STORE_URL": ""})
+    assert without.login is None and without.store_type == "memory"
+
+
+def test_print_config_means_the_same(write: Any) -> None:
+    path = write(WHOLE)
+    printed = invoke("serve", "--config", path, "--print-config").stdout
+    assert "hidden" not in printed
+    given = tomllib.loads(printed)
+    assert set(given) == set(SECTIONS)
+    assert given["store"]["url"] == "redis://user:***@localhost:6379/3"
+    assert given["store"]["bus_secret"] == given["login"]["secret"] == "***"
+    assert given["service"]["heartbeat_rate"] == 10.0
+    secrets = {
+        "CHAT_STORE_URL": "redis://user:hidden@localhost:6379/3",
+        "CHAT_STORE_BUS_SECRET": "also hidden",
+    }
+    secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
+    again, before = Settings.read(write(printed), secrets), Settings.read(write(WHOLE), {})
+    assert as_toml(dataclasses.replace(again, path="")) == as_toml(dataclasses.replace(before, path=""))
+    assert build_service(again).options == build_service(again).options
+
+
+def test_values_of_toml() -> None:
+    values = {
+        "text": 'a "b"\\ \n\x7f',
+        "flag": True,
+        "list": (1, 2.5, ["x"]),
+        "table": {"a b": 1},
+        "none": {},
+    }
+    text = "\n".join(f"{name} = {literal(value)}" for name, value in values.items())
+    assert tomllib.loads(text) == {**values, "list": [1, 2.5, ["x"]]}
