@@ -69,7 +69,7 @@ function Title({ conversation }: { conversation: Conversation }) {
       <div class="title">
         <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />
         <span>
-          <h2>{conversation.name}</h2>
+          <h1>{conversation.name}</h1>
           <span class="quiet">{count(conversation.members.value.size, "person", "people")} here</span>
         </span>
       </div>
@@ -79,7 +79,7 @@ function Title({ conversation }: { conversation: Conversation }) {
     <div class="title">
       <Avatar name={conversation.name} />
       <span>
-        <h2>{conversation.name}</h2>
+        <h1>{conversation.name}</h1>
         <span class="quiet">Direct messages</span>
       </span>
     </div>

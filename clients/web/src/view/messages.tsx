@@ -18,7 +18,8 @@ const NEAR_START = 400;
 
 export function MessageList({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
   const box = useRef<HTMLDivElement>(null);
-  const last = useRef<{ height: number; firstKey: string | undefined }>({ height: 0, firstKey: undefined });
+  /** The first message, and how far down it stood, before what is shown now. */
+  const anchor = useRef<{ key: string | undefined; top: number }>({ key: undefined, top: 0 });
   const isAtEnd = useRef(true);
   const [missed, setMissed] = useState<number | null>(null);
   const items = conversation.timeline.value;
@@ -30,7 +31,8 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     if (isAtEnd.current && document.visibilityState === "visible") conversation.markRead();
   };
   const look = () => {
-    const element = box.current!;
+    const element = box.current;
+    if (!element) return; // an event that was on its way when the list went
     isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
     if (isAtEnd.current) setMissed(null);
     else setMissed((before) => before ?? 0);
@@ -38,7 +40,8 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     read();
   };
   const toEnd = () => {
-    const element = box.current!;
+    const element = box.current;
+    if (!element) return;
     element.scrollTop = element.scrollHeight;
     look();
   };
@@ -48,18 +51,18 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     const mark = box.current!.querySelector(".divider");
     if (mark) mark.scrollIntoView({ block: "center" });
     else box.current!.scrollTop = box.current!.scrollHeight;
-    last.current = { height: box.current!.scrollHeight, firstKey };
+    anchor.current = { key: firstKey, top: textTop(box.current!, firstKey) };
     look();
   }, [conversation]);
 
   // Older messages above must not move what one looks at; newer ones below are followed.
   useLayoutEffect(() => {
     const element = box.current!;
-    const before = last.current;
-    if (before.firstKey !== undefined && before.firstKey !== firstKey) {
-      element.scrollTop += element.scrollHeight - before.height;
+    const before = anchor.current;
+    if (before.key !== undefined && before.key !== firstKey) {
+      element.scrollTop += textTop(element, before.key) - before.top;
     } else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    last.current = { height: element.scrollHeight, firstKey };
+    anchor.current = { key: firstKey, top: textTop(element, firstKey) };
     look();
   }, [items, hasOlder]);
 
@@ -71,10 +74,11 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
   }, [newest?.key]);
 
   useEffect(() => {
+    const element = box.current!;
     const resized = new ResizeObserver(() => {
-      if (isAtEnd.current) box.current!.scrollTop = box.current!.scrollHeight;
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
     });
-    resized.observe(box.current!);
+    resized.observe(element);
     document.addEventListener("visibilitychange", read);
     return () => {
       resized.disconnect();
@@ -96,6 +100,13 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
       )}
     </div>
   );
+}
+
+/** How far down the text of an item stands in the list, whatever part of the list is in view. */
+function textTop(box: HTMLElement, key: string | undefined): number {
+  const item = key === undefined ? null : box.querySelector(`[data-key="${key}"]`);
+  const text = item?.querySelector("p") ?? item;
+  return text ? text.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop : 0;
 }
 
 function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
@@ -128,7 +139,7 @@ function rows(items: Item[], chat: Chat, conversation: Conversation, divider: st
     }
     if (item.kind === "note") {
       made.push(
-        <li key={item.key} class="note">
+        <li key={item.key} data-key={item.key} class="note">
           {item.text} <time>{timeText(item.timestamp)}</time>
         </li>,
       );
@@ -180,7 +191,7 @@ function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
   const isOwn = item.author === chat.userName.value;
   const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
   return (
-    <li class={classes.filter(Boolean).join(" ")}>
+    <li class={classes.filter(Boolean).join(" ")} data-key={item.key}>
       {!isOwn && isLast && <Avatar name={item.author} />}
       <div class="bubble">
         {isFirst && <span class={isOwn ? "sr-only" : "author"}>{isOwn ? "You" : item.author}</span>}

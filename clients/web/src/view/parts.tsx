@@ -100,6 +100,7 @@ export function Field(props: {
         maxLength={props.maxLength}
         autocomplete={props.autoComplete ?? "off"}
         autocapitalize="off"
+        autofocus={props.autoFocus} // where a dialog puts the focus
         spellcheck={false}
         list={props.list && `${id}-list`}
         aria-invalid={props.error ? true : undefined}

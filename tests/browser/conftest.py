@@ -1,0 +1,72 @@
+"""The web chat in a real browser: one browser and one server for all tests, a fresh profile per person."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from chat_service.demo import Demo
+from tests.browser.person import Person
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+#: ``await person("ann", at=demo, width=..., **options of the browser context)``
+People = Callable[..., Awaitable[Person]]
+
+_numbers = itertools.count(1)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        made = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield made
+        await made.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def demo() -> AsyncIterator[Demo]:
+    async with Demo("127.0.0.1", 0) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(browser: Browser, demo: Demo) -> AsyncIterator[People]:
+    """Makes people at the login page. In the end none may have had an error, or have asked another host."""
+    made: list[Person] = []
+
+    async def make(
+        name: str, *, at: Demo = demo, width: int = 1200, height: int = 760, **options: object
+    ) -> Person:
+        context = await browser.new_context(
+            viewport={"width": width, "height": height},
+            locale="en-GB",
+            reduced_motion="reduce",
+            **options,  # type: ignore[arg-type]
+        )
+        someone = Person(name, await context.new_page(), f"http://127.0.0.1:{at.port}/")
+        made.append(someone)
+        await someone.open()
+        return someone
+
+    yield make
+    for someone in made:
+        await someone.page.context.close()
+    assert [problem for someone in made for problem in someone.problems] == []
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names that no other test uses."""
+    return lambda prefix: f"{prefix} {next(_numbers)}"

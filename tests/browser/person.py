@@ -1,0 +1,111 @@
+"""A person in front of the web chat: what one can do and see there, by what is written on the page."""
+
+import re
+from typing import Any
+
+from playwright.async_api import Locator, Page, expect
+
+expect.set_options(timeout=10_000)
+
+#: What a browser writes when the network is gone.
+OFFLINE = re.compile(r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_|NETWORK_CHANGED|EMPTY_RESPONSE)|WebSocket")
+
+
+class Person:
+    """One tab of one browser profile."""
+
+    def __init__(self, name: str, page: Page, address: str) -> None:
+        self.name = name
+        self.page = page
+        self.address = address
+        #: Errors on the console, uncaught exceptions, and requests to other hosts.
+        self.problems: list[str] = []
+        self.may_be_offline = False
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self._on_console(message.type, message.text))
+        page.on("pageerror", lambda error: self.problems.append(f"{name}: {error}"))
+        page.on("request", lambda request: self._on_request(request.url))
+        page.on("websocket", lambda socket: self._on_request(socket.url))
+
+    def _on_console(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not (self.may_be_offline and OFFLINE.search(text)):
+            self.problems.append(f"{self.name}: {text}")
+
+    def _on_request(self, url: str) -> None:
+        if not url.replace("ws://", "http://").startswith(self.address):
+            self.problems.append(f"{self.name} asked {url}")
+
+    # Doing
+
+    async def open(self) -> None:
+        await self.page.goto(self.address)
+
+    async def login(self, name: str | None = None) -> "Person":
+        await self.page.get_by_label("Your name").fill(name or self.name)
+        await self.page.get_by_role("button", name="Enter").click()
+        await expect(self.page.locator(".talk")).to_be_visible()
+        return self
+
+    async def click(self, name: str, role: Any = "button", *, exact: bool = True) -> None:
+        await self.page.get_by_role(role, name=name, exact=exact).click()
+
+    async def create_room(self, room: str, *, closed: bool = False) -> None:
+        await self.click("Create a room")
+        await self.page.get_by_label("Name of the room").fill(room)
+        if closed:
+            await self.page.get_by_role("switch", name="Only invited people").check(force=True)
+        await self.click("Create")
+        await expect(self.heading(room)).to_be_visible()
+
+    async def open_room(self, room: str) -> None:
+        """Join a room, or show a conversation."""
+        await self.row(room).click()
+        await expect(self.heading(room)).to_be_visible()
+
+    async def try_to_join(self, room: str) -> None:
+        await self.row(room).click()
+
+    async def say(self, text: str) -> None:
+        await self.composer.fill(text)
+        await self.composer.press("Enter")
+
+    async def go_offline(self) -> None:
+        self.may_be_offline = True
+        await self.page.context.set_offline(True)
+
+    async def go_online(self) -> None:
+        await self.page.context.set_offline(False)
+
+    # Seeing
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.locator(".composer textarea")
+
+    @property
+    def log(self) -> Locator:
+        return self.page.get_by_role("log")
+
+    def heading(self, name: str) -> Locator:
+        return self.page.get_by_role("main").get_by_role("heading", name=name, exact=True)
+
+    def row(self, name: str) -> Locator:
+        """A conversation, or a room to join, in the list."""
+        label = self.page.locator(".name").get_by_text(name, exact=True)
+        return self.page.get_by_role("navigation").get_by_role("button").filter(has=label)
+
+    def member(self, name: str) -> Locator:
+        return self.page.locator(".people li").filter(has_text=name)
+
+    async def texts(self) -> list[str]:
+        """The texts of the messages, in the order in which they stand."""
+        return await self.log.locator(".bubble > p").all_inner_texts()
+
+    async def sees(self, text: str) -> None:
+        """Wait for a message."""
+        await expect(self.log.locator(".bubble > p").filter(has_text=text).last).to_be_visible()
+
+    async def is_told(self, text: str) -> None:
+        """Wait for a message to the person, wherever it stands."""
+        told = self.page.locator("[role=alert], [role=status]").filter(has_text=text)
+        await expect(told.first).to_be_visible()

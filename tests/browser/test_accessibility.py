@@ -1,0 +1,181 @@
+"""Without a mouse, without sight, on a small screen."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import People
+from tests.browser.person import Person
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+Unique = Callable[[str], str]
+
+#: What the element that has the focus is called.
+FOCUSED = "(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)(document.activeElement)"
+
+
+async def violations(someone: Person) -> list[str]:
+    """What axe-core finds on the page."""
+    await someone.page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
+    found: dict[str, Any] = await someone.page.evaluate("axe.run()")
+    return [
+        f"{rule['impact']} {rule['id']}: {node['html'][:200]}\n{node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+async def test_axe_finds_nothing(person: People, unique: Unique, scheme: str, width: int) -> None:
+    ann = await person(unique("Ann"), width=width, color_scheme=scheme)
+    assert await violations(ann) == []
+    await ann.login()
+    if width < 500:
+        await ann.click("All conversations")
+    await ann.create_room(unique("Tea"))
+    await ann.say("hello")
+    await ann.sees("hello")
+    assert await violations(ann) == []
+    await ann.click("Room settings")
+    await ann.page.get_by_label("Block: name").fill("somebody")
+    await ann.click("Block")
+    await expect(ann.page.get_by_text("somebody", exact=True)).to_be_visible()
+    await ann.page.get_by_label("Invite: name").fill("a:b")
+    await ann.click("Invite")
+    await ann.is_told("That name cannot be used.")
+    assert await violations(ann) == []
+    await ann.page.keyboard.press("Escape")
+    if width < 500:
+        await ann.click("All conversations")
+        assert await violations(ann) == []
+    await ann.go_offline()
+    if width < 500:
+        await expect(ann.page.get_by_role("button", name="Your settings")).to_contain_text("Offline")
+    else:
+        await ann.is_told("You are offline.")
+        await ann.say("not yet")
+        await expect(ann.log.get_by_text("Sending…")).to_be_visible()
+    assert await violations(ann) == []
+
+
+async def test_everything_with_the_keyboard(person: People, unique: Unique) -> None:
+    ann = await person(unique("Ann"))
+    bob = await (await person(unique("Bob"))).login()
+    page = ann.page
+
+    async def tab_to(name: str) -> None:
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            label = await page.evaluate(FOCUSED)
+            if name in label and await page.evaluate("document.activeElement !== document.body"):
+                return
+        raise AssertionError(f"{name} is not reached")
+
+    # The name has the focus from the start.
+    await page.keyboard.type(ann.name)
+    await page.keyboard.press("Enter")
+    await expect(ann.composer).to_be_focused()
+    await page.keyboard.type("hello")
+    await page.keyboard.press("Shift+Enter")
+    await page.keyboard.type("everybody")
+    await page.keyboard.press("Enter")
+    await bob.sees("hello\neverybody")
+    # Focus goes into a dialog, stays there, and comes back.
+    await tab_to("Create a room")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Name of the room")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Create a room")).to_be_focused()
+    await page.keyboard.press("Enter")
+    room = unique("Keys")
+    await page.keyboard.type(room)
+    await tab_to("Only invited people")
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await expect(ann.heading(room)).to_be_visible()
+    await expect(ann.composer).to_be_focused()
+    await tab_to("Room settings")
+    await page.keyboard.press("Enter")
+    await tab_to("Invite: name")
+    await page.keyboard.type(bob.name)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Invited people").get_by_role("listitem")).to_have_text(bob.name)
+    await tab_to("Close")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Room settings")).to_be_focused()
+    await page.keyboard.press("Alt+ArrowUp")
+    await expect(ann.heading("default")).to_be_visible()
+    await tab_to(f"Message {bob.name}")
+    await page.keyboard.press("Enter")
+    await expect(ann.heading(bob.name)).to_be_visible()
+    await expect(ann.composer).to_be_focused()
+    await page.keyboard.type("psst")
+    await page.keyboard.press("Enter")
+    await bob.open_room(ann.name)
+    await bob.sees("psst")
+
+
+async def test_a_phone(person: People, unique: Unique) -> None:
+    ann = await person(unique("Ann"), width=360, height=640, has_touch=True, is_mobile=True)
+
+    async def fits() -> None:
+        assert await ann.page.evaluate("document.documentElement.scrollWidth") <= 360
+        small = await ann.page.evaluate(
+            "[...document.querySelectorAll('button')].filter(b => b.checkVisibility() && "
+            "(b.offsetHeight < 24 || b.offsetWidth < 24)).map(b => b.outerHTML)"
+        )
+        assert small == []
+
+    await fits()
+    await ann.login()
+    await fits()
+    # A touch screen would open its keyboard.
+    await expect(ann.composer).not_to_be_focused()
+    await ann.say("x" * 300)
+    await fits()
+    await ann.click("People")
+    await expect(ann.member(ann.name)).to_be_visible()
+    await fits()
+    await ann.click("Hide people")
+    await ann.click("Room settings")
+    await fits()
+    await ann.click("Close")
+    await ann.click("All conversations")
+    await expect(ann.composer).to_have_count(0)
+    await fits()
+    await ann.open_room("default")
+    await expect(ann.page.get_by_role("navigation")).not_to_be_visible()
+
+
+async def test_the_theme_is_chosen_and_remembered(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"), color_scheme="light")).login()
+
+    async def background() -> str:
+        return str(await ann.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light = await background()
+    await ann.click("Your settings", exact=False)
+    await ann.click("Dark", "radio")
+    await expect(ann.page.locator("html")).to_have_attribute("data-theme", "dark")
+    dark = await background()
+    assert dark != light
+    await ann.page.reload()
+    assert await background() == dark
+    await ann.click("Your settings", exact=False)
+    await ann.click("As the system", "radio")
+    await expect(ann.page.locator("html")).not_to_have_attribute("data-theme", "dark")
+    assert await background() == light

@@ -1,0 +1,115 @@
+"""Going offline and coming back; logins, reloads."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import expect
+
+from chat_service import MemoryBackend, MemoryStore
+from chat_service.demo import Demo
+from tests.browser.conftest import People
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+Unique = Callable[[str], str]
+
+
+async def test_who_was_offline_catches_up_without_loss_or_repeat(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await bob.open_room(room)
+    await bob.say("before")
+    await ann.sees("before")
+    await bob.go_offline()
+    await bob.is_told("You are offline.")
+    await expect(ann.member(bob.name)).to_have_count(0)
+    missed = [f"missed {number}" for number in range(1, 6)]
+    for text in missed:
+        await ann.say(text)
+    await expect(ann.log.locator(".sending")).to_have_count(0)
+    await bob.say("written offline")
+    await bob.say("this, too")
+    await expect(bob.log.get_by_text("Sending…")).to_have_count(2)
+    await bob.go_online()
+    await bob.is_told("You are back online.")
+    await ann.sees("this, too")
+    await expect(bob.log.locator(".sending")).to_have_count(0)
+    wanted = ["before", *missed, "written offline", "this, too"]
+    assert await bob.texts() == wanted
+    assert await ann.texts() == wanted
+    await expect(bob.page.locator(".connection-bar")).to_have_count(0)
+    await expect(bob.member(ann.name)).to_be_visible()
+
+
+async def test_a_restart_of_the_server(person: People, unique: Unique) -> None:
+    backend = MemoryBackend()
+    before = Demo("127.0.0.1", 0, store=MemoryStore(backend))
+    await before.start()
+    try:
+        ann = await (await person(unique("Ann"), at=before)).login()
+        bob = await (await person(unique("Bob"), at=before)).login()
+        await ann.say("one")
+        await bob.sees("one")
+        port = before.port
+        assert port is not None
+        ann.may_be_offline = bob.may_be_offline = True
+    finally:
+        await before.close()
+    for someone in (ann, bob):
+        await someone.is_told("You are offline.")
+    async with Demo("127.0.0.1", port, store=MemoryStore(backend)):
+        await ann.click("Try now")
+        await ann.is_told("You are back online.")
+        await bob.is_told("You are back online.")
+        await ann.say("two")
+        await bob.sees("two")
+        assert await bob.texts() == ["one", "two"]
+        for someone in (ann, bob):
+            await someone.page.context.close()
+
+
+async def test_what_the_server_ends_can_be_begun_again(person: People, demo: Demo, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    await ann.say("one")
+    await demo.service.disconnect_user_sockets(ann.name)
+    await ann.is_told("The server has ended the connection.")
+    await ann.click("Connect again")
+    await ann.sees("one")
+    await ann.say("two")
+    await ann.sees("two")
+
+
+async def test_login_reload_and_sign_out(person: People, unique: Unique) -> None:
+    ann = await person(unique("Ann"))
+    await ann.click("Enter")
+    await ann.is_told("Please choose a name.")
+    await ann.page.get_by_label("Your name").fill("a:b")
+    await ann.click("Enter")
+    await ann.is_told("That name cannot be used.")
+    await ann.login()
+    await ann.say("still me?")
+    await ann.sees("still me?")
+    await ann.page.reload()
+    await ann.sees("still me?")
+    await expect(ann.page.get_by_role("button", name="Your settings")).to_contain_text(ann.name)
+    await ann.click("Your settings", exact=False)
+    await ann.click("Sign out")
+    await expect(ann.page.get_by_label("Your name")).to_have_value(ann.name)
+    await ann.page.reload()
+    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_a_login_without_a_server(person: People, unique: Unique) -> None:
+    async with Demo("127.0.0.1", 0) as away:
+        ann = await person(unique("Ann"), at=away)
+        ann.may_be_offline = True
+    await ann.page.get_by_label("Your name").fill("Ann")
+    await ann.click("Enter")
+    await ann.is_told("The server cannot be reached.")

@@ -1,0 +1,106 @@
+"""Owners and admins: modes, lists, removing people, deleting rooms."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import People
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+Unique = Callable[[str], str]
+
+
+async def test_a_removed_person_sees_it(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await bob.open_room(room)
+    await expect(bob.page.get_by_role("button", name=f"Remove {ann.name}")).to_have_count(0)
+    await ann.click(f"Remove {bob.name}")
+    await ann.is_told(f"{bob.name} was removed from {room}")
+    await bob.is_told(f"You were removed from {room}.")
+    await expect(bob.composer).to_have_count(0)
+    await expect(ann.member(bob.name)).to_have_count(0)
+    await bob.open_room("default")
+    await bob.open_room(room)
+    await bob.click("Leave the room")
+    await bob.try_to_join(room)
+    await bob.is_told(f"{room} is for invited people only.")
+    # Taken off the list, the person may come back.
+    await ann.click("Room settings")
+    await ann.click(f"Take {bob.name} off: Blocked people")
+    await expect(ann.page.get_by_label("Blocked people").get_by_role("listitem")).to_have_count(0)
+    await bob.open_room(room)
+    await expect(bob.heading(room)).to_be_visible()
+    await expect(bob.composer).to_be_visible()
+
+
+async def test_rooms_for_invited_people_only(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    cyd = await (await person(unique("Cyd"))).login()
+    room = unique("Board")
+    await ann.create_room(room)
+    for someone in (bob, cyd):
+        await someone.open_room(room)
+        await expect(ann.member(someone.name)).to_be_visible()
+    await ann.click("Room settings")
+    await ann.page.get_by_label("Invite: name").fill(bob.name)
+    await ann.click("Invite")
+    await expect(ann.page.get_by_label("Invited people").get_by_role("listitem")).to_have_text(bob.name)
+    await ann.page.get_by_role("switch", name="Only invited people").click()
+    await ann.is_told(f"These people are not invited and leave at once: {cyd.name}.")
+    await ann.click("Close the room")
+    await cyd.is_told(f"You were removed from {room}.")
+    await expect(ann.page.get_by_role("switch", name="Only invited people")).to_be_checked()
+    await expect(bob.log.get_by_text("Only invited people may be here now")).to_be_visible()
+    await ann.page.get_by_label("Block: name").fill("a:b")
+    await ann.click("Block")
+    await ann.is_told("That name cannot be used.")
+
+
+async def test_admins_and_deleting(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room, closed=True)
+    await bob.try_to_join(room)
+    await bob.is_told(f"{room} is for invited people only.")
+    await ann.click("Room settings")
+    await ann.page.get_by_label("Make admin: name").fill(bob.name)
+    await ann.click("Make admin")
+    await expect(ann.page.get_by_label("Admins").get_by_role("listitem")).to_have_text(bob.name)
+    await ann.page.keyboard.press("Escape")
+    await bob.open_room(room)
+    await expect(ann.member(bob.name)).to_contain_text("Admin")
+    await expect(ann.member(ann.name)).to_contain_text("Owner")
+    await bob.click("Room settings")
+    await expect(bob.page.get_by_text(f"You are an admin of this room. {ann.name} owns it.")).to_be_visible()
+    await expect(bob.page.get_by_label("Make admin: name")).to_have_count(0)
+    await bob.page.get_by_role("switch", name="Only invited people").click()
+    await expect(bob.page.get_by_role("switch", name="Only invited people")).not_to_be_checked()
+    await bob.page.keyboard.press("Escape")
+    await ann.click("Room settings")
+    await ann.click("Delete the room")
+    await ann.click("Delete for good")
+    await bob.is_told(f"{room} was deleted.")
+    await bob.open_room("default")
+    await ann.click("Leave the room")
+    await expect(ann.row(room)).to_have_count(0)
+
+
+async def test_a_room_of_nobody_shows_its_settings(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    await ann.click("Room settings")
+    await expect(ann.page.get_by_text("Nobody owns this room")).to_be_visible()
+    await expect(ann.page.get_by_role("switch", name="Only invited people")).to_be_disabled()
+    await ann.click("Close")
+    await expect(ann.page.get_by_role("dialog")).to_have_count(0)

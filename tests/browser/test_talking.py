@@ -1,0 +1,180 @@
+"""People talk: rooms, presence, unread marks, direct messages, several devices."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import expect
+
+from chat_service.demo import Demo
+from tests.browser.conftest import People
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+Unique = Callable[[str], str]
+
+
+async def test_two_people_talk(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    await expect(ann.heading("default")).to_be_visible()
+    await expect(ann.member(bob.name)).to_be_visible()
+    await ann.say("good morning\nhow are you? https://example.org/x")
+    await bob.sees("good morning")
+    await expect(bob.log.locator(".author").last).to_have_text(ann.name)
+    await expect(bob.log.get_by_role("link")).to_have_attribute("rel", "noopener noreferrer")
+    # Screen readers are told, as nobody else looks at the end of the list.
+    await expect(bob.page.locator("[aria-live=polite]")).to_have_text(
+        f"{ann.name}: good morning how are you? https://example.org/x"
+    )
+    await bob.say("<b>fine</b>, thanks")
+    await ann.sees("<b>fine</b>, thanks")
+    await expect(ann.log.locator(".sending")).to_have_count(0)
+    await bob.page.close()
+    await expect(ann.log.get_by_text(f"{bob.name} left")).to_be_visible()
+    await expect(ann.member(bob.name)).to_have_count(0)
+
+
+async def test_rooms_are_created_listed_joined_and_left(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await expect(bob.row(room)).to_contain_text("1 person is here")
+    await bob.open_room(room)
+    await expect(bob.heading(room)).to_be_visible()
+    await expect(ann.member(bob.name)).to_be_visible()
+    await ann.click("Create a room")
+    await ann.page.get_by_label("Name of the room").fill(room)
+    await ann.click("Create")
+    await ann.is_told("There is a room of that name already.")
+    await ann.page.get_by_label("Name of the room").fill("a:b")
+    await ann.click("Create")
+    await ann.is_told("That name cannot be used.")
+    await ann.page.keyboard.press("Escape")
+    await bob.click("Leave the room")
+    await expect(bob.page.get_by_role("heading", name="Choose a room")).to_be_visible()
+    await expect(ann.member(bob.name)).to_have_count(0)
+
+
+async def test_unread_messages_are_marked_until_they_are_read_on_any_device(
+    person: People, unique: Unique
+) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    desk = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await desk.open_room(room)
+    await ann.say("one")
+    await desk.sees("one")
+    phone = await (await person(desk.name, width=390, height=800, has_touch=True)).login()
+    await phone.click("All conversations")
+    await phone.open_room(room)
+    await phone.click("All conversations")
+    await desk.open_room("default")
+    await ann.say("two")
+    await ann.say("three")
+    for device in (desk, phone):
+        await expect(device.row(room).locator(".badge")).to_have_text("2 unread")
+    await expect(desk.page).to_have_title("(2) default · Chat")
+    await phone.open_room(room)
+    # The mark stands between what was read and what was not.
+    await expect(phone.log.locator(".divider + li .bubble > p")).to_have_text("two")
+    for device in (desk, phone):
+        await expect(device.row(room).locator(".badge")).to_have_count(0)
+    await phone.page.context.close()
+    # It is remembered over a reload.
+    await desk.page.reload()
+    await expect(desk.row(room)).to_be_visible()
+    await expect(desk.row(room).locator(".badge")).to_have_count(0)
+    await ann.say("four")
+    await expect(desk.row(room).locator(".badge")).to_have_text("1 unread")
+
+
+async def test_one_person_on_two_devices(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    await expect(ann.member(bob.name)).not_to_contain_text("device")
+    tablet = await (await person(bob.name)).login()
+    for someone in (ann, bob, tablet):
+        await expect(someone.member(bob.name)).to_contain_text("2 devices")
+    await tablet.say("from the tablet")
+    await bob.sees("from the tablet")
+    await expect(bob.log.locator(".own .bubble > p").last).to_have_text("from the tablet")
+    await tablet.page.context.close()
+    await expect(ann.member(bob.name)).not_to_contain_text("devices")
+    await expect(ann.member(bob.name)).to_be_visible()
+
+
+async def test_direct_messages(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    tablet = await (await person(ann.name)).login()
+    await ann.click(f"Message {bob.name}")
+    await ann.say("psst")
+    await expect(bob.row(ann.name).locator(".badge")).to_have_text("1 unread")
+    await bob.open_room(ann.name)
+    await bob.sees("psst")
+    # The sender's other device has it, too.
+    await tablet.open_room(bob.name)
+    await expect(tablet.log.locator(".own")).to_contain_text("psst")
+    await bob.click(f"Block {ann.name}")
+    await bob.is_told("cannot write to you any more")
+    await ann.say("hello?")
+    await ann.is_told(f"{bob.name} does not take direct messages from you.")
+    await bob.click(f"Block {ann.name}")
+    await bob.is_told("may write to you again")
+    await ann.click("Send again")
+    await bob.sees("hello?")
+    await bob.page.reload()
+    await bob.open_room(ann.name)
+    assert await bob.texts() == ["psst", "hello?"]
+    await bob.page.context.close()
+    await ann.say("still there?")
+    await ann.is_told(f"{bob.name} is not here right now, and direct messages are not kept.")
+    await ann.click("Discard")
+    assert await ann.texts() == ["psst", "hello?"]
+
+
+async def test_direct_message_to_a_name(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    await ann.click("New direct message")
+    await ann.page.get_by_label("To", exact=True).fill(ann.name)
+    await ann.click("Open")
+    await ann.is_told("That is you.")
+    await ann.page.get_by_label("To", exact=True).fill("nobody")
+    await ann.click("Open")
+    await ann.say("hello")
+    await ann.is_told("nobody is not here right now")
+
+
+async def test_history_scrolls_back(person: People, demo: Demo, unique: Unique) -> None:
+    room = unique("Long")
+    await demo.service.add_room(room)
+    for number in range(1, 131):
+        message = {"textMessage": f"number {number}", "author": "clock"}
+        await demo.service.exec_user_command(True, "roomMessage", room, message)
+    ann = await (await person(unique("Ann"))).login()
+    await ann.open_room(room)
+    await ann.sees("number 130")
+    assert await ann.texts() == [f"number {number}" for number in range(81, 131)]
+    # What one looks at stays in its place while older ones come in above.
+    shown = ann.log.get_by_text("number 81", exact=True)
+    await ann.log.evaluate("box => { box.scrollTop = 350 }")
+    before = await shown.bounding_box()
+    await expect(ann.log.get_by_text("number 31", exact=True)).to_be_attached()
+    after = await shown.bounding_box()
+    assert before and after and abs(before["y"] - after["y"]) < 3
+    await ann.log.evaluate("box => { box.scrollTop = 0 }")
+    await expect(ann.log.get_by_text("number 1", exact=True)).to_be_attached()
+    await expect(ann.log.get_by_text(f"This is where {room} begins.")).to_be_attached()
+    assert await ann.texts() == [f"number {number}" for number in range(1, 131)]
+    # New messages do not pull one away from the old ones.
+    message = {"textMessage": "number 131", "author": "clock"}
+    await demo.service.exec_user_command(True, "roomMessage", room, message)
+    await ann.click("1 new message")
+    await expect(ann.log.get_by_text("number 131")).to_be_in_viewport()
