@@ -1,0 +1,119 @@
+"""check: a file, then everything that has to hold for its store."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_service.cli import checking
+from tests.cli.conftest import Site, invoke
+from tests.support.redis_servers import RedisServer
+
+pytestmark = pytest.mark.redis
+NAMES = [
+    "connection",
+    "version",
+    "mode",
+    "memory policy",
+    "persistence",
+    "permissions",
+    "bus",
+    "latency",
+    "clock",
+]
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A server whose settings the test may change."""
+    with RedisServer() as made:
+        yield made
+
+
+def _check(server: RedisServer, *args: str, user: str = "") -> tuple[int, dict[str, Any], dict[str, str]]:
+    result = invoke("check", "--json", "--url", f"redis://{user}127.0.0.1:{server.port}", *args)
+    answer = json.loads(result.stdout)
+    return (
+        result.exit_code,
+        {item["check"]: item["verdict"] for item in answer["checks"]},
+        {item["check"]: item["detail"] for item in answer["checks"]},
+    )
+
+
+async def test_a_store_that_is_well(site: Site) -> None:
+    answer = await site.json("check")
+    assert answer["ok"] is True
+    verdicts = {item["check"]: item["verdict"] for item in answer["checks"]}
+    assert list(verdicts) == NAMES
+    assert verdicts["persistence"] == "warning"
+    assert {name for name, verdict in verdicts.items() if verdict != "ok"} <= {
+        "persistence",
+        "mode",
+        "latency",
+    }
+    shown = (await site.run("check")).stdout
+    assert [line.split()[0] for line in shown.splitlines()[2:]][:2] == ["connection", "version"]
+    await site.run("check", "--strict", code=1)
+    assert site.keys() == {}
+
+
+def test_a_configuration(server: RedisServer, tmp_path: Path) -> None:
+    path = tmp_path / "chat.toml"
+    path.write_text(f'[store]\nurl = "{server.url}"\n[login]\ntype = "name"\n')
+    result = invoke("check", "--json", "--config", str(path))
+    checks = [item["check"] for item in json.loads(result.stdout)["checks"]]
+    assert (result.exit_code, checks) == (0, ["configuration", *NAMES])
+    path.write_text('[login]\ntype = "name"\n')
+    result = invoke("check", "--config", str(path))
+    assert result.exit_code == 0 and "memory: one process" in result.stdout
+    path.write_text('[login]\ntype = "name"\n[service]\nport = -1\n')
+    result = invoke("check", "--config", str(path))
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+    assert "option port: expected a whole number" in result.stderr
+    path.write_text('[store]\nurl = "redis://127.0.0.1:1"\n[login]\ntype = "name"\n')
+    assert invoke("check", "--config", str(path)).exit_code == 4
+
+
+def test_what_redis_may_not_do(server: RedisServer) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        code, verdicts, _ = _check(server)
+        assert (code, verdicts["memory policy"]) == (0, "warning")
+        client.config_set("maxmemory", "100mb")
+        code, verdicts, details = _check(server)
+        assert (code, verdicts["memory policy"]) == (1, "failed")
+        assert details["memory policy"].startswith("allkeys-lru: Redis would drop rooms")
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("appendonly", "yes")
+        assert _check(server)[1]["persistence"] == "ok"
+
+
+def test_permissions(server: RedisServer) -> None:
+    with server.client() as client:
+        everything = ["on", ">pw", "~chat:*", "&chat:*", "+@all"]
+        client.execute_command("ACL", "SETUSER", "good", *everything)
+        assert _check(server, user="good:pw@")[0] == 0
+        client.execute_command("ACL", "SETUSER", "reader", *everything, "-xadd")
+        code, verdicts, details = _check(server, user="reader:pw@")
+        assert (code, verdicts["permissions"]) == (1, "failed")
+        assert "NOPERM" in details["permissions"]
+        assert client.keys("chat:*") == []
+        client.execute_command("ACL", "SETUSER", "deaf", *everything, "resetchannels")
+        code, verdicts, _ = _check(server, user="deaf:pw@")
+        assert (code, verdicts["bus"]) == (1, "failed")
+        code, verdicts, _ = _check(server, "--prefix", "other", user="good:pw@")
+        assert (code, verdicts["permissions"]) == (1, "failed")
+
+
+def test_clocks(server: RedisServer) -> None:
+    """Redis' clock is compared with how long instances wait for each other."""
+    code, verdicts, details = _check(server, "--heartbeat-timeout", "0.0000001")
+    assert (code, verdicts["clock"]) == (1, "failed")
+    assert "instances would take each other for dead" in details["clock"]
+
+
+def test_slow_answers(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "SLOW_MS", 0.0)
+    assert _check(server)[1]["latency"] == "warning"
