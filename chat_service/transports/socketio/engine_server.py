@@ -1,6 +1,7 @@
 """The Engine.IO server whose sessions are ``EngineSocket``."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,11 @@ from typing import Any
 from engineio import AsyncServer, packet
 from engineio.async_drivers import asgi as asgi_driver
 
-from chat_service.transports.socketio.deadlines import Deadlines
+from chat_service.deadlines import Deadlines
+from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket
+from chat_service.transports.socketio.frames import text_frame
+from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.slow_consumers import SlowConsumers
 
@@ -45,6 +49,9 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         self.is_open = False
         #: Whether a session is used by a namespace; set by the Socket.IO server.
         self.is_used: Callable[[str], bool] = lambda sid: True
+        #: Called with the id of a new session and what its client said; set by the Socket.IO server.
+        self.on_opening: Callable[[str, Opening], None] = lambda sid, opening: None
+        self._opening_rest: bytes | None = None
         self.outbox = Outbox()
         self.slow_consumers = SlowConsumers(send_buffer_limit)
         #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
@@ -94,13 +101,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             return {"status": "503 SERVICE UNAVAILABLE", "headers": headers, "response": b"closed"}
         sid = self.generate_id()
         session = self.sockets[sid] = EngineSocket(self, sid)
-        opening = {
-            "sid": sid,
-            "upgrades": self._upgrades(sid, transport),
-            "pingInterval": int(self.ping_interval * 1000),
-            "pingTimeout": int(self.ping_timeout * 1000),
-            "maxPayload": self.max_http_buffer_size,
-        }
+        opening = {"sid": sid, "upgrades": self._upgrades(sid, transport), **self._settings()}
         session.put(packet.Packet(packet.OPEN, opening))
         await self._trigger_event("connect", sid, environ, run_async=False)
         session.schedule_ping()
@@ -116,11 +117,61 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
                 await session.close(abort=True)
         return self._bad_request("Invalid websocket upgrade") if isinstance(response, list) else response
 
+    # New WebSockets at our own port, see front.py
+
+    def admits(self, opening: Opening) -> bool:
+        """Whether ``open_websocket`` can serve a client. Others may have to be told why not."""
+        if not self.is_open or "websocket" not in self.transports:
+            return False
+        if self.http_compression and "sec-websocket-extensions" in opening.headers:
+            return False
+        origin = opening.headers.get("origin")
+        if origin is None or self.cors_allowed_origins == []:
+            return True
+        allowed = self._cors_allowed_origins(opening.environ())
+        return allowed is None or origin in allowed
+
+    def open_websocket(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
+        """Accept a new connection, as ``_handle_connect`` does. ``rest``: what came after the request."""
+        sid = self.generate_id()
+        session = self.sockets[sid] = EngineSocket(self, sid)
+        connection = WebSocketConnection(
+            transport,
+            session,
+            self.outbox,
+            max_message_size=self.max_http_buffer_size,
+            send_buffer_limit=self.slow_consumers.send_buffer_limit,
+        )
+        session.attach(connection)
+        transport.set_protocol(connection)  # type: ignore[arg-type]
+        transport.write(opening.accept() + text_frame(self._opening_packet(sid)))
+        self.on_opening(sid, opening)
+        session.schedule_ping()
+        self.unused.add(session)
+        if rest:
+            connection.data_received(rest)
+
+    def _opening_packet(self, sid: str) -> bytes:
+        """The first packet to a client that needs no upgrade."""
+        if self._opening_rest is None:
+            settings = {**self._settings(), "upgrades": []}
+            self._opening_rest = json.dumps(settings, separators=(",", ":")).encode()[1:]
+        return b'0{"sid":"%s",%s' % (sid.encode(), self._opening_rest)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "pingInterval": int(self.ping_interval * 1000),
+            "pingTimeout": int(self.ping_timeout * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+
     async def close_all(self) -> None:
         """Close every session. No new one is accepted."""
         self.is_open = False
         await asyncio.gather(*(self._close(session) for session in tuple(self.sockets.values())))
         await asyncio.gather(*self._closing)
+        for deadlines in (self.pings, self.pongs, self.unused):
+            deadlines.close()
         await self.shutdown()
 
     async def _close(self, session: EngineSocket) -> None:

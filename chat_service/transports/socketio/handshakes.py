@@ -5,10 +5,37 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from chat_service.transports.base import Handshake
+from chat_service.transports.socketio.front import Opening
 
 
-def read_handshake(environ: Mapping[str, Any], auth: Any) -> Handshake:
+class Environs(dict[str, Any]):
+    """The environs of the connections of a server. That of an ``Opening`` is made when it is asked for."""
+
+    def __getitem__(self, sid: str) -> Any:
+        return _environ(super().__getitem__(sid))
+
+    def get(self, sid: str, default: Any = None) -> Any:
+        return _environ(super().get(sid, default))
+
+    def opening(self, sid: str) -> Any:
+        """The ``Opening`` of a connection, or its environ."""
+        return super().__getitem__(sid)
+
+
+def _environ(found: Any) -> Any:
+    return found.environ() if isinstance(found, Opening) else found
+
+
+def read_handshake(environ: Mapping[str, Any] | Opening, auth: Any) -> Handshake:
     """The handshake data of a connecting socket."""
+    if isinstance(environ, Opening):
+        return Handshake(
+            is_connected=True,
+            query=environ.query,
+            headers=environ.headers,
+            auth=auth,
+            remote_addr=environ.remote_addr,
+        )
     return Handshake(
         is_connected=True,
         query=_query(environ),

@@ -21,6 +21,7 @@ from chat_service.hooks import call_hook
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.transports.base import Handshake, TransportHandler
 from chat_service.transports.socketio.channels import Channels, Connection
+from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.handshakes import read_handshake
 from chat_service.transports.socketio.options import Middleware
 from chat_service.types import SocketId
@@ -72,7 +73,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._start(self._greet_when_connected(socket_id))
 
     async def admit(
-        self, socket_id: SocketId, session: Any, environ: Mapping[str, Any], auth: Any
+        self, socket_id: SocketId, session: Any, environ: Mapping[str, Any] | Opening, auth: Any
     ) -> Connection:
         """Let a new socket in, or raise the library's ``ConnectionRefusedError``."""
         handshake = read_handshake(environ, auth)

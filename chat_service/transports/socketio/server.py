@@ -14,6 +14,8 @@ from chat_service.transports.socketio.channels import Connection
 from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.engine_server import EngineServer
 from chat_service.transports.socketio.events import EventReader
+from chat_service.transports.socketio.front import Opening
+from chat_service.transports.socketio.handshakes import Environs
 from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
@@ -26,13 +28,25 @@ logger = logging.getLogger("chat_service")
 class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
     """A python-socketio server over ``EngineServer``, with one namespace that it serves itself."""
 
+    # Attribute of the stock class, which has no types.
+    manager_initialized: bool
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(client_manager=Manager(), **kwargs)
+        self.environ = Environs()
         self.eio.is_used = self.has_namespaces
+        self.eio.on_opening = self._on_opening
         self._service: ServiceNamespace | None = None
 
     def _engineio_server_class(self) -> Any:
         return EngineServer
+
+    def _on_opening(self, sid: str, opening: Opening) -> None:
+        """As ``_handle_eio_connect``."""
+        if not self.manager_initialized:
+            self.manager_initialized = True
+            self.manager.initialize()
+        self.environ[sid] = opening
 
     def serve(self, namespace: ServiceNamespace) -> None:
         """Serve this namespace, until ``stop_serving``."""
@@ -74,7 +88,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         socket_id = SocketId(await self.manager.pre_connect(eio_sid, name))
         try:
             # For the library an empty auth object is none.
-            connection = await service.admit(socket_id, session, self.environ[eio_sid], data or None)
+            connection = await service.admit(socket_id, session, self.environ.opening(eio_sid), data or None)
         except ConnectionRefusedError as error:
             refusal = self.packet_class(CONNECT_ERROR, data=error.error_args, namespace=name)
             await self._send_packet(eio_sid, refusal)

@@ -18,6 +18,7 @@ from chat_service.transports.base import (
 )
 from chat_service.transports.socketio.asgi import AsgiApp
 from chat_service.transports.socketio.channels import Channels
+from chat_service.transports.socketio.front import FrontRunner
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
@@ -141,8 +142,10 @@ class SocketIOTransport:
         if not self._is_mounted:
             app = web.Application()
             server.attach(app, self.options.path.strip("/"))
-            self._runner = web.AppRunner(
+            self._runner = FrontRunner(
                 app,
+                server.eio,
+                f"/{self.options.path.strip('/')}/",
                 handle_signals=False,
                 access_log=None,
                 logger=http_logger(),
@@ -160,9 +163,9 @@ class SocketIOTransport:
     async def _bind(self, runner: web.AppRunner) -> None:
         if self._sockets:
             for listening in self._sockets:
-                site = web.SockSite(runner, listening)
-                await site.start()
-                self._shared_sites.append(site)
+                shared = web.SockSite(runner, listening)
+                await shared.start()
+                self._shared_sites.append(shared)
             return
         site = await self._start_site(runner, self._port)
         tries = BIND_TRIES

@@ -39,8 +39,17 @@ class Deadlines(Generic[T]):
 
     def discard(self, item: T) -> None:
         """Forget an item; one that is not there is no error."""
+        # The timer stays: it costs less to let it find nothing than to make another one for the next item.
         self._due.pop(item, None)
-        if not self._due and self._timer is not None:
+
+    def items(self) -> list[T]:
+        """What is there now."""
+        return list(self._due)
+
+    def close(self) -> None:
+        """Forget all items, and the timer."""
+        self._due.clear()
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
