@@ -47,18 +47,21 @@ find_python() {
         "macOS: brew install python@3.13. Or name an interpreter: PYTHON=/path/to/python3.13"
 }
 
+# has_command COMMAND: also where Debian puts servers such as nginx, which the PATH of ordinary users lacks.
+has_command() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
+
 # need_command COMMAND DEBIAN_PACKAGE...: make sure that the command is there.
 need_command() {
     local command=$1
     shift
-    command -v "$command" >/dev/null && return
+    has_command "$command" && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing Debian packages: $*"
         # RUNLEVEL=1: only the programs are wanted, no service is to be started.
         # The package lists are fetched only when those at hand will not do.
         RUNLEVEL=1 apt_install "$@" || { apt-get -qq update && RUNLEVEL=1 apt_install "$@"; } || true
         hash -r
-        command -v "$command" >/dev/null && return
+        has_command "$command" && return
     fi
     die "$command is needed by the tests and is not installed." "Debian, Ubuntu: sudo apt-get install $*"
 }
