@@ -1,6 +1,7 @@
 """Sphinx settings for the documentation."""
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,17 +19,17 @@ author = "chat_service authors"
 copyright = "2026, chat_service authors"
 version = release = read_version()
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+extensions = ["myst_parser", "sphinx_design", "diagrams"]
 exclude_patterns = ["_*"]
 nitpicky = False
 smartquotes = False  # quotes are part of values here
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "tasklist"]
 myst_heading_anchors = 3  # so that pages can link to each other's headings
 
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["chat.css"]
 html_title = f"chat_service {release}"
 html_copy_source = False

@@ -4,10 +4,12 @@ A block may stand below a comment that says how it is checked:
 
 ``<!-- run: script -->``    a whole program, which ends by itself; the rule of Python without a comment
 ``<!-- run: server -->``    a whole program, which serves on port 8000 until a signal
+``<!-- run: servers -->``   the same, twice, with PORT=8000 and PORT=8001 and a Redis at REDIS_URL
 ``<!-- run: client -->``    a whole program, which connects to the server above it, or else to the example's
 ``<!-- run: fragment -->``  lines for a service that runs: in Python with ``service``, in JavaScript with
                             ``alice``, ``bob``, ``connect`` and ``call``; Python names last for the page
 ``<!-- run: tests -->``     a module of pytest
+``<!-- run: file x.py -->`` a module that is run, and that later blocks can import
 ``<!-- output -->``         what the block above has printed
 ``<!-- no run: why -->``    is parsed, not run
 """
@@ -23,7 +25,7 @@ _RULE = re.compile(r"^\s*<!--\s*(?P<rule>run|no run|output)\s*(?::\s*(?P<detail>
 
 #: The rules that a language knows; the first is that of a block without a comment.
 RULES: dict[str, tuple[str, ...]] = {
-    "python": ("script", "server", "client", "fragment", "tests"),
+    "python": ("script", "server", "servers", "client", "fragment", "tests", "file"),
     "javascript": ("client", "fragment"),
     "sh": ("shell",),
     "text": ("text", "output"),
@@ -52,7 +54,8 @@ class Block:
                 raise LookupError(f"{self}: `no run` needs a reason")
             return "parse"
         known = RULES.get(self.language, ())
-        wanted = "output" if self.rule == "output" else self.detail if self.rule else "".join(known[:1])
+        detail = self.detail.partition(" ")[0]
+        wanted = "output" if self.rule == "output" else detail if self.rule else "".join(known[:1])
         if wanted not in known:
             raise LookupError(f"{self}: no rule {wanted!r} for a block of {self.language or 'no language'}")
         return wanted

@@ -17,6 +17,7 @@ from chat_service import ChatService
 from chat_service.testing import wait_until
 from tests.docs.blocks import ROOT, Block
 from tests.docs.shell import shell_problems
+from tests.support.redis_servers import RedisServer
 from tests.support.world import name_by_query
 
 #: Seconds that one block may take.
@@ -56,9 +57,9 @@ class Page:
         (directory / "node_modules").symlink_to(ROOT / "node_modules")
         self._names: dict[str, Any] = {}
         self._printed = ""
-        self._port: int | None = None
-        self._server: asyncio.subprocess.Process | None = None
-        self._server_block: Block | None = None
+        #: The texts of blocks that stand for something else here: ports, and the address of Redis.
+        self._places: dict[str, str] = {}
+        self._servers: list[tuple[Block, asyncio.subprocess.Process]] = []
         self._exit = contextlib.AsyncExitStack()
         self._service: ChatService | None = None
 
@@ -66,10 +67,11 @@ class Page:
         """Check one block by its rule. Raises ``BlockError``."""
         try:
             await self._check(block)
-        except BlockError:
-            raise
         except Exception as error:
-            raise BlockError(f"{block}: {type(error).__name__}: {error}") from error
+            text = (
+                str(error) if isinstance(error, BlockError) else f"{block}: {type(error).__name__}: {error}"
+            )
+            raise BlockError(text + await self._end_servers()) from error
 
     async def _check(self, block: Block) -> None:
         match block.how:
@@ -87,8 +89,14 @@ class Page:
                 self._printed = await self._run_tests(block)
             case "server":
                 await self._serve(block)
+            case "servers":
+                await self._serve_twice(block)
+            case "file":
+                path = self._directory / block.detail.partition(" ")[2]
+                path.write_text(block.text, "utf-8")
+                self._printed = await self._run(block, sys.executable, path)
             case "client":
-                if self._server is None:
+                if not self._servers:
                     await self._serve_example(block)
                 program = "node" if block.language == "javascript" else sys.executable
                 self._printed = await self._run(block, program, self._file(block))
@@ -102,16 +110,18 @@ class Page:
     async def close(self) -> None:
         """Stop servers. Raises ``BlockError`` when one does not end cleanly."""
         try:
-            await self._stop_server()
+            await self._stop_servers()
         finally:
             await self._exit.aclose()
 
     def _file(self, block: Block, text: str | None = None) -> Path:
-        """The block as a file; what it says about port 8000 goes to the port of the server above it."""
+        """The block as a file; what it says about port 8000 goes to the server above it."""
         suffix = "mjs" if block.language == "javascript" else "py"
         path = self._directory / f"test_line_{block.line}.{suffix}"
         text = block.text if text is None else text
-        path.write_text(text if self._port is None else text.replace("8000", str(self._port)), "utf-8")
+        for place, here in self._places.items():
+            text = text.replace(place, here)
+        path.write_text(text, "utf-8")
         return path
 
     async def _run(self, block: Block, *command: str | Path) -> str:
@@ -131,7 +141,7 @@ class Page:
         return await asyncio.create_subprocess_exec(
             *command,
             cwd=self._directory,
-            env={**os.environ, "PYTHONWARNINGS": "default", **env},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", **env},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -150,24 +160,33 @@ class Page:
     # Servers
 
     async def _serve(self, block: Block) -> None:
-        await self._stop_server()
-        self._port = _free_port()
-        await self._await_server(block, await self._start(sys.executable, self._file(block)))
+        await self._stop_servers()
+        port = self._places["8000"] = str(_free_port())
+        await self._await_server(block, await self._start(sys.executable, self._file(block)), port)
+
+    async def _serve_twice(self, block: Block) -> None:
+        await self._stop_servers()
+        url = self._exit.enter_context(RedisServer()).url
+        program = self._file(block)
+        for place in ("8000", "8001"):
+            port = self._places[place] = str(_free_port())
+            process = await self._start(sys.executable, program, PORT=port, REDIS_URL=url)
+            await self._await_server(block, process, port)
 
     async def _serve_example(self, block: Block) -> None:
-        self._port = _free_port()
+        port = self._places["8000"] = str(_free_port())
         example = ROOT / "example" / "server.py"
-        await self._await_server(block, await self._start(sys.executable, example, PORT=str(self._port)))
+        await self._await_server(block, await self._start(sys.executable, example, PORT=port), port)
 
-    async def _await_server(self, block: Block, process: asyncio.subprocess.Process) -> None:
-        self._server, self._server_block = process, block
+    async def _await_server(self, block: Block, process: asyncio.subprocess.Process, port: str) -> None:
+        self._servers.append((block, process))
 
         async def is_there() -> bool:
             if process.returncode is not None:
                 output, _ = await process.communicate()
                 raise BlockError(f"{block}: the server ended with {process.returncode}:\n{output.decode()}")
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                _, writer = await asyncio.open_connection("127.0.0.1", int(port))
             except OSError:
                 return False
             writer.close()
@@ -176,16 +195,24 @@ class Page:
 
         await wait_until(is_there, f"a server at {block}", timeout=DEADLINE)
 
-    async def _stop_server(self) -> None:
-        process, self._server = self._server, None
-        if process is None:
-            return
-        if process.returncode is None:
-            process.terminate()
-        output, _ = await process.communicate()
-        # Some servers end themselves by the signal again, when they are done with it.
-        if process.returncode not in (0, -signal.SIGTERM):
-            raise BlockError(f"{self._server_block}: exit code {process.returncode}:\n{output.decode()}")
+    async def _stop_servers(self) -> None:
+        """Raises ``BlockError`` when one does not end cleanly."""
+        if problems := await self._end_servers(problems_only=True):
+            raise BlockError(problems)
+
+    async def _end_servers(self, *, problems_only: bool = False) -> str:
+        """End all servers, and return what they have printed."""
+        servers, self._servers = self._servers, []
+        for _, process in servers:
+            if process.returncode is None:
+                process.terminate()
+        ended = [(block, process, (await process.communicate())[0]) for block, process in servers]
+        return "".join(
+            f"\n{block}: the server ended with {process.returncode}:\n{output.decode()}"
+            for block, process, output in ended
+            # Some servers end themselves by the signal again, when they are done with it.
+            if not problems_only or process.returncode not in (0, -signal.SIGTERM)
+        )
 
     # Fragments
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.gendocs import api, client_protocol, contract, coverage, tables
+from tools.gendocs import api, asyncapi, client_protocol, contract, coverage, tables
 from tools.gendocs.source import ROOT
 
 DOCS = ROOT / "docs"
@@ -22,6 +22,7 @@ def reference_pages() -> dict[str, str]:
         "reference/hooks.md": tables.hook_page(),
         "reference/server-api.md": api.server_api_page(),
         "reference/stores-and-transports.md": api.plugins_page(),
+        "reference/asyncapi.yaml": asyncapi.page(),
     }
 
 

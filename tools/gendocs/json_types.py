@@ -1,0 +1,151 @@
+"""JSON Schemas of the types that the tables name in TypeScript."""
+
+import re
+from typing import Any
+
+from chat_service.commands.spec import Command
+from chat_service.errors import ERROR_TEXTS
+from chat_service.options import Options
+from chat_service.protocol.arguments import MAX_SAFE_INTEGER, Argument
+from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
+from tools.gendocs.client_types import TYPES
+
+Schema = dict[str, Any]
+
+#: Types whose TypeScript is more than a list of fields.
+_ALIASES: dict[str, Schema] = {
+    "Name": {
+        "description": "A name of a user or a room.",
+        "type": "string",
+        "minLength": 1,
+        "maxLength": Options().name_length_limit,
+        "pattern": "^[^\\x00-\\x1f\\x7f:{}]+$",
+    },
+    "ChatMessage": {
+        "description": (
+            "What a client sends: exactly `{textMessage}`; with a message checker hook, any object that it "
+            "accepts, binary values anywhere inside."
+        ),
+        "type": "object",
+        "examples": [{"textMessage": "hello"}],
+    },
+    "SentMessage": {
+        "description": "A direct message as it arrives.",
+        "type": "object",
+        "required": ["timestamp"],
+        "properties": {
+            "textMessage": {"type": "string"},
+            "timestamp": {"type": "integer", "description": "ms since the epoch"},
+            "author": {"type": "string", "description": "missing when the server wrote and named nobody"},
+        },
+        "additionalProperties": True,
+    },
+    "StoredMessage": {
+        "description": "A room message as it arrives. The ids of a room are 1, 2, 3, and so on.",
+        "allOf": [
+            {"$ref": "#/components/schemas/SentMessage"},
+            {
+                "type": "object",
+                "required": ["id"],
+                "properties": {"id": {"type": "integer", "minimum": 1}},
+            },
+        ],
+    },
+    "AuthData": {
+        "description": "What on_connect returned besides the name, and the socket's id.",
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": {"type": "string"}},
+        "additionalProperties": True,
+    },
+    "ErrorCode": {
+        "description": "A code of this table, or one of the application's own.",
+        "type": "string",
+        "examples": sorted(ERROR_TEXTS),
+        "x-texts": dict(ERROR_TEXTS),
+    },
+    "ChatError": {
+        "description": "A string, or an object with the option use_raw_error_objects.",
+        "oneOf": [
+            {
+                "type": "string",
+                "pattern": "^ChatServiceError: ",
+                "examples": ["ChatServiceError: No login provided"],
+            },
+            {
+                "type": "object",
+                "required": ["name", "code", "args"],
+                "properties": {
+                    "name": {"const": "ChatServiceError"},
+                    "code": {"$ref": "#/components/schemas/ErrorCode"},
+                    "args": {"type": "array", "description": "what stands in the places of the text"},
+                },
+                "additionalProperties": False,
+            },
+        ],
+    },
+}
+
+#: Types of arguments that say more than their TypeScript.
+_ARGUMENTS: dict[str, Schema] = {
+    "room name": {"$ref": "#/components/schemas/Name"},
+    "user name": {"$ref": "#/components/schemas/Name"},
+    "user names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
+    "message id": {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},
+}
+
+_PRIMITIVES: dict[str, Schema] = {
+    "string": {"type": "string"},
+    "number": {"type": "integer"},  # counts, ids and times; there are no others
+    "boolean": {"type": "boolean"},
+    "null": {"type": "null"},
+    "unknown": {},
+}
+
+
+def schemas() -> dict[str, Schema]:
+    """All named types: the aliases, and the interfaces of the TypeScript text."""
+    interfaces = re.findall(r"^interface (\w+) \{\n(.*?)^\}", TYPES, re.M | re.S)
+    return _ALIASES | {name: _interface(body) for name, body in interfaces}
+
+
+def _interface(body: str) -> Schema:
+    text = re.sub(r"/\*\*.*?\*/", "", body, flags=re.S)
+    fields = re.findall(r"(\w+)(\??): ([^;]+);", text)
+    return {
+        "type": "object",
+        "required": [name for name, optional, _ in fields if not optional],
+        "properties": {name: schema_of(kind) for name, _, kind in fields},
+    }
+
+
+def schema_of(typescript: str) -> Schema:
+    """The schema of a type as the tables write it. Raises ``LookupError`` for one that is not known."""
+    kind = typescript.strip()
+    if " | " in kind:
+        return {"oneOf": [schema_of(part) for part in kind.split(" | ")]}
+    if kind.endswith("[]"):
+        return {"type": "array", "items": schema_of(kind.removesuffix("[]"))}
+    if match := re.fullmatch(r"Record<string, (.+)>", kind):
+        return {"type": "object", "additionalProperties": schema_of(match[1])}
+    if kind in _PRIMITIVES:
+        return dict(_PRIMITIVES[kind])
+    if kind in _ALIASES or re.search(rf"^interface {kind} ", TYPES, re.M):
+        return {"$ref": f"#/components/schemas/{kind}"}
+    raise LookupError(f"there is no JSON Schema for the type {kind}")
+
+
+def argument_schema(command: Command, argument: Argument) -> Schema:
+    """The schema of one argument of a command."""
+    kind = argument.type
+    if kind.name == "list name":
+        return {"type": "string", "enum": list_names(command)}
+    return dict(_ARGUMENTS.get(kind.name) or schema_of(kind.typescript))
+
+
+def list_names(command: Command) -> list[str]:
+    """The lists that a command knows: `userlist` can be read only."""
+    if not command.takes_room:
+        return sorted(DIRECT_LISTS)
+    return sorted(ROOM_LISTS | {USERLIST} if command.name == "roomGetAccessList" else ROOM_LISTS)
