@@ -100,6 +100,7 @@ async def test_everything_with_the_keyboard(person: People, unique: Unique) -> N
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("button", name="Create a room")).to_be_focused()
     await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Name of the room")).to_be_focused()
     room = unique("Keys")
     await page.keyboard.type(room)
     await tab_to("Only invited people")

@@ -138,9 +138,9 @@ export class Chat {
     this.open(room);
   }
 
+  /** Rejects with a `ChatError`. */
   async createRoom(name: string, whitelistOnly: boolean): Promise<void> {
     await this.#need().commands.roomCreate(name, whitelistOnly);
-    await this.openRoom(name);
   }
 
   openDirect(peer: string): void {

@@ -1,6 +1,6 @@
 /** Where one writes. */
 
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import { IconButton } from "./parts.js";
@@ -12,7 +12,7 @@ const hasPointer = () => matchMedia("(pointer: fine)").matches;
 export function Composer({ conversation, isOffline }: { conversation: Conversation; isOffline: boolean }) {
   const ref = useRef<HTMLTextAreaElement>(null);
   const text = conversation.draft.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (hasPointer()) ref.current?.focus();
   }, [conversation]);
   useLayoutEffect(() => {

@@ -24,10 +24,11 @@ export function CreateRoomDialog({ chat, onClose }: DialogProps) {
     if (wanted === "") return setError("Please give the room a name.");
     try {
       await chat.createRoom(wanted, isClosed);
-      onClose();
     } catch (problem) {
-      setError(explain(problem));
+      return setError(explain(problem));
     }
+    onClose();
+    await chat.attempt(chat.openRoom(wanted));
   };
   return (
     <Dialog title="Create a room" onClose={onClose}>
@@ -70,8 +71,9 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
     const peer = name.trim();
     if (peer === "") return setError("Please give a name.");
     if (peer === chat.userName.value) return setError("That is you.");
-    chat.openDirect(peer);
     onClose();
+    // When the dialog has given the focus back, so that it goes where one writes.
+    setTimeout(() => chat.openDirect(peer));
   };
   const people = new Set<string>();
   for (const one of chat.conversations.value) {

@@ -1,7 +1,7 @@
 /** Small parts that are used all over the page. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 
 import { Icon, type IconName } from "./icons.js";
 
@@ -51,7 +51,8 @@ export function IconButton({ icon, label, onClick, class: extra = "", pressed, d
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // At once, not after the next frame: nothing that is typed may go astray.
+  useLayoutEffect(() => {
     const dialog = ref.current!;
     dialog.showModal();
     return () => dialog.close();
