@@ -10,6 +10,7 @@ A block may stand below a comment that says how it is checked:
                             ``alice``, ``bob``, ``connect`` and ``call``; Python names last for the page
 ``<!-- run: tests -->``     a module of pytest
 ``<!-- run: file x.py -->`` a module that is run, and that later blocks can import
+``<!-- run: config -->``    a file for `chat-service serve`; the rule of TOML without a comment
 ``<!-- output -->``         what the block above has printed
 ``<!-- no run: why -->``    is parsed, not run
 """
@@ -29,6 +30,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "javascript": ("client", "fragment"),
     "sh": ("shell",),
     "text": ("text", "output"),
+    "toml": ("config",),
 }
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from chat_service import ChatService
+from chat_service.cli.assembly import build_service
+from chat_service.cli.settings import Settings
 from chat_service.testing import wait_until
 from tests.docs.blocks import ROOT, Block
 from tests.docs.shell import shell_problems
@@ -77,6 +79,10 @@ class Page:
         match block.how:
             case "parse":
                 await self._parse(block)
+            case "config":
+                path = self._directory / "chat.toml"
+                path.write_text(block.text, "utf-8")
+                build_service(Settings.read(str(path), {}))
             case "shell":
                 if problems := shell_problems(block.text):
                     raise BlockError(f"{block}: {problems}")

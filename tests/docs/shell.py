@@ -1,8 +1,12 @@
 """Checks of shell blocks, which are not run: every command, target and file that they name must exist."""
 
+import itertools
 import re
 import shlex
 
+import click
+
+from chat_service.cli import app
 from tests.docs.blocks import ROOT
 
 #: Commands whose arguments are not looked at.
@@ -32,8 +36,24 @@ def _problem(words: list[str]) -> str:
             return _missing_targets(arguments)
         case "python" | "python3" | "node" | "bash" | "pip" | "pytest":
             return _missing_files(arguments)
+        case "chat-service":
+            return _wrong_options(arguments)
         case _:
             return "" if name in _FREE else f"nothing is known of the command {name}"
+
+
+def _wrong_options(arguments: list[str]) -> str:
+    name, *rest = arguments
+    command = app.get_command(click.Context(app), name)
+    if command is None:
+        return f"chat-service has no command {name}"
+    # What follows is another program.
+    words = list(itertools.takewhile(lambda word: word not in ("|", ">", ">>", "&"), rest))
+    try:
+        command.make_context(name, words, resilient_parsing=True)
+    except click.UsageError as error:
+        return f"chat-service {name}: {error.format_message()}"
+    return ""
 
 
 def _missing_targets(arguments: list[str]) -> str:
