@@ -135,5 +135,6 @@ def listening_sockets(host: str | None, port: int) -> list[socket.socket]:
     except OSError as error:
         where = f"port {port}" if host is None else f"{host} port {port}"
         # The library adds the address, which stands there already; names of hosts have errors below 0.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or error
         raise CliError(ExitCode.ADDRESS, f"cannot listen on {where}: {why}") from None

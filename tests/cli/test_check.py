@@ -42,6 +42,7 @@ def _check(server: RedisServer, *args: str, user: str = "") -> tuple[int, dict[s
     )
 
 
+@pytest.mark.covers("cli:check")
 async def test_a_store_that_is_well(site: Site) -> None:
     answer = await site.json("check")
     assert answer["ok"] is True

@@ -129,6 +129,7 @@ def test_completion_scripts(shell: str) -> None:
     assert "_CHAT_SERVICE_COMPLETE" in script and "chat-service" in script
 
 
+@pytest.mark.covers("cli:completion")
 def test_completion_of_commands_in_bash() -> None:
     """The script is run by bash itself."""
     source = invoke("completion", "bash").stdout

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.redis
 QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
 
 
+@pytest.mark.covers("cli:rooms")
 async def test_rooms(site: Site) -> None:
     instance = await site.world.start()
     for number in range(12):
@@ -75,6 +76,7 @@ async def test_one_room(site: Site) -> None:
     assert missing.stderr == "chat-service: No such room nowhere\n"
 
 
+@pytest.mark.covers("cli:users")
 async def test_users(site: Site) -> None:
     here, there = await site.world.start(), await site.world.start()
     await here.service.add_user("carol")
@@ -99,6 +101,7 @@ async def test_users(site: Site) -> None:
     assert (await site.run("users", "dave", code=6)).stderr == "chat-service: No such user dave\n"
 
 
+@pytest.mark.covers("cli:instances")
 async def test_instances(site: Site) -> None:
     nobody = await site.run("instances")
     assert "no instance runs" in nobody.stderr

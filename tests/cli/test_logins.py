@@ -119,7 +119,7 @@ def test_keys_that_cannot_be(tmp_path: Path) -> None:
         ({"public_key_file": str(tmp_path / "none")}, r"\[login\] public_key_file .*No such file"),
     ):
         with pytest.raises(ConfigurationError, match=message):
-            make_login(LoginSettings(type="jwt", **settings))  # type: ignore[arg-type]
+            make_login(LoginSettings(type="jwt", **settings))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

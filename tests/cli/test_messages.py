@@ -43,6 +43,7 @@ async def test_tail_shows_the_history(site: Site) -> None:
 
 
 @pytest.mark.redis
+@pytest.mark.covers("cli:tail")
 async def test_tail_follows(site: Site) -> None:
     instance = await site.world.start()
     await instance.service.add_room("room", enable_userlist_updates=True)
@@ -165,6 +166,7 @@ async def test_events_that_came_before_the_history(following: Following) -> None
 
 
 @pytest.mark.redis
+@pytest.mark.covers("cli:send")
 async def test_send(site: Site) -> None:
     instance = await site.world.start()
     await instance.service.add_room("room")

@@ -71,6 +71,7 @@ def write(tmp_path: Path, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.covers("cli:run")
 async def test_run(tmp_path: Path, connect: Any, number: int) -> None:
     async with chat("run", write(tmp_path), "--app-dir", tmp_path, "--log-format", "json") as process:
         client = await connect(await port_of(process), "alice")
@@ -95,6 +96,7 @@ async def test_run_at_another_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.redis
+@pytest.mark.covers("cli:run")
 async def test_workers_share_a_port(site: Site, tmp_path: Path, connect: Any) -> None:
     options = {"transport_options": {"transports": WEBSOCKET}}
     app = write(tmp_path, store="redis", store_options=site.backend.options, drain_seconds=0.1, **options)
@@ -228,6 +230,7 @@ async def test_reload(tmp_path: Path) -> None:
 
 
 @pytest.mark.redis
+@pytest.mark.covers("cli:serve")
 async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
     config = tmp_path / "chat.toml"
     config.write_text(f"""
@@ -300,6 +303,7 @@ async def test_stores_that_will_not_do(
         assert looked.stderr.count("\n") == 1
 
 
+@pytest.mark.covers("cli:demo")
 async def test_demo() -> None:
     async with chat("demo", "--port", "0") as process:
         line = await process.wait_for("http://localhost:")

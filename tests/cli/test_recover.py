@@ -24,6 +24,7 @@ async def _dead(site: Site) -> Instance:
     return instance
 
 
+@pytest.mark.covers("cli:recover")
 async def test_recover_all(site: Site) -> None:
     dead, alive = await _dead(site), await site.world.start(**QUIET)
     bob = await alive.joined("bob", "room")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from chat_service import hooks
+from chat_service.cli.app import SECTIONS
 from chat_service.commands.table import TABLE
 from chat_service.errors import ERROR_TEXTS
 from chat_service.options import Options
@@ -39,6 +40,7 @@ TITLES = {
     "hook": "Hooks",
     "event": "Events",
     "api": "Server, recovery and transport API",
+    "cli": "Command line",
     "better": "Better than the older server",
 }
 
@@ -62,6 +64,7 @@ def items() -> Mapping[str, list[str]]:
             *(f"cluster_bus.{method.name}" for method in Module(transport_api).methods("ClusterBus")),
             "ChatServiceError",
         ],
+        "cli": [name for names in SECTIONS.values() for name in names],
         "better": list(BETTER),
     }
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.gendocs import api, asyncapi, client_protocol, contract, coverage, tables
+from tools.gendocs import api, asyncapi, client_protocol, command_line, contract, coverage, tables
 from tools.gendocs.source import ROOT
 
 DOCS = ROOT / "docs"
@@ -23,6 +23,7 @@ def reference_pages() -> dict[str, str]:
         "reference/server-api.md": api.server_api_page(),
         "reference/stores-and-transports.md": api.plugins_page(),
         "reference/asyncapi.yaml": asyncapi.page(),
+        "reference/command-line.md": command_line.command_line_page(),
     }
 
 

@@ -1,0 +1,123 @@
+"""The page of the command line, from its commands and from the sections of its file."""
+
+import ast
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from chat_service.cli import app, settings
+from chat_service.cli.app import NAME, SECTIONS
+from chat_service.cli.failures import ExitCode
+from chat_service.cli.parameters import TeachingCommand
+from chat_service.options import Options
+from chat_service.stores.redis import options as redis_options
+from chat_service.transports.socketio import options as socketio_options
+from tools.gendocs.markdown import block, code, page, table
+from tools.gendocs.source import Field, Module
+
+
+def command_line_page() -> str:
+    return page(
+        "Command line",
+        f"`{NAME} COMMAND --help` says the same. [The guide](../guide/command-line.md) shows how it is used, "
+        "and what `--json` prints.\n\n",
+        *(_section(title, names) for title, names in SECTIONS.items()),
+        "## Exit codes\n\n",
+        table(("code", "when"), [(str(int(each)), each.doc) for each in ExitCode]),
+        _file(),
+    )
+
+
+def _section(title: str, names: tuple[str, ...]) -> str:
+    return f"## {title}\n\n" + "".join(map(_command, names))
+
+
+def _command(name: str) -> str:
+    ctx = click.Context(app, info_name=NAME)
+    command = app.get_command(ctx, name)
+    if not isinstance(command, TeachingCommand):
+        raise TypeError(f"{name} has no examples")
+    inner = click.Context(command, parent=ctx, info_name=name)
+    usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
+    rows = []
+    for option in command.get_params(inner):
+        record = option.get_help_record(inner)
+        if record is not None and record[1] and option.name != "help":
+            rows.append((code(record[0]), record[1].replace("  [", " [")))
+    return (
+        f"### {name}\n\n"
+        + inspect.cleandoc(command.help or "").replace("\b\n", "")
+        + "\n\n"
+        + block("text", usage, "how it is called")
+        + table(("option", "meaning"), rows)
+        + block("sh", inspect.cleandoc("\n" + command.examples), "needs a service")
+    )
+
+
+def _file() -> str:
+    return (
+        "## The file of serve\n\n"
+        "TOML. A key that is not listed is refused. Secrets may stay out of it: these variables of the "
+        "environment replace keys.\n\n"
+        + table(
+            ("variable", "key"),
+            [(code(name), code(f"[{section}] {key}")) for name, (section, key) in settings.SECRETS.items()],
+        )
+        + f"### [service]\n\n{settings.SECTIONS['service']}\n\n"
+        + _options()
+        + f"### [store]\n\n{settings.SECTIONS['store']}\n\n"
+        + 'The store `"memory"` knows `type` and `lock_ttl` alone.\n\n'
+        + _table([_type_of_store(), *Module(redis_options).fields("RedisOptions")])
+        + f"### [transport]\n\n{settings.SECTIONS['transport']}\n\n"
+        + _table(
+            [
+                item
+                for item in Module(socketio_options).fields("SocketIOOptions")
+                if item.name not in ("app", "server", "middleware")
+            ]
+        )
+        + f"### [login]\n\n{settings.SECTIONS['login']}\n\n"
+        + _table(Module(settings).fields("LoginSettings"))
+        + f"### [[rooms]]\n\n{settings.SECTIONS['rooms']}\n\n"
+        + _table(Module(settings).fields("RoomSettings"))
+        + f"### [process]\n\n{settings.SECTIONS['process']}\n\n"
+        + _table(Module(settings).fields("ProcessSettings"))
+    )
+
+
+def _options() -> str:
+    rows = [
+        (code(item.name), code(_literal(item.default)), item.metadata["doc"])
+        for item in fields(Options)
+        if item.name not in ("store", "store_options", "transport", "transport_options")
+    ]
+    return table(("key", "default", "meaning"), rows)
+
+
+def _type_of_store() -> Field:
+    choices = " or ".join(f'"{name}"' for name in settings.STORES)
+    doc = f"{choices}; redis when there is a url, else memory."
+    return Field(name="type", type="str", default=None, doc=doc)
+
+
+def _table(items: list[Field]) -> str:
+    rows = [
+        (code(item.name), "" if item.default is None else code(_literal(_value(item.default))), item.doc)
+        for item in items
+    ]
+    return table(("key", "default", "meaning"), rows)
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return {}
+
+
+def _literal(value: Any) -> str:
+    from chat_service.cli.printing import literal
+
+    return "none" if value is None else literal(value)
