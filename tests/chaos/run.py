@@ -1,5 +1,6 @@
 """A record sorted for judging: calls with answers, messages with all that is known of them, segments."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tests.chaos.record import (
@@ -89,6 +90,11 @@ class Run:
         for room, state in final.rooms.items():
             for message_id, text in state.history:
                 self._see(room, {"id": message_id, "textMessage": text}, NEVER, "history")
+        # All messages of a room that were seen under an id.
+        self._texts: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        for post in self.posts.values():
+            for message_id in post.ids:
+                self._texts[post.room, message_id].add(post.text)
         self.segments: list[Segment] = [
             segment for tracker in self.trackers.values() for segment in tracker.segments
         ]
@@ -137,13 +143,18 @@ class Run:
         )
 
     def is_lost(self, post: Post) -> bool:
-        """Whether the message is not stored any more, and not because it was rotated away."""
+        """Whether the message is not stored any more, and not because it was rotated away. Where it may have
+        been: whether its id went to another one as well, in a room that has one life."""
         if post.room not in self._stored:
             state = self.final.rooms.get(post.room)
             self._stored[post.room] = {text for _, text in state.history} if state else set()
         size = self.record.rooms[post.room].history_max_size if post.room in self.record.rooms else NEVER
         last_id = self.final.rooms[post.room].last_id if post.room in self.final.rooms else 0
-        return post.text not in self._stored[post.room] and (post.id or 0) > last_id - size
+        if post.text in self._stored[post.room]:
+            return False
+        if (post.id or 0) > last_id - size:
+            return True
+        return self.is_kept(post.room) and len(self._texts[post.room, post.id or 0]) > 1
 
     def joins(self, user: str, room: str) -> list[Call]:
         """All joins of a user's sockets that may have worked."""

@@ -142,6 +142,22 @@ def test_rotated_messages_may_be_missed():
     assert verdict.notes["messages missed that were rotated away"] == 1
 
 
+def test_lost_messages_whose_ids_were_rotated_away_later():
+    """A fail-over lost the first message, and another one got its id."""
+    story = Story()
+    for socket in ("a", "b"):
+        story.join(socket, "small")
+    story.post("a", 1, "a", room="small")
+    story.histories["small"].clear()
+    sent = story.record.sent("a", "roomMessage", "small", {"textMessage": "instead"})
+    story.record.acked("a", sent.call, None, 1)
+    for message_id in (2, 3, 4):
+        story.post("a", message_id, "a", "b", room="small")
+    del story.histories["small"][:1]
+    verdict = story.judge(allowed=frozenset({Rule.CONFLICT}))
+    assert verdict.is_good, verdict.violations
+
+
 def test_a_deleted_room_begins_anew():
     story = Story()
     story.join("a", "brief")
