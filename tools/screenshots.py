@@ -1,23 +1,27 @@
 """Make the pictures of the web chat in docs/images: python tools/screenshots.py [DIRECTORY]"""
 
 import asyncio
+import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.async_api import Browser, Page, async_playwright
 
 from chat_service.demo import Demo
 from tests.browser.conftest import FLAGS
 
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 ROOM = "Harbour Café"
+#: The colour that is saved as transparent.
+NOTHING = (255, 0, 255)
 #: What people say in it, before and after a break.
 TALK = (
-    ("Mara", "Morning! The new espresso machine is here."),
-    ("Mara", "It only took them three weeks."),
+    ("Priya", "Morning! The new espresso machine is here."),
+    ("Priya", "It only took them three weeks."),
     ("Tomás", "Finally. Who knows how to set it up?"),
     ("Ines", "I do. Give me ten minutes and a screwdriver."),
     ("Ada", "I can open the side door for you, the front one sticks again."),
@@ -25,7 +29,7 @@ TALK = (
     ("Tomás", "The manual is here, if anybody likes reading: https://example.org/manual"),
     ("Jonas", "Put me down for the first cup."),
     ("Ada", "You always are. Tasting at eleven, everybody?"),
-    ("Mara", "Yes!"),
+    ("Priya", "Yes!"),
 )
 OTHERS = ("Announcements", "Deliveries", "Garden", "Night shift")
 
@@ -40,7 +44,7 @@ class Stage:
     async def person(self, name: str, *, width: int = 1180, height: int = 740, scheme: str = "light") -> Page:
         context = await self._browser.new_context(
             viewport={"width": width, "height": height},
-            device_scale_factor=2 if width < 500 else 1.5,
+            device_scale_factor=1.5,
             color_scheme="dark" if scheme == "dark" else "light",
             has_touch=width < 500,
             locale="en-GB",
@@ -66,28 +70,52 @@ async def say(page: Page, text: str) -> None:
     await page.locator(".own .bubble > p").get_by_text(text).first.wait_for()
 
 
-def save(shot: bytes, path: Path) -> None:
+def save(image: Image.Image, path: Path) -> None:
     """Write a picture with a palette: a third of the size, and no difference to see."""
-    path.write_bytes(shot)
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    small = image.quantize(256, kmeans=8, dither=Image.Dither.NONE)
+    palette = small.getpalette() or []
+    colours = [tuple(palette[place : place + 3]) for place in range(0, len(palette), 3)]
+    clear = {"transparency": colours.index(NOTHING)} if NOTHING in colours else {}
+    small.save(path, optimize=True, **clear)
     print(f"{path.name}: {path.stat().st_size // 1024} KiB")
+
+
+async def shoot(page: Page) -> Image.Image:
+    return Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
+
+
+def side_by_side(images: Sequence[Image.Image], gap: int = 48, radius: int = 36) -> Image.Image:
+    """Phones in a row, on nothing."""
+    width, height = images[0].size
+    row = Image.new("RGB", (len(images) * (width + gap) - gap, height), NOTHING)
+    mask = Image.new("L", (width, height))
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, width - 1, height - 1), radius, fill=255)
+    for position, image in enumerate(images):
+        ImageDraw.Draw(image).rounded_rectangle(
+            (0, 0, width - 1, height - 1), radius, outline="#8a90a0", width=2
+        )
+        row.paste(image, (position * (width + gap), 0), mask)
+    return row
 
 
 async def scene(demo: Demo, stage: Stage, directory: Path) -> None:
     service = demo.service
-    await service.add_room(ROOM, owner="Ada", adminlist=["Mara"])
+    await service.add_room(ROOM, owner="Ada", adminlist=["Priya"])
     for name in OTHERS:
-        await service.add_room(name, owner="Mara", whitelist_only=name == "Night shift", whitelist=["Tomás"])
+        await service.add_room(name, owner="Priya", whitelist_only=name == "Night shift", whitelist=["Tomás"])
     ada = await stage.person("Ada")
-    people = {name: await stage.person(name) for name in ("Mara", "Tomás", "Ines", "Jonas")}
+    people = {name: await stage.person(name) for name in ("Priya", "Tomás", "Ines", "Jonas")}
     phone = await stage.person("Ada", width=390, height=780)
-    mara_too = await stage.person("Mara", width=390, height=780)
+    priya_too = await stage.person("Priya", width=390, height=780)
     for page in (ada, *people.values()):
         await open_row(page, ROOM)
-    for page in (phone, mara_too):
+    for page in (phone, priya_too):
         await page.get_by_role("button", name="All conversations").click()
         await open_row(page, ROOM)
+    await phone.get_by_role("button", name="All conversations").click()
+    await open_row(phone, "Deliveries")
+    await phone.get_by_role("button", name="All conversations").click()
+    await open_row(phone, ROOM)
     await open_row(ada, "Deliveries")
     await open_row(people["Jonas"], "Deliveries")
     await open_row(people["Ines"], "Garden")
@@ -101,25 +129,45 @@ async def scene(demo: Demo, stage: Stage, directory: Path) -> None:
         await say(people[name], text)
     await people["Tomás"].get_by_role("button", name="Message Ada").click()
     await say(people["Tomás"], "Could you bring the blue mugs?")
-    # Nobody has just come or gone in the picture.
     await ada.locator(".row.has-unread").nth(1).wait_for()
     await ada.get_by_text("Yes!", exact=True).wait_for()
-    dark = await stage.person("Ada", scheme="dark")
-    await dark.close()
-    save(await ada.screenshot(), directory / "chat-light.png")
+    save(await shoot(ada), directory / "chat-light.png")
+    await in_the_dark(ada, directory)
+    await on_phones(stage, phone, directory)
 
+
+async def in_the_dark(ada: Page, directory: Path) -> None:
+    """Offline, with a message that waits."""
     await ada.emulate_media(color_scheme="dark")
-    await ada.get_by_role("button", name="Room settings").click()
-    await ada.get_by_label("Invite: name").fill("Yusuf")
-    await ada.get_by_role("button", name="Invite", exact=True).click()
-    await ada.get_by_text("Yusuf", exact=True).wait_for()
-    save(await ada.screenshot(), directory / "chat-dark.png")
-    await ada.keyboard.press("Escape")
-    save(await phone.screenshot(), directory / "chat-phone.png")
+    await ada.context.set_offline(True)
+    await ada.locator(".connection-bar").wait_for()
+    await say(ada, "I bring the good biscuits.")
+    await ada.get_by_text("Sending…").wait_for()
+    save(await shoot(ada), directory / "chat-dark.png")
+    await ada.context.set_offline(False)
+
+
+async def on_phones(stage: Stage, phone: Page, directory: Path) -> None:
+    """The conversations, one of them, and its settings in the dark."""
+    await phone.get_by_text("I bring the good biscuits.").wait_for()
+    talk = await shoot(phone)
+    await phone.get_by_role("button", name="Room settings").click()
+    await phone.get_by_label("Invite: name").fill("Yusuf")
+    await phone.get_by_role("button", name="Invite", exact=True).click()
+    await phone.get_by_text("Yusuf", exact=True).wait_for()
+    await phone.get_by_label("Block: name").fill("Spam bot")
+    await phone.get_by_role("button", name="Block", exact=True).click()
+    await phone.get_by_text("Spam bot", exact=True).wait_for()
+    await phone.emulate_media(color_scheme="dark")
+    await phone.evaluate("document.activeElement.blur()")
+    settings = await shoot(phone)
+    await phone.emulate_media(color_scheme="light")
+    await phone.keyboard.press("Escape")
+    await phone.get_by_role("button", name="All conversations").click()
+    save(side_by_side([await shoot(phone), talk, settings]), directory / "chat-phone.png")
 
 
 async def main(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
     async with Demo("127.0.0.1", 0) as demo, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         await scene(demo, Stage(browser, f"http://127.0.0.1:{demo.port}/"), directory)
@@ -127,4 +175,6 @@ async def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"))
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    target.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(target))

@@ -8,7 +8,7 @@ import type { Chat } from "../state/session.js";
 import { count, dayText, fullTimeText, isSameDay, timeText } from "../state/texts.js";
 import type { Item, MessageItem } from "../state/timeline.js";
 import { Icon } from "./icons.js";
-import { Avatar } from "./parts.js";
+import { Avatar, hue } from "./parts.js";
 
 /** Messages of one person within so many ms stand together. */
 const GROUP_MS = 5 * 60_000;
@@ -191,7 +191,7 @@ function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
   const isOwn = item.author === chat.userName.value;
   const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
   return (
-    <li class={classes.filter(Boolean).join(" ")} data-key={item.key}>
+    <li class={classes.filter(Boolean).join(" ")} data-key={item.key} style={{ "--hue": String(hue(item.author)) }}>
       {!isOwn && isLast && <Avatar name={item.author} />}
       <div class="bubble">
         {isFirst && <span class={isOwn ? "sr-only" : "author"}>{isOwn ? "You" : item.author}</span>}

@@ -15,10 +15,11 @@ export function Avatar({ name }: { name: string }) {
   );
 }
 
-function hue(name: string): number {
+/** The colour of a person, in degrees. Names that are alike get colours that are not. */
+export function hue(name: string): number {
   let hash = 7;
-  for (const char of name) hash = (hash * 31 + char.codePointAt(0)!) % 9973;
-  return (hash * 47) % 360;
+  for (const char of name) hash = (hash * 31 + char.codePointAt(0)!) % 99_991;
+  return Math.round(hash * 137.508) % 360;
 }
 
 interface IconButtonProps {
@@ -81,6 +82,7 @@ export function Field(props: {
   maxLength: number;
   error?: string | null;
   hint?: string;
+  placeholder?: string;
   autoFocus?: boolean;
   autoComplete?: string;
   list?: readonly string[];
@@ -99,6 +101,7 @@ export function Field(props: {
         id={id}
         value={props.value}
         maxLength={props.maxLength}
+        placeholder={props.placeholder}
         autocomplete={props.autoComplete ?? "off"}
         autocapitalize="off"
         autofocus={props.autoFocus} // where a dialog puts the focus

@@ -61,9 +61,10 @@ function Person({ chat, room, name }: { chat: Chat; room: RoomConversation; name
               )
             )}
             {devices > 1 && (
-              <span>
+              <span title={count(devices, "device")}>
                 <Icon name="devices" />
-                {count(devices, "device")}
+                {devices}
+                <span class="sr-only"> devices</span>
               </span>
             )}
           </span>

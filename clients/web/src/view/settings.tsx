@@ -120,9 +120,8 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
   return (
     <section class="access-list" aria-label={title}>
       <h3>{title}</h3>
-      {names.length === 0 ? (
-        <p class="hint">Nobody. {hint}</p>
-      ) : (
+      <p class="hint">{hint}</p>
+      {names.length > 0 && (
         <ul class="chips">
           {names.map((item) => (
             <li key={item}>
@@ -142,6 +141,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
         <form class="add" onSubmit={(event) => void submit(event)} noValidate>
           <Field
             label={`${add}: name`}
+            placeholder="Name"
             value={name}
             maxLength={32}
             error={error}
