@@ -52,7 +52,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         #: Called with the id of a new session and what its client said; set by the Socket.IO server.
         self.on_opening: Callable[[str, Opening], None] = lambda sid, opening: None
         self._opening_rest: bytes | None = None
-        self.outbox = Outbox()
+        self.outbox = Outbox(send_buffer_limit)
         self.slow_consumers = SlowConsumers(send_buffer_limit)
         #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
         self.pings: Deadlines[EngineSocket] = Deadlines(self.ping_interval, lambda session: session._ping())

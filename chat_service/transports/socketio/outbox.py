@@ -37,9 +37,11 @@ class Outbox:
     With a system call per turn and connection, four messages to a room cost little more than one.
     """
 
-    __slots__ = ("_dirty", "_is_scheduled", "_size")
+    __slots__ = ("_dirty", "_is_scheduled", "_limit", "_size")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = JOIN_LIMIT) -> None:
+        """``limit``: bytes that may wait, if that is less than ``JOIN_LIMIT``."""
+        self._limit = min(limit, JOIN_LIMIT)
         self._dirty: list[Sink] = []
         self._size = 0
         self._is_scheduled = False
@@ -72,7 +74,7 @@ class Outbox:
 
     def _added(self, frame: bytes) -> None:
         self._size += len(frame)
-        if self._size > JOIN_LIMIT:
+        if self._size > self._limit:
             self.flush()
         elif not self._is_scheduled:
             self._is_scheduled = True

@@ -1,0 +1,13 @@
+"""The tests of this directory run on both event loops: each has transports of its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import uvloop
+
+
+def pytest_asyncio_loop_factories(
+    config: Any, item: Any
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
