@@ -30,7 +30,7 @@ docs: ## Build the documentation into build/docs
 build: ## Build wheel and sdist into build/dist
 	@tools/check.sh build
 
-bench: ## Measure the service against its peers, about 40 minutes
+bench: ## Measure the service against its peers, about 25 minutes
 	@tools/bench.sh
 
 bench-quick: ## Measure a subset, in 2 minutes

@@ -84,9 +84,21 @@ class Load:
         in_flight = count if in_flight is None else min(in_flight, count)
         return self._ask(f"loop {first} {count} {in_flight} {request} {total} {deliveries} {seconds}")
 
-    def fanout(self, total: int, *, window: int, seconds: float = 60.0) -> Done:
-        """All clients are in one room and send in turn; ``window`` messages are in flight."""
-        return self._ask(f"fanout 0 {self.clients} 0 {total} {window} {seconds}")
+    def fanout(
+        self, total: int, *, window: int, request: int = 0, count: int | None = None, seconds: float = 60.0
+    ) -> Done:
+        """All clients, or the first ``count``, are in one room and send in turn; ``window`` messages are in
+        flight. Others in the room are not waited for."""
+        count = self.clients if count is None else count
+        return self._ask(f"fanout 0 {count} {request} {total} {window} {seconds}")
+
+    def slow(self, first: int, count: int) -> None:
+        """These clients, which are not open yet, will have small buffers."""
+        self._ask(f"slow {first} {count}")
+
+    def stop_reading(self, first: int, count: int) -> None:
+        """These clients stay open, and read nothing more."""
+        self._ask(f"stop {first} {count}")
 
     def _ask(self, line: str) -> Done:
         return Done(**json.loads(self._process.ask(line, PHASE_TIMEOUT)))

@@ -34,6 +34,7 @@ BARS = (
     ("fanout-4", "cpu_us", "µs of server CPU"),
     ("fanout-16", "cpu_us", "µs of server CPU"),
     ("fanout-two-instances", "cpu_us", "µs of server CPU"),
+    ("fanout-10-stopped", "cpu_us", "µs of server CPU"),
     ("mixed", "cpu_us", "µs of server CPU"),
     ("join", "cpu_us", "µs of server CPU"),
     ("memory", "memory_kb", "KB"),
@@ -49,7 +50,9 @@ _COLUMNS = 3
 def draw(summaries: Summaries, folder: Path) -> list[Path]:
     """Write the plots into a folder. Returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = _save(_bars(summaries), folder / "workloads")
+    written = []
+    if any(key[0] == bar[0] for key in summaries for bar in BARS):
+        written += _save(_bars(summaries), folder / "workloads")
     if any(workload in CURVES for workload, _, _ in summaries):
         written += _save(_curves(summaries), folder / "curves")
     return written

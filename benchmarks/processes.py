@@ -45,6 +45,19 @@ def memory_kb(pid: int) -> float:
     raise RuntimeError(f"process {pid} has ended")
 
 
+def reset_peak(pid: int) -> None:
+    """Begin to look for the peak of a process's memory anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_kb(pid: int) -> float:
+    """The most resident memory of a process since ``reset_peak``, in KB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1])
+    raise RuntimeError(f"process {pid} has ended")
+
+
 def free_port() -> int:
     """A TCP port that nobody listens on."""
     with socket.socket() as probe:

@@ -15,6 +15,8 @@ TITLES = {
     "fanout-4": "Fan-out: per delivery, 4 messages in flight",
     "fanout-16": "Fan-out: per delivery, 16 messages in flight",
     "fanout-two-instances": "Fan-out over two instances: per delivery, both added up, 4 in flight",
+    "fanout-all-read": "Fan-out of 2,048 characters: per delivery, all 1,000 members read, 4 in flight",
+    "fanout-10-stopped": "Fan-out of 2,048 characters: per delivery, 10 of 1,000 members have stopped reading",
     "hop": "Hop: per message, CPU of an instance that got it from another one and has one member",
     "mixed": "Mixed: per message with 10 deliveries",
     "join": "Join: per connect, login and join",
@@ -69,7 +71,8 @@ def report(summaries: Summaries, machine: Mapping[str, str], rounds: int) -> str
         table(("", "version or value"), list(machine.items()), 2),
         f"Medians of {rounds} rounds, with the smallest and the largest one.",
         "### Ratios to the npm package, and targets",
-        "Our median by that of the npm package on the same store in the same run; smaller is better.",
+        "Our median by that of the npm package on the same store in the same run; smaller is better. "
+        "Fan-out with stopped readers: by our own without.",
         comparison_table(list(compare(summaries))),
     ]
     workloads = dict.fromkeys(workload for workload, _, x in summaries if x is None)

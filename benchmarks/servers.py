@@ -24,6 +24,8 @@ class Server:
     redis: bool = False
     #: Whether it keeps messages, and can be asked for them.
     history: bool = False
+    #: Whether it disconnects who does not read.
+    stops_slow_readers: bool = False
     #: The key of the server whose numbers the targets refer to.
     original: str | None = None
     #: What looks at the server process, given its number, while something is measured.
@@ -37,6 +39,7 @@ SERVICE = Server(
     title="chat_service, memory",
     script="service.py",
     history=True,
+    stops_slow_readers=True,
     original="npm",
 )
 SERVICE_REDIS = Server(
@@ -45,6 +48,7 @@ SERVICE_REDIS = Server(
     script="service.py",
     redis=True,
     history=True,
+    stops_slow_readers=True,
     original="npm-redis",
 )
 NPM = Server(

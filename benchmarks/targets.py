@@ -9,6 +9,9 @@ from benchmarks.stats import Summary, ratio
 #: Latency of 99 % of the operations, in every workload.
 P99 = 0.5
 
+#: A workload that is compared with another one on the same server, and the limit of its CPU time.
+STOPPED, ALL_READ, STOPPED_LIMIT = "fanout-10-stopped", "fanout-all-read", 1.10
+
 #: Limits by workload and server: of the server's CPU time (or memory), and of the CPU time of Redis.
 _LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
     "command": {SERVICE.key: (0.60, None), SERVICE_REDIS.key: (0.35, 0.35)},
@@ -54,6 +57,13 @@ def limit_of(workload: str, server: str, metric: str) -> float | None:
 def compare(summaries: Mapping[tuple[str, str, int | None], Summary]) -> Iterator[Comparison]:
     """All ratios of our servers to the originals, in the order of the summaries; curves are left out."""
     for (workload, key, x), ours in summaries.items():
+        if workload == STOPPED and (reading := summaries.get((ALL_READ, key, None))):
+            found = ratio(ours, reading, "cpu_us")
+            if found is not None:
+                yield Comparison(
+                    workload=workload, server=key, metric="cpu_us", ratio=found, limit=STOPPED_LIMIT
+                )
+            continue
         original = ALL[key].original
         theirs = summaries.get((workload, original, x)) if original and x is None else None
         if theirs is None:

@@ -7,12 +7,12 @@ the same running server returns all of them.
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.loadgen import Done, Load
-from benchmarks.plan import Client, joined_client
-from benchmarks.processes import cpu_seconds, memory_kb
+from benchmarks.plan import TEXT, Client, joined_client
+from benchmarks.processes import cpu_seconds, memory_kb, peak_kb, reset_peak
 from benchmarks.servers import Running, Server, running
 from benchmarks.stats import Measurement
 
@@ -25,6 +25,8 @@ class Sizes:
     command_clients: int = 50
     members: int = 1_000
     messages: int = 300
+    #: So many long ones are more than a server keeps for a member who does not read.
+    long_messages: int = 700
     windows: tuple[int, ...] = (1, 4, 16)
     mixed_rooms: int = 20
     mixed_messages: int = 10_000
@@ -40,6 +42,7 @@ QUICK = Sizes(
     commands=2_000,
     members=200,
     messages=100,
+    long_messages=100,
     windows=(4,),
     mixed_messages=1_000,
     joins=200,
@@ -56,6 +59,9 @@ WARM_UP_DELIVERIES = 20_000
 WARM_UP_JOINS = 400
 #: Members of one room in the mixed workload.
 MIXED_MEMBERS = 10
+#: Members who stop reading, and how many times the usual text long messages have.
+STOPPED = 10
+LONG = 32
 #: Clients that read the history at the same time.
 READERS = 10
 #: Clients that fill the history before.
@@ -166,6 +172,42 @@ def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
         ]
 
 
+def stopped_readers(server: Server, sizes: Sizes) -> list[Measurement]:
+    """Fan-out to all but ten members, who read first, and then do not any more.
+
+    Messages are long, and the buffers of the ten small, so that the server soon has to keep what they do not take.
+    """
+    if not server.stops_slow_readers:
+        return []
+    reading = sizes.members - STOPPED
+    with running(server) as instances:
+        port, process = instances.ports[0], instances.processes[0]
+        long = [("roomMessage", "room0", {"textMessage": TEXT * LONG})]
+        clients = [joined_client(server.dialect, port, n, "room0", long) for n in range(sizes.members)]
+        with Load(server.dialect, clients) as load:
+            load.slow(reading, STOPPED)
+            load.open()
+            meter = Meter(instances)
+            phase = partial(
+                load.fanout,
+                sizes.long_messages,
+                window=4,
+                request=1,
+                count=reading,
+                seconds=2 * sizes.seconds,
+            )
+            load.fanout(max(4, sizes.long_messages // 10), window=4, request=1)
+            found = []
+            for name in ("fanout-all-read", "fanout-10-stopped"):
+                if name == "fanout-10-stopped":
+                    load.stop_reading(reading, STOPPED)
+                reset_peak(process.pid)
+                before = peak_kb(process.pid)
+                measured = meter.measure(name, phase, deliveries=True)
+                found.append(replace(measured, memory_kb=peak_kb(process.pid) - before))
+            return found
+
+
 def hop(server: Server, sizes: Sizes) -> list[Measurement]:
     """What a message costs an instance that has one member of the room, and got it from another instance."""
     if not server.redis:
@@ -271,6 +313,7 @@ ALL: dict[str, Workload] = {
     "command": command,
     "fanout": fanout,
     "fanout-two-instances": fanout_two_instances,
+    "stopped-readers": stopped_readers,
     "hop": hop,
     "mixed": mixed,
     "join": join,

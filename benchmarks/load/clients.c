@@ -123,9 +123,14 @@ void client_open(Client *client) {
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
-    int on = 1;
+    int on = 1, segment = 536, buffer = 4096;
     client->since = now_ns();
     client->fd = socket(AF_INET, SOCK_STREAM, 0);
+    /* Small segments make the send buffer of the other side small, too. */
+    if (client->fd >= 0 && client->slow &&
+        (setsockopt(client->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) ||
+         setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer)))
+        fail("no small buffers: %s", strerror(errno));
     if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof address) ||
         setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) ||
         fcntl(client->fd, F_SETFL, O_NONBLOCK) ||
@@ -149,6 +154,11 @@ void client_close(Client *client) {
     client->rest_size = 0;
     client->fd = -1;
     client->state = CLOSED;
+}
+
+void client_stop(Client *client) {
+    if (client->state != READY || epoll_ctl(epoll_fd, EPOLL_CTL_DEL, client->fd, NULL))
+        fail("a client that is not open cannot stop reading");
 }
 
 void clients_run(const Phase *current) {

@@ -33,6 +33,7 @@ typedef struct {
     uint32_t rest_size;
     uint64_t since;      /* when the open or the last request began, ns */
     bool busy;           /* a request is in flight */
+    bool slow;           /* little fits into the buffers of the kernel */
     uint32_t deliveries; /* in this phase */
 } Client;
 
@@ -60,6 +61,8 @@ void clients_start(void);
 void client_open(Client *client);
 void client_request(Client *client, uint32_t number);
 void client_close(Client *client);
+/* Read nothing more from it, and keep it open. */
+void client_stop(Client *client);
 /* Handle what comes until the phase is done. */
 void clients_run(const Phase *phase);
 

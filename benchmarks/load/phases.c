@@ -94,6 +94,8 @@ static void fanout_ack(Client *client) {
 }
 
 static void fanout_delivery(Client *client) {
+    /* Others who are in the room are not waited for. */
+    if (client < run.first || client >= run.first + run.count) return;
     run.deliveries++;
     if (client->deliveries > run.started) fail("a message came twice");
     note_latency(run.sent_at[client->deliveries - 1]);
@@ -173,6 +175,12 @@ void phase_run(const char *line) {
     } else if (sscanf(line, "close %u %u", &first, &count) == 2) {
         begin(first, count);
         for (uint32_t i = 0; i < count; i++) client_close(&run.first[i]);
+    } else if (sscanf(line, "slow %u %u", &first, &count) == 2) {
+        begin(first, count);
+        for (uint32_t i = 0; i < count; i++) run.first[i].slow = true;
+    } else if (sscanf(line, "stop %u %u", &first, &count) == 2) {
+        begin(first, count);
+        for (uint32_t i = 0; i < count; i++) client_stop(&run.first[i]);
     } else {
         fail("what is this: %s", line);
     }

@@ -158,6 +158,12 @@ def test_comparisons_are_to_the_original_on_the_same_store() -> None:
     ]
 
 
+def test_stopped_readers_are_compared_with_our_own_fan_out() -> None:
+    found = summarize([of("fanout-all-read", "service", 2.0), of("fanout-10-stopped", "service", 2.1)])
+    rows = [(c.workload, c.metric, round(c.ratio, 2), c.limit, c.met) for c in compare(found)]
+    assert rows == [("fanout-10-stopped", "cpu_us", 1.05, 1.1, True)]
+
+
 def test_capacity_is_shared_out_as_described() -> None:
     costs = Costs(command=100.0, hop=50.0, delivery=10.0, redis=20.0)
     assert costs.instances_us(members=10, spread=1) == 190
