@@ -38,8 +38,10 @@ def rounds(
 def curve_rounds(
     servers: Sequence[Server], points: curves.Points, count: int, results: Results
 ) -> Iterator[int]:
-    """Run the curves, as ``rounds`` does the workloads; after the first round only those of our servers, since
-    the others take most of the time."""
+    """Run the curves, as ``rounds`` does the workloads.
+
+    After the first round only those of our servers: the others take most of the time.
+    """
     for number in range(count):
         measured = [server for server in servers if number == 0 or server.original]
         for name, curve in curves.ALL.items():

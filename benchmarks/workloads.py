@@ -175,7 +175,8 @@ def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
 def stopped_readers(server: Server, sizes: Sizes) -> list[Measurement]:
     """Fan-out to all but ten members, who read first, and then do not any more.
 
-    Messages are long, and the buffers of the ten small, so that the server soon has to keep what they do not take.
+    Messages are long, and the buffers of the ten small, so that the server soon has to keep what they do
+    not take.
     """
     if not server.stops_slow_readers:
         return []
