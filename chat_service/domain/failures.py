@@ -1,13 +1,12 @@
 """What could not be done, told by an event and a log line instead of an ack (server-api.md, Recovery API)."""
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
+from chat_service.deadlines import Deadlines
 from chat_service.domain.events import EventEmitter
 from chat_service.types import RoomName, SocketId, UserName
 
@@ -24,6 +23,24 @@ class FailureInfo:
     id: SocketId | None = None
 
 
+class LockStay:
+    """One stay in a lock, while it is watched."""
+
+    __slots__ = ("_stays", "info")
+
+    def __init__(self, stays: "Deadlines[LockStay]", info: FailureInfo) -> None:
+        self._stays = stays
+        self.info = info
+
+    def __enter__(self) -> None:
+        self._stays.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stays.discard(self)
+
+
 class FailureReports:
     """Sends the failure events of a service."""
 
@@ -31,6 +48,7 @@ class FailureReports:
         self._events = events
         #: Seconds after which a stay in a lock is reported.
         self._lock_ttl = lock_ttl
+        self._stays: Deadlines[LockStay] = Deadlines(lock_ttl, self._lock_exceeded)
         #: How often each event was sent.
         self.counts: Counter[str] = Counter()
         #: Whether the store may hold leftovers of this instance, and whether they are being removed.
@@ -56,16 +74,12 @@ class FailureReports:
         self.counts[event] += 1
         self._events.emit(event, *args)
 
-    @contextmanager
-    def watch_lock(self, info: FailureInfo) -> Iterator[None]:
-        """Report when the block, which others wait for, takes longer than the lock's time."""
-        lock_id = f"{info.id}:{info.room_name}"
-        timer = asyncio.get_running_loop().call_later(self._lock_ttl, self._lock_exceeded, lock_id, info)
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def watch_lock(self, info: FailureInfo) -> "LockStay":
+        """A context manager: report that the block, which others wait for, takes longer than it may."""
+        return LockStay(self._stays, info)
 
-    def _lock_exceeded(self, lock_id: str, info: FailureInfo) -> None:
+    def _lock_exceeded(self, stay: "LockStay") -> None:
+        info = stay.info
+        lock_id = f"{info.id}:{info.room_name}"
         logger.warning("lock %s is held for more than %s s by %s", lock_id, self._lock_ttl, info)
         self._emit("lock_time_exceeded", lock_id, info)
