@@ -45,7 +45,7 @@ def box_at(x: float, y: float, width: float, height: float, kind: str) -> str:
 
 
 def svg(width: float, height: float, parts: list[str], title: str) -> str:
-    size = f"width: {width:.0f}px; min-width: {min(width, 560):.0f}px"
+    size = f"width: {width:.0f}px; min-width: {min(width, 700):.0f}px"
     return (
         f'<div class="diagram"><svg role="img" aria-label="{html.escape(title)}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" style="{size}">'
@@ -95,11 +95,11 @@ def read_sequence(lines: list[str]) -> tuple[list[str], list[Step]]:
 
 def sequence(lines: list[str], title: str) -> str:
     names, steps = read_sequence(lines)
-    gaps = [(text_width(a) + text_width(b)) / 2 + 50 for a, b in itertools.pairwise(names)]
+    gaps = [(text_width(a) + text_width(b)) / 2 + 36 for a, b in itertools.pairwise(names)]
     for step in steps:
         if step.to >= 0:
             low, high = sorted((step.at, step.to))
-            missing = text_width(step.text) + 34 - sum(gaps[low:high])
+            missing = text_width(step.text) + 26 - sum(gaps[low:high])
             if missing > 0:
                 gaps[low:high] = [gap + missing / (high - low) for gap in gaps[low:high]]
         elif step.at >= 0:
