@@ -67,6 +67,8 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
 def _hidden(name: str, value: Any) -> Any:
     if name in _SECRET_KEYS:
         return HIDDEN
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if "password" in key else item for key, item in value.items()}
     return _PASSWORD.sub(rf"\1:{HIDDEN}@", value) if name == "url" else value
 
 

@@ -69,7 +69,16 @@ async def instance(folder: Path, redis: RedisServer, **replaced: str) -> AsyncIt
     config = folder / f"chat-{len(list(folder.glob('chat-*.toml')))}.toml"
     config.write_text("\n".join(lines))
     env = {"CHAT_STORE_URL": redis.url, "CHAT_LOGIN_SECRET": SECRET}
-    command = [sys.executable, "-m", "chat_service", "serve", "--config", config, "--host", "127.0.0.1"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "chat_service",
+        "serve",
+        "--config",
+        config,
+        "--host",
+        "127.0.0.1",
+    ]
     async with run(*command, env=env) as process:
         line = await process.wait_for("listens on port")
         port = int(line.partition("listens on port ")[2].partition(",")[0])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.gendocs import api, asyncapi, client_protocol, command_line, contract, coverage, tables
+from tools.gendocs import api, asyncapi, client_protocol, command_line, contract, coverage, metrics, tables
 from tools.gendocs.source import ROOT
 
 DOCS = ROOT / "docs"
@@ -24,6 +24,7 @@ def reference_pages() -> dict[str, str]:
         "reference/stores-and-transports.md": api.plugins_page(),
         "reference/asyncapi.yaml": asyncapi.page(),
         "reference/command-line.md": command_line.command_line_page(),
+        "reference/metrics.md": metrics.metrics_page(),
     }
 
 

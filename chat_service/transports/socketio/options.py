@@ -43,6 +43,8 @@ class SocketIOOptions:
     compression: bool = False
     #: The Engine.IO transports that clients may use.
     transports: Sequence[str] = TRANSPORTS
+    #: Lets the Socket.IO Admin UI connect: a mapping with "username" and "password". Off when None.
+    admin_ui: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("ping_interval", "ping_timeout"):
@@ -74,6 +76,13 @@ class SocketIOOptions:
         )
         self._check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
         self._check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
+        if self.admin_ui is not None and not _is_login(self.admin_ui):
+            # Without the value, which is a secret.
+            raise ConfigurationError(
+                'transport_options admin_ui: expected {"username": …, "password": …}, both not empty'
+            )
+        if self.admin_ui is not None and self.server is not None:
+            raise ConfigurationError("transport_options admin_ui: instrument your own server yourself")
         if self.app is not None and self.server is not None:
             raise ConfigurationError("transport_options: give app or server, not both")
 
@@ -99,6 +108,11 @@ class SocketIOOptions:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _is_login(value: Any) -> bool:
+    is_mapping = isinstance(value, Mapping) and set(value) == {"username", "password"}
+    return is_mapping and all(map(_is_text, value.values()))
 
 
 def _is_number(value: Any) -> bool:

@@ -16,6 +16,7 @@ from chat_service.transports.base import (
     TransportHandler,
     TransportStatistics,
 )
+from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import AsgiApp
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.front import FrontRunner
@@ -57,6 +58,7 @@ class SocketIOTransport:
         self._slow_consumers = SlowConsumers(self.options.send_buffer_limit)
         self._namespace: ServiceNamespace | None = None
         self._runner: web.AppRunner | None = None
+        self._admin: AdminUI | None = None
         self._steps: tuple[LifeCycleStep, LifeCycleStep] | None = None
         app, given = self.options.app, self.options.server
         if given is not None and not isinstance(given, AsyncServer):
@@ -132,6 +134,9 @@ class SocketIOTransport:
         if not self._is_given:
             self._slow_consumers = server.eio.slow_consumers
         self._channels.use(server, None if self._is_given else server.eio.outbox, self._slow_consumers)
+        if self.options.admin_ui is not None:
+            self._admin = AdminUI(server, self.options.admin_ui, (self._name,), self.statistics)
+            self._admin.start()
         self._namespace = ServiceNamespace(
             self._name, self._channels, self.options.middlewares, handler, self._expose_internal_errors
         )
@@ -203,6 +208,8 @@ class SocketIOTransport:
         if namespace is None:
             return
         server = self.get_server()
+        if self._admin is not None:
+            await self._admin.close()
         if self._is_given:
             # The connections are also those of other namespaces.
             for socket_id in tuple(self._channels.socket_ids()):
