@@ -30,6 +30,26 @@ print("stopped")
 """
 
 
+#: Serves the web chat and prints the beginning of its page and of its script.
+SERVE_PAGE = """
+import asyncio, re, urllib.request
+from chat_service.demo import Demo
+
+def fetch(address):
+    with urllib.request.urlopen(address) as response:
+        return response.read().decode()
+
+async def main():
+    async with Demo("127.0.0.1", 0) as demo:
+        address = f"http://127.0.0.1:{demo.port}/"
+        page = await asyncio.to_thread(fetch, address)
+        script = re.search(r'src="([^"]+)"', page)[1]
+        print(page[:15], len(await asyncio.to_thread(fetch, address + script)) > 10_000)
+
+asyncio.run(main())
+"""
+
+
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a command in an environment free of what this test run has set, and return its output."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV", "VIRTUAL_ENV"))}
@@ -85,7 +105,7 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name for name in names if ".dist-info/" not in name} == sources()
-    assert "chat_service/py.typed" in names
+    assert {"chat_service/py.typed", "chat_service/demo/static/index.html"} <= set(names)
     assert not [name for name in names if "tests" in name.split("/") or "/test_" in name]
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
 
@@ -95,6 +115,7 @@ def test_sdist_has_what_is_needed_to_build_and_test(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert sources() <= names
     assert {"pyproject.toml", "constraints.txt", "LICENSE", "tests/packaging/test_build.py"} <= names
+    assert {"clients/js/src/client.ts", "clients/web/build.mjs", "package-lock.json"} <= names
     assert not [name for name in names if name.startswith((".venv", "node_modules", "build", ".git/"))]
 
 
@@ -113,3 +134,7 @@ def test_installed_wheel_starts_and_stops_a_service(installed: Path, tmp_path: P
     # -W error: a start without warnings, and none about things left open at the end.
     output = run(installed, "-W", "error", "-c", START_AND_STOP, cwd=tmp_path)
     assert output.splitlines()[-1] == "stopped"
+
+
+def test_installed_wheel_serves_the_web_chat(installed: Path, tmp_path: Path) -> None:
+    assert run(installed, "-W", "error", "-c", SERVE_PAGE, cwd=tmp_path) == "<!doctype html> True\n"
