@@ -96,9 +96,9 @@ build_clients() {
         ! fresh "$stamp" "$wanted" || return 0
         if ! node_works && ! { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
             # The server does without: it then serves a page that says the same.
-            printf 'warning: %s\n' "Node.js 18 or newer is needed to build the web chat, and is not installed." \
-                "         Debian, Ubuntu: sudo apt-get install nodejs npm" \
-                "         The server runs without the page." >&2
+            printf '%s\n' "warning: the web chat is built by Node.js 18 or newer, which is not installed." \
+                "         Debian, Ubuntu: sudo apt-get install nodejs npm. Until then the server runs without" \
+                "         the page, or with the one that was built before." >&2
             return 0
         fi
     fi
