@@ -60,7 +60,9 @@ def _first_step(work: Coroutine[Any, Any, Any], begun: Begun) -> Any:
 
 
 def _make_task(rest: "_Rest", context: Context) -> asyncio.Task[None]:
-    task = asyncio.get_running_loop().create_task(rest, context=context)
+    # A future knows its loop; to ask which one runs costs a system call in Python 3.11.
+    loop = asyncio.get_running_loop() if rest.waits_for is None else rest.waits_for.get_loop()
+    task: asyncio.Task[None] = loop.create_task(rest, context=context)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task
@@ -87,7 +89,7 @@ def in_task() -> Generator[None, None, None]:
 class _Rest(Coroutine[Any, Any, None]):
     """A coroutine that was begun already, as a coroutine for a task."""
 
-    __slots__ = ("__weakref__", "_args", "_then", "_waits_for", "_work")
+    __slots__ = ("__weakref__", "_args", "_then", "_work", "waits_for")
 
     def __init__(
         self,
@@ -98,7 +100,7 @@ class _Rest(Coroutine[Any, Any, None]):
     ) -> None:
         self._work = work
         #: The future that the work waits for already; the task has to be told of it first.
-        self._waits_for = waits_for
+        self.waits_for = waits_for
         self._then = then
         self._args = args
 
@@ -110,8 +112,8 @@ class _Rest(Coroutine[Any, Any, None]):
         raise TypeError("only a task can run this")
 
     def send(self, value: Any) -> Any:
-        if self._waits_for is not None:
-            waits_for, self._waits_for = self._waits_for, None
+        if self.waits_for is not None:
+            waits_for, self.waits_for = self.waits_for, None
             return waits_for
         try:
             return self._work.send(value)
@@ -120,7 +122,7 @@ class _Rest(Coroutine[Any, Any, None]):
             raise StopIteration from None
 
     def throw(self, *error: Any) -> Any:
-        self._waits_for = None
+        self.waits_for = None
         try:
             return self._work.throw(*error)
         except StopIteration as end:
