@@ -93,6 +93,8 @@ def _become_worker(service: ChatService, role: WorkerRole) -> None:
     del os.environ[VARIABLE]
     service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
     give_operations_port(service, role.number)
+    # The worker that it replaces drains while this one serves.
+    service.operations.shares_port = True
     channel = socket.socket(fileno=role.channel)
     channel.setblocking(False)
 

@@ -40,6 +40,8 @@ class Operations:
             lambda: phase() != "closed",
             lambda: str(context.instance_id()),
         )
+        #: Whether the process that this one replaces may still listen on the same port.
+        self.shares_port = False
         self._server: OperationsServer | None = None
 
     def _read(self) -> Reading:
@@ -80,7 +82,12 @@ class Operations:
         """Serve the pages if the options say so. Raises ``OSError`` when the address cannot be used."""
         options = self._context.options
         if options.operations_port is not None:
-            self._server = OperationsServer(self._pages, options.operations_host, options.operations_port)
+            self._server = OperationsServer(
+                self._pages,
+                options.operations_host,
+                options.operations_port,
+                shares_port=self.shares_port,
+            )
             await self._server.start()
 
     async def close(self) -> None:

@@ -25,12 +25,13 @@ def add_routes(app: web.Application, pages: Pages, prefix: str = "") -> None:
 
 
 class OperationsServer:
-    """A server for the pages alone."""
+    """A server for the pages alone. ``shares_port``: others that say so too may listen there as well."""
 
-    def __init__(self, pages: Pages, host: str, port: int) -> None:
+    def __init__(self, pages: Pages, host: str, port: int, *, shares_port: bool = False) -> None:
         self._pages = pages
         self._host = host
         self._port = port
+        self._shares_port = shares_port
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -41,7 +42,10 @@ class OperationsServer:
             app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, reuse_address=True).start()
+        # As None the option is left alone, where a platform does not have it.
+        shared = True if self._shares_port else None
+        site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True, reuse_port=shared)
+        await site.start()
 
     async def close(self) -> None:
         """Listen no more. Idempotent."""

@@ -14,7 +14,7 @@ from tests.support.faults import FaultyStore, as_store
 from tests.support.world import World
 
 
-@pytest.mark.covers("option:operations_port", "option:operations_host")
+@pytest.mark.covers("option:operations_port", "option:operations_host", "api:operations.port")
 async def test_the_pages_are_on_a_port_of_their_own_on_the_loopback(world: World) -> None:
     instance = await world.start(operations_port=0)
     port = instance.service.operations.port
@@ -54,6 +54,19 @@ async def test_a_port_in_use_ends_the_start() -> None:
             await service.start()
 
 
+async def test_a_process_that_replaces_another_shares_its_port(world: World) -> None:
+    first = world.make(operations_port=0)
+    first.service.operations.shares_port = True
+    await first.service.start()
+    port = first.service.operations.port
+    second = world.make(operations_port=port)
+    second.service.operations.shares_port = True
+    await second.service.start()
+    await first.service.close()
+    _, page = await get_json(port, "/readyz")
+    assert page["instance"] == second.service.instance_uid
+
+
 async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world: World) -> None:
     seen = []
 
@@ -74,6 +87,7 @@ async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world:
     assert readiness.as_dict() == {"status": "unready", "checks": {"service": "closed"}}
 
 
+@pytest.mark.covers("api:operations.readiness")
 async def test_an_instance_is_unready_while_its_store_does_not_answer(world: World) -> None:
     store = FaultyStore(world.backend.new_store())
     instance = await world.start(store=as_store(store), operations_port=0)
@@ -96,6 +110,7 @@ async def test_an_instance_that_the_store_does_not_know_is_unready(world: World)
     assert readiness.as_dict()["checks"]["store"] == "the store does not know this instance"
 
 
+@pytest.mark.covers("api:operations.add_routes")
 async def test_mounted_in_an_aiohttp_application() -> None:
     async with ChatService(transport=InProcessTransport()) as service:
         app = web.Application()
@@ -126,6 +141,7 @@ async def asgi_get(app, path: str, *, method: str = "GET", root_path: str = "") 
     return start["status"], body["body"]
 
 
+@pytest.mark.covers("api:operations.asgi_app")
 async def test_as_an_asgi_application() -> None:
     async with ChatService(transport=InProcessTransport()) as service:
         app = service.operations.asgi_app()

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from chat_service.bus import base as bus
+from chat_service.operations import api as operations
 from chat_service.service import chat_service, server_api, transport_api
 from chat_service.stores import base as stores
 from chat_service.transports import base as transports
@@ -23,8 +24,16 @@ def server_api_page() -> str:
         _methods(Module(transport_api).methods("TransportAPI"), 3),
         "## service.cluster_bus\n\n" + Module(transport_api).class_doc("ClusterBus") + "\n\n",
         _methods(Module(transport_api).methods("ClusterBus"), 3, prefix="cluster_bus."),
+        "## service.operations\n\n" + Module(operations).class_doc("Operations") + "\n\n",
+        _methods(operations_methods(), 3, prefix="operations."),
         "## Handshake\n\n" + _value_type(Module(transports), "Handshake"),
     )
+
+
+def operations_methods() -> list[Method]:
+    """What applications may call of ``service.operations``."""
+    methods = Module(operations).methods("Operations")
+    return [method for method in methods if method.section != "Called by the life cycle"]
 
 
 def plugins_page() -> str:

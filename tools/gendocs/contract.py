@@ -12,6 +12,7 @@ from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, composition, server_api, transport_api
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.transports.socketio.options import SocketIOOptions
+from tools.gendocs import api
 from tools.gendocs.source import Module
 
 #: What the wire contract demands beyond the older server. Nothing but tests can list these.
@@ -62,6 +63,7 @@ def items() -> Mapping[str, list[str]]:
             *(method.name for method in Module(server_api).methods("ServerAPI")),
             *(method.name for method in Module(transport_api).methods("TransportAPI")),
             *(f"cluster_bus.{method.name}" for method in Module(transport_api).methods("ClusterBus")),
+            *(f"operations.{method.name}" for method in api.operations_methods()),
             "ChatServiceError",
         ],
         "cli": [name for names in SECTIONS.values() for name in names],
