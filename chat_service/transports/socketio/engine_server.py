@@ -9,6 +9,7 @@ from typing import Any
 from engineio import AsyncServer, packet
 from engineio.async_drivers import asgi as asgi_driver
 
+from chat_service import eager
 from chat_service.deadlines import Deadlines
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket
@@ -21,6 +22,10 @@ logger = logging.getLogger("chat_service")
 
 #: Seconds that a connection may be open without a namespace.
 CONNECT_GRACE = 45.0
+
+
+def _nothing(_: object) -> None:
+    pass
 
 
 class ClientGone(Exception):
@@ -71,9 +76,10 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         """Close a session from a callback."""
         session = self.sockets.get(sid)
         if session is not None:
-            task = asyncio.get_running_loop().create_task(session.close(abort=abort, reason=reason))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            task = eager.start(session.close(abort=abort, reason=reason), _nothing)
+            if task is not None:
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
 
     def _close_unused(self, session: EngineSocket) -> None:
         if not self.is_used(session.sid):

@@ -134,6 +134,7 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         service = self._service
         name = namespace or "/"
         if service is None or name != service.namespace:
+            await eager.in_task()
             await super()._handle_disconnect(eio_sid, namespace, reason)
             return
         socket_id = self.manager.sid_from_eio_sid(eio_sid, name)

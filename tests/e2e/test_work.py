@@ -1,0 +1,108 @@
+"""The work per command and per delivery stays at the recorded numbers: a guard of speed that needs no clock.
+
+When a number falls, record the new one. One that rises has to be worth it (docs/performance.md).
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chat_service import ChatService
+from tests.e2e.clients import NAMESPACE
+from tests.e2e.work import Bench, Work, counted, in_loop, settle
+from tests.support.world import name_by_query
+
+MEMBERS = 100
+
+
+def say(number: int) -> str:
+    return f'42{NAMESPACE},{number}["roomMessage","room",{{"textMessage":"hello"}}]'
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    service = ChatService(host="127.0.0.1", port=0, hooks={"on_connect": name_by_query})
+    async with service:
+        await service.add_room("room")
+        bench = Bench(service, Work())
+        yield bench
+        await bench.leave()
+
+
+async def test_a_command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await bench.joined("alice")
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        in_loop(client.emit, say(1))
+        await settle()
+    # The own message and the ack leave in one write, at the end of the turn. What is stored, the message to
+    # the room, and the ack are encoded.
+    assert bench.work == Work(callbacks=1, writes=1, encodings=3)
+    assert client.take().count(b'"roomMessage"') == 1
+
+
+async def test_a_command_that_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await bench.joined("alice")
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        in_loop(client.emit, f'42{NAMESPACE},1["roomMessage","nowhere",{{"textMessage":"hello"}}]')
+        await settle()
+    assert bench.work == Work(callbacks=1, writes=1, encodings=1)
+    assert b"No such room" in client.take()
+
+
+async def test_a_message_to_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = [await bench.joined(f"user{number}") for number in range(MEMBERS)]
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        in_loop(clients[0].emit, say(1))
+        await settle()
+    # Whatever the number of members: one encoding of the message, and one callback for all writes.
+    assert bench.work == Work(callbacks=1, writes=MEMBERS, encodings=3)
+    assert all(client.take().count(b'"roomMessage"') == 1 for client in clients)
+
+
+async def test_messages_of_one_turn_leave_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = [await bench.joined(f"user{number}") for number in range(MEMBERS)]
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        for client in clients[:4]:
+            in_loop(client.emit, say(1))
+        await settle()
+    assert bench.work == Work(callbacks=1, writes=MEMBERS, encodings=12)
+    assert all(client.take().count(b'"roomMessage"') == 4 for client in clients)
+
+
+async def test_the_history(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await bench.joined("alice")
+    for number in range(50):
+        in_loop(client.emit, say(number))
+    await settle()
+    client.take()
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        in_loop(client.emit, f'42{NAMESPACE},1["roomRecentHistory","room"]')
+        await settle()
+    # Its messages are JSON already, and are not encoded again.
+    assert bench.work == Work(callbacks=1, writes=1, encodings=1)
+    assert client.take().count(b'"textMessage"') == 50
+
+
+async def test_a_connect_and_a_join(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.joined("before")
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        await bench.joined("alice")
+    # The answer to the request with the first packet; the namespace with the login; the join. The timers are
+    # those that all sockets share.
+    assert bench.work == Work(callbacks=2, writes=3, encodings=2)
+
+
+async def test_a_disconnect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await bench.joined("alice")
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        client.is_gone = True
+        in_loop(client.protocol.connection_lost, None)
+        await settle()
+    assert bench.work == Work()
