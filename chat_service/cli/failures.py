@@ -1,5 +1,6 @@
 """Exit codes, and what is said of errors: one line each."""
 
+import asyncio
 import errno
 from enum import IntEnum
 
@@ -53,7 +54,7 @@ def describe(error: BaseException) -> tuple[int, str]:
             return ExitCode.USAGE, f"{_first_line(error.format_message())} Try: {path} --help"
         case click.ClickException():
             return error.exit_code, error.format_message()
-        case click.Abort() | KeyboardInterrupt():
+        case click.Abort() | KeyboardInterrupt() | asyncio.CancelledError():
             return ExitCode.INTERRUPTED, ""
         case ChatServiceError():
             return (ExitCode.NOT_FOUND if error.code in _MISSING else ExitCode.FAILED), str(error)

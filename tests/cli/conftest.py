@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 from chat_service.cli import app
 from tests.conftest import BACKENDS
 from tests.support.backends import InRedis
+from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
 
 #: Variables that would say which services.
@@ -61,12 +63,26 @@ class Site:
         return found
 
 
-@pytest.fixture(params=[name for name in BACKENDS if name != "memory"])
-async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    backend = InRedis(request.getfixturevalue(f"{request.param}_servers"))
+@asynccontextmanager
+async def _site(servers: RedisServer | RedisCluster) -> AsyncIterator[Site]:
+    backend = InRedis(servers)
     made = Site(backend)
     try:
         yield made
     finally:
         await made.world.close()
     assert await backend.leftovers() == []
+
+
+@pytest.fixture(params=[name for name in BACKENDS if name != "memory"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    """On one Redis, and on a cluster."""
+    async with _site(request.getfixturevalue(f"{request.param}_servers")) as made:
+        yield made
+
+
+@pytest.fixture
+async def redis_site(redis_servers: RedisServer) -> AsyncIterator[Site]:
+    """On one Redis alone: for tests of processes, to which the store does not matter."""
+    async with _site(redis_servers) as made:
+        yield made

@@ -72,7 +72,7 @@ async def test_ctrl_c_ends_a_tail(site: Site) -> None:
     async with run(sys.executable, "-m", "chat_service", "tail", *site.options, "room") as process:
         await process.wait_for("system: hello")
         process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
+        assert await process.wait() == 130, process.errors
         assert "Traceback" not in process.errors
 
 

@@ -21,6 +21,8 @@ from tests.support.redis_servers import RedisServer
 
 pytestmark = pytest.mark.e2e
 WEBSOCKET = ["websocket"]
+#: Seconds for something that starts processes, on a machine that has much to do.
+LONG = 3 * PATIENCE
 
 SERVICE = """
 import os
@@ -97,9 +99,11 @@ async def test_run_at_another_address(tmp_path: Path) -> None:
 
 @pytest.mark.redis
 @pytest.mark.covers("cli:run")
-async def test_workers_share_a_port(site: Site, tmp_path: Path, connect: Any) -> None:
+async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: Any) -> None:
     options = {"transport_options": {"transports": WEBSOCKET}}
-    app = write(tmp_path, store="redis", store_options=site.backend.options, drain_seconds=0.1, **options)
+    app = write(
+        tmp_path, store="redis", store_options=redis_site.backend.options, drain_seconds=0.1, **options
+    )
     async with chat("run", app, "--app-dir", tmp_path, "--workers", "3") as process:
         port = await port_of(process)
         assert (await process.wait_for("3 workers listen on port")).endswith("Ctrl+C ends them")
@@ -124,19 +128,17 @@ async def test_workers_share_a_port(site: Site, tmp_path: Path, connect: Any) ->
         victim = min(pids)
         os.kill(victim, signal.SIGKILL)
         await wait_until(
-            lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end", timeout=PATIENCE
+            lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end", timeout=LONG
         )
         await wait_until(
             lambda: len(set(re.findall(r"worker ready (\d+)", process.output))) == 4,
             "a new one",
-            timeout=PATIENCE,
+            timeout=LONG,
         )
 
         # All are replaced, one after the other.
         process.send_signal(signal.SIGHUP)
-        await wait_until(
-            lambda: process.errors.count("is replaced") == 3, "new workers", timeout=2 * PATIENCE
-        )
+        await wait_until(lambda: process.errors.count("is replaced") == 3, "new workers", timeout=LONG)
         newest = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)[-3:]}
         assert not newest & pids
         late = await connect(port, "late")
@@ -145,7 +147,7 @@ async def test_workers_share_a_port(site: Site, tmp_path: Path, connect: Any) ->
         # New ones that cannot start replace nobody.
         (tmp_path / "served.py").write_text("def broken(")
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: "the old ones stay" in process.errors, "the broken one", timeout=PATIENCE)
+        await wait_until(lambda: "the old ones stay" in process.errors, "the broken one", timeout=LONG)
         await late.call("roomJoin", "room")
 
         process.send_signal(signal.SIGTERM)
@@ -155,13 +157,13 @@ async def test_workers_share_a_port(site: Site, tmp_path: Path, connect: Any) ->
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     # The instance that was killed is left for the others, of which there are none any more.
-    answer = await site.json("recover", "--heartbeat-timeout", "0.001")
+    answer = await redis_site.json("recover", "--heartbeat-timeout", "0.001")
     assert [item["result"] for item in answer["instances"]] == ["recovered"]
 
 
 @pytest.mark.redis
-async def test_workers_do_not_outlive_their_parent(site: Site, tmp_path: Path) -> None:
-    app = write(tmp_path, store="redis", store_options=site.backend.options)
+async def test_workers_do_not_outlive_their_parent(redis_site: Site, tmp_path: Path) -> None:
+    app = write(tmp_path, store="redis", store_options=redis_site.backend.options)
     async with chat("run", app, "--app-dir", tmp_path, "--workers", "2", "--port-per-worker") as process:
         line = await process.wait_for("2 workers listen on ports")
         first, second = map(int, re.findall(r"\d{3,5}", line))
@@ -172,7 +174,7 @@ async def test_workers_do_not_outlive_their_parent(site: Site, tmp_path: Path) -
         def are_gone() -> bool:
             return not any(Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid) for pid in pids)
 
-        await wait_until(are_gone, "the end of the workers", timeout=PATIENCE)
+        await wait_until(are_gone, "the end of the workers", timeout=LONG)
 
 
 def _is_alive(pid: int) -> bool:
@@ -204,7 +206,7 @@ async def test_a_second_signal_ends_workers_at_once(
         client = await connect(await port_of(process), "alice")
         await client.wait_for("loginConfirmed")
         process.send_signal(signal.SIGTERM)
-        await wait_until(lambda: process.errors.count("draining") == 2, "the drain", timeout=PATIENCE)
+        await wait_until(lambda: process.errors.count("draining") == 2, "the drain", timeout=LONG)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 137
     with redis_servers.client() as redis:
@@ -221,7 +223,7 @@ async def test_reload(tmp_path: Path) -> None:
         source.write_text(text.replace("worker ready", "newer worker ready"))
         await process.wait_for("newer worker ready")
         source.write_text("def broken(")
-        await wait_until(lambda: "ended with code 3; waiting" in process.errors, "its end", timeout=PATIENCE)
+        await wait_until(lambda: "ended with code 3; waiting" in process.errors, "its end", timeout=LONG)
         source.write_text(text.replace("worker ready", "mended worker ready"))
         await process.wait_for("mended worker ready")
         process.send_signal(signal.SIGTERM)
@@ -231,7 +233,7 @@ async def test_reload(tmp_path: Path) -> None:
 
 @pytest.mark.redis
 @pytest.mark.covers("cli:serve")
-async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
+async def test_serve(redis_site: Site, tmp_path: Path, connect: Any) -> None:
     config = tmp_path / "chat.toml"
     config.write_text(f"""
         [service]
@@ -240,8 +242,8 @@ async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
         operations_port = 0
         [store]
         type = "redis"
-        cluster = {str(site.backend.options["cluster"]).lower()}
-        prefix = "{site.backend.prefix}"
+        cluster = {str(redis_site.backend.options["cluster"]).lower()}
+        prefix = "{redis_site.backend.prefix}"
         [transport]
         transports = ["websocket"]
         [login]
@@ -252,7 +254,7 @@ async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
         owner = "alice"
         whitelist_only = true
     """)
-    url = {"CHAT_STORE_URL": str(site.backend.options["url"])}
+    url = {"CHAT_STORE_URL": str(redis_site.backend.options["url"])}
     command = (sys.executable, "-m", "chat_service", "serve", "--config", config)
     async with run(*command, "--workers", "2", env=url) as process:
         port = await port_of(process)
@@ -261,9 +263,9 @@ async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
             await client.wait_for("loginConfirmed")
         assert await alice.call("roomJoin", "room") == 1
         assert "not allowed" in await bob.error("roomJoin", "room")
-        (room,) = (await site.json("rooms"))["rooms"]
+        (room,) = (await redis_site.json("rooms"))["rooms"]
         assert (room["owner"], room["whitelistOnly"], room["membersCount"]) == ("alice", True, 1)
-        assert len((await site.json("instances"))["instances"]) == 2
+        assert len((await redis_site.json("instances"))["instances"]) == 2
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     # The room is there already, and nothing is in the way of a second start.
@@ -272,7 +274,7 @@ async def test_serve(site: Site, tmp_path: Path, connect: Any) -> None:
         await process.wait_for("metrics and health are on port")
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
-    (room,) = (await site.json("rooms"))["rooms"]
+    (room,) = (await redis_site.json("rooms"))["rooms"]
     assert room["membersCount"] == 0
 
 
