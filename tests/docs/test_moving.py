@@ -113,7 +113,7 @@ def test_every_name_has_a_counterpart_that_exists(section: str) -> None:
             assert match and match[1] in HERE[section], f"{name} has no counterpart {counterpart}"
 
 
-@pytest.mark.parametrize("section", [*NPM.keys() - {"Making a service"}])
+@pytest.mark.parametrize("section", [name for name in NPM if name != "Making a service"])
 def test_no_row_is_made_up(section: str) -> None:
     names = [name for name, _ in rows(section)]
     assert sorted(names) == sorted(NPM[section])
