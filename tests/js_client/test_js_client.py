@@ -1,14 +1,18 @@
 """clients/js against a real server: its own tests, run by Node.js."""
 
+import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import ROOT, run
+from tests.e2e.processes import ROOT
 from tests.js_client.server import server_under_test
 
 CLIENT = ROOT / "clients" / "js"
+#: Seconds that one file of tests may take.
+DEADLINE = 120.0
 
 pytestmark = pytest.mark.e2e
 
@@ -28,13 +32,23 @@ async def test_javascript(name: str, bundled: Path) -> None:
         "--banner:js=import { createRequire } from 'module'; const require = createRequire(import.meta.url);"
     )
     source = CLIENT / "tests" / f"{name}.test.ts"
-    async with run(
-        ROOT / "node_modules/.bin/esbuild", source, f"--outfile={target}", *options, banner
-    ) as built:
-        assert await built.wait() == 0, built.errors
-    async with (
-        server_under_test() as env,
-        run("node", "--test", "--test-reporter=tap", target, env={**os.environ, **env}) as tests,
-    ):
-        code = await tests.wait()
-    assert code == 0, tests.output + tests.errors
+    await run(ROOT / "node_modules/.bin/esbuild", source, f"--outfile={target}", *options, banner)
+    async with server_under_test() as env:
+        await run("node", "--test", "--test-reporter=tap", target, env=env)
+
+
+async def run(*command: str | Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a program to its end. Raises ``AssertionError``, with what it has printed, when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **(env or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(DEADLINE):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()

@@ -25,8 +25,10 @@ export interface ChatClientOptions {
   query?: Record<string, string>;
   /** The `auth` object of the handshake, or a function that makes it for each connection: for fresh tokens. */
   auth?: Auth | (() => Auth | Promise<Auth>);
-  /** Milliseconds that a command, and a login, may take (10 000). */
+  /** Milliseconds that the answer to a command may take (10 000). */
   timeout?: number;
+  /** Milliseconds that a connection, and then its login, may take (10 000). */
+  connectTimeout?: number;
   /** Milliseconds before the first try to reconnect (500); each further one waits longer, up to the maximum (10 000). */
   reconnectDelay?: number;
   maxReconnectDelay?: number;
@@ -166,7 +168,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     const socket = this.#socket;
     if (this.#state !== "online" || !socket?.connected) return Promise.reject(new ChatError("disconnected"));
     return new Promise((resolve, reject) => {
-      socket.timeout(this.#timeout).emit(event, ...args, (lost: Error | null, error: unknown, result: unknown) => {
+      socket.timeout(this.#options.timeout ?? 10_000).emit(event, ...args, (lost: Error | null, error: unknown, result: unknown) => {
         if (lost) reject(socket.connected ? new ChatError("noAnswer", [event]) : new ChatError("disconnected"));
         else if (error !== null && error !== undefined) reject(ChatError.fromWire(error));
         else resolve(result);
@@ -174,8 +176,8 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     });
   }
 
-  get #timeout(): number {
-    return this.#options.timeout ?? 10_000;
+  get #connectTimeout(): number {
+    return this.#options.connectTimeout ?? 10_000;
   }
 
   #makeSocket(): Socket {
@@ -183,7 +185,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     return io(this.#url + namespace, {
       reconnectionDelay: this.#options.reconnectDelay ?? 500,
       reconnectionDelayMax: this.#options.maxReconnectDelay ?? 10_000,
-      timeout: this.#timeout,
+      timeout: this.#connectTimeout,
       ...socketOptions,
       ...(query && { query }),
       ...(auth && { auth: typeof auth === "function" ? this.#authFrom(auth) : auth }),
@@ -259,7 +261,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
       const error = new ChatError("noAnswer", ["the login"]);
       if (this.#state === "connecting") this.#end(error);
       else this.#socket?.io.engine?.close(); // and try again
-    }, this.#timeout);
+    }, this.#connectTimeout);
   }
 
   #end(reason: ChatError): void {

@@ -33,7 +33,7 @@ test("a rejected login rejects with the server's error", async () => {
 
 test("no server, and a server that never answers", async () => {
   await assert.rejects(new ChatClient("http://127.0.0.1:1").connect(), code("connectFailed"));
-  const mute = make(unique("ann"), { namespace: "/mute", timeout: 50 });
+  const mute = make(unique("ann"), { namespace: "/mute", connectTimeout: 50 });
   await assert.rejects(mute.connect(), code("noAnswer"));
 });
 
