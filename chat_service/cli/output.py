@@ -61,6 +61,13 @@ def text(value: object, style: str = "") -> "Text":
     return Text(printable(str(value)), style=style)
 
 
+def line(*parts: tuple[object, str]) -> "Text":
+    """Values with a style each, in one line."""
+    from rich.text import Text
+
+    return Text.assemble(*(text(value, style) for value, style in parts))
+
+
 def print_table(
     heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
 ) -> None:

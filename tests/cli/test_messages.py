@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from chat_service.bus.base import RoomEvent
 from chat_service.cli import output
+from chat_service.cli.commands import tail
 from chat_service.cli.follow import Follower, Happening
 from chat_service.stores.base import SYSTEM, RoomConfig
 from chat_service.stores.memory import MemoryBackend, MemoryStore
@@ -203,6 +206,40 @@ def test_what_cannot_be_sent(args: list[str], text: str) -> None:
     result = invoke("send", "room", *args, "--url", "redis://127.0.0.1:1")
     assert result.exit_code == 2
     assert text in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_lines_of_what_happens() -> None:
+    message = {"id": 5, "timestamp": 0, "author": {"odd": 1}, "image": "a.png", "data": b"123"}
+    line = tail._line(Happening(kind="message", message=message))
+    assert line.plain.endswith(' #5 {"odd":1}: {"image":"a.png","data":"<3 bytes>"}')
+    assert tail._line(Happening(kind="message", message={"textMessage": "x"})).plain == "? #None x"
+    assert tail._line(Happening(kind="gap", first=3, last=5)).plain == "-- messages 3 to 5 are lost --"
+    joined = Happening(kind="event", event="roomUserJoined", args=("room", "alice"))
+    assert tail._line(joined).plain == "-- roomUserJoined alice --"
+    assert "begun anew" in tail._line(Happening(kind="epoch")).plain
+    assert "is deleted" in tail._line(Happening(kind="deleted")).plain
+    gap = tail._as_object("room", Happening(kind="gap", first=3, last=5))
+    assert gap == {"kind": "gap", "room": "room", "from": 3, "to": 5}
+
+
+def test_binary_values_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"data": b"\x00\xff"})
+    assert capsys.readouterr().out == '{"data":{"base64":"AP8="}}\n'
+    with pytest.raises(TypeError, match="no JSON for"):
+        output.print_json({"data": object()})
+
+
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal of its own: ``script`` makes one."""
+    shown = []
+    for no_color in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        code = "from chat_service.cli import output; output.console().print(output.text('x', 'red'))"
+        command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+        monkeypatch.setenv("TERM", "xterm-256color")
+        done = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True, text=True)
+        shown.append(done.stdout.strip())
+    assert shown == ["\x1b[31mx\x1b[0m", "x"]
 
 
 def test_texts_of_others_do_nothing_to_a_terminal() -> None:

@@ -197,6 +197,21 @@ async def test_workers_whose_store_is_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.redis
+async def test_workers_of_which_one_cannot_start(redis_site: Site, tmp_path: Path) -> None:
+    options = {"transport_options": {"transports": WEBSOCKET}, "store_options": redis_site.backend.options}
+    app = write(tmp_path, store="redis", **options)
+    # The first one makes the room, the others stumble over it.
+    source = tmp_path / "served.py"
+    source.write_text(source.read_text().replace("if not await service.has_room", "if True or not"))
+    source.write_text(source.read_text().replace("        except Exception:\n            pass\n", ""))
+    source.write_text(source.read_text().replace("        try:\n            await", "        await"))
+    async with chat("run", app, "--app-dir", tmp_path, "--workers", "2") as process:
+        assert await process.wait() == 1
+        assert "cannot start: Room room already exists" in process.errors
+        assert "workers listen" not in process.output
+
+
+@pytest.mark.redis
 async def test_a_second_signal_ends_workers_at_once(
     redis_servers: RedisServer, tmp_path: Path, connect: Any
 ) -> None:

@@ -104,7 +104,7 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
         ("members", room.members_count),
     )
     for label, value in facts:
-        output.console().print(output.text(f"{label:<15}", "bold") + output.text(value))
+        output.console().print(output.line((f"{label:<15}", "bold"), (value, "")))
     if status.members:
         output.console().print()
         output.print_table(("member", "sockets"), status.members.items(), numbers=("sockets",))

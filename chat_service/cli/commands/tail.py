@@ -103,10 +103,10 @@ def _message_line(message: "Message") -> "Text":
     rest = {name: value for name, value in message.items() if name not in ("id", "timestamp", "author")}
     said = rest["textMessage"] if set(rest) == {"textMessage"} else as_text(rest)
     author = message.get("author")
-    return (
-        output.text(f"{output.moment(message.get('timestamp'))} #{message.get('id')} ", "dim")
-        + output.text("" if author is None else f"{_shown(author)}: ", "bold cyan")
-        + output.text(_shown(said))
+    return output.line(
+        (f"{output.moment(message.get('timestamp'))} #{message.get('id')} ", "dim"),
+        ("" if author is None else f"{_shown(author)}: ", "bold cyan"),
+        (_shown(said), ""),
     )
 
 
