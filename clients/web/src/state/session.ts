@@ -83,8 +83,9 @@ export class Chat {
     try {
       await this.login(name);
       return true;
-    } catch {
+    } catch (error) {
       this.signOut();
+      this.toast(explain(error), true);
       return false;
     }
   }
@@ -125,7 +126,6 @@ export class Chat {
   async openRoom(name: string): Promise<void> {
     const known = this.#find("room", name);
     if (known && known.closed.value === null) return this.open(known);
-    if (known) this.#remove(known);
     const client = this.#need();
     const room = new RoomConversation(this, client, name, undefined);
     try {
@@ -133,6 +133,10 @@ export class Chat {
     } catch (error) {
       room.dispose();
       throw error;
+    }
+    if (known) {
+      known.dispose();
+      this.#remove(known);
     }
     this.#add(room);
     this.open(room);

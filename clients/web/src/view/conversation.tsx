@@ -50,9 +50,12 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
         {isHere ? (
           <Composer conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
-          <p class="closed" role="status">
-            {conversation.closed.value}
-          </p>
+          <div class="closed" role="status">
+            <p>{conversation.closed.value}</p>
+            <button type="button" onClick={() => void joinAgain(chat, conversation.name)}>
+              Join again
+            </button>
+          </div>
         )}
       </main>
       {room && isHere && showsPeople && <People chat={chat} room={room} onClose={() => setShowsPeople(false)} />}
@@ -61,6 +64,10 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
       )}
     </>
   );
+}
+
+function joinAgain(chat: Chat, room: string): Promise<boolean> {
+  return chat.attempt(chat.openRoom(room), { notAllowed: `${room} is for invited people only. Its owner can let you in.` });
 }
 
 function Title({ conversation }: { conversation: Conversation }) {

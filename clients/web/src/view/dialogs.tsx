@@ -132,6 +132,19 @@ export function PreferencesDialog({ chat, onClose }: DialogProps) {
           </label>
         ))}
       </fieldset>
+      <section class="keys">
+        <h3>Keys</h3>
+        <dl>
+          <dt>
+            <kbd>Alt</kbd> <kbd>↑</kbd> <kbd>↓</kbd>
+          </dt>
+          <dd>another conversation</dd>
+          <dt>
+            <kbd>Shift</kbd> <kbd>Enter</kbd>
+          </dt>
+          <dd>a new line in a message</dd>
+        </dl>
+      </section>
       <div class="actions">
         <button
           type="button"
