@@ -12,7 +12,7 @@ _TOKEN = re.compile(
     |(?P<sign>=~|!~|!=|==|>=|<=|[-+*/%^(){},=<>])""",
     re.VERBOSE,
 )
-_FUNCTIONS = {"rate", "increase", "sum", "max", "min", "avg", "histogram_quantile"}
+_FUNCTIONS = {"rate", "increase", "sum", "max", "min", "avg", "histogram_quantile", "vector"}
 _WORDS = {"or", "and", "unless"}
 
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import random
 from collections import deque
+from time import monotonic
 from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
-from chat_service.eager import in_task
 from chat_service.eager import in_task
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient
@@ -40,7 +40,7 @@ class Subscriber:
         self.channels: set[str] = set()
         # Subscriptions that were asked for, in the order of the answers to come.
         self._asked: deque[tuple[str, asyncio.Future[None]]] = deque()
-        #: Loop time of a ping that was not answered yet.
+        #: Time of a ping that was not answered yet.
         self.pinged_at: float | None = None
         #: Seconds until the last ping was answered.
         self.lag = 0.0
@@ -64,7 +64,7 @@ class Subscriber:
     def ping(self) -> None:
         """Ask for a sign of life."""
         if self.link.is_open and self.pinged_at is None:
-            self.pinged_at = asyncio.get_running_loop().time()
+            self.pinged_at = monotonic()
             self.link.send("PING")
 
     def _on_push(self, answer: Any) -> None:
@@ -176,8 +176,6 @@ class RedisBus:
             return
         # Time-outs need one.
         await in_task()
-        # Time-outs need one.
-        await in_task()
         self._wanted[channel] = topic
         try:
             async with asyncio.timeout(self._options.command_timeout):
@@ -229,7 +227,7 @@ class RedisBus:
 
     def status(self) -> BusStatus:
         """Whether every subscription is heard, by the latest pings."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         used = [subscriber for subscriber in self._subscribers.values() if subscriber.channels]
         silent = [now - subscriber.pinged_at for subscriber in used if subscriber.pinged_at is not None]
         # Half of the time after which the connection is given up.
@@ -311,7 +309,7 @@ class RedisBus:
         interval = self._options.probe_interval
         while True:
             await asyncio.sleep(interval)
-            now = asyncio.get_running_loop().time()
+            now = monotonic()
             for subscriber in self._subscribers.values():
                 if subscriber.pinged_at is not None and now - subscriber.pinged_at >= interval:
                     logger.warning("the bus connection to %s is deaf; connecting again", subscriber.address)

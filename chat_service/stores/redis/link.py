@@ -9,6 +9,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import hiredis
@@ -95,7 +96,7 @@ class Link:
         # In the order of the answers to come.
         self._waiting: deque[Waiting] = deque()
         self._unsent: list[bytes] = []
-        #: Loop time of the last answer.
+        #: Time of the last answer; that of a uvloop has steps of 1 ms, so it is not the loop's.
         self.last_heard = 0.0
         self._is_closed = False
         # Failed tries to connect since the last success, and the loop time before which there is none.
@@ -162,7 +163,7 @@ class Link:
         reader, self._writer = connection._reader, connection._writer
         connection._reader = connection._writer = None
         self._loop = asyncio.get_running_loop()
-        self.last_heard = self._loop.time()
+        self.last_heard = monotonic()
         if reader is None or self._writer is None:
             raise StoreTimeoutError(f"Redis at {self.name} hung up")
         self._reading = asyncio.create_task(self._read(reader, self._writer), name=f"read {self.name}")
@@ -216,7 +217,7 @@ class Link:
             refused.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
             return refused
         future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(Waiting(future, loop.time(), before))
+        self._waiting.append(Waiting(future, monotonic(), before))
         if self._watchdog is None:
             self._watchdog = loop.call_later(self._timeout, self._watch)
         self._queue(packed)
@@ -237,13 +238,12 @@ class Link:
         self._unsent.clear()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
         parser = hiredis.Reader(replyError=RedisReplyError)
         take = self._on_push or self._resolve
         reason: object = "it hung up"
         try:
             while data := await reader.read(READ_SIZE):
-                self.last_heard = loop.time()
+                self.last_heard = monotonic()
                 parser.feed(data)
                 while (answer := parser.gets()) is not False:
                     take(answer)
@@ -278,15 +278,15 @@ class Link:
             return
         loop = asyncio.get_running_loop()
         oldest = self._waiting[0]
-        if oldest.sent_at + self._timeout <= loop.time() and self.last_heard <= oldest.sent_at:
+        if oldest.sent_at + self._timeout <= monotonic() and self.last_heard <= oldest.sent_at:
             self._failures = max(self._failures, 1)
             self.drop(StoreTimeoutError(f"Redis at {self.name} did not answer in {self._timeout} s"))
             return
         # A look now and then, when all that wait are given up already.
         due = self._timeout / 10
         for item in self._waiting:
-            if item.sent_at + self._timeout > loop.time():
-                due = item.sent_at + self._timeout - loop.time()
+            if item.sent_at + self._timeout > monotonic():
+                due = item.sent_at + self._timeout - monotonic()
                 break
             if not item.future.done():
                 item.future.set_exception(StoreTimeoutError(f"Redis at {self.name} is too slow"))
