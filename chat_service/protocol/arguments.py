@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat_service.errors import ChatServiceError
-from chat_service.protocol.names import check_name
+from chat_service.protocol.names import check_name, is_valid_name
 from chat_service.protocol.values import is_clean_text, is_clean_value
 
 #: The largest number that JavaScript clients can tell from its neighbours.
@@ -29,7 +29,7 @@ class ArgumentType:
     python: str
     typescript: str
     accepts: Callable[[Any, Limits], bool]
-    refine: Callable[[Any, Limits], None] = lambda value, limits: None
+    refine: Callable[[Any, Limits], None] | None = None
     #: Message formats are open when a checker hook decides them.
     custom: Callable[[Any, Limits], bool] | None = None
 
@@ -80,7 +80,8 @@ def _is_any(value: Any, limits: Limits) -> bool:
 
 
 def _check_name(value: str, limits: Limits) -> None:
-    check_name(value, limits.name_length)
+    if not is_valid_name(value, limits.name_length):
+        raise ChatServiceError("invalidName", value)
 
 
 def _check_names(value: Sequence[str], limits: Limits) -> None:
@@ -173,4 +174,5 @@ def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limit
         accepts = kind.custom if custom and kind.custom is not None else kind.accepts
         if not accepts(value, limits):
             raise ChatServiceError("badArgument", position, value)
-        kind.refine(value, limits)
+        if kind.refine is not None:
+            kind.refine(value, limits)

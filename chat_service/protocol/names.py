@@ -7,13 +7,13 @@ from chat_service.errors import ChatServiceError
 
 # protocol.md, Connection: control characters, ":" and braces would break keys and channels.
 # Unpaired surrogates cannot be written as UTF-8.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f:{}\ud800-\udfff]")
+_find_forbidden = re.compile("[\x00-\x1f\x7f:{}\ud800-\udfff]").search
 _CAPITAL = re.compile("([A-Z])")
 
 
 def is_valid_name(name: Any, length_limit: int) -> bool:
     """Whether a value is a usable name of a user or a room, of 1 to ``length_limit`` characters."""
-    return isinstance(name, str) and 0 < len(name) <= length_limit and not _FORBIDDEN.search(name)
+    return isinstance(name, str) and 0 < len(name) <= length_limit and _find_forbidden(name) is None
 
 
 def check_name(name: str, length_limit: int) -> None:
