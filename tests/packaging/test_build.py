@@ -138,3 +138,16 @@ def test_installed_wheel_starts_and_stops_a_service(installed: Path, tmp_path: P
 
 def test_installed_wheel_serves_the_web_chat(installed: Path, tmp_path: Path) -> None:
     assert run(installed, "-W", "error", "-c", SERVE_PAGE, cwd=tmp_path) == "<!doctype html> True\n"
+
+
+def test_installed_wheel_has_the_command_line(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "chat.toml").write_text('[login]\ntype = "name"\n')
+    script = installed.with_name("chat-service")
+    assert run(script, "--version", cwd=tmp_path).startswith("chat-service ")
+    assert "memory: one process" in run(script, "check", "--config", "chat.toml", cwd=tmp_path)
+    # Everything is importable without the extras.
+    imports = "import pkgutil, chat_service.cli.commands as c; "
+    imports += "[__import__(f'{c.__name__}.{m.name}') for m in pkgutil.iter_modules(c.__path__)]; "
+    run(
+        installed, "-c", imports + "import chat_service.cli.recovering, chat_service.cli.reload", cwd=tmp_path
+    )
