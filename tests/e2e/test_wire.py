@@ -42,6 +42,10 @@ async def test_login_join_talk_read(
     assert await client.call("roomMessage", "room", {"text": "héllo \u2028 \U0001f600", "x": None}) == 1
     room, message = await client.wait_for("roomMessage")
     assert (room, message["text"], message["author"]) == ("room", "héllo \u2028 \U0001f600", "alice")
+    # Without binary values it is sent as it is stored.
+    for history in (("roomRecentHistory", "room"), ("roomHistoryGet", "room", 0, 10)):
+        assert await client.call(*history) == [message]
+    assert await client.call("roomHistoryGet", "room", 1, 10) == []
     # Binary values anywhere, there and back: in a notification and in an ack.
     assert await client.call("roomMessage", "room", NESTED) == 2
     room, message = await client.wait_for("roomMessage")
@@ -119,3 +123,23 @@ async def test_server_ends_a_connection(
     client = await login(service, "alice", transports=TRANSPORTS[transports], msgpack=serializer == "msgpack")
     await service.disconnect_user_sockets("alice")
     assert await client.wait_for("disconnect") == ["io server disconnect"]
+
+
+@pytest.mark.covers("hook:after", "command:roomRecentHistory", "command:roomHistoryGet")
+async def test_hooks_and_server_code_get_histories_as_lists(serve: Serve, connect: ConnectTo) -> None:
+    service = await serve()
+    await service.add_room("room")
+    client = await connect(service, "alice", kind="py")
+    await client.call("roomJoin", "room")
+    await client.call("roomMessage", "room", {"textMessage": "hello"})
+
+    @service.after("roomRecentHistory")
+    def mark(call: Any) -> list[Any]:
+        (messages,) = call.results
+        assert type(messages) is list
+        return [[{**message, "seen": True} for message in messages], "more"]
+
+    (answer,) = await service.exec_user_command("alice", "roomHistoryGet", "room", 0, 5)
+    assert type(answer) is list
+    assert await client.emit("roomRecentHistory", "room") == [None, [{**answer[0], "seen": True}], "more"]
+    assert await client.call("roomHistoryGet", "room", 0, 5) == answer
