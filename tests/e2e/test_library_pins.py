@@ -4,7 +4,9 @@ The adapter overrides methods that are no public interface. When a new version o
 relies on, these tests say so; then the adapter has to be read next to the new version.
 """
 
+import asyncio
 import inspect
+import socket
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -12,6 +14,11 @@ from typing import Any
 import engineio
 import pytest
 import socketio
+import uvloop
+from aiohttp import WSMsgType, web
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.http_websocket import WebSocketError, WebSocketReader
+from aiohttp.web_protocol import RequestHandler
 from engineio import async_socket, base_server, base_socket, exceptions, packet
 from engineio.async_drivers import aiohttp as aiohttp_driver
 from engineio.async_drivers import asgi as asgi_driver
@@ -19,13 +26,16 @@ from socketio import async_manager, base_manager, msgpack_packet
 from socketio import base_server as socketio_base_server
 from socketio import packet as socketio_packet
 
+from chat_service.testing import wait_until
 from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.engine_server import EngineServer
 from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
-from chat_service.transports.socketio.packets import JsonPacket, MsgpackPacket
+from chat_service.transports.socketio.packets import JsonPacket, MsgpackPacket, scan_json
 from chat_service.transports.socketio.server import SocketIOServer, make_server
+from chat_service.transports.socketio.slow_consumers import PACKET_OVERHEAD, SizedQueue, unsent_bytes
+from tests.e2e.stopped import masked_frame
 
 
 def names_of(function: Callable[..., Any]) -> set[str]:
@@ -233,3 +243,164 @@ def test_packets_of_both_libraries() -> None:
     )
     encoded = JsonPacket(socketio_packet.EVENT, data=["e", b"x"], namespace="/n").encode()
     assert encoded == ['51-/n,["e",{"_placeholder":true,"num":0}]', b"x"]
+
+
+# What connection.py, takeover.py and front.py take for granted of aiohttp and of the event loops.
+
+
+def test_the_websocket_parser_calls_its_queue() -> None:
+    """The queue may be of a class of our own, whose parts were never made."""
+    calls: list[Any] = []
+
+    class Queue(WebSocketDataQueue):
+        __slots__ = ()
+
+        def __init__(self) -> None:
+            pass
+
+        def feed_data(self, message: Any, size: int) -> None:
+            calls.append((message[0], message[1], size))
+
+        def set_exception(self, error: BaseException, cause: BaseException | None = None) -> None:
+            calls.append(error)
+
+        def feed_eof(self) -> None:
+            calls.append("eof")
+
+        _size = _limit = 0
+
+    parser = WebSocketReader(Queue(), 10, False, True)
+    assert not hasattr(Queue(), "__dict__")
+    # In one piece and in many, masked as clients have to.
+    data = masked_frame("hello") + masked_frame("ü")
+    parser.feed_data(data)
+    for byte in data:
+        parser.feed_data(bytes((byte,)))
+    assert calls == [(WSMsgType.TEXT, "hello", 5), (WSMsgType.TEXT, "ü", 2)] * 2
+    assert all(kind is WSMsgType.TEXT for kind, *_ in calls)
+    calls.clear()
+    for opcode, kind in ((0x2, WSMsgType.BINARY), (0x8, WSMsgType.CLOSE), (0x9, WSMsgType.PING)):
+        parser.feed_data(bytes((0x80 | opcode, 0x80)) + b"mask")
+        assert calls.pop()[0] is kind
+    # A message of just the limit is too large; after that it is told nothing any more.
+    assert parser.feed_data(masked_frame("x" * 10)) == (True, b"")
+    (error,) = calls
+    assert isinstance(error, WebSocketError) and error.code == 1009
+    parser.feed_data(masked_frame("x"))
+    assert len(calls) == 1
+    parser.feed_eof()
+    assert calls[1:] == ["eof"]
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        # The handshake, and what is overridden of it.
+        (web.WebSocketResponse.prepare, {"_pre_start", "_post_start", "drain"}),
+        (web.WebSocketResponse._post_start, {"_writer", "set_parser"}),
+        (web.WebSocketResponse.write_eof, {"_eof_sent"}),
+        # The protocol, which is told that its connection is lost.
+        (
+            RequestHandler.start,
+            {"_force_close", "transport", "_handle_request", "keep_alive", "_task_handler"},
+        ),
+        (
+            RequestHandler.connection_lost,
+            {"_manager", "_request_factory", "_request_handler", "_parser", "force_close"},
+        ),
+        (RequestHandler.set_parser, {"_message_tail"}),
+        (RequestHandler.finish_response, {"_parser", "_upgraded", "prepare", "write_eof"}),
+        (RequestHandler.force_close, {"transport", "_force_close", "_waiter"}),
+        (RequestHandler.keep_alive, {"_keepalive_handle", "cancel"}),
+        (web.Server.connection_lost, {"_connections", "_task_handler"}),
+        # The runner, whose server makes the protocols.
+        (web.BaseRunner.setup, {"_make_server", "_server"}),
+        (web.BaseRunner.cleanup, {"pre_shutdown", "shutdown", "_server"}),
+        (web.TCPSite.start, {"create_server", "server", "_runner"}),
+        (web.SockSite.start, {"create_server", "server", "_runner"}),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_what_aiohttp_does(function: Callable[..., Any], names: set[str]) -> None:
+    assert names <= names_of(function)
+
+
+def test_slots_of_the_request_handler() -> None:
+    slots = {slot for base in RequestHandler.__mro__ for slot in getattr(base, "__slots__", ())}
+    expected = {"_message_tail", "transport", "_manager", "_request_factory", "_request_handler", "_parser"}
+    assert expected <= slots
+    assert parameters(web.Server.connection_lost)[:2] == ["self", "handler"]
+    assert web.WebSocketResponse._eof_sent is False or "_eof_sent" in vars(web.WebSocketResponse())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_transports_tell_when_too_much_is_unsent(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """``pause_writing`` comes with the write that passes the limit, or soon after it."""
+
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        calls: list[Any] = []
+
+        class Protocol(asyncio.Protocol):
+            def pause_writing(self) -> None:
+                calls.append(transport.get_write_buffer_size())
+
+            def resume_writing(self) -> None:
+                calls.append("resume")
+
+            def connection_lost(self, error: Exception | None) -> None:
+                calls.append("lost")
+
+        class Second(Protocol):
+            def data_received(self, data: bytes) -> None:
+                calls.append(data)
+
+        transport, _ = await loop.create_connection(Protocol, sock=ours)
+        transport.set_write_buffer_limits(high=10_000)
+        written = 0
+        while not calls:
+            transport.write(b"x" * 5000)
+            written += 5000
+            await asyncio.sleep(0)
+        assert 10_000 < calls.pop() <= 15_000 + 1
+        assert transport.get_write_buffer_size() > 10_000
+        # The next protocol gets the rest of the calls.
+        transport.set_protocol(Second())
+        theirs.setblocking(False)
+        while written:
+            written -= len(await loop.sock_recv(theirs, 1 << 16))
+        assert calls == ["resume"]
+        await loop.sock_sendall(theirs, b"hello")
+        await wait_until(lambda: len(calls) == 2, "the data to come")
+        transport.abort()
+        assert calls[1:] == [b"hello"], "the end is told in a later turn"
+        transport.write(b"x")
+        await wait_until(lambda: len(calls) == 3, "the end")
+        assert calls[2] == "lost"
+        theirs.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(check())
+
+
+def test_the_queue_of_asyncio_can_be_measured() -> None:
+    assert {"_put"} <= names_of(asyncio.Queue.put_nowait) and {"_get"} <= names_of(asyncio.Queue.get_nowait)
+    queue = SizedQueue()
+    queue.put_nowait(packet.Packet(packet.MESSAGE, "x" * 100))
+    queue.put_nowait(None)
+    assert queue.bytes == 100 + PACKET_OVERHEAD == unsent_bytes(queue)
+    assert queue.get_nowait().data == "x" * 100 and queue.bytes == 0
+    assert unsent_bytes(async_queue := asyncio.Queue[Any]()) == 0 == async_queue.qsize()
+
+
+def test_the_scanner_of_json() -> None:
+    assert scan_json('x[1, {"a": "b"}] ', 1) == ([1, {"a": "b"}], 16)
+    for text, error in (
+        (" [1]", StopIteration),
+        ("[1", ValueError),
+        ("[NaN]", ValueError),
+        ("", StopIteration),
+    ):
+        with pytest.raises(error):
+            scan_json(text, 0)
