@@ -205,7 +205,6 @@ export class RoomConversation extends Conversation {
       notAllowed: `You were removed from ${this.name}.`,
       noRoom: `${this.name} was deleted.`,
     });
-    this.append(note(this.closed.value));
     this.#chat.onRemoved(this);
   }
 

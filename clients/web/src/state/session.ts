@@ -166,7 +166,8 @@ export class Chat {
   }
 
   onRemoved(room: RoomConversation): void {
-    this.toast(room.closed.value ?? "", true);
+    // The conversation itself says so, when it is the one that is open.
+    if (room !== this.active.value) this.toast(room.closed.value ?? "", true);
     this.saveRooms();
   }
 
