@@ -38,11 +38,11 @@ class Lobby:
         service.on("on_leave")(self._on_membership)
         service.on("on_close")(self._on_close)
 
-    def bind(self, socket_id: str) -> None:
-        """Let a new socket ask."""
+    def bind(self, socket_id: str, user: str) -> None:
+        """Let a user's new socket ask."""
 
         async def room_devices(room: Any = None, *_: Any) -> Any:
-            return await self._devices(socket_id, room)
+            return await self._devices(user, room)
 
         self._service.transport.bind_handler(socket_id, "roomList", self._rooms)
         self._service.transport.bind_handler(socket_id, "roomDevices", room_devices)
@@ -60,11 +60,9 @@ class Lobby:
                 break
         return [list(rooms.values())[:MAX_ROOMS]]
 
-    async def _devices(self, socket_id: str, room: Any) -> Any:
+    async def _devices(self, user: str, room: Any) -> Any:
         """The numbers of joined sockets by user, for those who may see the members."""
-        sockets = await self._service.get_instance_sockets()
-        context = {"user_name": sockets.get(socket_id), "id": socket_id}
-        await self._service.exec_user_command(context, "roomGetAccessList", room, "userlist")
+        await self._service.exec_user_command(user, "roomGetAccessList", room, "userlist")
         return dict((await self._service.room_status(room)).members)
 
     # Changes

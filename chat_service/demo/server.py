@@ -108,7 +108,8 @@ class Demo:
     def _on_connect(self, service: ChatService, socket_id: str) -> str | None:
         handshake = service.transport.get_handshake_data(socket_id)
         name = rules.user_name(handshake.auth, handshake.query)
-        self._lobby.bind(socket_id)
+        if name is not None:
+            self._lobby.bind(socket_id, name)
         return name
 
     async def _on_start(self, service: ChatService) -> None:

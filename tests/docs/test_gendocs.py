@@ -9,6 +9,7 @@ import pytest
 
 from chat_service import errors
 from chat_service.commands.table import TABLE
+from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, server_api
 from chat_service.stores import base
 from chat_service.transports.socketio import options
@@ -63,6 +64,19 @@ def test_pages_hold_every_row() -> None:
         assert f"\n## {command.name}\n" in pages["reference/commands.md"]
     for code in errors.ERROR_TEXTS:
         assert f"| `{code}` |" in pages["reference/errors.md"]
+
+
+def test_client_module_holds_every_row() -> None:
+    text = main.client_modules()["js/src/protocol.ts"]
+    for command in TABLE:
+        assert f"\n  {command.name}(" in text
+    for notification in NOTIFICATIONS:
+        assert f"\n  {notification.name}(" in text
+    for code in errors.ERROR_TEXTS:
+        assert f'\n  "{code}": ' in text
+    assert "\n  roomMessage(roomName: string, message: M): number;" in text
+    assert "\n  roomMessage(roomName: string, message: Stored<M>): void;" in text
+    assert "SentMessage" not in text and "ChatError" not in text
 
 
 def test_pipes_in_cells_are_escaped() -> None:
