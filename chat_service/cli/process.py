@@ -24,7 +24,7 @@ READY = b"r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRole:
-    """What a worker is told. The descriptors are inherited."""
+    """What a worker is told. The descriptors are inherited; without ``listening`` it opens its own port."""
 
     number: int
     channel: int
@@ -44,7 +44,7 @@ class WorkerRole:
         return cls(
             number=int(number),
             channel=int(channel),
-            listening=tuple(int(item) for item in listening.split(",")),
+            listening=tuple(int(item) for item in listening.split(",") if item),
         )
 
 
@@ -61,7 +61,7 @@ def run_service(
     role = WorkerRole.from_environment()
     if role is not None:
         _become_worker(service, role)
-    else:
+    if role is None or not role.listening:
         if host is not None or port is not None:
             service.listen_at(host=host, port=port)
         service.on("ready", lambda: _announce(service))
@@ -91,7 +91,8 @@ def _announce(service: ChatService) -> None:
 def _become_worker(service: ChatService, role: WorkerRole) -> None:
     # The variable is not for programs that the application starts.
     del os.environ[VARIABLE]
-    service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
+    if role.listening:
+        service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
     give_operations_port(service, role.number)
     # The worker that it replaces drains while this one serves.
     service.operations.shares_port = True

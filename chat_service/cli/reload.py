@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from chat_service.cli.failures import CliError, ExitCode
+from chat_service.cli.supervisor import Worker, start_worker
 
 MISSING = "--reload needs watchfiles: pip install 'chat-service[reload]'"
 #: Seconds that a service may take to close before it is ended.
@@ -29,42 +30,37 @@ async def _run(command: Sequence[str], directories: Sequence[str]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    child = await _spawn(command)
-    watcher = asyncio.create_task(_report_end(child))
+    child = Child(await start_worker(command))
     sources = PythonFilter(extra_extensions=(".toml",))
     async for changes in awatch(*directories, watch_filter=sources, stop_event=stop, debounce=200):
         _say(f"{_names(path for _, path in changes)} changed: starting again")
-        await _end(child, watcher)
-        child = await _spawn(command)
-        watcher = asyncio.create_task(_report_end(child))
-    return await _end(child, watcher)
-
-
-async def _spawn(command: Sequence[str]) -> asyncio.subprocess.Process:
-    # Ctrl+C of the terminal is for this process, which passes it on.
-    return await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
-    )
-
-
-async def _report_end(child: asyncio.subprocess.Process) -> None:
-    code = await child.wait()
-    _say(f"the service ended with code {code}; waiting for a change")
-
-
-async def _end(child: asyncio.subprocess.Process, watcher: "asyncio.Task[None]") -> int:
-    watcher.cancel()
-    await asyncio.wait([watcher])
-    if child.returncode is None:
-        # Not SIGTERM: nobody wants a drain here.
-        child.send_signal(signal.SIGINT)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await child.wait()
-        except TimeoutError:
-            child.kill()
-            await child.wait()
+        await child.end()
+        child = Child(await start_worker(command))
+    await child.end()
     return 0
+
+
+class Child:
+    """The service; its end is told, unless it is asked for."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._is_asked = False
+        self._ending = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        code = await self._worker.ended()
+        if not self._is_asked:
+            _say(f"the service ended with code {code}; waiting for a change")
+
+    async def end(self) -> None:
+        """Return when it has ended."""
+        self._is_asked = True
+        # Not SIGTERM: nobody wants a drain here.
+        self._worker.send(signal.SIGINT)
+        await asyncio.wait([self._ending], timeout=PATIENCE)
+        self._worker.send(signal.SIGKILL)
+        await self._ending
 
 
 def _names(paths: Iterable[str]) -> str:

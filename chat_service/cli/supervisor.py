@@ -51,6 +51,26 @@ class Worker:
             self.process.send_signal(number)
 
 
+async def start_worker(
+    command: Sequence[str], *, number: int = 0, listening: Sequence[socket.socket] = ()
+) -> Worker:
+    """Start a process that is a worker of this one. It ends when this one is gone."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    descriptors = tuple(each.fileno() for each in listening)
+    role = WorkerRole(number=number, channel=theirs.fileno(), listening=descriptors)
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, VARIABLE: role.as_text()},
+            pass_fds=(role.channel, *descriptors),
+            # Ctrl+C of the terminal is for the parent, which passes it on.
+            start_new_session=True,
+        )
+    return Worker(process, ours)
+
+
 class Supervisor:
     """Keeps ``len(shares)`` workers running.
 
@@ -99,20 +119,7 @@ class Supervisor:
     # Workers
 
     async def _spawn(self, number: int) -> Worker:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        listening = tuple(each.fileno() for each in self._shares[number])
-        role = WorkerRole(number=number, channel=theirs.fileno(), listening=listening)
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, VARIABLE: role.as_text()},
-                pass_fds=(role.channel, *listening),
-                # Ctrl+C of the terminal is for the parent, which passes it on.
-                start_new_session=True,
-            )
-        worker = Worker(process, ours)
+        worker = await start_worker(self._command, number=number, listening=self._shares[number])
         if self._stopping is not None:
             worker.send(self._stopping)
         return worker

@@ -104,12 +104,12 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
     app = write(
         tmp_path, store="redis", store_options=redis_site.backend.options, drain_seconds=0.1, **options
     )
-    async with chat("run", app, "--app-dir", tmp_path, "--workers", "3") as process:
+    async with chat("run", app, "--app-dir", tmp_path, "--workers", "2") as process:
         port = await port_of(process)
-        assert (await process.wait_for("3 workers listen on port")).endswith("Ctrl+C ends them")
+        assert (await process.wait_for("2 workers listen on port")).endswith("Ctrl+C ends them")
         pids = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)}
-        assert len(pids) == 3
-        clients = [await connect(port, f"user{number}") for number in range(6)]
+        assert len(pids) == 2
+        clients = [await connect(port, f"user{number}") for number in range(4)]
         for client in clients:
             await client.wait_for("loginConfirmed")
             await client.call("roomJoin", "room")
@@ -131,15 +131,15 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
             lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end", timeout=LONG
         )
         await wait_until(
-            lambda: len(set(re.findall(r"worker ready (\d+)", process.output))) == 4,
+            lambda: len(set(re.findall(r"worker ready (\d+)", process.output))) == 3,
             "a new one",
             timeout=LONG,
         )
 
         # All are replaced, one after the other.
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: process.errors.count("is replaced") == 3, "new workers", timeout=LONG)
-        newest = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)[-3:]}
+        await wait_until(lambda: process.errors.count("is replaced") == 2, "new workers", timeout=LONG)
+        newest = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)[-2:]}
         assert not newest & pids
         late = await connect(port, "late")
         await late.wait_for("loginConfirmed")
@@ -171,10 +171,7 @@ async def test_workers_do_not_outlive_their_parent(redis_site: Site, tmp_path: P
         pids = [int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)]
         process.send_signal(signal.SIGKILL)
 
-        def are_gone() -> bool:
-            return not any(Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid) for pid in pids)
-
-        await wait_until(are_gone, "the end of the workers", timeout=LONG)
+        await wait_until(lambda: not any(map(_is_alive, pids)), "the end of the workers", timeout=LONG)
 
 
 def _is_alive(pid: int) -> bool:
@@ -244,6 +241,15 @@ async def test_reload(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         assert "Traceback" not in process.errors
+
+
+async def test_a_reloaded_service_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    args = ["run", write(tmp_path), "--app-dir", tmp_path, "--reload"]
+    async with chat(*args) as process:
+        line = await process.wait_for("worker ready")
+        pid = int(line.rpartition(" ")[2])
+        process.send_signal(signal.SIGKILL)
+        await wait_until(lambda: not _is_alive(pid), "the end of the service", timeout=LONG)
 
 
 @pytest.mark.redis
