@@ -1,6 +1,7 @@
 """The example service: a room `default`, users named by the query field `userName`.
 
-Run it with `make run`, then talk to it with example/client.py or example/client.js. PORT changes the port.
+Run it with `.venv/bin/python example/server.py`, then talk to it with example/client.py or example/client.js.
+PORT changes the port. (`make run` starts the web chat, which these clients can talk to as well.)
 """
 
 import logging
