@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_service.bus.base import Envelope, RoomEvent, Topic, TopicKind
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.stores.base import SYSTEM, Store
 from chat_service.types import Message, RoomName
 
+#: Seconds between two looks into a history that cannot be reached.
+AGAIN = 0.5
 #: Messages that one look into the history asks for.
 CHUNK = 500
 
@@ -70,6 +72,10 @@ class Follower:
             except ChatServiceError:
                 yield Happening(kind="deleted")
                 return
+            except StoreTimeoutError:
+                # It is away: what is missing is looked for again, and again.
+                await asyncio.sleep(AGAIN)
+                self._heard.put_nowait(None)
 
     async def _take(self, store: Store, event: RoomEvent | None) -> AsyncIterator[Happening]:
         if event is None or event.epoch != self._epoch:

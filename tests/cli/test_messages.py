@@ -20,6 +20,7 @@ from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.types import RoomName
 from tests.cli.conftest import Site, invoke
 from tests.e2e.processes import run
+from tests.redis.proxy import Proxy
 
 ROOM = RoomName("room")
 
@@ -77,6 +78,31 @@ async def test_ctrl_c_ends_a_tail(site: Site) -> None:
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 130, process.errors
         assert "Traceback" not in process.errors
+
+
+@pytest.mark.redis
+async def test_tail_over_a_lost_connection(redis_site: Site) -> None:
+    instance = await redis_site.world.start()
+    await instance.service.add_room("room")
+    await redis_site.run("send", "room", "one")
+    options = redis_site.backend.options
+    async with Proxy(int(str(options["url"]).rpartition(":")[2].partition("/")[0])) as proxy:
+        args = ["--url", proxy.url, "--prefix", redis_site.backend.prefix, "--json", "room"]
+        async with run(sys.executable, "-m", "chat_service", "tail", *args) as process:
+            await process.wait_for('"one"')
+            proxy.half_open = True
+            proxy.cut()
+            for text in ("two", "three"):
+                await redis_site.run("send", "room", text)
+            proxy.mend()
+            proxy.cut()
+            await process.wait_for('"three"')
+            await redis_site.run("send", "room", "four")
+            await process.wait_for('"four"')
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+            ids = [json.loads(line)["message"]["id"] for line in process.output.splitlines()]
+    assert ids == [1, 2, 3, 4]
 
 
 class Following:
