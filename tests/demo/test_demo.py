@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat_service import MemoryBackend, MemoryStore
 from chat_service.demo import Demo, rules
 from chat_service.demo.pages import INDEX, SECURITY_HEADERS, STATIC, Pages
 from chat_service.testing import wait_until
 from tests.e2e.clients import Client, PythonClients
 from tests.e2e.processes import run
+from tests.support.backends import Backend
 
 pytestmark = pytest.mark.e2e
 
@@ -110,13 +110,13 @@ async def test_list_of_rooms_is_pushed_to_everybody(demo: Demo, connect: Connect
     assert {room["name"] for room in await bob.call("roomList")} == names
 
 
-async def test_list_of_rooms_reaches_other_instances(connect: Connect) -> None:
-    backend = MemoryBackend()
+async def test_two_instances_show_the_same_rooms_and_devices(backend: Backend, connect: Connect) -> None:
     async with (
-        Demo("127.0.0.1", 0, store=MemoryStore(backend)) as here,
-        Demo("127.0.0.1", 0, store=MemoryStore(backend)) as there,
+        Demo("127.0.0.1", 0, store=backend.new_store()) as here,
+        Demo("127.0.0.1", 0, store=backend.new_store()) as there,
     ):
         ann, bob = await connect(here, "ann"), await connect(there, "bob")
+        phone = await connect(there, "ann")
         await ann.call("roomCreate", "tea", False)
         await wait_until(
             lambda: any(
@@ -124,7 +124,11 @@ async def test_list_of_rooms_reaches_other_instances(connect: Connect) -> None:
             ),
             "tea is told on the other instance",
         )
-        for client in (ann, bob):
+        for client in (bob, ann, phone):
+            await client.call("roomJoin", "tea")
+        await bob.wait_for("roomDevicesChanged", "tea", "ann", 2)
+        assert await bob.call("roomDevices", "tea") == {"ann": 2, "bob": 1}
+        for client in (ann, bob, phone):
             await client.disconnect()
 
 
