@@ -211,8 +211,13 @@ async def test_a_recovery_is_counted(world: World) -> None:
     dead = InstanceId("dead")
     store = survivor.service._context.store
     await store.instance_heartbeat(dead, clock.now_ms())
-    for _ in range(5):
+
+    async def is_renewed() -> bool:
+        return await survivor.service.get_instance_heartbeat() == clock.now_ms()
+
+    for _ in range(4):
         await clock.advance(10)
+        await wait_until(is_renewed, "the survivor has renewed its lease", timeout=10)
     recovered = "chat_service_recoveries_total"
     await wait_until(lambda: value(survivor.service, recovered, outcome="ok") == 1, "it is counted")
     assert value(survivor.service, "chat_service_leases_lost_total") == 0

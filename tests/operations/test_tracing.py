@@ -104,11 +104,13 @@ async def test_faults_of_the_server_are_errors(world: World, spans: Spans, caplo
     assert attributes(span)["outcome"] == "noRoom" and "user" not in attributes(span)
 
 
-async def test_without_the_option_there_are_no_spans_and_no_cost(world: World, spans: Spans) -> None:
+async def test_without_the_option_there_are_no_spans(world: World, spans: Spans) -> None:
     instance = await world.start()
     assert instance.service._context.tracing is None
     assert type(instance.transport._handler) is Gateway
-    # Not even an import.
+
+
+def test_without_the_option_there_is_not_even_an_import() -> None:
     code = (
         "import sys, chat_service; chat_service.ChatService(); "
         "print('chat_service.operations.tracing' in sys.modules)"
