@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+#: What JSON allows, and what a terminal or a reader of lines may take for a command: control characters,
+#: separators of lines, changes of the direction, halves of characters.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: Columns of a table that no terminal shows.
 WIDTH_WITHOUT_TERMINAL = 160
 
 
 def print_json(value: Any) -> None:
     """One JSON document in one line. Bytes become ``{"base64": …}``."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=_encode, separators=(",", ":")))
+    text = json.dumps(value, ensure_ascii=False, default=_encode, separators=(",", ":"))
+    click.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _encode(value: Any) -> Any:

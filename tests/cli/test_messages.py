@@ -251,6 +251,11 @@ def test_lines_of_what_happens() -> None:
 def test_binary_values_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"data": b"\x00\xff"})
     assert capsys.readouterr().out == '{"data":{"base64":"AP8="}}\n'
+    odd = "\x1b \x9b31m \u202e \u2028 \ud800 ключ 🎉"
+    output.print_json(odd)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == odd and "ключ 🎉" in printed
+    assert not set(printed) & set("\x1b\x9b\u202e\u2028\ud800")
     with pytest.raises(TypeError, match="no JSON for"):
         output.print_json({"data": object()})
 
