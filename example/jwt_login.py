@@ -52,8 +52,7 @@ class JwtLogin:
         claims = self.read(auth.get("token") if isinstance(auth, dict) else None)
         user: str = claims["sub"]
 
-        # Defaults and *rest: a client can send anything, and that must not look like a failure of the server.
-        def renew(token: Any = None, *rest: Any) -> int:
+        def renew(token: Any) -> int:
             newer = self.read(token)
             # Without this a socket could go on as somebody else, in rooms that are not theirs.
             if newer["sub"] != user:

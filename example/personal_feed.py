@@ -47,16 +47,15 @@ class Feeds:
             return None
         await add_feed(service, user)
 
-        # Defaults and *rest: a client can send anything, and that must not look like a failure of the server.
-        async def follow(room: Any = None, words: Any = None, *rest: Any) -> None:
-            # A command with arguments of the same kinds checks them for us.
+        async def follow(room: Any, words: Any) -> None:
+            # Clients can send anything. A command with arguments of the same kinds checks them for us.
             await service.check_arguments("roomAddToList", room, "whitelist", words)
             if not await service.has_room_access(room, user):
                 raise ChatServiceError("notAllowed")
             self._follow(user, room, words)  # here at once, elsewhere a moment later
             service.cluster_bus.emit("follow", user, room, words)
 
-        async def unfollow(room: Any = None, *rest: Any) -> None:
+        async def unfollow(room: Any) -> None:
             await service.check_arguments("roomLeave", room)
             self._unfollow(user, room)
             service.cluster_bus.emit("unfollow", user, room)

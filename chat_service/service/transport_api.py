@@ -1,6 +1,7 @@
 """The public part of the transport: handshakes, custom events, and notifications to every instance."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
@@ -88,7 +89,8 @@ class TransportAPI:
         """Call ``handler(*args)`` when a socket of this instance emits a custom event.
 
         The ack gets what it returns: the values of a list or tuple, or one value. What it raises is
-        answered as an error. Raises ``invalidSocket`` for a socket that is not here, ``ValueError`` for the
+        answered as an error, fewer arguments than it needs with ``wrongArgumentsCount``; those past its
+        parameters are dropped. Raises ``invalidSocket`` for a socket that is not here, ``ValueError`` for the
         name of a command or of Socket.IO itself.
         """
         if event in COMMANDS:
@@ -99,7 +101,7 @@ class TransportAPI:
         session = self._context.sessions.get(SocketId(socket_id))
         if session is None:
             raise ChatServiceError("invalidSocket", socket_id)
-        session.handlers[event] = handler
+        session.handlers[event] = _tolerant(handler)
 
     def emit_to_channel(self, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
         """Send an event to all sockets of a room, or of a user (``user_channel(name)``), on every instance.
@@ -126,6 +128,26 @@ class TransportAPI:
     def disconnect_socket(self, socket_id: str) -> "asyncio.Task[None]":
         """Disconnect a socket, on whatever instance it is. An unknown one is no error."""
         return self._publisher.publish(EVERYONE, DisconnectSocket(socket_id=SocketId(socket_id)))
+
+
+def _tolerant(handler: Hook) -> Hook:
+    """A handler that takes any number of arguments: how many there are is the client's choice."""
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        # Some built-in functions do not tell.
+        return handler
+    named = [item for item in parameters if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)]
+    needed = sum(item.default is item.empty for item in named)
+    takes_all = any(item.kind is item.VAR_POSITIONAL for item in parameters)
+    taken = None if takes_all else len(named)
+
+    def run(*args: Any) -> Any:
+        if len(args) < needed:
+            raise ChatServiceError("wrongArgumentsCount", needed, len(args))
+        return handler(*args[:taken])
+
+    return run
 
 
 def _topic(channel: str) -> Topic:
