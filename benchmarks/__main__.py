@@ -95,7 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=list(workloads.ALL), metavar="NAME")
     parser.add_argument("--servers", nargs="+", choices=list(ALL), metavar="NAME")
     parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 3)")
-    parser.add_argument("--curve-rounds", type=int, default=3, help="rounds of our curves (3)")
+    parser.add_argument("--curve-rounds", type=int, default=2, help="rounds of our curves (2)")
     parser.add_argument(
         "--only-curves", action="store_true", help="measure the curves again, and keep the last workloads"
     )

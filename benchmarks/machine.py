@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.servers import PEERS
 
-PYTHON_PACKAGES = ("python-socketio", "python-engineio", "aiohttp", "uvloop", "redis", "hiredis")
+PYTHON_PACKAGES = ("python-socketio", "python-engineio", "aiohttp", "uvloop", "orjson", "redis", "hiredis")
 NODE_PACKAGES = ("chat-service", "chat-service/node_modules/socket.io", "socket.io", "ioredis")
 
 

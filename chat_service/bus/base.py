@@ -16,6 +16,9 @@ from chat_service.types import InstanceId, SocketId, UserName
 class TopicKind(StrEnum):
     """What a topic belongs to."""
 
+    # That of Enum is a function in Python, and topics are looked up for every event.
+    __hash__ = str.__hash__
+
     ROOM = "room"
     USER = "user"
     INSTANCE = "instance"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_service import rules
-from chat_service.bus.base import Notify, RoomEvent, Topic, TopicKind
+from chat_service.bus.base import Notify, Topic, TopicKind
 from chat_service.bus.local import Hub
 from chat_service.errors import ChatServiceError
 from chat_service.stores.base import UserConfig
@@ -90,9 +90,6 @@ class MemoryBackend:
         """A socket in its user's index, None when either is missing."""
         entry = self.users.get(user)
         return entry.sockets.get(socket_id) if entry else None
-
-    def emit_room_event(self, room: RoomName, event: RoomEvent) -> None:
-        self.hub.send(Topic(TopicKind.ROOM, room), event)
 
     def notify_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
         topic = Topic(TopicKind.USER, user)

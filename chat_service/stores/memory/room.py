@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_service import rules
-from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.bus.base import RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.errors import ChatServiceError
 from chat_service.stores.base import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.stores.memory.history import History
@@ -31,10 +31,9 @@ def new_epoch() -> str:
 class MemoryRoom:
     """State and rules of one room. Methods decide and change at once, and emit what they did."""
 
-    def __init__(
-        self, name: RoomName, config: RoomConfig, emit: Callable[[RoomName, RoomEvent], None]
-    ) -> None:
+    def __init__(self, name: RoomName, config: RoomConfig, emit: Callable[[Topic, RoomEvent], None]) -> None:
         self.name = name
+        self._topic = Topic(TopicKind.ROOM, name)
         self.epoch = new_epoch()
         self.seq = 0
         self.owner = config.owner
@@ -185,7 +184,7 @@ class MemoryRoom:
         message_id = self.history.append(message)
         self.seq += 1
         event = RoomEvent(self.epoch, self.seq, message_id, "roomMessage", (self.name, message))
-        self._emit(self.name, event)
+        self._emit(self._topic, event)
         return message_id
 
     def change_list(
@@ -220,4 +219,4 @@ class MemoryRoom:
     def _publish(self, **event: Any) -> None:
         self.seq += 1
         last_id = self.history.last_id
-        self._emit(self.name, RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=last_id, **event))
+        self._emit(self._topic, RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=last_id, **event))

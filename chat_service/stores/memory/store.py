@@ -155,7 +155,7 @@ class MemoryStore:
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
         if room in self.backend.rooms:
             raise ChatServiceError("roomExists", room)
-        self.backend.rooms[room] = MemoryRoom(room, config, self.backend.emit_room_event)
+        self.backend.rooms[room] = MemoryRoom(room, config, self.backend.hub.send)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> None:
         entry = self.backend.room(room)
