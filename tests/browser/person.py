@@ -8,7 +8,9 @@ from playwright.async_api import Locator, Page, expect
 expect.set_options(timeout=10_000)
 
 #: What a browser writes when the network is gone.
-OFFLINE = re.compile(r"net::ERR_(INTERNET_DISCONNECTED|CONNECTION_|NETWORK_CHANGED|EMPTY_RESPONSE)|WebSocket")
+OFFLINE = re.compile(
+    r"net::ERR_(FAILED|INTERNET_DISCONNECTED|CONNECTION_|NETWORK_CHANGED|EMPTY_RESPONSE)|WebSocket"
+)
 
 
 class Person:

@@ -109,7 +109,12 @@ async def test_login_reload_and_sign_out(person: People, unique: Unique) -> None
 async def test_a_login_without_a_server(person: People, unique: Unique) -> None:
     async with Demo("127.0.0.1", 0) as away:
         ann = await person(unique("Ann"), at=away)
-        ann.may_be_offline = True
+        bob = await (await person(unique("Bob"), at=away)).login()
+        ann.may_be_offline = bob.may_be_offline = True
+        await bob.page.route("**/socket.io/**", lambda route: route.abort())
+        await bob.page.reload()
+        await bob.is_told("The server cannot be reached.")
+        await expect(bob.page.get_by_label("Your name")).to_have_value(bob.name)
     await ann.page.get_by_label("Your name").fill("Ann")
     await ann.click("Enter")
     await ann.is_told("The server cannot be reached.")

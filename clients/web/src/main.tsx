@@ -12,6 +12,5 @@ import { App } from "./view/app.js";
 
 applyTheme();
 const chat = new Chat();
-const root = document.getElementById("app")!;
-
-void chat.resume().finally(() => render(<App chat={chat} />, root));
+void chat.resume();
+render(<App chat={chat} />, document.getElementById("app")!);

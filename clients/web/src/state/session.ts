@@ -38,6 +38,8 @@ export class Chat {
   /** "" before the login. */
   readonly userName = signal("");
   readonly connection = signal<ConnectionState>("idle");
+  /** Whether a login of before a reload is taken up again. */
+  readonly isResuming = signal(false);
   /** All rooms that there are. */
   readonly directory = signal<ReadonlyMap<string, RoomEntry>>(new Map());
   readonly conversations = signal<readonly Conversation[]>([]);
@@ -77,16 +79,17 @@ export class Chat {
   }
 
   /** Go on where this tab was before a reload. */
-  async resume(): Promise<boolean> {
+  async resume(): Promise<void> {
     const name = tabUser.get();
-    if (name === null) return false;
+    if (name === null) return;
+    this.isResuming.value = true;
     try {
       await this.login(name);
-      return true;
     } catch (error) {
       this.signOut();
       this.toast(explain(error), true);
-      return false;
+    } finally {
+      this.isResuming.value = false;
     }
   }
 

@@ -10,10 +10,9 @@ import { IconButton } from "./parts.js";
 import { Sidebar } from "./sidebar.js";
 
 export function App({ chat }: { chat: Chat }) {
-  const isIn = chat.userName.value !== "";
   return (
     <>
-      {isIn ? <Talk chat={chat} /> : <LoginView chat={chat} />}
+      <Main chat={chat} />
       <p class="sr-only" aria-live="polite" role="status">
         {chat.announcement.value}
       </p>
@@ -26,6 +25,16 @@ export function App({ chat }: { chat: Chat }) {
         ))}
       </div>
     </>
+  );
+}
+
+function Main({ chat }: { chat: Chat }) {
+  if (chat.userName.value !== "") return <Talk chat={chat} />;
+  if (!chat.isResuming.value) return <LoginView chat={chat} />;
+  return (
+    <main class="connecting">
+      <h1>Connecting…</h1>
+    </main>
   );
 }
 
