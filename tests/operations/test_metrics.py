@@ -212,14 +212,13 @@ async def test_a_recovery_is_counted(world: World) -> None:
     store = survivor.service._context.store
     await store.instance_heartbeat(dead, clock.now_ms())
 
-    async def is_renewed() -> bool:
-        return await survivor.service.get_instance_heartbeat() == clock.now_ms()
+    async def is_counted() -> bool:
+        await clock.advance(1)
+        # Answered after what the lease has asked of the store: time does not run away from it.
+        await survivor.service.get_instance_heartbeat()
+        return value(survivor.service, "chat_service_recoveries_total", outcome="ok") == 1
 
-    for _ in range(4):
-        await clock.advance(10)
-        await wait_until(is_renewed, "the survivor has renewed its lease", timeout=10)
-    recovered = "chat_service_recoveries_total"
-    await wait_until(lambda: value(survivor.service, recovered, outcome="ok") == 1, "it is counted")
+    await wait_until(is_counted, "it is counted", timeout=20)
     assert value(survivor.service, "chat_service_leases_lost_total") == 0
 
 
