@@ -12,6 +12,10 @@ logger = logging.getLogger("chat_service")
 JOIN_LIMIT = 256 * 1024
 
 
+#: So many connections are worth another look at what comes in before they are written to.
+MANY = 50
+
+
 class Sink(Protocol):
     """A connection that frames are written to."""
 
@@ -37,7 +41,7 @@ class Outbox:
     With a system call per turn and connection, four messages to a room cost little more than one.
     """
 
-    __slots__ = ("_dirty", "_is_scheduled", "_limit", "_size")
+    __slots__ = ("_dirty", "_is_late", "_is_scheduled", "_limit", "_size")
 
     def __init__(self, limit: int = JOIN_LIMIT) -> None:
         """``limit``: bytes that may wait, if that is less than ``JOIN_LIMIT``."""
@@ -45,6 +49,7 @@ class Outbox:
         self._dirty: list[Sink] = []
         self._size = 0
         self._is_scheduled = False
+        self._is_late = False
 
     def put(self, sink: Sink, frame: bytes) -> None:
         """Write a frame to one connection."""
@@ -81,7 +86,11 @@ class Outbox:
             asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
-        self._is_scheduled = False
+        if len(self._dirty) >= MANY and not self._is_late:
+            self._is_late = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+            return
+        self._is_scheduled = self._is_late = False
         self.flush()
 
     def flush(self) -> None:
