@@ -1,6 +1,7 @@
 """The server API: what application code may do with users, rooms and state (server-api.md, Server API)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -89,8 +90,12 @@ class ServerAPI:
         whitelist: Sequence[str] = (),
         blacklist: Sequence[str] = (),
         whitelist_only: bool = False,
+        exist_ok: bool = False,
     ) -> None:
-        """Create a user before any login. Raises ``userExists``, ``invalidName``, ``listLimitExceeded``."""
+        """Create a user before any login. Raises ``userExists``, ``invalidName``, ``listLimitExceeded``.
+
+        ``exist_ok``: a user who exists is no error, and stays unchanged.
+        """
         self._context.check_open()
         limit = self._context.options.direct_list_size_limit
         config = UserConfig(
@@ -98,7 +103,8 @@ class ServerAPI:
             blacklist=self._names("blacklist", blacklist, limit),
             whitelist_only=_flag("whitelist_only", whitelist_only),
         )
-        await self._context.store.user_create(self._user(name), config)
+        with _passing("userExists" if _flag("exist_ok", exist_ok) else None):
+            await self._context.store.user_create(self._user(name), config)
 
     async def delete_user(self, name: str) -> None:
         """Delete a user. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
@@ -139,10 +145,12 @@ class ServerAPI:
         history_max_size: int | None = None,
         enable_access_lists_updates: bool | None = None,
         enable_userlist_updates: bool | None = None,
+        exist_ok: bool = False,
     ) -> None:
         """Create a room; None takes the service's option. ``history_max_size``: messages.
 
-        Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
+        ``exist_ok``: a room that exists is no error, and stays unchanged; for rooms that every instance, or
+        every start, makes. Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
         """
         self._context.check_open()
         options = self._context.options
@@ -163,7 +171,8 @@ class ServerAPI:
             if user_updates is None
             else _flag("enable_userlist_updates", user_updates),
         )
-        await self._context.store.room_create(self._room(name), config)
+        with _passing("roomExists" if _flag("exist_ok", exist_ok) else None):
+            await self._context.store.room_create(self._room(name), config)
 
     async def delete_room(self, name: str) -> None:
         """Remove everybody from a room and delete it. Raises ``noRoom``."""
@@ -312,6 +321,16 @@ def _call_fields(context: CallContext) -> Mapping[str, Any]:
         refuse_unknown("context field", context, _CONTEXT_KEYS)
         return context
     raise ConfigurationError(f"the context is a user name, True or a mapping, got {context!r}")
+
+
+@contextmanager
+def _passing(code: str | None) -> Iterator[None]:
+    """Swallow the error of a code."""
+    try:
+        yield
+    except ChatServiceError as error:
+        if error.code != code:
+            raise
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -109,6 +109,20 @@ async def test_disconnect_user_sockets_on_all_instances(world: World) -> None:
 # Rooms
 
 
+@pytest.mark.covers("api:add_room", "api:add_user")
+async def test_what_exists_is_no_error_when_that_is_said(service: ChatService) -> None:
+    for owner in ("alice", "bob"):
+        await service.add_room("room", owner=owner, exist_ok=True)
+        await service.add_user("carol", blacklist=[owner], exist_ok=True)
+    # The first one counts.
+    assert await service.exec_user_command(True, "roomGetOwner", "room") == ["alice"]
+    assert await service.user_has_in_list("carol", "blacklist", "alice")
+    assert not await service.user_has_in_list("carol", "blacklist", "bob")
+    # Other errors are not swallowed.
+    assert await raised(service.add_room("a:b", exist_ok=True)) == ("invalidName", "a:b")
+    assert await raised(service.add_user("a:b", exist_ok=True)) == ("invalidName", "a:b")
+
+
 @pytest.mark.covers("api:add_room", "api:has_room", "api:room_has_in_list", "error:roomExists")
 async def test_add_room(service: ChatService) -> None:
     assert await service.has_room("room") is False
