@@ -14,7 +14,7 @@ import os
 from collections import defaultdict
 from typing import Any
 
-from chat_service import ChatService, ChatServiceError, CommandCall
+from chat_service import ChatService, CommandCall
 
 NAMESPACE = "/public"
 PUBLIC_ROOMS = ("news",)
@@ -43,7 +43,7 @@ class Listeners:
         self._server.on("connect", self._accept, namespace=NAMESPACE)
         self._server.on("listen", self._listen, namespace=NAMESPACE)
         for room in PUBLIC_ROOMS:
-            await add_room(service, room)
+            await service.add_room(room, exist_ok=True)
             self._last[room] = (await self._run("roomHistoryInfo", room))["lastMessageId"]
         service.cluster_bus.on(NEWS, self._on_news)
 
@@ -80,15 +80,6 @@ class Listeners:
     async def _run(self, command: str, *args: Any) -> Any:
         assert self._service is not None  # nobody calls before the start
         return (await self._service.exec_user_command(True, command, *args))[0]
-
-
-async def add_room(service: ChatService, name: str) -> None:
-    """Make a room that another instance, or an earlier run, may have made already."""
-    try:
-        await service.add_room(name)
-    except ChatServiceError as error:
-        if error.code != "roomExists":
-            raise
 
 
 async def on_connect(service: ChatService, socket_id: str) -> str | None:

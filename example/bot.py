@@ -47,12 +47,7 @@ class Bot:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def on_start(self, service: ChatService) -> None:
-        try:
-            await service.add_user(BOT)
-        except ChatServiceError as error:
-            # Another instance, or an earlier run, has done it.
-            if error.code != "userExists":
-                raise
+        await service.add_user(BOT, exist_ok=True)
 
     async def on_connect(self, service: ChatService, socket_id: str) -> str | None:
         """Trust the name that the client gives, but for the bot's. A real service checks a token here."""

@@ -110,11 +110,7 @@ async def on_connect(service: ChatService, socket_id: str) -> str | None:
 
 async def on_start(service: ChatService) -> None:
     """Make the document. All of its operations have to stay, since it is made of them."""
-    try:
-        await service.add_room("notes", history_max_size=1_000_000)
-    except ChatServiceError as error:
-        if error.code != "roomExists":
-            raise
+    await service.add_room("notes", history_max_size=1_000_000, exist_ok=True)
 
 
 def make_service(**options: Any) -> ChatService:

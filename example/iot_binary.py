@@ -79,12 +79,7 @@ def make_service(devices: Mapping[str, Device], **options: Any) -> ChatService:
 
     async def on_start(service: ChatService) -> None:
         for name, device in devices.items():
-            try:
-                await service.add_user(name, whitelist=device.partners, whitelist_only=True)
-            except ChatServiceError as error:
-                # Another instance, or an earlier run, has done it.
-                if error.code != "userExists":
-                    raise
+            await service.add_user(name, whitelist=device.partners, whitelist_only=True, exist_ok=True)
 
     hooks = {"on_connect": on_connect, "on_start": on_start, "direct_messages_checker": check_message}
     transport_options = {

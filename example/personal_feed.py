@@ -45,7 +45,8 @@ class Feeds:
         user = service.transport.get_handshake_data(socket_id).query.get("userName")
         if not user:
             return None
-        await add_feed(service, user)
+        # At the first login; two devices may do so at once.
+        await service.add_room(feed_of(user), owner=user, whitelist_only=True, exist_ok=True)
 
         async def follow(room: Any, words: Any) -> None:
             # Clients can send anything. A command with arguments of the same kinds checks them for us.
@@ -104,15 +105,6 @@ class Feeds:
         except ChatServiceError as error:
             # The message itself is stored and sent: its author must not get an error for somebody's feed.
             logger.warning("the feed of %s misses %s: %s", user, item["source"], error)
-
-
-async def add_feed(service: ChatService, user: str) -> None:
-    """Make the feed at the first login. Two devices may do so at once: one of them finds that it exists."""
-    try:
-        await service.add_room(feed_of(user), owner=user, whitelist_only=True)
-    except ChatServiceError as error:
-        if error.code != "roomExists":
-            raise
 
 
 def make_service(**options: Any) -> ChatService:

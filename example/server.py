@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 
-from chat_service import ChatService, ChatServiceError, ConfigurationError
+from chat_service import ChatService, ConfigurationError
 
 
 async def on_connect(service: ChatService, socket_id: str) -> str | None:
@@ -18,11 +18,7 @@ async def on_connect(service: ChatService, socket_id: str) -> str | None:
 
 async def on_start(service: ChatService) -> None:
     """Make the room that everybody can join."""
-    try:
-        await service.add_room("default", owner="admin")
-    except ChatServiceError as error:
-        if error.code != "roomExists":
-            raise
+    await service.add_room("default", owner="admin", exist_ok=True)
 
 
 def make_service(port: int) -> ChatService:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from chat_service import ChatService, ChatServiceError, CommandCall
+from chat_service import ChatService, CommandCall
 
 #: No unique key over room and id: ids start over when a room is deleted and made again.
 SCHEMA = """
@@ -42,11 +42,7 @@ class Archive:
 
     async def on_start(self, service: ChatService) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
-        try:
-            await service.add_room("default")
-        except ChatServiceError as error:
-            if error.code != "roomExists":
-                raise
+        await service.add_room("default", exist_ok=True)
 
     async def on_close(self, service: ChatService, error: Exception | None) -> None:
         # No command runs any more. One that a slow close has cancelled may have left its row here.
