@@ -77,6 +77,26 @@ def test_a_configuration(server: RedisServer, tmp_path: Path) -> None:
     assert invoke("check", "--config", str(path)).exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "detail"),
+    [
+        (["--url", "redis://127.0.0.1:1"], 4, "Redis at 127.0.0.1:1 cannot be reached"),
+        (["--url", "{url}", "--cluster"], 3, "is not a cluster node"),
+    ],
+)
+def test_a_store_that_cannot_be_opened(
+    server: RedisServer, options: list[str], code: int, detail: str
+) -> None:
+    options = [option.format(url=server.url) for option in options]
+    result = invoke("check", "--json", *options)
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["ok"], result.stderr) == (code, False, "")
+    (finding,) = answer["checks"]
+    assert (finding["check"], finding["verdict"]) == ("connection", "failed")
+    assert detail in finding["detail"]
+    assert detail in " ".join(invoke("check", *options).stdout.split())
+
+
 def test_what_redis_may_not_do(server: RedisServer) -> None:
     with server.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")

@@ -326,6 +326,16 @@ async def test_stores_that_will_not_do(
         assert looked.stderr.count("\n") == 1
 
 
+@pytest.mark.redis
+async def test_demo_over_redis(redis_site: Site) -> None:
+    async with chat("demo", "--port", "0", *redis_site.options) as process:
+        await process.wait_for("http://localhost:")
+        rooms = (await redis_site.json("rooms"))["rooms"]
+        assert [room["name"] for room in rooms] == ["default", "random"]
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+
+
 @pytest.mark.covers("cli:demo")
 async def test_demo() -> None:
     async with chat("demo", "--port", "0") as process:

@@ -54,6 +54,9 @@ async def test_recover_one(site: Site) -> None:
     answer = await site.json("recover", name[:10], "--force")
     assert answer == {"instances": [{"id": name, "sockets": 1, "result": "recovered"}]}
     assert (await site.json("users"))["users"] == []
+    others = [await site.world.start(**QUIET) for _ in range(2)]
+    several = await site.run("recover", "", code=6)
+    assert several.stderr == "chat-service: there are 2 instances that begin with \n", others
     missing = await site.run("recover", "nobody", code=6)
     assert missing.stderr == "chat-service: there is no instance nobody\n"
 

@@ -3,9 +3,10 @@
 import click
 
 from chat_service.cli import output
-from chat_service.cli.failures import ExitCode
+from chat_service.cli.failures import ExitCode, describe
 from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
+from chat_service.errors import ConfigurationError, StoreError
 
 #: How each verdict looks.
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -34,6 +35,7 @@ def command(
     from chat_service.cli.checking import Finding, Verdict, check_store
 
     findings = []
+    failure: int = ExitCode.FAILED
     if target.config is not None:
         from chat_service.cli.assembly import build_service
         from chat_service.cli.settings import Settings
@@ -44,7 +46,13 @@ def command(
         findings.append(Finding(name="store", verdict=Verdict.OK, detail="memory: one process, gone with it"))
     else:
         timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
-        findings += run_async(check_store(target.make_store(), timeout))
+        store = target.make_store()
+        try:
+            findings += run_async(check_store(store, timeout))
+        except (StoreError, ConfigurationError) as error:
+            # Nothing else can be checked then.
+            findings.append(Finding(name="connection", verdict=Verdict.FAILED, detail=str(error)))
+            failure, _ = describe(error)
     verdicts = {finding.verdict for finding in findings}
     is_good = Verdict.FAILED not in verdicts and not (strict and Verdict.WARNING in verdicts)
     if as_json:
@@ -59,4 +67,4 @@ def command(
             for finding in findings
         ]
         output.print_table(("check", "verdict", "detail"), rows)
-    ctx.exit(ExitCode.OK if is_good else ExitCode.FAILED)
+    ctx.exit(ExitCode.OK if is_good else failure)
