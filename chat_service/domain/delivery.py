@@ -215,7 +215,10 @@ class Delivery:
             # After a pause: the sockets may have been removed from everything meanwhile.
             self._unsure.append((topic, envelope))
             return
-        self._deliver(topic, envelope)
+        if envelope.__class__ is RoomEvent:
+            self._on_room_event(RoomName(topic.name), envelope)
+        else:
+            self._deliver(topic, envelope)
 
     def deliver_unsure(self) -> None:
         """Deliver what came while it was not sure that this instance is alive; it is now, or all sockets that

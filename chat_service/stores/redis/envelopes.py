@@ -185,9 +185,16 @@ def _message(fields: list[Any], body: Any) -> RoomEvent:
 
 
 def _json_message(epoch: Any, seq: Any, message_id: Any, room: Any, message: Any) -> RoomEvent:
-    if not isinstance(message, dict) or message.get("id") != _number(message_id):
+    # One look at all, since most envelopes come here. JSON gives these very types, and no others.
+    if not (
+        epoch.__class__ is room.__class__ is str
+        and seq.__class__ is message_id.__class__ is int
+        and seq >= 0 <= message_id
+        and message.__class__ is dict
+        and message.get("id") == message_id
+    ):
         raise BadEnvelopeError("a message was expected")
-    return RoomEvent(_text(epoch), _number(seq), message_id, "roomMessage", (_text(room), message))
+    return RoomEvent(epoch, seq, message_id, "roomMessage", (room, message))
 
 
 def _notify(fields: list[Any], body: Any) -> Notify:
