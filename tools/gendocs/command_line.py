@@ -44,7 +44,7 @@ def _command(name: str) -> str:
     rows = []
     for option in command.get_params(inner):
         record = option.get_help_record(inner)
-        if record is not None and record[1] and option.name != "help":
+        if record is not None and record[1] and "--help" not in option.opts:
             rows.append((code(record[0]), record[1].replace("  [", " [")))
     return (
         f"### {name}\n\n"
