@@ -18,6 +18,14 @@ pytestmark = [
 
 Unique = Callable[[str], str]
 
+#: As behind a proxy that lets no WebSocket through.
+NO_WEBSOCKET = """
+window.WebSocket = class {
+  constructor() { setTimeout(() => this.onerror(new Event("error"))); }
+  close() {}
+};
+"""
+
 
 async def test_who_was_offline_catches_up_without_loss_or_repeat(person: People, unique: Unique) -> None:
     ann = await (await person(unique("Ann"))).login()
@@ -86,6 +94,16 @@ async def test_what_the_server_ends_can_be_begun_again(person: People, demo: Dem
     await ann.sees("two")
 
 
+async def test_where_websocket_does_not_come_through(person: People, unique: Unique) -> None:
+    ann = await person(unique("Ann"))
+    await ann.page.add_init_script(NO_WEBSOCKET)
+    await ann.open()
+    await ann.login()
+    await ann.say("the slow way")
+    await ann.sees("the slow way")
+    await expect(ann.log.locator(".sending")).to_have_count(0)
+
+
 async def test_login_reload_and_sign_out(person: People, unique: Unique) -> None:
     ann = await person(unique("Ann"))
     await ann.click("Enter")
@@ -112,6 +130,7 @@ async def test_a_login_without_a_server(person: People, unique: Unique) -> None:
         bob = await (await person(unique("Bob"), at=away)).login()
         ann.may_be_offline = bob.may_be_offline = True
         await bob.page.route("**/socket.io/**", lambda route: route.abort())
+        await bob.page.add_init_script(NO_WEBSOCKET)
         await bob.page.reload()
         await bob.is_told("The server cannot be reached.")
         await expect(bob.page.get_by_label("Your name")).to_have_value(bob.name)

@@ -64,7 +64,11 @@ export class Chat {
 
   /** Rejects with a `ChatError`. */
   async login(name: string): Promise<void> {
-    const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, { auth: { userName: name } });
+    const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, {
+      auth: { userName: name },
+      // Long-polling only where WebSocket does not come through: one request less at each connection.
+      socketOptions: { transports: ["websocket", "polling"], tryAllTransports: true },
+    });
     this.#client = client;
     this.#listen(client);
     await client.connect();

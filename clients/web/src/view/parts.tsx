@@ -51,18 +51,26 @@ export function IconButton({ icon, label, onClick, class: extra = "", pressed, d
 /** A dialog in front of the page; the browser keeps the focus in it and gives it back. */
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
   const ref = useRef<HTMLDialogElement>(null);
+  const close = useRef(props.onClose);
+  close.current = props.onClose;
   const titleId = useId();
   // At once, not after the next frame: nothing that is typed may go astray.
   useLayoutEffect(() => {
     const dialog = ref.current!;
+    const onClose = () => close.current();
+    dialog.addEventListener("close", onClose);
     dialog.showModal();
-    return () => dialog.close();
+    return () => {
+      // Its event would come later, and might close another dialog.
+      dialog.removeEventListener("close", onClose);
+      dialog.close();
+    };
   }, []);
   const closeOnBackdrop = (event: MouseEvent) => {
     if (event.target === ref.current) props.onClose();
   };
   return (
-    <dialog ref={ref} aria-labelledby={titleId} onClose={props.onClose} onClick={closeOnBackdrop}>
+    <dialog ref={ref} aria-labelledby={titleId} onClick={closeOnBackdrop}>
       <div class="dialog">
         <header>
           <h2 id={titleId}>{props.title}</h2>
