@@ -62,13 +62,8 @@ async def check_store(store: RedisStore, heartbeat_timeout: float) -> list[Findi
     try:
         took = (time.monotonic() - began) * 1000
         nodes = await store.client.nodes()
-        findings = [
-            Finding(
-                name="connection",
-                verdict=Verdict.OK,
-                detail=f"{store.client.topology.connector.address}, {took:.0f} ms",
-            )
-        ]
+        where = ", ".join(map(str, nodes))
+        findings = [Finding(name="connection", verdict=Verdict.OK, detail=f"{where}, {took:.0f} ms")]
         infos = {node: _fields(await store.client.call_node(node, "INFO")) for node in nodes}
         steps: list[tuple[str, Callable[[], Coroutine[Any, Any, tuple[Verdict, str]]]]] = [
             ("version", lambda: _version(infos)),
