@@ -24,6 +24,7 @@ class Deadlines(Generic[T]):
         self.seconds = seconds
         self._on_due = on_due
         self._due: dict[T, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -31,7 +32,9 @@ class Deadlines(Generic[T]):
 
     def add(self, item: T) -> None:
         """Begin anew for an item that is there already."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         self._due.pop(item, None)
         due = self._due[item] = loop.time() + self.seconds
         if self._timer is None:

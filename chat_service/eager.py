@@ -38,8 +38,18 @@ def start(
     or is the outcome of the task. Inside of a task everything is done in a task of its own, since the
     time-outs and cancellations of the running one are not meant for the work.
     """
-    if asyncio.current_task() is not None:
-        return _make_task(_Rest(work, None, then, args), copy_context())
+    return start_in(asyncio.get_running_loop(), work, then, *args)
+
+
+def start_in(
+    loop: asyncio.AbstractEventLoop,
+    work: Coroutine[Any, Any, Any],
+    then: Callable[..., None],
+    *args: Any,
+) -> "asyncio.Task[None] | None":
+    """As ``start``, for who knows the running loop; to ask which one runs is a system call in Python 3.11."""
+    if asyncio.current_task(loop) is not None:
+        return _make_task(loop, _Rest(work, None, then, args), copy_context())
     context = copy_context()
     begun = Begun()
     try:
@@ -50,7 +60,7 @@ def start(
     finally:
         begun.is_first = False
     # In the very context of the first step: tokens of context variables are strangers in any other.
-    task = begun.task = _make_task(_Rest(work, waits_for, then, args), context)
+    task = begun.task = _make_task(loop, _Rest(work, waits_for, then, args), context)
     return task
 
 
@@ -59,10 +69,8 @@ def _first_step(work: Coroutine[Any, Any, Any], begun: Begun) -> Any:
     return work.send(None)
 
 
-def _make_task(rest: "_Rest", context: Context) -> asyncio.Task[None]:
-    # A future knows its loop; to ask which one runs costs a system call in Python 3.11.
-    loop = asyncio.get_running_loop() if rest.waits_for is None else rest.waits_for.get_loop()
-    task: asyncio.Task[None] = loop.create_task(rest, context=context)
+def _make_task(loop: asyncio.AbstractEventLoop, rest: "_Rest", context: Context) -> asyncio.Task[None]:
+    task = loop.create_task(rest, context=context)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task
@@ -89,7 +97,7 @@ def in_task() -> Generator[None, None, None]:
 class _Rest(Coroutine[Any, Any, None]):
     """A coroutine that was begun already, as a coroutine for a task."""
 
-    __slots__ = ("__weakref__", "_args", "_then", "_work", "waits_for")
+    __slots__ = ("__weakref__", "_args", "_then", "_waits_for", "_work")
 
     def __init__(
         self,
@@ -100,7 +108,7 @@ class _Rest(Coroutine[Any, Any, None]):
     ) -> None:
         self._work = work
         #: The future that the work waits for already; the task has to be told of it first.
-        self.waits_for = waits_for
+        self._waits_for = waits_for
         self._then = then
         self._args = args
 
@@ -112,8 +120,8 @@ class _Rest(Coroutine[Any, Any, None]):
         raise TypeError("only a task can run this")
 
     def send(self, value: Any) -> Any:
-        if self.waits_for is not None:
-            waits_for, self.waits_for = self.waits_for, None
+        if self._waits_for is not None:
+            waits_for, self._waits_for = self._waits_for, None
             return waits_for
         try:
             return self._work.send(value)
@@ -122,7 +130,7 @@ class _Rest(Coroutine[Any, Any, None]):
             raise StopIteration from None
 
     def throw(self, *error: Any) -> Any:
-        self.waits_for = None
+        self._waits_for = None
         try:
             return self._work.throw(*error)
         except StopIteration as end:

@@ -30,7 +30,7 @@ logger = logging.getLogger("chat_service")
 
 
 class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
-    """Passes what happens on the namespace on to a ``TransportHandler``."""
+    """Passes what happens on the namespace on to a ``TransportHandler``, in the loop that it is made in."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self.channels = channels
         self._middlewares = middlewares
         self._handler = handler
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Whether new sockets are let in.
         self.is_open = False
@@ -120,9 +121,9 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Handle an event of a socket of our own server, and answer it if it has a number."""
         work: Any = self._handler.on_event(connection.socket_id, event, args)
         if number is None:
-            eager.start(work, _nothing)
+            eager.start_in(self._loop, work, _nothing)
         else:
-            eager.start(work, self._answer, connection, number)
+            eager.start_in(self._loop, work, self._answer, connection, number)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
         self.channels.ack(connection, number, values)
@@ -140,7 +141,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            task = eager.start(work, _nothing)
+            task = eager.start_in(self._loop, work, _nothing)
         except Exception:
             logger.exception("a connection handler failed")
             return

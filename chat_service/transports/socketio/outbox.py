@@ -41,10 +41,12 @@ class Outbox:
     With a system call per turn and connection, four messages to a room cost little more than one.
     """
 
-    __slots__ = ("_dirty", "_is_late", "_is_scheduled", "_limit", "_size")
+    __slots__ = ("_dirty", "_is_late", "_is_scheduled", "_limit", "_loop", "_size")
 
     def __init__(self, limit: int = JOIN_LIMIT) -> None:
         """``limit``: bytes that may wait, if that is less than ``JOIN_LIMIT``."""
+        # It is a system call to ask which one runs (Python 3.11).
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._limit = min(limit, JOIN_LIMIT)
         self._dirty: list[Sink] = []
         self._size = 0
@@ -83,7 +85,9 @@ class Outbox:
             self.flush()
         elif not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._end_turn)
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         if len(self._dirty) >= MANY and not self._is_late:
