@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from chat_service import ChatService, StoreTimeoutError
+from chat_service.operations import health
 from chat_service.testing import InProcessTransport
 from tests.operations.pages import get, get_json, scrape
 from tests.support.faults import FaultyStore, as_store
@@ -160,3 +161,15 @@ async def test_metrics_of_two_instances_are_apart(world: World) -> None:
     await first.login("alice")
     assert (await scrape(first.service.operations.port))["chat_service_sockets"] == 1
     assert (await scrape(second.service.operations.port))["chat_service_sockets"] == 0
+
+
+async def test_a_store_that_never_answers_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "STORE_PATIENCE", 0.05)
+    store = FaultyStore(world.backend.new_store())
+    instance = await world.start(store=as_store(store))
+    gate = store.faults.gate("instance_get_heartbeat")
+    readiness = await instance.service.operations.readiness()
+    assert readiness.as_dict()["checks"]["store"] == "TimeoutError"
+    gate.set()
