@@ -122,6 +122,7 @@ async def test_looking_changes_nothing(site: Site) -> None:
     await instance.service.add_room("room")
     alice = await instance.joined("alice", "room")
     await alice.call("roomMessage", "room", {"textMessage": "hello"})
+    await alice.wait_for("roomMessage")
     alice.clear()
     before = site.keys()
     for args in (
@@ -138,8 +139,9 @@ async def test_looking_changes_nothing(site: Site) -> None:
     assert site.keys() == before
     # Nothing was told either: the next event is the test's own.
     await alice.call("roomMessage", "room", {"textMessage": "marker"})
-    (event,) = [event for event in alice.events if event[0].startswith("room")]
-    assert event[1][1]["textMessage"] == "marker"
+    _, message = await alice.wait_for("roomMessage")
+    assert message["textMessage"] == "marker"
+    assert not [event for event in alice.events if event[0].startswith("room")]
 
 
 @pytest.mark.parametrize(
