@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +35,15 @@ def program(name: str) -> str:
     return found
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on, below those of outgoing connections."""
+def free_port(count: int = 1) -> int:
+    """The first of so many TCP ports that nobody listens on, below those of outgoing connections."""
     while True:
         port = 20000 + int.from_bytes(os.urandom(2)) % 10000
-        with socket.socket() as probe:
+        with ExitStack() as probes:
             try:
-                probe.bind(("127.0.0.1", port))
+                for number in range(count):
+                    probe = probes.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + number))
             except OSError:
                 continue
             return port
