@@ -116,6 +116,32 @@ async def test_commands_of_several_clients_wait_side_by_side(serve: Serve, login
     ]
 
 
+async def test_a_flood_of_commands_is_read_as_fast_as_it_is_handled(serve: Serve) -> None:
+    store = SlowStore()
+    store.gate = asyncio.Event()
+    service = await serve(store=store)
+    await service.add_room("room")
+    count = 10_000
+    async with websocket(service.port) as raw, websocket(service.port, "other") as other:
+        await raw.login()
+        await other.login()
+        await raw.ack("roomJoin", "room")
+
+        async def flood() -> None:
+            for number in range(count):
+                await raw.send(event("roomMessage", "room", {"textMessage": "x" * 500}, id=number))
+
+        sending = asyncio.create_task(flood())
+        await wait_until(lambda: len(service._context.running) >= 1000, "many commands to wait")
+        for _ in range(100):
+            assert (await other.ack("listOwnSockets"))[0] is None
+        # What one read of the system brings comes on top.
+        assert len(service._context.running) < 2000
+        store.gate.set()
+        await sending
+        assert await raw.recv_ack(count - 1) == [None, count]
+
+
 @pytest.mark.covers("hook:before", "hook:on_connect", "hook:on_join")
 async def test_hooks_have_a_task(serve: Serve, login: ConnectTo) -> None:
     seen: list[str] = []

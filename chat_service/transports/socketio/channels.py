@@ -1,5 +1,6 @@
 """The sockets of the namespace, the channels that they are in, and what is sent to them."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,14 @@ from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.slow_consumers import SlowConsumers, unsent_of
 from chat_service.types import Channel, SocketId
 
+#: Events of one socket that may wait for a store or a hook; what its client sends then waits in the system.
+MAX_WAITING = 1000
+
 
 class Connection:
     """A socket of the namespace."""
 
-    __slots__ = ("channels", "handshake", "session", "sink", "socket_id")
+    __slots__ = ("channels", "handshake", "session", "sink", "socket_id", "waiting")
 
     def __init__(self, socket_id: SocketId, handshake: Handshake, session: Any) -> None:
         self.socket_id = socket_id
@@ -26,6 +30,20 @@ class Connection:
         self.sink: WebSocketConnection | None = None
         #: The channels that it is in, as keys.
         self.channels: dict[Channel, None] = {}
+        #: Events that are being handled in tasks.
+        self.waiting = 0
+
+    def wait_for(self, task: "asyncio.Task[None]") -> None:
+        """An event is being handled. While there are too many, no more are read."""
+        self.waiting += 1
+        if self.waiting == MAX_WAITING and self.sink is not None:
+            self.sink.pause_reading()
+        task.add_done_callback(self._waited)
+
+    def _waited(self, task: "asyncio.Task[None]") -> None:
+        self.waiting -= 1
+        if self.waiting == MAX_WAITING // 2 and self.sink is not None:
+            self.sink.resume_reading()
 
 
 class Members:

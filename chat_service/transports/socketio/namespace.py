@@ -121,9 +121,11 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Handle an event of a socket of our own server, and answer it if it has a number."""
         work: Any = self._handler.on_event(connection.socket_id, event, args)
         if number is None:
-            eager.start_in(self._loop, work, _nothing)
+            task = eager.start_in(self._loop, work, _nothing)
         else:
-            eager.start_in(self._loop, work, self._answer, connection, number)
+            task = eager.start_in(self._loop, work, self._answer, connection, number)
+        if task is not None:
+            connection.wait_for(task)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
         self.channels.ack(connection, number, values)
