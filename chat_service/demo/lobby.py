@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chat_service.demo.rules import MAX_ROOMS
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, ServiceClosedError
 from chat_service.hooks import CommandCall, MembershipInfo
 from chat_service.service import ChatService
 from chat_service.stores.records import RoomSummary
@@ -97,7 +97,11 @@ class Lobby:
 
     async def _tell(self, changed: list[Any], removed: list[str]) -> None:
         """Each instance tells its own users; who has sockets on several of them hears it more than once."""
-        sockets = await self._service.get_instance_sockets()
+        try:
+            sockets = await self._service.get_instance_sockets()
+        except ServiceClosedError:
+            # Nobody is here any more.
+            return
         self._tell_users(set(sockets.values()), changed, removed)
 
     def _tell_users(self, users: Iterable[str], changed: list[Any], removed: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What only a process of our own may set: its event loop and its garbage collector. An import sets nothing."""
+"""What only a process of our own may set: its event loop and its garbage collector. Imports set nothing."""
 
 import asyncio
 import gc
@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 #: Objects of the youngest generation before a collection (Python: 700 to 2,000), and collections of one
-#: generation per collection of the next older one. Commands make few cycles; each look at them stops all clients.
+#: generation per collection of the next older one. Commands make few cycles, and each look at them stops
+#: all clients.
 GC_THRESHOLDS = (50_000, 20, 50)
 
 

@@ -295,7 +295,7 @@ async def test_errors_of_hooks_on_another_instance(world: World) -> None:
 @pytest.mark.covers("option:bus_ack_timeout", "error:timeout", "api:exec_user_command")
 async def test_an_instance_that_does_not_answer(world: World) -> None:
     store = FaultyStore(world.backend.new_store())
-    first = await world.start(bus_ack_timeout=0.05)
+    first = await world.start(bus_ack_timeout=0.5)
     second = await world.start(store=as_store(store))
     await first.service.add_room("room")
     alice = await second.login("alice")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.protocol.values import MAX_INTEGER, MIN_INTEGER
 
-text = st.text(st.characters(exclude_categories=("Cs",)))
+text = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = (
     st.none()
     | st.booleans()

@@ -147,7 +147,7 @@ class Model:
     def read(self) -> None:
         if self.feed.held is not None and self.answer_of_store is None:
             cursor = RoomCursor(epoch=self.epoch, seq=self.seq)
-            if self.interrupted and not self.feed.held:
+            if self.interrupted:
                 # Nobody can tell whether what comes now had been lost; of that only messages are filled in.
                 self.lost.update(event.seq for event in self.bus)
             self.interrupted = False

@@ -1,5 +1,8 @@
 """The circular buffer of a room, against a list."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +37,7 @@ def test_any_appends_and_resizes(max_size: int, actions: list[tuple[str, int]]) 
                 assert ids(history.after(after, limit)) == following[:limit][::-1]
 
 
-def ids(messages: list[dict[str, object]]) -> list[object]:
+def ids(messages: Sequence[dict[str, Any]]) -> list[object]:
     for message in messages:
         assert message["textMessage"] == str(message["id"])
     return [message["id"] for message in messages]
