@@ -70,6 +70,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
         (SocketIOServer, "_handle_eio_message"),
         (SocketIOServer, "_handle_connect"),
         (SocketIOServer, "_handle_event"),
+        (SocketIOServer, "_handle_ack"),
         (SocketIOServer, "_handle_disconnect"),
         (Manager, "pre_connect"),
         (Manager, "get_participants"),

@@ -130,6 +130,11 @@ class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
         if connection is not None and self.manager.is_connected(socket_id, name):
             service.serve(connection, data[0], data[1:], id)
 
+    async def _handle_ack(self, eio_sid: str, namespace: str | None, id: int, data: list[Any]) -> None:
+        # The callback of the application may need one.
+        await eager.in_task()
+        await super()._handle_ack(eio_sid, namespace, id, data)
+
     async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: Any = None) -> None:
         service = self._service
         name = namespace or "/"
