@@ -38,7 +38,11 @@ class EncodedMessages(Sequence[Message]):
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         """``texts``: of JSON objects, each valid."""
-        self._json = b"[" + b",".join(texts) + b"]"
+        parts = [*texts] or [b""]
+        # Not around the whole, which would copy it once more.
+        parts[0] = b"[" + parts[0]
+        parts[-1] += b"]"
+        self._json = b",".join(parts)
         self._decoded: list[Message] | None = None
 
     @property
