@@ -73,7 +73,8 @@ def disconnecting(*rooms: str) -> Any:
 #: What is measured, by the name in the table; how to prepare it; round trips at most.
 CASES: dict[str, tuple[Any, int]] = {
     "roomMessage": (command("roomMessage", "room", TEXT), 1),
-    "roomHistoryGet": (command("roomHistoryGet", "room", 0, 10), 1),
+    "roomHistoryGet, from the start": (command("roomHistoryGet", "room", 0, 10), 1),
+    "roomHistoryGet, after an id": (command("roomHistoryGet", "room", 1, 10), 1),
     "roomRecentHistory": (command("roomRecentHistory", "room"), 1),
     "roomHistoryInfo": (command("roomHistoryInfo", "room"), 1),
     "roomUserSeen": (command("roomUserSeen", "room", "bob"), 1),

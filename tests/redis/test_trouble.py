@@ -353,11 +353,12 @@ async def spoilt(at: MakeWorld, server: RedisServer) -> AsyncIterator[Spoilt]:
 
 MESSAGE = ("roomMessage", "room", TEXT)
 HISTORY, RECENT = ("roomHistoryGet", "room", 0, 10), ("roomRecentHistory", "room")
+AFTER = ("roomHistoryGet", "room", 1, 10)
 WRONG_TYPES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
-    "room": ("", [MESSAGE, HISTORY, ("roomHistoryInfo", "room"), ("roomGetOwner", "room")]),
+    "room": ("", [MESSAGE, AFTER, ("roomHistoryInfo", "room"), ("roomGetOwner", "room")]),
     "members": (":members", [MESSAGE, HISTORY, ("roomGetAccessList", "room", "userlist")]),
     "blacklist": (":blacklist", [("roomJoin", "room")]),
-    "history": (":history", [MESSAGE, HISTORY, RECENT]),
+    "history": (":history", [MESSAGE, HISTORY, RECENT, AFTER]),
     "seen": (":seen", [("roomLeave", "room")]),
 }
 

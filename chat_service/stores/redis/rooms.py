@@ -185,19 +185,25 @@ class RoomScripts:
         return await self._run("room_read", room, actor.name or "", flag(actor.bypass), what, *args)
 
     async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
+        if after <= 0:
+            return await self._read_end(room, actor, -limit, -1)
+        # Where the id is, only a script can tell.
         (stored,) = await self._read(room, actor, "history", after, limit)
         return _messages(room, stored)
 
     async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        # Which messages those are needs no script to be known; who is joined may read them.
+        return await self._read_end(room, actor, 0, limit - 1)
+
+    async def _read_end(self, room: RoomName, actor: Actor, first: int, last: int) -> Sequence[Message]:
+        """Read from one end of the list, which needs no script. Who is joined may."""
         key, members = self._keys.room(room), self._keys.members(room)
         asked = ("EXISTS", key) if actor.bypass else ("HEXISTS", members, actor.name or "")
         may_read, stored = await self._client.read(
-            key, asked, ("LRANGE", self._keys.history(room), 0, limit - 1)
+            key, asked, ("LRANGE", self._keys.history(room), first, last)
         )
         if may_read != 1:
             # Admins may, too, and others want to know why not.
-            (stored,) = await self._read(room, actor, "recent", limit)
+            (stored,) = await self._read(room, actor, "end", first, last)
         return _messages(room, stored)
 
     async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:

@@ -1,7 +1,7 @@
 -- Read something of a room, if the actor may.
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
---   'history' after limit; 'recent' limit; 'info'; 'settings'; 'list' number of the list's key, 0 for members;
---   'seen' user; 'members'
+--   'history' after limit; 'end' first last (positions); 'info'; 'settings';
+--   'list' number of the list's key, 0 for members; 'seen' user; 'members'
 -- Returns {0, ...}, or {'noRoom'}, {'notJoined'}.
 -- include: room
 local room = load_room()
@@ -13,8 +13,8 @@ if what == 'history' then
   local following = math.min(room.last - tonumber(ARGV[4]), redis.call('LLEN', KEYS[7]))
   if following <= 0 then return {0, {}} end
   return {0, redis.call('LRANGE', KEYS[7], math.max(following - tonumber(ARGV[5]), 0), following - 1)}
-elseif what == 'recent' then
-  return {0, redis.call('LRANGE', KEYS[7], 0, tonumber(ARGV[4]) - 1)}
+elseif what == 'end' then
+  return {0, redis.call('LRANGE', KEYS[7], ARGV[4], ARGV[5])}
 elseif what == 'info' then
   return {0, redis.call('LLEN', KEYS[7]), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
