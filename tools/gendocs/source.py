@@ -4,6 +4,7 @@ Parsing beats importing here: annotations keep their short names, and ``#:`` com
 """
 
 import ast
+import json
 import dataclasses
 import inspect
 import re
@@ -147,13 +148,20 @@ def _parts(arguments: ast.arguments) -> list[str]:
     plain = [ast.unparse(argument) for argument in arguments.args]
     first_default = len(plain) - len(arguments.defaults)
     for index, default in enumerate(arguments.defaults):
-        plain[first_default + index] += " = " + ast.unparse(default)
+        plain[first_default + index] += " = " + _value(default)
     if arguments.vararg is not None:
         plain.append("*" + ast.unparse(arguments.vararg))
     elif arguments.kwonlyargs:
         plain.append("*")
     for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        plain.append(ast.unparse(argument) + ("" if value is None else " = " + ast.unparse(value)))
+        plain.append(ast.unparse(argument) + ("" if value is None else " = " + _value(value)))
     if arguments.kwarg is not None:
         plain.append("**" + ast.unparse(arguments.kwarg))
     return plain
+
+
+def _value(node: ast.expr) -> str:
+    """A default value, with the quotes of the formatter."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return json.dumps(node.value)
+    return ast.unparse(node)
