@@ -4,9 +4,9 @@ Parsing beats importing here: annotations keep their short names, and ``#:`` com
 """
 
 import ast
-import json
 import dataclasses
 import inspect
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
