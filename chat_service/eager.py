@@ -23,6 +23,12 @@ class Begun:
         #: What the rest of the work runs in.
         self.task: asyncio.Task[None] | None = None
 
+    def end(self, task: "asyncio.Task[None]") -> None:
+        """The task is over."""
+        _tasks.discard(task)
+        # They refer to each other by the task's context, which would be garbage for the collector.
+        self.task = None
+
 
 _begun: ContextVar[Begun | None] = ContextVar("chat_service_begun", default=None)
 #: The event loop keeps only weak references to tasks.
@@ -49,7 +55,7 @@ def start_in(
 ) -> "asyncio.Task[None] | None":
     """As ``start``, for who knows the running loop; to ask which one runs is a system call in Python 3.11."""
     if asyncio.current_task(loop) is not None:
-        return _make_task(loop, _Rest(work, None, then, args), copy_context())
+        return _make_task(loop, _Rest(work, None, then, args), copy_context(), _tasks.discard)
     context = copy_context()
     begun = Begun()
     try:
@@ -60,7 +66,7 @@ def start_in(
     finally:
         begun.is_first = False
     # In the very context of the first step: tokens of context variables are strangers in any other.
-    task = begun.task = _make_task(loop, _Rest(work, waits_for, then, args), context)
+    task = begun.task = _make_task(loop, _Rest(work, waits_for, then, args), context, begun.end)
     return task
 
 
@@ -69,10 +75,15 @@ def _first_step(work: Coroutine[Any, Any, Any], begun: Begun) -> Any:
     return work.send(None)
 
 
-def _make_task(loop: asyncio.AbstractEventLoop, rest: "_Rest", context: Context) -> asyncio.Task[None]:
+def _make_task(
+    loop: asyncio.AbstractEventLoop,
+    rest: "_Rest",
+    context: Context,
+    ended: "Callable[[asyncio.Task[None]], None]",
+) -> asyncio.Task[None]:
     task = loop.create_task(rest, context=context)
     _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    task.add_done_callback(ended)
     return task
 
 

@@ -1,6 +1,7 @@
 """Coroutines that are started at once, and get a task only when they wait."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
@@ -254,3 +255,26 @@ async def test_the_task_tells_where_the_work_is() -> None:
     assert "work() running at" in repr(started.task)
     started.task.cancel()
     await asyncio.wait([started.task])
+
+
+async def test_work_that_is_over_is_no_garbage_for_the_collector() -> None:
+    """What refers to itself would stop all clients whenever the collector looks for it."""
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+
+    started: list[asyncio.Task[None] | None] = []
+    loop = asyncio.get_running_loop()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            loop.call_soon(lambda: started.append(eager.start(work(), lambda result: None)))
+        await asyncio.sleep(0)
+        await asyncio.gather(*(task for task in started if task is not None))
+        assert len(started) == 100
+        started.clear()
+        await asyncio.sleep(0)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
