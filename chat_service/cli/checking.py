@@ -143,12 +143,14 @@ async def _permissions(store: RedisStore) -> tuple[Verdict, str]:
         ("HGETALL", key + ":h"),
         ("SADD", key + ":s", "a"),
         ("ZADD", key + ":z", 1, "a"),
-        ("XADD", key + ":x", "1-0", "m", "1"),
+        ("LPUSH", key + ":l", "m"),
     )
-    names = [key, *(f"{key}:{part}" for part in "hszx")]
+    names = [key, *(f"{key}:{part}" for part in "hszl")]
     try:
         for step in steps:
             await client.call(key, *step)
+        # Histories are read in transactions.
+        await client.read(key, ("LRANGE", key + ":l", 0, -1))
     finally:
         await client.call(key, "UNLINK", *names)
     return Verdict.OK, f"scripts and data of {store.keys.prefix}:*"

@@ -116,7 +116,7 @@ def test_permissions(server: RedisServer) -> None:
         everything = ["on", ">pw", "~chat:*", "&chat:*", "+@all"]
         client.execute_command("ACL", "SETUSER", "good", *everything)
         assert _check(server, user="good:pw@")[0] == 0
-        client.execute_command("ACL", "SETUSER", "reader", *everything, "-xadd")
+        client.execute_command("ACL", "SETUSER", "reader", *everything, "-lpush")
         code, verdicts, details = _check(server, user="reader:pw@")
         assert (code, verdicts["permissions"]) == (1, "failed")
         assert "NOPERM" in details["permissions"]
