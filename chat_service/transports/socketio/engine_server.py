@@ -137,17 +137,21 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         allowed = self._cors_allowed_origins(opening.environ())
         return allowed is None or origin in allowed
 
-    def open_websocket(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
-        """Accept a new connection, as ``_handle_connect`` does. ``rest``: what came after the request."""
-        sid = self.generate_id()
-        session = self.sockets[sid] = EngineSocket(self, sid)
-        connection = WebSocketConnection(
+    def make_connection(self, transport: asyncio.Transport, session: EngineSocket) -> WebSocketConnection:
+        """A WebSocket on a transport for a session, which it is not attached to yet."""
+        return WebSocketConnection(
             transport,
             session,
             self.outbox,
             max_message_size=self.max_http_buffer_size,
             send_buffer_limit=self.slow_consumers.send_buffer_limit,
         )
+
+    def open_websocket(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
+        """Accept a new connection, as ``_handle_connect`` does. ``rest``: what came after the request."""
+        sid = self.generate_id()
+        session = self.sockets[sid] = EngineSocket(self, sid)
+        connection = self.make_connection(transport, session)
         session.attach(connection)
         transport.set_protocol(connection)  # type: ignore[arg-type]
         transport.write(opening.accept() + text_frame(self._opening_packet(sid)))

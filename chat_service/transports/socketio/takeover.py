@@ -68,13 +68,7 @@ async def serve_websocket(session: "EngineSocket", request: web.BaseRequest) -> 
         await session._websocket_handler(AiohttpWebSocket(server, request, response))
         return response
     transport, tail = detach(request)
-    connection = WebSocketConnection(
-        transport,
-        session,
-        server.outbox,
-        max_message_size=server.max_http_buffer_size,
-        send_buffer_limit=server.slow_consumers.send_buffer_limit,
-    )
+    connection: WebSocketConnection = server.make_connection(transport, session)
     if session.connected:
         Upgrade(session, connection)
     else:
