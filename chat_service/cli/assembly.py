@@ -4,7 +4,7 @@ from typing import Any
 
 from chat_service.cli.logins import make_login
 from chat_service.cli.settings import RoomSettings, Settings
-from chat_service.errors import ChatServiceError, ConfigurationError
+from chat_service.errors import ConfigurationError
 from chat_service.service import ChatService
 
 NO_LOGIN = (
@@ -43,8 +43,4 @@ class _RoomMaker:
     async def __call__(self, service: ChatService) -> None:
         for room in self._rooms:
             given = {name: getattr(room, name) for name in RoomSettings.__slots__ if name != "name"}
-            try:
-                await service.add_room(room.name, **given)
-            except ChatServiceError as error:
-                if error.code != "roomExists":
-                    raise
+            await service.add_room(room.name, **given, exist_ok=True)

@@ -13,7 +13,6 @@ from aiohttp import web
 from chat_service.demo import rules
 from chat_service.demo.lobby import Lobby
 from chat_service.demo.pages import Pages, security_headers
-from chat_service.errors import ChatServiceError
 from chat_service.service import ChatService
 
 #: Rooms that are there from the start; nobody owns them.
@@ -114,11 +113,7 @@ class Demo:
 
     async def _on_start(self, service: ChatService) -> None:
         for name in ROOMS:
-            try:
-                await service.add_room(name)
-            except ChatServiceError as error:
-                if error.code != "roomExists":  # made by another instance
-                    raise
+            await service.add_room(name, exist_ok=True)  # another instance may have made it
 
 
 def main(
