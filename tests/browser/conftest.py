@@ -24,6 +24,17 @@ FLAGS = (
 #: ``await person("ann", at=demo, width=..., **options of the browser context)``
 People = Callable[..., Awaitable[Person]]
 
+#: Makes a name that no other test has.
+Unique = Callable[[str], str]
+
+#: Of every module here: one browser, on the loop of the session.
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
 _numbers = itertools.count(1)
 
 

@@ -1,25 +1,17 @@
 """Without a mouse, without sight, on a small screen."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import People
+from tests.browser.conftest import MARKS, People, Unique
 from tests.browser.person import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.e2e,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
-
-Unique = Callable[[str], str]
+pytestmark = MARKS
 
 #: What the element that has the focus is called.
 FOCUSED = "(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)(document.activeElement)"

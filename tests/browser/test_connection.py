@@ -1,22 +1,12 @@
 """Going offline and coming back; logins, reloads."""
 
-from collections.abc import Callable
-
-import pytest
 from playwright.async_api import expect
 
 from chat_service import MemoryBackend, MemoryStore
 from chat_service.demo import Demo
-from tests.browser.conftest import People
+from tests.browser.conftest import MARKS, People, Unique
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.e2e,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
-
-Unique = Callable[[str], str]
+pytestmark = MARKS
 
 #: As behind a proxy that lets no WebSocket through.
 NO_WEBSOCKET = """

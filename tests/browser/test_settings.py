@@ -1,20 +1,10 @@
 """Owners and admins: modes, lists, removing people, deleting rooms."""
 
-from collections.abc import Callable
-
-import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import People
+from tests.browser.conftest import MARKS, People, Unique
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.e2e,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
-
-Unique = Callable[[str], str]
+pytestmark = MARKS
 
 
 async def test_a_removed_person_sees_it(person: People, unique: Unique) -> None:

@@ -1,21 +1,11 @@
 """People talk: rooms, presence, unread marks, direct messages, several devices."""
 
-from collections.abc import Callable
-
-import pytest
 from playwright.async_api import expect
 
 from chat_service.demo import Demo
-from tests.browser.conftest import People
+from tests.browser.conftest import MARKS, People, Unique
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.e2e,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
-
-Unique = Callable[[str], str]
+pytestmark = MARKS
 
 
 async def test_two_people_talk(person: People, unique: Unique) -> None:
