@@ -20,6 +20,8 @@ class ServerUnderTest:
         self._runner: web.AppRunner | None = None
         #: Rooms where a message was thrown away, with the connection that it came on.
         self._cut_rooms: set[str] = set()
+        #: Rooms whose history answers hold no more than so many messages.
+        self._cut_answers: dict[str, int] = {}
         self._ended = asyncio.Event()
 
     def _make(self, port: int) -> ChatService:
@@ -31,6 +33,8 @@ class ServerUnderTest:
                 "on_connect": self._on_connect,
                 "room_message_before": self._before_message,
                 "room_message_after": self._after_message,
+                "room_messages_checker": self._check_message,
+                "room_history_get_after": self._after_history,
             },
             enable_rooms_management=True,
             enable_direct_messages=True,
@@ -80,6 +84,13 @@ class ServerUnderTest:
         message = {"textMessage": text, "author": "server"}
         await self.service.exec_user_command(True, "roomMessage", room, message)
 
+    async def do_post_binary(self, room: str, values: int) -> None:
+        message = {"parts": [bytes([number]) for number in range(values)], "author": "server"}
+        await self.service.exec_user_command(True, "roomMessage", room, message)
+
+    async def do_cut_answers(self, room: str, limit: int) -> None:
+        self._cut_answers[room] = limit
+
     async def do_tell(self, user: str, event: str, *data: Any) -> None:
         await self.service.transport.emit_to_channel(user_channel(user), event, *data)
 
@@ -90,6 +101,14 @@ class ServerUnderTest:
         service.transport.bind_handler(socket_id, "never", self._never)
         handshake = service.transport.get_handshake_data(socket_id)
         return (handshake.auth or {}).get("userName") or handshake.query.get("userName")
+
+    def _check_message(self, message: Any) -> None:
+        if "textMessage" not in message and "parts" not in message:
+            raise ValueError("neither a text nor parts")
+
+    def _after_history(self, call: CommandCall) -> Any:
+        limit = self._cut_answers.get(call.args[0])
+        return None if limit is None or call.results is None else [call.results[0][-limit:]]
 
     async def _never(self, *_: Any) -> None:
         """Answers in the end only."""

@@ -5,7 +5,9 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 import { Emitter, type EventArguments } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
+import { parserFor } from "./parser.js";
 import { Room, type RoomHost } from "./room.js";
+import { Slots } from "./slots.js";
 
 /**
  * - `idle`: `connect` was not called yet
@@ -32,6 +34,10 @@ export interface ChatClientOptions {
   /** Milliseconds before the first try to reconnect (500); each further one waits longer, up to the maximum (10 000). */
   reconnectDelay?: number;
   maxReconnectDelay?: number;
+  /** How many rooms catch up on their history at the same time after a reconnect (1); the others follow one by one. */
+  parallelCatchUps?: number;
+  /** Binary values that one packet of the server may hold (1000); a packet with more ends the connection. */
+  maxAttachments?: number;
   /** Further options of socket.io-client, such as `path`, `transports`, `parser`, `extraHeaders`. */
   socketOptions?: Partial<ManagerOptions & SocketOptions>;
 }
@@ -86,7 +92,9 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     this.#options = options;
     const methods = COMMANDS.map((name) => [name, (...args: unknown[]) => this.request(name, ...args)]);
     this.commands = Object.freeze(Object.fromEntries(methods)) as CommandMethods<M>;
+    const slots = new Slots(options.parallelCatchUps ?? 1);
     this.#host = {
+      catchUp: (work, isUrgent) => slots.run(work, isUrgent),
       request: (event, ...args) => this.request(event, ...args),
       isOnline: () => this.#state === "online",
       userName: () => this.#login?.userName,
@@ -181,11 +189,12 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   }
 
   #makeSocket(): Socket {
-    const { auth, query, namespace = "/chat-service", socketOptions } = this.#options;
+    const { auth, query, namespace = "/chat-service", maxAttachments = 1000, socketOptions } = this.#options;
     return io(this.#url + namespace, {
       reconnectionDelay: this.#options.reconnectDelay ?? 500,
       reconnectionDelayMax: this.#options.maxReconnectDelay ?? 10_000,
       timeout: this.#connectTimeout,
+      parser: parserFor(maxAttachments),
       ...socketOptions,
       ...(query && { query }),
       ...(auth && { auth: typeof auth === "function" ? this.#authFrom(auth) : auth }),

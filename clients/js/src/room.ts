@@ -56,6 +56,8 @@ export interface RoomHost {
   request(event: string, ...args: unknown[]): Promise<unknown>;
   isOnline(): boolean;
   userName(): string | undefined;
+  /** Read a room's history when it is its turn: all rooms at once would be more than a slow connection can take. */
+  catchUp(work: () => Promise<void>, isUrgent: boolean): Promise<void>;
 }
 
 const DEFAULT_RECENT = 50;
@@ -128,7 +130,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#hasOlder = true;
     const turn = this.#begin("joining");
     try {
-      await this.#enter(turn);
+      await this.#enter(turn, true);
     } catch (error) {
       if (turn === this.#turn) this.#leaveState();
       throw error;
@@ -160,7 +162,13 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     if (!this.hasOlder) return [];
     const count = Math.min(limit, this.#pageSize);
     const after = Math.max(0, first - 1 - count);
-    const page = (await this.#page(after, count)).filter((message) => message.id < first);
+    const page: Stored<M>[] = [];
+    // An answer may hold fewer messages than there are: the rest comes with the next one.
+    for (let last = after; last < first - 1; last = page.at(-1)!.id) {
+      const part = (await this.#page(last, first - 1 - last)).filter((message) => message.id < first);
+      if (part.length === 0) break;
+      page.push(...part);
+    }
     // Another call, or a room that began anew, was faster.
     if (this.#range?.first !== first) return [];
     this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
@@ -230,7 +238,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   async #rejoin(turn: number, tries: number): Promise<void> {
     try {
-      await this.#enter(turn);
+      await this.#enter(turn, false);
     } catch (error) {
       if (turn !== this.#turn) return;
       const code = error instanceof ChatError ? error.code : "";
@@ -246,10 +254,11 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     }
   }
 
-  async #enter(turn: number): Promise<void> {
+  /** `isUrgent`: a join that somebody waits for, which does not queue behind rooms that come back after a reconnect. */
+  async #enter(turn: number, isUrgent: boolean): Promise<void> {
     await this.#host.request("roomJoin", this.name);
     if (turn !== this.#turn) throw new ChatError("disconnected");
-    await this.#catchUp(turn);
+    await this.#host.catchUp(() => this.#catchUp(turn), isUrgent);
     if (turn !== this.#turn) throw new ChatError("disconnected");
     this.#setState("joined");
     this.#outbox.caughtUp();
@@ -257,6 +266,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   /** Deliver everything after the last delivered message, live messages that came meanwhile included. */
   async #catchUp(turn: number): Promise<void> {
+    if (turn !== this.#turn) return;
     const info = (await this.#host.request("roomHistoryInfo", this.name)) as HistoryInfo;
     if (turn !== this.#turn) return;
     this.#pageSize = info.historyMaxGetMessages;

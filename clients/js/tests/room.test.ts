@@ -82,6 +82,54 @@ test("after a lost connection every room is joined again and catches up in order
   assert.ok(!journals.some((journal) => journal.lines.some((line) => line.includes("gap"))));
 });
 
+test("rooms catch up one after another, and a join does not wait for all of them", async () => {
+  const names = await Promise.all(Array.from({ length: 5 }, () => addRoom()));
+  const late = await addRoom();
+  await post(late, "z");
+  const client = await login(unique("ann"));
+  const order: string[] = [];
+  for (const name of [...names, late]) client.room(name).on("message", (message) => order.push(`${name} ${message.id}`));
+  await Promise.all(names.map((name) => client.room(name).join()));
+  const back = goOffline(client);
+  await until(() => client.rooms.every((room) => room.state === "waiting" || room.name === late), "offline");
+  // Each needs several answers.
+  await Promise.all(names.map((name) => post(name, ..."abcdefghijkl")));
+  const joined = new Promise<void>((resolve) => {
+    client.once("login", () => queueMicrotask(() => resolve(client.room(late).join())));
+  });
+  back();
+  await joined;
+  await until(() => order.length === 5 * 12 + 1, "all messages");
+  const rooms = order.map((entry) => entry.split(" ")[0]!);
+  // A room that has begun is done before the next one begins.
+  const changes = rooms.filter((room, index) => room !== rooms[index - 1]);
+  assert.equal(changes.length, 6);
+  assert.notEqual(changes.at(-1), late);
+});
+
+test("messages with binary values are caught up on and scrolled back to, however few come in one answer", async () => {
+  const name = await addRoom();
+  for (let number = 1; number <= 12; number++) await server("post_binary", name, 4, {});
+  const room = (await login(unique("ann"))).room(name);
+  const journal = record(room);
+  await room.join({ recent: 7 });
+  assert.deepEqual(journal.messages.map((message) => message.id), [6, 7, 8, 9, 10, 11, 12]);
+  assert.deepEqual((await room.older(5)).map((message) => message.id), [1, 2, 3, 4, 5]);
+  assert.equal(room.hasOlder, false);
+});
+
+test("an answer that holds only a part of the older messages leaves none out", async () => {
+  const name = await addRoom();
+  await post(name, "1", "2", "3", "4", "5", "6", "7");
+  await server("cut_answers", name, 2, {});
+  const room = (await login(unique("ann"))).room(name);
+  const journal = record(room);
+  await room.join({ recent: 2 });
+  assert.deepEqual(journal.messages.map((message) => message.id), [6, 7]);
+  assert.deepEqual((await room.older(4)).map((message) => message.id), [2, 3, 4, 5]);
+  assert.deepEqual((await room.older(4)).map((message) => message.id), [1]);
+});
+
 test("messages that the history has lost meanwhile are told as a gap", async () => {
   const name = await addRoom({ history_max_size: 3 });
   const client = await login(unique("ann"));

@@ -1,0 +1,31 @@
+/** A limit to how much work runs at once. */
+
+export class Slots {
+  readonly #size: number;
+  readonly #waiting: (() => void)[] = [];
+  #used = 0;
+
+  /** `size`: how many pieces of work may run at the same time. */
+  constructor(size: number) {
+    this.#size = Math.max(1, size);
+  }
+
+  /** Run `work` when a slot is free. Urgent work goes before the work that waits. */
+  async run<T>(work: () => Promise<T>, isUrgent = false): Promise<T> {
+    if (this.#used < this.#size) this.#used += 1;
+    else {
+      // The work that ends hands its slot on.
+      await new Promise<void>((resolve) => {
+        if (isUrgent) this.#waiting.unshift(resolve);
+        else this.#waiting.push(resolve);
+      });
+    }
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#used -= 1;
+    }
+  }
+}
