@@ -13,6 +13,7 @@ from aiohttp import web
 from chat_service.demo import rules
 from chat_service.demo.lobby import Lobby
 from chat_service.demo.pages import Pages, security_headers
+from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
 
 #: Rooms that are there from the start; nobody owns them.
@@ -76,9 +77,7 @@ class Demo:
 
     async def start(self) -> None:
         """Returns when the page can be opened. Raises what went wrong: ``OSError`` for a port in use."""
-        runner = web.AppRunner(
-            self._app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
-        )
+        runner = PortRunner(self._app, shutdown_timeout=SHUTDOWN_GRACE)
         self._runner = runner
         try:
             await runner.setup()

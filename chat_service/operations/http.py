@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from chat_service.http_ports import PortRunner
 from chat_service.operations.pages import PATHS, Pages
 
 #: Seconds that requests in progress have to end when the server closes.
@@ -38,9 +39,7 @@ class OperationsServer:
         """Listen. Raises ``OSError`` when the address cannot be used."""
         app = web.Application()
         add_routes(app, self._pages)
-        self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_GRACE
-        )
+        self._runner = PortRunner(app, shutdown_timeout=SHUTDOWN_GRACE)
         await self._runner.setup()
         # As None the option is left alone, where a platform does not have it.
         shared = True if self._shares_port else None

@@ -11,6 +11,7 @@ from engineio.async_drivers import asgi as asgi_driver
 
 from chat_service import eager
 from chat_service.deadlines import Deadlines
+from chat_service.http_ports import refuse_packed, refuse_packed_asgi
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.frames import text_frame
@@ -67,6 +68,12 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             self._async = {**self._async, "translate_request": _translate_asgi}
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
+        if self.async_mode == "asgi":
+            scope, _, send = args
+            if await refuse_packed_asgi(scope, send):
+                return None
+        elif (refused := await refuse_packed(args[0])) is not None:
+            return refused
         try:
             return await super().handle_request(*args, **kwargs)
         except ClientGone:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from chat_service.deadlines import Deadlines
+from chat_service.http_ports import PortRunner
 
 if TYPE_CHECKING:
     from chat_service.transports.socketio.engine_server import EngineServer
@@ -205,7 +206,7 @@ class Front:
         await self._server.shutdown(timeout)
 
 
-class FrontRunner(web.AppRunner):
+class FrontRunner(PortRunner):
     """The runner of an application with a ``Front``."""
 
     __slots__ = ("_engine", "_path")

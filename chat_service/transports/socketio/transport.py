@@ -151,8 +151,6 @@ class SocketIOTransport:
                 app,
                 server.eio,
                 f"/{self.options.path.strip('/')}/",
-                handle_signals=False,
-                access_log=None,
                 logger=http_logger(),
                 shutdown_timeout=SHUTDOWN_GRACE,
             )
