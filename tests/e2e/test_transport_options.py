@@ -81,6 +81,10 @@ async def test_namespace(serve: Serve, connect: ConnectTo) -> None:
         ("http://good.example", "http://evil.example", False),
         (["http://good.example", "http://too.example"], "http://too.example", True),
         (("http://good.example",), "http://evil.example", False),
+        ("HTTPS://Good.example:443", "https://good.example", True),
+        ("https://bücher.example", "https://xn--bcher-kva.example", True),
+        ("https://*.good.example", "https://a.b.good.example", True),
+        ("https://*.good.example", "https://good.example", False),
     ],
 )
 async def test_origins(serve: Serve, allowed: Any, origin: str, passes: bool) -> None:
@@ -166,6 +170,14 @@ async def test_compression(serve: Serve, login: ConnectTo, compression: bool) ->
         assert bool(ws.compress) is compression
     client = await login(service, "alice", perMessageDeflate=True)
     await client.call("systemMessage", "x" * 10_000)
+
+
+@pytest.mark.covers("transport_option:cors_allowed_origins")
+@pytest.mark.parametrize("origins", ["good.example", ["https://fine.example", "https://good.example/"]])
+async def test_origins_that_never_match_are_refused_with_a_form_that_can(origins: Any) -> None:
+    message = "^transport_options cors_allowed_origins: .* never matches .*: write 'https://good.example'$"
+    with pytest.raises(ConfigurationError, match=message):
+        ChatService(transport_options={"cors_allowed_origins": origins})
 
 
 @pytest.mark.covers(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engineio import AsyncServer, packet
@@ -16,6 +16,7 @@ from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.frames import text_frame
 from chat_service.transports.socketio.front import Opening
+from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
 from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.slow_consumers import SlowConsumers
 
@@ -27,6 +28,18 @@ CONNECT_GRACE = 45.0
 
 def _nothing(_: object) -> None:
     pass
+
+
+def _own_origins(environ: Mapping[str, Any]) -> list[str]:
+    """The origins that a request may have been sent to."""
+    scope, request = environ.get("asgi.scope"), environ.get("aiohttp.request")
+    scheme = scope.get("scheme", "http") if scope else request.scheme if request else "http"
+    return own_origins(
+        {"ws": "http", "wss": "https"}.get(scheme, scheme),
+        environ.get("HTTP_HOST"),
+        environ.get("HTTP_X_FORWARDED_PROTO"),
+        environ.get("HTTP_X_FORWARDED_HOST"),
+    )
 
 
 class ClientGone(Exception):
@@ -47,9 +60,10 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
     # Attribute of the stock class, which has no types.
     _async: dict[str, Any]
 
-    def __init__(self, *, send_buffer_limit: int, **kwargs: Any) -> None:
+    def __init__(self, *, send_buffer_limit: int, origins: AllowedOrigins, **kwargs: Any) -> None:
         # Without the stock monitor of the sessions, which wakes up for each of them in turn.
         super().__init__(**kwargs, monitor_clients=False)
+        self._origins = origins
         self._closing: set[asyncio.Task[None]] = set()
         #: Whether new sessions are accepted.
         self.is_open = False
@@ -103,6 +117,13 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             if session.connection is None:
                 self.slow_consumers.check(session)
 
+    def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str]:
+        # Whether the origin of the request is one of them is all that the stock methods ask.
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or not self._origins.allows(origin, _own_origins(environ)):
+            return []
+        return [origin]
+
     def _log_error_once(self, message: str, message_key: str) -> None:
         # The stock method logs the first fault of a client as an error.
         self.logger.info(message)
@@ -139,10 +160,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         if self.http_compression and "sec-websocket-extensions" in opening.headers:
             return False
         origin = opening.headers.get("origin")
-        if origin is None or self.cors_allowed_origins == []:
-            return True
-        allowed = self._cors_allowed_origins(opening.environ())
-        return allowed is None or origin in allowed
+        return origin is None or self._origins.allows(origin, _own_origins(opening.environ()))
 
     def make_connection(self, transport: asyncio.Transport, session: EngineSocket) -> WebSocketConnection:
         """A WebSocket on a transport for a session, which it is not attached to yet."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
+from chat_service.transports.socketio.origins import AllowedOrigins
 
 #: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
 Middleware = Callable[..., Any]
@@ -27,7 +28,8 @@ class SocketIOOptions:
     server: Any = None
     #: Path of the Socket.IO endpoint.
     path: str = "/socket.io"
-    #: Origins that browsers may connect from, "*" for all; the same origin alone when None.
+    #: Origins that browsers may connect from: "https://chat.example.org", "https://*.example.org" for all
+    #: subdomains, "*" for all; the same origin alone when None.
     cors_allowed_origins: str | Sequence[str] | None = None
     #: Seconds between two pings of the server.
     ping_interval: float = 25.0
@@ -74,6 +76,10 @@ class SocketIOOptions:
             or (isinstance(origins, list | tuple) and bool(origins) and all(map(_is_text, origins))),
             'an origin, a list of origins, "*" or None',
         )
+        try:
+            AllowedOrigins(origins)
+        except ValueError as error:
+            raise ConfigurationError(f"transport_options cors_allowed_origins: {error}") from None
         self._check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
         self._check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
         if self.admin_ui is not None and not _is_login(self.admin_ui):

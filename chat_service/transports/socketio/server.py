@@ -19,6 +19,7 @@ from chat_service.transports.socketio.handshakes import Environs
 from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
 from chat_service.types import SocketId
 
@@ -182,11 +183,10 @@ def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
     quiet = logging.getLogger("chat_service.transport")
     if quiet.level == logging.NOTSET:
         quiet.setLevel(logging.ERROR)
-    origins = options.cors_allowed_origins
     return SocketIOServer(
         async_mode=async_mode,
         serializer=packet_class(options.serializer, options.max_message_size),
-        cors_allowed_origins=list(origins) if isinstance(origins, tuple) else origins,
+        origins=AllowedOrigins(options.cors_allowed_origins),
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,
         max_http_buffer_size=options.max_message_size,

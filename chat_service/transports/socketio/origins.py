@@ -1,0 +1,226 @@
+"""Which origins browsers may connect from: ``cors_allowed_origins``, compared as browsers compare origins.
+
+An origin is a scheme, a host and a port. Browsers send it in lower case, with international names in
+Punycode and without the default port; what is configured may be written in any equivalent form.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import idna
+
+#: Ports that browsers leave out.
+DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What browsers send for pages without an origin: local files, sandboxed frames.
+OPAQUE = "null"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::(\d*))?")
+#: What no host may have, see the WHATWG URL standard; and the star, which is for wildcards.
+_FORBIDDEN = re.compile(r"[\x00-\x20#%*/:<>?@\[\\\]^|\x7f]")
+_NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]*")
+#: Schemes that belong to WebSocket addresses; a page with such an address does not exist.
+_PAGES_OF = {"ws": "http", "wss": "https"}
+
+
+class Origin(NamedTuple):
+    """The parts of an origin in the form that browsers send. ``port``: 0 for the default one."""
+
+    scheme: str
+    host: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port else "")
+
+
+def read_origin(text: str) -> Origin:
+    """Read an origin in any form that a browser understands. Raises ``ValueError``."""
+    found = _SCHEME.fullmatch(text)
+    if found is None:
+        raise ValueError("it has no scheme")
+    scheme, rest = found[1].lower(), found[2]
+    if scheme not in DEFAULT_PORTS:
+        # Of apps and extensions ("capacitor://localhost"), which have rules of their own.
+        if re.search(r"[\s/?#@*\\]", rest):
+            raise ValueError("it has more than a scheme and a host")
+        return Origin(scheme, rest)
+    host_and_port = _HOST_AND_PORT.fullmatch(rest)
+    if host_and_port is None:
+        raise ValueError("it has more than a scheme, a host and a port")
+    host, port = _read_host(host_and_port[1]), int(host_and_port[2] or 0)
+    if port > 65535:
+        raise ValueError(f"{port} is not a port")
+    return Origin(scheme, host, 0 if port == DEFAULT_PORTS[scheme] else port)
+
+
+def _read_host(text: str) -> str:
+    """A host as browsers write it. Raises ``ValueError``."""
+    if text.startswith("["):
+        if "%" in text:
+            raise ValueError(f"{text!r} has a zone, which no page can have")
+        return f"[{ipaddress.IPv6Address(text[1:-1]).compressed}]"
+    host = text.lower()
+    if not host.isascii():
+        # With all that browsers take and IDNA 2008 does not, such as emoji.
+        mapped = idna.uts46_remap(host, std3_rules=False)
+        labels = (
+            label if label.isascii() else "xn--" + label.encode("punycode").decode()
+            for label in mapped.split(".")
+        )
+        host = ".".join(labels)
+    if not host or host.startswith(".") or ".." in host or _FORBIDDEN.search(host):
+        raise ValueError(f"{text!r} is not a host")
+    if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        try:
+            # As in browsers, "127.1" and "0x7f.0.0.1" are addresses, too.
+            return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+        except OSError:
+            raise ValueError(f"{text!r} is not an address") from None
+    return host
+
+
+class AllowedOrigins:
+    """Which origins may connect. Raises ``ValueError`` for a value that matches nothing a browser sends."""
+
+    def __init__(self, allowed: str | Sequence[str] | None = None) -> None:
+        """``allowed``: as ``cors_allowed_origins``. None: the origin that the request was sent to."""
+        values = [allowed] if isinstance(allowed, str) else allowed
+        self._is_own = values is None
+        self.allows_all = False
+        self._exact: set[str] = set()
+        #: The scheme, the end of the host with its leading dot and the port of each wildcard.
+        self._subdomains: list[Origin] = []
+        for value in values or ():
+            self._add(value)
+
+    def __repr__(self) -> str:
+        wildcards = [_shown(origin) for origin in self._subdomains]
+        shown = "own" if self._is_own else "*" if self.allows_all else sorted((*self._exact, *wildcards))
+        return f"<AllowedOrigins {shown}>"
+
+    def _add(self, value: str) -> None:
+        if value == "*":
+            self.allows_all = True
+        elif value == OPAQUE:
+            self._exact.add(OPAQUE)
+        else:
+            try:
+                origin = _read_allowed(value)
+            except ValueError:
+                raise ValueError(_explain(value)) from None
+            if origin.host.startswith("."):
+                self._subdomains.append(origin)
+            else:
+                self._exact.add(str(origin))
+
+    def allows(self, origin: str, own: Iterable[str] = ()) -> bool:
+        """Whether a client with this ``Origin`` header may connect.
+
+        ``own``: the origins that the request may have been sent to, which count unless others were given.
+        """
+        if self.allows_all or origin in self._exact:
+            return True
+        try:
+            asked = read_origin(origin)
+        except ValueError:
+            return False
+        if self._is_own:
+            return any(asked == _origin_or_none(text) for text in own)
+        return str(asked) in self._exact or any(
+            asked.host.endswith(host) and len(asked.host) > len(host) and asked[::2] == (scheme, port)
+            for scheme, host, port in self._subdomains
+        )
+
+
+def own_origins(
+    scheme: str, host: str | None, forwarded_proto: str | None = None, forwarded_host: str | None = None
+) -> list[str]:
+    """The origins that a request may have been sent to.
+
+    ``forwarded_proto``, ``forwarded_host``: what a proxy in between says of the request that it got, in
+    ``X-Forwarded-Proto`` and ``X-Forwarded-Host``.
+    """
+    if not host:
+        return []
+    found = [f"{scheme}://{host}"]
+    if forwarded_proto or forwarded_host:
+        found.append(f"{_first(forwarded_proto or scheme)}://{_first(forwarded_host or host)}")
+    return found
+
+
+def _first(values: str) -> str:
+    return values.partition(",")[0].strip()
+
+
+def _origin_or_none(text: str) -> Origin | None:
+    try:
+        return read_origin(text)
+    except ValueError:
+        return None
+
+
+def _read_allowed(value: str) -> Origin:
+    """A configured origin; the host of a wildcard begins with a dot. Raises ``ValueError``."""
+    scheme, separator, rest = value.partition("://")
+    is_wildcard = rest.startswith("*.")
+    if is_wildcard and scheme.lower() not in DEFAULT_PORTS:
+        raise ValueError("a wildcard needs http or https")
+    origin = read_origin(scheme + separator + rest.removeprefix("*."))
+    if origin.scheme in _PAGES_OF:
+        raise ValueError("pages have no such scheme")
+    if origin.host.endswith("."):
+        raise ValueError(f"{origin.host!r} is not the host of a page")
+    if not is_wildcard:
+        return origin
+    if origin.host.startswith("[") or origin.host[-1].isdigit():
+        raise ValueError("an address has no subdomains")
+    return origin._replace(host="." + origin.host)
+
+
+def _shown(origin: Origin) -> str:
+    return str(origin._replace(host="*" + origin.host) if origin.host.startswith(".") else origin)
+
+
+def _explain(value: str) -> str:
+    """Why an origin matches nothing, and the nearest form that can."""
+    if "@" in value:
+        # It may be a password.
+        return "an origin has no user or password: give scheme, host and port alone"
+    problem = f"{value!r} never matches what browsers send"
+    parts = [part for part in re.split(r"[\s,;]+", value) if part]
+    forms = [_nearest(part) for part in parts]
+    if not forms or None in forms:
+        return f"{problem}: write scheme, host and port, such as 'https://chat.example.org'"
+    return f"{problem}: write {forms[0]!r}" if len(forms) == 1 else f"{problem}: write {forms}"
+
+
+def _nearest(text: str) -> str | None:
+    """The allowed origin that somebody probably meant. None when it cannot be told."""
+    text = text.strip("\"'<>[]()") if not text.startswith("[") else text.strip("\"'<>()")
+    if set(text) <= set("*:/"):
+        return "*" if "*" in text else None
+    if text.lower() == OPAQUE:
+        return OPAQUE
+    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.\-]*):/*(?!\d+(?:/|$))(.*)", text)
+    scheme, rest = (found[1].lower(), found[2]) if found is not None else ("", text.lstrip("/"))
+    if scheme in ("about", "blob", "data", "javascript"):
+        return OPAQUE
+    scheme = _PAGES_OF.get(scheme, scheme)
+    rest = re.split(r"[/?#\\]", rest, maxsplit=1)[0] if scheme != "file" else ""
+    if scheme in ("", *DEFAULT_PORTS):
+        host, _, port = rest.rpartition(":") if re.search(r":(\d+|\*)$", rest) else (rest, "", "")
+        host = host.rstrip(".")
+        if host.startswith("*") and not host.startswith("*."):
+            host = "*." + host.lstrip("*.")
+        is_local = host in ("localhost", "[::1]") or bool(re.fullmatch(r"[\d.]+", host))
+        scheme = scheme or ("http" if is_local or port == "80" else "https")
+        rest = f"{host}:{port}" if port.isdigit() else host
+    try:
+        origin = _read_allowed(f"{scheme}://{rest}")
+    except ValueError:
+        return None
+    return _shown(origin)
