@@ -132,6 +132,12 @@ class Options:
     message_depth_limit: int = _option(
         32, _count(1, 128), "Levels of nesting of a message or of system message data at most."
     )
+    max_attachments: int = _option(
+        10,
+        _count(0, 256),
+        "Maximum number of binary values in one message and in one packet that is sent. Current "
+        "socket.io-client versions disconnect above 10.",
+    )
     use_raw_error_objects: bool = _option(
         False, _boolean, "Errors reach clients as objects with name, code and args, not as strings."
     )

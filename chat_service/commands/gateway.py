@@ -12,7 +12,7 @@ from chat_service.domain.sessions import LoginState, Session
 from chat_service.eager import in_task
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
-from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.protocol.wire import success
 from chat_service.telemetry import scope
 from chat_service.types import SocketId
@@ -66,14 +66,14 @@ class Gateway:
         try:
             command = COMMANDS.get(event)
             if command is None:
-                results = _sendable(event, await self._run_bound(session, event, args))
+                results = self._sendable(event, await self._run_bound(session, event, args))
             else:
                 if session.state is not LoginState.CONFIRMED:
                     await self._refuse_early(session)
                 call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
                 results = await run_command(context, command, call)
                 if context.hooks.has_command_hooks(command.name):
-                    results = _sendable(event, results)
+                    results = self._sendable(event, results)
         except Exception as error:
             return self._failure(socket_id, event, begun, error)
         finally:
@@ -99,9 +99,14 @@ class Gateway:
             await self._context.transport.disconnect(session.socket_id)
         raise ChatServiceError("noLogin")
 
-
-def _sendable(event: str, results: list[Any]) -> list[Any]:
-    """Raise ``TypeError`` for results of application code that no packet can carry."""
-    if not is_clean_value(results, MAX_DEPTH):
-        raise TypeError(f"a hook or handler of {event} returned what cannot be sent: {results!r}")
-    return results
+    def _sendable(self, event: str, results: list[Any]) -> list[Any]:
+        """Raise ``TypeError`` for results of application code that no packet can carry."""
+        found = count_binary(results, MAX_DEPTH)
+        if found is None:
+            raise TypeError(f"a hook or handler of {event} returned what cannot be sent: {results!r}")
+        limit = self._context.limits.attachments
+        if found > limit:
+            raise TypeError(
+                f"a hook or handler of {event} returned {found} binary values; max_attachments is {limit}"
+            )
+        return results

@@ -6,6 +6,8 @@ from typing import Any
 from chat_service.commands.support import actor_of
 from chat_service.domain.context import Context
 from chat_service.hooks import CommandCall
+from chat_service.protocol.encoded import EncodedMessages
+from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
 
 
@@ -35,21 +37,38 @@ async def room_history_get(
     if not call.bypass_permissions:
         limit = min(limit, context.options.history_max_get_messages)
     found = await context.store.room_history(room_name, actor_of(call), int(id), int(limit))
-    return _for_caller(context, call, found)
+    return _for_caller(context, call, found, keeps_oldest=True)
 
 
 async def room_recent_history(context: Context, call: CommandCall, room_name: RoomName) -> Sequence[Message]:
     limit = context.options.history_max_get_messages
     found = await context.store.room_recent_history(room_name, actor_of(call), limit)
-    return _for_caller(context, call, found)
+    return _for_caller(context, call, found, keeps_oldest=False)
 
 
-def _for_caller(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
+def _for_caller(
+    context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
+) -> Sequence[Message]:
     """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
+    limit = getattr(context.transport, "max_attachments", None)
+    if limit is not None and not call.is_local_call and not isinstance(messages, EncodedMessages):
+        messages = within_one_packet(messages, limit, keeps_oldest=keeps_oldest)
     takes_encoded = getattr(context.transport, "takes_encoded", False)
     if takes_encoded and not call.is_local_call and call.command not in context.hooks.after:
         return messages
     return messages if isinstance(messages, list) else list(messages)
+
+
+def within_one_packet(messages: Sequence[Message], limit: int, *, keeps_oldest: bool) -> Sequence[Message]:
+    """The oldest, or else the newest, messages that have at most ``limit`` binary values together; one at
+    least. ``messages``: the newest first."""
+    found = 0
+    for kept, message in enumerate(reversed(messages) if keeps_oldest else messages):
+        found += count_binary(message, MAX_DEPTH) or 0
+        if found > limit:
+            kept = max(kept, 1)
+            return messages[-kept:] if keeps_oldest else messages[:kept]
+    return messages
 
 
 async def room_history_info(context: Context, call: CommandCall, room_name: RoomName) -> dict[str, Any]:

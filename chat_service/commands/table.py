@@ -164,7 +164,8 @@ TABLE: tuple[Command, ...] = (
         who=_READERS,
         doc=(
             "Gets the messages that follow an id. A user gets `history_max_get_messages` at most. When the "
-            "next ones were rotated out, the answer begins at the oldest one that is stored."
+            "next ones were rotated out, the answer begins at the oldest one that is stored. An answer in "
+            "JSON has at most `max_attachments` binary values: the rest comes with the next request."
         ),
         errors=_READ_ERRORS,
         handler=messages.room_history_get,
@@ -229,7 +230,10 @@ TABLE: tuple[Command, ...] = (
         result="the newest messages, newest first",
         result_type="StoredMessage[]",
         who=_READERS,
-        doc="Gets the newest messages, `history_max_get_messages` at most.",
+        doc=(
+            "Gets the newest messages, `history_max_get_messages` at most, in JSON with at most "
+            "`max_attachments` binary values."
+        ),
         errors=_READ_ERRORS,
         handler=messages.room_recent_history,
     ),

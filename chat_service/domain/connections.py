@@ -13,7 +13,7 @@ from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import DisconnectInfo, call_hook
 from chat_service.protocol.names import check_name
-from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.stores.base import Departure
 from chat_service.telemetry import outcome_of
 from chat_service.types import RoomName, SocketId, UserName, user_channel
@@ -63,8 +63,13 @@ async def _name_user(context: Context, socket_id: SocketId) -> tuple[UserName, M
                 f"the on_connect hook returned {answer!r}; expected a user name, or a user name and a dict"
             )
     check_name(name, context.options.name_length_limit)
-    if not is_clean_value(auth_data, MAX_DEPTH):
+    found, limit = count_binary(auth_data, MAX_DEPTH), context.limits.attachments
+    if found is None:
         raise TypeError(f"the on_connect hook returned auth data that cannot be sent: {auth_data!r}")
+    if found > limit:
+        raise TypeError(
+            f"the on_connect hook returned auth data with {found} binary values; max_attachments is {limit}"
+        )
     return UserName(name), auth_data
 
 

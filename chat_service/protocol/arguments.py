@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.names import check_name, is_valid_name
-from chat_service.protocol.values import is_clean_text, is_clean_value
+from chat_service.protocol.values import count_binary, is_clean_text
 
 #: The largest number that JavaScript clients can tell from its neighbours.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -18,6 +18,8 @@ class Limits:
 
     name_length: int
     message_depth: int
+    #: Binary values in one message, or in the data of a system message.
+    attachments: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +74,12 @@ def _is_message(value: Any, limits: Limits) -> bool:
 
 
 def _is_object(value: Any, limits: Limits) -> bool:
-    return isinstance(value, dict) and is_clean_value(value, limits.message_depth)
+    return isinstance(value, dict) and _is_any(value, limits)
 
 
 def _is_any(value: Any, limits: Limits) -> bool:
-    return is_clean_value(value, limits.message_depth)
+    found = count_binary(value, limits.message_depth)
+    return found is not None and found <= limits.attachments
 
 
 def _check_name(value: str, limits: Limits) -> None:

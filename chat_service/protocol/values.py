@@ -26,30 +26,38 @@ def is_clean_value(value: Any, depth_limit: int) -> bool:
     That is: None, booleans, finite floats, 64-bit integers, strings without unpaired surrogates,
     bytes, and lists and string-keyed mappings of such values, nested at most ``depth_limit`` deep.
     """
+    return count_binary(value, depth_limit) is not None
+
+
+def count_binary(value: Any, depth_limit: int) -> int | None:
+    """The number of binary values in plain data; None for other values (see ``is_clean_value``)."""
+    found = 0
     # A stack of our own: input must not decide how deep Python recurses.
     pending: list[tuple[Any, int]] = [(value, depth_limit)]
     while pending:
         item, depth = pending.pop()
         if isinstance(item, str):
             if not is_clean_text(item):
-                return False
-        elif item is None or isinstance(item, bool | bytes | bytearray):
+                return None
+        elif item is None or isinstance(item, bool):
             continue
+        elif isinstance(item, bytes | bytearray):
+            found += 1
         elif isinstance(item, int):
             if not MIN_INTEGER <= item <= MAX_INTEGER:
-                return False
+                return None
         elif isinstance(item, float):
             if not math.isfinite(item):
-                return False
+                return None
         elif depth <= 0:
-            return False
+            return None
         elif isinstance(item, list | tuple):
             pending.extend((child, depth - 1) for child in item)
         elif isinstance(item, dict):
             for key, child in item.items():
                 if not isinstance(key, str) or not is_clean_text(key):
-                    return False
+                    return None
                 pending.append((child, depth - 1))
         else:
-            return False
-    return True
+            return None
+    return found

@@ -42,6 +42,7 @@ class OptionKeywords(TypedDict, total=False):
     room_list_size_limit: int
     name_length_limit: int
     message_depth_limit: int
+    max_attachments: int
     use_raw_error_objects: bool
     expose_internal_errors: bool
     close_timeout: float

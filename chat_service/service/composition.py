@@ -62,6 +62,7 @@ def make_transport(options: Options) -> Transport:
             namespace=options.namespace,
             options=options.transport_options,
             expose_internal_errors=options.expose_internal_errors,
+            max_attachments=options.max_attachments,
         )
     _check_methods("transport", options.transport, Transport)
     if options.transport_options:
@@ -124,7 +125,11 @@ def make_context(
     context = Context(
         service=service,
         options=options,
-        limits=Limits(name_length=options.name_length_limit, message_depth=options.message_depth_limit),
+        limits=Limits(
+            name_length=options.name_length_limit,
+            message_depth=options.message_depth_limit,
+            attachments=options.max_attachments,
+        ),
         hooks=hooks,
         store=store,
         transport=transport,

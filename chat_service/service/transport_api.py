@@ -21,7 +21,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.events import EventEmitter
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.hooks import Hook
-from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.transports.base import Handshake
 from chat_service.types import SocketId, UserName, user_channel
 
@@ -66,12 +66,18 @@ class Publisher:
             logger.error("a notification could not be sent: %r", task.exception())
 
 
-def check_event(event: str, data: tuple[Any, ...]) -> None:
-    """Raise for an event that no client could receive."""
+def check_event(event: str, data: tuple[Any, ...], max_attachments: int | None = None) -> None:
+    """Raise for an event that no client could receive. ``max_attachments``: None for one that stays among
+    instances."""
     if type(event) is not str or not event or event in RESERVED_EVENTS:
         raise ValueError(f"{event!r} cannot be the name of an event")
-    if not is_clean_value(data, MAX_DEPTH):
+    found = count_binary(data, MAX_DEPTH)
+    if found is None:
         raise TypeError(f"event {event}: the data cannot be sent: {data!r}")
+    if max_attachments is not None and found > max_attachments:
+        raise ValueError(
+            f"event {event}: the data has {found} binary values; max_attachments is {max_attachments}"
+        )
 
 
 class TransportAPI:
@@ -108,12 +114,12 @@ class TransportAPI:
 
         Sends at once, in the order of the calls; the returned task may be awaited for errors of the bus.
         """
-        check_event(event, data)
+        check_event(event, data, self._context.limits.attachments)
         return self._publisher.publish(_topic(channel), Notify(event=event, args=data))
 
     def send_to_channel(self, socket_id: str, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
         """As ``emit_to_channel``, for all sockets of the channel but one."""
-        check_event(event, data)
+        check_event(event, data, self._context.limits.attachments)
         envelope = Notify(event=event, args=data, exclude=(SocketId(socket_id),))
         return self._publisher.publish(_topic(channel), envelope)
 

@@ -58,6 +58,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
     "name_length_limit": ([1, 5], [0, -1, None], f"expected a whole number from 1 to {BIG}"),
+    "max_attachments": ([0, 256], [-1, 257, None, "10"], "expected a whole number from 0 to 256"),
     "message_depth_limit": ([1, 128], [0, 129, None], "expected a whole number from 1 to 128"),
     "use_raw_error_objects": ([True, False], [1, None], BOOLEAN),
     "expose_internal_errors": ([True, False], [1, None], BOOLEAN),

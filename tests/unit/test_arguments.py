@@ -9,7 +9,7 @@ from chat_service import ChatServiceError
 from chat_service.protocol import arguments as types
 from chat_service.protocol.arguments import Argument, Limits, check_count, check_types
 
-LIMITS = Limits(name_length=10, message_depth=3)
+LIMITS = Limits(name_length=10, message_depth=3, attachments=2)
 HUGE = 2**53
 
 

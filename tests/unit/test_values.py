@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service.protocol.values import is_clean_text, is_clean_value
+from chat_service.protocol.values import count_binary, is_clean_text, is_clean_value
 
 plain = st.recursive(
     st.none()
@@ -69,3 +69,10 @@ def test_scalars_have_no_depth() -> None:
 )
 def test_clean_text(text: str, clean: bool) -> None:
     assert is_clean_text(text) is clean
+
+
+def test_binary_values_are_counted_wherever_they_are() -> None:
+    assert count_binary({"a": b"", "b": [bytearray(b"x"), {"c": (b"y", "z", None)}]}, 128) == 3
+    assert count_binary(b"x", 0) == 1
+    assert count_binary({"a": 1}, 128) == 0
+    assert count_binary([b"x", float("nan")], 128) is None

@@ -1,6 +1,7 @@
 """Socket.IO packets that refuse what no honest client sends."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, 
 
 from chat_service.protocol.encoded import EncodedMessages
 
-#: Binary values in one message at most.
+logger = logging.getLogger("chat_service")
+
+#: Maximum number of binary values in one message that comes in.
 MAX_ATTACHMENTS = 256
 
 #: The key that tells a placeholder of a binary value from other objects.
@@ -85,6 +88,8 @@ class JsonPacket(Packet):  # type: ignore[misc]
     json = StrictJson
     #: Bytes of all attachments of one packet at most; set per server.
     max_attachment_bytes = 1_000_000
+    #: Maximum number of attachments of one packet that is sent; set per server.
+    max_sent_attachments = 10
 
     def decode(self, encoded_packet: Any) -> int:
         if not isinstance(encoded_packet, str):
@@ -133,18 +138,24 @@ class JsonPacket(Packet):  # type: ignore[misc]
     @classmethod
     def deconstruct_binary(cls, data: Any) -> tuple[Any, list[bytes]]:
         attachments: list[bytes] = []
-        return _take_out(data, attachments), attachments
+        taken = _take_out(data, attachments, cls.max_sent_attachments)
+        excess = len(attachments) - cls.max_sent_attachments
+        if excess > 0:
+            # Only of a message that was stored under a larger limit.
+            logger.warning("%s binary values past max_attachments are sent as null", excess)
+            del attachments[-excess:]
+        return taken, attachments
 
 
-def _take_out(value: Any, attachments: list[bytes]) -> Any:
-    """Put placeholders where binary values are, which go into ``attachments``."""
+def _take_out(value: Any, attachments: list[bytes], limit: int) -> Any:
+    """Put placeholders where binary values are, which go into ``attachments``; None past the limit."""
     if isinstance(value, bytes | bytearray):
         attachments.append(bytes(value))
-        return {PLACEHOLDER: True, "num": len(attachments) - 1}
+        return {PLACEHOLDER: True, "num": len(attachments) - 1} if len(attachments) <= limit else None
     if isinstance(value, list | tuple):
-        return [_take_out(item, attachments) for item in value]
+        return [_take_out(item, attachments, limit) for item in value]
     if isinstance(value, dict):
-        return {key: _take_out(item, attachments) for key, item in value.items()}
+        return {key: _take_out(item, attachments, limit) for key, item in value.items()}
     return value
 
 
@@ -211,12 +222,13 @@ def _read_extension(code: int, data: bytes) -> Any:
     return None if data == b"\0" else data
 
 
-def packet_class(serializer: str, max_bytes: int) -> type[Any]:
+def packet_class(serializer: str, max_bytes: int, max_attachments: int = 10) -> type[Any]:
     """The packet class of a server."""
     if serializer == "msgpack":
         return MsgpackPacket
 
     class SizedJsonPacket(JsonPacket):
         max_attachment_bytes = max_bytes
+        max_sent_attachments = max_attachments
 
     return SizedJsonPacket

@@ -177,7 +177,7 @@ def http_logger() -> logging.Logger:
     return http
 
 
-def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
+def make_server(options: SocketIOOptions, async_mode: str, max_attachments: int = 10) -> SocketIOServer:
     """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
     # Below errors the libraries log every packet with its content, and warn of what clients do wrong.
     quiet = logging.getLogger("chat_service.transport")
@@ -185,7 +185,7 @@ def make_server(options: SocketIOOptions, async_mode: str) -> SocketIOServer:
         quiet.setLevel(logging.ERROR)
     return SocketIOServer(
         async_mode=async_mode,
-        serializer=packet_class(options.serializer, options.max_message_size),
+        serializer=packet_class(options.serializer, options.max_message_size, max_attachments),
         origins=AllowedOrigins(options.cors_allowed_origins),
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,

@@ -45,6 +45,7 @@ class SocketIOTransport:
         namespace: str,
         options: Mapping[str, Any] | None = None,
         expose_internal_errors: bool = False,
+        max_attachments: int = 10,
     ) -> None:
         self._host = host
         self._port = port
@@ -71,6 +72,13 @@ class SocketIOTransport:
         self._is_given = given is not None
         #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
         self.takes_encoded = given is None and self.options.serializer == "json"
+        #: Maximum number of binary values in one packet; None in msgpack, which has no attachments.
+        self.max_attachments = (
+            max_attachments
+            if (given.packet_class.uses_binary_events if given else self.options.serializer == "json")
+            else None
+        )
+        self._max_attachments = max_attachments
         if isinstance(app, web.Application):
             self._use_server("aiohttp").attach(app, self.options.path.strip("/"))
 
@@ -111,7 +119,7 @@ class SocketIOTransport:
 
     def _use_server(self, async_mode: str) -> SocketIOServer:
         if self._server is None or self._server.eio.async_mode != async_mode:
-            self._server = make_server(self.options, async_mode)
+            self._server = make_server(self.options, async_mode, self._max_attachments)
         server: SocketIOServer = self._server
         return server
 

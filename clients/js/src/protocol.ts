@@ -117,7 +117,7 @@ export interface Commands<M = TextMessage> {
    */
   roomGetWhitelistMode(roomName: string): boolean;
   /**
-   * Gets the messages that follow an id. A user gets `history_max_get_messages` at most. When the next ones were rotated out, the answer begins at the oldest one that is stored.
+   * Gets the messages that follow an id. A user gets `history_max_get_messages` at most. When the next ones were rotated out, the answer begins at the oldest one that is stored. An answer in JSON has at most `max_attachments` binary values: the rest comes with the next request.
    * Result: the oldest `limit` messages that follow `id`, newest first. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
@@ -153,7 +153,7 @@ export interface Commands<M = TextMessage> {
    */
   roomNotificationsInfo(roomName: string): NotificationsInfo;
   /**
-   * Gets the newest messages, `history_max_get_messages` at most.
+   * Gets the newest messages, `history_max_get_messages` at most, in JSON with at most `max_attachments` binary values.
    * Result: the newest messages, newest first. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
