@@ -98,6 +98,15 @@ def current_work() -> "asyncio.Task[Any] | Begun | None":
     return begun
 
 
+def is_being_cancelled() -> bool:
+    """Whether the running work was asked to end.
+
+    If not, a ``CancelledError`` comes from something that it waits for, and is an error like any other.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 @types.coroutine
 def in_task() -> Generator[None, None, None]:
     """Wait until the running work has a task, which is at once when it has one."""

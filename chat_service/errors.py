@@ -109,5 +109,9 @@ def _opaque(value: Any) -> str:
 
 def shorten(text: str) -> str:
     """Cut a text that a client sent to ``MAX_VALUE_TEXT`` characters, without unpaired surrogates."""
-    cut = text if len(text) <= MAX_VALUE_TEXT else text[:MAX_VALUE_TEXT] + "…"
-    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
+    return clean_text(text if len(text) <= MAX_VALUE_TEXT else text[:MAX_VALUE_TEXT] + "…")
+
+
+def clean_text(text: str) -> str:
+    """A text that can be written as UTF-8: unpaired surrogates become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,11 +1,12 @@
 """Hooks of the application, from a mapping, an object or decorators (server-api.md, Hooks)."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from chat_service.eager import in_task
+from chat_service.eager import in_task, is_being_cancelled
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import snake_case
@@ -57,7 +58,10 @@ SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
 #: Events of ``service.on`` (server-api.md, Recovery API).
 EVENTS: Final[Mapping[str, Signature]] = {
     "ready": Signature("", "The service has started, clients can connect."),
-    "closed": Signature("error", "Everything is closed. `error` is what went wrong, or None."),
+    "closed": Signature(
+        "error",
+        "Everything is closed, also after a start that failed. `error` is what went wrong, or None.",
+    ),
     "store_consistency_failure": Signature(
         "error, info",
         "The store may hold leftovers of a socket; recovery removes them. `info` is a `FailureInfo`.",
@@ -203,13 +207,34 @@ def _checked(what: str, hook: Any) -> Hook:
     return cast(Hook, hook)
 
 
+class HookCancelledError(RuntimeError):
+    """Something that a hook waited for was cancelled, and the hook let the ``CancelledError`` out."""
+
+    def __init__(self, hook: Hook) -> None:
+        super().__init__(hook)
+        #: The hook that the cancellation came out of.
+        self.hook = hook
+
+    def __str__(self) -> str:
+        return f"something that {self.hook!r} waited for was cancelled"
+
+
 async def call_hook(hook: Hook, *args: Any) -> Any:
-    """Call a plain function or a coroutine function, and return its result."""
-    result = hook(*args)
-    if inspect.isawaitable(result):
-        # It may use time-outs, which need one.
-        await in_task()
-        return await result
+    """Call a plain function or a coroutine function, and return its result.
+
+    A ``CancelledError`` that the hook lets out would end the caller silently: it is raised as
+    ``HookCancelledError``. Only the cancellation of the calling task passes as it is.
+    """
+    try:
+        result = hook(*args)
+        if inspect.isawaitable(result):
+            # It may use time-outs, which need one.
+            await in_task()
+            return await result
+    except asyncio.CancelledError as error:
+        if is_being_cancelled():
+            raise
+        raise HookCancelledError(hook) from error
     return result
 
 

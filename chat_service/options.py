@@ -124,7 +124,7 @@ class Options:
         10000, _count(0), "Default of new rooms: messages kept; 0 keeps none and still counts ids."
     )
     history_max_get_messages: int = _option(
-        100, _count(1), "Messages that one history command of a user returns at most."
+        100, _count(0), "Largest number of messages that one history command of a user returns; 0: none."
     )
     direct_list_size_limit: int = _option(1000, _count(0), "Names in a user's access list at most.")
     room_list_size_limit: int = _option(10000, _count(0), "Names in a room's access list at most.")

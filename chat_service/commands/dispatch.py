@@ -76,7 +76,7 @@ async def _run(context: Context, command: Command, call: CommandCall) -> list[An
     anonymous = call.is_local_call and call.user_name is None
     checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
     if checker is not None:
-        await call_hook(checker, call.args[_FORMATTED])
+        await _check_format(checker, call.args[_FORMATTED], anonymous=anonymous)
     if not call.bypass_hooks:
         for hook in context.hooks.before.get(command.name, ()):
             answer = await _call_before(context, command, call, hook)
@@ -126,7 +126,12 @@ async def check_arguments(
     """
     checker = check_arguments_but_format(context, command, args, anonymous=anonymous)
     if checker is not None:
-        await call_hook(checker, args[_FORMATTED])
+        await _check_format(checker, args[_FORMATTED], anonymous=anonymous)
+
+
+async def _check_format(checker: Hook, message: Any, *, anonymous: bool) -> None:
+    # The author is no part of what was written, though it may come along when no user sends it.
+    await call_hook(checker, _without_author(message) if anonymous else message)
 
 
 def check_arguments_but_format(

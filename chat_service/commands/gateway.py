@@ -1,5 +1,6 @@
 """Between the transport and the commands: what a client emits becomes a call, its outcome an ack."""
 
+import asyncio
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
@@ -9,7 +10,7 @@ from chat_service.commands.table import COMMANDS
 from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
-from chat_service.eager import in_task
+from chat_service.eager import in_task, is_being_cancelled
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
@@ -74,7 +75,9 @@ class Gateway:
                 results = await run_command(context, command, call)
                 if context.hooks.has_command_hooks(command.name):
                     results = self._sendable(event, results)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
             return self._failure(socket_id, event, begun, error)
         finally:
             session.in_flight -= 1
@@ -82,7 +85,7 @@ class Gateway:
         context.counters.client_commands.succeeded(event, begun)
         return success(results)
 
-    def _failure(self, socket_id: SocketId, event: str, begun: float, error: Exception) -> Sequence[Any]:
+    def _failure(self, socket_id: SocketId, event: str, begun: float, error: BaseException) -> Sequence[Any]:
         self._context.counters.client_commands.failed(event, begun, error)
         return (self._context.errors.encode(error, f"{event} of socket {socket_id}"), None)
 

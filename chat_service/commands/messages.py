@@ -36,14 +36,24 @@ async def room_history_get(
 ) -> Sequence[Message]:
     if not call.bypass_permissions:
         limit = min(limit, context.options.history_max_get_messages)
+    if not limit:
+        return await _no_messages(context, call, room_name)
     found = await context.store.room_history(room_name, actor_of(call), int(id), int(limit))
     return _for_caller(context, call, found, keeps_oldest=True)
 
 
 async def room_recent_history(context: Context, call: CommandCall, room_name: RoomName) -> Sequence[Message]:
     limit = context.options.history_max_get_messages
+    if not limit:
+        return await _no_messages(context, call, room_name)
     found = await context.store.room_recent_history(room_name, actor_of(call), limit)
     return _for_caller(context, call, found, keeps_oldest=False)
+
+
+async def _no_messages(context: Context, call: CommandCall, room_name: RoomName) -> list[Message]:
+    """The answer when histories may not be read at all. Stores are asked for one message or more."""
+    await context.store.room_history_info(room_name, actor_of(call))
+    return []
 
 
 def _for_caller(

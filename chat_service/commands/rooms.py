@@ -7,8 +7,8 @@ from chat_service.commands.support import actor_of
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.stores.base import RoomConfig
-from chat_service.types import RoomName, UserName
+from chat_service.stores.base import SYSTEM, RoomConfig
+from chat_service.types import ROOM_LISTS, USERLIST, RoomName, UserName
 
 
 async def room_create(context: Context, call: CommandCall, room_name: RoomName, whitelist_only: bool) -> None:
@@ -32,7 +32,7 @@ async def room_delete(context: Context, call: CommandCall, room_name: RoomName) 
 async def room_add_to_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
 ) -> None:
-    rules.check_room_list(list_name, reading=False)
+    await _check_changeable(context, call, room_name, list_name)
     await context.store.room_change_list(
         room_name,
         actor_of(call),
@@ -46,7 +46,7 @@ async def room_add_to_list(
 async def room_remove_from_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
 ) -> None:
-    rules.check_room_list(list_name, reading=False)
+    await _check_changeable(context, call, room_name, list_name)
     await context.store.room_change_list(
         room_name,
         actor_of(call),
@@ -57,10 +57,27 @@ async def room_remove_from_list(
     )
 
 
+async def _check_changeable(context: Context, call: CommandCall, room_name: RoomName, list_name: str) -> None:
+    """Raise for a list that nobody can change: ``noRoom``, then ``notAllowed``, then ``noList``."""
+    if list_name in ROOM_LISTS:
+        return
+    owner = (await context.store.room_settings(room_name, SYSTEM)).owner
+    user = call.user_name
+    may_change = call.bypass_permissions or (user is not None and user == owner)
+    if not may_change and user is not None:
+        may_change = await context.store.room_has_in_list(room_name, "adminlist", user)
+    if not may_change:
+        raise ChatServiceError("notAllowed")
+    rules.check_room_list(list_name, reading=False)
+
+
 async def room_get_access_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str
 ) -> list[str]:
-    rules.check_room_list(list_name, reading=True)
+    if list_name != USERLIST and list_name not in ROOM_LISTS:
+        # Asked for the other errors, which come first.
+        await context.store.room_settings(room_name, actor_of(call))
+        raise ChatServiceError("noList", list_name)
     return await context.store.room_get_list(room_name, actor_of(call), list_name)
 
 

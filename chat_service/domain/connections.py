@@ -10,6 +10,7 @@ from chat_service.domain import membership
 from chat_service.domain.context import Context
 from chat_service.domain.failures import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
+from chat_service.eager import is_being_cancelled
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import DisconnectInfo, call_hook
 from chat_service.protocol.names import check_name
@@ -30,7 +31,9 @@ async def login(context: Context, socket_id: SocketId) -> None:
             if session.is_closed:
                 return
             await _enter(context, session, user)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
             context.counters.logins[outcome_of(error)] += 1
             rejection = context.errors.encode(error, f"login of socket {socket_id}")
         else:

@@ -98,6 +98,6 @@ class TracedGateway(Gateway):
             span.set_attribute("chat_service.outcome", "ok")
             return await super().on_event(socket_id, event, args)
 
-    def _failure(self, socket_id: SocketId, event: str, begun: float, error: Exception) -> Sequence[Any]:
+    def _failure(self, socket_id: SocketId, event: str, begun: float, error: BaseException) -> Sequence[Any]:
         fail(trace.get_current_span(), error)
         return super()._failure(socket_id, event, begun, error)

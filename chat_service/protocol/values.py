@@ -5,6 +5,8 @@ from typing import Any
 
 #: Levels of nesting that server code may send.
 MAX_DEPTH = 128
+#: The key that tells a placeholder of a binary value from other mappings, in Socket.IO packets.
+PLACEHOLDER = "_placeholder"
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 
@@ -24,7 +26,8 @@ def is_clean_value(value: Any, depth_limit: int) -> bool:
     """Whether a value is plain data that every client and store can carry.
 
     That is: None, booleans, finite floats, 64-bit integers, strings without unpaired surrogates,
-    bytes, and lists and string-keyed mappings of such values, nested at most ``depth_limit`` deep.
+    bytes, and lists and string-keyed mappings of such values, nested at most ``depth_limit`` deep. A mapping
+    that looks like the placeholder of a binary value is refused: Socket.IO clients disconnect on it.
     """
     return count_binary(value, depth_limit) is not None
 
@@ -54,6 +57,8 @@ def count_binary(value: Any, depth_limit: int) -> int | None:
         elif isinstance(item, list | tuple):
             pending.extend((child, depth - 1) for child in item)
         elif isinstance(item, dict):
+            if item.get(PLACEHOLDER) is True:
+                return False
             for key, child in item.items():
                 if not isinstance(key, str) or not is_clean_text(key):
                     return None

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from chat_service.errors import MAX_VALUE_TEXT, ChatServiceError, StoreTimeoutError, as_text
+from chat_service.errors import MAX_VALUE_TEXT, ChatServiceError, StoreTimeoutError, as_text, clean_text
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 
 logger = logging.getLogger("chat_service")
@@ -34,16 +34,16 @@ class ErrorEncoder:
         incident = uuid.uuid4().hex[:12]
         self.incidents += 1
         logger.error("%s failed, incident %s", where, incident, exc_info=error, extra={"incident": incident})
-        text = str(error) if self._expose_internal else INTERNAL_ERROR_TEXT % incident
+        text = clean_text(str(error)) if self._expose_internal else INTERNAL_ERROR_TEXT % incident
         return ChatServiceError("internalError", text)
 
     def encode(self, error: BaseException, where: str) -> Any:
         """Return the ack's error value for an exception of a command or a handler."""
         public = self.public_error(error, where)
         if not self._raw:
-            return f"ChatServiceError: {public}"
+            return f"ChatServiceError: {clean_text(str(public))}"
         arguments = [_bounded(argument) for argument in public.arguments]
-        return {"name": "ChatServiceError", "code": public.code, "args": arguments}
+        return {"name": "ChatServiceError", "code": clean_text(public.code), "args": arguments}
 
 
 def success(results: Sequence[Any]) -> tuple[Any, ...]:

@@ -63,6 +63,7 @@ def make_transport(options: Options) -> Transport:
             options=options.transport_options,
             expose_internal_errors=options.expose_internal_errors,
             max_attachments=options.max_attachments,
+            use_raw_error_objects=options.use_raw_error_objects,
         )
     _check_methods("transport", options.transport, Transport)
     if options.transport_options:

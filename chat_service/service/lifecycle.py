@@ -83,7 +83,7 @@ class LifeCycle:
             logger.debug("start failed: %r", error)
             if self._is_close_asked and self._starter is not None:
                 self._starter.uncancel()
-            await self._abandon()
+            await self._abandon(None if self._is_close_asked else error)
             if self._is_close_asked and isinstance(error, asyncio.CancelledError):
                 raise ServiceClosedError("the service was closed while it started") from None
             raise
@@ -109,12 +109,18 @@ class LifeCycle:
         await context.transport.listen()
         self._heartbeats = asyncio.create_task(lease.run(), name="heartbeats")
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, cause: BaseException | None) -> None:
+        """Undo a start. ``cause``: why it failed, None when it was to end."""
         self.phase = Phase.CLOSED
+
+        async def tell() -> None:
+            await self._context.events.emit_and_wait("closed", cause)
+
         for step in (
             self._context.transport.close,
             self._context.running.cancel,
             self._leave_store,
+            tell,
             self._operations.close,
         ):
             try:

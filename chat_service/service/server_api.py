@@ -15,7 +15,7 @@ from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
 from chat_service.stores.base import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.telemetry import scope
-from chat_service.types import InstanceId, RoomName, SocketId, UserName
+from chat_service.types import DIRECT_LISTS, ROOM_LISTS, InstanceId, RoomName, SocketId, UserName
 
 #: What the context of ``exec_user_command`` may be.
 CallContext = str | bool | Mapping[str, Any]
@@ -119,8 +119,11 @@ class ServerAPI:
     async def user_has_in_list(self, user: str, list_name: str, item: str) -> bool:
         """Whether ``item`` is in a user's ``blacklist`` or ``whitelist``. Raises ``noUser``, ``noList``."""
         self._context.check_open()
+        name, store = self._user(user), self._context.store
+        if list_name not in DIRECT_LISTS and not await store.user_exists(name):
+            raise ChatServiceError("noUser", user)
         rules.check_direct_list(list_name)
-        return await self._context.store.user_has_in_list(self._user(user), list_name, item)
+        return await store.user_has_in_list(name, list_name, item)
 
     async def has_direct_access(self, recipient: str, sender: str) -> bool:
         """Whether the recipient's lists let the sender write. Raises ``noUser``."""
@@ -187,8 +190,11 @@ class ServerAPI:
     async def room_has_in_list(self, room: str, list_name: str, item: str) -> bool:
         """Whether ``item`` is in a room's list, ``userlist`` included. Raises ``noRoom``, ``noList``."""
         self._context.check_open()
+        name, store = self._room(room), self._context.store
+        if list_name not in ROOM_LISTS and not await store.room_exists(name):
+            raise ChatServiceError("noRoom", room)
         rules.check_room_list(list_name, reading=True)
-        return await self._context.store.room_has_in_list(self._room(room), list_name, item)
+        return await store.room_has_in_list(name, list_name, item)
 
     async def has_room_access(self, room: str, user: str) -> bool:
         """Whether the rules let a user join a room. Raises ``noRoom``."""

@@ -233,3 +233,31 @@ async def test_only_owner_and_admins_set_the_mode(world: World) -> None:
     assert await bob.call("roomGetWhitelistMode", "room") is False
     for context in (True, {"user_name": "stranger", "bypass_permissions": True}):
         assert await service.exec_user_command(context, "roomSetWhitelistMode", "room", False) == [None]
+
+
+@pytest.mark.covers(
+    "error:noList", "error:noRoom", "error:notAllowed", "error:notJoined", "command:roomAddToList"
+)
+@pytest.mark.parametrize("list_name", ["userlist", "greylist"])
+async def test_a_list_that_rooms_do_not_have_is_the_last_error(world: World, list_name: str) -> None:
+    instance = await start_room(world)
+    service = instance.service
+    alice, admin = await instance.login("alice"), await instance.login("admin")
+    bob, stranger = await instance.joined("bob", "room"), await instance.login("stranger")
+    # The owner may do more than anybody else; nobody changes the userlist.
+    last = wire_error("notAllowed") if list_name == "userlist" else wire_error("noList", list_name)
+    for command in CHANGES:
+        assert await stranger.error(command, "nowhere", list_name, ["x"]) == wire_error("noRoom", "nowhere")
+        for client in (stranger, bob):
+            assert await client.error(command, "room", list_name, ["x"]) == wire_error("notAllowed")
+        for client in (alice, admin):
+            assert await client.error(command, "room", list_name, ["x"]) == last
+        nobody = service.exec_user_command({"bypass_permissions": False}, command, "room", list_name, ["x"])
+        assert await raised(nobody) == ("notAllowed",)
+    read = "roomGetAccessList"
+    assert await stranger.error(read, "nowhere", list_name) == wire_error("noRoom", "nowhere")
+    assert await stranger.error(read, "room", list_name) == wire_error("notJoined", "room")
+    if list_name == "greylist":
+        assert await bob.error(read, "room", list_name) == wire_error("noList", list_name)
+        assert await raised(service.room_has_in_list("nowhere", list_name, "x")) == ("noRoom", "nowhere")
+        assert await raised(service.user_has_in_list("nobody", list_name, "x")) == ("noUser", "nobody")

@@ -186,3 +186,25 @@ async def test_whole_numbers_may_come_as_floats(world: World) -> None:
     alice = await instance.joined("alice", "room")
     await post(alice, 4)
     assert ids(await alice.call("roomHistoryGet", "room", 1.0, 2.0)) == [3, 2]
+
+
+@pytest.mark.covers("option:history_max_get_messages", "error:noRoom", "error:notJoined")
+async def test_histories_that_nobody_may_read_are_empty(world: World) -> None:
+    instance = await world.start(history_max_get_messages=0)
+    service = instance.service
+    await service.add_room("room", owner="owner")
+    alice, bob = await instance.joined("alice", "room"), await instance.login("bob")
+    await post(alice, 2)
+    commands: list[list[Any]] = [
+        ["roomHistoryGet", "room", 0, 5],
+        ["roomHistoryGet", "room", 1, 1],
+        ["roomRecentHistory", "room"],
+    ]
+    for command in commands:
+        assert await alice.emit(*command) == [None, []]
+        assert await bob.error(*command) == wire_error("notJoined", "room")
+        assert await bob.error(command[0], "nowhere", *command[2:]) == wire_error("noRoom", "nowhere")
+    assert (await alice.call("roomHistoryInfo", "room"))["historyMaxGetMessages"] == 0
+    assert await by_server(service, "roomRecentHistory") == []
+    # The limit of the option is for users.
+    assert await by_server(service, "roomHistoryGet", 0, 5) == [2, 1]

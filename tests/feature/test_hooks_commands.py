@@ -476,3 +476,39 @@ async def test_a_direct_message_checker_decides_the_format(world: World) -> None
     await instance.service.add_room("room")
     await alice.call("roomJoin", "room")
     assert await alice.error("roomMessage", "room", {"size": 1}) == wire_error("badArgument", 1, {"size": 1})
+
+
+@pytest.mark.covers("hook:room_messages_checker", "hook:direct_messages_checker", "api:exec_user_command")
+@pytest.mark.parametrize(
+    ("hook", "command", "to"),
+    [
+        ("room_messages_checker", "roomMessage", "room"),
+        ("direct_messages_checker", "directMessage", "alice"),
+    ],
+)
+async def test_a_checker_sees_no_author(world: World, hook: str, command: str, to: str) -> None:
+    seen: list[Any] = []
+
+    def check(message: Any) -> None:
+        seen.append(dict(message))
+        if set(message) != {"emoji"}:
+            raise ChatServiceError("badFormat")
+
+    instance = await world.start(hooks={hook: check})
+    service = instance.service
+    await service.add_room("room")
+    alice = await instance.joined("alice", "room")
+    await service.exec_user_command(True, command, to, {"emoji": "tea", "author": "the press"})
+    [*_, message] = await alice.wait_for(command)
+    assert (message["emoji"], message["author"]) == ("tea", "the press")
+    await service.check_arguments(command, to, {"emoji": "tea"})
+    # An author that is given for a user, or is not a name, is part of the format.
+    for context, author in (("alice", "the press"), (True, 5)):
+        with pytest.raises(ChatServiceError, match="badFormat"):
+            await service.exec_user_command(context, command, to, {"emoji": "tea", "author": author})
+    assert seen == [
+        {"emoji": "tea"},
+        {"emoji": "tea"},
+        {"emoji": "tea", "author": "the press"},
+        {"emoji": "tea", "author": 5},
+    ]

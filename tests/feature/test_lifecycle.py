@@ -418,3 +418,44 @@ async def test_the_port_that_was_taken_is_known_while_it_is_open() -> None:
         writer.close()
         await writer.wait_closed()
     assert service.port is None
+
+
+@pytest.mark.covers("event:closed")
+@pytest.mark.parametrize("fails", ["on_start", "listen", "store", "close during the start"])
+async def test_closed_tells_of_a_start_that_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    closed: list[Any] = []
+    entered = asyncio.Event()
+
+    async def on_start(service: ChatService) -> None:
+        entered.set()
+        if fails == "on_start":
+            raise RuntimeError(fails)
+        if fails != "listen":
+            await asyncio.sleep(3600)
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError(fails)
+
+    instance = world.make(hooks={"on_start": on_start})
+    service = instance.service
+    service.on("closed", closed.append)
+    if fails == "store":
+        monkeypatch.setattr(service._context.store, "open", fail)
+    if fails == "listen":
+        monkeypatch.setattr(instance.transport, "listen", fail)
+    if fails == "close during the start":
+        starting = asyncio.create_task(service.start())
+        await entered.wait()
+        await service.close()
+        with pytest.raises(ServiceClosedError):
+            await starting
+        # It was to end: nothing went wrong.
+        assert closed == [None]
+        return
+    with pytest.raises(RuntimeError, match=fails) as caught:
+        await service.start()
+    assert closed == [caught.value]
+    await service.close()
+    assert len(closed) == 1

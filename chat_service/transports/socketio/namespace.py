@@ -16,8 +16,9 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from chat_service import eager
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, clean_text
 from chat_service.hooks import call_hook
+from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.transports.base import Handshake, TransportHandler
 from chat_service.transports.socketio.channels import Channels, Connection
@@ -39,6 +40,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         middlewares: tuple[Middleware, ...],
         handler: TransportHandler,
         expose_internal_errors: bool,
+        use_raw_error_objects: bool = False,
     ) -> None:
         super().__init__(name)
         self.channels = channels
@@ -49,6 +51,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         #: Whether new sockets are let in.
         self.is_open = False
         self._raw_errors = ErrorEncoder(raw=True, expose_internal=expose_internal_errors)
+        self._ack_errors = ErrorEncoder(raw=use_raw_error_objects, expose_internal=expose_internal_errors)
 
     async def trigger_event(self, event: Any, *args: Any) -> Any:
         """Called by a server of the library for everything; ``args`` starts with the socket id."""
@@ -95,13 +98,16 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         for middleware in self._middlewares:
             try:
                 await call_hook(middleware, handshake)
-            except Refused:
+            except Refused as error:
+                if not is_clean_value(error.error_args, MAX_DEPTH):
+                    raise Refused(clean_text(str(error.error_args.get("message")))) from error
                 raise
             except ChatServiceError as error:
                 raw = self._raw_errors.encode(error, "a middleware")
-                raise Refused(str(error), {"code": raw["code"], "args": raw["args"]}) from error
+                text = clean_text(str(error))
+                raise Refused(text, {"code": raw["code"], "args": raw["args"]}) from error
             except ConnectionRefusedError as error:
-                raise Refused(str(error)) from error
+                raise Refused(clean_text(str(error))) from error
             except Exception as error:
                 raise Refused(str(self._raw_errors.public_error(error, "a middleware"))) from error
 
@@ -128,7 +134,14 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             connection.wait_for(task)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
-        self.channels.ack(connection, number, values)
+        try:
+            self.channels.ack(connection, number, values)
+        except Exception as error:
+            # An exception would get to the reader of the connection, and end it.
+            refusal = self._ack_errors.encode(
+                error, f"the answer to an event of socket {connection.socket_id}"
+            )
+            self.channels.ack(connection, number, (refusal, None))
 
     def disconnected(self, socket_id: SocketId, reason: str) -> None:
         """A socket is gone."""

@@ -11,14 +11,12 @@ from socketio.msgpack_packet import MsgPackPacket
 from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Packet
 
 from chat_service.protocol.encoded import EncodedMessages
+from chat_service.protocol.values import PLACEHOLDER
 
 logger = logging.getLogger("chat_service")
 
 #: Maximum number of binary values in one message that comes in.
 MAX_ATTACHMENTS = 256
-
-#: The key that tells a placeholder of a binary value from other objects.
-PLACEHOLDER = "_placeholder"
 
 
 class StrictJson:

@@ -46,6 +46,7 @@ class SocketIOTransport:
         options: Mapping[str, Any] | None = None,
         expose_internal_errors: bool = False,
         max_attachments: int = 10,
+        use_raw_error_objects: bool = False,
     ) -> None:
         self._host = host
         self._port = port
@@ -54,6 +55,7 @@ class SocketIOTransport:
         self._shared_sites: list[web.SockSite] = []
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
+        self._use_raw_error_objects = use_raw_error_objects
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
         self._slow_consumers = SlowConsumers(self.options.send_buffer_limit)
@@ -146,7 +148,12 @@ class SocketIOTransport:
             self._admin = AdminUI(server, self.options.admin_ui, (self._name,), self.statistics)
             self._admin.start()
         self._namespace = ServiceNamespace(
-            self._name, self._channels, self.options.middlewares, handler, self._expose_internal_errors
+            self._name,
+            self._channels,
+            self.options.middlewares,
+            handler,
+            self._expose_internal_errors,
+            self._use_raw_error_objects,
         )
         if self._is_given:
             server.register_namespace(self._namespace)
