@@ -58,7 +58,7 @@ def count_binary(value: Any, depth_limit: int) -> int | None:
             pending.extend((child, depth - 1) for child in item)
         elif isinstance(item, dict):
             if item.get(PLACEHOLDER) is True:
-                return False
+                return None
             for key, child in item.items():
                 if not isinstance(key, str) or not is_clean_text(key):
                     return None
