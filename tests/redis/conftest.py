@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chat_service.stores.redis import RedisStore
+from tests.redis.pairs import LEASE, Pair
 from tests.redis.proxy import Proxy
 from tests.support.redis_servers import RedisServer
 from tests.support.world import World
@@ -60,3 +61,23 @@ async def at(proxy: Proxy) -> AsyncIterator[MakeWorld]:
     yield make
     for world in reversed(worlds):
         await world.close()
+
+
+@pytest.fixture
+async def pair(at: MakeWorld, server: RedisServer) -> Pair:
+    world = at(server.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
+    made = Pair(await world.start(**LEASE), await world.start(**LEASE))
+    await made.enter()
+    return made
+
+
+@pytest.fixture
+async def behind(at: MakeWorld, server: RedisServer, proxy: Proxy) -> Pair:
+    """As ``pair``, with the proxy between the first instance and Redis."""
+    world = at(proxy.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
+    assert isinstance(world.backend, At)
+    first = await world.start(**LEASE)
+    direct = RedisStore({**world.backend.options, "url": server.url})
+    made = Pair(first, await world.start(store=direct, **LEASE))
+    await made.enter()
+    return made

@@ -93,6 +93,8 @@ class Link:
         self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        # ``monotonic()`` at which the watch is to look.
+        self._watch_at = 0.0
         # In the order of the answers to come.
         self._waiting: deque[Waiting] = deque()
         self._unsent: list[bytes] = []
@@ -217,9 +219,10 @@ class Link:
             refused.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
             return refused
         future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(Waiting(future, monotonic(), before))
+        now = monotonic()
+        self._waiting.append(Waiting(future, now, before))
         if self._watchdog is None:
-            self._watchdog = loop.call_later(self._timeout, self._watch)
+            self._watch_in(loop, now, self._timeout)
         self._queue(packed)
         return future
 
@@ -271,24 +274,33 @@ class Link:
         else:
             future.set_result(answer)
 
+    def _watch_in(self, loop: asyncio.AbstractEventLoop, now: float, seconds: float) -> None:
+        # Not for each of many commands a timer of its own.
+        seconds = max(seconds, self._timeout / 100)
+        self._watch_at = now + seconds
+        self._watchdog = loop.call_later(seconds, self._watch)
+
     def _watch(self) -> None:
-        """Fail what waits for too long; if nothing was heard since it was sent, the connection is dead."""
+        """Fail what waits for too long; if nothing was heard for as long as that, the connection is dead."""
         self._watchdog = None
         if not self._waiting:
             return
-        loop = asyncio.get_running_loop()
-        oldest = self._waiting[0]
-        if oldest.sent_at + self._timeout <= monotonic() and self.last_heard <= oldest.sent_at:
+        loop, now = asyncio.get_running_loop(), monotonic()
+        if now - self._watch_at > self._timeout / 10:
+            # The process stood still: answers that came meanwhile are read first.
+            self._watch_in(loop, now, 0)
+            return
+        # Answers come in order. What was heard before the last one says nothing of the connection since then.
+        silent_since = max(self._waiting[0].sent_at, self.last_heard)
+        if silent_since + self._timeout <= now:
             self._failures = max(self._failures, 1)
             self.drop(StoreTimeoutError(f"Redis at {self.name} did not answer in {self._timeout} s"))
             return
-        # A look now and then, when all that wait are given up already.
-        due = self._timeout / 10
+        look_at = silent_since + self._timeout
         for item in self._waiting:
-            if item.sent_at + self._timeout > monotonic():
-                due = item.sent_at + self._timeout - monotonic()
+            if item.sent_at + self._timeout > now:
+                look_at = min(look_at, item.sent_at + self._timeout)
                 break
             if not item.future.done():
                 item.future.set_exception(StoreTimeoutError(f"Redis at {self.name} is too slow"))
-        # Not for each of many commands a timer of its own.
-        self._watchdog = loop.call_later(max(due, self._timeout / 100), self._watch)
+        self._watch_in(loop, now, look_at - now)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -137,6 +138,40 @@ async def test_no_answer_in_time_drops_a_silent_connection(link_to: MakeLink, pr
     assert (link.is_open, lost) == (False, [True])
 
 
+async def test_a_connection_that_falls_silent_between_commands_is_dropped(
+    link_to: MakeLink, proxy: Proxy
+) -> None:
+    """The oldest command without an answer was sent before the last answer came in."""
+    lost: list[bool] = []
+    link = link_to(proxy.port, 0.5, on_lost=lambda: lost.append(True))
+    await link.open()
+    slow, quick = link.submit("BLPOP", "nothing", "0.2"), link.submit("PING")
+    # Redis answers neither before 0.2 s are over, and the one behind them gets lost on its way.
+    await wait_until(lambda: b"PING" in proxy.connections[0].sent, "the commands")
+    proxy.mute = lambda connection: True
+    unanswered = link.submit("PING")
+    await asyncio.gather(slow, quick)
+    assert link.is_open and not unanswered.done()
+    with pytest.raises(StoreTimeoutError):
+        await unanswered
+    await wait_until(lambda: lost == [True], "the connection is given up")
+    proxy.mend()
+    await link.open()
+    assert await link.submit("PING") == b"PONG"
+
+
+async def test_a_process_that_stood_still_reads_what_came_before_it_judges(
+    link_to: MakeLink, redis_servers: RedisServer
+) -> None:
+    link = link_to(redis_servers.port, 0.5)
+    await link.open()
+    answers = [link.submit("PING") for _ in range(10)]
+    await asyncio.sleep(0)
+    time.sleep(0.7)
+    assert await asyncio.gather(*answers) == [b"PONG"] * 10
+    assert link.is_open
+
+
 class Scripted:
     """A server that answers each command when the test says so."""
 
@@ -193,10 +228,10 @@ async def test_each_command_has_its_own_time(link_to: MakeLink) -> None:
 
 async def test_answers_that_come_too_late_are_nobody_elses(link_to: MakeLink) -> None:
     async with Scripted().run() as scripted:
-        link = link_to(scripted.port, 0.3)
+        link = link_to(scripted.port, 1.0)
         await link.open()
         first, late = link.submit("ECHO", "first"), link.submit("ECHO", "late")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         scripted.say(b"$5\r\nfirst\r\n")
         assert await first == b"first"
         with pytest.raises(StoreTimeoutError, match="too slow"):

@@ -1,0 +1,64 @@
+"""Two instances over one Redis, each with a client in the same room: what an outage does to them."""
+
+import asyncio
+from typing import Any
+
+from chat_service.testing import InProcessClient, wait_until
+from tests.support.markers import room_marker
+from tests.support.wire_errors import wire_error
+from tests.support.world import Instance
+
+TEXT = {"textMessage": "hello"}
+#: Long leases: what is tested here is not what they do.
+LEASE = {"heartbeat_rate": 30.0, "heartbeat_timeout": 60.0}
+#: Seconds in which a command has to be answered when Redis is not there.
+FAST = 2.0
+
+
+def ids_of(client: InProcessClient) -> list[int]:
+    return [message["id"] for _, message in client.received("roomMessage")]
+
+
+class Pair:
+    """Two instances, alice on the first one, bob on the second; both in a room."""
+
+    def __init__(self, first: Instance, second: Instance) -> None:
+        self.first = first
+        self.second = second
+        self.service = first.service
+
+    async def enter(self) -> None:
+        await self.service.add_room("room")
+        self.alice = await self.first.joined("alice", "room")
+        self.bob = await self.second.joined("bob", "room")
+
+    async def fails_fast(self, *call: Any) -> None:
+        """The command is answered with a time-out, in time."""
+        begun = asyncio.get_running_loop().time()
+        assert await self.alice.error(*(call or ("roomMessage", "room", TEXT))) == wire_error("timeout")
+        assert asyncio.get_running_loop().time() - begun < FAST
+
+    async def works_again(self) -> None:
+        """Commands are done, and reach everybody, in one order and without a gap."""
+
+        async def is_answered() -> bool:
+            return (await self.alice.emit("roomHistoryInfo", "room"))[0] is None
+
+        await wait_until(is_answered, "commands are answered", timeout=10)
+        last = await room_marker(self.service, "room")
+        for client in (self.alice, self.bob):
+            await wait_until(
+                lambda client=client: last in ids_of(client), f"message {last} at {client!r}", timeout=10
+            )
+            assert ids_of(client) == list(range(ids_of(client)[0], last + 1))
+            assert client.connected
+        direct = {"textMessage": f"after {last}"}
+
+        async def is_told() -> bool:
+            # The bus of users comes back by itself as well, and nothing tells when.
+            await self.alice.emit("directMessage", "bob", direct)
+            return any(
+                args[0]["textMessage"] == direct["textMessage"] for args in self.bob.received("directMessage")
+            )
+
+        await wait_until(is_told, "direct messages arrive", timeout=10)
