@@ -1,4 +1,4 @@
-"""What is between the service and Redis goes wrong, in every way: commands time out, and all heals by itself."""
+"""The way to Redis goes wrong, in every manner: commands time out, and all heals by itself."""
 
 import asyncio
 import signal
