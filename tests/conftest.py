@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.backends import Backend, InMemory, InRedis
@@ -12,6 +13,11 @@ from tests.support.world import World
 
 #: The stores that every behaviour is tested on. CHAT_TEST_BACKENDS names some of them, for a quick run.
 BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory,redis,cluster").split(",")
+
+
+# Tests judge no speed: an example may take its time on a busy machine.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
