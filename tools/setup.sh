@@ -13,6 +13,7 @@ TEST_PROGRAMS=(
     "redis-server redis-server"
     "chromium chromium"
     "nginx nginx-light"
+    "gcc gcc libc6-dev"
 )
 BENCH_PROGRAMS=(
     "redis-server redis-server"

@@ -28,6 +28,8 @@ WEIGHTS = {
     "life": 2,
     "drop": 2,
 }
+#: How often each carrier is taken.
+CARRIERS = {"websocket": 6, "upgrade": 2, "polling": 2}
 
 
 class World:
@@ -76,7 +78,8 @@ class Slot:
                 self.connection = None
             up = self._world.instances.up()
             if up:
-                connection = Connection(self._world.record, self.user, self._rng.choice(up).port)
+                carrier = self._rng.choices(list(CARRIERS), list(CARRIERS.values()))[0]
+                connection = Connection(self._world.record, self.user, self._rng.choice(up).port, carrier)
                 try:
                     await connection.open()
                 except ConnectFailed:
@@ -188,7 +191,7 @@ class Slot:
         if self._rng.random() < 0.5:
             await connection.call("listOwnSockets")
         else:
-            await connection.call("systemMessage", {"number": self._rng.randrange(1000)})
+            await connection.call("systemMessage", self._world.message(self.user))
 
     # Administration
 

@@ -8,12 +8,13 @@ from chat_service.bus.base import Envelope, Topic
 from chat_service.stores.redis import RedisStore
 from tests.chaos.proxy import Proxy
 from tests.support.redis_servers import RedisCluster, RedisSentinels, RedisServer
+from tests.support.skew import Skew
 
 #: Seconds that a command of an instance may take: short, so that trouble shows.
 COMMAND_TIMEOUT = 2.0
 TIMEOUTS = {"command_timeout": COMMAND_TIMEOUT, "connect_timeout": 1.0, "probe_interval": 1.0}
 #: What is acknowledged is on the disk.
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "local")
 BACKENDS = ("redis", "cluster", "replicas", "sentinel")
 
 
@@ -36,6 +37,7 @@ class Backend:
         self.cluster: RedisCluster | None = None
         self.sentinels: RedisSentinels | None = None
         self.proxy: Proxy | None = None
+        self._skew: Skew | None = None
         #: Of the run itself, around the proxy.
         self.own_options: Mapping[str, Any] = {}
         #: Of the instances.
@@ -43,7 +45,8 @@ class Backend:
 
     async def start(self) -> None:
         if self.kind == "redis":
-            self.server = RedisServer(*DURABLE)
+            self._skew = await asyncio.to_thread(Skew)
+            self.server = RedisServer(*DURABLE, environment=self._skew.environment)
             await asyncio.to_thread(self.server.start)
             self.proxy = Proxy(self.server.port)
             await self.proxy.start()
@@ -68,6 +71,11 @@ class Backend:
         found += self.sentinels.servers if self.sentinels else []
         return [server for server in found if server.process is not None]
 
+    def set_clock(self, seconds: float) -> None:
+        """Let the clock of a single server be wrong by so many seconds."""
+        if self._skew is not None:
+            self._skew.set(seconds)
+
     async def store(self) -> RedisStore:
         """A store of the run itself, open."""
         made = RedisStore(self.own_options)
@@ -80,3 +88,5 @@ class Backend:
         for servers in (self.server, self.cluster, self.sentinels):
             if servers is not None:
                 await asyncio.to_thread(servers.stop)
+        if self._skew is not None:
+            self._skew.close()

@@ -1,6 +1,6 @@
 """Judges the record of a whole run. Pure: it reads nothing but what it is given."""
 
-from tests.chaos import rules_messages, rules_presence
+from tests.chaos import rules_messages, rules_notices, rules_presence
 from tests.chaos.record import FinalState, Record
 from tests.chaos.run import Run
 from tests.chaos.verdict import Rule, Verdict
@@ -31,6 +31,11 @@ def judge(
         rules_messages.reads(run),
         rules_messages.removed(run),
         rules_messages.times(run, answer_in),
+        rules_notices.direct(run),
+        rules_notices.echoes(run),
+        rules_notices.joined_counts(run),
+        rules_notices.real_time(run),
+        rules_notices.connections_kept(run),
         rules_presence.final_state(run),
         rules_presence.answers(run),
         rules_presence.presence(run),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 #: Seconds for a process to serve.
 READY_IN = 40.0
+#: Seconds for a process to end that was asked to.
+END_IN = 40.0
 
 
 class InstanceProcess:
@@ -37,6 +40,32 @@ class InstanceProcess:
     def resume(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGCONT)
+
+    def set_clock(self, seconds: float) -> None:
+        """Let the wall clock of the process be wrong by so many seconds."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(f"clock {seconds}\n".encode())
+
+    def limit_descriptors(self, spare: int | None) -> None:
+        """Let the process open only so many files more than it has now; None: as many as ever."""
+        with contextlib.suppress(OSError):
+            _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+            used = len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+            limit = hard if spare is None else used + spare
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (limit, hard))
+
+    async def terminate(self) -> None:
+        """SIGTERM, and wait for the end. Raises ``RuntimeError`` when it does not come, or with an error."""
+        self.is_up = False
+        self.process.terminate()
+        try:
+            async with asyncio.timeout(END_IN):
+                code = await self.process.wait()
+        except TimeoutError:
+            raise RuntimeError(f"{self!r} does not end on SIGTERM") from None
+        if code != 0:
+            raise RuntimeError(f"{self!r} ended on SIGTERM with {code}")
 
     async def kill(self) -> None:
         self.is_up = False

@@ -25,7 +25,9 @@ class Opened(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Entry):
-    """The connection is gone, as far as the client knows."""
+    """The connection is gone, as far as the client knows. ``by_client``: the client itself ended it."""
+
+    by_client: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +114,8 @@ class Record:
         self.entries.append(entry)
         return entry
 
-    def closed(self, socket: str) -> Closed:
-        entry = Closed(**self._stamp(socket))
+    def closed(self, socket: str, *, by_client: bool = False) -> Closed:
+        entry = Closed(**self._stamp(socket), by_client=by_client)
         self.entries.append(entry)
         return entry
 

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from chat_service.types import RoomName, UserName
 from tests.chaos.actors import Slot, World
 from tests.chaos.backends import Backend
 from tests.chaos.checker import judge
-from tests.chaos.faults import FAULTS, Scene
+from tests.chaos.faults import BUS_LOSES, CLOSES, FAULTS
 from tests.chaos.instances import Instances
 from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
+from tests.chaos.scene import Scene
+from tests.chaos.stalls import Stalls
 from tests.chaos.tracking import Standing
 from tests.chaos.verdict import Rule, Verdict
 
@@ -27,6 +30,8 @@ logger = logging.getLogger("chaos")
 HEARTBEAT_RATE, HEARTBEAT_TIMEOUT = 0.4, 2.5
 #: Seconds for everything to come to rest after the last fault.
 REST_IN = 45.0
+#: Seconds for which a server may not answer without any instance noticing it.
+LONGEST_STALL = 0.7
 #: Users who may be administrators; the others may be banned.
 ADMINS = 6
 
@@ -85,7 +90,8 @@ def _rooms(plan: Plan, rng: random.Random, users: list[str]) -> dict[str, RoomSe
     return rooms
 
 
-async def _create_rooms(store: RedisStore, rooms: dict[str, RoomSetup]) -> None:
+async def _create_rooms(store: RedisStore, rooms: Mapping[str, RoomSetup]) -> None:
+    """Those that are there already stay as they are."""
     for name, setup in rooms.items():
         config = RoomConfig(
             owner=UserName(setup.owner),
@@ -94,7 +100,11 @@ async def _create_rooms(store: RedisStore, rooms: dict[str, RoomSetup]) -> None:
             enable_userlist_updates=True,
             enable_access_lists_updates=True,
         )
-        await store.room_create(RoomName(name), config)
+        try:
+            await store.room_create(RoomName(name), config)
+        except ChatServiceError as error:
+            if error.code != "roomExists":
+                raise
 
 
 class Scenario:
@@ -110,6 +120,7 @@ class Scenario:
         self._slots: list[Slot] = []
         self._instances: Instances | None = None
         self._faults = 0
+        self._allowed = plan.allowed
 
     async def run(self) -> Outcome:
         """Raises what goes wrong in the run itself; nothing of it is left running."""
@@ -139,11 +150,7 @@ class Scenario:
     async def _run(self) -> tuple[Verdict, FinalState]:
         plan, rng = self.plan, self._rng
         await self._backend.start()
-        store = await self._backend.store()
-        try:
-            await _create_rooms(store, dict(self.record.rooms))
-        finally:
-            await store.close()
+        await self._restore_rooms()
         options = {
             "store_options": dict(self._backend.instance_options),
             "heartbeat_rate": HEARTBEAT_RATE,
@@ -158,19 +165,31 @@ class Scenario:
             for _ in range(rng.choice([1, 2, 2, 3]))
         ]
         fault_rng = random.Random(rng.random())
-        async with asyncio.TaskGroup() as group:
+        async with Stalls(self._backend) as stalls, asyncio.TaskGroup() as group:
             for slot in self._slots:
                 group.create_task(slot.run())
-            await self._make_trouble(instances, fault_rng)
+            await self._make_trouble(instances, stalls, fault_rng)
             world.is_over = True
+        if stalls.longest > LONGEST_STALL:
+            # Not of a fault: the machine was too busy for the leases and time-outs of this run.
+            self._allowed |= BUS_LOSES | CLOSES
         final = await self._rest(world)
-        verdict = judge(self.record, final, allowed=plan.allowed, alive=len(instances.up()))
+        verdict = judge(self.record, final, allowed=self._allowed, alive=len(instances.up()))
+        if stalls.longest > LONGEST_STALL:
+            verdict.notes["ms for which everything stood still"] = round(stalls.longest * 1000)
         return verdict, final
 
-    async def _make_trouble(self, instances: Instances, rng: random.Random) -> None:
+    async def _restore_rooms(self) -> None:
+        store = await self._backend.store()
+        try:
+            await _create_rooms(store, self.record.rooms)
+        finally:
+            await store.close()
+
+    async def _make_trouble(self, instances: Instances, stalls: Stalls, rng: random.Random) -> None:
         """Let the faults happen one after the other, again and again until the time is over."""
         end = time.monotonic() + self.plan.seconds
-        scene = Scene(self._backend, instances, rng)
+        scene = Scene(self._backend, instances, rng, self._restore_rooms)
         await asyncio.sleep(min(2.0, self.plan.seconds / 4))
         number = 0
         while self.plan.faults and time.monotonic() < end:
@@ -179,7 +198,8 @@ class Scenario:
             logger.info("fault: %s", name)
             self.record.received("", "fault", name)
             try:
-                await FAULTS[name].run(scene)
+                with stalls.expected():
+                    await FAULTS[name].run(scene)
             finally:
                 await scene.heal()
             self.record.received("", "healed", name)
@@ -236,7 +256,7 @@ class Scenario:
         final = await self._read(store)
         alive = len(self._instances.up()) if self._instances else None
         # What the faults permit may last: no use to wait for it.
-        verdict = judge(self.record, final, allowed=self.plan.allowed, alive=alive)
+        verdict = judge(self.record, final, allowed=self._allowed, alive=alive)
         late = {
             Rule.MEMBERS, Rule.SOCKETS, Rule.INDEX, Rule.TAIL, Rule.INSTANCES, Rule.PRESENCE_END, Rule.HUNG,
         }  # fmt: skip

@@ -396,7 +396,7 @@ def internal_error(story: Story) -> None:
         (ghost_member, {Rule.MEMBERS}),
         (lost_member, {Rule.MEMBERS}),
         (ghost_socket, {Rule.SOCKETS}),
-        (lost_socket, {Rule.SOCKETS}),
+        (lost_socket, {Rule.SOCKETS, Rule.THROWN_OUT}),
         (index_without_a_join, {Rule.INDEX}),
         (index_without_a_room, {Rule.INDEX}),
         (own_sockets, {Rule.OWN_SOCKETS}),

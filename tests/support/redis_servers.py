@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,9 +38,12 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One redis-server process."""
+    """One redis-server process. ``environment``: of the process; that of this one when not given."""
 
-    def __init__(self, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self, *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._environment = environment
         self.port = port or free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="chat-redis-"))
         self._options = options
@@ -61,6 +65,7 @@ class RedisServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=self._environment,
         )
         deadline = time.monotonic() + READY_IN
         while True:
@@ -115,6 +120,7 @@ class RedisCluster:
             "--cluster-node-timeout", "2000",
             "--cluster-replica-validity-factor", "0",
             "--repl-diskless-sync-delay", "0",
+            "--enable-debug-command", "local",
         )  # fmt: skip
         self.servers = [RedisServer(*options) for _ in range(masters + replicas)]
         self._masters = masters

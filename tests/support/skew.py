@@ -1,0 +1,38 @@
+"""A wall clock that is wrong, for a program that cannot be told to use another one."""
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("skew.c")
+
+
+class Skew:
+    """The error of the clock of programs started with ``environment``; it can change while they run."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="chat-skew-"))
+        self._file = self._folder / "microseconds"
+        self.set(0.0)
+        library = self._folder / "skew.so"
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        assert compiler is not None, "a C compiler is missing: make test installs gcc"
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
+        self.environment = {**os.environ, "LD_PRELOAD": str(library), "SKEW_FILE": str(self._file)}
+
+    def set(self, seconds: float) -> None:
+        """Let the clock be wrong by so many seconds from now on."""
+        data = struct.pack("q", round(seconds * 1_000_000))
+        if not self._file.exists():
+            self._file.write_bytes(data)
+            return
+        # In the very file, which programs have mapped.
+        with self._file.open("r+b") as file:
+            file.write(data)
+
+    def close(self) -> None:
+        """Remove the files. Idempotent."""
+        shutil.rmtree(self._folder, ignore_errors=True)
