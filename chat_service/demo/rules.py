@@ -1,5 +1,6 @@
 """What the web chat allows: names, lengths, numbers."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from chat_service.errors import ChatServiceError
@@ -28,6 +29,13 @@ def user_name(auth: Any, query: Any) -> str | None:
     name = auth.get("userName") if isinstance(auth, dict) else None
     name = query.get("userName") if name is None else name
     return None if name is None else check_name(name, MAX_USER_NAME)
+
+
+def may_remove(user: str, name: str, owner: str | None, admins: Collection[str]) -> bool:
+    """Whether a user may remove another from a room. Only the owner removes admins, and nobody the owner."""
+    if name in (user, owner):
+        return False
+    return user == owner or (user in admins and name not in admins)
 
 
 async def before_room_create(call: CommandCall) -> None:

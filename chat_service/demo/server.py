@@ -12,6 +12,7 @@ from aiohttp import web
 
 from chat_service.demo import rules
 from chat_service.demo.lobby import Lobby
+from chat_service.demo.moderation import Moderation
 from chat_service.demo.pages import Pages, security_headers
 from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
@@ -66,6 +67,7 @@ class Demo:
             },
         )
         self._lobby = Lobby(self.service)
+        self._moderation = Moderation(self.service)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -108,6 +110,7 @@ class Demo:
         name = rules.user_name(handshake.auth, handshake.query)
         if name is not None:
             self._lobby.bind(socket_id, name)
+            self._moderation.bind(socket_id, name)
         return name
 
     async def _on_start(self, service: ChatService) -> None:

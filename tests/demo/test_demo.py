@@ -145,6 +145,50 @@ async def test_devices_are_told_to_those_in_the_room(demo: Demo, connect: Connec
     await bob.wait_for("roomDevicesChanged", "default", "ann", 1)
 
 
+# Removing a person without a list
+
+
+async def test_a_removed_person_is_told_and_may_come_back(backend: Backend, connect: Connect) -> None:
+    async with (
+        Demo("127.0.0.1", 0, store=backend.new_store()) as here,
+        Demo("127.0.0.1", 0, store=backend.new_store()) as there,
+    ):
+        ann, bob, phone = await connect(here, "ann"), await connect(here, "bob"), await connect(there, "bob")
+        await ann.call("roomCreate", "tea", False)
+        for client in (ann, bob, phone):
+            await client.call("roomJoin", "tea")
+        assert await ann.call("roomRemoveUser", "tea", "bob") is None
+        for client in (bob, phone):
+            await client.wait_for("roomUserRemoved", "tea", "ann")
+            assert "Not joined" in await client.error("roomMessage", "tea", {"textMessage": "hello"})
+        assert await ann.call("roomGetAccessList", "tea", "userlist") == ["ann"]
+        assert await ann.call("roomGetAccessList", "tea", "blacklist") == []
+        # Nothing happens to people who are not in the room.
+        assert await ann.call("roomRemoveUser", "tea", "bob") is None
+        assert await bob.call("roomJoin", "tea") == 1
+        assert await phone.call("roomJoin", "tea") == 2
+        for client in (ann, bob, phone):
+            await client.disconnect()
+
+
+async def test_owner_and_admins_remove_people(demo: Demo, connect: Connect) -> None:
+    ann, bob, cyd, dan = [await connect(demo, name) for name in ("ann", "bob", "cyd", "dan")]
+    await ann.call("roomCreate", "tea", False)
+    await ann.call("roomAddToList", "tea", "adminlist", ["bob", "cyd"])
+    assert "Not joined" in await dan.error("roomRemoveUser", "tea", "cyd")
+    for client in (ann, bob, cyd, dan):
+        await client.call("roomJoin", "tea")
+    for client, name in ((dan, "cyd"), (bob, "ann"), (bob, "cyd"), (bob, "bob"), (ann, "ann")):
+        assert "not allowed" in await client.error("roomRemoveUser", "tea", name)
+    assert "No such user" in await ann.error("roomRemoveUser", "tea", "nobody")
+    assert "No such room" in await ann.error("roomRemoveUser", "nowhere", "bob")
+    for bad in (None, 5, ["bob"], "a:b", "x" * 33):
+        await ann.error("roomRemoveUser", "tea", bad)
+    await bob.call("roomRemoveUser", "tea", "dan")
+    await ann.call("roomRemoveUser", "tea", "cyd")
+    assert await ann.call("roomGetAccessList", "tea", "userlist") == ["ann", "bob"]
+
+
 # The rules
 
 

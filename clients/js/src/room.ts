@@ -111,6 +111,11 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return this.#range?.last ?? 0;
   }
 
+  /** The id of the first message that was delivered, by `older` too; of the next one when there was none. */
+  get firstId(): number {
+    return this.#range?.first ?? 1;
+  }
+
   /** Which life of the room's history the ids belong to, once it was joined. */
   get epoch(): string | undefined {
     return this.#historyEpoch;
