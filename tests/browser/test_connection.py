@@ -5,6 +5,7 @@ from playwright.async_api import expect
 from chat_service import MemoryBackend, MemoryStore
 from chat_service.demo import Demo
 from tests.browser.conftest import MARKS, People, Unique
+from tests.browser.person import Person
 
 pytestmark = MARKS
 
@@ -112,6 +113,46 @@ async def test_login_reload_and_sign_out(person: People, unique: Unique) -> None
     await expect(ann.page.get_by_label("Your name")).to_have_value(ann.name)
     await ann.page.reload()
     await expect(ann.page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_rooms_are_joined_again_after_a_reload_and_in_other_tabs(
+    person: People, demo: Demo, unique: Unique
+) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    made, joined, later = unique("Made"), unique("Joined"), unique("Later")
+    await bob.create_room(joined)
+    await ann.create_room(made)
+    await ann.open_room(joined)
+    mine = ann.page.get_by_label("Your rooms").get_by_role("listitem")
+    await expect(mine).to_have_count(3)
+    await ann.page.reload()
+    await expect(mine).to_have_text(["default", joined, made])
+    # A second tab of the same browser has the rooms, too, and they do not take each other's away.
+    second = Person(ann.name, await ann.page.context.new_page(), ann.address)
+    await second.open()
+    await second.login()
+    others = second.page.get_by_label("Your rooms").get_by_role("listitem")
+    await expect(others).to_have_text(["default", joined, made])
+    await second.create_room(later)
+    await ann.open_room(made)
+    await ann.say("read here")
+    await ann.sees("read here")
+    await second.page.reload()
+    await expect(others).to_have_text(["default", joined, later, made])
+    # A room that was left stays left.
+    await second.open_room(joined)
+    await second.click("Leave the room")
+    await expect(others).to_have_text(["default", later, made])
+    await second.page.reload()
+    await expect(others).to_have_text(["default", later, made])
+    assert second.problems == []
+    # After the first visit, too, when even the first room was left.
+    for room in ("default", later, made):
+        await second.open_room(room)
+        await second.click("Leave the room")
+    await second.page.reload()
+    await expect(second.page.get_by_text("Join a room below, or create one.")).to_be_visible()
 
 
 async def test_a_login_without_a_server(person: People, unique: Unique) -> None:

@@ -6,7 +6,7 @@ import { signal } from "@preact/signals";
 import { Conversation } from "./conversation.js";
 import type { Chat, Client } from "./session.js";
 import type { SavedDirect } from "./storage.js";
-import { explain } from "./texts.js";
+import { explain, isolated } from "./texts.js";
 import { newKey, type MessageItem } from "./timeline.js";
 
 const KEPT = 200;
@@ -40,8 +40,9 @@ export class DirectConversation extends Conversation {
         this.receive(message, item.author);
       },
       (error: unknown) => {
-        const away = `${this.name} is not here right now, and direct messages are not kept. Try again later.`;
-        const refused = `${this.name} does not take direct messages from you.`;
+        const name = isolated(this.name);
+        const away = `${name} is not here right now, and direct messages are not kept. Try again later.`;
+        const refused = `${name} does not take direct messages from you.`;
         this.fail(item, explain(error, { noUser: away, noUserOnline: away, notAllowed: refused }));
       },
     );

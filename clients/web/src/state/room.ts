@@ -3,11 +3,11 @@
 import type { ChatError, Room, Stored, TextMessage } from "@chat-service/client";
 import { computed, signal } from "@preact/signals";
 
-import { Conversation } from "./conversation.js";
+import { Conversation, type Closed } from "./conversation.js";
 import type { Chat, Client } from "./session.js";
 import type { SavedRoom } from "./storage.js";
-import { explain } from "./texts.js";
-import { note, type MessageItem } from "./timeline.js";
+import { explain, isolated } from "./texts.js";
+import { note, withPresence, type MessageItem } from "./timeline.js";
 
 export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
@@ -44,6 +44,7 @@ export class RoomConversation extends Conversation {
       room.on("restarted", () => this.#onRestarted()),
       room.on("state", (state) => {
         if (state === "joined") this.#onJoined();
+        if (state === "out") this.#onOut();
       }),
       room.on("removed", (error) => this.#onRemoved(error)),
       room.on("userJoined", (name) => this.#onPresence(name, true)),
@@ -56,6 +57,9 @@ export class RoomConversation extends Conversation {
       }),
       client.on("roomDevicesChanged", (where, user, devices) => {
         if (where === name) this.#setDevices(user, devices);
+      }),
+      client.on("roomUserRemoved", (where, by) => {
+        if (where === name) this.#end({ text: `${isolated(by)} removed you from ${isolated(name)}.`, again: "Join again" });
       }),
     ];
   }
@@ -74,12 +78,8 @@ export class RoomConversation extends Conversation {
     for (const stop of this.#stops.splice(0)) stop();
   }
 
-  saved(): SavedRoom | undefined {
-    return this.#saved;
-  }
-
   send(text: string): void {
-    const item = this.addOutgoing(this.#chat.userName.value, text);
+    const item = this.addOutgoing(this.#chat.userName.value, text, this.#room.lastId);
     this.#room.send({ textMessage: text }).then(
       () => this.discard(item.key),
       (error: unknown) => this.fail(item, explain(error)),
@@ -95,7 +95,7 @@ export class RoomConversation extends Conversation {
     } catch {
       // Without a connection: the next scroll tries again.
     } finally {
-      this.hasOlder.value = this.#room.hasOlder;
+      this.#setOlder();
       this.isLoading.value = false;
     }
   }
@@ -115,7 +115,7 @@ export class RoomConversation extends Conversation {
     this.unread.value = 0;
     if (this.#room.epoch === undefined) return;
     this.#saved = { name: this.name, readId, epoch: this.#room.epoch };
-    this.#chat.saveRooms();
+    if (this.closed.value === null) this.#chat.saveRoom(this.#saved);
   }
 
   // Settings
@@ -130,6 +130,17 @@ export class RoomConversation extends Conversation {
 
   async removeFromList(list: ListName, name: string): Promise<void> {
     await this.#client.commands.roomRemoveFromList(this.name, list, [name]);
+  }
+
+  /** Without a list: the person may come back. */
+  async removeUser(name: string): Promise<void> {
+    await this.#client.request("roomRemoveUser", this.name, name);
+  }
+
+  /** Remove a person who cannot come back. */
+  async block(name: string): Promise<void> {
+    if (this.lists.value.adminlist.includes(name)) await this.removeFromList("adminlist", name);
+    await this.addToList("blacklist", name);
   }
 
   async delete(): Promise<void> {
@@ -154,6 +165,7 @@ export class RoomConversation extends Conversation {
       if (sent) this.discard(sent.key);
     }
     this.append(asItem(message));
+    if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
     this.#chat.onUnread(this, message.author, message.textMessage, isLive);
   }
@@ -166,7 +178,8 @@ export class RoomConversation extends Conversation {
   }
 
   #onJoined(): void {
-    this.hasOlder.value = this.#room.hasOlder;
+    this.#setOlder();
+    this.settle();
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {
@@ -176,8 +189,13 @@ export class RoomConversation extends Conversation {
     } else if (this.unread.value > 0) {
       this.unread.value = Math.max(this.unread.value, lastId - this.#saved.readId);
     }
-    this.#chat.saveRooms();
+    this.#chat.saveRoom(this.#saved);
     void this.#loadDetails();
+  }
+
+  #setOlder(): void {
+    this.hasOlder.value = this.#room.hasOlder;
+    this.isCut.value = !this.#room.hasOlder && this.#room.firstId > 1;
   }
 
   async #loadDetails(): Promise<void> {
@@ -199,17 +217,31 @@ export class RoomConversation extends Conversation {
   }
 
   #onRemoved(error: ChatError): void {
-    this.members.value = new Map();
-    this.hasOlder.value = false;
-    this.closed.value = explain(error, {
-      notAllowed: `You were removed from ${this.name}.`,
-      noRoom: `${this.name} was deleted.`,
+    const name = isolated(this.name);
+    const text = explain(error, {
+      notAllowed: `You were removed from ${name}. You can come back when its owner or an admin lets you in.`,
+      noRoom: `${name} was deleted.`,
     });
+    this.#end({ text, again: null });
+  }
+
+  /** The server has taken this device out of the room; why, it says separately, or not at all. */
+  #onOut(): void {
+    if (this.#client.state === "online" && this.closed.value === null) {
+      this.closed.value = { text: `You are not in ${isolated(this.name)} any more.`, again: "Join again" };
+    }
+  }
+
+  #end(closed: Closed): void {
+    this.members.value = new Map();
+    this.closed.value = closed;
     this.#chat.onRemoved(this);
   }
 
   #onPresence(name: string, isHere: boolean): void {
-    if (name !== this.#chat.userName.value) this.append(note(`${name} ${isHere ? "joined" : "left"}`));
+    if (name !== this.#chat.userName.value) {
+      this.items.value = withPresence(this.items.value, { name, isHere, timestamp: Date.now() });
+    }
     this.#setDevices(name, isHere ? (this.members.value.get(name) ?? 1) : 0);
   }
 

@@ -1,13 +1,13 @@
 /** Everything that the page knows and does, from the login to the sign-out. */
 
-import { ChatClient, type ChatError, type ConnectionState, type TextMessage } from "@chat-service/client";
+import { ChatClient, ChatError, type ConnectionState, type TextMessage } from "@chat-service/client";
 import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
 import { DirectConversation } from "./direct.js";
 import { RoomConversation } from "./room.js";
-import { lastName, savedDirects, savedRooms, tabUser, type SavedRoom } from "./storage.js";
-import { explain } from "./texts.js";
+import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
+import { explain, isolated } from "./texts.js";
 
 /** A room as the server's list has it. */
 export interface RoomEntry {
@@ -21,6 +21,7 @@ export interface RoomEntry {
 export interface DemoEvents {
   roomListChanged(changed: RoomEntry[], removed: string[]): void;
   roomDevicesChanged(room: string, user: string, devices: number): void;
+  roomUserRemoved(room: string, by: string): void;
 }
 
 export type Client = ChatClient<TextMessage, DemoEvents>;
@@ -46,12 +47,16 @@ export class Chat {
   readonly activeKey = signal<string | null>(null);
   readonly active = computed(() => this.conversations.value.find((one) => one.key === this.activeKey.value));
   readonly toasts = signal<Toast[]>([]);
+  /** Dialogs that are open: they show the toasts, as nothing else can be seen and used then. */
+  readonly dialogs = signal(0);
   /** What screen readers say next. */
   readonly announcement = signal("");
   readonly #url: string;
   #client: Client | undefined;
   #toasts = 0;
   #blocked = new Set<string>();
+  /** End the keeping of what is not sent, by conversation. */
+  readonly #keeping = new Map<Conversation, () => void>();
 
   constructor(url = "") {
     this.#url = url;
@@ -74,10 +79,12 @@ export class Chat {
     await client.connect();
     lastName.set(name);
     tabUser.set(name);
+    for (const one of this.conversations.value) this.#forget(one);
+    this.conversations.value = [];
+    this.userName.value = name;
     for (const { peer, messages } of savedDirects.get(name)) {
       this.#add(new DirectConversation(this, client, peer, messages));
     }
-    this.userName.value = name;
     await this.#refresh(client);
     await this.#joinSaved(client, name);
   }
@@ -98,10 +105,12 @@ export class Chat {
   }
 
   signOut(): void {
-    savedDirects.set(this.userName.value, undefined);
-    tabUser.set(undefined);
     this.#client?.close();
     this.#client = undefined;
+    for (const one of this.conversations.value) this.#forget(one);
+    savedDirects.set(this.userName.value, undefined);
+    savedUnsent.clear(this.userName.value);
+    tabUser.set(undefined);
     this.userName.value = "";
     this.conversations.value = [];
     this.activeKey.value = null;
@@ -113,7 +122,6 @@ export class Chat {
     if (client?.state !== "closed") return client?.retryNow();
     // The server has ended it for good: begin anew, with the same rooms.
     const name = this.userName.value;
-    this.conversations.value = [];
     this.login(name).catch((error: unknown) => this.toast(explain(error), true));
   }
 
@@ -134,6 +142,7 @@ export class Chat {
     const known = this.#find("room", name);
     if (known && known.closed.value === null) return this.open(known);
     const client = this.#need();
+    known?.dispose();
     const room = new RoomConversation(this, client, name, undefined);
     try {
       await room.join();
@@ -141,10 +150,7 @@ export class Chat {
       room.dispose();
       throw error;
     }
-    if (known) {
-      known.dispose();
-      this.#remove(known);
-    }
+    if (known) this.#remove(known);
     this.#add(room);
     this.open(room);
   }
@@ -160,9 +166,11 @@ export class Chat {
 
   async leave(conversation: Conversation): Promise<void> {
     this.#remove(conversation);
-    if (conversation instanceof RoomConversation) await conversation.leave();
-    this.saveRooms();
-    this.saveDirects();
+    savedUnsent.set(this.userName.value, conversation.key, { draft: "", outgoing: [] });
+    if (conversation instanceof RoomConversation) {
+      savedRooms.remove(this.userName.value, conversation.name);
+      await conversation.leave();
+    } else this.saveDirects();
   }
 
   /** A message of somebody else has come that this person has not read. */
@@ -174,14 +182,12 @@ export class Chat {
 
   onRemoved(room: RoomConversation): void {
     // The conversation itself says so, when it is the one that is open.
-    if (room !== this.active.value) this.toast(room.closed.value ?? "", true);
-    this.saveRooms();
+    if (room !== this.active.value) this.toast(room.closed.value?.text ?? "", true);
+    savedRooms.remove(this.userName.value, room.name);
   }
 
-  saveRooms(): void {
-    const rooms = this.conversations.value.filter((one) => one instanceof RoomConversation);
-    const saved = rooms.filter((room) => room.closed.value === null).map((room) => room.saved());
-    if (this.userName.value) savedRooms.set(this.userName.value, saved.filter((room) => room !== undefined));
+  saveRoom(room: SavedRoom): void {
+    if (this.userName.value) savedRooms.put(this.userName.value, room);
   }
 
   saveDirects(): void {
@@ -276,9 +282,16 @@ export class Chat {
     try {
       await room.join();
     } catch (error) {
-      this.#remove(room);
-      room.dispose();
-      this.toast(explain(error, { notAllowed: `You have no access to ${room.name} any more.` }), true);
+      const name = isolated(room.name);
+      const text = explain(error, {
+        notAllowed: `You have no access to ${name} any more.`,
+        noRoom: `${name} was deleted.`,
+      });
+      if (error instanceof ChatError && ["notAllowed", "noRoom", "invalidName"].includes(error.code)) {
+        this.#remove(room);
+        savedRooms.remove(this.userName.value, room.name);
+        this.toast(text, true);
+      } else room.closed.value = { text, again: "Try again" };
     }
   }
 
@@ -288,6 +301,7 @@ export class Chat {
     const made = new DirectConversation(this, this.#need(), peer);
     made.isBlocked.value = this.#blocked.has(peer);
     this.#add(made);
+    this.saveDirects();
     return made;
   }
 
@@ -300,11 +314,20 @@ export class Chat {
   #add(conversation: Conversation): void {
     const all = [...this.conversations.value, conversation];
     this.conversations.value = all.sort((one, other) => one.name.localeCompare(other.name));
+    this.#keeping.set(conversation, conversation.keepUnsent(this.userName.value));
   }
 
   #remove(conversation: Conversation): void {
+    this.#forget(conversation);
     this.conversations.value = this.conversations.value.filter((one) => one !== conversation);
     if (this.activeKey.value === conversation.key) this.open(null);
+  }
+
+  /** Stop listening for a conversation; what is not sent stays kept. */
+  #forget(conversation: Conversation): void {
+    this.#keeping.get(conversation)?.();
+    this.#keeping.delete(conversation);
+    if (conversation instanceof RoomConversation) conversation.dispose();
   }
 
   #need(): Client {

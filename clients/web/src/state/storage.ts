@@ -12,6 +12,22 @@ export interface SavedDirect {
   messages: { author: string; text: string; timestamp: number }[];
 }
 
+/** A message that the server has not confirmed. */
+export interface SavedOutgoing {
+  text: string;
+  timestamp: number;
+  /** In a room: its last message when this one was sent. */
+  after: number;
+  /** Why it was refused; undefined while nobody knows. */
+  error: string | undefined;
+}
+
+/** What was written in a conversation and has not arrived. */
+export interface SavedUnsent {
+  draft: string;
+  outgoing: SavedOutgoing[];
+}
+
 export type Theme = "system" | "light" | "dark";
 
 const PREFIX = "chat:";
@@ -34,6 +50,14 @@ function write(storage: () => Storage, key: string, value: unknown): void {
   }
 }
 
+function keys(storage: () => Storage): string[] {
+  try {
+    return Object.keys(storage()).map((key) => key.slice(PREFIX.length));
+  } catch {
+    return [];
+  }
+}
+
 // Functions: with cookies blocked even the names throw.
 const lasting = () => localStorage;
 const ofThisTab = () => sessionStorage;
@@ -49,15 +73,38 @@ export const tabUser = {
   set: (name: string | undefined) => write(ofThisTab, "user", name),
 };
 
+/** Changed one by one: other tabs of the same person may be in other rooms. */
 export const savedRooms = {
+  /** null: this person was never here. */
   get: (user: string) => read<SavedRoom[] | null>(lasting, `rooms:${user}`, null),
-  set: (user: string, rooms: SavedRoom[]) => write(lasting, `rooms:${user}`, rooms),
+  put: (user: string, room: SavedRoom) => write(lasting, `rooms:${user}`, [...otherRooms(user, room.name), room]),
+  remove: (user: string, name: string) => write(lasting, `rooms:${user}`, otherRooms(user, name)),
 };
+
+function otherRooms(user: string, name: string): SavedRoom[] {
+  return (savedRooms.get(user) ?? []).filter((room) => room.name !== name);
+}
 
 /** Direct messages are stored nowhere else; they live as long as the tab. */
 export const savedDirects = {
   get: (user: string) => read<SavedDirect[]>(ofThisTab, `direct:${user}`, []),
   set: (user: string, directs: SavedDirect[] | undefined) => write(ofThisTab, `direct:${user}`, directs),
+};
+
+/** As long as the tab, by conversation. */
+export const savedUnsent = {
+  get: (user: string, key: string) =>
+    read<SavedUnsent>(ofThisTab, `unsent:${user}:${key}`, { draft: "", outgoing: [] }),
+  set: (user: string, key: string, { draft, outgoing }: SavedUnsent) => {
+    const isEmpty = draft === "" && outgoing.length === 0;
+    write(ofThisTab, `unsent:${user}:${key}`, isEmpty ? undefined : { draft, outgoing });
+  },
+  /** Everything of a person; names hold no colon. */
+  clear: (user: string) => {
+    for (const key of keys(ofThisTab)) {
+      if (key.startsWith(`unsent:${user}:`)) write(ofThisTab, key, undefined);
+    }
+  },
 };
 
 export const savedTheme = {

@@ -24,11 +24,38 @@ const ERRORS: Record<string, string> = {
 export function explain(error: unknown, special: Record<string, string> = {}): string {
   if (!(error instanceof ChatError)) return "Something went wrong.";
   if (error.code === "noUser" || error.code === "noUserOnline") {
-    return special[error.code] ?? `${String(error.args[0])} is not here right now.`;
+    return special[error.code] ?? `${isolated(String(error.args[0]))} is not here right now.`;
   }
   return special[error.code] ?? ERRORS[error.code] ?? error.message;
 }
 
+/** A letter of a script that is written from right to left. */
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** The direction of a text, by its first letter. */
+export function direction(text: string): "ltr" | "rtl" {
+  const first = /\p{L}/u.exec(text);
+  return first && RTL.test(first[0]) ? "rtl" : "ltr";
+}
+
+/** A name to put into an English sentence: one from right to left must not take the punctuation around it along. */
+export const isolated = (name: string): string => (RTL.test(name) ? `\u2068${name}\u2069` : name);
+
+/** Characters as people and the server count them. */
+export const characters = (text: string): number => [...text].length;
+
+/** What is said of a text that is too long, else null. Nothing is cut off. */
+export function tooLong(text: string, limit: number, what = "a name"): string | null {
+  const over = characters(text.trim()) - limit;
+  if (over <= 0) return null;
+  return `${numberFormat.format(over)} ${over === 1 ? "character" : "characters"} too many: ${what} has up to ${numberFormat.format(limit)}.`;
+}
+
+/** Characters that names may have; the server refuses longer ones. */
+export const MAX_USER_NAME = 32;
+export const MAX_ROOM_NAME = 40;
+
+const numberFormat = new Intl.NumberFormat();
 const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });

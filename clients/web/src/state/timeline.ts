@@ -1,5 +1,7 @@
 /** What stands in a conversation, one below the other. */
 
+import { isSameDay } from "./texts.js";
+
 export interface MessageItem {
   kind: "message";
   /** Of the room; for direct messages and for what is on its way a number of this page, with a sign before it. */
@@ -12,6 +14,10 @@ export interface MessageItem {
   /** Of a message that is not stored yet. */
   sending?: "waiting" | "failed";
   error?: string;
+  /** In a room: its last message when this one was sent. */
+  after?: number;
+  /** The page was closed before the server answered: it may have arrived. */
+  isInDoubt?: boolean;
 }
 
 /** Something that happened: who came and went, what is missing. */
@@ -22,7 +28,29 @@ export interface NoteItem {
   timestamp: number;
 }
 
-export type Item = MessageItem | NoteItem;
+/** Somebody came or went. */
+export interface PresenceChange {
+  name: string;
+  isHere: boolean;
+  timestamp: number;
+}
+
+/** People who came and went on one day, with nothing else in between. */
+export interface PresenceItem {
+  kind: "presence";
+  key: string;
+  /** Of the first change. */
+  timestamp: number;
+  /** The newest ones. */
+  changes: PresenceChange[];
+  /** How many there were. */
+  total: number;
+}
+
+export type Item = MessageItem | NoteItem | PresenceItem;
+
+/** Changes that one item keeps. */
+const MAX_CHANGES = 500;
 
 let keys = 0;
 
@@ -30,4 +58,15 @@ export const newKey = (sign: string): string => `${sign}${++keys}`;
 
 export function note(text: string): NoteItem {
   return { kind: "note", key: newKey("n"), text, timestamp: Date.now() };
+}
+
+/** The items with one more change of presence, which joins those that stand at the end. */
+export function withPresence(items: readonly Item[], change: PresenceChange): Item[] {
+  const { timestamp } = change;
+  const last = items.at(-1);
+  if (last?.kind !== "presence" || !isSameDay(last.timestamp, timestamp)) {
+    return [...items, { kind: "presence", key: newKey("p"), timestamp, changes: [change], total: 1 }];
+  }
+  const changes = [...last.changes, change].slice(-MAX_CHANGES);
+  return [...items.slice(0, -1), { ...last, changes, total: last.total + 1 }];
 }

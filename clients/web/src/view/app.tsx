@@ -6,24 +6,17 @@ import type { Chat } from "../state/session.js";
 import { ConversationView } from "./conversation.js";
 import { Icon } from "./icons.js";
 import { LoginView } from "./login.js";
-import { IconButton } from "./parts.js";
+import { refuseFiles } from "./files.js";
 import { Sidebar } from "./sidebar.js";
 
 export function App({ chat }: { chat: Chat }) {
+  useEffect(() => refuseFiles((text) => chat.toast(text, true)), []);
   return (
     <>
       <Main chat={chat} />
       <p class="sr-only" aria-live="polite" role="status">
         {chat.announcement.value}
       </p>
-      <div class="toasts">
-        {chat.toasts.value.map((toast) => (
-          <div key={toast.id} class={toast.isError ? "toast error" : "toast"} role={toast.isError ? "alert" : "status"}>
-            <p>{toast.text}</p>
-            <IconButton icon="close" label="Dismiss" onClick={() => chat.dismiss(toast.id)} />
-          </div>
-        ))}
-      </div>
     </>
   );
 }

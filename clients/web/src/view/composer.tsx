@@ -1,17 +1,21 @@
 /** Where one writes. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
+import { tooLong } from "../state/texts.js";
 import { IconButton } from "./parts.js";
 
+/** Characters of a message; the server refuses longer ones. */
 const MAX_TEXT = 4000;
 /** With a mouse or a trackpad; on a touch screen the focus would open the keyboard. */
 const hasPointer = () => matchMedia("(pointer: fine)").matches;
 
 export function Composer({ conversation, isOffline }: { conversation: Conversation; isOffline: boolean }) {
   const ref = useRef<HTMLTextAreaElement>(null);
+  const noticeId = useId();
   const text = conversation.draft.value;
+  const excess = tooLong(text, MAX_TEXT, "a message");
   useLayoutEffect(() => {
     if (hasPointer()) ref.current?.focus();
   }, [conversation]);
@@ -23,7 +27,7 @@ export function Composer({ conversation, isOffline }: { conversation: Conversati
 
   const send = () => {
     const wanted = text.trim();
-    if (wanted === "") return;
+    if (wanted === "" || excess) return;
     conversation.send(wanted);
     conversation.draft.value = "";
     ref.current?.focus();
@@ -42,18 +46,23 @@ export function Composer({ conversation, isOffline }: { conversation: Conversati
         send();
       }}
     >
+      <p class="excess" id={noticeId} role="status">
+        {excess && `${excess} Shorten it, or send it in parts.`}
+      </p>
       <textarea
         ref={ref}
         rows={1}
         value={text}
-        maxLength={MAX_TEXT}
+        dir="auto"
         placeholder={isOffline ? "Offline: what you write is sent when you are back" : to}
         aria-label={to}
+        aria-invalid={excess ? true : undefined}
+        aria-describedby={excess ? noticeId : undefined}
         enterkeyhint="send"
         onInput={(event) => (conversation.draft.value = event.currentTarget.value)}
         onKeyDown={onKeyDown}
       />
-      <IconButton icon="send" label="Send" class="send" onClick={send} disabled={text.trim() === ""} />
+      <IconButton icon="send" label="Send" class="send" onClick={send} disabled={text.trim() === "" || excess !== null} />
     </form>
   );
 }

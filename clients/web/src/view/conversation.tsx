@@ -6,7 +6,7 @@ import type { Conversation } from "../state/conversation.js";
 import { DirectConversation } from "../state/direct.js";
 import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { count } from "../state/texts.js";
+import { count, isolated } from "../state/texts.js";
 import { Composer } from "./composer.js";
 import { Icon } from "./icons.js";
 import { MessageList } from "./messages.js";
@@ -20,7 +20,9 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
   const [showsPeople, setShowsPeople] = useState(isWide());
   const [showsSettings, setShowsSettings] = useState(false);
   const room = conversation instanceof RoomConversation ? conversation : undefined;
-  const isHere = conversation.closed.value === null;
+  const closed = conversation.closed.value;
+  const isHere = closed === null;
+  const leave = () => void chat.attempt(chat.leave(conversation));
   return (
     <>
       <main class="conversation" aria-label={conversation.name}>
@@ -42,19 +44,25 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
           <IconButton
             icon="leave"
             label={room ? "Leave the room" : "Close the conversation"}
-            onClick={() => void chat.attempt(chat.leave(conversation))}
+            onClick={leave}
           />
         </header>
         <ConnectionBar chat={chat} />
         <MessageList chat={chat} conversation={conversation} />
-        {isHere ? (
+        {closed === null ? (
           <Composer conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
           <div class="closed" role="status">
-            <p>{conversation.closed.value}</p>
-            <button type="button" onClick={() => void joinAgain(chat, conversation.name)}>
-              Join again
-            </button>
+            <p>{closed.text}</p>
+            {closed.again === null ? (
+              <button type="button" onClick={leave}>
+                Close
+              </button>
+            ) : (
+              <button type="button" onClick={() => void joinAgain(chat, conversation.name)}>
+                {closed.again}
+              </button>
+            )}
           </div>
         )}
       </main>
@@ -67,7 +75,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
 }
 
 function joinAgain(chat: Chat, room: string): Promise<boolean> {
-  return chat.attempt(chat.openRoom(room), { notAllowed: `${room} is for invited people only. Its owner can let you in.` });
+  return chat.attempt(chat.openRoom(room), { notAllowed: `${isolated(room)} is for invited people only. Its owner can let you in.` });
 }
 
 function Title({ conversation }: { conversation: Conversation }) {
@@ -76,8 +84,8 @@ function Title({ conversation }: { conversation: Conversation }) {
       <div class="title">
         <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />
         <span>
-          <h1>{conversation.name}</h1>
-          <span class="quiet">{count(conversation.members.value.size, "person", "people")} here</span>
+          <h1 dir="auto">{conversation.name}</h1>
+          <span class="quiet">{whoIsHere(conversation)}</span>
         </span>
       </div>
     );
@@ -86,18 +94,26 @@ function Title({ conversation }: { conversation: Conversation }) {
     <div class="title">
       <Avatar name={conversation.name} />
       <span>
-        <h1>{conversation.name}</h1>
+        <h1 dir="auto">{conversation.name}</h1>
         <span class="quiet">Direct messages</span>
       </span>
     </div>
   );
 }
 
+function whoIsHere(room: RoomConversation): string {
+  if (room.closed.value) return "You are not in this room";
+  // Everybody counts themselves: nobody means that it is not known yet.
+  const people = room.members.value.size;
+  return people === 0 ? "Joining…" : `${count(people, "person", "people")} here`;
+}
+
 function BlockButton({ chat, direct }: { chat: Chat; direct: DirectConversation }) {
   const isBlocked = direct.isBlocked.value;
   const toggle = async () => {
     await direct.setBlocked(!isBlocked);
-    chat.toast(isBlocked ? `${direct.name} may write to you again.` : `${direct.name} cannot write to you any more.`);
+    const name = isolated(direct.name);
+    chat.toast(isBlocked ? `${name} may write to you again.` : `${name} cannot write to you any more.`);
   };
   return (
     <IconButton

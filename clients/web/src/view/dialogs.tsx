@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 
 import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { explain } from "../state/texts.js";
+import { explain, MAX_ROOM_NAME, MAX_USER_NAME, tooLong } from "../state/texts.js";
 import { applyTheme } from "../theme.js";
 import { savedTheme, type Theme } from "../state/storage.js";
-import { Dialog, Field, Switch } from "./parts.js";
+import { Dialog } from "./dialog.js";
+import { Field, Switch } from "./parts.js";
 
 interface DialogProps {
   chat: Chat;
@@ -22,6 +23,7 @@ export function CreateRoomDialog({ chat, onClose }: DialogProps) {
     event.preventDefault();
     const wanted = name.trim();
     if (wanted === "") return setError("Please give the room a name.");
+    if (tooLong(wanted, MAX_ROOM_NAME)) return; // the field says so
     try {
       await chat.createRoom(wanted, isClosed);
     } catch (problem) {
@@ -31,12 +33,12 @@ export function CreateRoomDialog({ chat, onClose }: DialogProps) {
     await chat.attempt(chat.openRoom(wanted));
   };
   return (
-    <Dialog title="Create a room" onClose={onClose}>
+    <Dialog chat={chat} title="Create a room" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <Field
           label="Name of the room"
           value={name}
-          maxLength={40}
+          maxLength={MAX_ROOM_NAME}
           error={error}
           autoFocus
           onInput={(value) => {
@@ -70,6 +72,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
     event.preventDefault();
     const peer = name.trim();
     if (peer === "") return setError("Please give a name.");
+    if (tooLong(peer, MAX_USER_NAME)) return;
     if (peer === chat.userName.value) return setError("That is you.");
     onClose();
     // When the dialog has given the focus back, so that it goes where one writes.
@@ -81,12 +84,12 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
   }
   people.delete(chat.userName.value);
   return (
-    <Dialog title="New direct message" onClose={onClose}>
+    <Dialog chat={chat} title="New direct message" onClose={onClose}>
       <form onSubmit={submit} noValidate>
         <Field
           label="To"
           value={name}
-          maxLength={32}
+          maxLength={MAX_USER_NAME}
           error={error}
           hint="Direct messages reach people who are online; they are stored nowhere."
           autoFocus
@@ -119,9 +122,9 @@ export function PreferencesDialog({ chat, onClose }: DialogProps) {
     setTheme(wanted);
   };
   return (
-    <Dialog title="Your settings" onClose={onClose}>
+    <Dialog chat={chat} title="Your settings" onClose={onClose}>
       <p>
-        You are <strong>{chat.userName.value}</strong>.
+        You are <strong dir="auto">{chat.userName.value}</strong>.
       </p>
       <fieldset class="choices">
         <legend>Appearance</legend>

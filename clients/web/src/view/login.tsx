@@ -4,9 +4,10 @@ import { useState } from "preact/hooks";
 
 import type { Chat } from "../state/session.js";
 import { lastName } from "../state/storage.js";
-import { explain } from "../state/texts.js";
+import { explain, MAX_USER_NAME, tooLong } from "../state/texts.js";
 import { Icon } from "./icons.js";
 import { Field } from "./parts.js";
+import { Toasts } from "./toasts.js";
 
 export function LoginView({ chat }: { chat: Chat }) {
   const [name, setName] = useState(lastName.get());
@@ -16,6 +17,7 @@ export function LoginView({ chat }: { chat: Chat }) {
     event.preventDefault();
     const wanted = name.trim();
     if (wanted === "") return setError("Please choose a name.");
+    if (tooLong(wanted, MAX_USER_NAME)) return; // the field says so
     setBusy(true);
     setError(null);
     try {
@@ -27,6 +29,7 @@ export function LoginView({ chat }: { chat: Chat }) {
   };
   return (
     <main class="login">
+      <Toasts chat={chat} />
       <form onSubmit={(event) => void submit(event)} noValidate>
         <span class="logo">
           <Icon name="chat" />
@@ -36,7 +39,7 @@ export function LoginView({ chat }: { chat: Chat }) {
         <Field
           label="Your name"
           value={name}
-          maxLength={32}
+          maxLength={MAX_USER_NAME}
           error={error}
           autoFocus
           autoComplete="nickname"

@@ -5,10 +5,12 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
-import { count, dayText, fullTimeText, isSameDay, timeText } from "../state/texts.js";
-import type { Item, MessageItem } from "../state/timeline.js";
+import { count, dayText, isSameDay } from "../state/texts.js";
+import type { Item } from "../state/timeline.js";
 import { Icon } from "./icons.js";
-import { Avatar, hue } from "./parts.js";
+import { Message } from "./message.js";
+import { Note, Presence } from "./notes.js";
+import { Toasts } from "./toasts.js";
 
 /** Messages of one person within so many ms stand together. */
 const GROUP_MS = 5 * 60_000;
@@ -88,8 +90,9 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
 
   return (
     <div class="messages-area">
+      <Toasts chat={chat} />
       <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
-        <Beginning conversation={conversation} isEmpty={items.length === 0} />
+        <Beginning conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
         <ol>{rows(items, chat, conversation, divider)}</ol>
       </div>
       {missed !== null && (
@@ -111,17 +114,20 @@ function textTop(box: HTMLElement, key: string | undefined): number {
 
 function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
   if (conversation.hasOlder.value) return <p class="beginning loading">Loading older messages…</p>;
+  const name = <bdi>{conversation.name}</bdi>;
   if (conversation.kind === "direct") {
     return (
       <p class="beginning">
-        {isEmpty ? `Write the first message to ${conversation.name}.` : `Your conversation with ${conversation.name}.`}{" "}
-        It is stored nowhere but in this tab.
+        {isEmpty ? <>Write the first message to {name}.</> : <>Your conversation with {name}.</>} It is stored nowhere but
+        in this tab.
       </p>
     );
   }
+  if (conversation.isCut.value) return <p class="beginning">Older messages are not kept.</p>;
+  if (conversation.closed.value && isEmpty) return null;
   return (
     <p class="beginning">
-      {isEmpty ? `Nothing was said in ${conversation.name} yet. Say hello!` : `This is where ${conversation.name} begins.`}
+      {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}
     </p>
   );
 }
@@ -138,11 +144,9 @@ function rows(items: Item[], chat: Chat, conversation: Conversation, divider: st
       );
     }
     if (item.kind === "note") {
-      made.push(
-        <li key={item.key} data-key={item.key} class="note">
-          {item.text} <time>{timeText(item.timestamp)}</time>
-        </li>,
-      );
+      made.push(<Note key={item.key} item={item} />);
+    } else if (item.kind === "presence") {
+      made.push(<Presence key={item.key} item={item} />);
     } else {
       const next = items[index + 1];
       made.push(
@@ -177,61 +181,4 @@ function isGroup(one: Item | undefined, other: Item): boolean {
     other.timestamp - one.timestamp < GROUP_MS &&
     isSameDay(one.timestamp, other.timestamp)
   );
-}
-
-interface MessageProps {
-  chat: Chat;
-  conversation: Conversation;
-  item: MessageItem;
-  isFirst: boolean;
-  isLast: boolean;
-}
-
-function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
-  const isOwn = item.author === chat.userName.value;
-  const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
-  return (
-    <li class={classes.filter(Boolean).join(" ")} data-key={item.key} style={{ "--hue": String(hue(item.author)) }}>
-      {!isOwn && isLast && <Avatar name={item.author} />}
-      <div class="bubble">
-        {isFirst && <span class={isOwn ? "sr-only" : "author"}>{isOwn ? "You" : item.author}</span>}
-        <p>{withLinks(item.text)}</p>
-        {isLast && !item.sending && (
-          <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)}>
-            {timeText(item.timestamp)}
-          </time>
-        )}
-        {item.sending === "waiting" && <span class="sending">Sending…</span>}
-      </div>
-      {item.sending === "failed" && (
-        <div class="failure" role="alert">
-          <p>{item.error}</p>
-          <button type="button" onClick={() => conversation.retry(item)}>
-            Send again
-          </button>
-          <button type="button" onClick={() => conversation.discard(item.key)}>
-            Discard
-          </button>
-        </div>
-      )}
-    </li>
-  );
-}
-
-const LINK = /https?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]']/g;
-
-function withLinks(text: string): (string | JSX.Element)[] {
-  const parts: (string | JSX.Element)[] = [];
-  let position = 0;
-  for (const match of text.matchAll(LINK)) {
-    parts.push(text.slice(position, match.index));
-    parts.push(
-      <a href={match[0]} target="_blank" rel="noopener noreferrer">
-        {match[0]}
-      </a>,
-    );
-    position = match.index + match[0].length;
-  }
-  parts.push(text.slice(position));
-  return parts;
 }

@@ -1,8 +1,8 @@
 /** Small parts that are used all over the page. */
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 
+import { tooLong } from "../state/texts.js";
 import { Icon, type IconName } from "./icons.js";
 
 /** The first letters of a name on a colour that is always the same for it. */
@@ -48,41 +48,7 @@ export function IconButton({ icon, label, onClick, class: extra = "", pressed, d
   );
 }
 
-/** A dialog in front of the page; the browser keeps the focus in it and gives it back. */
-export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
-  const ref = useRef<HTMLDialogElement>(null);
-  const close = useRef(props.onClose);
-  close.current = props.onClose;
-  const titleId = useId();
-  // At once, not after the next frame: nothing that is typed may go astray.
-  useLayoutEffect(() => {
-    const dialog = ref.current!;
-    const onClose = () => close.current();
-    dialog.addEventListener("close", onClose);
-    dialog.showModal();
-    return () => {
-      // Its event would come later, and might close another dialog.
-      dialog.removeEventListener("close", onClose);
-      dialog.close();
-    };
-  }, []);
-  const closeOnBackdrop = (event: MouseEvent) => {
-    if (event.target === ref.current) props.onClose();
-  };
-  return (
-    <dialog ref={ref} aria-labelledby={titleId} onClick={closeOnBackdrop}>
-      <div class="dialog">
-        <header>
-          <h2 id={titleId}>{props.title}</h2>
-          <IconButton icon="close" label="Close" onClick={props.onClose} />
-        </header>
-        {props.children}
-      </div>
-    </dialog>
-  );
-}
-
-/** A text that stays valid while it is typed: what is wrong is said below it. */
+/** A name: what is wrong with it is said below it, and nothing is cut off. */
 export function Field(props: {
   label: string;
   value: string;
@@ -100,7 +66,8 @@ export function Field(props: {
   useEffect(() => {
     if (props.autoFocus) ref.current?.focus();
   }, []);
-  const below = props.error ?? props.hint;
+  const error = props.error ?? tooLong(props.value, props.maxLength);
+  const below = error ?? props.hint;
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
@@ -108,14 +75,14 @@ export function Field(props: {
         ref={ref}
         id={id}
         value={props.value}
-        maxLength={props.maxLength}
+        dir="auto"
         placeholder={props.placeholder}
         autocomplete={props.autoComplete ?? "off"}
         autocapitalize="off"
         autofocus={props.autoFocus} // where a dialog puts the focus
         spellcheck={false}
         list={props.list && `${id}-list`}
-        aria-invalid={props.error ? true : undefined}
+        aria-invalid={error ? true : undefined}
         aria-describedby={below ? `${id}-below` : undefined}
         onInput={(event) => props.onInput(event.currentTarget.value)}
       />
@@ -127,7 +94,7 @@ export function Field(props: {
         </datalist>
       )}
       {below && (
-        <p id={`${id}-below`} class={props.error ? "error" : "hint"} role={props.error ? "alert" : undefined}>
+        <p id={`${id}-below`} class={error ? "error" : "hint"} role={error ? "alert" : undefined}>
           {below}
         </p>
       )}

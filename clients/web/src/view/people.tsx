@@ -1,8 +1,11 @@
 /** Who is in a room. */
 
+import { useState } from "preact/hooks";
+
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { count } from "../state/texts.js";
+import { count, isolated } from "../state/texts.js";
+import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { Avatar, IconButton } from "./parts.js";
 
@@ -25,24 +28,26 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
   );
 }
 
-function Person({ chat, room, name }: { chat: Chat; room: RoomConversation; name: string }) {
+interface PersonProps {
+  chat: Chat;
+  room: RoomConversation;
+  name: string;
+}
+
+function Person({ chat, room, name }: PersonProps) {
+  const [isRemoving, setRemoving] = useState(false);
   const devices = room.members.value.get(name) ?? 1;
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
   const isAdmin = room.lists.value.adminlist.includes(name);
   // Admins are removed by the owner, the owner by nobody.
   const mayRemove = !isMe && !isOwner && room.isAdmin.value && (!isAdmin || room.isOwner.value);
-  const remove = async () => {
-    if (isAdmin) await room.removeFromList("adminlist", name);
-    await room.addToList("blacklist", name);
-    chat.toast(`${name} was removed from ${room.name}, and is on its list of blocked people.`);
-  };
   return (
     <li>
       <Avatar name={name} />
       <span class="who">
         <span class="name">
-          {name}
+          <bdi>{name}</bdi>
           {isMe && <span class="quiet"> (you)</span>}
         </span>
         {(isOwner || isAdmin || devices > 1) && (
@@ -72,8 +77,48 @@ function Person({ chat, room, name }: { chat: Chat; room: RoomConversation; name
       </span>
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
       {mayRemove && (
-        <IconButton icon="remove" label={`Remove ${name}`} onClick={() => void chat.attempt(remove())} />
+        <IconButton icon="remove" label={`Remove ${name}`} onClick={() => setRemoving(true)} />
       )}
+      {isRemoving && <RemoveDialog chat={chat} room={room} name={name} onClose={() => setRemoving(false)} />}
     </li>
+  );
+}
+
+/** Removing a person for now, or so that they cannot come back. */
+function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
+  const done = `${isolated(name)} was removed from ${isolated(room.name)}`;
+  const run = (work: Promise<void>, told: string) => {
+    onClose();
+    void chat.attempt(work.then(() => chat.toast(told)));
+  };
+  return (
+    <Dialog
+      chat={chat}
+      title={
+        <>
+          Remove <bdi>{name}</bdi>
+        </>
+      }
+      onClose={onClose}
+    >
+      <p>
+        <bdi>{name}</bdi> leaves <bdi>{room.name}</bdi> at once. A person who is not blocked may join again.
+      </p>
+      <div class="actions">
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button
+          type="button"
+          class="danger"
+          onClick={() => run(room.block(name), `${done}, and is on its list of blocked people.`)}
+        >
+          Remove and block
+        </button>
+        <button type="button" class="danger" onClick={() => run(room.removeUser(name), `${done}.`)}>
+          Remove from room
+        </button>
+      </div>
+    </Dialog>
   );
 }

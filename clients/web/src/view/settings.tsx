@@ -4,8 +4,9 @@ import { useState } from "preact/hooks";
 
 import type { ListName, RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { explain } from "../state/texts.js";
-import { Dialog, Field, IconButton, Switch } from "./parts.js";
+import { explain, isolated, MAX_USER_NAME, tooLong } from "../state/texts.js";
+import { Dialog } from "./dialog.js";
+import { Field, IconButton, Switch } from "./parts.js";
 
 const LISTS: Record<ListName, { title: string; hint: string; add: string }> = {
   whitelist: {
@@ -25,7 +26,7 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
     void chat.attempt(room.setMode(whitelistOnly));
   };
   return (
-    <Dialog title={`Settings of ${room.name}`} onClose={onClose}>
+    <Dialog chat={chat} title={<>Settings of <bdi>{room.name}</bdi></>} onClose={onClose}>
       <p class="hint">{whoMay(room)}</p>
       <Switch
         label="Only invited people"
@@ -36,7 +37,7 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
       />
       {question === "close" && (
         <Question
-          text={`These people are not invited and leave at once: ${room.notInvited().join(", ")}.`}
+          text={`These people are not invited and leave at once: ${room.notInvited().map(isolated).join(", ")}.`}
           yes="Close the room"
           onYes={() => chat.attempt(room.setMode(true))}
           onEnd={() => setQuestion(null)}
@@ -60,7 +61,7 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
       )}
       {question === "delete" && (
         <Question
-          text={`Everybody leaves ${room.name}, and all its messages are gone.`}
+          text={`Everybody leaves ${isolated(room.name)}, and all its messages are gone.`}
           yes="Delete for good"
           onYes={async () => {
             if (await chat.attempt(room.delete())) onClose();
@@ -76,7 +77,7 @@ function whoMay(room: RoomConversation): string {
   const owner = room.owner.value;
   if (owner === null) return "Nobody owns this room, so its settings stay as they are.";
   if (room.isOwner.value) return "You own this room.";
-  return room.isAdmin.value ? `You are an admin of this room. ${owner} owns it.` : `${owner} owns this room.`;
+  return room.isAdmin.value ? `You are an admin of this room. ${isolated(owner)} owns it.` : `${isolated(owner)} owns this room.`;
 }
 
 /** Asks before something that cannot be undone. */
@@ -110,6 +111,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
     event.preventDefault();
     const wanted = name.trim();
     if (wanted === "") return setError("Please give a name.");
+    if (tooLong(wanted, MAX_USER_NAME)) return;
     try {
       await room.addToList(list, wanted);
       setName("");
@@ -125,7 +127,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
         <ul class="chips">
           {names.map((item) => (
             <li key={item}>
-              {item}
+              <bdi>{item}</bdi>
               {mayChange && (
                 <IconButton
                   icon="close"
@@ -143,7 +145,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
             label={`${add}: name`}
             placeholder="Name"
             value={name}
-            maxLength={32}
+            maxLength={MAX_USER_NAME}
             error={error}
             list={[...room.members.value.keys()].filter((member) => !names.includes(member))}
             onInput={(value) => {

@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import type { Chat, RoomEntry } from "../state/session.js";
-import { badge, count } from "../state/texts.js";
+import { badge, count, isolated } from "../state/texts.js";
 import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.js";
 import { Icon } from "./icons.js";
 import { Avatar, IconButton } from "./parts.js";
+import { Toasts } from "./toasts.js";
 
 type OpenDialog = "create" | "direct" | "preferences" | null;
 
@@ -30,6 +31,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
         <h1>Chat</h1>
         <IconButton icon="plus" label="Create a room" onClick={() => setDialog("create")} />
       </header>
+      {!chat.active.value && <Toasts chat={chat} />}
       <nav aria-label="Rooms and direct messages">
         <h2 id="my-rooms">Your rooms</h2>
         {rooms.length === 0 && <p class="empty">Join a room below, or create one.</p>}
@@ -62,7 +64,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
         <button type="button" class="me" onClick={() => setDialog("preferences")}>
           <Avatar name={chat.userName.value} />
           <span>
-            <strong>{chat.userName.value}</strong>
+            <strong dir="auto">{chat.userName.value}</strong>
             <ConnectionText chat={chat} />
           </span>
           <Icon name="settings" />
@@ -99,7 +101,9 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
         ) : (
           <Icon name={entry?.whitelistOnly ? "lock" : "hash"} />
         )}
-        <span class="name">{conversation.name}</span>
+        <span class="name" dir="auto">
+          {conversation.name}
+        </span>
         {unread > 0 && (
           <span class="badge">
             {badge(unread)}
@@ -112,7 +116,7 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
 }
 
 function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
-  const closed = { notAllowed: `${room.name} is for invited people only. Its owner can let you in.` };
+  const closed = { notAllowed: `${isolated(room.name)} is for invited people only. Its owner can let you in.` };
   return (
     <li>
       <button
@@ -121,7 +125,9 @@ function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
         onClick={() => void chat.attempt(chat.openRoom(room.name), closed)}
       >
         <Icon name={room.whitelistOnly ? "lock" : "hash"} />
-        <span class="name">{room.name}</span>
+        <span class="name" dir="auto">
+          {room.name}
+        </span>
         {room.whitelistOnly && <span class="sr-only">, for invited people only</span>}
         <span class="members" title={count(room.members, "person is here", "people are here")}>
           {room.members}

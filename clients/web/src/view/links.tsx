@@ -1,0 +1,29 @@
+/** Links in messages. */
+
+import { find } from "linkifyjs";
+import type { JSX } from "preact";
+
+/** Other addresses, such as `setup.py`, are words more often than links. */
+const BEGINNING = /^(https?:\/\/|www\.)/i;
+/** Punctuation of the sentence that linkify takes for a part of the address. */
+const END = /[…。、，！？：；”’»*]+$/u;
+
+/** A text with links to its web addresses. */
+export function withLinks(text: string): (string | JSX.Element)[] {
+  const parts: (string | JSX.Element)[] = [];
+  let position = 0;
+  for (const { value, href, start } of find(text, "url", { defaultProtocol: "https" })) {
+    if (!BEGINNING.test(value)) continue;
+    const excess = END.exec(value)?.[0].length ?? 0;
+    const shown = value.slice(0, value.length - excess);
+    parts.push(text.slice(position, start));
+    parts.push(
+      <a href={href.slice(0, href.length - excess)} target="_blank" rel="noopener noreferrer" dir="auto">
+        {shown}
+      </a>,
+    );
+    position = start + shown.length;
+  }
+  parts.push(text.slice(position));
+  return parts;
+}

@@ -1,0 +1,52 @@
+/** One message. */
+
+import type { Conversation } from "../state/conversation.js";
+import type { Chat } from "../state/session.js";
+import { direction, fullTimeText, timeText } from "../state/texts.js";
+import type { MessageItem } from "../state/timeline.js";
+import { withLinks } from "./links.js";
+import { Avatar, hue } from "./parts.js";
+
+interface MessageProps {
+  chat: Chat;
+  conversation: Conversation;
+  item: MessageItem;
+  isFirst: boolean;
+  isLast: boolean;
+}
+
+export function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
+  const isOwn = item.author === chat.userName.value;
+  const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
+  return (
+    <li class={classes.filter(Boolean).join(" ")} data-key={item.key} style={{ "--hue": String(hue(item.author)) }}>
+      {!isOwn && isLast && <Avatar name={item.author} />}
+      {/* The bubble has the direction of the text, which decides on which side lines begin and the time stands. */}
+      <div class="bubble" dir={direction(item.text)}>
+        {isFirst && (
+          <span class={isOwn ? "sr-only" : "author"} dir="auto">
+            {isOwn ? "You" : item.author}
+          </span>
+        )}
+        <p dir="auto">{withLinks(item.text)}</p>
+        {isLast && !item.sending && (
+          <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)}>
+            {timeText(item.timestamp)}
+          </time>
+        )}
+        {item.sending === "waiting" && <span class="sending">Sending…</span>}
+      </div>
+      {item.sending === "failed" && (
+        <div class="failure" role="alert">
+          <p>{item.error}</p>
+          <button type="button" onClick={() => conversation.retry(item)}>
+            Send again
+          </button>
+          <button type="button" onClick={() => conversation.discard(item.key)}>
+            Discard
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
