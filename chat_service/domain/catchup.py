@@ -1,7 +1,7 @@
-"""Filling gaps: what the bus lost is read from the history before anything later is delivered."""
+"""Filling gaps: events that the bus lost are read from the store before anything later is delivered."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.domain.context import Context
@@ -54,6 +54,7 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         members = await context.store.room_members(room)
         joined = {socket_id for sockets in members.values() for socket_id in sockets}
         _leave_ghosts(context, room, members)
+        changes = await _read_changes(context, room, feed, info)
     except ChatServiceError:
         if not context.delivery.serves(room, feed):
             return True
@@ -84,7 +85,8 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed) -> bool:
         return False
     given = feed.last_message_id
     context.counters.gap_messages += sum(event.last_message_id > given for event in events)
-    return feed.resume(info.cursor, info.last_message_id, events, known)
+    stored = sorted([*events, *changes], key=_place)
+    return feed.resume(info.cursor, info.last_message_id, stored, known)
 
 
 def _leave_ghosts(
@@ -127,6 +129,21 @@ async def _read(context: Context, room: RoomName, after: int, info: HistoryInfo)
         messages.extend(message for message in reversed(page) if message["id"] <= info.last_message_id)
         after = page[0]["id"]
     return messages
+
+
+async def _read_changes(
+    context: Context, room: RoomName, feed: RoomFeed, info: HistoryInfo
+) -> Sequence[RoomEvent]:
+    """The stored events other than messages that the feed has missed, up to the place of ``info``."""
+    if feed.last_seq is None or feed.epoch != info.cursor.epoch or feed.last_seq >= info.cursor.seq:
+        return ()
+    changes = await context.store.room_changes(room, RoomCursor(epoch=feed.epoch, seq=feed.last_seq))
+    return [event for event in changes if event.seq <= info.cursor.seq]
+
+
+def _place(event: RoomEvent) -> tuple[int, bool, int]:
+    """The place among the events of a room: a message precedes the changes that name it as the last one."""
+    return event.last_message_id, not event.is_message, event.seq
 
 
 def _end(context: Context, room: RoomName, feed: RoomFeed, waiting: Mapping[SocketId, RoomCursor]) -> None:

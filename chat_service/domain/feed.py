@@ -200,13 +200,14 @@ class RoomFeed:
                 events.append(event)
 
     def resume(
-        self, cursor: RoomCursor, last_message_id: int, messages: Sequence[RoomEvent], known: int
+        self, cursor: RoomCursor, last_message_id: int, stored: Sequence[RoomEvent], known: int
     ) -> bool:
         """Fill in what is missing before the held events, then go on with them. False: there is another gap,
         or there may be one.
 
-        ``cursor`` and ``last_message_id`` are the room's, ``messages`` are stored ones with rising ids. All
-        was read when ``known`` events were held already, as ``begin_fill`` has said.
+        ``cursor`` and ``last_message_id`` are the room's, ``stored`` the events that it kept, in their order;
+        messages among them have no sequence number. All was read when ``known`` events were held already, as
+        ``begin_fill`` has said.
         """
         held, self.held = self.held or [], None
         self._first.clear()
@@ -218,9 +219,13 @@ class RoomFeed:
         seq, message_id = cursor.seq, last_message_id
         if first is not None and first.seq <= seq:
             seq, message_id = first.seq - 1, first.last_message_id - first.is_message
-        for message in messages:
-            if self.last_message_id < message.last_message_id <= message_id:
-                self._give(message)
+        for kept in stored:
+            if kept.is_message:
+                is_missed = self.last_message_id < kept.last_message_id <= message_id
+            else:
+                is_missed = self.last_seq is not None and self.last_seq < kept.seq <= seq
+            if is_missed:
+                self._give(kept)
         if self.last_seq is None or seq > self.last_seq:
             # Not back: the first join may have been decided after the room was read.
             self.last_seq, self.last_message_id = seq, message_id

@@ -12,7 +12,7 @@ An echo for a user's other sockets reaches the instances that have some of them;
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from chat_service.bus.base import Bus, BusListener
+from chat_service.bus.base import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.stores.records import (
     SYSTEM,
     Actor,
@@ -246,10 +246,7 @@ class Store(Protocol):
         ...
 
     async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        """The newest ``limit`` stored messages, newest first, as in ``room_history``.
-
-        Raises ``noRoom``, ``notJoined``.
-        """
+        """The newest ``limit`` messages, as in ``room_history``. Raises ``noRoom``, ``notJoined``."""
         ...
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
@@ -261,10 +258,7 @@ class Store(Protocol):
         ...
 
     async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
-        """The names in ``adminlist``, ``blacklist``, ``whitelist`` or ``userlist``, in any order.
-
-        Raises ``noRoom``, ``notJoined``.
-        """
+        """The names in an access list or ``userlist``, in any order. Raises ``noRoom``, ``notJoined``."""
         ...
 
     async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
@@ -325,6 +319,13 @@ class Store(Protocol):
 
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         """The joined users with their joined sockets. Raises ``noRoom``."""
+        ...
+
+    async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
+        """The events after ``cursor`` that are not messages, oldest first. Raises ``noRoom``.
+
+        A store keeps a bounded number of them for a while, for instances whose subscription broke.
+        """
         ...
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:

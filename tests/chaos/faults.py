@@ -12,8 +12,8 @@ from tests.chaos.verdict import Rule
 
 #: Sockets of an instance that is gone, or that could not renew its lease, are disconnected.
 CLOSES = frozenset({Rule.THROWN_OUT})
-#: Events other than messages are not stored: what a bus connection loses with its breaking stays lost.
-BUS_LOSES = frozenset({Rule.PRESENCE, Rule.PRESENCE_END, Rule.DIRECT_LOST, Rule.ECHO_LOST})
+#: Direct messages, system messages and echoes are not stored: those that a bus connection loses stay lost.
+BUS_LOSES = frozenset({Rule.DIRECT_LOST, Rule.ECHO_LOST})
 #: An asynchronous replica may lack the last changes of its master: what was acknowledged may be undone.
 FAIL_OVER_LOSES = (
     BUS_LOSES
@@ -29,6 +29,8 @@ FAIL_OVER_LOSES = (
         Rule.INDEX,
         Rule.OWN_SOCKETS,
         Rule.USERLIST,
+        Rule.PRESENCE,
+        Rule.PRESENCE_END,
         Rule.REAL_TIME,
         Rule.JOINED_COUNT,
     }

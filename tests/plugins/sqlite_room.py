@@ -14,6 +14,15 @@ from tests.plugins.sqlite_step import Step, pack, unpack
 COLUMNS = """epoch, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
     access_updates"""
 
+#: How many events other than messages a room keeps.
+CHANGES_KEPT = 200
+
+
+def _event(kept: dict[str, Any]) -> RoomEvent:
+    removed = {user: tuple(sockets) for user, sockets in kept["removed"].items()}
+    lists = {name: tuple(kept[name]) for name in ("args", "exclude", "announced")}
+    return RoomEvent(**{**kept, **lists, "removed": removed})
+
 
 def create(step: Step, name: RoomName, config: RoomConfig) -> None:
     if step.rows("select 1 from rooms where name = ?", name):
@@ -66,7 +75,25 @@ class Room:
     def publish(self, **event: Any) -> None:
         self.set("seq", self.seq + 1)
         room_event = RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=self.last_id, **event)
+        if not room_event.is_message:
+            self.keep(room_event)
         self._step.publish(Topic(TopicKind.ROOM, self.name), room_event)
+
+    def keep(self, event: RoomEvent) -> None:
+        """Keep an event for instances that miss it; the oldest ones make room."""
+        body = pack({**event._asdict(), "removed": dict(event.removed)})
+        self._step.run("insert into changes values (?, ?, ?, ?)", self.name, event.epoch, event.seq, body)
+        self._step.run(
+            """delete from changes where room = ? and rowid not in
+                (select rowid from changes where room = ? order by rowid desc limit ?)""",
+            self.name, self.name, CHANGES_KEPT,
+        )  # fmt: skip
+
+    def changes(self, cursor: RoomCursor) -> list[RoomEvent]:
+        """The kept events after a place."""
+        query = "select body from changes where room = ? and epoch = ? and seq > ? order by seq"
+        bodies = self._step.column(query, self.name, cursor.epoch, cursor.seq)
+        return [_event(unpack(body)) for body in bodies]
 
     def tell(self, event: str, *args: Any, exclude: tuple[SocketId, ...] = ()) -> None:
         self.publish(event=event, args=(self.name, *args), exclude=exclude)
@@ -156,7 +183,7 @@ class Room:
     def delete(self) -> None:
         self.remove(self.names(USERLIST), 0)
         self._step.run("delete from rooms where name = ?", self.name)
-        for table in ("room_lists", "seen", "messages"):
+        for table in ("room_lists", "seen", "messages", "changes"):
             self._step.run(f"delete from {table} where room = ?", self.name)
 
     # Messages

@@ -29,6 +29,7 @@ create table if not exists members (room text, user text, announced int default 
 create table if not exists joined (
     room text, user text, id text, instance text, primary key (room, user, id));
 create table if not exists seen (room text, user text, timestamp int, primary key (room, user));
+create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists messages (room text, id int, body blob, primary key (room, id));
 """
 

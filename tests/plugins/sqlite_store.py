@@ -6,6 +6,7 @@ Every step is one transaction over all tables, so what the protocol allows to ta
 from collections.abc import Mapping, Sequence
 
 from chat_service import rules
+from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.errors import ChatServiceError
 from chat_service.stores.base import (
     Actor,
@@ -241,6 +242,10 @@ class SqliteStore(SqliteUsers):
             ):
                 found[user][socket_id] = instance
             return found
+
+    async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
+        with self._step() as s:
+            return Room(s, room).changes(cursor)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
         with self._step() as s:

@@ -1,6 +1,7 @@
 """One room in memory: its state, its decisions and the events that they make."""
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.base import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+
+#: How many events other than messages a room keeps.
+CHANGES_KEPT = 200
 
 #: Users who were removed, with their sockets that were joined.
 Removed = dict[UserName, tuple[SocketId, ...]]
@@ -49,6 +53,8 @@ class MemoryRoom:
         self.members: dict[UserName, Member] = {}
         self.seen: dict[UserName, int] = {}
         self.history = History(config.history_max_size)
+        # The last events other than messages.
+        self._changes: deque[RoomEvent] = deque(maxlen=CHANGES_KEPT)
         self._emit = emit
 
     # Facts and checks
@@ -213,10 +219,16 @@ class MemoryRoom:
 
     # Events
 
+    def changes(self, cursor: RoomCursor) -> list[RoomEvent]:
+        """The kept events other than messages that came after a place."""
+        return [event for event in self._changes if event.epoch == cursor.epoch and event.seq > cursor.seq]
+
     def notify(self, event: str, *args: Any, exclude: tuple[SocketId, ...] = ()) -> None:
         self._publish(event=event, args=args, exclude=exclude)
 
     def _publish(self, **event: Any) -> None:
         self.seq += 1
         last_id = self.history.last_id
-        self._emit(self._topic, RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=last_id, **event))
+        made = RoomEvent(epoch=self.epoch, seq=self.seq, last_message_id=last_id, **event)
+        self._changes.append(made)
+        self._emit(self._topic, made)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from chat_service import rules
-from chat_service.bus.base import Bus, BusListener
+from chat_service.bus.base import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.bus.local import LocalBus
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.base import (
@@ -297,6 +297,9 @@ class MemoryStore:
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         members = self.backend.room(room).members
         return {user: dict(member.sockets) for user, member in members.items()}
+
+    async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
+        return self.backend.room(room).changes(cursor)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
         self.backend.finish_removal(room, self.backend.room(room).remove(users, now))

@@ -81,12 +81,24 @@ class EnvelopeCodec:
             signature, payload = payload[:SIGNATURE_SIZE], payload[SIGNATURE_SIZE:]
             if not hmac.compare_digest(signature, self._sign(channel, payload)):
                 raise BadEnvelopeError("bad signature")
-        try:
-            return _decode(payload)
-        except BadEnvelopeError:
-            raise
-        except Exception as error:
-            raise BadEnvelopeError(f"not an envelope: {error!r}") from error
+        return _decode_checked(payload)
+
+
+def decode_room_event(payload: bytes) -> RoomEvent:
+    """An event that a script kept in the room, without version and signature. Raises ``BadEnvelopeError``."""
+    event = _decode_checked(payload)
+    if not isinstance(event, RoomEvent):
+        raise BadEnvelopeError("an event of a room was expected")
+    return event
+
+
+def _decode_checked(payload: bytes) -> Envelope:
+    try:
+        return _decode(payload)
+    except BadEnvelopeError:
+        raise
+    except Exception as error:
+        raise BadEnvelopeError(f"not an envelope: {error!r}") from error
 
 
 def _encode(envelope: Envelope) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chat_service.bus.base import Topic
 
 #: The keys of a room and of a user past the first one.
-_ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history")
+_ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history", ":changes")
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms")
 
 
@@ -39,6 +39,10 @@ class Keys:
     def history(self, room: str) -> str:
         """List of messages, newest first; ids are dense, so the position tells the id."""
         return f"{self.room(room)}:history"
+
+    def changes(self, room: str) -> str:
+        """List of packed events other than messages, newest first."""
+        return f"{self.room(room)}:changes"
 
     def room_keys(self, room: str) -> list[str]:
         """All keys of a room, in the order in which scripts take them."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from chat_service.bus.base import RoomCursor
+from chat_service.bus.base import RoomCursor, RoomEvent
 from chat_service.errors import StoreError
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.stores.base import (
@@ -21,7 +21,7 @@ from chat_service.stores.base import (
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
+from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec, decode_room_event, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
@@ -236,6 +236,19 @@ class RoomScripts:
             }
             for user, packed in pairs(fields)
         }
+
+    async def changes(self, room: RoomName, cursor: RoomCursor) -> list[RoomEvent]:
+        (stored,) = await self._read(room, Actor(name=None, bypass=True), "changes")
+        events = []
+        for item in reversed(stored):
+            try:
+                event = decode_room_event(item)
+            except BadEnvelopeError:
+                # As if it had not been kept.
+                continue
+            if event.epoch == cursor.epoch and event.seq > cursor.seq:
+                events.append(event)
+        return events
 
     async def has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
         (found,) = await self._run("room_test", room, "list", name, LIST_KEYS[list_name])

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chat_service.bus.base import Bus, BusListener, Notify, Topic, TopicKind
+from chat_service.bus.base import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.base import (
     SYSTEM,
@@ -313,6 +313,9 @@ class RedisStore:
 
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         return await self._rooms.members(room)
+
+    async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
+        return await self._rooms.changes(room, cursor)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
         await self._removals.finish(room, await self._rooms.set(room, SYSTEM, now, "remove", *users))

@@ -18,6 +18,7 @@ for _part in (
     "access",
     "base",
     "bus",
+    "changes",
     "concurrency",
     "lists",
     "members",
@@ -34,6 +35,7 @@ for _part in (
 from chat_service.testing.store_suite.access import AccessSuite  # noqa: E402
 from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa: E402
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
+from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
@@ -56,6 +58,7 @@ class StoreSuite(
     MessageSuite,
     AccessSuite,
     ListSuite,
+    ChangeSuite,
     ConcurrencySuite,
 ):
     """Everything that the ``Store`` protocol promises."""
@@ -64,6 +67,7 @@ class StoreSuite(
 __all__ = [
     "AccessSuite",
     "BusSuite",
+    "ChangeSuite",
     "ConcurrencySuite",
     "ListSuite",
     "MakeStore",

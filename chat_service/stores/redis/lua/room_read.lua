@@ -1,7 +1,7 @@
 -- Read something of a room, if the actor may.
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
 --   'history' after limit; 'end' first last (positions); 'info'; 'settings';
---   'list' number of the list's key, 0 for members; 'seen' user; 'members'
+--   'list' number of the list's key, 0 for members; 'seen' user; 'members'; 'changes'
 -- Returns {0, ...}, or {'noRoom'}, {'notJoined'}.
 -- include: room
 local room = load_room()
@@ -27,4 +27,6 @@ elseif what == 'seen' then
   return {0, redis.call('HEXISTS', KEYS[5], ARGV[4]), redis.call('HGET', KEYS[6], ARGV[4])}
 elseif what == 'members' then
   return {0, redis.call('HGETALL', KEYS[5])}
+elseif what == 'changes' then
+  return {0, redis.call('LRANGE', KEYS[8], 0, -1)}
 end

@@ -1,6 +1,7 @@
 -- A room's state and rules. KEYS of every script that includes this:
 --   1 room (hash, and the channel)  2 adminlist  3 blacklist  4 whitelist (sets)
 --   5 members (hash)  6 seen (hash)  7 history (list, newest first)
+--   8 changes (list of events other than messages, newest first)
 
 local function load_room()
   local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax')
