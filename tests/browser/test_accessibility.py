@@ -16,6 +16,14 @@ pytestmark = MARKS
 #: What the element that has the focus is called.
 FOCUSED = "(e => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)(document.activeElement)"
 
+#: A file is dropped on the page.
+DROP = """() => {
+  const data = new DataTransfer();
+  data.items.add(new File(["x"], "picture.png", { type: "image/png" }));
+  const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+}"""
+
 
 async def violations(someone: Person) -> list[str]:
     """What axe-core finds on the page."""
@@ -60,6 +68,48 @@ async def test_axe_finds_nothing(person: People, unique: Unique, scheme: str, wi
         await ann.say("not yet")
         await expect(ann.log.get_by_text("Sending…")).to_be_visible()
     assert await violations(ann) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+async def test_axe_finds_nothing_when_things_go_wrong(
+    person: People, unique: Unique, scheme: str, width: int
+) -> None:
+    ann = await person(unique("Ann"), width=width, color_scheme=scheme)
+    await ann.page.get_by_label("Your name").fill("n" * 40)
+    assert await violations(ann) == []
+    await ann.login()
+    bob = await (await person(unique("Bob"), color_scheme=scheme)).login()
+    room = unique("Tea")
+    await bob.create_room(room)
+    if width < 500:
+        await ann.click("All conversations")
+    await ann.open_room(room)
+    # Folded notes, opened; a text that is too long.
+    for _ in range(2):
+        await bob.click("Leave the room")
+        await bob.open_room(room)
+    await ann.log.get_by_role("button", name="2 joined, 2 left").click()
+    await ann.composer.fill("x" * 4001)
+    await ann.is_told("1 character too many")
+    assert await violations(ann) == []
+    # A notice, a dialog with a notice, a person who was removed, a message that failed.
+    await ann.page.evaluate(DROP)
+    await ann.is_told("Pictures and other files cannot be shared here")
+    assert await violations(ann) == []
+    await bob.click(f"Remove {ann.name}")
+    await bob.page.evaluate(DROP)
+    await expect(bob.page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+    assert await violations(bob) == []
+    await bob.click("Remove from room")
+    await ann.is_told(f"{bob.name} removed you from {room}.")
+    assert await violations(ann) == []
+    await bob.click("New direct message")
+    await bob.page.get_by_label("To", exact=True).fill("nobody")
+    await bob.click("Open")
+    await bob.say("hello")
+    await bob.is_told("nobody is not here right now")
+    assert await violations(bob) == []
 
 
 async def test_everything_with_the_keyboard(person: People, unique: Unique) -> None:

@@ -30,7 +30,7 @@ async def test_a_removed_person_sees_it(person: People, unique: Unique) -> None:
     await bob.click("Close")
     await expect(bob.page.get_by_role("heading", name="Choose a room")).to_be_visible()
     await bob.try_to_join(room)
-    await bob.is_told(f"{room} is for invited people only.")
+    await bob.is_told(f"{room} does not let you in. Its owner or an admin can change that.")
     # After a reload the page does not try it again by itself.
     await bob.page.reload()
     await expect(bob.heading("default")).to_be_visible()

@@ -328,6 +328,11 @@ async def test_right_to_left(person: People, unique: Unique) -> None:
     bubble, time = (ann.log.locator(selector) for selector in (".bubble", ".bubble time"))
     outer, inner = await bubble.last.bounding_box(), await time.last.bounding_box()
     assert outer and inner and inner["x"] - outer["x"] < outer["width"] / 2
+    # Each line has its own direction.
+    await ann.say("שלום!\nand English, too!\nתודה!")
+    await sara.sees("and English, too!")
+    assert not await punctuation_is_left(sara, ".bubble > p", "and English, too!")
+    assert await punctuation_is_left(sara, ".bubble > p", "תודה!")
     # What is left to right stays so, in the same conversation and the same page.
     await ann.say("hello, everybody!")
     await sara.sees("hello, everybody!")

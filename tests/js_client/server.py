@@ -35,6 +35,7 @@ class ServerUnderTest:
                 "room_message_after": self._after_message,
                 "room_messages_checker": self._check_message,
                 "room_history_get_after": self._after_history,
+                "room_history_info_after": self._after_info,
             },
             enable_rooms_management=True,
             enable_direct_messages=True,
@@ -108,7 +109,15 @@ class ServerUnderTest:
 
     def _after_history(self, call: CommandCall) -> Any:
         limit = self._cut_answers.get(call.args[0])
-        return None if limit is None or call.results is None else [call.results[0][-limit:]]
+        if limit is None or call.results is None:
+            return None
+        messages = call.results[0]
+        return [messages[len(messages) - min(limit, len(messages)) :]]
+
+    def _after_info(self, call: CommandCall) -> Any:
+        if self._cut_answers.get(call.args[0]) != 0 or call.results is None:
+            return None
+        return [{**call.results[0], "historyMaxGetMessages": 0}]
 
     async def _never(self, *_: Any) -> None:
         """Answers in the end only."""

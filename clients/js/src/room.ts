@@ -274,7 +274,8 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     if (turn !== this.#turn) return;
     const info = (await this.#host.request("roomHistoryInfo", this.name)) as HistoryInfo;
     if (turn !== this.#turn) return;
-    this.#pageSize = info.historyMaxGetMessages;
+    // A server that answers with no messages at all still wants to be asked for one.
+    this.#pageSize = Math.max(1, info.historyMaxGetMessages);
     if (this.#historyEpoch !== undefined && this.#historyEpoch !== info.epoch) this.#restart();
     this.#historyEpoch = info.epoch;
     this.#start(info.lastMessageId);

@@ -130,6 +130,19 @@ test("an answer that holds only a part of the older messages leaves none out", a
   assert.deepEqual((await room.older(4)).map((message) => message.id), [1]);
 });
 
+test("a server that gives out no history", async () => {
+  const name = await addRoom();
+  await post(name, "1", "2");
+  await server("cut_answers", name, 0, {});
+  const room = (await login(unique("ann"))).room(name);
+  const journal = record(room);
+  await room.join({ recent: 2 });
+  assert.deepEqual(await room.older(), []);
+  assert.equal(await room.send(text("3")), 3);
+  await until(() => journal.lines.length === 1, "the live message");
+  assert.deepEqual(journal.lines, ["3 3"]);
+});
+
 test("messages that the history has lost meanwhile are told as a gap", async () => {
   const name = await addRoom({ history_max_size: 3 });
   const client = await login(unique("ann"));

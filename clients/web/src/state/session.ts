@@ -63,7 +63,7 @@ export class Chat {
     effect(() => {
       const unread = this.conversations.value.reduce((sum, one) => sum + one.unread.value, 0);
       const name = this.active.value?.name;
-      document.title = (unread > 0 ? `(${unread}) ` : "") + (name === undefined ? "Chat" : `${name} · Chat`);
+      document.title = (unread > 0 ? `(${unread}) ` : "") + (name === undefined ? "Chat" : `${isolated(name)} · Chat`);
     });
   }
 
@@ -153,6 +153,15 @@ export class Chat {
     if (known) this.#remove(known);
     this.#add(room);
     this.open(room);
+  }
+
+  /** As `openRoom`, and says what goes wrong. */
+  async tryRoom(name: string): Promise<boolean> {
+    const room = isolated(name);
+    const notAllowed = this.directory.value.get(name)?.whitelistOnly
+      ? `${room} is for invited people only. Its owner can let you in.`
+      : `${room} does not let you in. Its owner or an admin can change that.`;
+    return this.attempt(this.openRoom(name), { notAllowed });
   }
 
   /** Rejects with a `ChatError`. */

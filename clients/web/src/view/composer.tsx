@@ -3,7 +3,7 @@
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
-import { tooLong } from "../state/texts.js";
+import { isolated, tooLong } from "../state/texts.js";
 import { IconButton } from "./parts.js";
 
 /** Characters of a message; the server refuses longer ones. */
@@ -37,7 +37,7 @@ export function Composer({ conversation, isOffline }: { conversation: Conversati
     event.preventDefault();
     send();
   };
-  const to = conversation.kind === "room" ? `Message to ${conversation.name}` : `Direct message to ${conversation.name}`;
+  const to = `${conversation.kind === "room" ? "Message" : "Direct message"} to ${isolated(conversation.name)}`;
   return (
     <form
       class="composer"

@@ -59,7 +59,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
                 Close
               </button>
             ) : (
-              <button type="button" onClick={() => void joinAgain(chat, conversation.name)}>
+              <button type="button" onClick={() => void chat.tryRoom(conversation.name)}>
                 {closed.again}
               </button>
             )}
@@ -72,10 +72,6 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
       )}
     </>
   );
-}
-
-function joinAgain(chat: Chat, room: string): Promise<boolean> {
-  return chat.attempt(chat.openRoom(room), { notAllowed: `${isolated(room)} is for invited people only. Its owner can let you in.` });
 }
 
 function Title({ conversation }: { conversation: Conversation }) {

@@ -30,11 +30,11 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
         )}
         <p dir="auto">{withLinks(item.text)}</p>
         {isLast && !item.sending && (
-          <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)}>
+          <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)} dir="ltr">
             {timeText(item.timestamp)}
           </time>
         )}
-        {item.sending === "waiting" && <span class="sending">Sending…</span>}
+        {item.sending === "waiting" && <span class="sending" dir="ltr">Sending…</span>}
       </div>
       {item.sending === "failed" && (
         <div class="failure" role="alert">

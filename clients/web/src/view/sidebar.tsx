@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import type { Chat, RoomEntry } from "../state/session.js";
-import { badge, count, isolated } from "../state/texts.js";
+import { badge, count } from "../state/texts.js";
 import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.js";
 import { Icon } from "./icons.js";
 import { Avatar, IconButton } from "./parts.js";
@@ -116,13 +116,12 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
 }
 
 function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
-  const closed = { notAllowed: `${isolated(room.name)} is for invited people only. Its owner can let you in.` };
   return (
     <li>
       <button
         type="button"
         class="row other"
-        onClick={() => void chat.attempt(chat.openRoom(room.name), closed)}
+        onClick={() => void chat.tryRoom(room.name)}
       >
         <Icon name={room.whitelistOnly ? "lock" : "hash"} />
         <span class="name" dir="auto">
