@@ -85,7 +85,7 @@ class Target:
             raise CliError(ExitCode.CONFIGURATION, IN_MEMORY)
         from chat_service.stores.redis import RedisStore
 
-        return RedisStore(self.store_options)
+        return RedisStore(self.store_options, needs_all_rights=False)
 
     @asynccontextmanager
     async def open(self, listener: "BusListener | None" = None) -> "AsyncIterator[RedisStore]":

@@ -9,7 +9,7 @@ import pytest
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
 from chat_service.stores.redis import RedisOptions, scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.topology import Address
+from chat_service.stores.redis.urls import Address
 from chat_service.testing import wait_until
 from tests.redis.proxy import Proxy
 from tests.redis.slots import slot_move

@@ -13,7 +13,8 @@ from chat_service.errors import ChatServiceError, ConfigurationError, StoreError
 from chat_service.stores.redis import RedisOptions, RedisStore, scripts
 from chat_service.stores.redis.answers import checked, texts
 from chat_service.stores.redis.keys import Keys
-from chat_service.stores.redis.topology import Address, Connector
+from chat_service.stores.redis.topology import Connector
+from chat_service.stores.redis.urls import Address
 
 pytestmark = pytest.mark.redis
 

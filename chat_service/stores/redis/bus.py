@@ -15,7 +15,7 @@ from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Link, RedisReplyError
 from chat_service.stores.redis.options import RedisOptions
-from chat_service.stores.redis.topology import Address
+from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
-from chat_service.stores.redis.link import Encodable, RedisReplyError, pack_command
+from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.scripts import Script
-from chat_service.stores.redis.topology import Address, Topology
+from chat_service.stores.redis.topology import Topology
+from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")
 
@@ -24,6 +25,9 @@ OLDEST_VERSION = (7, 0)
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
 _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
 
+
+#: Answers to users who are not logged in.
+_NO_LOGIN = frozenset({"NOAUTH", "WRONGPASS", "DENIED"})
 
 _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
@@ -44,26 +48,32 @@ class RedisClient:
 
     async def open(self) -> None:
         """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
+        self.topology.check()
         if self._options.cluster:
             # What the url names is asked first, since only a cluster knows of slots.
             await self._check_node(self.topology.connector.address)
         await self.topology.refresh()
         await self._check_node(await self.topology.address_of("{probe}"))
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it is a cluster."""
+        return self._options.cluster
+
     async def _check_node(self, address: Address) -> None:
+        """Raises ``ConfigurationError`` for a Redis that is too old, or not of the mode of the options."""
         link = await self.topology.open_link(address)
-        try:
-            answer: bytes = await link.submit("INFO")
-        except RedisReplyError as error:
-            raise StoreError(f"Redis at {address} refused the login: {error}") from None
-        lines = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
-        shown = lines.get("redis_version", "unknown")
-        found = re.match(r"(\d+)\.(\d+)", shown)
-        if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
+        version, mode = await _ask_what_it_is(link, address)
+        if mode == "sentinel":
+            raise ConfigurationError(
+                f"Redis at {address} is a Sentinel: set store_options sentinels and sentinel_service"
+            )
+        found = re.match(r"(\d+)\.(\d+)", version)
+        if version and (found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION):
             oldest = ".".join(map(str, OLDEST_VERSION))
-            raise ConfigurationError(f"Redis at {address} is version {shown}; {oldest} or newer is needed")
-        is_cluster = lines.get("cluster_enabled") == "1"
-        if is_cluster != self._options.cluster:
+            raise ConfigurationError(f"Redis at {address} is version {version}; {oldest} or newer is needed")
+        is_cluster = mode == "cluster"
+        if mode and is_cluster != self._options.cluster:
             is_or_not = "is" if is_cluster else "is not"
             raise ConfigurationError(
                 f"Redis at {address} {is_or_not} a cluster node: set store_options cluster={is_cluster}"
@@ -194,6 +204,25 @@ class RedisClient:
             except StoreTimeoutError:
                 self.topology.forget()
                 raise
+
+
+async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
+    """The version and the mode of a node; both empty when its user may ask for neither."""
+    try:
+        info: bytes = await link.submit("INFO")
+    except RedisReplyError as error:
+        if error.kind in _NO_LOGIN:
+            raise StoreError(f"Redis at {address} refused the login: {error}") from None
+    else:
+        lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+        mode = "cluster" if lines.get("cluster_enabled") == "1" else lines.get("redis_mode", "standalone")
+        return lines.get("redis_version", "unknown"), mode
+    try:
+        answer = await link.submit("HELLO")
+    except RedisReplyError:
+        return "", ""
+    fields = dict(zip(answer[::2], answer[1::2], strict=True))
+    return fields.get(b"version", b"").decode(), fields.get(b"mode", b"").decode()
 
 
 def _redirection(error: RedisReplyError) -> Address:

@@ -1,4 +1,8 @@
-"""Names of keys and channels. All keys of a room, a user or an instance share a hash tag, so a slot."""
+"""Names of keys and channels. All keys of a room, a user or an instance share a hash tag, so a slot.
+
+Each of them is prefix, kind, name in braces and suffix. No prefix has a brace and no kind a colon, so they
+tell their prefix, and nothing below one prefix is ever below another, such as "a:b" or "a:room" beside "a".
+"""
 
 from dataclasses import dataclass
 
@@ -14,6 +18,11 @@ class Keys:
     """Key names below a prefix. The base key of a room, user or instance is also its channel's name."""
 
     prefix: str
+
+    @classmethod
+    def of(cls, prefix: str, db: int) -> "Keys":
+        """The names in a database. Channels know no databases, so all but the first are named in them."""
+        return cls(f"{prefix}:@{db}" if db else prefix)
 
     def topic(self, topic: Topic) -> str:
         """The channel of a topic."""
@@ -82,9 +91,9 @@ class Keys:
     @property
     def instances(self) -> str:
         """Sorted set of the living instances by their last heartbeat in ms."""
-        return f"{self.prefix}:{{instances}}"
+        return f"{self.prefix}:instances:{{all}}"
 
     @property
     def claimed(self) -> str:
         """Sorted set of the instances that are being recovered by the time of the claim in ms."""
-        return f"{self.prefix}:{{instances}}:claimed"
+        return f"{self.instances}:claimed"

@@ -15,7 +15,7 @@ from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
-from chat_service.stores.redis.topology import Address
+from chat_service.stores.redis.urls import Address
 from chat_service.stores.redis.users import milliseconds
 from chat_service.types import InstanceId, RoomName, UserName
 

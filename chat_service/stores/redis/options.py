@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from redis.asyncio.connection import parse_url
-
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
+from chat_service.stores.redis.urls import RedisUrl, hint_for_store_option, parse_redis_url, read_tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisOptions:
     """Raises ``ConfigurationError`` for a value that cannot work."""
 
-    #: Where Redis is: "redis://", "rediss://" (TLS) or "unix://", with user, password and database.
+    #: Where Redis is: "redis://", "rediss://" (TLS) or "unix://", with user, password and database;
+    #: "valkey://" and "valkeys://" mean the same. With Sentinels only user, password and database count.
     url: str = "redis://localhost:6379/0"
     #: Whether it is a Redis Cluster; ``url`` then names any of its nodes.
     cluster: bool = False
@@ -23,8 +23,11 @@ class RedisOptions:
     sentinels: Sequence[tuple[str, int]] = ()
     #: Name of the master at the sentinels.
     sentinel_service: str = "mymaster"
-    #: Password of the sentinels.
+    #: User and password of the sentinels; those of the url are for Redis itself.
+    sentinel_username: str | None = None
     sentinel_password: str | None = None
+    #: TLS to the sentinels: a mapping as ``tls``, which may be empty. Without TLS when None.
+    sentinel_tls: Mapping[str, Any] | None = None
     #: TLS options of redis-py, such as ``ssl_ca_certs``, for a "rediss://" url.
     tls: Mapping[str, Any] = field(default_factory=dict)
     #: What every key and channel begins with.
@@ -42,19 +45,21 @@ class RedisOptions:
 
     def __post_init__(self) -> None:
         try:
-            parse_url(self.url)
-        except (ValueError, AttributeError, TypeError) as error:
+            parsed = self.parsed_url
+        except ValueError as error:
             raise ConfigurationError(f"store_options url: {error}") from None
+        self._use_times(parsed)
         self._check("cluster", type(self.cluster) is bool, "True or False")
         # What came need not be what the types say.
         sentinels: Any = self.sentinels
         are_addresses = isinstance(sentinels, list | tuple) and all(map(_is_address, sentinels))
         self._check("sentinels", are_addresses, "(host, port) pairs")
         self._check("sentinel_service", _is_text(self.sentinel_service), "the name of a master")
-        password = self.sentinel_password
-        self._check("sentinel_password", password is None or _is_text(password), "a password")
-        self._check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
-        self._check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces")
+        for name, what in (("sentinel_username", "a name"), ("sentinel_password", "a password")):
+            value = getattr(self, name)
+            self._check(name, value is None or _is_text(value), what)
+        self._check_tls(parsed)
+        self._check_prefix()
         for name in ("command_timeout", "connect_timeout", "probe_interval", "lock_ttl"):
             self._check(name, _is_seconds(getattr(self, name)), "seconds, more than 0")
         secret: Any = self.bus_secret
@@ -62,6 +67,47 @@ class RedisOptions:
         self._check("bus_secret", is_secret, "a non-empty string or bytes")
         if self.cluster and self.sentinels:
             raise ConfigurationError("store_options: give cluster or sentinels, not both")
+        if self.sentinels and not parsed.address.port:
+            raise ConfigurationError("store_options: give a Unix socket or sentinels, not both")
+        if not self.sentinels:
+            for name in ("sentinel_username", "sentinel_password", "sentinel_tls"):
+                if getattr(self, name) is not None:
+                    raise ConfigurationError(f"store_options {name}: no sentinels are given")
+
+    def _use_times(self, parsed: RedisUrl) -> None:
+        """Take the times of the url for those options that were not given."""
+        defaults = {item.name: item.default for item in fields(self)}
+        for name, seconds in parsed.times.items():
+            if getattr(self, name) not in (defaults[name], seconds):
+                raise ConfigurationError(f"store_options {name}: the url says another time, {seconds:g}")
+            object.__setattr__(self, name, seconds)
+
+    def _check_tls(self, parsed: RedisUrl) -> None:
+        self._check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
+        if self.tls and not parsed.tls:
+            raise ConfigurationError(
+                "store_options tls: the url does not ask for TLS; begin it with rediss://"
+            )
+        for name in self.tls:
+            if name in parsed.tls_options:
+                raise ConfigurationError(f"store_options tls: {name} is in the url already")
+        if self.sentinel_tls is not None:
+            is_mapping = isinstance(self.sentinel_tls, Mapping)
+            self._check("sentinel_tls", is_mapping, "a mapping of option names to values")
+        for name in ("tls", "sentinel_tls"):
+            try:
+                read_tls(getattr(self, name) or {})
+            except ValueError as error:
+                raise ConfigurationError(f"store_options {name}: {error}") from None
+
+    def _check_prefix(self) -> None:
+        prefix: Any = self.prefix
+        if isinstance(prefix, str) and set(prefix) & set("{}"):
+            raise ConfigurationError(
+                f"store_options prefix: expected no braces, got {prefix!r}: each room, user and instance"
+                " has a hash tag already, so that a cluster can spread them"
+            )
+        self._check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces or '@'")
 
     def _check(self, name: str, is_good: bool, expected: str) -> None:
         if not is_good:
@@ -71,8 +117,18 @@ class RedisOptions:
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "RedisOptions":
         """Make options of a mapping; an unknown name raises ``ConfigurationError``."""
-        refuse_unknown("store_options", options, [item.name for item in fields(cls)])
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            hint = hint_for_store_option(str(name)) if name not in known else None
+            if hint is not None:
+                raise ConfigurationError(f"unknown store_options {name}: {hint}")
+        refuse_unknown("store_options", options, known)
         return cls(**options)
+
+    @property
+    def parsed_url(self) -> RedisUrl:
+        """What ``url`` says."""
+        return parse_redis_url(self.url)
 
     @property
     def secret(self) -> bytes:
@@ -90,7 +146,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_prefix(value: Any) -> bool:
-    if not _is_text(value) or set(value) & set("{}"):
+    if not _is_text(value) or set(value) & set("{}@"):
         return False
     return bool(value.isascii() and value.isprintable() and " " not in value)
 
@@ -100,7 +156,9 @@ def _is_address(item: Any) -> bool:
         isinstance(item, tuple | list)
         and len(item) == 2
         and isinstance(item[0], str)
+        and bool(item[0].strip())
         and type(item[1]) is int
+        and 0 < item[1] < 65536
     )
 
 

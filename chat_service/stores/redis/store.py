@@ -39,6 +39,7 @@ from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.listing import RedisLists
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.removals import Removals
+from chat_service.stores.redis.rights import RightsCheck
 from chat_service.stores.redis.rooms import RoomScripts
 from chat_service.stores.redis.users import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
@@ -55,12 +56,17 @@ class RedisStore:
 
     runs_without_task = True
 
-    def __init__(self, options: Mapping[str, Any] | RedisOptions | None = None) -> None:
-        """``options``: as in ``store_options``. Raises ``ConfigurationError``."""
+    def __init__(
+        self, options: Mapping[str, Any] | RedisOptions | None = None, *, needs_all_rights: bool = True
+    ) -> None:
+        """``options``: as in ``store_options``. Raises ``ConfigurationError``.
+
+        ``needs_all_rights``: whether ``open`` raises when the Redis user may not do all that a service does.
+        """
         if not isinstance(options, RedisOptions):
             options = RedisOptions.from_mapping(options or {})
         self.options = options
-        self.keys = Keys(self.options.prefix)
+        self.keys = Keys.of(self.options.prefix, self.options.parsed_url.db)
         self.client = RedisClient(self.options)
         codec = EnvelopeCodec(self.options.secret)
         self._codec = codec
@@ -69,6 +75,7 @@ class RedisStore:
         self._instances = InstanceCommands(self.client, self.keys)
         self._removals = Removals(self._users)
         self._lists = RedisLists(self.client, self.keys)
+        self._needs_all_rights = needs_all_rights
         self._bus: RedisBus | None = None
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
@@ -101,9 +108,16 @@ class RedisStore:
             await self.client.open()
             self._bus = RedisBus(self.client, self.keys, self._codec, self.options, listener)
             await self._bus.open()
+            if self._needs_all_rights:
+                await self.check_rights()
         except BaseException:
             await self.close()
             raise
+
+    async def check_rights(self) -> None:
+        """Raises ``StoreError`` that names the rights that the Redis user lacks."""
+        username = self.options.parsed_url.username
+        await RightsCheck(self.client, self.keys, self._open_bus, username).run()
 
     async def close(self) -> None:
         await self._removals.close()

@@ -3,59 +3,78 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from chat_service.errors import StoreTimeoutError
+from chat_service.errors import ConfigurationError, StoreTimeoutError
 from chat_service.stores.redis.link import Link
 from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.sentinels import Sentinels
+from chat_service.stores.redis.urls import Address, read_tls
 from chat_service.telemetry import Durations
 
 logger = logging.getLogger("chat_service")
 
 
-class Address(NamedTuple):
-    """Where a node listens. ``port`` 0: the host is a path of a Unix socket."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}" if self.port else self.host
+#: TLS options whose values no message shows.
+_SECRET = frozenset({"ssl_password", "ssl_ca_data"})
 
 
 class Connector:
-    """Makes redis-py connections to any node, with the credentials and the TLS of the options."""
+    """Makes redis-py connections to any node, with the credentials and the TLS of the options.
 
-    def __init__(self, options: RedisOptions) -> None:
-        self._options = options
-        parsed: dict[str, Any] = dict(parse_url(options.url))
-        path = parsed.pop("path", None)
-        host, port = parsed.pop("host", "localhost"), parsed.pop("port", 6379)
-        self.address = Address(path, 0) if path else Address(host, port)
-        self._class: Any = parsed.pop("connection_class", Connection)
-        if self._class is SSLConnection:
-            parsed.update(options.tls)
-        self._keywords = parsed
+    ``to_sentinels``: with those of the Sentinels instead.
+    """
+
+    def __init__(self, options: RedisOptions, *, to_sentinels: bool = False) -> None:
+        url = options.parsed_url
+        self.address = url.address
+        self._tls: dict[str, Any] | None = None
+        self._keywords: dict[str, Any] = {
+            "socket_connect_timeout": options.connect_timeout,
+            "socket_timeout": options.connect_timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        if to_sentinels:
+            self._keywords |= {"username": options.sentinel_username, "password": options.sentinel_password}
+            if options.sentinel_tls is not None:
+                self._tls = read_tls(options.sentinel_tls)
+        else:
+            login = {"db": url.db, "username": url.username, "password": url.password}
+            self._keywords |= {**login, **url.connection}
+            if url.tls:
+                self._tls = {**url.tls_options, **read_tls(options.tls)}
+
+    def check(self) -> None:
+        """Raises ``ConfigurationError`` when TLS cannot be used as the options say."""
+        if self._tls is None:
+            return
+        try:
+            SSLConnection(**self._tls).ssl_context.get()
+        except (OSError, ValueError, RedisError) as error:
+            shown = {name: value for name, value in self._tls.items() if name not in _SECRET}
+            raise ConfigurationError(f"TLS to Redis cannot be used with {shown}: {error}") from None
 
     def connection(self, address: Address) -> AbstractConnection:
         """A connection that is not connected yet. It is not retried: only a caller knows what may be."""
-        where = {"host": address.host, "port": address.port} if address.port else {"path": address.host}
-        made: AbstractConnection = self._class(
-            **where,
-            **self._keywords,
-            socket_connect_timeout=self._options.connect_timeout,
-            socket_timeout=self._options.connect_timeout,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-        return made
+        if not address.port:
+            # TCP alone is kept alive.
+            keywords = {name: value for name, value in self._keywords.items() if name != "socket_keepalive"}
+            return UnixDomainSocketConnection(path=address.host, **keywords)
+        if self._tls is None:
+            return Connection(host=address.host, port=address.port, **self._keywords)
+        return SSLConnection(host=address.host, port=address.port, **self._keywords, **self._tls)
 
 
 class Topology:
@@ -71,23 +90,29 @@ class Topology:
         self._slots: dict[int, Address] = {}
         self._master: Address | None = None
         self._refreshing: asyncio.Task[None] | None = None
-        self._sentinel: Any = None
+        self._sentinels: Sentinels | None = None
         if options.sentinels:
-            self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
-                list(options.sentinels),
-                sentinel_kwargs={
-                    "password": options.sentinel_password,
-                    "socket_timeout": options.connect_timeout,
-                    "socket_connect_timeout": options.connect_timeout,
-                    "protocol": 2,
-                    "retry": Retry(NoBackoff(), 0),
-                },
+            to_sentinels = Connector(options, to_sentinels=True)
+            self._sentinels = Sentinels(
+                [Address(host, port) for host, port in options.sentinels],
+                options.sentinel_service,
+                lambda address: Link(
+                    f"{address} (Sentinel)",
+                    lambda: to_sentinels.connection(address),
+                    options.connect_timeout,
+                ),
             )
+
+    def check(self) -> None:
+        """Raises ``ConfigurationError`` when no connection can be made as the options say."""
+        self.connector.check()
+        if self._options.sentinels:
+            Connector(self._options, to_sentinels=True).check()
 
     async def address_of(self, key: str) -> Address:
         """The node that has a key now. Raises ``StoreTimeoutError`` when that cannot be found out."""
         if not self._options.cluster:
-            if self._sentinel is None:
+            if self._sentinels is None:
                 return self.connector.address
             if self._master is None:
                 await self.refresh()
@@ -104,7 +129,7 @@ class Topology:
         """As ``address_of``, None when it has to be found out."""
         if self._options.cluster:
             return self._slots.get(key_slot(key.encode()))
-        return self.connector.address if self._sentinel is None else self._master
+        return self.connector.address if self._sentinels is None else self._master
 
     def moved(self, key: str, address: Address) -> None:
         """A node said that another one has the key's slot now."""
@@ -148,16 +173,8 @@ class Topology:
             task.exception()
 
     async def _refresh(self) -> None:
-        if self._sentinel is not None:
-            try:
-                host, port = await self._sentinel.discover_master(self._options.sentinel_service)
-            except (RedisError, OSError) as error:
-                # The error's own text shows objects of the library.
-                asked = ", ".join(f"{host}:{port}" for host, port in self._options.sentinels)
-                name = self._options.sentinel_service
-                message = f"no Sentinel of {asked} knows a master named {name} that answers"
-                raise StoreTimeoutError(message) from error
-            self._master = Address(host, int(port))
+        if self._sentinels is not None:
+            self._master = await self._sentinels.master()
         elif self._options.cluster:
             await self._refresh_slots()
 
@@ -191,7 +208,7 @@ class Topology:
     @property
     def can_move(self) -> bool:
         """Whether another node can become the master of a key."""
-        return self._sentinel is not None or self._options.cluster
+        return self._sentinels is not None or self._options.cluster
 
     def masters(self) -> set[Address]:
         """The nodes that are known to have slots; the one server when it is no cluster."""
@@ -207,6 +224,5 @@ class Topology:
         for link in self._links.values():
             await link.close()
         self._links.clear()
-        if self._sentinel is not None:
-            for client in self._sentinel.sentinels:
-                await client.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.close()

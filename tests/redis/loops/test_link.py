@@ -12,7 +12,8 @@ import pytest
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis import RedisOptions
 from chat_service.stores.redis.link import Link, RedisReplyError
-from chat_service.stores.redis.topology import Address, Connector
+from chat_service.stores.redis.topology import Connector
+from chat_service.stores.redis.urls import Address
 from chat_service.testing import wait_until
 from tests.redis.proxy import Proxy
 from tests.support.redis_servers import RedisServer

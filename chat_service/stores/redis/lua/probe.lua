@@ -1,0 +1,47 @@
+-- Try each command that the scripts run, at keys and a channel that nothing else uses, and remove them.
+-- KEYS: 1 a hash  2 a set  3 a sorted set  4 a list.  ARGV: 1 the channel
+-- Returns the names of the commands that the user may not run here, and of those with a key or channel that
+-- the user may not use as well; in both cases with what Redis said.
+
+local refused = {}
+
+local function try(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err then
+    local text = answer.err
+    if text:find('ACL failure') or text:find('NOPERM') or text:lower():find('unknown') then
+      refused[#refused + 1] = ...
+      refused[#refused + 1] = text
+    end
+  end
+end
+
+local hash, set, sorted, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+try('HSET', hash, 'f', '1')
+try('HSETNX', hash, 'f', '1')
+try('EXISTS', hash)
+try('HEXISTS', hash, 'f')
+try('HGET', hash, 'f')
+try('HMGET', hash, 'f')
+try('HGETALL', hash)
+try('HKEYS', hash)
+try('HVALS', hash)
+try('HLEN', hash)
+try('HDEL', hash, 'f')
+try('SADD', set, 'm')
+try('SCARD', set)
+try('SISMEMBER', set, 'm')
+try('SMEMBERS', set)
+try('SREM', set, 'm')
+try('ZADD', sorted, 1, 'm')
+try('ZSCORE', sorted, 'm')
+try('ZRANGE', sorted, 0, -1)
+try('ZRANGEBYSCORE', sorted, 0, 1)
+try('ZREM', sorted, 'm')
+try('LPUSH', list, 'e')
+try('LLEN', list)
+try('LRANGE', list, 0, -1)
+try('LTRIM', list, 0, 0)
+try('UNLINK', hash, set, sorted, list)
+try('SPUBLISH', ARGV[1], '')
+return refused

@@ -1,0 +1,105 @@
+"""Whether the Redis user may do all that the store does: found out at the start, not by commands that fail.
+
+Everything is tried for real, at keys and channels below the prefix that no room, user or instance has, since
+users with few rights may not ask which they have.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from chat_service.bus.base import Bus, Topic, TopicKind
+from chat_service.errors import StoreError
+from chat_service.stores.redis import scripts
+from chat_service.stores.redis.answers import texts
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.keys import Keys
+
+#: A name that no room, user or instance can have.
+PROBE = ":probe"
+
+
+class RightsCheck:
+    """Tries one thing after the other, and collects what is refused in the syntax of ACL rules."""
+
+    def __init__(self, client: RedisClient, keys: Keys, bus: Bus, username: str | None) -> None:
+        self._client = client
+        self._keys = keys
+        self._bus = bus
+        self._username = username or "default"
+        #: Rules that the user lacks, each once.
+        self._missing: dict[str, None] = {}
+
+    async def run(self) -> None:
+        """Raises ``StoreError`` that names the missing rights."""
+        keys = self._keys
+        groups = (
+            keys.room_keys(PROBE),
+            keys.user_keys(PROBE),
+            [keys.instance_sockets(PROBE)],
+            [keys.instances, keys.claimed],
+        )
+        for group in groups:
+            await self._try("EVAL", self._client.command(group[0], "EVAL", "return 1", len(group), *group))
+        await self._try_scripts()
+        room = keys.room(PROBE)
+        await self._try("MULTI", self._client.read(room, ("EXISTS", room)))
+        for kind in TopicKind:
+            await self._try_channel(Topic(kind, PROBE))
+        for address in await self._client.nodes():
+            await self._try("PING", self._client.call_node(address, "PING"))
+            if self._client.is_cluster:
+                await self._try("ASKING", self._client.call_node(address, "ASKING"))
+        if self._missing:
+            where = self._client.topology.connector.address
+            raise StoreError(
+                f"Redis at {where} does not let the user {self._username} do all that the service needs;"
+                f" to grant it: ACL SETUSER {self._username} {' '.join(self._missing)}"
+            )
+
+    async def _try_scripts(self) -> None:
+        keys = self._keys.room_keys(PROBE)[:4]
+        channel = self._keys.topic(Topic(TopicKind.ROOM, PROBE))
+        run = self._client.run(scripts.load("probe"), keys, channel)
+        refused = texts(await self._try("EVALSHA", run) or [])
+        for command, text in zip(refused[::2], refused[1::2], strict=True):
+            self._miss(command, text)
+
+    async def _try_channel(self, topic: Topic) -> None:
+        channel = self._keys.topic(topic)
+        call: Callable[..., Coroutine[Any, Any, Any]] = self._client.command
+        await self._try("SPUBLISH", call(channel, "SPUBLISH", channel, ""))
+        await self._try("SSUBSCRIBE", self._bus.subscribe(topic))
+        await self._bus.unsubscribe(topic)
+        await self._try("SUNSUBSCRIBE", call(channel, "SUNSUBSCRIBE", channel))
+
+    async def _try(self, command: str, doing: Coroutine[Any, Any, Any]) -> Any:
+        """What came of it, None when it was refused. Raises what is no refusal."""
+        try:
+            return await doing
+        except Exception as error:
+            if not self._miss(command, str(error)):
+                raise
+            return None
+
+    def _miss(self, command: str, text: str) -> bool:
+        """Note the right that an error is about, if it is about one."""
+        rule = missing_rule(command, text, self._keys.prefix)
+        if rule is not None:
+            self._missing[rule] = None
+        return rule is not None
+
+
+def missing_rule(command: str, text: str, prefix: str) -> str | None:
+    """The ACL rule that a user lacks, by the error that a command got. None: it is about something else."""
+    lowered = text.lower()
+    if "unknown" in lowered and "command" in lowered:
+        return f"+{command.lower()}"
+    if "noperm" not in lowered and "acl failure" not in lowered:
+        return None
+    if "channel" in lowered:
+        return f"&{prefix}:*"
+    if " key" in lowered:
+        return f"~{prefix}:*"
+    # Commands with subcommands are named in full.
+    _, _, named = lowered.partition("run the '")
+    return f"+{named.partition(chr(39))[0] or command.lower()}"

@@ -1,0 +1,57 @@
+"""Asking Sentinels where the master is."""
+
+from collections.abc import Callable, Sequence
+
+from chat_service.errors import StoreError, StoreTimeoutError
+from chat_service.stores.redis.link import Link, RedisReplyError
+from chat_service.stores.redis.urls import Address
+
+
+class Sentinels:
+    """A connection to each Sentinel, opened when it is asked. The one that knew the master is asked first.
+
+    They need no right but to ``SENTINEL GET-MASTER-ADDR-BY-NAME``.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        service: str,
+        open_link: Callable[[Address], Link],
+    ) -> None:
+        """``service``: what the Sentinels call the master. ``open_link``: makes a link, which is not open."""
+        self._links = {address: open_link(address) for address in addresses}
+        self._service = service
+
+    async def master(self) -> Address:
+        """Raises ``StoreTimeoutError`` when no Sentinel knows it, ``StoreError`` when all of them refuse."""
+        reasons: list[StoreError] = []
+        for address, link in list(self._links.items()):
+            try:
+                await link.open()
+                answer = await link.submit("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+            except RedisReplyError as error:
+                reasons.append(StoreError(f"Sentinel at {address} refused the question: {error}"))
+                continue
+            except StoreError as error:
+                reasons.append(error)
+                continue
+            if not answer:
+                reasons.append(StoreTimeoutError(f"Sentinel at {address} knows no master of this name"))
+                continue
+            host, port = answer
+            self._ask_first(address)
+            return Address(host.decode(), int(port))
+        asked = ", ".join(map(str, self._links))
+        message = f"no Sentinel of {asked} knows a master named {self._service} that answers"
+        may_recover = any(isinstance(reason, StoreTimeoutError) for reason in reasons)
+        kind = StoreTimeoutError if may_recover else StoreError
+        raise kind(f"{message}: " + "; ".join(map(str, reasons)))
+
+    def _ask_first(self, address: Address) -> None:
+        self._links = {address: self._links[address], **self._links}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for link in self._links.values():
+            await link.close()
