@@ -11,7 +11,8 @@ from typing import Self
 
 import redis as redis_client
 
-from tests.support.redis_servers import RedisServer, free_port
+from tests.redis.certificates import Certificates
+from tests.support.redis_servers import RedisServer, free_port, server_program
 
 SERVICE = "chatmaster"
 READY_IN = 30.0
@@ -20,8 +21,12 @@ READY_IN = 30.0
 class Sentinel:
     """One redis-server process in sentinel mode."""
 
-    def __init__(self, master_port: int, password: str | None) -> None:
+    def __init__(
+        self, master_port: int, password: str | None, certificates: Certificates | None = None
+    ) -> None:
         self.port = free_port()
+        self.tls_port = free_port() if certificates is not None else 0
+        tls = certificates.options(self.tls_port) if certificates is not None else []
         self._password = password
         self._folder = Path(tempfile.mkdtemp(prefix="chat-sentinel-"))
         config = self._folder / "sentinel.conf"
@@ -35,10 +40,8 @@ class Sentinel:
             *([f"requirepass {password}"] if password else []),
         ]
         config.write_text("\n".join(lines) + "\n", "utf-8")
-        program = shutil.which("redis-server")
-        assert program is not None, "redis-server is missing: make test installs it"
         self.process = subprocess.Popen(
-            [program, str(config), "--sentinel", "--logfile", str(self._folder / "log")],
+            [server_program(), str(config), "--sentinel", "--logfile", str(self._folder / "log"), *tls],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -57,8 +60,9 @@ class Sentinel:
 class SentinelSetup:
     """Master, replica and sentinels."""
 
-    def __init__(self, password: str | None = None) -> None:
+    def __init__(self, password: str | None = None, certificates: Certificates | None = None) -> None:
         self.password = password
+        self._certificates = certificates
         # A master that is gone and comes back as one is to be told soon that it is none any more.
         options = ("--repl-diskless-sync-delay", "0", "--repl-timeout", "5")
         self.servers = [RedisServer(*options), RedisServer(*options)]
@@ -66,7 +70,7 @@ class SentinelSetup:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        return [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
+        return [("127.0.0.1", sentinel.tls_port or sentinel.port) for sentinel in self.sentinels]
 
     @property
     def options(self) -> dict[str, object]:
@@ -90,7 +94,7 @@ class SentinelSetup:
         replica.start()
         with replica.client() as client:
             client.replicaof("127.0.0.1", str(master.port))
-        self.sentinels = [Sentinel(master.port, self.password) for _ in range(3)]
+        self.sentinels = [Sentinel(master.port, self.password, self._certificates) for _ in range(3)]
         deadline = time.monotonic() + READY_IN
         while not self._is_ready():
             assert time.monotonic() < deadline, f"the sentinels are not ready in {READY_IN} s"

@@ -34,7 +34,8 @@ def test_the_defaults() -> None:
 
 @pytest.mark.covers(
     "store_option:cluster", "store_option:sentinels", "store_option:sentinel_service",
-    "store_option:sentinel_password", "store_option:tls", "store_option:prefix",
+    "store_option:sentinel_username", "store_option:sentinel_password", "store_option:sentinel_tls",
+    "store_option:tls", "store_option:prefix",
     "store_option:command_timeout", "store_option:connect_timeout", "store_option:probe_interval",
     "store_option:bus_secret", "store_option:lock_ttl",
 )  # fmt: skip
@@ -43,11 +44,13 @@ def test_the_defaults() -> None:
     [
         ("url", ["", "tcp://x", 5, None]),
         ("cluster", [1, "yes", None]),
-        ("sentinels", ["host", [("host", "1")], [("host",)], [5], 5, None]),
+        ("sentinels", ["host", [("host", "1")], [("host",)], [("", 1)], [("host", 0)], [5], 5, None]),
         ("sentinel_service", ["", 5, None]),
         ("sentinel_password", ["", 5]),
         ("tls", ["x", None, [("a", 1)]]),
-        ("prefix", ["", "a{b", "a}b", "ä", "a b", "a\n", 5, None]),
+        ("sentinel_username", ["", 5]),
+        ("sentinel_tls", ["x", [("a", 1)], {"ca": "x"}]),
+        ("prefix", ["", "a{b", "a}b", "ä", "a b", "a\n", "a@b", 5, None]),
         ("command_timeout", [0, -1, True, "1", None, float("inf"), float("nan")]),
         ("connect_timeout", [0, -1, True, "1", None, float("inf")]),
         ("probe_interval", [0, -1, True, "1", None]),
@@ -87,7 +90,7 @@ def test_connections_have_what_url_and_options_say() -> None:
     assert connector.address == Address("host", 1234)
     made: Any = connector.connection(Address("other", 99))
     assert (made.host, made.port, made.db, made.username, made.password) == ("other", 99, 5, "user", "word")
-    assert (made.socket_connect_timeout, made.socket_timeout) == (1.5, 1.5)
+    assert made.socket_connect_timeout == 1.5
     assert made.ssl_context.ca_certs == "/ca.pem"
 
 
@@ -119,11 +122,19 @@ def test_what_one_script_touches_is_in_one_slot(name: str) -> None:
 def test_no_two_things_share_a_key() -> None:
     keys = Keys("chat")
     every = [keys.instances, keys.claimed, keys.topic(EVERYONE)]
-    for name in ("a", "everyone", "instances"):
+    for name in ("a", "everyone", "instances", "all"):
         every += [*keys.room_keys(name), *keys.user_keys(name), keys.instance_sockets(name)]
         every.append(keys.topic(Topic(TopicKind.INSTANCE, name)))
     assert len(set(every)) == len(every)
     assert not set(every) & {key.replace("chat", "chat2", 1) for key in every}
+    # Nor with prefixes that look like a part of the names of another, or in another database.
+    others = [Keys(f"chat:{kind}") for kind in ("room", "user", "instance", "instances", "everyone", "all")]
+    for other in (*others, Keys("chat:"), Keys.of("chat", 1), Keys.of("chat", 2)):
+        found = [other.instances, other.claimed, other.topic(EVERYONE)]
+        for name in ("a", "everyone", "instances", "all"):
+            found += [*other.room_keys(name), *other.user_keys(name), other.instance_sockets(name)]
+            found.append(other.topic(Topic(TopicKind.INSTANCE, name)))
+        assert not set(every) & set(found)
     assert all(key.startswith("chat:") for key in every)
 
 

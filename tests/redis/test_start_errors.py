@@ -74,7 +74,7 @@ async def silent(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str
     url = f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     yield (
         {"url": url, "connect_timeout": 0.2, "command_timeout": 0.2},
-        "Redis at {address} (cannot be reached: Timeout|did not answer in 0.2 s)",
+        "Redis at {address} cannot be reached: no answer in 0.2 s",
     )
     listener.close()
 
@@ -178,7 +178,10 @@ async def test_a_process_ends_with_one_line(name: str, request: pytest.FixtureRe
         ({"url": "127.0.0.1:6379"}, "store_options url: "),
         ({"url": "redis://127.0.0.1:port"}, "store_options url: "),
         ({"url": 5}, "store_options url: "),
-        ({"prefix": ""}, "store_options prefix: expected printable ASCII characters without braces or '@', got ''"),
+        (
+            {"prefix": ""},
+            "store_options prefix: expected printable ASCII characters without braces or '@', got",
+        ),
         ({"prefix": "{x}"}, "store_options prefix: expected .*, got '{x}'"),
         ({"prefix": "ü"}, "store_options prefix: expected .*, got 'ü'"),
         ({"prefx": "x"}, "unknown store_options prefx; did you mean prefix"),

@@ -1,6 +1,7 @@
 """Real Redis servers for the tests, on free ports of the loopback; nothing of them is left afterwards."""
 
 import contextlib
+import os
 import random
 import shutil
 import socket
@@ -18,6 +19,15 @@ from redis.crc import key_slot
 from redis.retry import Retry
 
 READY_IN = 20.0
+#: The server program, such as ``valkey-server`` or its whole path.
+PROGRAM = os.environ.get("CHAT_TEST_REDIS_SERVER", "redis-server")
+
+
+def server_program() -> str:
+    """Where the server program is."""
+    found = shutil.which(PROGRAM)
+    assert found is not None, f"{PROGRAM} is missing: make test installs redis-server"
+    return found
 
 
 #: Below the ports that systems give to outgoing connections, which could take one just before a server does;
@@ -57,11 +67,10 @@ class RedisServer:
 
     def start(self) -> Self:
         """Start the process, and return when it answers."""
-        program = shutil.which("redis-server")
-        assert program is not None, "redis-server is missing: make test installs it"
         base = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        base += ["--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(
-            [program, *self.program_arguments, *base, "--logfile", str(self.folder / "log"), *self._options],
+            [server_program(), *self.program_arguments, *base, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from typing import Any
 
 from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+from chat_service.stores.redis.dialing import NO_LOGIN
 from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.scripts import Script
@@ -25,9 +26,6 @@ OLDEST_VERSION = (7, 0)
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
 _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
 
-
-#: Answers to users who are not logged in.
-_NO_LOGIN = frozenset({"NOAUTH", "WRONGPASS", "DENIED"})
 
 _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
@@ -211,7 +209,7 @@ async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
     try:
         info: bytes = await link.submit("INFO")
     except RedisReplyError as error:
-        if error.kind in _NO_LOGIN:
+        if error.kind in NO_LOGIN:
             raise StoreError(f"Redis at {address} refused the login: {error}") from None
     else:
         lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)

@@ -43,6 +43,9 @@ class RightsCheck:
         await self._try_scripts()
         room = keys.room(PROBE)
         await self._try("MULTI", self._client.read(room, ("EXISTS", room)))
+        if "+multi" in self._missing:
+            # The one is of no use without the other.
+            self._missing["+exec"] = None
         for kind in TopicKind:
             await self._try_channel(Topic(kind, PROBE))
         for address in await self._client.nodes():
@@ -94,7 +97,7 @@ def missing_rule(command: str, text: str, prefix: str) -> str | None:
     lowered = text.lower()
     if "unknown" in lowered and "command" in lowered:
         return f"+{command.lower()}"
-    if "noperm" not in lowered and "acl failure" not in lowered:
+    if "noperm" not in lowered and "user executing the script" not in lowered:
         return None
     if "channel" in lowered:
         return f"&{prefix}:*"

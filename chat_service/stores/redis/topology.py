@@ -5,18 +5,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from chat_service.errors import ConfigurationError, StoreTimeoutError
+from chat_service.stores.redis.dialing import TcpConnection, TlsConnection, UnixConnection
 from chat_service.stores.redis.link import Link
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.stores.redis.sentinels import Sentinels
@@ -42,7 +38,6 @@ class Connector:
         self._tls: dict[str, Any] | None = None
         self._keywords: dict[str, Any] = {
             "socket_connect_timeout": options.connect_timeout,
-            "socket_timeout": options.connect_timeout,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
         }
@@ -61,7 +56,7 @@ class Connector:
         if self._tls is None:
             return
         try:
-            SSLConnection(**self._tls).ssl_context.get()
+            TlsConnection(**self._tls).ssl_context.get()
         except (OSError, ValueError, RedisError) as error:
             shown = {name: value for name, value in self._tls.items() if name not in _SECRET}
             raise ConfigurationError(f"TLS to Redis cannot be used with {shown}: {error}") from None
@@ -71,10 +66,10 @@ class Connector:
         if not address.port:
             # TCP alone is kept alive.
             keywords = {name: value for name, value in self._keywords.items() if name != "socket_keepalive"}
-            return UnixDomainSocketConnection(path=address.host, **keywords)
+            return UnixConnection(path=address.host, **keywords)
         if self._tls is None:
-            return Connection(host=address.host, port=address.port, **self._keywords)
-        return SSLConnection(host=address.host, port=address.port, **self._keywords, **self._tls)
+            return TcpConnection(host=address.host, port=address.port, **self._keywords)
+        return TlsConnection(host=address.host, port=address.port, **self._keywords, **self._tls)
 
 
 class Topology:

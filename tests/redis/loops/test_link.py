@@ -186,7 +186,7 @@ class Scripted:
             self.writer = writer
             with contextlib.suppress(OSError):
                 while data := await reader.read(1 << 16):
-                    # The set-up of redis-py.
+                    # The greeting.
                     writer.write(b"+OK\r\n" * data.count(b"SETINFO"))
             writer.transport.abort()
 

@@ -9,7 +9,7 @@ local function try(...)
   local answer = redis.pcall(...)
   if type(answer) == 'table' and answer.err then
     local text = answer.err
-    if text:find('ACL failure') or text:find('NOPERM') or text:lower():find('unknown') then
+    if text:find('user executing the script') or text:find('NOPERM') or text:lower():find('unknown') then
       refused[#refused + 1] = ...
       refused[#refused + 1] = text
     end
