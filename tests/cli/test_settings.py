@@ -22,7 +22,7 @@ history_max_size = 500
 
 [store]
 type = "redis"
-url = "redis://user:hidden@localhost:6379/3"
+url = "rediss://user:hidden@localhost:6379/3"
 prefix = "mine"
 sentinels = ["one:26379", ["two", 26380]]
 bus_secret = "also hidden"
@@ -144,7 +144,7 @@ def test_what_is_refused(write: Any, text: str, message: str) -> None:
         ('[service]\nport = "x"', "option port: expected a whole number from 0 to 65535, got 'x'"),
         (
             '[store]\nurl = "http://x"',
-            "store_options url: Redis URL must specify one of the following schemes",
+            "store_options url: a URL of Redis begins with one of redis://, rediss://",
         ),
         (
             "[transport]\nping_timeout = 0",
@@ -190,7 +190,7 @@ def test_print_config_means_the_same(write: Any) -> None:
     assert given["store"]["bus_secret"] == given["login"]["secret"] == "***"
     assert given["service"]["heartbeat_rate"] == 10.0
     secrets = {
-        "CHAT_STORE_URL": "redis://user:hidden@localhost:6379/3",
+        "CHAT_STORE_URL": "rediss://user:hidden@localhost:6379/3",
         "CHAT_STORE_BUS_SECRET": "also hidden",
     }
     secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
