@@ -170,6 +170,16 @@ async def test_everything_with_the_keyboard(person: People, unique: Unique) -> N
     await page.keyboard.press("Enter")
     await bob.open_room(ann.name)
     await bob.sees("psst")
+    # Somebody is removed: the focus stays where it was, though the button has gone.
+    await bob.open_room(room)
+    await page.keyboard.press("Alt+ArrowUp")
+    await expect(ann.heading(room)).to_be_visible()
+    await tab_to(f"Remove {bob.name}")
+    await page.keyboard.press("Enter")
+    await tab_to("Remove from room")
+    await page.keyboard.press("Enter")
+    await bob.is_told(f"{ann.name} removed you from {room}.")
+    await expect(page.get_by_role("complementary", name=f"People in {room}")).to_be_focused()
 
 
 async def test_a_phone(person: People, unique: Unique) -> None:

@@ -84,8 +84,16 @@ async def test_scrolling_back_to_messages_that_are_gone(person: People, demo: De
     ann = await (await person(unique("Ann"))).login()
     await ann.open_room(room)
     await ann.sees("number 100")
+    bob = await (await person(unique("Bob"))).login()
+    await bob.open_room(room)
+    await expect(bob.log.locator(".beginning")).to_have_text("Loading older messages…")
     await ann.log.evaluate("box => { box.scrollTop = 0 }")
     await expect(ann.log.get_by_text("number 31", exact=True)).to_be_attached()
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    # Nothing loads any more for those who are out.
+    await demo.service.delete_room(room)
+    await bob.is_told(f"{room} was deleted.")
+    await expect(bob.log.locator(".beginning")).to_have_count(0)
     await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
 
 

@@ -190,9 +190,9 @@ async def test_long_names_are_not_cut(person: People, unique: Unique) -> None:
 async def drop(
     someone: Person, x: float, y: float, *, path: str | None = None, text: str | None = None
 ) -> None:
-    """Let go of a file or a text, as dragged in from elsewhere."""
+    """Let go of a file, or of an address, as dragged in from elsewhere."""
     session = await someone.page.context.new_cdp_session(someone.page)
-    items = [{"mimeType": "text/plain", "data": text}] if text else []
+    items = [{"mimeType": kind, "data": text} for kind in ("text/plain", "text/uri-list") if text]
     data = {"items": items, "files": [path] if path else [], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         await session.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
@@ -234,6 +234,20 @@ async def test_a_file_dropped_on_a_dialog(person: People, unique: Unique, tmp_pa
     await expect(ann.page.get_by_role("dialog").get_by_role("alert")).to_have_text(REFUSAL)
     await ann.click("Dismiss")
     assert ann.page.url == ann.address
+
+
+async def test_an_address_that_is_dropped_is_text_and_does_not_replace_the_page(
+    person: People, unique: Unique
+) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    address = ann.address + "?elsewhere"
+    for place in (ann.log, ann.composer):
+        box = await place.bounding_box()
+        assert box is not None
+        await drop(ann, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, text=address)
+    await expect(ann.composer).to_have_value(address)
+    assert ann.page.url == ann.address
+    await expect(ann.page.locator(".toast")).to_have_count(0)
 
 
 async def test_pasted_files_are_refused_and_text_is_pasted(person: People, unique: Unique) -> None:

@@ -55,6 +55,8 @@ export class Chat {
   #client: Client | undefined;
   #toasts = 0;
   #blocked = new Set<string>();
+  /** Rooms that are being joined because the person wants to see them. */
+  readonly #entering = new Map<string, Promise<void>>();
   /** End the keeping of what is not sent, by conversation. */
   readonly #keeping = new Map<Conversation, () => void>();
 
@@ -141,6 +143,13 @@ export class Chat {
   async openRoom(name: string): Promise<void> {
     const known = this.#find("room", name);
     if (known && known.closed.value === null) return this.open(known);
+    // A second click does not join twice.
+    const entering = this.#entering.get(name) ?? this.#enter(name, known).finally(() => this.#entering.delete(name));
+    this.#entering.set(name, entering);
+    await entering;
+  }
+
+  async #enter(name: string, known: RoomConversation | undefined): Promise<void> {
     const client = this.#need();
     known?.dispose();
     const room = new RoomConversation(this, client, name, undefined);

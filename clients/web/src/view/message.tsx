@@ -1,5 +1,7 @@
 /** One message. */
 
+import { useMemo } from "preact/hooks";
+
 import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
 import { direction, fullTimeText, timeText } from "../state/texts.js";
@@ -16,6 +18,7 @@ interface MessageProps {
 }
 
 export function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
+  const text = useMemo(() => withLinks(item.text), [item.text]);
   const isOwn = item.author === chat.userName.value;
   const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
   return (
@@ -28,7 +31,7 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
             {isOwn ? "You" : item.author}
           </span>
         )}
-        <p dir="auto">{withLinks(item.text)}</p>
+        <p dir="auto">{text}</p>
         {isLast && !item.sending && (
           <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)} dir="ltr">
             {timeText(item.timestamp)}

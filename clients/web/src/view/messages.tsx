@@ -113,7 +113,9 @@ function textTop(box: HTMLElement, key: string | undefined): number {
 }
 
 function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
-  if (conversation.hasOlder.value) return <p class="beginning loading">Loading older messages…</p>;
+  const isClosed = conversation.closed.value !== null;
+  // Older ones are for those who are in the room.
+  if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
   const name = <bdi>{conversation.name}</bdi>;
   if (conversation.kind === "direct") {
     return (
@@ -124,7 +126,7 @@ function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEm
     );
   }
   if (conversation.isCut.value) return <p class="beginning">Older messages are not kept.</p>;
-  if (conversation.closed.value && isEmpty) return null;
+  if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
       {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}

@@ -1,6 +1,6 @@
 /** Who is in a room. */
 
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
@@ -11,8 +11,25 @@ import { Avatar, IconButton } from "./parts.js";
 
 export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversation; onClose: () => void }) {
   const names = [...room.members.value.keys()].sort((one, other) => one.localeCompare(other));
+  const [removing, setRemoving] = useState<string | null>(null);
+  const panel = useRef<HTMLElement>(null);
+  /** Whether the focus was in the panel before something there went away. */
+  const hadFocus = useRef(false);
+  useLayoutEffect(() => {
+    if (hadFocus.current && document.activeElement === document.body) panel.current?.focus();
+  });
   return (
-    <aside class="people" aria-label={`People in ${room.name}`}>
+    <aside
+      class="people"
+      aria-label={`People in ${room.name}`}
+      ref={panel}
+      tabIndex={-1}
+      onFocusIn={() => (hadFocus.current = true)}
+      onFocusOut={(event) => {
+        // Nothing takes the focus over when its element is gone.
+        if (event.relatedTarget !== null) hadFocus.current = false;
+      }}
+    >
       <header>
         <h2>
           Here now <span class="quiet">{names.length}</span>
@@ -21,9 +38,12 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
       </header>
       <ul>
         {names.map((name) => (
-          <Person key={name} chat={chat} room={room} name={name} />
+          <Person key={name} chat={chat} room={room} name={name} onRemove={() => setRemoving(name)} />
         ))}
       </ul>
+      {removing !== null && (
+        <RemoveDialog chat={chat} room={room} name={removing} onClose={() => setRemoving(null)} />
+      )}
     </aside>
   );
 }
@@ -34,8 +54,7 @@ interface PersonProps {
   name: string;
 }
 
-function Person({ chat, room, name }: PersonProps) {
-  const [isRemoving, setRemoving] = useState(false);
+function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => void }) {
   const devices = room.members.value.get(name) ?? 1;
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
@@ -77,9 +96,8 @@ function Person({ chat, room, name }: PersonProps) {
       </span>
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
       {mayRemove && (
-        <IconButton icon="remove" label={`Remove ${name}`} onClick={() => setRemoving(true)} />
+        <IconButton icon="remove" label={`Remove ${name}`} onClick={onRemove} />
       )}
-      {isRemoving && <RemoveDialog chat={chat} room={room} name={name} onClose={() => setRemoving(false)} />}
     </li>
   );
 }
