@@ -95,42 +95,42 @@ def _option(default: Any, check: Check, doc: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """All options of a service. Raises ``ConfigurationError`` for a value that cannot work."""
+    """All options of a service. Raises ``ConfigurationError`` for an invalid value."""
 
     host: str | None = _option(
         None, _optional_text, "Address to listen on; all interfaces of the machine when None."
     )
-    port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 takes a free one.")
+    port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 takes a free port.")
     namespace: str = _option("/chat-service", _namespace, "Socket.IO namespace of the service.")
     store: Any = _option(
         "memory", _plugin("memory", "redis"), 'Where state lives: "memory", "redis" or a `Store`.'
     )
-    store_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the store, by name.")
+    store_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the store by name.")
     transport: Any = _option(
         "socket.io", _plugin("socket.io"), 'How clients connect: "socket.io" or a `Transport`.'
     )
-    transport_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the transport, by name.")
+    transport_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the transport by name.")
     enable_rooms_management: bool = _option(
         False, _boolean, "Lets clients create rooms and delete those they own."
     )
     enable_direct_messages: bool = _option(False, _boolean, "Lets clients send direct messages.")
     enable_userlist_updates: bool = _option(
-        False, _boolean, "Default of new rooms: tell the room who joins and leaves."
+        False, _boolean, "Default for new rooms: notify the room of users who join and leave."
     )
     enable_access_lists_updates: bool = _option(
-        False, _boolean, "Default of new rooms: tell the room of changed lists and modes."
+        False, _boolean, "Default for new rooms: notify the room of changed lists and modes."
     )
     history_max_size: int = _option(
-        10000, _count(0), "Default of new rooms: messages kept; 0 keeps none and still counts ids."
+        10000, _count(0), "Default for new rooms: number of messages kept; 0 keeps none but still counts ids."
     )
     history_max_get_messages: int = _option(
-        100, _count(0), "Largest number of messages that one history command of a user returns; 0: none."
+        100, _count(0), "Maximum number of messages that a history command of a user returns; 0 returns none."
     )
-    direct_list_size_limit: int = _option(1000, _count(0), "Names in a user's access list at most.")
-    room_list_size_limit: int = _option(10000, _count(0), "Names in a room's access list at most.")
-    name_length_limit: int = _option(256, _count(1), "Characters of a user or room name at most.")
+    direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
+    room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")
+    name_length_limit: int = _option(256, _count(1), "Maximum length of a user or room name, in characters.")
     message_depth_limit: int = _option(
-        32, _count(1, 128), "Levels of nesting of a message or of system message data at most."
+        32, _count(1, 128), "Maximum nesting depth of a message or of system message data."
     )
     max_attachments: int = _option(
         10,
@@ -139,42 +139,46 @@ class Options:
         "socket.io-client versions disconnect above 10.",
     )
     use_raw_error_objects: bool = _option(
-        False, _boolean, "Errors reach clients as objects with name, code and args, not as strings."
+        False, _boolean, "Sends errors to clients as objects with name, code and args instead of strings."
     )
     expose_internal_errors: bool = _option(
-        False, _boolean, "Texts of unexpected exceptions reach clients. For debugging only."
+        False, _boolean, "Sends texts of unexpected exceptions to clients. For debugging only."
     )
     close_timeout: float = _option(
-        15.0, _seconds(zero=True), "Seconds that a close waits for running commands at most."
+        15.0, _seconds(zero=True), "Maximum time in seconds to wait for running commands on close."
     )
-    heartbeat_rate: float = _option(10.0, _seconds(), "Seconds between two heartbeats of an instance.")
+    heartbeat_rate: float = _option(
+        10.0, _seconds(), "Time in seconds between two heartbeats of an instance."
+    )
     heartbeat_timeout: float = _option(
-        30.0, _seconds(), "Seconds after its last heartbeat when an instance counts as dead."
+        30.0, _seconds(), "Time in seconds after its last heartbeat at which an instance counts as dead."
     )
-    auto_recovery: bool = _option(True, _boolean, "Recover other instances whose heartbeats have stopped.")
+    auto_recovery: bool = _option(True, _boolean, "Recovers other instances whose heartbeats have stopped.")
     bus_ack_timeout: float = _option(
-        5.0, _seconds(), "Seconds to wait for another instance's answer at most."
+        5.0, _seconds(), "Maximum time in seconds to wait for another instance's answer."
     )
     operations_port: int | None = _option(
         None,
         _optional(_count(0, 65535)),
-        "TCP port of `/metrics`, `/healthz` and `/readyz`; 0 takes a free one, None does not serve them.",
+        "TCP port of `/metrics`, `/healthz` and `/readyz`; 0 takes a free port, None turns them off.",
     )
     operations_host: str = _option(
-        "127.0.0.1", _text, "Address of the operations port. Whoever can reach it can read the metrics."
+        "127.0.0.1", _text, "Address of the operations port. Anyone who can reach it can read the metrics."
     )
     drain_delay: float = _option(
         0.0,
         _seconds(zero=True),
-        "Seconds that a drain waits between turning unready and sending clients away.",
+        "Time in seconds between becoming unready and disconnecting clients in a drain.",
     )
     drain_seconds: float = _option(
-        5.0, _seconds(zero=True), "Seconds over which a drain spreads the disconnects of many clients."
+        5.0,
+        _seconds(zero=True),
+        "Time in seconds over which a drain spreads the disconnects of many clients.",
     )
     tracing: Any = _option(
         False,
         _tracing,
-        "Makes an OpenTelemetry span of every command: True for the global tracer provider, or a provider.",
+        "Creates an OpenTelemetry span per command: True for the global tracer provider, or a provider.",
     )
 
     def __post_init__(self) -> None:

@@ -39,146 +39,146 @@ export type WireError = string | { name: "ChatServiceError"; code: string; args:
 /** The commands with their arguments and results. M: the form of messages. */
 export interface Commands<M = TextMessage> {
   /**
-   * Adds names to the own `blacklist` or `whitelist`.
-   * Result: nothing. Who may: everybody, own lists; not the own name.
+   * Adds names to the caller's `blacklist` or `whitelist`.
+   * Result: nothing. Who may: any user, for their own lists and other users' names.
    * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   directAddToList(listName: string, userNames: string[]): null;
   /**
-   * Gets the own `blacklist` or `whitelist`.
-   * Result: the names in the list. Who may: everybody, own lists.
+   * Returns the caller's `blacklist` or `whitelist`.
+   * Result: the names in the list. Who may: any user, for their own lists.
    * Errors: badArgument, internalError, noList, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   directGetAccessList(listName: string): string[];
   /**
-   * Gets the own mode for direct messages.
-   * Result: whether the whitelist alone gives access. Who may: everybody, for oneself.
+   * Returns the caller's mode for direct messages.
+   * Result: whether the whitelist alone gives access. Who may: any user, for themselves.
    * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   directGetWhitelistMode(): boolean;
   /**
    * Sends a message to all sockets of a user who is online. Nothing is stored.
-   * Result: the message as it was sent. Who may: everybody whom the recipient's lists allow, when `enable_direct_messages` is on.
+   * Result: the message as it was sent. Who may: users allowed by the recipient's lists, when `enable_direct_messages` is on.
    * Errors: badArgument, internalError, invalidName, noLogin, noUser, noUserOnline, notAllowed, timeout, wrongArgumentsCount.
    */
   directMessage(toUser: string, message: M): Sent<M>;
   /**
-   * Removes names from the own `blacklist` or `whitelist`.
-   * Result: nothing. Who may: everybody, own lists; not the own name.
+   * Removes names from the caller's `blacklist` or `whitelist`.
+   * Result: nothing. Who may: any user, for their own lists and other users' names.
    * Errors: badArgument, internalError, invalidName, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   directRemoveFromList(listName: string, userNames: string[]): null;
   /**
-   * Sets the own mode for direct messages.
-   * Result: nothing. Who may: everybody, for oneself.
+   * Sets the caller's mode for direct messages.
+   * Result: nothing. Who may: any user, for themselves.
    * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   directSetWhitelistMode(mode: boolean): null;
   /**
-   * Lists the own sockets with the rooms that each is joined to.
-   * Result: the rooms of each of the user's sockets, on all instances. Who may: everybody, for oneself.
+   * Lists the caller's sockets, each with the rooms it has joined.
+   * Result: the rooms of each of the user's sockets, on all instances. Who may: any user, for themselves.
    * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   listOwnSockets(): Record<string, string[]>;
   /**
-   * Adds names to a room's list. Who loses access by it is removed from the room.
-   * Result: nothing. Who may: the owner; admins, but not `adminlist` and not with the owner's name; nobody changes `userlist`.
+   * Adds names to a room's list. Users who lose access are removed from the room.
+   * Result: nothing. Who may: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
    * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomAddToList(roomName: string, listName: string, userNames: string[]): null;
   /**
-   * Creates a room that the user owns.
-   * Result: nothing. Who may: everybody, when `enable_rooms_management` is on.
+   * Creates a room owned by the caller.
+   * Result: nothing. Who may: any user, when `enable_rooms_management` is on.
    * Errors: badArgument, internalError, invalidName, noLogin, noUser, notAllowed, roomExists, timeout, wrongArgumentsCount.
    */
   roomCreate(roomName: string, whitelistOnly: boolean): null;
   /**
-   * Removes everybody from a room and deletes it.
+   * Removes everyone from a room and deletes it.
    * Result: nothing. Who may: the owner, when `enable_rooms_management` is on.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomDelete(roomName: string): null;
   /**
-   * Gets a list of a room: `adminlist`, `blacklist`, `whitelist`, or `userlist`, the joined users.
+   * Returns a list of a room: `adminlist`, `blacklist`, `whitelist` or `userlist` (joined users).
    * Result: the names in the list. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomGetAccessList(roomName: string, listName: string): string[];
   /**
-   * Gets the owner of a room.
-   * Result: the owner's name, null when nobody owns the room. Who may: joined users and admins.
+   * Returns the owner of a room.
+   * Result: the owner's name, or null if the room has no owner. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomGetOwner(roomName: string): string | null;
   /**
-   * Gets the mode of a room.
+   * Returns the mode of a room.
    * Result: whether the whitelist alone gives access. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomGetWhitelistMode(roomName: string): boolean;
   /**
-   * Gets the messages that follow an id. A user gets `history_max_get_messages` at most. When the next ones were rotated out, the answer begins at the oldest one that is stored. An answer in JSON has at most `max_attachments` binary values: the rest comes with the next request.
+   * Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON holds up to `max_attachments` binary values; request the rest from the last id received.
    * Result: the oldest `limit` messages that follow `id`, newest first. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomHistoryGet(roomName: string, id: number, limit: number): Stored<M>[];
   /**
-   * Gets how many messages are stored and the id of the last one; ids compare within one `epoch`.
+   * Returns the state of the history. Message ids are comparable within one `epoch`.
    * Result: `{historySize, historyMaxSize, historyMaxGetMessages, lastMessageId, epoch}`. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomHistoryInfo(roomName: string): HistoryInfo;
   /**
-   * Joins this socket to a room: from now on it gets the room's messages and notifications.
-   * Result: the number of the user's sockets that are joined now. Who may: everybody whom the room's lists allow.
+   * Joins this socket to a room. From then on it receives the room's messages and notifications.
+   * Result: the number of the user's sockets in the room. Who may: users allowed by the room's lists.
    * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomJoin(roomName: string): number;
   /**
-   * Takes this socket out of a room. Without a join it changes and notifies nothing.
-   * Result: the number of the user's sockets that are still joined. Who may: everybody.
+   * Removes this socket from a room. Has no effect if it has not joined.
+   * Result: the number of the user's sockets still in the room. Who may: any user.
    * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, timeout, wrongArgumentsCount.
    */
   roomLeave(roomName: string): number;
   /**
-   * Stores a message under the room's next id and sends it to everybody who is joined.
+   * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Who may: joined users.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomMessage(roomName: string, message: M): number;
   /**
-   * Gets which notifications a room sends.
+   * Returns which notifications a room sends.
    * Result: `{enableUserlistUpdates, enableAccessListsUpdates}`. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomNotificationsInfo(roomName: string): NotificationsInfo;
   /**
-   * Gets the newest messages, `history_max_get_messages` at most, in JSON with at most `max_attachments` binary values.
+   * Returns the newest messages, up to `history_max_get_messages`, and in JSON up to `max_attachments` binary values.
    * Result: the newest messages, newest first. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomRecentHistory(roomName: string): Stored<M>[];
   /**
-   * Removes names from a room's list. Who loses access by it is removed from the room.
-   * Result: nothing. Who may: the owner; admins, but not `adminlist` and not with the owner's name; nobody changes `userlist`.
+   * Removes names from a room's list. Users who lose access are removed from the room.
+   * Result: nothing. Who may: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
    * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomRemoveFromList(roomName: string, listName: string, userNames: string[]): null;
   /**
-   * Sets the mode of a room. Who loses access by it is removed from the room.
+   * Sets the mode of a room. Users who lose access are removed from the room.
    * Result: nothing. Who may: the owner and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomSetWhitelistMode(roomName: string, mode: boolean): null;
   /**
-   * Gets whether a user is joined, and when the user was last seen.
-   * Result: `{joined, timestamp}`; timestamp is the last join or leave in ms, null when never seen. Who may: joined users and admins.
+   * Returns whether a user is in the room, and when the user was last seen there.
+   * Result: `{joined, timestamp}`; timestamp is the last join or leave in ms, or null if never seen. Who may: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomUserSeen(roomName: string, userName: string): UserSeen;
   /**
    * Sends data to the user's other sockets.
-   * Result: nothing. Who may: everybody, for oneself.
+   * Result: nothing. Who may: any user, for themselves.
    * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   systemMessage(data: unknown): null;
