@@ -1,6 +1,6 @@
 """Handlers of the commands about a room's messages and their history."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from chat_service.commands.support import actor_of
@@ -9,6 +9,9 @@ from chat_service.hooks import CommandCall
 from chat_service.protocol.encoded import EncodedMessages
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
+
+#: With a socket id: the key of the histories that a socket reads. It cannot be the name of a room.
+HISTORIES = "\0histories"
 
 
 def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
@@ -38,7 +41,9 @@ async def room_history_get(
         limit = min(limit, context.options.history_max_get_messages)
     if not limit:
         return await _no_messages(context, call, room_name)
-    found = await context.store.room_history(room_name, actor_of(call), int(id), int(limit))
+    found = await _in_turn(
+        context, call, lambda: context.store.room_history(room_name, actor_of(call), int(id), int(limit))
+    )
     return _for_caller(context, call, found, keeps_oldest=True)
 
 
@@ -46,7 +51,9 @@ async def room_recent_history(context: Context, call: CommandCall, room_name: Ro
     limit = context.options.history_max_get_messages
     if not limit:
         return await _no_messages(context, call, room_name)
-    found = await context.store.room_recent_history(room_name, actor_of(call), limit)
+    found = await _in_turn(
+        context, call, lambda: context.store.room_recent_history(room_name, actor_of(call), limit)
+    )
     return _for_caller(context, call, found, keeps_oldest=False)
 
 
@@ -54,6 +61,18 @@ async def _no_messages(context: Context, call: CommandCall, room_name: RoomName)
     """The answer when histories may not be read at all. Stores are asked for one message or more."""
     await context.store.room_history_info(room_name, actor_of(call))
     return []
+
+
+async def _in_turn(
+    context: Context, call: CommandCall, read: Callable[[], Awaitable[Sequence[Message]]]
+) -> Sequence[Message]:
+    """Read a history for a client: one at a time per socket, when enough of the earlier answers is sent."""
+    drained = getattr(context.transport, "drained", None)
+    if drained is None or call.id is None or call.is_local_call:
+        return await read()
+    async with context.serial.hold((call.id, HISTORIES)):
+        await drained(call.id)
+        return await read()
 
 
 def _for_caller(

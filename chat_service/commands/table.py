@@ -164,8 +164,8 @@ TABLE: tuple[Command, ...] = (
         who=_READERS,
         doc=(
             "Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the "
-            "next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON holds "
-            "up to `max_attachments` binary values; request the rest from the last id received."
+            "next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON "
+            "holds up to `max_attachments` binary values; request the rest from the last id received."
         ),
         errors=_READ_ERRORS,
         handler=messages.room_history_get,

@@ -54,6 +54,8 @@ class TransportHandler(Protocol):
 
         Lists of messages may be ``EncodedMessages`` if the transport has an attribute ``takes_encoded`` that
         is true.
+        A transport may have a method ``async drained(socket_id)`` that waits while too much is unsent for a
+        socket: histories are read after it.
         Histories are cut to the binary values that one packet may carry if the transport has an attribute
         ``max_attachments`` that is not None.
         Calls for one socket are made in the order in which the events came in, not one after another.

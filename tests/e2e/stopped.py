@@ -40,6 +40,13 @@ class StoppedReader:
                 assert data, f"closed before {part!r}"
                 self.received += data
 
+    async def read_more(self, size: int = 1 << 16) -> None:
+        """Read some of what has come, or is about to."""
+        async with asyncio.timeout(PATIENCE):
+            data = await asyncio.get_running_loop().sock_recv(self._socket, size)
+        assert data, "the connection is lost"
+        self.received += data
+
     async def read_to_end(self) -> None:
         """Read until the connection ends, however it does."""
         async with asyncio.timeout(PATIENCE):

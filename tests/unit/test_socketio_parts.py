@@ -14,6 +14,7 @@ from chat_service.transports.socketio import frames
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.encoding import Encoder
 from chat_service.transports.socketio.events import EventReader
+from chat_service.transports.socketio.frames import text_frame
 from chat_service.transports.socketio.front import read_opening
 from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.packets import NotPlainJson, encode_json, packet_class
@@ -58,6 +59,12 @@ class Receiver:
 
     def take_binary(self, data: bytes) -> None:
         self.calls.append(data)
+
+    def full(self) -> None:
+        self.calls.append("full")
+
+    def drained(self) -> None:
+        self.calls.append("drained")
 
     def slow(self, unsent: int) -> None:
         self.calls.append(("slow", unsent))
@@ -162,12 +169,48 @@ async def test_limit_of_unsent_bytes() -> None:
     # and the limit is that of what comes after it.
     connection.send("y" * 990)
     outbox.flush()
-    assert len(transport.writes) == 2 and receiver.calls == []
+    assert len(transport.writes) == 2 and receiver.calls == ["full"]
     transport.unsent += 994
     connection.send("y" * 10)
     outbox.flush()
     assert len(transport.writes) == 2
-    assert receiver.calls == [("slow", 5004 + 994 + 12)]
+    assert receiver.calls == ["full", ("slow", 5004 + 994 + 12)]
+
+
+async def test_answers_do_not_count_against_the_limit() -> None:
+    outbox = Outbox()
+    connection, transport, receiver = connect(outbox, limit=1000)
+    for _ in range(3):
+        connection.answer(text_frame(b"x" * 2000))
+        outbox.flush()
+        transport.unsent += 2004
+        connection.pause_writing()
+    assert set(receiver.calls) == {"full"} and connection.is_full
+    connection.send("y" * 990)
+    outbox.flush()
+    assert len(transport.writes) == 4
+    transport.unsent += 994
+    # Its own limit is full, too.
+    connection.send("y" * 10)
+    outbox.flush()
+    assert transport.end == "abort"
+
+
+async def test_what_was_drained_is_told() -> None:
+    outbox = Outbox()
+    connection, transport, receiver = connect(outbox, limit=1000)
+    connection.answer(text_frame(b"x" * 2000))
+    outbox.flush()
+    transport.unsent = 2004
+    connection.pause_writing()
+    assert connection.drained_bytes == 0
+    connection.send("y")
+    outbox.flush()
+    transport.unsent = 1007
+    assert connection.drained_bytes == 1000
+    transport.unsent = 0
+    connection.resume_writing()
+    assert receiver.calls == ["full", "drained"] and not connection.is_full
 
 
 async def test_a_connection_recovers_when_its_client_reads_again() -> None:
@@ -181,16 +224,16 @@ async def test_a_connection_recovers_when_its_client_reads_again() -> None:
     connection.resume_writing()
     connection.send("y")
     outbox.flush()
-    assert len(transport.writes) == 2 and receiver.calls == []
+    assert len(transport.writes) == 2 and receiver.calls == ["full", "drained"]
     transport.unsent = 1001
     connection.pause_writing()
-    assert transport.end == "abort" and receiver.calls == [("slow", 1001)]
+    assert transport.end == "abort" and receiver.calls[2:] == [("slow", 1001)]
     connection.pause_writing()
     connection.send("lost")
     outbox.flush()
-    assert len(receiver.calls) == 1 and len(transport.writes) == 2
+    assert len(receiver.calls) == 3 and len(transport.writes) == 2
     connection.connection_lost(None)
-    assert receiver.calls[1:] == ["lost"] and connection.unsent == 0
+    assert receiver.calls[3:] == ["lost"] and connection.unsent == 0
     assert "gone" in repr(connection)
 
 

@@ -8,12 +8,15 @@ from typing import Any
 from chat_service.transports.base import Handshake
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.encoding import Encoder, Outgoing
+from chat_service.transports.socketio.engine import BUSY, UNSENT, EngineSocket
 from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.slow_consumers import SlowConsumers, unsent_of
 from chat_service.types import Channel, SocketId
 
 #: Events of one socket that may wait for a store or a hook; what its client sends then waits in the system.
 MAX_WAITING = 1000
+#: Seconds between two looks at how much waits for a client of the caller's own server.
+LOOK_AGAIN = 0.05
 
 
 class Connection:
@@ -36,14 +39,14 @@ class Connection:
     def wait_for(self, task: "asyncio.Task[None]") -> None:
         """An event is being handled. While there are too many, no more are read."""
         self.waiting += 1
-        if self.waiting == MAX_WAITING and self.sink is not None:
-            self.sink.pause_reading()
+        if self.waiting == MAX_WAITING and isinstance(self.session, EngineSocket):
+            self.session.hold(BUSY)
         task.add_done_callback(self._waited)
 
     def _waited(self, task: "asyncio.Task[None]") -> None:
         self.waiting -= 1
-        if self.waiting == MAX_WAITING // 2 and self.sink is not None:
-            self.sink.resume_reading()
+        if self.waiting == MAX_WAITING // 2 and isinstance(self.session, EngineSocket):
+            self.session.release(BUSY)
 
 
 class Members:
@@ -126,6 +129,19 @@ class Channels:
         sessions = {connection.session for connection in self._connections.values()}
         return sum(unsent_of(session) for session in sessions)
 
+    async def drained(self, socket_id: SocketId) -> None:
+        """Return when little enough is unsent for a large answer, or when the socket is gone."""
+        connection = self._connections.get(socket_id)
+        if connection is None:
+            return
+        session = connection.session
+        if isinstance(session, EngineSocket):
+            await session.wait_released(UNSENT)
+            return
+        limit = self._slow_consumers.send_buffer_limit
+        while unsent_of(session) > limit and not session.closed:  # noqa: ASYNC110 - its queue tells nothing
+            await asyncio.sleep(LOOK_AGAIN)
+
     def handshake(self, socket_id: SocketId) -> Handshake:
         connection = self._connections.get(socket_id)
         if connection is not None:
@@ -183,7 +199,11 @@ class Channels:
 
     def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
         """Answer an event of a socket that had this number."""
-        self._send_to(connection, self._encoder.ack(number, values))
+        outgoing = self._encoder.ack(number, values)
+        if connection.sink is not None:
+            connection.sink.answer(outgoing.frame)
+        else:
+            self._put(connection.session, outgoing)
 
     def broadcast(
         self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId]

@@ -40,6 +40,14 @@ class Receiver(Protocol):
 
     def take_binary(self, data: bytes) -> None: ...
 
+    def full(self) -> None:
+        """More than the limit waits for the client: no more of its requests are to be handled for now."""
+        ...
+
+    def drained(self) -> None:
+        """The client has read most of what waited since ``full``."""
+        ...
+
     def slow(self, unsent: int) -> None:
         """The client reads too slowly, so that ``unsent`` bytes wait; the connection is being cut."""
         ...
@@ -60,7 +68,9 @@ class WebSocketConnection(WebSocketDataQueue):
     """
 
     __slots__ = (
+        "_answers",
         "_closed",
+        "_full_bytes",
         "_grace",
         "_is_closing",
         "_is_gone",
@@ -69,6 +79,7 @@ class WebSocketConnection(WebSocketDataQueue):
         "_parser",
         "_send_buffer_limit",
         "data_received",
+        "is_full",
         "pending",
         "receiver",
         "transport",
@@ -103,6 +114,12 @@ class WebSocketConnection(WebSocketDataQueue):
         self.write_limit = send_buffer_limit
         # Bytes of a packet that is larger than the limit by itself, while they are not sent.
         self._large = 0
+        # Bytes of answers that the client has asked for, since nothing was unsent or most was read.
+        self._answers = 0
+        #: Whether more than the limit is unsent.
+        self.is_full = False
+        # Bytes that were to be sent when it became full, and since then.
+        self._full_bytes = 0
         self._is_closing = False
         self._is_gone = False
         self._grace: asyncio.TimerHandle | None = None
@@ -131,31 +148,55 @@ class WebSocketConnection(WebSocketDataQueue):
             frame = binary_frame(data) if isinstance(data, bytes) else text_frame(data.encode())
             self._outbox.put(self, frame)
 
+    def answer(self, frame: bytes) -> None:
+        """Send what the client has asked for, which does not count against the limit."""
+        if self.pending is None and not self.transport.get_write_buffer_size():
+            self._answers = 0
+        self._answers += len(frame)
+        self._outbox.put(self, frame)
+
+    def allow(self, size: int) -> None:
+        """So many bytes are about to be sent that do not count against the limit."""
+        self._answers += size
+
     def write_large(self, data: bytes) -> None:
         """Part of ``Sink``: one packet may be larger than the limit, when nothing else is unsent."""
-        unsent = self.transport.get_write_buffer_size()
-        if not unsent and len(data) > self._send_buffer_limit:
-            self._large = len(data)
-        if unsent + len(data) > self._send_buffer_limit + self._large:
-            self._cut(unsent + len(data))
+        unsent, size = self.transport.get_write_buffer_size(), len(data)
+        if not unsent and size > self._send_buffer_limit + self._answers:
+            self._large = size
+        if unsent + size > self._send_buffer_limit + self._large + self._answers:
+            self.cut(unsent + size)
         else:
+            self._full_bytes += size
             self.write(data)
 
     def pause_writing(self) -> None:
         """Part of the asyncio protocol: the transport has more than the limit unsent."""
         unsent = self.transport.get_write_buffer_size()
-        if unsent > self._send_buffer_limit + self._large:
-            self._cut(unsent)
+        if unsent > self._send_buffer_limit + self._large + self._answers:
+            self.cut(unsent)
         else:
             # From now on every write is looked at.
             self.write_limit = -1
+            self.is_full = True
+            self._full_bytes = unsent
+            self.receiver.full()
 
     def resume_writing(self) -> None:
         """Part of the asyncio protocol."""
-        self._large = 0
+        self._large = self._answers = 0
         self.write_limit = self._send_buffer_limit
+        if self.is_full:
+            self.is_full = False
+            self.receiver.drained()
 
-    def _cut(self, unsent: int) -> None:
+    @property
+    def drained_bytes(self) -> int:
+        """Bytes that the system has taken since the connection became full."""
+        return 0 if self._is_gone else self._full_bytes - self.transport.get_write_buffer_size()
+
+    def cut(self, unsent: int) -> None:
+        """End the connection of a client that does not read."""
         if not self._is_gone and self.write is not _discard:
             self.abort()
             self.receiver.slow(unsent)

@@ -8,6 +8,7 @@ from socketio.packet import ACK, EVENT
 
 from chat_service.transports.socketio.frames import binary_frame, text_frame
 from chat_service.transports.socketio.packets import JsonPacket, NotPlainJson, encode_json
+from chat_service.transports.socketio.slow_consumers import LivePacket
 
 #: The types of packets that make up a text: an Engine.IO message with a Socket.IO event, or ack, in it.
 EVENT_START = f"{engine_packet.MESSAGE}{EVENT}"
@@ -17,10 +18,13 @@ ACK_START = f"{engine_packet.MESSAGE}{ACK}"
 class Outgoing:
     """One Socket.IO packet, in the forms that transports need."""
 
-    __slots__ = ("_frame", "_packets", "_parts")
+    __slots__ = ("_frame", "_is_answer", "_packets", "_parts")
 
-    def __init__(self, parts: list[str | bytes] | None, frame: bytes | None = None) -> None:
+    def __init__(
+        self, parts: list[str | bytes] | None, frame: bytes | None = None, *, is_answer: bool = False
+    ) -> None:
         """``parts``: the data of its Engine.IO messages; when None, ``frame`` is that of its only one."""
+        self._is_answer = is_answer
         self._parts = parts
         self._frame = frame
         self._packets: list[Any] | None = None
@@ -43,7 +47,8 @@ class Outgoing:
             parts = self._parts
             if parts is None:
                 parts = self._parts = [_text_of(self.frame)]
-            packets = [engine_packet.Packet(engine_packet.MESSAGE, part) for part in parts]
+            kind = engine_packet.Packet if self._is_answer else LivePacket
+            packets = [kind(engine_packet.MESSAGE, part) for part in parts]
             if any(packet.binary for packet in packets):
                 # A binary packet keeps the form that its first reader's transport needs.
                 return packets
@@ -82,7 +87,8 @@ class Encoder:
         """``number``: the id that the client gave to its event."""
         if self._is_json:
             try:
-                return Outgoing(None, text_frame(f"{self._ack_start}{number}".encode() + encode_json(values)))
+                frame = text_frame(f"{self._ack_start}{number}".encode() + encode_json(values))
+                return Outgoing(None, frame, is_answer=True)
             except NotPlainJson:
                 pass
         return self._outgoing(ACK, list(values), number)
@@ -90,4 +96,5 @@ class Encoder:
     def _outgoing(self, kind: int, data: list[Any], number: int | None) -> Outgoing:
         packet = self._packet_class(kind, namespace=self._namespace, id=number, data=data)
         encoded = packet.encode()
-        return Outgoing(encoded if isinstance(encoded, list) else [encoded])
+        parts = encoded if isinstance(encoded, list) else [encoded]
+        return Outgoing(parts, is_answer=kind == ACK)

@@ -19,7 +19,7 @@ from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
 
 from chat_service import eager
 from chat_service.transports.socketio.connection import CLOSE_GRACE, WebSocketConnection
-from chat_service.transports.socketio.engine_packets import decode_packet, decode_payload
+from chat_service.transports.socketio.engine_packets import decode_packet, decode_payload, read_body
 from chat_service.transports.socketio.queued import QueuedWebSocket
 from chat_service.transports.socketio.slow_consumers import SLOW_CONSUMER, SizedQueue
 from chat_service.transports.socketio.takeover import serve_websocket
@@ -32,6 +32,10 @@ LEAVE_GRACE = 5.0
 POLL_PACKETS = 16
 #: Messages that may wait for an earlier one of the same connection; then no more is read.
 BACKLOG = 100
+#: Packets of one body that are handled before others get their turn.
+BODY_PART = 100
+#: Why no more requests of a client are handled for now: too much is unsent, or too many are being handled.
+UNSENT, BUSY = 1, 2
 
 
 class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
@@ -63,6 +67,14 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
     _queue: SizedQueue | None = None
     #: Messages that wait until an earlier one was handled.
     _backlog: deque[str | bytes] | None = None
+    # Whether one is being handled that the others wait for.
+    _is_receiving = False
+    # Why messages wait besides: ``UNSENT``, ``BUSY``, both.
+    _held = 0
+    _is_paused = False
+    _released: asyncio.Future[None] | None = None
+    # What was drained when it was looked at last.
+    _drained_bytes = 0
     _leaving: asyncio.TimerHandle | None = None
     _is_slow = False
 
@@ -93,7 +105,75 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         """Bytes that wait to be sent."""
         if self.connection is not None:
             return self.connection.unsent
-        return self._queue.bytes if self._queue is not None else 0
+        in_hand = self.queued.unsent if self.queued is not None else 0
+        return in_hand + (self._queue.bytes if self._queue is not None else 0)
+
+    # Clients that ask for more than they read
+
+    def hold(self, why: int) -> None:
+        """Handle no more requests for now. ``why``: ``UNSENT`` or ``BUSY``."""
+        self._held |= why
+        if self._backlog is None:
+            self._backlog = deque()
+        self._pause_reading()
+
+    def _pause_reading(self) -> None:
+        if self.connection is not None:
+            self._is_paused = True
+            self.connection.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self.connection is not None and self._is_paused:
+            self._is_paused = False
+            self.connection.resume_reading()
+
+    def release(self, why: int) -> None:
+        """Handle requests again, unless there is another reason not to."""
+        if not self._held & why:
+            return
+        self._held &= ~why
+        self._wake()
+        if not self._held and not self._is_receiving:
+            self._work_off()
+
+    def _wake(self) -> None:
+        if self._released is not None:
+            self._released.set_result(None)
+            self._released = None
+
+    async def wait_released(self, why: int = UNSENT | BUSY) -> None:
+        """Return when requests are handled again, or when the session is over."""
+        while self._held & why and not self.closed:
+            if self._released is None:
+                self._released = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._released)
+
+    def full(self) -> None:
+        self.hold(UNSENT)
+        self._drained_bytes = self._count_drained()
+        self.server.stalled.add(self)
+
+    def drained(self) -> None:
+        self.server.stalled.discard(self)
+        self.release(UNSENT)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is unsent that no more requests are handled."""
+        return bool(self._held & UNSENT)
+
+    def _count_drained(self) -> int:
+        return self.connection.drained_bytes if self.connection is not None else self.queue.taken
+
+    def has_drained(self) -> bool:
+        """Whether the client has read something since the last call."""
+        before, self._drained_bytes = self._drained_bytes, self._count_drained()
+        return self._drained_bytes != before
+
+    def fetched(self) -> None:
+        """A packet was taken from the queue."""
+        if self.is_full and self.queue.bytes <= self.server.slow_consumers.send_buffer_limit // 4:
+            self.drained()
 
     # Pings: one timer for all sessions in place of a sleeping task for each.
 
@@ -122,7 +202,7 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
         """As the stock method, but it never waits for the client, and ends the WebSocket too."""
-        for deadlines in (self.server.pings, self.server.pongs, self.server.unused):
+        for deadlines in (self.server.pings, self.server.pongs, self.server.unused, self.server.stalled):
             deadlines.discard(self)
         if self._leaving is not None:
             self._leaving.cancel()
@@ -133,7 +213,10 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         await super().close(wait=False, abort=True, reason=reason)
         if self.closed:
             self.server.sockets.pop(self.sid, None)
+            self._wake()
         if self.connection is not None:
+            # Otherwise the answer to its end would not be seen.
+            self._resume_reading()
             self.connection.close()
             return
         if not self.upgraded and not abort:
@@ -186,6 +269,7 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         while pkt is not None:
             queue.task_done()
             packets.append(pkt)
+            self.fetched()
             if len(packets) == POLL_PACKETS or queue.empty():
                 return packets
             pkt = queue.get_nowait()
@@ -196,27 +280,17 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         try:
-            for pkt in decode_payload(await self._read_body(environ)):
+            body = await read_body(environ, self.server.max_http_buffer_size)
+            for number, pkt in enumerate(decode_payload(body)):
+                if self._held and pkt.packet_type == packet.MESSAGE:
+                    await self.wait_released()
+                elif number % BODY_PART == BODY_PART - 1:
+                    await asyncio.sleep(0)
                 await self.receive(pkt)
         except (ValueError, EngineIOError) as error:
             # The server answers "bad request" only for sessions that it knows, and forgets closed ones.
             self.server.sockets.setdefault(self.sid, self)
             raise EngineIOError(f"bad payload: {type(error).__name__}") from None
-
-    async def _read_body(self, environ: dict[str, Any]) -> bytes:
-        length = int(environ.get("CONTENT_LENGTH", "0"))
-        if length > self.server.max_http_buffer_size:
-            raise ValueError("the body is too large")
-        stream, body = environ["wsgi.input"], bytearray()
-        try:
-            # One read may return less than the whole body.
-            while len(body) < length and (part := await stream.read(length - len(body))):
-                body += part
-        except Exception as error:
-            raise ValueError(f"the body does not come: {error!r}") from None
-        if len(body) < length:
-            raise ValueError("the body is not complete")
-        return bytes(body)
 
     # WebSocket: a ``WebSocketConnection``, for which this is the ``Receiver``
 
@@ -235,12 +309,18 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         self.connected = self.upgraded = True
         self.connection = connection
         queue, self._queue = self._queue, None
+        if queue is not None:
+            connection.allow(queue.bytes)
         while queue is not None and not queue.empty():
             pkt = queue.get_nowait()
             if pkt is not None and pkt.packet_type != packet.NOOP:
                 connection.send(pkt.encode())
         if self.on_connection is not None:
             self.on_connection(connection)
+        if self.is_full and not connection.is_full:
+            self.drained()
+        if self._held:
+            self._pause_reading()
 
     def take_text(self, text: str) -> None:
         if self._backlog is None:
@@ -260,10 +340,12 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
         """Handle a message, after those before it."""
         if self._backlog is not None:
             self._backlog.append(data)
-            if len(self._backlog) == BACKLOG and self.connection is not None:
-                self.connection.pause_reading()
+            if len(self._backlog) == BACKLOG:
+                self._pause_reading()
         elif eager.start(self._receive_or_close(data), self._taken) is not None:
-            self._backlog = deque()
+            self._is_receiving = True
+            if self._backlog is None:
+                self._backlog = deque()
 
     async def _receive_or_close(self, data: str | bytes) -> None:
         try:
@@ -275,11 +357,14 @@ class EngineSocket(async_socket.AsyncSocket):  # type: ignore[misc]
             await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     def _taken(self, _: None) -> None:
+        self._is_receiving = False
+        if not self._held:
+            self._work_off()
+
+    def _work_off(self) -> None:
+        """Handle what has waited."""
         backlog, self._backlog = self._backlog, None
-        if not backlog:
-            return
-        if len(backlog) >= BACKLOG and self.connection is not None:
-            self.connection.resume_reading()
+        self._resume_reading()
         while backlog:
             if self._backlog is not None:
                 # One of them waits for something itself; the rest comes after it.

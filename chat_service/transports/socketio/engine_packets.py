@@ -4,11 +4,11 @@ The stock decoder tries every text as JSON, which costs twice and fails in its o
 """
 
 import base64
+from collections.abc import Iterator
+from typing import Any
 
 from engineio import packet
 
-#: Packets in one body of a polling client at most. Clients pack what waited during one round trip.
-MAX_PACKETS = 1000
 SEPARATOR = "\x1e"
 
 _TYPES = {str(number): number for number in range(packet.OPEN, packet.NOOP + 1)}
@@ -24,14 +24,28 @@ def decode_packet(data: str | bytes | bytearray, max_bytes: int) -> packet.Packe
     return packet.Packet(packet.MESSAGE, bytes(data))
 
 
-def decode_payload(body: bytes) -> list[packet.Packet]:
-    """The packets in the body of a polling client, in order."""
-    if not body:
-        return []
-    parts = body.decode("utf-8").split(SEPARATOR)
-    if len(parts) > MAX_PACKETS:
-        raise ValueError("too many packets in one body")
-    return [_decode_text(part) for part in parts]
+async def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
+    """The body of a request."""
+    length = int(environ.get("CONTENT_LENGTH", "0"))
+    if length > max_bytes:
+        raise ValueError("the body is too large")
+    stream, body = environ["wsgi.input"], bytearray()
+    try:
+        # One read may return less than the whole body.
+        while len(body) < length and (part := await stream.read(length - len(body))):
+            body += part
+    except Exception as error:
+        raise ValueError(f"the body does not come: {error!r}") from None
+    if len(body) < length:
+        raise ValueError("the body is not complete")
+    return bytes(body)
+
+
+def decode_payload(body: bytes) -> Iterator[packet.Packet]:
+    """The packets in the body of a polling client, in order. Clients pack by bytes, whatever their number."""
+    if body:
+        for part in body.decode("utf-8").split(SEPARATOR):
+            yield _decode_text(part)
 
 
 def _decode_text(text: str) -> packet.Packet:

@@ -78,6 +78,8 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         self.pings: Deadlines[EngineSocket] = Deadlines(self.ping_interval, lambda session: session._ping())
         self.pongs: Deadlines[EngineSocket] = Deadlines(self.ping_timeout, self._no_pong)
         self.unused: Deadlines[EngineSocket] = Deadlines(CONNECT_GRACE, self._close_unused)
+        #: Sessions whose clients have to read something of what waits for them.
+        self.stalled: Deadlines[EngineSocket] = Deadlines(self.ping_timeout, self._look_at_stalled)
         if self.async_mode == "asgi":
             self._async = {**self._async, "translate_request": _translate_asgi}
 
@@ -107,7 +109,17 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             self.close_socket_soon(session.sid)
 
     def _no_pong(self, session: EngineSocket) -> None:
+        if session.is_full:
+            # The ping is behind what waits, or the answer is not read yet.
+            self.pongs.add(session)
+            return
         self.close_socket_soon(session.sid, reason=self.reason.PING_TIMEOUT)
+
+    def _look_at_stalled(self, session: EngineSocket) -> None:
+        if session.has_drained():
+            self.stalled.add(session)
+        else:
+            self.slow_consumers.cut(session)
 
     async def send_packet(self, sid: str, pkt: packet.Packet) -> None:
         """Send to a session; one that is gone is no error, and nothing to warn of."""
@@ -205,7 +217,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         self.is_open = False
         await asyncio.gather(*(self._close(session) for session in tuple(self.sockets.values())))
         await asyncio.gather(*self._closing)
-        for deadlines in (self.pings, self.pongs, self.unused):
+        for deadlines in (self.pings, self.pongs, self.unused, self.stalled):
             deadlines.close()
         await self.shutdown()
 

@@ -33,11 +33,11 @@ class SocketIOOptions:
     cors_allowed_origins: str | Sequence[str] | None = None
     #: Seconds between two pings of the server.
     ping_interval: float = 25.0
-    #: Seconds that a client has to answer a ping.
+    #: Seconds that a client has to answer a ping, or to read some of what waits for it.
     ping_timeout: float = 20.0
     #: Bytes of one incoming packet, and of all attachments of a message, at most.
     max_message_size: int = 1_000_000
-    #: Bytes that may wait for a client that does not read, at most; past it the client is disconnected.
+    #: Bytes of events that may wait for a client; past it the client is disconnected. Answers do not count.
     send_buffer_limit: int = 1024 * 1024
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"

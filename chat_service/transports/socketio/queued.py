@@ -13,6 +13,7 @@ from engineio.exceptions import EngineIOError
 
 from chat_service.transports.socketio.connection import CLOSE_GRACE
 from chat_service.transports.socketio.engine_packets import decode_packet
+from chat_service.transports.socketio.slow_consumers import size_of
 
 if TYPE_CHECKING:
     from chat_service.transports.socketio.engine import EngineSocket
@@ -29,6 +30,8 @@ class QueuedWebSocket:
     def __init__(self, session: "EngineSocket", ws: Any) -> None:
         self._session = session
         self._ws = ws
+        #: Bytes of the packet that is being sent.
+        self.unsent = 0
         self._writer: asyncio.Task[None] | None = None
         # Ends the handling of the WebSocket when it is over: an upgrade, or reading.
         self._limit: asyncio.Timeout | None = None
@@ -47,6 +50,7 @@ class QueuedWebSocket:
         try:
             async with asyncio.timeout(None) as self._limit:
                 while True:
+                    await session.wait_released()
                     await session.receive(self._decode(await self._ws.wait()))
         except (OSError, ValueError, EngineIOError) as error:
             # OSError: the client has gone. Else: it sent what cannot be.
@@ -93,7 +97,10 @@ class QueuedWebSocket:
         queue, ws = self._session.queue, self._ws
         try:
             while (pkt := await queue.get()) is not None:
+                self.unsent = size_of(pkt)
                 await ws.send(pkt.encode())
+                self.unsent = 0
+                self._session.fetched()
             await ws.close()
         except Exception as error:
             logger.debug("websocket %s cannot be written: %r", self._session.sid, error)

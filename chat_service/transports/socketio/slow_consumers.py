@@ -1,8 +1,13 @@
-"""Clients that do not read: they are disconnected before what waits for them fills the memory."""
+"""Clients that do not read: they are disconnected before what waits for them fills the memory.
+
+Answers that a client has asked for do not count. While they wait, its next requests do.
+"""
 
 import asyncio
 import logging
 from typing import Any
+
+from engineio import packet as engine_packet
 
 logger = logging.getLogger("chat_service")
 
@@ -14,6 +19,10 @@ PACKET_OVERHEAD = 128
 LOOK_EVERY = 16
 
 
+class LivePacket(engine_packet.Packet):  # type: ignore[misc]
+    """A packet that the client has not asked for."""
+
+
 class SizedQueue(asyncio.Queue[Any]):
     """The queue of an Engine.IO session, which knows how much is in it. None in it is the end."""
 
@@ -23,18 +32,30 @@ class SizedQueue(asyncio.Queue[Any]):
         super()._init(maxsize)
         #: Bytes of the packets in the queue.
         self.bytes = 0
+        #: Bytes among them that the client has not asked for.
+        self.live_bytes = 0
+        #: Packets that were taken.
+        self.taken = 0
 
     def _put(self, item: Any) -> None:
-        self.bytes += _size(item)
+        size = size_of(item)
+        self.bytes += size
+        if isinstance(item, LivePacket):
+            self.live_bytes += size
         super()._put(item)
 
     def _get(self) -> Any:
         item = super()._get()
-        self.bytes -= _size(item)
+        size = size_of(item)
+        self.bytes -= size
+        self.taken += 1
+        if isinstance(item, LivePacket):
+            self.live_bytes -= size
         return item
 
 
-def _size(packet: Any) -> int:
+def size_of(packet: Any) -> int:
+    """Bytes that a packet takes while it waits."""
     if packet is None:
         return 0
     data = packet.data
@@ -43,7 +64,13 @@ def _size(packet: Any) -> int:
 
 def unsent_bytes(queue: Any) -> int:
     """Bytes of the packets in the queue of a session, ours or the library's."""
-    return queue.bytes if isinstance(queue, SizedQueue) else sum(map(_size, queue._queue))
+    return queue.bytes if isinstance(queue, SizedQueue) else sum(map(size_of, queue._queue))
+
+
+def _live_bytes(queue: Any) -> int:
+    if isinstance(queue, SizedQueue):
+        return queue.live_bytes
+    return sum(size_of(packet) for packet in queue._queue if isinstance(packet, LivePacket))
 
 
 def unsent_of(session: Any) -> int:
@@ -72,20 +99,23 @@ class SlowConsumers:
         One packet alone may be larger than the limit.
         """
         queue = session.queue
-        if queue.qsize() == 1:
+        is_ours = isinstance(queue, SizedQueue)
+        if not is_ours and queue.qsize() % LOOK_EVERY:
             return
-        if isinstance(queue, SizedQueue):
-            unsent = queue.bytes
-        elif queue.qsize() % LOOK_EVERY == 0:
-            unsent = unsent_bytes(queue)
-        else:
-            return
-        if unsent > self.send_buffer_limit and not session.closing:
-            self.found(session.sid, unsent)
-            self._close(session)
+        if queue.qsize() > 1 and _live_bytes(queue) > self.send_buffer_limit:
+            self.cut(session)
+        elif is_ours and queue.bytes > self.send_buffer_limit and not session.is_full:
+            session.full()
 
-    def _close(self, session: Any) -> None:
+    def cut(self, session: Any) -> None:
+        """End the session of a client that does not read."""
+        if session.closing or session.closed:
+            return
+        if getattr(session, "connection", None) is not None:
+            session.connection.cut(session.connection.unsent)
+            return
         queue = session.queue
+        self.found(session.sid, unsent_bytes(queue))
         while not queue.empty():
             queue.get_nowait()
             queue.task_done()

@@ -142,6 +142,12 @@ class Upgrade:
         self._session.upgrading = False
         self._session.end_upgrade = None
 
+    def full(self) -> None:
+        """As ``slow``."""
+
+    def drained(self) -> None:
+        """As ``slow``."""
+
     def slow(self, unsent: int) -> None:
         """Nothing that could be too much is sent before the end."""
 

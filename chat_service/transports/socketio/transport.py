@@ -270,6 +270,10 @@ class SocketIOTransport:
         server = self.get_server()
         return server.eio.sockets.get(server.manager.eio_sid_from_sid(socket_id, self._name))
 
+    async def drained(self, socket_id: SocketId) -> None:
+        """Return when the client has read enough of what was sent for a large answer to follow."""
+        await self._channels.drained(socket_id)
+
     def statistics(self) -> TransportStatistics:
         """What was sent until now."""
         return TransportStatistics(

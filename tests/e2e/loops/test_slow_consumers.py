@@ -1,6 +1,5 @@
 """Clients that do not read: they are cut off, cost the others nothing, and may come back."""
 
-import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -12,7 +11,7 @@ from chat_service import ChatService
 from chat_service.testing import wait_until
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import ConnectTo
-from tests.e2e.raw import event, polling, websocket
+from tests.e2e.raw import polling
 from tests.e2e.stopped import StoppedReader, stopped_reader
 from tests.support.world import name_by_query
 
@@ -151,20 +150,3 @@ async def test_a_client_that_polls_no_more(service: ChatService, login: ConnectT
         await raw.login()
         assert (await raw.ack("listOwnSockets"))[0] is None
         await raw.post("1")
-
-
-async def test_the_answers_to_ones_own_commands_count_too(service: ChatService) -> None:
-    async with (
-        stopped_reader(service.port, "reader") as reader,
-        websocket(service.port, "other") as other,
-    ):
-        await other.login()
-        await other.ack("roomJoin", "room")
-        await other.ack("roomMessage", "room", {"textMessage": "x" * SIZE})
-        await reader.send(event("roomJoin", "room"))
-        with contextlib.suppress(ConnectionError):
-            for _ in range(SYSTEM // SIZE):
-                await reader.send(event("roomRecentHistory", "room", id=1))
-        await wait_until(lambda: statistics(service).slow_consumers == 1, "the reader to be cut")
-        await wait_until(lambda: len(service._context.sessions) == 1, "the reader to be gone")
-        assert (await other.ack("listOwnSockets"))[0] is None
