@@ -3,13 +3,14 @@
 .PHONY: help run test chaos setup lint docs build bench bench-quick clean distclean
 
 PORT ?= 8000
-export PORT
+BIND ?= 127.0.0.1
+export PORT BIND
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | \
 		while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: ## Set up what is needed and run the web chat (PORT=8000)
+run: ## Set up what is needed and run the web chat (PORT=8000 BIND=127.0.0.1)
 	@tools/run.sh
 
 test: ## Set up everything and run all checks and tests

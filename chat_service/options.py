@@ -98,7 +98,9 @@ class Options:
     """All options of a service. Raises ``ConfigurationError`` for an invalid value."""
 
     host: str | None = _option(
-        None, _optional_text, "Address to listen on; all interfaces of the machine when None."
+        "127.0.0.1",
+        _optional_text,
+        'Address to listen on: this machine alone by default; "0.0.0.0" takes all IPv4 addresses, None all.',
     )
     port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 takes a free port.")
     namespace: str = _option("/chat-service", _namespace, "Socket.IO namespace of the service.")

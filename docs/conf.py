@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def read_version() -> str:
     """Take the version from the source: that of the installed package may be out of date."""
-    init = ROOT / "chat_service" / "__init__.py"
+    init = ROOT / "chat_service" / "version.py"
     found = re.search(r'^__version__\s*=\s*"(.+)"', init.read_text("utf-8"), re.M) if init.exists() else None
     return found[1] if found else "0"
 

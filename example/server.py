@@ -41,7 +41,6 @@ def main() -> None:
         service = make_service(int(port))
     except (ConfigurationError, ValueError) as error:
         sys.exit(f"cannot start: PORT={port}: {error}")
-    service.on("ready", lambda: print(f"chat_service listens on port {service.port}", flush=True))
     service.run()
 
 

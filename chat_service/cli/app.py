@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import click
 
-from chat_service import __version__
+from chat_service.cli import streams
 from chat_service.cli.failures import ExitCode, describe
+from chat_service.version import __version__
 
 #: The name of the console script.
 NAME = "chat-service"
@@ -63,28 +64,22 @@ class App(click.Group):
         **extra: Any,
     ) -> NoReturn:
         """Run, and end the process with an exit code."""
+        streams.prepare()
         try:
             result = super().main(args, prog_name or NAME, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
         except SystemExit:
-            # Of the completion.
+            # Of the completion, or of a service that has said why.
             raise
         except BaseException as error:
             code, text = describe(error)
             if text:
-                shown = text if isinstance(error, click.exceptions.NoArgsIsHelpError) else f"{NAME}: {text}"
-                click.echo(shown, err=True)
-            if isinstance(error, BrokenPipeError):
-                _forget_output()
+                is_help = isinstance(error, click.exceptions.NoArgsIsHelpError)
+                streams.complain(text if is_help else f"{NAME}: {text}")
+            if isinstance(error, OSError):
+                streams.give_up_output()
             sys.exit(code)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)
-
-
-def _forget_output() -> None:
-    """Keep the interpreter from writing the rest of the output at its end."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 SETTINGS: MutableMapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

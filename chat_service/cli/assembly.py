@@ -1,11 +1,16 @@
 """A service from the settings of a file."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chat_service.cli.logins import make_login
-from chat_service.cli.settings import RoomSettings, Settings
+from chat_service.cli.sections import RoomSettings
+from chat_service.cli.settings import Fault, Settings
 from chat_service.errors import ConfigurationError
+from chat_service.options import Options
 from chat_service.service import ChatService
+from chat_service.stores.redis.options import RedisOptions
+from chat_service.transports.socketio.options import SocketIOOptions
 
 NO_LOGIN = (
     'say how users log in: a section [login] with type = "jwt", or with type = "name" for trials, '
@@ -32,6 +37,59 @@ def build_service(settings: Settings) -> ChatService:
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.path}: {error}") from None
+
+
+def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
+    """All that is wrong in a file. ``known``: what its reading found."""
+    faults = [*known]
+    # Of a file that cannot be read, or a section that is none, nothing more can be said.
+    sections = {fault.section for fault in known}
+    if "" in sections:
+        return faults
+    faults += _option_faults("service", Options.from_keywords, settings.service)
+    if settings.store_type == "redis":
+        faults += _option_faults("store", RedisOptions.from_mapping, settings.store_options)
+    faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
+    login = settings.login
+    if login is not None:
+        faults += _attempt("login", lambda: make_login(login))
+    elif "login" not in sections:
+        faults.append(Fault(section="login", text=NO_LOGIN))
+    if not faults:
+        faults += _attempt("", lambda: build_service(settings))
+    return faults
+
+
+def _attempt(section: str, work: Callable[[], object]) -> list[Fault]:
+    text = _fault(lambda _: work(), {})
+    return [] if text is None else [Fault(section=section, text=text)]
+
+
+def _option_faults(
+    section: str, make: Callable[[Mapping[str, Any]], object], given: Mapping[str, Any]
+) -> list[Fault]:
+    """The faults of options that are made together: each is left out in turn, to see the next one."""
+    left, faults = dict(given), []
+    while (text := _fault(make, left)) is not None:
+        faults.append(Fault(section=section, text=text))
+        # The one that is at fault is the one without which something else is said, or nothing.
+        guilty = [name for name in left if _fault(make, _without(left, name)) != text]
+        if not guilty:
+            break
+        left = _without(left, guilty[0])
+    return faults
+
+
+def _fault(make: Callable[[Mapping[str, Any]], object], options: Mapping[str, Any]) -> str | None:
+    try:
+        make(options)
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+def _without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != name}
 
 
 class _RoomMaker:

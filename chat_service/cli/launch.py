@@ -4,10 +4,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.process import WorkerRole, listening_sockets, run_service
 from chat_service.cli.supervisor import supervise
 from chat_service.service import ChatService
+from chat_service.service.announcement import NAMES_ONLY, announce, is_loopback
 from chat_service.stores.memory import MemoryStore
 from chat_service.transports.socketio import SocketIOTransport
 
@@ -43,7 +45,20 @@ def launch(
         shares = [listening_sockets(at, first + number if first else 0) for number in range(workers)]
     else:
         shares = [listening_sockets(at, first)] * workers
-    return supervise(own_command(*arguments), shares)
+    addresses = sorted({each.getsockname()[:2] for share in shares for each in share}, key=lambda at: at[1])
+
+    def on_ready() -> None:
+        announce(
+            addresses, store=service._context.store, namespace=service.options.namespace, workers=workers
+        )
+
+    return supervise(own_command(*arguments), shares, on_ready)
+
+
+def warn_of_strangers(host: str | None) -> None:
+    """Warn that users name themselves, where others than this machine can reach the service."""
+    if WorkerRole.from_environment() is None and not is_loopback(host):
+        output.warn(NAMES_ONLY.format(where=host or "every address"))
 
 
 def check_workers(service: ChatService, *, port_per_worker: bool) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from chat_service.protocol.names import natural_key
+
 if TYPE_CHECKING:
     from chat_service.stores.base import Page
 
@@ -32,4 +34,4 @@ async def collect(
         found.update((item.name, item) for item in page.items)
         cursor = page.cursor
         if cursor is None or (limit is not None and len(found) >= limit):
-            return [found[name] for name in sorted(found)], cursor
+            return [found[name] for name in sorted(found, key=natural_key)], cursor

@@ -2,13 +2,16 @@
 
 import difflib
 import inspect
+import os
 import sys
+import sysconfig
 import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import chat_service
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.service import ChatService
 
@@ -84,9 +87,24 @@ def _failure(what: str, error: Exception) -> CliError:
         place = f" ({error.filename}, line {error.lineno})"
         text = f"{type(error).__name__}: {error.msg}"
     else:
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
-        if ours:
-            place = f" ({ours[-1].filename}, line {ours[-1].lineno})"
+        found = _place(error)
+        if found is not None:
+            place = f" ({found.filename}, line {found.lineno})"
         text = f"{type(error).__name__}: {error}"
     return CliError(ExitCode.CONFIGURATION, " ".join(f"{what}: {text}{place}".split()))
+
+
+def _place(error: Exception) -> traceback.FrameSummary | None:
+    """The innermost place in the application's own code, or in any code but this package's."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<", _PACKAGE))
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    return next(reversed(own or frames), None)
+
+
+#: Where this package is, and where libraries are.
+_PACKAGE: Final = str(Path(chat_service.__file__).parent) + os.sep
+_LIBRARIES: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})

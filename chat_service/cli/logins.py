@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from chat_service.cli.settings import LoginSettings
+from chat_service.cli.sections import LoginSettings
 from chat_service.errors import ChatServiceError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,13 +30,31 @@ class NameLogin:
         return _given(self._settings, service, socket_id)
 
 
+#: Bytes that the secret of a signature needs: as many as its hash has (RFC 7518, 3.2).
+HMAC_SECRETS: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+def check_secret(secret: str, algorithms: Iterable[str]) -> None:
+    """Raise ``ConfigurationError`` for a secret that is shorter than the hash of a signature."""
+    size = len(secret.encode())
+    for name in algorithms:
+        needed = HMAC_SECRETS.get(name, 0)
+        if size < needed:
+            raise ConfigurationError(
+                f"[login] secret: {name} needs {needed} bytes or more, or it could be guessed; this one has "
+                f"{size}. `openssl rand -hex {needed}` prints a good one"
+            )
+
+
 class JwtLogin:
     """Takes the name from a signed token, and disconnects its sockets when it expires.
 
-    Raises ``ConfigurationError`` when PyJWT is missing, or cannot use the key.
+    Raises ``ConfigurationError`` when PyJWT is missing, cannot use the key, or the secret is too short.
     """
 
     def __init__(self, settings: LoginSettings) -> None:
+        if settings.secret is not None:
+            check_secret(settings.secret, settings.algorithms)
         try:
             import jwt
         except ImportError:

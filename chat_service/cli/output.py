@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import click
+from chat_service.cli import streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +22,21 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 WIDTH_WITHOUT_TERMINAL = 160
 
 
+def write(text: str) -> None:
+    """Write lines to the standard output as they are."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """A warning, on stderr."""
+    streams.complain(f"chat-service: warning: {text}")
+
+
 def print_json(value: Any) -> None:
     """One JSON document in one line. Bytes become ``{"base64": …}``."""
-    text = json.dumps(value, ensure_ascii=False, default=_encode, separators=(",", ":"))
-    click.echo(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    is_ascii = not streams.writes_unicode()
+    text = json.dumps(value, ensure_ascii=is_ascii, default=_encode, separators=(",", ":"))
+    write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _encode(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from chat_service.cli.target import Target
+from chat_service.protocol.names import natural_key
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -25,6 +26,16 @@ class TeachingCommand(click.Command):
             with formatter.section("Examples"):
                 for line in self.examples.strip().splitlines():
                     formatter.write(" " * formatter.current_indent + line.strip() + "\n")
+
+
+def text(value: str) -> str:
+    """The type of names and messages. Bytes that the locale does not know arrive as surrogates."""
+    try:
+        # In the locale POSIX these are all but ASCII; what they are then is UTF-8, or nothing.
+        return value.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        shown = value.encode("utf-8", "backslashreplace").decode()
+        raise click.BadParameter(f"{shown} is not a text in the encoding of this locale") from None
 
 
 def subcommand(name: str, examples: str, **keywords: Any) -> Callable[[Callable[..., Any]], TeachingCommand]:
@@ -101,7 +112,7 @@ def worker_options(function: FunctionT) -> FunctionT:
         click.option(
             "--port-per-worker",
             is_flag=True,
-            help="Give each worker a port of its own, PORT, PORT+1, …: for a proxy with sticky sessions.",
+            help="Give each worker a port of its own, PORT, PORT+1, ...: for a proxy with sticky sessions.",
         ),
     )
     for option in reversed(options):
@@ -155,4 +166,5 @@ async def _rooms(target: Target, incomplete: str) -> list[str]:
 
     async with asyncio.timeout(COMPLETION_TIMEOUT), target.open() as store:
         page = await store.list_rooms(COMPLETION_NAMES)
-    return sorted(room.name for room in page.items if room.name.startswith(incomplete))
+    names = [room.name for room in page.items if room.name.startswith(incomplete)]
+    return sorted(names, key=natural_key)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
-from chat_service.cli.settings import LoginSettings, ProcessSettings, RoomSettings, Settings
+from chat_service.cli.sections import LoginSettings, ProcessSettings, RoomSettings
+from chat_service.cli.settings import Settings
 from chat_service.options import Options
 from chat_service.stores.redis.options import RedisOptions
 from chat_service.transports.socketio.options import SocketIOOptions
@@ -90,4 +91,14 @@ def literal(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
+    return '"' + "".join(each if each.isprintable() else _escape(each) for each in escaped) + '"'
+
+
+def as_ascii(toml: str) -> str:
+    """The same document in ASCII: other characters are in quoted texts alone, which know escapes."""
+    return re.sub(r"[^\x00-\x7f]", lambda found: _escape(found[0]), toml)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from chat_service.cli import logs
 from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.errors import ConfigurationError, StoreError
@@ -61,12 +59,12 @@ def run_service(
     role = WorkerRole.from_environment()
     if role is not None:
         _become_worker(service, role)
-    if role is None or not role.listening:
-        if host is not None or port is not None:
-            service.listen_at(host=host, port=port)
-        service.on("ready", lambda: _announce(service))
+    is_worker = role is not None and bool(role.listening)
+    if not is_worker and (host is not None or port is not None):
+        service.listen_at(host=host, port=port)
     try:
-        service.run()
+        # The parent of workers says where they are.
+        service.run(announce=not is_worker)
     except SystemExit as end:
         # What went wrong was said already; the code can say more.
         if isinstance(end.__cause__, Exception):
@@ -78,14 +76,6 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, ConfigurationError | StoreError | OSError):
         return describe(error)[0]
     return ExitCode.FAILED
-
-
-def _announce(service: ChatService) -> None:
-    options = service.options
-    where = f"listens on port {service.port}" if service.port is not None else "is mounted"
-    click.echo(f"chat-service {where}, namespace {options.namespace}; Ctrl+C ends it")
-    if service.operations.port is not None:
-        click.echo(f"chat-service metrics and health are on port {service.operations.port}")
 
 
 def _become_worker(service: ChatService, role: WorkerRole) -> None:

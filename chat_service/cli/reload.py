@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterable, Sequence
 
+from chat_service.cli import streams
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.supervisor import Worker, start_worker
 
@@ -68,4 +68,4 @@ def _names(paths: Iterable[str]) -> str:
 
 
 def _say(line: str) -> None:
-    print(f"chat-service: {line}", file=sys.stderr, flush=True)
+    streams.complain(f"chat-service: {line}")

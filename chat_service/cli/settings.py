@@ -5,102 +5,34 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from chat_service.cli.sections import (
+    SECRETS,
+    SECTIONS,
+    LoginSettings,
+    ProcessSettings,
+    RoomSettings,
+    check_choice,
+)
 from chat_service.errors import ConfigurationError
 from chat_service.options import Options, refuse_unknown
 
-#: Secrets that need not stand in the file, by the variables that replace them.
-SECRETS: Final = {
-    "CHAT_STORE_URL": ("store", "url"),
-    "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
-    "CHAT_STORE_SENTINEL_PASSWORD": ("store", "sentinel_password"),
-    "CHAT_LOGIN_SECRET": ("login", "secret"),
-}
+T = TypeVar("T")
+
+STORES: Final = ("memory", "redis")
 #: Options that are sections of their own here.
 _SECTIONS_OF_OPTIONS: Final = frozenset({"store", "store_options", "transport", "transport_options"})
 #: Options of the transport that are objects of Python.
 _OBJECTS: Final = frozenset({"app", "server", "middleware"})
 
-STORES: Final = ("memory", "redis")
-LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-LOG_FORMATS: Final = ("text", "json")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessSettings:
-    """The section ``[process]``."""
+class Fault:
+    """Something that is wrong in a file. ``section``: where, empty when the file cannot be read at all."""
 
-    #: Processes that share the port, 1 or more. More than one needs Redis and WebSocket alone.
-    workers: int = 1
-    #: The least important messages that are logged: "debug", "info", "warning" or "error".
-    log_level: str = "info"
-    #: "text", or "json" with one object per line.
-    log_format: str = "text"
-
-    def __post_init__(self) -> None:
-        workers: Any = self.workers
-        if type(workers) is not int or workers < 1:
-            raise ConfigurationError(f"[process] workers: expected a whole number from 1, got {workers!r}")
-        _check_choice("[process] log_level", self.log_level, LOG_LEVELS)
-        _check_choice("[process] log_format", self.log_format, LOG_FORMATS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginSettings:
-    """The section ``[login]``: how sockets get their users."""
-
-    #: "jwt": a signed token names the user. "name": the client's word is taken for it, for trials only.
-    type: str
-    #: Where the token or the name is in the handshake: a field of "auth", or of the "query".
-    source: str = "auth"
-    #: Name of that field.  [default: "token" for jwt, "userName" for name]
-    field: str | None = None
-    #: jwt: the key of HMAC signatures (HS256, …).
-    secret: str | None = None
-    #: jwt: a PEM file with the public key of RSA, EC or Ed25519 signatures.
-    public_key_file: str | None = None
-    #: jwt: signature algorithms that are accepted.
-    algorithms: tuple[str, ...] = ("HS256",)
-    #: jwt: the claim that names the user.
-    user_claim: str = "sub"
-    #: jwt: who tokens have to be for.
-    audience: str | None = None
-    #: jwt: who tokens have to be from.
-    issuer: str | None = None
-    #: jwt: seconds that clocks may differ.
-    leeway: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_choice("[login] type", self.type, ("jwt", "name"))
-        _check_choice("[login] source", self.source, ("auth", "query"))
-        if self.type == "jwt" and (self.secret is None) == (self.public_key_file is None):
-            raise ConfigurationError("[login] jwt needs either secret or public_key_file")
-        if self.type == "name":
-            for item in fields(self):
-                if item.name not in ("type", "source", "field") and getattr(self, item.name) != item.default:
-                    raise ConfigurationError(f'[login] {item.name} is for type = "jwt"')
-
-    @property
-    def field_name(self) -> str:
-        """The field of the handshake."""
-        return self.field or ("token" if self.type == "jwt" else "userName")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomSettings:
-    """One ``[[rooms]]``: a room that is made at the start when it is not there. See ``add_room``."""
-
-    name: str
-    owner: str | None = None
-    whitelist: tuple[str, ...] = ()
-    blacklist: tuple[str, ...] = ()
-    adminlist: tuple[str, ...] = ()
-    whitelist_only: bool = False
-    #: The option of the service when it is not given; so with the next two.
-    history_max_size: int | None = None
-    enable_access_lists_updates: bool | None = None
-    enable_userlist_updates: bool | None = None
+    section: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,65 +52,139 @@ class Settings:
     def read(cls, path: str, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read a file, and secrets from the environment.
 
-        Raises ``ConfigurationError`` with the path, and what is wrong where; an unknown key is refused, with
+        Raises ``ConfigurationError`` with the path, and what is wrong first; an unknown key is refused, with
         the nearest known one.
         """
-        try:
-            given = tomllib.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: {error}") from None
-        try:
-            return cls._from_mapping(path, given, environment)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error}") from None
+        settings, faults = cls.look(path, environment)
+        if faults:
+            raise ConfigurationError(f"{path}: {faults[0].text}")
+        return settings
 
     @classmethod
-    def _from_mapping(cls, path: str, given: Mapping[str, Any], environment: Mapping[str, str]) -> "Settings":
-        refuse_unknown("section", given, list(SECTIONS))
+    def look(cls, path: str, environment: Mapping[str, str] = os.environ) -> "tuple[Settings, list[Fault]]":
+        """The same without an end at the first fault: what is right in a file, and all that is wrong."""
+        reader = _Reader()
+        return reader.settings(path, reader.document(path), environment), reader.faults
+
+
+class _Reader:
+    """Reads what is right in a file, and notes the rest."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def attempt(self, section: str, default: T, read: Callable[..., T], *args: Any) -> T:
+        """What ``read`` returns; the default, and a note, when it raises ``ConfigurationError``."""
+        try:
+            return read(*args)
+        except ConfigurationError as error:
+            self.faults.append(Fault(section=section, text=str(error)))
+            return default
+
+    def document(self, path: str) -> dict[str, Any]:
+        """The whole file; empty when it is not one."""
+        nothing: dict[str, Any] = {}
+        return self.attempt("", nothing, _document, path)
+
+    def known(self, what: str, section: str, given: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        """The entries whose names are known."""
+        for name in given:
+            self.attempt(section, None, refuse_unknown, what, {name: None}, names)
+        return {name: value for name, value in given.items() if name in names}
+
+    def settings(self, path: str, given: dict[str, Any], environment: Mapping[str, str]) -> Settings:
+        """The sections of a file."""
+        sections = self._sections(given, environment)
+        service = self.known("key in [service]", "service", sections["service"], _service_keys())
+        store_type, store = self._store(sections["store"])
+        transport = self.known("key in [transport]", "transport", sections["transport"], _transport_keys())
+        login = None
+        if "login" in given:
+            login = self.record(LoginSettings, "login", sections["login"])
+        nothing: list[Any] = []
+        rooms = self.attempt("rooms", nothing, _list, "rooms", given.get("rooms", []))
+        records = [self.record(RoomSettings, "rooms", room) for room in rooms]
+        return Settings(
+            path=path,
+            service=service,
+            store_type=store_type,
+            store_options=store,
+            transport_options=transport,
+            login=login,
+            rooms=tuple(record for record in records if record is not None),
+            process=self.record(ProcessSettings, "process", sections["process"]) or ProcessSettings(),
+        )
+
+    def _sections(self, given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        self.known("section", "sections", given, list(SECTIONS))
         sections: dict[str, dict[str, Any]] = {}
         for name in ("service", "store", "transport", "login", "process"):
-            section = given.get(name, {})
-            if not isinstance(section, dict):
-                raise ConfigurationError(f"{name}: expected a section [{name}], got {section!r}")
-            sections[name] = dict(section)
+            nothing: dict[str, Any] = {}
+            wanted = f"{name}: expected a section [{name}]"
+            sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
         for variable, (name, key) in SECRETS.items():
             # A secret alone makes no login.
             if environment.get(variable) and (name != "login" or "login" in given):
                 sections[name][key] = environment[variable]
-        _refuse_moved(sections["service"])
-        refuse_unknown("key in [service]", sections["service"], _service_keys())
-        store = sections["store"]
-        store_type = store.pop("type", "redis" if "url" in store else "memory")
-        _check_choice("[store] type", store_type, STORES)
-        refuse_unknown("key in [store]", store, _store_keys(store_type))
+        for name in _SECTIONS_OF_OPTIONS & sections["service"].keys():
+            section = name.removesuffix("_options")
+            text = f"[service] has no {section}: it has the section [{section}]"
+            self.faults.append(Fault(section="service", text=text))
+            del sections["service"][name]
+        return sections
+
+    def _store(self, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        kind = given.pop("type", "redis" if "url" in given else "memory")
+        if kind not in STORES:
+            self.attempt("store", None, check_choice, "[store] type", kind, STORES)
+            return "memory", {}
+        store = self.known("key in [store]", "store", given, _store_keys(kind))
         if "sentinels" in store:
-            store["sentinels"] = [_address(item) for item in _list("[store] sentinels", store["sentinels"])]
-        refuse_unknown("key in [transport]", sections["transport"], _transport_keys())
-        login = _record(LoginSettings, "[login]", sections["login"]) if "login" in given else None
-        rooms = _list("rooms", given.get("rooms", []))
-        return cls(
-            path=path,
-            service=sections["service"],
-            store_type=store_type,
-            store_options=store,
-            transport_options=sections["transport"],
-            login=login,
-            rooms=tuple(_record(RoomSettings, "[[rooms]]", room) for room in rooms),
-            process=_record(ProcessSettings, "[process]", sections["process"]),
-        )
+            nothing: list[Any] = []
+            items = self.attempt("store", nothing, _list, "[store] sentinels", store["sentinels"])
+            store["sentinels"] = [_address(item) for item in items]
+        return kind, store
+
+    def record(self, kind: Callable[..., T], section: str, given: Any) -> T | None:
+        """A dataclass of texts, numbers, flags and lists of texts, whose types are checked."""
+        shown = "[[rooms]]" if section == "rooms" else f"[{section}]"
+        before = len(self.faults)
+        nothing: dict[str, Any] = {}
+        entries = self.attempt(section, nothing, _mapping, f"{shown}: expected keys and values", given)
+        known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+        values = {}
+        for name, value in self.known(f"key in {shown}", section, entries, list(known)).items():
+            values[name] = self.attempt(
+                section, None, _converted, f"{shown} {name}", value, str(known[name].type)
+            )
+        if len(self.faults) > before:
+            # More would be about what is noted already.
+            return None
+        missing = [name for name, item in known.items() if name not in values and item.default is MISSING]
+        self.faults += [Fault(section=section, text=f"{shown} needs {name}") for name in missing]
+        return None if missing else self.attempt(section, None, lambda: kind(**values))
 
 
-#: The sections, each with where its keys come from.
-SECTIONS: Final[Mapping[str, str]] = {
-    "service": "Options of the service.",
-    "store": "Where state lives: `type`, and the options of that store.",
-    "transport": "Options of the Socket.IO transport.",
-    "login": "How sockets get their users.",
-    "rooms": "Rooms that are made at the start.",
-    "process": "The processes, and what they log.",
-}
+def _document(path: str) -> dict[str, Any]:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(error.strerror or str(error)) from None
+    try:
+        # Editors on Windows begin files by a mark.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"a TOML file is UTF-8, and this one is not, from byte {error.start} on"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _mapping(wanted: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"{wanted}, got {given!r}")
+    return given
 
 
 def _service_keys() -> list[str]:
@@ -197,27 +203,6 @@ def _transport_keys() -> list[str]:
     from chat_service.transports.socketio.options import SocketIOOptions
 
     return [item.name for item in fields(SocketIOOptions) if item.name not in _OBJECTS]
-
-
-def _refuse_moved(service: Mapping[str, Any]) -> None:
-    for name in ("store", "transport"):
-        if name in service or f"{name}_options" in service:
-            raise ConfigurationError(f"[service] has no {name}: it has the section [{name}]")
-
-
-def _record(kind: Callable[..., Any], section: str, given: Any) -> Any:
-    """A dataclass of texts, numbers, flags and lists of texts, whose types are checked."""
-    if not isinstance(given, dict):
-        raise ConfigurationError(f"{section}: expected keys and values, got {given!r}")
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    refuse_unknown(f"key in {section}", given, list(known))
-    values = {}
-    for name, value in given.items():
-        values[name] = _converted(f"{section} {name}", value, str(known[name].type))
-    for name, item in known.items():
-        if name not in values and item.default is MISSING:
-            raise ConfigurationError(f"{section} needs {name}")
-    return kind(**values)
 
 
 def _converted(what: str, value: Any, annotation: str) -> Any:
@@ -239,11 +224,6 @@ def _list(what: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ConfigurationError(f"{what}: expected a list, got {value!r}")
     return value
-
-
-def _check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigurationError(f"{what}: expected {' or '.join(map(repr, choices))}, got {value!r}")
 
 
 def _address(item: Any) -> Any:

@@ -9,12 +9,10 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-import click
-
+from chat_service.cli import streams
 from chat_service.cli.process import READY, VARIABLE, WorkerRole
 
 #: Seconds until a worker that died is started again: the first time, and at most.
@@ -75,11 +73,18 @@ class Supervisor:
     """Keeps ``len(shares)`` workers running.
 
     ``command``: the program of a worker. ``shares``: for each worker the sockets that it listens at.
+    ``on_ready`` is called when all can be connected to.
     """
 
-    def __init__(self, command: Sequence[str], shares: Sequence[Sequence[socket.socket]]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        shares: Sequence[Sequence[socket.socket]],
+        on_ready: Callable[[], None],
+    ) -> None:
         self._command = command
         self._shares = shares
+        self._on_ready = on_ready
         self._workers: dict[int, Worker] = {}
         self._stopping: signal.Signals | None = None
         self._stop = asyncio.Event()
@@ -140,12 +145,7 @@ class Supervisor:
                     codes.append(await each.ended())
                 self._exit_code = max(codes)
                 return False
-        ports = sorted({each.getsockname()[1] for share in self._shares for each in share})
-        shown = ", ".join(map(str, ports))
-        click.echo(
-            f"chat-service: {len(self._shares)} workers listen on port{'s' * (len(ports) > 1)} {shown}; "
-            "Ctrl+C ends them"
-        )
+        self._on_ready()
         return True
 
     async def _keep(self, number: int) -> int:
@@ -196,13 +196,15 @@ class Supervisor:
 
 
 def _say(line: str) -> None:
-    print(f"chat-service: {line}", file=sys.stderr, flush=True)
+    streams.complain(f"chat-service: {line}")
 
 
-def supervise(command: Sequence[str], shares: Sequence[Sequence[socket.socket]]) -> int:
+def supervise(
+    command: Sequence[str], shares: Sequence[Sequence[socket.socket]], on_ready: Callable[[], None]
+) -> int:
     """Run workers until a signal. Returns the exit code."""
 
     async def run() -> int:
-        return await Supervisor(command, shares).run()
+        return await Supervisor(command, shares, on_ready).run()
 
     return asyncio.run(run())

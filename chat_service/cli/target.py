@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chat_service.cli.failures import CliError, ExitCode
+from chat_service.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from chat_service.bus.base import BusListener, Envelope, Topic
+    from chat_service.cli.settings import Fault, Settings
     from chat_service.stores.redis import RedisStore
 
 T = TypeVar("T")
@@ -40,8 +42,9 @@ class Target:
     store_options: Mapping[str, Any] = field(default_factory=dict)
     #: Seconds, as the services have it.
     heartbeat_timeout: float = 30.0
-    #: The file, when one was given.
-    config: str | None = None
+    #: What the file says, when one was given, and what is wrong in it.
+    settings: "Settings | None" = None
+    faults: "tuple[Fault, ...]" = ()
 
     @classmethod
     def from_options(
@@ -57,14 +60,17 @@ class Target:
     ) -> "Target":
         """Options of the command line; what they do not say comes from the file."""
         store_type, options, timeout = store, {}, 30.0
+        settings: Settings | None = None
+        faults: tuple[Fault, ...] = ()
         if config is not None:
-            from chat_service.cli.settings import Settings
+            from chat_service.cli import settings as files
 
-            settings = Settings.read(config)
+            settings, found = files.Settings.look(config)
+            faults = tuple(found)
             store_type = store or ("redis" if url else settings.store_type)
             if store_type == settings.store_type:
                 options = dict(settings.store_options)
-            timeout = settings.service.get("heartbeat_timeout", timeout)
+            timeout = _seconds(settings.service.get("heartbeat_timeout"), timeout)
         elif url is None and not sentinels and store is None:
             raise CliError(ExitCode.USAGE, NO_TARGET)
         given = {
@@ -76,11 +82,31 @@ class Target:
         }
         options.update({name: value for name, value in given.items() if value is not None})
         return cls(
-            store_type=store_type or "redis", store_options=options, heartbeat_timeout=timeout, config=config
+            store_type=store_type or "redis",
+            store_options=options,
+            heartbeat_timeout=timeout,
+            settings=settings,
+            faults=faults,
         )
 
-    def make_store(self) -> "RedisStore":
-        """The store, not opened. Raises ``CliError`` for one that cannot be looked into."""
+    @property
+    def is_readable(self) -> bool:
+        """Whether the file, if one was given, says anything at all."""
+        return not any(fault.section == "" for fault in self.faults)
+
+    @property
+    def store_fault(self) -> str | None:
+        """What is wrong in the file about the store. A login or a room keeps nobody from looking into it."""
+        texts = [fault.text for fault in self.faults if fault.section in ("", "store")]
+        return texts[0] if texts else None
+
+    def make_store(self, *, is_strict: bool = True) -> "RedisStore":
+        """The store, not opened. Raises for one that cannot be looked into.
+
+        ``is_strict``: also when the file has faults that a store could be made in spite of.
+        """
+        if is_strict and self.settings is not None and self.store_fault is not None:
+            raise ConfigurationError(f"{self.settings.path}: {self.store_fault}")
         if self.store_type == "memory":
             raise CliError(ExitCode.CONFIGURATION, IN_MEMORY)
         from chat_service.stores.redis import RedisStore
@@ -96,6 +122,10 @@ class Target:
             yield store
         finally:
             await store.close()
+
+
+def _seconds(value: Any, default: float) -> float:
+    return float(value) if type(value) in (int, float) and value > 0 else default
 
 
 def _address(text: str) -> tuple[str, int]:

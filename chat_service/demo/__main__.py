@@ -1,4 +1,4 @@
-"""``python -m chat_service.demo``: the web chat on the port PORT (8000)."""
+"""``python -m chat_service.demo``: the web chat at the address BIND (127.0.0.1) and the port PORT (8000)."""
 
 import os
 import sys
@@ -9,4 +9,4 @@ if __name__ == "__main__":
     port = os.environ.get("PORT", "8000")
     if not port.isdecimal():
         sys.exit(f"cannot start: PORT={port}: expected a number")
-    main(port=int(port))
+    main(os.environ.get("BIND") or "127.0.0.1", int(port))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -16,6 +15,9 @@ from chat_service.demo.moderation import Moderation
 from chat_service.demo.pages import Pages, security_headers
 from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
+from chat_service.service.announcement import NAMES_ONLY, http_url, is_loopback, say
+from chat_service.service.runner import StopRequest, refuse_nesting
+from chat_service.version import __version__
 
 #: Rooms that are there from the start; nobody owns them.
 ROOMS: Final = ("default", "random")
@@ -30,7 +32,7 @@ class Demo:
 
     def __init__(
         self,
-        host: str | None = None,
+        host: str | None = "127.0.0.1",
         port: int = 8000,
         *,
         store: Any = "memory",
@@ -71,11 +73,17 @@ class Demo:
         self._runner: web.AppRunner | None = None
 
     @property
-    def port(self) -> int | None:
-        """The TCP port, while it listens."""
+    def address(self) -> tuple[str, int] | None:
+        """The address and port, while it listens."""
         if self._runner is None or not self._runner.addresses:
             return None
-        return int(self._runner.addresses[0][1])
+        host, port, *_ = self._runner.addresses[0]
+        return str(host), int(port)
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port, while it listens."""
+        return None if self.address is None else self.address[1]
 
     async def start(self) -> None:
         """Returns when the page can be opened. Raises what went wrong: ``OSError`` for a port in use."""
@@ -119,7 +127,7 @@ class Demo:
 
 
 def main(
-    host: str | None = None,
+    host: str | None = "127.0.0.1",
     port: int = 8000,
     *,
     store: Any = "memory",
@@ -130,27 +138,28 @@ def main(
 
     Raises ``ConfigurationError``, and ``SystemExit`` (1), after one line on stderr, when it cannot start.
     """
+    refuse_nesting()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     demo = Demo(host, port, store=store, store_options=store_options, **options)
     asyncio.run(_serve(demo))
 
 
 async def _serve(demo: Demo) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        # A second one ends the process at once.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+    request = StopRequest()
+    request.hear_signals()
+    demo.service.on("closed", lambda _: request.ask())
     try:
         await demo.start()
     except Exception as error:
         sys.exit(f"chat_service cannot start: {error or type(error).__name__}")
-    print(f"The web chat is at http://localhost:{demo.port}/", flush=True)
-    await stop.wait()
+    announce_page(demo)
+    await request.wait()
     await demo.close()
+
+
+def announce_page(demo: Demo) -> None:
+    """Print where the page is, and who can reach it."""
+    host, port = demo.address or ("", 0)
+    say(f"{__version__}: the web chat is at {http_url(host, port)}; Ctrl+C stops it")
+    if not is_loopback(host):
+        print(f"warning: {NAMES_ONLY.format(where=f'{host} port {port}')}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chat_service.protocol.names import natural_key
 from chat_service.stores.base import SYSTEM, InstanceRecord, Page, RoomSummary, Store, UserSummary
 from chat_service.types import InstanceId, RoomName, UserName
 
@@ -52,13 +53,13 @@ class RoomStatus:
 async def rooms(store: Store, limit: int, cursor: str | None) -> Page[RoomSummary]:
     """A page of rooms, sorted within itself. Raises ``ValueError``."""
     page = await store.list_rooms(*_checked(limit, cursor))
-    return Page(items=sorted(page.items, key=lambda room: room.name), cursor=page.cursor)
+    return Page(items=sorted(page.items, key=lambda room: natural_key(room.name)), cursor=page.cursor)
 
 
 async def users(store: Store, limit: int, cursor: str | None, *, online: bool) -> Page[UserSummary]:
     """A page of users, sorted within itself. Raises ``ValueError``."""
     page = await store.list_users(*_checked(limit, cursor), online=online)
-    return Page(items=sorted(page.items, key=lambda user: user.name), cursor=page.cursor)
+    return Page(items=sorted(page.items, key=lambda user: natural_key(user.name)), cursor=page.cursor)
 
 
 async def room_status(store: Store, room: RoomName) -> RoomStatus:
@@ -67,7 +68,7 @@ async def room_status(store: Store, room: RoomName) -> RoomStatus:
     members = await store.room_members(room)
     return RoomStatus(
         room=await store.room_summary(room),
-        members={user: len(members[user]) for user in sorted(members)},
+        members={user: len(members[user]) for user in sorted(members, key=natural_key)},
         enable_userlist_updates=settings.enable_userlist_updates,
         enable_access_lists_updates=settings.enable_access_lists_updates,
     )

@@ -13,6 +13,7 @@ from chat_service.operations.health import Readiness
 from chat_service.operations.http import OperationsServer, add_routes
 from chat_service.operations.metrics import Reading, ServiceCollector
 from chat_service.operations.pages import Pages
+from chat_service.version import __version__
 
 
 class Operations:
@@ -22,10 +23,9 @@ class Operations:
     port of their own; otherwise an application can mount them.
     """
 
-    def __init__(self, context: Context, phase: Callable[[], str], version: Callable[[], str]) -> None:
+    def __init__(self, context: Context, phase: Callable[[], str]) -> None:
         self._context = context
         self._phase = phase
-        self._version = version
         #: Collects the metrics of this service, for a registry of yours.
         self.collector: Collector = ServiceCollector(self._read)
         #: The metrics of this service and of its process.
@@ -49,7 +49,7 @@ class Operations:
         store, transport = context.store, context.transport
         return Reading(
             context=context,
-            version=self._version(),
+            version=__version__,
             is_running=self._phase() == "running",
             store=store.statistics() if hasattr(store, "statistics") else None,
             bus=health.bus_status(context),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
-import chat_service
 from chat_service.clock import Clock, SystemClock
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.running import RunningWork
@@ -13,9 +12,10 @@ from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
 from chat_service.operations import Operations
 from chat_service.options import Options
+from chat_service.service.announcement import announce, http_url, say
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.service.lifecycle import LifeCycle
-from chat_service.service.runner import run
+from chat_service.service.runner import StopRequest, run
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import ClusterBus, Publisher, TransportAPI
 
@@ -93,10 +93,9 @@ class ChatService(ServerAPI):
         #: Application events to every instance.
         self.cluster_bus = ClusterBus(cluster_events, publisher)
         #: Metrics and health.
-        self.operations = Operations(
-            context, lambda: self._life.phase.value, lambda: chat_service.__version__
-        )
+        self.operations = Operations(context, lambda: self._life.phase.value)
         self._life = LifeCycle(context, self.operations)
+        self._stop_request = StopRequest()
         context.transport.attach(self.start, self.close)
 
     def __repr__(self) -> str:
@@ -163,13 +162,30 @@ class ChatService(ServerAPI):
     ) -> None:
         await self.close()
 
-    def run(self) -> None:
-        """Run until SIGINT or SIGTERM, then close; on SIGTERM drain first.
+    def run(self, *, announce: bool = True) -> None:
+        """Run until SIGINT, SIGTERM, ``stop()`` or ``close()``, then close; on SIGTERM drain first.
 
-        A second signal ends the process at once. Raises ``SystemExit`` (1) with one line on stderr when the
-        start or the close fails.
+        ``announce``: whether to print a line with the address, the store and how to stop. A second signal
+        ends the process at once. Signals are for the main thread; in another one ``stop()`` ends the service.
+        Raises ``SystemExit`` (1), after one line on stderr, when the start or the close fails, and
+        ``RuntimeError`` where an event loop runs already.
         """
-        run(self)
+        run(self, self._stop_request, self._announce if announce else lambda: None)
+
+    def stop(self, *, drain: bool = False) -> None:
+        """End a ``run()``, soon; to be called from any thread. ``drain``: as on SIGTERM.
+
+        Before ``run()`` it ends that as soon as it has started. The first call counts.
+        """
+        self._stop_request.ask(drain=drain)
+
+    def _announce(self) -> None:
+        context = self._context
+        address = getattr(context.transport, "address", None)
+        announce([address] if address else [], store=context.store, namespace=self.options.namespace)
+        if self.operations.port is not None:
+            url = http_url(self.options.operations_host, self.operations.port)
+            say(f"metrics and health: {url}metrics, {url}healthz and {url}readyz")
 
     def asgi_app(self, other: Any = None) -> Any:
         """An ASGI application that serves Socket.IO and passes everything else to ``other``.

@@ -1,7 +1,6 @@
 """Making the parts of a service from its options."""
 
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from chat_service.stores.redis import RedisStore
 from chat_service.telemetry import Counters
 from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
+from chat_service.version import __version__
 
 #: Seconds after which a long stay in a lock is reported, when ``store_options`` do not say.
 DEFAULT_LOCK_TTL = 10.0
@@ -97,7 +97,7 @@ def make_tracing(provider: Any) -> Any:
         from chat_service.operations.tracing import Tracing
     except ImportError as error:
         raise ConfigurationError(f"option tracing needs the package opentelemetry-api: {error}") from None
-    return Tracing(None if provider is True else provider, sys.modules["chat_service"].__version__)
+    return Tracing(None if provider is True else provider, __version__)
 
 
 def make_context(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,8 +14,19 @@ GC_THRESHOLDS = (50_000, 20, 50)
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on the fastest event loop there is."""
+    fill_descriptors()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
+
+
+def fill_descriptors() -> None:
+    """Open the standard descriptors that are closed: the loop would get them, and libuv aborts at that."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It takes the lowest one that is free.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

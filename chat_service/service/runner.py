@@ -1,8 +1,12 @@
-"""Running a service as a process: signals, one message for what goes wrong, the exit code."""
+"""Running a service in a process or a thread: what ends it, one line for what fails, the exit code."""
 
 import asyncio
+import functools
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from chat_service.service.process import run_loop, tune_garbage_collector
@@ -12,41 +16,110 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+NESTED = (
+    "run() starts an event loop, and one runs in this thread already: use `async with service:`, or "
+    "`await service.start()` and later `await service.close()`"
+)
 
-def run(service: "ChatService") -> None:
-    """Start, wait for SIGINT or SIGTERM, close; on SIGTERM drain before. A second signal ends it at once.
 
-    Raises ``SystemExit`` with code 1, after one line on stderr, when the start or the close fails.
-    """
+class StopRequest:
+    """The wish that a server ends: of a signal, or of any thread. The first one counts."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event: asyncio.Event | None = None
+        self._is_asked = False
+        #: Whether clients should be sent away bit by bit first.
+        self.wants_drain = False
+
+    def ask(self, *, drain: bool = False) -> None:
+        """Ask; from any thread, and before or after the end without effect on others."""
+        if self._is_asked:
+            return
+        self.wants_drain = drain
+        self._is_asked = True
+        if self._loop is not None and self._event is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._event.set)
+            except RuntimeError:
+                # The loop is closed: it has ended.
+                return
+
+    async def wait(self) -> None:
+        """Return when somebody has asked, perhaps before this call."""
+        self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        if not self._is_asked:
+            await self._event.wait()
+
+    def hear_signals(self) -> None:
+        """Ask at SIGINT, and at SIGTERM with a drain; a second signal does what it does by default.
+
+        To be called in the loop. Outside the main thread, where Python handles no signals, it does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        forget: list[Callable[[], object]] = []
+
+        def on_signal(received: signal.Signals) -> None:
+            for undo in forget:
+                undo()
+            self.ask(drain=received is signal.SIGTERM)
+
+        for number in _SIGNALS:
+            try:
+                loop.add_signal_handler(number, on_signal, number)
+            except NotImplementedError:
+                # The loops of Windows.
+                forget.append(_handle(number, loop, on_signal))
+            else:
+                forget.append(functools.partial(loop.remove_signal_handler, number))
+
+
+def _handle(
+    number: signal.Signals, loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], None]
+) -> Callable[[], object]:
+    """Handle a signal without the loop's help. Returns what undoes it."""
+
+    def handle(received: int, _: FrameType | None) -> None:
+        loop.call_soon_threadsafe(on_signal, signal.Signals(received))
+
+    before = signal.signal(number, handle)
+    return lambda: signal.signal(number, before)
+
+
+def refuse_nesting() -> None:
+    """Raise ``RuntimeError`` in a thread whose event loop runs."""
     try:
-        run_loop(_run(service))
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(NESTED)
+
+
+def run(service: "ChatService", request: StopRequest, on_started: Callable[[], None]) -> None:
+    """Start, wait for a stop request or a close, close. See ``ChatService.run``."""
+    refuse_nesting()
+    try:
+        run_loop(_run(service, request, on_started))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def _run(service: "ChatService") -> None:
-    stop = asyncio.Event()
-    is_drain_asked = False
-    loop = asyncio.get_running_loop()
-
-    def on_signal(received: signal.Signals) -> None:
-        nonlocal is_drain_asked
-        is_drain_asked = received is signal.SIGTERM
-        for number in _SIGNALS:
-            # From now on they do what they do by default.
-            loop.remove_signal_handler(number)
-        stop.set()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
+async def _run(service: "ChatService", request: StopRequest, on_started: Callable[[], None]) -> None:
+    request.hear_signals()
+    # Somebody may close it otherwise.
+    service.on("closed", lambda _: request.ask())
     try:
         await service.start()
     except Exception as error:
         _fail("cannot start", error)
-    tune_garbage_collector()
-    await stop.wait()
+    if threading.current_thread() is threading.main_thread():
+        tune_garbage_collector()
+    on_started()
+    await request.wait()
     try:
-        if is_drain_asked:
+        if request.wants_drain:
             await service.drain()
         await service.close()
     except Exception as error:

@@ -53,6 +53,18 @@ async def test_rooms_are_created_listed_joined_and_left(person: People, unique: 
     await expect(ann.member(bob.name)).to_have_count(0)
 
 
+async def test_lists_are_in_natural_order(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    bob = await (await person(unique("Bob"))).login()
+    base = unique("Tea")
+    names = [f"{base} {number}" for number in (1, 2, 10, 11)]
+    for name in reversed(names):
+        await ann.create_room(name)
+    for someone in (ann, bob):
+        rows = someone.page.get_by_role("navigation").locator(".name").get_by_text(base)
+        await expect(rows).to_have_text(names)
+
+
 async def test_unread_messages_are_marked_until_they_are_read_on_any_device(
     person: People, unique: Unique
 ) -> None:

@@ -77,6 +77,89 @@ def test_a_configuration(server: RedisServer, tmp_path: Path) -> None:
     assert invoke("check", "--config", str(path)).exit_code == 4
 
 
+def test_everything_that_is_wrong_is_reported(server: RedisServer, tmp_path: Path) -> None:
+    """Past a secret that is missing, and past everything else, to the store."""
+    path = tmp_path / "chat.toml"
+    path.write_text(f"""
+        [servce]
+        [service]
+        prot = 1
+        port = -1
+        history_max_size = "x"
+        [store]
+        url = "{server.url}"
+        comand_timeout = 1
+        [transport]
+        ping_timeout = 0
+        ping_interval = "x"
+        [login]
+        type = "jwt"
+        [process]
+        workers = 0
+        [[rooms]]
+        nam = "x"
+        [[rooms]]
+    """)
+    result = invoke("check", "--json", "--config", str(path))
+    checks = json.loads(result.stdout)["checks"]
+    found = [item["detail"] for item in checks if item["check"] == "configuration"]
+    assert result.exit_code == 3 and all(detail.startswith(f"{path}: ") for detail in found)
+    expected = [
+        "unknown section servce; did you mean service?",
+        "unknown key in [service] prot; did you mean port?",
+        "unknown key in [store] comand_timeout; did you mean command_timeout?",
+        "[login] jwt needs either secret or public_key_file",
+        "unknown key in [[rooms]] nam; did you mean name?",
+        "[[rooms]] needs name",
+        "[process] workers: expected a whole number from 1, got 0",
+        "option port: expected a whole number",
+        "option history_max_size: expected a whole number",
+        "transport_options ping_interval: expected seconds",
+        "transport_options ping_timeout: expected seconds",
+    ]
+    assert [any(text in detail for detail in found) for text in expected] == [True] * len(expected)
+    assert len(found) == len(expected)
+    verdicts = {item["check"]: item["verdict"] for item in checks}
+    assert list(verdicts) == ["configuration", *NAMES] and verdicts["bus"] == "ok"
+    shown = invoke("check", "--config", str(path))
+    assert (shown.exit_code, shown.stderr.count("\n")) == (3, 1)
+    assert shown.stderr.endswith(" (and 10 more)\n")
+    # The secret is in the environment of the services alone; what looks into the store has no use for it.
+    path.write_text(f'[store]\nurl = "{server.url}"\n[login]\ntype = "jwt"\n[[rooms]]\nnam = "x"\n')
+    assert invoke("rooms", "--config", str(path)).exit_code == 0
+    assert invoke("check", "--config", str(path), env={"CHAT_LOGIN_SECRET": "x" * 32}).exit_code == 3
+    path.write_text(f'[store]\nurl = "{server.url}"\nurk = 1\n')
+    assert invoke("rooms", "--config", str(path)).stderr.endswith(
+        "unknown key in [store] urk; did you mean url?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b"port = ", "Invalid value (at end of document)"),
+        ("[login]".encode("utf-16"), "a TOML file is UTF-8, and this one is not, from byte 0 on"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_file_that_says_nothing(tmp_path: Path, content: bytes | None, detail: str) -> None:
+    path = tmp_path / "chat.toml"
+    if content is not None:
+        path.write_bytes(content)
+    result = invoke("check", "--json", "--config", str(path))
+    (finding,) = json.loads(result.stdout)["checks"]
+    assert (result.exit_code, finding["verdict"], finding["detail"]) == (3, "failed", f"{path}: {detail}")
+    for command in ("rooms", "serve"):
+        other = invoke(command, "--config", str(path))
+        assert (other.exit_code, other.stderr) == (3, f"chat-service: {path}: {detail}\n")
+
+
+def test_a_file_of_an_editor_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "chat.toml"
+    path.write_bytes('[login]\r\ntype = "name"\r\n'.encode("utf-8-sig"))
+    assert invoke("check", "--config", str(path)).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "code", "detail"),
     [

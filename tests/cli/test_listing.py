@@ -44,6 +44,22 @@ async def test_rooms(site: Site) -> None:
     assert line.split() == ["[bold]ключ[/bold]", "0", "0", "0/10000", "whitelist"]
 
 
+async def test_lists_are_in_natural_order(site: Site) -> None:
+    instance = await site.world.start()
+    names = [f"room{number}" for number in (1, 2, 10, 11, 100)]
+    for name in reversed(names):
+        await instance.service.add_room(name)
+    await instance.joined("user2", *names)
+    for name in names:
+        await instance.joined(f"user{name[4:]}0", "room1")
+    assert [room["name"] for room in (await site.json("rooms"))["rooms"]] == names
+    users = [f"user{number}" for number in (2, 10, 20, 100, 110, 1000)]
+    assert [user["name"] for user in (await site.json("users"))["users"]] == users
+    assert [member["name"] for member in (await site.json("rooms", "room1"))["members"]] == users
+    page = await instance.service.list_rooms()
+    assert page.cursor is not None or [room.name for room in page.items] == names
+
+
 async def test_rooms_in_parts(site: Site) -> None:
     instance = await site.world.start()
     names = {f"room{number}" for number in range(30)}

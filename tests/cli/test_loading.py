@@ -32,6 +32,11 @@ def fails():
 async def later():
     return service
 
+def misspelt():
+    return ChatService(
+        hooks={"on_conect": print}
+    )
+
 def with_argument(port):
     return service
 """
@@ -66,6 +71,12 @@ def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
         ("number", 3, "{name}:number is no ChatService and no function that makes one: int"),
         ("nothing", 3, "{name}:nothing made no ChatService: NoneType"),
         ("fails", 3, "{name}:fails failed: RuntimeError: no database at all ({path}, line 17)"),
+        (
+            "misspelt",
+            3,
+            "{name}:misspelt failed: ConfigurationError: unknown hook on_conect; did you mean on_connect? "
+            "({path}, line 23)",
+        ),
         ("later", 3, "{name}:later is a coroutine function: make it a plain one"),
         ("with_argument", 3, "{name}:with_argument failed: TypeError: with_argument() missing 1 required"),
         ("", 2, "expected MODULE:ATTRIBUTE, such as main:service, got {name}:"),
@@ -93,7 +104,12 @@ def test_attributes_that_will_not_do(
         ("\n1 / 0", "ZeroDivisionError: division by zero ({path}, line 2)"),
         (
             "from chat_service import ChatService\nservice = ChatService(prot=1)",
-            "ConfigurationError: unknown option prot; did you mean port?",
+            "ConfigurationError: unknown option prot; did you mean port? ({path}, line 2)",
+        ),
+        (
+            "import json\njson.loads('{{')",
+            "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+            "({path}, line 2)",
         ),
     ],
 )

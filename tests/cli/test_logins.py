@@ -11,7 +11,7 @@ import pytest
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.cli.logins import make_login
-from chat_service.cli.settings import LoginSettings
+from chat_service.cli.sections import LoginSettings
 from chat_service.testing import InProcessTransport, wait_until
 from tests.support.world import Instance
 
@@ -109,6 +109,21 @@ async def test_the_clients_word(start: Any) -> None:
     for auth in (None, {}, {"userName": None}, ["userName"]):
         assert "No login provided" in (await _login(instance, auth=auth))[0]
     assert "invalid characters" in (await _login(instance, auth={"userName": "a:b"}))[0]
+
+
+@pytest.mark.parametrize(("algorithm", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+def test_secrets_shorter_than_their_hash(algorithm: str, size: int) -> None:
+    """They could be guessed from one token."""
+    wanted = {"type": "jwt", "algorithms": (algorithm,)}
+    for secret in ("x", "x" * (size - 1), "é" * (size // 2 - 1) + "x"):
+        with pytest.raises(ConfigurationError, match=f"secret: {algorithm} needs {size} bytes or more"):
+            make_login(LoginSettings(secret=secret, **wanted))  # type: ignore[arg-type]
+    for secret in ("x" * size, "é" * (size // 2)):
+        make_login(LoginSettings(secret=secret, **wanted))  # type: ignore[arg-type]
+    if size > 32:
+        both = ("HS256", algorithm)
+        with pytest.raises(ConfigurationError, match=algorithm):
+            make_login(LoginSettings(type="jwt", secret="x" * 32, algorithms=both))
 
 
 def test_keys_that_cannot_be(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from chat_service.testing import wait_until
 from tests.cli.conftest import Site, invoke
 from tests.e2e.clients import PATIENCE, PythonClients
-from tests.e2e.processes import Process, run
+from tests.e2e.processes import Process, port_in, run
 from tests.support.redis_servers import RedisServer
 
 pytestmark = pytest.mark.e2e
@@ -59,10 +59,7 @@ async def connect() -> AsyncIterator[Callable[..., Awaitable[Any]]]:
 
 
 async def port_of(process: Process) -> int:
-    line = await process.wait_for("listen")
-    found = re.search(r"port (\d+)", line)
-    assert found is not None, line
-    return int(found[1])
+    return port_in(await process.wait_for("listens at"))
 
 
 def write(tmp_path: Path, **options: Any) -> str:
@@ -106,7 +103,7 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
     )
     async with chat("run", app, "--app-dir", tmp_path, "--workers", "2") as process:
         port = await port_of(process)
-        assert (await process.wait_for("2 workers listen on port")).endswith("Ctrl+C ends them")
+        assert (await process.wait_for(", 2 workers, ")).endswith("Ctrl+C stops it")
         pids = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)}
         assert len(pids) == 2
         clients = [await connect(port, f"user{number}") for number in range(4)]
@@ -165,8 +162,8 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
 async def test_workers_do_not_outlive_their_parent(redis_site: Site, tmp_path: Path) -> None:
     app = write(tmp_path, store="redis", store_options=redis_site.backend.options)
     async with chat("run", app, "--app-dir", tmp_path, "--workers", "2", "--port-per-worker") as process:
-        line = await process.wait_for("2 workers listen on ports")
-        first, second = map(int, re.findall(r"\d{3,5}", line))
+        line = await process.wait_for(", 2 workers, ")
+        first, second = map(int, re.findall(r":(\d+)/", line))
         assert first != second
         pids = [int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)]
         process.send_signal(signal.SIGKILL)
@@ -292,7 +289,7 @@ async def test_serve(redis_site: Site, tmp_path: Path, connect: Any) -> None:
     # The room is there already, and nothing is in the way of a second start.
     async with run(*command, env=url) as process:
         await port_of(process)
-        await process.wait_for("metrics and health are on port")
+        await process.wait_for("metrics and health: http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
     (room,) = (await redis_site.json("rooms"))["rooms"]
@@ -329,7 +326,7 @@ async def test_stores_that_will_not_do(
 @pytest.mark.redis
 async def test_demo_over_redis(redis_site: Site) -> None:
     async with chat("demo", "--port", "0", *redis_site.options) as process:
-        await process.wait_for("http://localhost:")
+        await process.wait_for("http://127.0.0.1:")
         rooms = (await redis_site.json("rooms"))["rooms"]
         assert [room["name"] for room in rooms] == ["default", "random"]
         process.send_signal(signal.SIGINT)
@@ -339,10 +336,47 @@ async def test_demo_over_redis(redis_site: Site) -> None:
 @pytest.mark.covers("cli:demo")
 async def test_demo() -> None:
     async with chat("demo", "--port", "0") as process:
-        line = await process.wait_for("http://localhost:")
-        port = int(line.rpartition(":")[2].strip("/"))
+        line = await process.wait_for("http://127.0.0.1:")
+        port = port_in(line)
         async with chat("demo", "--port", port) as second:
             assert await second.wait() == 5
             assert second.errors.startswith("chat-service: cannot start: ")
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+NAMES_ONLY = "logins are by name only, and others than this machine can reach "
+
+
+@pytest.mark.parametrize(
+    ("login", "host", "options", "warns"),
+    [
+        ("name", None, [], False),
+        ("name", "0.0.0.0", [], True),
+        ("name", "0.0.0.0", ["--host", "127.0.0.1"], False),
+        ("name", "localhost", ["--host", "0.0.0.0"], True),
+        ("jwt", "0.0.0.0", [], False),
+    ],
+)
+async def test_serve_warns_of_names_that_anybody_can_give(
+    tmp_path: Path, login: str, host: str | None, options: list[str], warns: bool
+) -> None:
+    config = tmp_path / "chat.toml"
+    secret = 'secret = "a secret of thirty-two bytes or more"\n' if login == "jwt" else ""
+    listen = f'host = "{host}"\n' if host else ""
+    config.write_text(f'[service]\nport = 0\n{listen}[login]\ntype = "{login}"\n{secret}')
+    async with chat("serve", "--config", config, *options) as process:
+        line = await process.wait_for("listens at")
+        assert ("(every address)" in line) is ((options[-1:] or [host]) == ["0.0.0.0"])
+        assert "store: memory; Ctrl+C stops it" in line
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    assert (NAMES_ONLY in process.errors) is warns
+
+
+async def test_demo_warns_of_names_that_anybody_can_give() -> None:
+    async with chat("demo", "--port", "0", "--host", "0.0.0.0") as process:
+        assert "http://localhost:" in await process.wait_for("the web chat is at")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    assert NAMES_ONLY in process.errors

@@ -10,7 +10,8 @@ import pytest
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
 from chat_service.cli.printing import as_toml, literal
-from chat_service.cli.settings import SECRETS, SECTIONS, Settings
+from chat_service.cli.sections import SECRETS, SECTIONS
+from chat_service.cli.settings import Settings
 from tests.cli.conftest import invoke
 
 WHOLE = """

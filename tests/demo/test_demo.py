@@ -14,7 +14,7 @@ from chat_service.demo import Demo, rules
 from chat_service.demo.pages import INDEX, SECURITY_HEADERS, STATIC, Pages
 from chat_service.testing import wait_until
 from tests.e2e.clients import Client, PythonClients
-from tests.e2e.processes import run
+from tests.e2e.processes import port_in, run
 from tests.support.backends import Backend
 
 pytestmark = pytest.mark.e2e
@@ -230,8 +230,8 @@ async def test_rooms_and_messages_have_limits(
 
 async def test_process_serves_until_a_signal() -> None:
     async with run(sys.executable, "-m", "chat_service.demo", env={"PORT": "0"}) as process:
-        line = await process.wait_for("The web chat is at http://localhost:")
-        port = int(line.rstrip("/").rpartition(":")[2])
+        line = await process.wait_for("the web chat is at http://127.0.0.1:")
+        port = port_in(line)
         # Taken: another one cannot start.
         async with run(sys.executable, "-m", "chat_service.demo", env={"PORT": str(port)}) as other:
             assert await other.wait() == 1

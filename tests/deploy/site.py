@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jwt
 
-from tests.e2e.processes import Process, run
+from tests.e2e.processes import Process, port_in, run
 from tests.operations.pages import get_json
 from tests.support.redis_servers import RedisServer
 
@@ -82,10 +82,8 @@ async def instance(folder: Path, redis: RedisServer, **replaced: str) -> AsyncIt
         "127.0.0.1",
     ]
     async with run(*command, env=env) as process:
-        line = await process.wait_for("listens on port")
-        port = int(line.partition("listens on port ")[2].partition(",")[0])
-        line = await process.wait_for("health are on port")
-        yield Instance(process, port, int(line.rpartition(" ")[2]))
+        port = port_in(await process.wait_for("listens at"))
+        yield Instance(process, port, port_in(await process.wait_for("metrics and health")))
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from chat_service.cli import app
-from chat_service.cli.settings import SECRETS, Settings
+from chat_service.cli.sections import SECRETS
+from chat_service.cli.settings import Settings
 from chat_service.operations.pages import HEALTH_PATH
 from chat_service.options import Options
 from tests.deploy.site import DEPLOY, ROOT, SECRET, instance
@@ -154,6 +155,8 @@ def test_the_configuration_is_read_without_its_secrets_in_it() -> None:
     assert made.process.log_format == "json"
     # Metrics are not public by accident: the port is none that compose publishes.
     assert options().operations_port != options().port
+    # What listens on 127.0.0.1 cannot be reached from outside its container.
+    assert options().host == options().operations_host == "0.0.0.0"
 
 
 def test_the_compose_file() -> None:

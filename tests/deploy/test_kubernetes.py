@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from chat_service.cli.settings import SECRETS
+from chat_service.cli.sections import SECRETS
 from chat_service.operations.pages import HEALTH_PATH, METRICS_PATH, READY_PATH
 from tests.deploy.kubernetes_schema import SCHEMAS
 from tests.deploy.site import DEPLOY

@@ -43,7 +43,7 @@ async def test_workers_are_replaced_under_their_operations_ports(tmp_path: Path)
     with RedisServer() as redis:
         env = {"CHAT_STORE_URL": redis.url, "CHAT_LOGIN_SECRET": SECRET}
         async with run(*command, "--host", "127.0.0.1", env=env) as process:
-            await process.wait_for("workers listen on port")
+            await process.wait_for(", 2 workers, ")
             before = await instances()
             process.send_signal(signal.SIGHUP)
             await wait_until(

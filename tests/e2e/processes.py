@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -64,6 +65,13 @@ class Process:
             return await self._process.wait()
 
 
+def port_in(line: str) -> int:
+    """The port of the first URL in a line that a server has printed."""
+    found = re.search(r"http://[^/ ]*:(\d+)/", line)
+    assert found is not None, line
+    return int(found[1])
+
+
 @asynccontextmanager
 async def run(*command: str | Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
     """Run a program; one that is still running in the end is killed."""
@@ -94,5 +102,4 @@ async def example_server(*python_options: str) -> AsyncIterator[tuple[Process, i
     """The server of example/ on a free port, and the port."""
     env = {"PORT": "0"}
     async with run(sys.executable, *python_options, "example/server.py", env=env) as process:
-        line = await process.wait_for("listens on port")
-        yield process, int(line.rpartition(" ")[2])
+        yield process, port_in(await process.wait_for("listens at"))

@@ -59,10 +59,10 @@ async def no_lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def uvicorn_server(app: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     """A uvicorn server on a free port."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=2
+        app, host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=2, **options
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chat_service import ChatServiceError
 from chat_service.commands.table import COMMANDS
-from chat_service.protocol.names import camel_case, check_name, is_valid_name, snake_case
+from chat_service.protocol.names import camel_case, check_name, is_valid_name, natural_key, snake_case
 from chat_service.types import RoomName, room_channel, user_channel
 
 FORBIDDEN = [*map(chr, range(0x20)), "\x7f", ":", "{", "}", "\ud800", "\udfff"]
@@ -58,3 +58,26 @@ def test_spellings() -> None:
     assert snake_case("roomHistoryGet") == "room_history_get"
     assert camel_case("room_history_get") == "roomHistoryGet"
     assert snake_case("room_history_get") == "room_history_get"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["room2", "room10"],
+        ["room", "room1", "room2", "room2b", "room10", "room10a", "rooms"],
+        ["1", "2", "9", "010", "10", "11", "100"],
+        ["a1b2", "a1b10", "a2b1"],
+        ["9" * 5000, "1" + "0" * 5000],
+        ["", "2", "A", "a", "é"],
+    ],
+)
+def test_lists_count_as_people_do(names: list[str]) -> None:
+    shuffled = names[::-1]
+    shuffled.sort(key=natural_key)
+    assert shuffled == names
+
+
+@given(st.lists(st.text(alphabet="a0129-")))
+def test_the_order_of_names_is_total(names: list[str]) -> None:
+    """Names that differ are never equal, so that no list depends on the order before."""
+    assert len({tuple(natural_key(name)) for name in names}) == len(set(names))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chat_service.cli import app, settings
+from chat_service.cli import app, sections, settings
 from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
@@ -63,14 +63,14 @@ def _file() -> str:
         "environment replace keys.\n\n"
         + table(
             ("variable", "key"),
-            [(code(name), code(f"[{section}] {key}")) for name, (section, key) in settings.SECRETS.items()],
+            [(code(name), code(f"[{section}] {key}")) for name, (section, key) in sections.SECRETS.items()],
         )
-        + f"### [service]\n\n{settings.SECTIONS['service']}\n\n"
+        + f"### [service]\n\n{sections.SECTIONS['service']}\n\n"
         + _options()
-        + f"### [store]\n\n{settings.SECTIONS['store']}\n\n"
+        + f"### [store]\n\n{sections.SECTIONS['store']}\n\n"
         + 'The store `"memory"` knows `type` and `lock_ttl` alone.\n\n'
         + _table([_type_of_store(), *Module(redis_options).fields("RedisOptions")])
-        + f"### [transport]\n\n{settings.SECTIONS['transport']}\n\n"
+        + f"### [transport]\n\n{sections.SECTIONS['transport']}\n\n"
         + _table(
             [
                 item
@@ -78,12 +78,12 @@ def _file() -> str:
                 if item.name not in ("app", "server", "middleware")
             ]
         )
-        + f"### [login]\n\n{settings.SECTIONS['login']}\n\n"
-        + _table(Module(settings).fields("LoginSettings"))
-        + f"### [[rooms]]\n\n{settings.SECTIONS['rooms']}\n\n"
-        + _table(Module(settings).fields("RoomSettings"))
-        + f"### [process]\n\n{settings.SECTIONS['process']}\n\n"
-        + _table(Module(settings).fields("ProcessSettings"))
+        + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
+        + _table(Module(sections).fields("LoginSettings"))
+        + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
+        + _table(Module(sections).fields("RoomSettings"))
+        + f"### [process]\n\n{sections.SECTIONS['process']}\n\n"
+        + _table(Module(sections).fields("ProcessSettings"))
     )
 
 

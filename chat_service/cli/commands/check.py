@@ -3,7 +3,7 @@
 import click
 
 from chat_service.cli import output
-from chat_service.cli.failures import ExitCode, describe
+from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 from chat_service.errors import ConfigurationError, StoreError
@@ -30,29 +30,36 @@ def command(
 ) -> None:
     """Check a configuration and its store: connection, version, permissions, bus, latency, clocks.
 
-    A few keys below PREFIX:{check:…} are written and removed at once; nothing else is changed.
+    A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
     """
     from chat_service.cli.checking import Finding, Verdict, check_store
 
     findings = []
     failure: int = ExitCode.FAILED
-    if target.config is not None:
-        from chat_service.cli.assembly import build_service
-        from chat_service.cli.settings import Settings
+    if target.settings is not None:
+        from chat_service.cli.assembly import find_faults
 
-        build_service(Settings.read(target.config))
-        findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=target.config))
-    if target.store_type == "memory" and target.config is not None:
+        path = target.settings.path
+        for fault in find_faults(target.settings, target.faults):
+            failure = ExitCode.CONFIGURATION
+            detail = f"{path}: {fault.text}"
+            findings.append(Finding(name="configuration", verdict=Verdict.FAILED, detail=detail))
+        if not findings:
+            findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=path))
+    if not target.is_readable:
+        # It is said above, and there is nothing to look at.
+        pass
+    elif target.store_type == "memory" and target.settings is not None:
         findings.append(Finding(name="store", verdict=Verdict.OK, detail="memory: one process, gone with it"))
     else:
         timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
-        store = target.make_store()
         try:
-            findings += run_async(check_store(store, timeout))
+            findings += run_async(check_store(target.make_store(is_strict=False), timeout))
         except (StoreError, ConfigurationError) as error:
             # Nothing else can be checked then.
             findings.append(Finding(name="connection", verdict=Verdict.FAILED, detail=str(error)))
-            failure, _ = describe(error)
+            if failure == ExitCode.FAILED:
+                failure, _ = describe(error)
     verdicts = {finding.verdict for finding in findings}
     is_good = Verdict.FAILED not in verdicts and not (strict and Verdict.WARNING in verdicts)
     if as_json:
@@ -67,4 +74,7 @@ def command(
             for finding in findings
         ]
         output.print_table(("check", "verdict", "detail"), rows)
+        if failure == ExitCode.CONFIGURATION and findings[0].verdict is Verdict.FAILED:
+            more = sum(finding.name == findings[0].name for finding in findings) - 1
+            raise CliError(failure, findings[0].detail + (f" (and {more} more)" if more else ""))
     ctx.exit(ExitCode.OK if is_good else failure)

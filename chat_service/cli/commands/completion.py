@@ -2,6 +2,7 @@
 
 import click
 
+from chat_service.cli import output
 from chat_service.cli.parameters import subcommand
 
 #: Where each shell looks for completions of a user.
@@ -35,4 +36,4 @@ def command(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None, shell  # noqa: S101 - click knows all of them
     variable = "_" + NAME.replace("-", "_").upper() + "_COMPLETE"
-    click.echo(kind(app, {}, NAME, variable).source())
+    output.write(kind(app, {}, NAME, variable).source())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chat_service.cli import output
+from chat_service.cli import output, parameters
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     """
     chat-service recover --url redis://localhost               # all that are dead
     chat-service recover --config chat.toml --dry-run
-    chat-service recover --config chat.toml 4f1c…              # one of them
+    chat-service recover --config chat.toml 4f1c...            # one of them
     """,
 )
-@click.argument("instance", required=False)
+@click.argument("instance", type=parameters.text, required=False)
 @click.option("--dry-run", is_flag=True, help="Only say which instances are dead.")
 @click.option("--force", is_flag=True, help="Recover INSTANCE even if it seems to be alive.")
 @heartbeat_option

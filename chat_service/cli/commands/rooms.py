@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chat_service.cli import output
+from chat_service.cli import output, parameters
 from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     chat-service rooms --config chat.toml default     # one room, with its members
     """,
 )
-@click.argument("room", required=False, shell_complete=complete_rooms)
+@click.argument("room", type=parameters.text, required=False, shell_complete=complete_rooms)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Rooms to list, about."
 )
 @click.option("--all", "everything", is_flag=True, help="List all rooms, however many.")
-@click.option("--cursor", help="Go on where a list before has ended.")
+@click.option("--cursor", type=parameters.text, help="Go on where a list before has ended.")
 @json_option
 @takes_target
 def command(

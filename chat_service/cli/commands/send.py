@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chat_service.cli import output
+from chat_service.cli import output, parameters
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
@@ -26,10 +26,21 @@ SYSTEM_AUTHOR = "system"
     tail -F app.log | chat-service send --config chat.toml logs -      # a message per line
     """,
 )
-@click.argument("room", shell_complete=complete_rooms)
-@click.argument("text", required=False)
-@click.option("--as", "user", metavar="USER", help=f"Author, a user who exists.  [default: {SYSTEM_AUTHOR}]")
-@click.option("--message", metavar="JSON", help="A message of another format than text, as a JSON object.")
+@click.argument("room", type=parameters.text, shell_complete=complete_rooms)
+@click.argument("text", type=parameters.text, required=False)
+@click.option(
+    "--as",
+    "user",
+    type=parameters.text,
+    metavar="USER",
+    help=f"Author, a user who exists.  [default: {SYSTEM_AUTHOR}]",
+)
+@click.option(
+    "--message",
+    type=parameters.text,
+    metavar="JSON",
+    help="A message of another format than text, as a JSON object.",
+)
 @json_option
 @takes_target
 def command(

@@ -2,6 +2,7 @@
 
 import click
 
+from chat_service.cli import output, streams
 from chat_service.cli.parameters import subcommand, worker_options
 
 
@@ -50,13 +51,16 @@ def command(
     settings = Settings.read(config)
     service = build_service(settings)
     if print_config:
-        from chat_service.cli.printing import as_toml
+        from chat_service.cli.printing import as_ascii, as_toml
 
-        click.echo(as_toml(settings), nl=False)
+        toml = as_toml(settings).rstrip("\n")
+        output.write(toml if streams.writes_unicode() else as_ascii(toml))
         return
-    from chat_service.cli.launch import launch
+    from chat_service.cli.launch import launch, warn_of_strangers
 
     process = settings.process
+    if settings.login is not None and settings.login.type == "name":
+        warn_of_strangers(service.options.host if host is None else host)
     count = process.workers if workers is None else workers
     code = launch(
         service,

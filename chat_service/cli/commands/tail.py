@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chat_service.cli import output
+from chat_service.cli import output, parameters
 from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     chat-service tail --config chat.toml --json default | jq -r .message.textMessage
     """,
 )
-@click.argument("room", shell_complete=complete_rooms)
+@click.argument("room", type=parameters.text, shell_complete=complete_rooms)
 @click.option(
     "-n",
     "count",

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chat_service.cli import output
+from chat_service.cli import output, parameters
 from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
+from chat_service.protocol.names import natural_key
 
 if TYPE_CHECKING:
     from chat_service.stores.base import Page, UserSummary
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     chat-service users --config chat.toml alice      # one user, with the sockets
     """,
 )
-@click.argument("user", required=False)
+@click.argument("user", type=parameters.text, required=False)
 @click.option("--known", is_flag=True, help="List also those who are offline.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Users to list, about."
 )
 @click.option("--all", "everything", is_flag=True, help="List all, however many.")
-@click.option("--cursor", help="Go on where a list before has ended.")
+@click.option("--cursor", type=parameters.text, help="Go on where a list before has ended.")
 @json_option
 @takes_target
 def command(
@@ -71,7 +72,7 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
     async with target.open() as store:
         sockets = await store.user_sockets(UserName(name))
     items = [
-        {"id": socket_id, "instance": info.instance_id, "rooms": sorted(info.rooms)}
+        {"id": socket_id, "instance": info.instance_id, "rooms": sorted(info.rooms, key=natural_key)}
         for socket_id, info in sorted(sockets.items())
     ]
     if as_json:

@@ -36,6 +36,8 @@ class MemoryStore:
     """State in memory: the fastest store, gone with the process. See ``Store`` for each method."""
 
     runs_without_task = True
+    #: What people read of it.
+    title = "memory"
 
     def __init__(self, backend: MemoryBackend | None = None) -> None:
         """``backend``: state to share with other stores of this process; a new one when None."""

@@ -86,6 +86,16 @@ class RedisStore:
         return f"<RedisStore {self.client.topology.connector.address} cluster={self.options.cluster}>"
 
     @property
+    def title(self) -> str:
+        """What people read of it; without logins."""
+        if self.options.sentinels:
+            return "Redis by Sentinels at " + ", ".join(
+                f"{host}:{port}" for host, port in self.options.sentinels
+            )
+        kind = "Redis Cluster" if self.options.cluster else "Redis"
+        return f"{kind} at {self.client.topology.connector.address}"
+
+    @property
     def bus(self) -> Bus:
         return self._open_bus
 

@@ -8,6 +8,7 @@ from typing import Any
 from engineio import ASGIApp
 
 from chat_service.transports.base import LifeCycleStep
+from chat_service.transports.socketio.welcome import HEADERS
 
 logger = logging.getLogger("chat_service")
 
@@ -19,16 +20,28 @@ class AsgiApp:
     """An ASGI application. Paths below ``path`` are the service's, all others the other application's."""
 
     def __init__(
-        self, server: Any, other: Any, path: str, on_startup: LifeCycleStep, on_shutdown: LifeCycleStep
+        self,
+        server: Any,
+        other: Any,
+        path: str,
+        on_startup: LifeCycleStep,
+        on_shutdown: LifeCycleStep,
+        *,
+        page: bytes = b"",
     ) -> None:
+        """``page``: what is at ``/`` when there is no other application."""
         self._serve = ASGIApp(server, other_asgi_app=other, engineio_path=path.strip("/"))
         self._other = other
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
+        self._page = page
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await self._serve(scope, receive, send)
+            if self._other is None and _is_root(scope):
+                await self._show_page(send)
+            else:
+                await self._serve(scope, receive, send)
             return
         other = OtherLifespan(self._other, scope) if self._other is not None else None
         while True:
@@ -50,6 +63,11 @@ class AsgiApp:
             if kind == "lifespan.shutdown":
                 return
 
+    async def _show_page(self, send: Send) -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._page})
+
     async def _start(self, other: "OtherLifespan | None") -> None:
         await self._run_other(other, "lifespan.startup")
         try:
@@ -63,6 +81,14 @@ class AsgiApp:
     async def _run_other(other: "OtherLifespan | None", kind: str) -> None:
         if other is not None:
             await other.run(kind)
+
+
+def _is_root(scope: Any) -> bool:
+    """Whether a request is for the page at ``/``, which a mounted application may have below a path."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    root = scope.get("root_path", "").rstrip("/")
+    return scope["path"] in ("", "/", root, f"{root}/")
 
 
 class OtherLifespan:

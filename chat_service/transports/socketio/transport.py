@@ -24,6 +24,7 @@ from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
 from chat_service.transports.socketio.slow_consumers import SlowConsumers
+from chat_service.transports.socketio.welcome import HEADERS, welcome
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
@@ -117,7 +118,8 @@ class SocketIOTransport:
         self._is_asgi = True
         server = self._server if self._is_given else self._use_server("asgi")
         other_app = other if other is not None else self.options.app
-        return AsgiApp(server, other_app, self.options.path, *self._steps)
+        page = welcome(self._name)
+        return AsgiApp(server, other_app, self.options.path, *self._steps, page=page)
 
     def _use_server(self, async_mode: str) -> SocketIOServer:
         if self._server is None or self._server.eio.async_mode != async_mode:
@@ -161,6 +163,7 @@ class SocketIOTransport:
             server.serve(self._namespace)
         if not self._is_mounted:
             app = web.Application()
+            app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
             self._runner = FrontRunner(
                 app,
@@ -170,6 +173,9 @@ class SocketIOTransport:
                 shutdown_timeout=SHUTDOWN_GRACE,
             )
             await self._runner.setup()
+
+    async def _welcome(self, _: web.Request) -> web.Response:
+        return web.Response(body=welcome(self._name), headers=HEADERS)
 
     async def listen(self) -> None:
         if self._namespace is None:
@@ -243,10 +249,15 @@ class SocketIOTransport:
 
     @property
     def port(self) -> int | None:
-        if self._runner is None or not self._runner.addresses:
+        return None if self.address is None else self.address[1]
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The address and port that it listens at; the first of several, None when it is mounted."""
+        if self._runner is None:
             return None
-        address: tuple[Any, ...] = self._runner.addresses[0]
-        return int(address[1])
+        found = [each for each in self._runner.addresses if isinstance(each, tuple)]
+        return (str(found[0][0]), int(found[0][1])) if found else None
 
     # Sockets
 

@@ -5,6 +5,7 @@ import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
 import { DirectConversation } from "./direct.js";
+import { byName } from "./order.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
@@ -331,7 +332,7 @@ export class Chat {
 
   #add(conversation: Conversation): void {
     const all = [...this.conversations.value, conversation];
-    this.conversations.value = all.sort((one, other) => one.name.localeCompare(other.name));
+    this.conversations.value = all.sort(byName);
     this.#keeping.set(conversation, conversation.keepUnsent(this.userName.value));
   }
 

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 
+import { compareNames } from "../state/order.js";
 import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
 import { explain, MAX_ROOM_NAME, MAX_USER_NAME, tooLong } from "../state/texts.js";
@@ -93,7 +94,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
           error={error}
           hint="Direct messages reach people who are online; they are stored nowhere."
           autoFocus
-          list={[...people].sort()}
+          list={[...people].sort(compareNames)}
           onInput={(value) => {
             setName(value);
             setError(null);

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
+import { compareNames } from "../state/order.js";
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
 import { count, isolated } from "../state/texts.js";
@@ -10,7 +11,7 @@ import { Icon } from "./icons.js";
 import { Avatar, IconButton } from "./parts.js";
 
 export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversation; onClose: () => void }) {
-  const names = [...room.members.value.keys()].sort((one, other) => one.localeCompare(other));
+  const names = [...room.members.value.keys()].sort(compareNames);
   const [removing, setRemoving] = useState<string | null>(null);
   const panel = useRef<HTMLElement>(null);
   /** Whether the focus was in the panel before something there went away. */

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 
+import { compareNames } from "../state/order.js";
 import type { ListName, RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
 import { explain, isolated, MAX_USER_NAME, tooLong } from "../state/texts.js";
@@ -106,7 +107,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
   const [name, setName] = useState("");
   const [error, setError] = useState<string | null>(null);
   const { title, hint, add } = LISTS[list];
-  const names = [...room.lists.value[list]].sort((one, other) => one.localeCompare(other));
+  const names = [...room.lists.value[list]].sort(compareNames);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const wanted = name.trim();

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
+import { byName } from "../state/order.js";
 import type { Chat, RoomEntry } from "../state/session.js";
 import { badge, count } from "../state/texts.js";
 import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.js";
@@ -21,7 +22,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
   const joined = new Set(rooms.map((room) => room.name));
   const others = [...chat.directory.value.values()]
     .filter((room) => !joined.has(room.name))
-    .sort((one, other) => one.name.localeCompare(other.name));
+    .sort(byName);
   return (
     <aside class="sidebar" aria-label="Conversations">
       <header class="brand">

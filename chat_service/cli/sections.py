@@ -1,0 +1,113 @@
+"""The sections of the file of ``serve`` that are no options of a service, and the list of all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from chat_service.errors import ConfigurationError
+
+#: The sections, each with where its keys come from.
+SECTIONS: Final[Mapping[str, str]] = {
+    "service": "Options of the service.",
+    "store": "Where state lives: `type`, and the options of that store.",
+    "transport": "Options of the Socket.IO transport.",
+    "login": "How sockets get their users.",
+    "rooms": "Rooms that are made at the start.",
+    "process": "The processes, and what they log.",
+}
+
+#: Secrets that need not stand in the file, by the variables that replace them.
+SECRETS: Final = {
+    "CHAT_STORE_URL": ("store", "url"),
+    "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
+    "CHAT_STORE_SENTINEL_PASSWORD": ("store", "sentinel_password"),
+    "CHAT_LOGIN_SECRET": ("login", "secret"),
+}
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """The section ``[process]``."""
+
+    #: Processes that share the port, 1 or more. More than one needs Redis and WebSocket alone.
+    workers: int = 1
+    #: The least important messages that are logged: "debug", "info", "warning" or "error".
+    log_level: str = "info"
+    #: "text", or "json" with one object per line.
+    log_format: str = "text"
+
+    def __post_init__(self) -> None:
+        workers: Any = self.workers
+        if type(workers) is not int or workers < 1:
+            raise ConfigurationError(f"[process] workers: expected a whole number from 1, got {workers!r}")
+        check_choice("[process] log_level", self.log_level, LOG_LEVELS)
+        check_choice("[process] log_format", self.log_format, LOG_FORMATS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSettings:
+    """The section ``[login]``: how sockets get their users."""
+
+    #: "jwt": a signed token names the user. "name": the client's word is taken for it, for trials only.
+    type: str
+    #: Where the token or the name is in the handshake: a field of "auth", or of the "query".
+    source: str = "auth"
+    #: Name of that field.  [default: "token" for jwt, "userName" for name]
+    field: str | None = None
+    #: jwt: the key of HMAC signatures (HS256, …).
+    secret: str | None = None
+    #: jwt: a PEM file with the public key of RSA, EC or Ed25519 signatures.
+    public_key_file: str | None = None
+    #: jwt: signature algorithms that are accepted.
+    algorithms: tuple[str, ...] = ("HS256",)
+    #: jwt: the claim that names the user.
+    user_claim: str = "sub"
+    #: jwt: who tokens have to be for.
+    audience: str | None = None
+    #: jwt: who tokens have to be from.
+    issuer: str | None = None
+    #: jwt: seconds that clocks may differ.
+    leeway: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("[login] type", self.type, ("jwt", "name"))
+        check_choice("[login] source", self.source, ("auth", "query"))
+        if self.type == "jwt" and (self.secret is None) == (self.public_key_file is None):
+            raise ConfigurationError(
+                "[login] jwt needs either secret or public_key_file; the environment variable "
+                "CHAT_LOGIN_SECRET can bring the secret"
+            )
+        if self.type == "name":
+            for item in fields(self):
+                if item.name not in ("type", "source", "field") and getattr(self, item.name) != item.default:
+                    raise ConfigurationError(f'[login] {item.name} is for type = "jwt"')
+
+    @property
+    def field_name(self) -> str:
+        """The field of the handshake."""
+        return self.field or ("token" if self.type == "jwt" else "userName")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSettings:
+    """One ``[[rooms]]``: a room that is made at the start when it is not there. See ``add_room``."""
+
+    name: str
+    owner: str | None = None
+    whitelist: tuple[str, ...] = ()
+    blacklist: tuple[str, ...] = ()
+    adminlist: tuple[str, ...] = ()
+    whitelist_only: bool = False
+    #: The option of the service when it is not given; so with the next two.
+    history_max_size: int | None = None
+    enable_access_lists_updates: bool | None = None
+    enable_userlist_updates: bool | None = None
+
+
+def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise ``ConfigurationError`` for a value that is none of the choices."""
+    if value not in choices:
+        raise ConfigurationError(f"{what}: expected {' or '.join(map(repr, choices))}, got {value!r}")

@@ -1,0 +1,189 @@
+"""Output in any encoding, input in any, and streams that are closed, full or no longer read."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from chat_service.cli.app import SECTIONS
+from chat_service.testing import wait_until
+from tests.cli.conftest import Site, invoke
+from tests.e2e.processes import ROOT, run
+from tests.e2e.raw import websocket
+from tests.support.redis_servers import free_port
+
+#: Letters of one code page, of none, and one beyond 16 bits.
+NAME = "café-\N{CJK UNIFIED IDEOGRAPH-8336}-\N{HOT BEVERAGE}-\N{TEACUP WITHOUT HANDLE}"
+#: As Windows has them for pipes, and POSIX for the locale C without Python's help.
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "utf-8": {"PYTHONIOENCODING": "utf-8"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "strict": {"PYTHONIOENCODING": "ascii:strict"},
+    "cp1252": {"PYTHONIOENCODING": "cp1252"},
+    "cp437": {"PYTHONIOENCODING": "cp437"},
+    "utf-16": {"PYTHONIOENCODING": "utf-16"},
+    "C": {"LC_ALL": "C", "LANG": "C"},
+    "posix": {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+}
+ENCODINGS = {"C": "utf-8", "posix": "ascii", "strict": "ascii"}
+
+
+def chat(
+    *args: str | bytes, env: Mapping[str, str] | None = None, input: bytes | None = None, shell: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own; ``shell``: redirections."""
+    command: list[str | bytes] = [sys.executable, "-m", "chat_service", *args]
+    if shell:
+        command = ["bash", "-c", f'exec "$@" {shell}', "bash", *command]
+    return subprocess.run(
+        command, capture_output=True, input=input, cwd=ROOT, env={**os.environ, **(env or {})}
+    )
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+async def test_every_output_in_every_encoding(redis_site: Site, name: str, tmp_path: Path) -> None:
+    environment, encoding = ENVIRONMENTS[name], ENCODINGS.get(name, name)
+    instance = await redis_site.world.start()
+    await instance.service.add_room(NAME, owner=NAME)
+    await instance.service.exec_user_command(True, "roomMessage", NAME, {"textMessage": NAME})
+    ann = await instance.login(NAME)
+    await ann.call("roomJoin", NAME)
+
+    for args, expected in (
+        (["rooms"], "caf"),
+        (["users"], "caf"),
+        (["tail", "--no-follow", NAME], "caf"),
+        (["check"], "connection"),
+    ):
+        done = chat(*args, *redis_site.options, env=environment)
+        assert (done.returncode, done.stderr) == (0, b""), (args, done)
+        assert expected in done.stdout.decode(encoding)
+    for args in (["rooms", NAME], ["tail", "--no-follow", NAME]):
+        done = chat(*args, "--json", *redis_site.options, env=environment)
+        assert (done.returncode, done.stderr) == (0, b""), (args, done)
+        assert NAME in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
+    missing = chat("rooms", f"no-{NAME}", *redis_site.options, env=environment)
+    assert missing.returncode == 6
+    assert missing.stderr.decode(encoding).startswith("chat-service: No such room no-caf")
+
+    config = tmp_path / "chat.toml"
+    config.write_text(f'[login]\ntype = "name"\n[[rooms]]\nname = "{NAME}"\n', "utf-8")
+    printed = chat("serve", "--config", str(config), "--print-config", env=environment)
+    assert tomllib.loads(printed.stdout.decode(encoding))["rooms"][0]["name"] == NAME
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_help_and_errors_in_every_encoding(name: str) -> None:
+    encoding = ENCODINGS.get(name, name)
+    done = chat("run", "--help", env=ENVIRONMENTS[name])
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode(encoding).startswith("Usage: chat-service run")
+    done = chat("caf\N{HOT BEVERAGE}", env=ENVIRONMENTS[name])
+    assert done.returncode == 2
+    assert done.stderr.decode(encoding).startswith("chat-service: There is no command caf")
+
+
+def test_help_is_ascii() -> None:
+    """So that no output has to spell it in another way."""
+    for command in (word for words in SECTIONS.values() for word in words):
+        assert invoke(command, "--help").stdout.isascii()
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("environment", "given", "text"),
+    [
+        ({"PYTHONIOENCODING": "utf-8"}, NAME.encode(), NAME),
+        ({"PYTHONIOENCODING": "ascii"}, NAME.encode(), NAME),
+        ({"PYTHONIOENCODING": "cp1252"}, "café".encode("cp1252"), "café"),
+        ({"PYTHONIOENCODING": "utf-8"}, b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"),
+        ({"LC_ALL": "C"}, b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+async def test_input_in_every_encoding(
+    redis_site: Site, environment: dict[str, str], given: bytes, text: str
+) -> None:
+    instance = await redis_site.world.start()
+    await instance.service.add_room("tea")
+    done = chat("send", "tea", "-", *redis_site.options, env=environment, input=given + b"\r\nlast")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    found = await instance.service.exec_user_command(True, "roomRecentHistory", "tea")
+    assert [message["textMessage"] for message in found[0]] == ["last", text]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("command", ["rooms", "users", "tail", "recover", "send"])
+def test_arguments_that_are_not_text(command: str) -> None:
+    arguments = [b"\xff", b"x"] if command == "send" else [b"\xff"]
+    done = chat(command, "--url", "redis://127.0.0.1:1", *arguments)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done
+    assert b"is not a text in the encoding of this locale" in done.stderr
+
+
+@pytest.mark.redis
+async def test_streams_that_are_closed(redis_site: Site) -> None:
+    instance = await redis_site.world.start()
+    await instance.service.add_room("tea")
+    for args, input in ((["rooms"], None), (["rooms", "--json"], None), (["send", "tea", "-"], b"x\n")):
+        for shell in (">&-", "2>&-", "<&- >&- 2>&-"):
+            done = chat(*args, *redis_site.options, shell=shell, input=input)
+            assert (done.returncode, done.stderr) == (0, b""), (args, shell, done)
+    done = chat("rooms", "no", *redis_site.options, shell="2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (6, b"", b"")
+    found = await instance.service.exec_user_command(True, "roomRecentHistory", "tea")
+    assert len(found[0]) == 2, "the third one had no input"
+    full = chat("rooms", *redis_site.options, shell=">/dev/full")
+    assert full.returncode == 1 and full.stderr.count(b"\n") == 1
+    assert full.stderr.endswith(b"No space left on device\n"), full.stderr
+
+
+@pytest.mark.redis
+async def test_a_reader_that_has_seen_enough(redis_site: Site) -> None:
+    """As ``chat-service tail --json room | head -1``."""
+    instance = await redis_site.world.start()
+    await instance.service.add_room("tea")
+    for number in range(3):
+        await instance.service.exec_user_command(True, "roomMessage", "tea", {"textMessage": str(number)})
+    for form in (["--json"], []):
+        command = [
+            sys.executable,
+            "-m",
+            "chat_service",
+            "tail",
+            "--no-follow",
+            "tea",
+            *form,
+            *redis_site.options,
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.wait() == 1
+        assert process.stderr.read() == b""
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("shell", ["", ">&- 2>&-", "<&- >&- 2>&-"])
+async def test_serve_goes_on_without_its_output(tmp_path: Path, shell: str) -> None:
+    config, port = tmp_path / "chat.toml", free_port()
+    config.write_text(f'[login]\ntype = "name"\n[service]\nport = {port}\n')
+    command = (sys.executable, "-m", "chat_service", "serve", "--config", config)
+    async with run("bash", "-c", f'exec "$@" {shell}', "bash", *command) as process:
+
+        async def talks() -> bool:
+            with contextlib.suppress(OSError):
+                async with websocket(port):
+                    return True
+            return False
+
+        await wait_until(talks, "the service")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
