@@ -367,7 +367,7 @@ async def test_serve_warns_of_names_that_anybody_can_give(
     config.write_text(f'[service]\nport = 0\n{listen}[login]\ntype = "{login}"\n{secret}')
     async with chat("serve", "--config", config, *options) as process:
         line = await process.wait_for("listens at")
-        assert ("(every address)" in line) is ("0.0.0.0" in (options or [host]))
+        assert ("(every address)" in line) is ("0.0.0.0" in (options or [str(host)]))
         assert "store: memory; Ctrl+C stops it" in line
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
