@@ -342,6 +342,8 @@ async def test_right_to_left(person: People, unique: Unique) -> None:
     bubble, time = (ann.log.locator(selector) for selector in (".bubble", ".bubble time"))
     outer, inner = await bubble.last.bounding_box(), await time.last.bounding_box()
     assert outer and inner and inner["x"] - outer["x"] < outer["width"] / 2
+    words = await ann.log.locator(".bubble > p").last.bounding_box()
+    assert words and words["x"] - (inner["x"] + inner["width"]) > 8
     # Each line has its own direction.
     await ann.say("שלום!\nand English, too!\nתודה!")
     await sara.sees("and English, too!")
