@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         ServiceClosedError,
         StoreError,
+        StoreRefusedError,
         StoreTimeoutError,
     )
     from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
@@ -34,6 +35,7 @@ _HOMES = {
         "ConfigurationError",
         "ServiceClosedError",
         "StoreError",
+        "StoreRefusedError",
         "StoreTimeoutError",
     ),
     "chat_service.hooks": ("CommandCall", "DisconnectInfo", "MembershipInfo"),
@@ -81,6 +83,7 @@ __all__ = [
     "ServiceClosedError",
     "Store",
     "StoreError",
+    "StoreRefusedError",
     "StoreTimeoutError",
     "SystemClock",
     "Transport",

@@ -68,7 +68,16 @@ class StoreError(Exception):
 
 
 class StoreTimeoutError(StoreError):
-    """The store did not answer in time; clients get ``timeout``."""
+    """The store did not do it in time; clients get ``timeout``."""
+
+    #: Whether the store did answer. It is occupied then, and has done nothing for other instances either.
+    is_answered = False
+
+
+class StoreRefusedError(StoreTimeoutError):
+    """The store answers, but takes no changes for now (no memory, no disk, no replicas): nothing was done."""
+
+    is_answered = True
 
 
 def format_text(template: str, arguments: tuple[Any, ...]) -> str:

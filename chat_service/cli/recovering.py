@@ -18,14 +18,12 @@ from chat_service.types import InstanceId
 
 #: Seconds between two looks at how many sockets are left.
 LOOK = 0.2
-#: ms since the epoch: any heartbeat is older.
-FOREVER = 2**53
 
 
 class Recoverer:
     """Claims instances, as survivors do, and removes what they left. It is no instance itself.
 
-    ``heartbeat_timeout``: seconds, after which a claim of somebody else counts as given up.
+    ``heartbeat_timeout``: seconds, after which a claim that is not renewed counts as given up.
     """
 
     def __init__(self, store: Store, heartbeat_timeout: float, *, is_quiet: bool) -> None:
@@ -39,13 +37,15 @@ class Recoverer:
             None, options, make_hooks(None), SystemClock(), EventEmitter(running), running
         )
 
-    async def recover(self, instance_id: InstanceId, sockets: int, *, force: bool) -> str:
-        """Recover one instance. Returns "recovered", "taken" when another one does it, or "failed"."""
-        now = round(time.time() * 1000)
-        before = FOREVER if force else now - round(self._timeout * 1000)
-        if not await self._store.instance_claim(instance_id, now, before):
+    async def recover(self, instance_id: InstanceId, sockets: int, pulse: int) -> str:
+        """Recover one instance, if it still has this pulse.
+
+        Returns "recovered", "taken" when it was heard of or another one does it, or "failed".
+        """
+        claimed = await self._claim(instance_id, pulse)
+        if claimed is None:
             return "taken"
-        async with self._shown(instance_id, sockets):
+        async with self._shown(instance_id, sockets, claimed):
             try:
                 await recovery.instance_recovery(self._context, instance_id)
             except Exception:
@@ -53,9 +53,12 @@ class Recoverer:
                 return "failed"
         return "recovered"
 
+    async def _claim(self, instance_id: InstanceId, pulse: int) -> int | None:
+        return await self._store.instance_claim(instance_id, round(time.time() * 1000), pulse)
+
     @asynccontextmanager
-    async def _shown(self, instance_id: InstanceId, sockets: int) -> AsyncIterator[None]:
-        """Keep the claim, and show how far it is."""
+    async def _shown(self, instance_id: InstanceId, sockets: int, pulse: int) -> AsyncIterator[None]:
+        """Keep the claim, whose pulse is given, and show how far it is."""
         from rich.progress import Progress
 
         with Progress(
@@ -64,15 +67,14 @@ class Recoverer:
             task = progress.add_task(f"recovering {instance_id[:8]}", total=max(sockets, 1))
 
             async def look() -> None:
-                claimed = time.monotonic()
+                claimed, kept = time.monotonic(), pulse
                 while True:
                     await asyncio.sleep(LOOK)
                     left = len(await self._store.instance_sockets(instance_id))
                     progress.update(task, completed=sockets - left)
                     if time.monotonic() - claimed > self._timeout / 3:
                         claimed = time.monotonic()
-                        now = round(time.time() * 1000)
-                        await self._store.instance_claim(instance_id, now, now + 1)
+                        kept = await self._claim(instance_id, kept) or kept
 
             looking = asyncio.create_task(look())
             try:

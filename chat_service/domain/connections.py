@@ -11,7 +11,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.failures import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.eager import is_being_cancelled
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.hooks import DisconnectInfo, call_hook
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
@@ -85,9 +85,13 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
     instance_id = session.instance_id = context.instance_id()
     try:
         await context.store.socket_connect(user, session.socket_id, instance_id)
-    except Exception:
-        # Whether the store knows the socket is not sure: take it out again.
-        await _leave_store(context, session, user, [])
+    except Exception as error:
+        if isinstance(error, StoreRefusedError):
+            # The user has not got the socket; the instance may have.
+            context.failures.suspect_leftovers()
+        else:
+            # Whether the store knows the socket is not sure: take it out again.
+            await _leave_store(context, session, user, [])
         session.is_stored = False
         await _release(context, session, user)
         raise

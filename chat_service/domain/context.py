@@ -7,6 +7,7 @@ from chat_service.clock import Clock
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.failures import FailureReports
+from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
 from chat_service.domain.running import RunningWork
 from chat_service.domain.serial import SerialQueue
@@ -23,10 +24,13 @@ from chat_service.types import InstanceId
 
 
 class Identity:
-    """The id of this instance; a new one when the instance starts over."""
+    """The id of this instance: empty until it starts, a new one when it starts over.
 
-    def __init__(self, value: InstanceId) -> None:
-        self.value = value
+    It is made at the start, since a process that made a service may be forked before that.
+    """
+
+    def __init__(self) -> None:
+        self.value = InstanceId("")
 
     def __call__(self) -> InstanceId:
         return self.value
@@ -55,6 +59,8 @@ class Context:
     remote: RemoteCalls
     instance_id: Identity
     counters: Counters
+    #: What this instance has seen of the others.
+    watch: PulseWatch
     #: ``operations.tracing.Tracing`` when spans are on.
     tracing: Any = None
     #: Between start and close.

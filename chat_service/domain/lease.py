@@ -1,10 +1,12 @@
 """The lease of an instance: its heartbeats, the recovery of dead instances, a new start after a lapse.
 
-A survivor that finds a lapsed lease claims it in one step of the store, so one of them recovers the dead
-instance; if that one dies too, its claim lapses and another one goes on. An instance that finds itself
-claimed, or that could not renew its lease in time, disconnects its sockets and goes on under a new id.
+A survivor that sees another instance silent for ``heartbeat_timeout`` claims it in one step of the store, so
+one of them recovers the dead instance; if that one dies too, another one sees its claim silent and goes on.
+An instance that finds itself claimed, or whose store did not answer for that long, disconnects its sockets
+and goes on under a new id. A store that answers, but takes no changes, takes no claims either: all wait.
 """
 
+import asyncio
 import logging
 import random
 import uuid
@@ -19,6 +21,8 @@ logger = logging.getLogger("chat_service")
 
 #: Seconds between two looks whether the sockets of a former id are gone.
 BURY_PAUSE = 0.05
+#: Seconds until the next heartbeat while the store refuses them.
+REFUSED_PAUSE = 0.25
 
 
 def new_instance_id() -> InstanceId:
@@ -31,12 +35,16 @@ class Lease:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: ``clock.monotonic()`` of the last heartbeat that the store took.
-        self._renewed = 0.0
+        #: ``clock.monotonic()`` of the last heartbeat that the store took, or answered that it takes none.
+        self._answered = 0.0
+        #: Whether the store refused the last heartbeat.
+        self._is_refused = False
+        #: Heartbeats that failed since the last look at the others.
+        self._failed = 0
         #: Whether the others may think that this instance is dead: it has to start over.
         self._is_lapsed = False
-        #: The dead instances that this one recovers now.
-        self._recovering: set[InstanceId] = set()
+        #: The dead instances that this one recovers now, with the pulses of its claims.
+        self._recovering: dict[InstanceId, int] = {}
 
     async def register(self) -> None:
         """Say for the first time that this instance is alive. Raises ``StoreError``."""
@@ -51,42 +59,59 @@ class Lease:
         except BaseException:
             await context.delivery.interest.release(topic)
             raise
-        self._renewed = begun
+        self._answered = begun
         context.delivery.is_alive = self.is_valid
 
     def is_valid(self) -> bool:
         """Whether no other instance can have taken this one for dead."""
-        age = self._context.clock.monotonic() - self._renewed
+        age = self._context.clock.monotonic() - self._answered
         return age < self._context.options.heartbeat_timeout and not self._is_lapsed
 
     async def run(self) -> None:
         """Renew at each ``heartbeat_rate``, and recover who lapsed; runs until it is cancelled."""
-        context = self._context
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._beat(), name="heartbeats")
+            tasks.create_task(self._watch(), name="watch of other instances")
+
+    # The lease of this instance
+
+    async def _beat(self) -> None:
+        context, rate = self._context, self._context.options.heartbeat_rate
         while True:
-            await context.clock.sleep(context.options.heartbeat_rate)
+            await context.clock.sleep(min(rate, REFUSED_PAUSE) if self._is_refused else rate)
             try:
                 if await self._renew():
                     leftovers.clean_soon(context)
-                    if context.options.auto_recovery:
-                        await self._recover_others()
             except Exception as error:
                 context.failures.store(error, FailureInfo(op_type="heartbeat"))
 
     async def _renew(self) -> bool:
-        """Whether this instance is alive still; if not, it has started over."""
+        """Whether this instance is alive still, and could say so; if it is not, it has started over."""
         context = self._context
         begun = context.clock.monotonic()
         try:
             is_known = await context.store.instance_renew(context.instance_id(), context.clock.now_ms())
-        except Exception:
-            if begun - self._renewed > context.options.heartbeat_timeout and not self._is_lapsed:
+        except Exception as error:
+            self._failed += 1
+            if getattr(error, "is_answered", False) and not self._is_lapsed:
+                self._answered = begun
+                if self._is_refused:
+                    # It was told once.
+                    return False
+                self._is_refused = True
+                raise
+            self._is_refused = False
+            if begun - self._answered > context.options.heartbeat_timeout and not self._is_lapsed:
                 self._is_lapsed = True
                 context.counters.leases_lost += 1
                 logger.error("instance %s could not renew its lease in time", context.instance_id())
                 await self._disconnect(self._sockets())
             raise
+        if self._is_refused:
+            self._is_refused = False
+            logger.info("instance %s: the store takes changes again", context.instance_id())
         if is_known and not self._is_lapsed:
-            self._renewed = begun
+            self._answered = begun
             context.delivery.deliver_unsure()
             return True
         if not self._is_lapsed:
@@ -132,23 +157,50 @@ class Lease:
             await context.clock.sleep(BURY_PAUSE)
         await recovery.instance_recovery(context, former)
 
+    # The others
+
+    async def _watch(self) -> None:
+        context = self._context
+        while True:
+            await context.clock.sleep(context.watch.pause)
+            try:
+                await self._look()
+                if context.options.auto_recovery and not self._failed and self.is_valid():
+                    await self._recover_others()
+            except Exception as error:
+                self._failed += 1
+                logger.warning("the other instances could not be watched: %r", error)
+
+    async def _look(self) -> None:
+        context, clock = self._context, self._context.clock
+        began = clock.monotonic()
+        pulses = dict(await context.store.instance_pulses())
+        pulses.pop(context.instance_id(), None)
+        # If this one could not renew its lease, the others may have had the same trouble.
+        counts = not self._failed and self.is_valid()
+        context.watch.look(pulses, began, clock.monotonic(), counts=counts)
+        if not self._is_refused:
+            self._failed = 0
+
     async def _recover_others(self) -> None:
-        """Recover the instances whose lease has lapsed, those that nobody else has claimed."""
+        """Recover the dead instances, those that nobody else has claimed."""
         context = self._context
         now = context.clock.now_ms()
-        before = now - round(context.options.heartbeat_timeout * 1000)
-        for instance_id in tuple(self._recovering):
+        for instance_id, pulse in tuple(self._recovering.items()):
             # A recovery that takes long keeps its claim.
-            await context.store.instance_claim(instance_id, now, now + 1)
-        lapsed = await context.store.instances_lapsed(before)
+            claimed = await context.store.instance_claim(instance_id, now, pulse)
+            if claimed is not None and instance_id in self._recovering:
+                self._recovering[instance_id] = claimed
+        dead = list(context.watch.dead().items())
         # Not all survivors begin with the same one.
-        random.shuffle(lapsed)
-        for instance_id in lapsed:
-            if instance_id == context.instance_id() or instance_id in self._recovering:
+        random.shuffle(dead)
+        for instance_id, pulse in dead:
+            if instance_id in self._recovering:
                 continue
-            if await context.store.instance_claim(instance_id, now, before):
+            claimed = await context.store.instance_claim(instance_id, now, pulse)
+            if claimed is not None:
                 logger.warning("instance %s is dead; recovering it", instance_id)
-                self._recovering.add(instance_id)
+                self._recovering[instance_id] = claimed
                 context.running.spawn(self._recover(instance_id), f"recovery of {instance_id}")
 
     async def _recover(self, instance_id: InstanceId) -> None:
@@ -160,4 +212,4 @@ class Lease:
             recoveries["error"] += 1
             raise
         finally:
-            self._recovering.discard(instance_id)
+            del self._recovering[instance_id]

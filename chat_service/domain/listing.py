@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chat_service.domain.pulses import PulseWatch
 from chat_service.protocol.names import natural_key
 from chat_service.stores.base import SYSTEM, InstanceRecord, Page, RoomSummary, Store, UserSummary
 from chat_service.types import InstanceId, RoomName, UserName
@@ -20,7 +21,7 @@ class InstanceState(StrEnum):
     """How an instance is, as the store sees it."""
 
     ALIVE = "alive"
-    #: Its last heartbeat is too old: it is dead, or cut off, and will be recovered.
+    #: It was not heard of for ``heartbeat_timeout``: it is dead, or cut off, and will be recovered.
     LAPSED = "lapsed"
     #: Another one has claimed it and recovers it.
     RECOVERING = "recovering"
@@ -74,18 +75,26 @@ async def room_status(store: Store, room: RoomName) -> RoomStatus:
     )
 
 
-async def instances(store: Store, now: int, heartbeat_timeout: float) -> list[InstanceStatus]:
-    """``now``: ms since the epoch; ``heartbeat_timeout``: seconds."""
+async def instances(
+    store: Store, now: int, heartbeat_timeout: float, watch: PulseWatch | None = None
+) -> list[InstanceStatus]:
+    """``now``: ms since the epoch; ``heartbeat_timeout``: seconds.
+
+    ``watch``: what a running service has seen of them; without it, ages are told by the machines' clocks.
+    """
     found = await store.list_instances()
-    return [_status(record, now, heartbeat_timeout) for record in sorted(found, key=lambda it: it.id)]
+    return [_status(record, now, heartbeat_timeout, watch) for record in sorted(found, key=lambda it: it.id)]
 
 
-def _status(record: InstanceRecord, now: int, heartbeat_timeout: float) -> InstanceStatus:
+def _status(
+    record: InstanceRecord, now: int, heartbeat_timeout: float, watch: PulseWatch | None
+) -> InstanceStatus:
+    silence = None if watch is None else watch.silence(record.id)
+    last = record.claimed if record.heartbeat is None else record.heartbeat
+    age = max(now - (last or 0), 0) / 1000 if silence is None else silence
     if record.heartbeat is None:
-        age = (now - (record.claimed or 0)) / 1000
         state = InstanceState.RECOVERING
     else:
-        age = (now - record.heartbeat) / 1000
         state = InstanceState.ALIVE if age <= heartbeat_timeout else InstanceState.LAPSED
     return InstanceStatus(
         id=record.id, state=state, age=age, expires_in=heartbeat_timeout - age, sockets=record.sockets

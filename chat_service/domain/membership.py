@@ -9,7 +9,7 @@ from chat_service.bus.base import RoomCursor
 from chat_service.domain.context import Context
 from chat_service.domain.failures import FailureInfo
 from chat_service.domain.sessions import Session
-from chat_service.errors import ChatServiceError, StoreError
+from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError
 from chat_service.hooks import MembershipInfo, call_hook
 from chat_service.stores.base import JoinResult
 from chat_service.types import RoomName, SocketId, UserName
@@ -77,6 +77,10 @@ async def _was_undone(context: Context, session: Session, room: RoomName, error:
     """Whether a failed join has surely left nothing behind; else it is cleaned later."""
     if isinstance(error, ChatServiceError):
         return True
+    if isinstance(error, StoreRefusedError):
+        # The room has not changed; the index may name it.
+        context.failures.suspect_leftovers()
+        return True
     try:
         await context.store.room_leave(
             room, _user(session), session.socket_id, context.clock.now_ms(), echo=False
@@ -115,6 +119,9 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
             result = await context.store.room_leave(
                 room, user, session.socket_id, context.clock.now_ms(), echo=True, echo_all=is_local_call
             )
+        except StoreRefusedError:
+            # It was not done.
+            raise
         except StoreError:
             # Perhaps it was done: hear no more. What may be left is cleaned when the store answers again.
             context.failures.has_leftovers = True

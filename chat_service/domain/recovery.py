@@ -99,9 +99,7 @@ async def _is_alive(context: Context, socket_id: SocketId, instance_id: Instance
     if instance_id == context.instance_id():
         return context.sessions.get(socket_id) is not None
     heartbeat = await context.store.instance_get_heartbeat(instance_id)
-    if heartbeat is None:
-        return False
-    return context.clock.now_ms() - heartbeat <= context.options.heartbeat_timeout * 1000
+    return heartbeat is not None and not context.watch.is_dead(instance_id)
 
 
 async def _is_member(context: Context, room: RoomName, user: UserName, socket_id: SocketId) -> bool:

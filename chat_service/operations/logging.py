@@ -50,7 +50,8 @@ class ContextFilter(logging.Filter):
             if row is not None and row.takes_room and args and isinstance(args[0], str):
                 record.room = shorten(args[0])
         elif self._service is not None:
-            record.instance = self._service.instance_uid
+            # Before the start it has none.
+            record.instance = self._service.instance_uid or None
         return True
 
 

@@ -29,7 +29,7 @@ class ErrorEncoder:
         if isinstance(error, ChatServiceError):
             return error
         if isinstance(error, StoreTimeoutError):
-            logger.warning("%s: store timed out: %s", where, error)
+            logger.warning("%s: the store did not do it: %s", where, error)
             return ChatServiceError("timeout")
         incident = uuid.uuid4().hex[:12]
         self.incidents += 1

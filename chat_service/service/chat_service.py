@@ -100,11 +100,13 @@ class ChatService(ServerAPI):
 
     def __repr__(self) -> str:
         sockets = len(self._context.sessions)
-        return f"<ChatService {self.instance_uid[:8]} {self._life.phase.value} sockets={sockets}>"
+        uid = f"{self.instance_uid[:8]} " if self.instance_uid else ""
+        return f"<ChatService {uid}{self._life.phase.value} sockets={sockets}>"
 
     @property
     def instance_uid(self) -> str:
-        """The id of this instance; an instance that starts over has a new one."""
+        """The id of this instance: empty before the start, which makes it, and another one after the instance
+        has started over."""
         return self._context.instance_id()
 
     @property

@@ -12,7 +12,7 @@ from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.failures import FailureReports
-from chat_service.domain.lease import new_instance_id
+from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
 from chat_service.domain.running import RunningWork
 from chat_service.domain.serial import SerialQueue
@@ -113,7 +113,7 @@ def make_context(
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     sessions = Sessions()
-    identity = Identity(new_instance_id())
+    identity = Identity()
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
     delivery = Delivery(
         transport=transport,
@@ -145,6 +145,7 @@ def make_context(
         remote=remote,
         instance_id=identity,
         counters=Counters(COMMANDS),
+        watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
     )
     if options.tracing is not False:
         context.tracing = make_tracing(options.tracing)

@@ -9,7 +9,7 @@ from chat_service.bus.base import EVERYONE
 from chat_service.commands.gateway import DISCONNECT, Gateway
 from chat_service.domain import connections, drain
 from chat_service.domain.context import Context
-from chat_service.domain.lease import Lease
+from chat_service.domain.lease import Lease, new_instance_id
 from chat_service.domain.running import CANCEL_GRACE
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
@@ -92,6 +92,7 @@ class LifeCycle:
 
     async def _start(self) -> None:
         context = self._context
+        context.instance_id.value = new_instance_id()
         # First, and closed last: health checks are answered all the time.
         await self._operations.listen()
         await context.store.open(context.delivery)

@@ -291,7 +291,8 @@ class ServerAPI:
         """All instances that are alive or that nobody has recovered yet, sorted by their ids."""
         self._context.check_open()
         timeout = self._context.options.heartbeat_timeout
-        return await listing.instances(self._context.store, self._context.clock.now_ms(), timeout)
+        context = self._context
+        return await listing.instances(context.store, context.clock.now_ms(), timeout, context.watch)
 
     # Checks of arguments
 

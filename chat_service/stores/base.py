@@ -3,7 +3,8 @@
 A store decides and changes in one step, and publishes on its bus what it changed, in the order of its
 decisions. A method that raises has changed nothing, except where its text says otherwise. All methods may
 raise ``StoreError`` when the store cannot be reached and ``StoreTimeoutError`` when it does not answer
-in time; then nothing is known of the step.
+in time; then nothing is known of the step. ``StoreRefusedError``: it takes no changes for now, and has made
+none; reads, and joins of sockets that are joined already, work all the time.
 
 Names given to a store are valid (protocol.md, Connection); lists of names may repeat a name.
 An echo for a user's other sockets reaches the instances that have some of them; no other one need hear it.
@@ -335,24 +336,24 @@ class Store(Protocol):
     # Instances.
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        """Say that an instance is alive at ``now`` (ms since the epoch)."""
+        """Say that an instance is alive, known or not; a claim of it ends. ``now``: ms since the epoch by its
+        own clock, for operators; nothing is decided by it."""
         ...
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         """As ``instance_heartbeat``, for an instance that is known. False: it is not, or was claimed."""
         ...
 
-    async def instances_lapsed(self, before: int) -> list[InstanceId]:
-        """The instances whose last heartbeat, or whose last claim, is older than ``before`` (ms)."""
+    async def instance_pulses(self) -> Mapping[InstanceId, int]:
+        """The instances that are alive or claimed, with their pulses: numbers that every heartbeat and claim
+        changes. An instance whose pulse others see unchanged for ``heartbeat_timeout`` is dead."""
         ...
 
-    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
-        """Take the right to recover an instance that lapsed before ``before``, in one step.
+    async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
+        """Take the right to recover an instance that still has this pulse, in one step; it is not alive then.
 
-        From then on it is not alive, and lapses again after ``now``, in case that its recovery does not
-        end; to claim it again with a later ``now`` is to say that the recovery goes on. False: it is alive,
-        claimed by another one, or forgotten.
-        """
+        Returns its new pulse. Claim it again with that one to say that the recovery goes on, else others may
+        claim it. None: it was heard of, claimed by another one or forgotten meanwhile."""
         ...
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:

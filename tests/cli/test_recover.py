@@ -8,11 +8,16 @@ import pytest
 from chat_service.cli import recovering
 from chat_service.types import InstanceId
 from tests.cli.conftest import Site, invoke
+from tests.support.clocks import SteppedClock
 from tests.support.world import Instance
 
 pytestmark = pytest.mark.redis
 #: No instance recovers another one by itself.
 QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
+#: Neither does one of these, but it is heard of.
+ALIVE = {"heartbeat_rate": 0.1, "heartbeat_timeout": 7200.0, "auto_recovery": False}
+#: Seconds that suffice to hear of it.
+LISTEN = ("--heartbeat-timeout", "2")
 
 
 async def _dead(site: Site) -> Instance:
@@ -28,17 +33,17 @@ async def _dead(site: Site) -> Instance:
 @pytest.mark.covers("cli:recover")
 async def test_recover_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovering, "LOOK", 0.0)
-    dead, alive = await _dead(site), await site.world.start(**QUIET)
+    dead, alive = await _dead(site), await site.world.start(**ALIVE)
     bob = await alive.joined("bob", "room")
     name = dead.service.instance_uid
-    planned = await site.json("recover", "--dry-run")
+    planned = await site.json("recover", "--dry-run", *LISTEN)
     assert planned == {"instances": [{"id": name, "sockets": 1, "result": "dead"}]}
     assert "alice" in (await alive.service.room_status("room")).members
-    done = await site.run("recover")
+    done = await site.run("recover", *LISTEN)
     assert [line.split() for line in done.stdout.splitlines() if name in line] == [[name, "1", "recovered"]]
     await bob.wait_for("roomUserLeft", "room", "alice")
     assert set((await alive.service.room_status("room")).members) == {"bob"}
-    assert "no instance is dead" in (await site.run("recover")).stderr
+    assert "no instance is dead" in (await site.run("recover", *LISTEN)).stderr
     assert [item["id"] for item in (await site.json("instances"))["instances"]] == [
         alive.service.instance_uid
     ]
@@ -61,11 +66,25 @@ async def test_recover_one(site: Site) -> None:
     assert missing.stderr == "chat-service: there is no instance nobody\n"
 
 
+async def test_an_instance_whose_clock_is_wrong_is_left_alone(site: Site) -> None:
+    """By the clocks, all of them are dead for an hour, or born in an hour."""
+    instances = []
+    for step in (-3_600_000, 3_600_000):
+        clock = SteppedClock(step)
+        instances.append(await site.world.start(clock=clock, **ALIVE))
+        await instances[-1].joined(f"user{step}")
+    assert (await site.json("recover", *LISTEN))["instances"] == []
+    behind = instances[0].service.instance_uid
+    refused = await site.run("recover", behind, *LISTEN, code=1)
+    assert refused.stderr.endswith(f"instance {behind} is alive: --force recovers it anyway\n")
+    assert len((await site.json("users"))["users"]) == 2
+
+
 async def test_what_another_one_recovers(site: Site) -> None:
     dead, alive = await _dead(site), await site.world.start(**QUIET)
     store, now = alive.service._context.store, alive.service._context.clock.now_ms()
     name = InstanceId(dead.service.instance_uid)
-    assert await store.instance_claim(name, now, now)
+    assert await store.instance_claim(name, now, (await store.instance_pulses())[name])
     (listed,) = [item for item in (await site.json("instances"))["instances"] if item["id"] == name]
     assert listed["state"] == "recovering"
     assert (await site.json("recover"))["instances"] == []
@@ -81,7 +100,7 @@ async def test_what_cannot_be_recovered(site: Site) -> None:
     key, rooms = store.keys.user_sockets("alice"), store.keys.user_rooms("alice")
     await store.client.call(key, "DEL", key, rooms)
     await store.client.call(key, "SET", key, "of another type")
-    failed = await site.run("recover", code=1)
+    failed = await site.run("recover", *LISTEN, code=1)
     assert "failed" in failed.stdout
     assert failed.stderr.endswith("chat-service: not everything could be recovered: try again\n")
     await store.client.call(key, "DEL", key)

@@ -30,8 +30,10 @@ class Spoilt:
         self.service.on("on_leave")(lambda service, info: self.left.append(info))
 
     async def add_ghost(self, user: UserName, socket_id: SocketId, *rooms: RoomName) -> None:
-        """A socket of an instance that died."""
+        """A socket of an instance that died, and that somebody has claimed."""
         await self.store.instance_heartbeat(DEAD, self.clock.now_ms() - 100_000)
+        pulse = (await self.store.instance_pulses())[DEAD]
+        assert await self.store.instance_claim(DEAD, self.clock.now_ms(), pulse)
         await self.store.socket_connect(user, socket_id, DEAD)
         for room in rooms:
             await self.store.room_join(

@@ -83,7 +83,8 @@ async def test_list_instances(world: World) -> None:
         await store.instance_heartbeat(there.service.instance_uid, now - 31_000)  # type: ignore[arg-type]
         (lapsed,) = [item for item in await here.service.list_instances() if item.id == other.id]
         assert (lapsed.state, lapsed.age, lapsed.expires_in) == (InstanceState.LAPSED, 31, -1)
-        assert await store.instance_claim(other.id, now - 1000, now - 30_000)
+        pulse = (await store.instance_pulses())[other.id]
+        assert await store.instance_claim(other.id, now - 1000, pulse)
         (claimed,) = [item for item in await here.service.list_instances() if item.id == other.id]
         assert (claimed.state, claimed.age) == (InstanceState.RECOVERING, 1)
     finally:

@@ -20,7 +20,7 @@ create table if not exists users (name text primary key, whitelist_only int);
 create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
 create table if not exists sockets (user text, id text, instance text, primary key (user, id));
 create table if not exists socket_rooms (user text, id text, room text, primary key (user, id, room));
-create table if not exists instances (name text primary key, heartbeat int, claimed int);
+create table if not exists instances (name text primary key, heartbeat int, claimed int, pulse int);
 create table if not exists rooms (
     name text primary key, epoch text, seq int default 0, last_id int default 0, owner text,
     whitelist_only int, history_max_size int, userlist_updates int, access_updates int);

@@ -177,21 +177,24 @@ class SqliteUsers:
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
         with self._step() as s:
-            s.run("insert or replace into instances values (?, ?, null)", instance_id, now)
+            query = """insert into instances values (?, ?, null, 1)
+                on conflict do update set heartbeat = excluded.heartbeat, claimed = null, pulse = pulse + 1"""
+            s.run(query, instance_id, now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         with self._step() as s:
-            query = "update instances set heartbeat = ? where name = ? and claimed is null"
+            query = """update instances set heartbeat = ?, pulse = pulse + 1
+                where name = ? and claimed is null"""
             return s.run(query, now, instance_id)
 
-    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+    async def instance_pulses(self) -> Mapping[InstanceId, int]:
         with self._step() as s:
-            return s.column("select name from instances where coalesce(claimed, heartbeat) < ?", before)
+            return dict(s.rows("select name, pulse from instances"))
 
-    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+    async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
         with self._step() as s:
-            query = "update instances set claimed = ? where name = ? and coalesce(claimed, heartbeat) < ?"
-            return s.run(query, now, instance_id, before)
+            query = "update instances set claimed = ?, pulse = pulse + 1 where name = ? and pulse = ?"
+            return pulse + 1 if s.run(query, now, instance_id, pulse) else None
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         return (await self.instances()).get(instance_id)

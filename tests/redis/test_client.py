@@ -157,15 +157,15 @@ async def test_a_script_moves_with_its_slot(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:
     """The new node does not know the script yet."""
-    script = scripts.load("instances_lapsed")
-    keys = [key, f"{key}:claimed"]
+    script = scripts.load("instance_pulses")
+    keys = [key, f"{key}:claimed", f"{key}:pulses"]
     await cluster.call(key, "ZADD", key, 1, "one")
-    assert await cluster.run(script, keys, 5) == [b"one"]
+    assert await cluster.run(script, keys) == [b"one", b"0"]
     with slot_move(cluster_servers, key) as move:
         with cluster_servers.servers[move.target].client() as target:
             target.script_flush()
         move.run()
-        assert await cluster.run(script, keys, 5) == [b"one"]
+        assert await cluster.run(script, keys) == [b"one", b"0"]
         await cluster.call(key, "DEL", key)
 
 
@@ -209,14 +209,14 @@ async def test_what_the_url_names_may_be_any_node(
 
 
 async def test_a_lost_script_is_given_again(single: RedisClient, server: RedisServer) -> None:
-    script = scripts.load("instances_lapsed")
+    script = scripts.load("instance_pulses")
     with server.client() as client:
         for _ in range(3):
-            assert await single.run(script, ["{a}", "{a}:b"], 5) == []
+            assert await single.run(script, ["{a}", "{a}:b", "{a}:c"]) == []
             client.script_flush()
         client.config_resetstat()
-        await single.run(script, ["{a}", "{a}:b"], 5)
-        await single.run(script, ["{a}", "{a}:b"], 5)
+        await single.run(script, ["{a}", "{a}:b", "{a}:c"])
+        await single.run(script, ["{a}", "{a}:b", "{a}:c"])
         stats = client.info("commandstats")
     # Once whole, then by its digest.
     assert stats["cmdstat_eval"]["calls"] == 1
@@ -227,8 +227,8 @@ async def test_errors_name_the_script_or_the_command(single: RedisClient) -> Non
     await single.call("key", "SET", "key", "text")
     with pytest.raises(StoreError, match=r"^HGET: WRONGTYPE"):
         await single.call("key", "HGET", "key", "field")
-    with pytest.raises(StoreError, match=r"^script instances_lapsed: "):
-        await single.run(scripts.load("instances_lapsed"), ["key", "other"], 5)
+    with pytest.raises(StoreError, match=r"^script instance_pulses: "):
+        await single.run(scripts.load("instance_pulses"), ["key", "other", "third"])
 
 
 async def test_what_redis_refuses_for_the_moment_is_tried_again(

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from chat_service import ChatServiceError, StoreError, StoreTimeoutError
+from chat_service import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.errors import MAX_VALUE_TEXT
 from chat_service.protocol.wire import ErrorEncoder, success
 
@@ -70,6 +70,12 @@ def test_a_store_that_does_not_answer_is_a_timeout(encoder: ErrorEncoder) -> Non
     assert (
         encoder.encode(StoreTimeoutError("no answer"), "it") == "ChatServiceError: Server operation timeout"
     )
+
+
+@pytest.mark.covers("error:timeout")
+def test_a_store_that_takes_no_changes_is_no_incident(encoder: ErrorEncoder) -> None:
+    assert encoder.encode(StoreRefusedError("full"), "it") == "ChatServiceError: Server operation timeout"
+    assert encoder.incidents == 0
 
 
 def test_errors_of_applications_pass(encoder: ErrorEncoder) -> None:

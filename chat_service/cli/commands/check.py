@@ -4,7 +4,7 @@ import click
 
 from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode, describe
-from chat_service.cli.parameters import heartbeat_option, json_option, subcommand, takes_target
+from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 from chat_service.errors import ConfigurationError, StoreError
 
@@ -21,13 +21,10 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
     """,
 )
 @click.option("--strict", is_flag=True, help="Fail also for warnings.")
-@heartbeat_option
 @json_option
 @takes_target
 @click.pass_context
-def command(
-    ctx: click.Context, target: Target, strict: bool, heartbeat_timeout: float | None, as_json: bool
-) -> None:
+def command(ctx: click.Context, target: Target, strict: bool, as_json: bool) -> None:
     """Check a configuration and its store: connection, version, permissions, bus, latency, clocks.
 
     A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
@@ -52,9 +49,8 @@ def command(
     elif target.store_type == "memory" and target.settings is not None:
         findings.append(Finding(name="store", verdict=Verdict.OK, detail="memory: one process, gone with it"))
     else:
-        timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
         try:
-            findings += run_async(check_store(target.make_store(is_strict=False), timeout))
+            findings += run_async(check_store(target.make_store(is_strict=False)))
         except (StoreError, ConfigurationError) as error:
             # Nothing else can be checked then.
             findings.append(Finding(name="connection", verdict=Verdict.FAILED, detail=str(error)))

@@ -25,7 +25,11 @@ STYLES = {"alive": "green", "lapsed": "bold red", "recovering": "yellow"}
 @json_option
 @takes_target
 def command(target: Target, heartbeat_timeout: float | None, as_json: bool) -> None:
-    """List the instances, with their leases and how many sockets they have."""
+    """List the instances, with their leases and how many sockets they have.
+
+    Ages are told by the clocks of the machines. Nothing is decided by them: the services listen for the
+    heartbeats of each other, and so does `recover`.
+    """
     timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
     found = run_async(_list(target, timeout))
     if as_json:

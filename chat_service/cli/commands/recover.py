@@ -1,5 +1,6 @@
 """``chat-service recover``."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ def command(
 
     Running services do this by themselves; this is for when none runs any more, or when they do not recover
     others (auto_recovery = false). An instance is dead when it was not heard of for the time of
-    --heartbeat-timeout.
+    --heartbeat-timeout. Since clocks may be wrong, instances that seem to be dead are watched for that time
+    first, and those that are heard of are left alone.
     """
     if force and instance is None:
         raise CliError(ExitCode.USAGE, "--force needs the INSTANCE that it is meant for")
@@ -64,14 +66,23 @@ async def _recover(
     from chat_service.domain import listing
 
     async with target.open() as store:
-        now = round(time.time() * 1000)
-        found = await listing.instances(store, now, timeout)
+        pulses = await store.instance_pulses()
+        found = await listing.instances(store, round(time.time() * 1000), timeout)
         chosen = _dead(found) if only is None else [_find(found, only, force)]
+        if chosen and not force:
+            if not quiet:
+                output.note(f"listening for {output.seconds(timeout)} whether they are dead")
+            await asyncio.sleep(timeout)
+            later = await store.instance_pulses()
+            chosen = [item for item in chosen if later.get(item.id) == pulses.get(item.id, 0)]
+            if only is not None and not chosen:
+                raise CliError(ExitCode.FAILED, f"instance {only} is alive: --force recovers it anyway")
         results = [{"id": item.id, "sockets": item.sockets, "result": "dead"} for item in chosen]
         if not dry_run:
             recoverer = Recoverer(store, timeout, is_quiet=quiet)
             for item, result in zip(chosen, results, strict=True):
-                result["result"] = await recoverer.recover(item.id, item.sockets, force=force)
+                pulse = pulses.get(item.id, 0)
+                result["result"] = await recoverer.recover(item.id, item.sockets, pulse)
         return results
 
 

@@ -48,11 +48,14 @@ class MemoryInstance:
         self.heartbeat: int | None = None
         #: When another instance took the right to recover this one (ms).
         self.claimed: int | None = None
+        #: Changes with each heartbeat and each claim.
+        self.pulse = 0
         self.sockets: dict[SocketId, UserName] = {}
 
-    def has_lapsed(self, before: int) -> bool:
-        last = self.claimed if self.heartbeat is None else self.heartbeat
-        return last is not None and last < before
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is alive or claimed; else it has sockets only."""
+        return self.heartbeat is not None or self.claimed is not None
 
 
 class MemoryBackend:

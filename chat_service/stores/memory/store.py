@@ -311,24 +311,27 @@ class MemoryStore:
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
         instance = self.backend.instance(instance_id)
         instance.heartbeat, instance.claimed = now, None
+        instance.pulse += 1
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         instance = self.backend.instances.get(instance_id)
         if instance is None or instance.heartbeat is None:
             return False
         instance.heartbeat = now
+        instance.pulse += 1
         return True
 
-    async def instances_lapsed(self, before: int) -> list[InstanceId]:
+    async def instance_pulses(self) -> Mapping[InstanceId, int]:
         instances = self.backend.instances.items()
-        return [name for name, instance in instances if instance.has_lapsed(before)]
+        return {name: instance.pulse for name, instance in instances if instance.is_listed}
 
-    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
+    async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
         instance = self.backend.instances.get(instance_id)
-        if instance is None or not instance.has_lapsed(before):
-            return False
+        if instance is None or not instance.is_listed or instance.pulse != pulse:
+            return None
         instance.heartbeat, instance.claimed = None, now
-        return True
+        instance.pulse += 1
+        return instance.pulse
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         instance = self.backend.instances.get(instance_id)
@@ -372,7 +375,7 @@ class MemoryStore:
         return [
             InstanceRecord(id=name, heartbeat=it.heartbeat, claimed=it.claimed, sockets=len(it.sockets))
             for name, it in self.backend.instances.items()
-            if it.heartbeat is not None or it.claimed is not None
+            if it.is_listed
         ]
 
 

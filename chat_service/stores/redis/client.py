@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service.eager import in_task
-from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+from chat_service.errors import ConfigurationError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.dialing import NO_LOGIN
 from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command
 from chat_service.stores.redis.options import RedisOptions
@@ -25,6 +25,10 @@ OLDEST_VERSION = (7, 0)
 #: Answers after which the command was surely not done, and may work elsewhere or soon.
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
 _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
+#: Answers of a Redis that takes no changes: no memory, no disk, no replicas. Nothing was done.
+_REFUSED = frozenset({"OOM", "MISCONF", "NOREPLICAS", "READONLY"})
+#: Answers of a Redis that does nothing for anybody at the moment.
+_OCCUPIED = frozenset({"LOADING", "BUSY"})
 
 
 _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
@@ -34,7 +38,8 @@ class RedisClient:
     """Commands to one server, a Sentinel master or a cluster. All keys of a command are in one slot.
 
     Every command ends within ``command_timeout``. What Redis did not take is tried again; a command whose
-    answer was lost is not, since nobody knows whether it was done: ``StoreTimeoutError``.
+    answer was lost is not, since nobody knows whether it was done: ``StoreTimeoutError``. A Redis that takes
+    no changes for now: ``StoreRefusedError``.
     """
 
     def __init__(self, options: RedisOptions) -> None:
@@ -88,38 +93,41 @@ class RedisClient:
             return await self._send(keys[0], packed)
         except RedisReplyError as error:
             if error.kind != "NOSCRIPT":
-                self.errors += 1
-                raise StoreError(f"script {script.name}: {error}") from None
+                raise self._failure(f"script {script.name}", error) from None
         try:
             return await self.command(keys[0], "EVAL", script.text, len(keys), *keys, *args)
         except RedisReplyError as error:
-            self.errors += 1
-            raise StoreError(f"script {script.name}: {error}") from None
+            raise self._failure(f"script {script.name}", error) from None
 
     async def call(self, key: str, *command: Encodable) -> Any:
         """Run a command that concerns a key. Raises ``StoreError``."""
         try:
             return await self.command(key, *command)
         except RedisReplyError as error:
-            self.errors += 1
-            raise StoreError(f"{command[0]!s}: {error}") from None
+            raise self._failure(str(command[0]), error) from None
 
     async def read(self, key: str, *commands: tuple[Encodable, ...]) -> list[Any]:
         """Read several things of one slot at one moment, in one round trip. Raises ``StoreError``.
 
-        A transaction, since a script that hands on a long answer costs Redis several times as much.
+        A transaction, since a script that hands on a long answer costs Redis several times as much. A Redis
+        that is out of memory takes none, but scripts that read: ``StoreRefusedError``.
         """
         packed = b"".join([_MULTI, *map(pack_command, commands), _EXEC])
         try:
             answers: list[Any] = await self._send(key, packed, 1 + len(commands))
         except RedisReplyError as error:
-            self.errors += 1
-            raise StoreError(f"{commands[0][0]!s}: {error}") from None
+            raise self._failure(str(commands[0][0]), error) from None
         for answer in answers:
             if isinstance(answer, RedisReplyError):
                 self.errors += 1
                 raise StoreError(f"a transaction: {answer}")
         return answers
+
+    def _failure(self, what: str, error: RedisReplyError) -> StoreError:
+        self.errors += 1
+        if error.kind in _REFUSED:
+            return StoreRefusedError(f"Redis takes no changes: {error}")
+        return StoreError(f"{what}: {error}")
 
     async def command(self, key: str, *command: Encodable) -> Any:
         """As ``call``, but what Redis answers as an error is raised as ``RedisReplyError``."""
@@ -136,22 +144,22 @@ class RedisClient:
             except RedisReplyError as error:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise
-                refusal = error
+                refusals = [error]
             except StoreTimeoutError:
                 self.timeouts += 1
                 topology.forget()
                 raise
         else:
-            refusal = None
+            refusals = []
         # Time-outs need one.
         await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
-                return await self._persist(key, packed, before, refusal)
+                return await self._persist(key, packed, before, refusals)
         except TimeoutError:
             self.timeouts += 1
             topology.forget()
-            raise StoreTimeoutError("Redis did not take the command in time") from None
+            raise _too_late(refusals) from None
         except StoreError:
             self.timeouts += 1
             raise
@@ -175,10 +183,14 @@ class RedisClient:
             self.errors += 1
             raise StoreError(f"{command[0]!s}: {error}") from None
 
-    async def _persist(self, key: str, packed: bytes, before: int, refusal: RedisReplyError | None) -> Any:
-        """Follow redirections and wait for a node to be ready, until the command is done."""
+    async def _persist(self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError]) -> Any:
+        """Follow redirections and wait for a node to be ready, until the command is done.
+
+        ``refusals``: what nodes answered until now; the last one stands there when the time is up.
+        """
         while True:
             asking = False
+            refusal = refusals[-1] if refusals else None
             if refusal is not None and refusal.kind in _ELSEWHERE:
                 address = _redirection(refusal)
                 asking = refusal.kind == "ASK"
@@ -198,7 +210,7 @@ class RedisClient:
             except RedisReplyError as error:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise
-                refusal = error
+                refusals[:] = [error]
             except StoreTimeoutError:
                 self.topology.forget()
                 raise
@@ -221,6 +233,17 @@ async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
         return "", ""
     fields = dict(zip(answer[::2], answer[1::2], strict=True))
     return fields.get(b"version", b"").decode(), fields.get(b"mode", b"").decode()
+
+
+def _too_late(refusals: list[RedisReplyError]) -> StoreTimeoutError:
+    """The failure of a command that was refused, if it was answered at all, until its time was up."""
+    text = ": ".join(["Redis did not take the command in time", *map(str, refusals)])
+    kind = refusals[-1].kind if refusals else ""
+    if kind in _REFUSED:
+        return StoreRefusedError(text)
+    failure = StoreTimeoutError(text)
+    failure.is_answered = kind in _OCCUPIED
+    return failure
 
 
 def _redirection(error: RedisReplyError) -> Address:

@@ -97,3 +97,8 @@ class Keys:
     def claimed(self) -> str:
         """Sorted set of the instances that are being recovered by the time of the claim in ms."""
         return f"{self.instances}:claimed"
+
+    @property
+    def pulses(self) -> str:
+        """Hash of instance to a number that each heartbeat and each claim counts up."""
+        return f"{self.instances}:pulses"

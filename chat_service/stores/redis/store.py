@@ -7,11 +7,11 @@ forgets it after the room did, so it is a superset at all times.
 import itertools
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chat_service.bus.base import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.errors import ChatServiceError, StoreError
+from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.base import (
     SYSTEM,
     Actor,
@@ -79,8 +79,9 @@ class RedisStore:
         self._bus: RedisBus | None = None
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
-        # Tokens tell one join of a socket from the next.
-        self._tokens = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count(1))
+        # Tokens tell one join of a socket from the next. Other processes have other ones, so they begin when
+        # the store is opened: the process may have been forked after the store was made.
+        self._tokens: Iterator[str] = iter(())
 
     def __repr__(self) -> str:
         return f"<RedisStore {self.client.topology.connector.address} cluster={self.options.cluster}>"
@@ -114,6 +115,8 @@ class RedisStore:
         )
 
     async def open(self, listener: BusListener) -> None:
+        begin = uuid.uuid4().hex[:8]
+        self._tokens = (f"{begin}-{number}" for number in itertools.count(1))
         try:
             await self.client.open()
             self._bus = RedisBus(self.client, self.keys, self._codec, self.options, listener)
@@ -216,9 +219,15 @@ class RedisStore:
         echo_all: bool = False,
     ) -> JoinResult:
         token = next(self._tokens)
-        presence = await self._users.index_add(user, socket_id, room, token, instance_id)
         try:
+            presence = await self._users.index_add(user, socket_id, room, token, instance_id)
             result = await self._rooms.join(room, user, socket_id, instance_id, token, now, announce=announce)
+        except StoreRefusedError:
+            # What a repeated join would write is there already, so it needs no Redis that takes changes.
+            joined = await self._rooms.joined(room, user, socket_id)
+            if joined is None:
+                raise
+            return joined
         except ChatServiceError:
             await self._users.index_remove(user, room, [(socket_id, token)])
             raise
@@ -272,8 +281,13 @@ class RedisStore:
         if result.changed and echo:
             exclude = () if echo_all else (socket_id,)
             notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
-        # An echo takes the same way as that of a join, so that they keep their order.
-        if await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here) and notice:
+        try:
+            # An echo takes the same way as that of a join, so that they keep their order.
+            is_ours = await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here)
+        except StoreRefusedError as error:
+            # The room is left already.
+            raise StoreTimeoutError(f"the index of user {user} keeps room {room}: {error}") from error
+        if is_ours and notice:
             self._open_bus.deliver(Topic(TopicKind.USER, user), notice)
         return result
 
@@ -353,11 +367,11 @@ class RedisStore:
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         return await self._instances.renew(instance_id, now)
 
-    async def instances_lapsed(self, before: int) -> list[InstanceId]:
-        return await self._instances.lapsed(before)
+    async def instance_pulses(self) -> Mapping[InstanceId, int]:
+        return await self._instances.pulses()
 
-    async def instance_claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
-        return await self._instances.claim(instance_id, now, before)
+    async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
+        return await self._instances.claim(instance_id, now, pulse)
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         return await self._instances.get_heartbeat(instance_id)

@@ -140,7 +140,7 @@ class UserScripts:
 
 
 class InstanceCommands:
-    """What is kept of instances: their heartbeats in one sorted set, their sockets in a hash each."""
+    """What is kept of instances: heartbeats and pulses in keys that all share, sockets in a hash each."""
 
     def __init__(self, client: RedisClient, keys: Keys) -> None:
         self._client = client
@@ -160,22 +160,23 @@ class InstanceCommands:
         return {SocketId(socket.decode()): UserName(user.decode()) for socket, user in pairs(fields)}
 
     async def _run(self, script: str, *args: Encodable) -> Any:
-        keys = [self._keys.instances, self._keys.claimed]
+        keys = [self._keys.instances, self._keys.claimed, self._keys.pulses]
         return await self._client.run(scripts.load(script), keys, *args)
 
     async def heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        key = self._keys.instances
-        await self._client.call(key, "ZADD", key, now, instance_id)
+        await self._run("instance_heartbeat", instance_id, now, flag(True))
 
     async def renew(self, instance_id: InstanceId, now: int) -> bool:
-        return bool(await self._run("instance_renew", instance_id, now))
+        return bool(await self._run("instance_heartbeat", instance_id, now, flag(False)))
 
-    async def lapsed(self, before: int) -> list[InstanceId]:
-        names = await self._run("instances_lapsed", before)
-        return [InstanceId(name) for name in texts(names)]
+    async def pulses(self) -> dict[InstanceId, int]:
+        found = pairs(await self._run("instance_pulses"))
+        names = texts([name for name, _ in found])
+        return {InstanceId(name): int(pulse) for name, (_, pulse) in zip(names, found, strict=True)}
 
-    async def claim(self, instance_id: InstanceId, now: int, before: int) -> bool:
-        return bool(await self._run("instance_claim", instance_id, now, before))
+    async def claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
+        answer: int | None = await self._run("instance_claim", instance_id, now, pulse)
+        return answer
 
     async def get_heartbeat(self, instance_id: InstanceId) -> int | None:
         key = self._keys.instances

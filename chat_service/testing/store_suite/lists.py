@@ -125,7 +125,8 @@ class ListSuite(StoreTests):
             return {item.id: (item.heartbeat, item.claimed, item.sockets) for item in found}
 
         assert await listed() == {here.instance_id: (NOW, None, 2), there.instance_id: (NOW + 5, None, 0)}
-        assert await there.store.instance_claim(here.instance_id, NOW + 9, NOW + 1)
+        pulse = (await there.store.instance_pulses())[here.instance_id]
+        assert await there.store.instance_claim(here.instance_id, NOW + 9, pulse)
         assert await listed() == {here.instance_id: (None, NOW + 9, 2), there.instance_id: (NOW + 5, None, 0)}
         await there.store.instance_forget(there.instance_id)
         assert set(await listed()) == {here.instance_id}

@@ -160,50 +160,74 @@ class SocketSuite(StoreTests):
         assert await peer.store.instance_renew(DEAD, NOW + 6) is False
         assert dict(await peer.store.instances()) == {}
 
-    async def test_lapsed_instances(self, peers: Peers) -> None:
+    async def test_pulses(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
+
+        async def pulses() -> list[int | None]:
+            found = await other.store.instance_pulses()
+            return [found.get(peer.instance_id) for peer in (one, other)]
+
+        assert await pulses() == [None, None]
         await one.store.instance_heartbeat(one.instance_id, NOW)
         await other.store.instance_heartbeat(other.instance_id, NOW + 10)
-        for before, lapsed in (
-            (NOW, []),
-            (NOW + 1, [one.instance_id]),
-            (NOW + 10, [one.instance_id]),
-            (NOW + 11, [one.instance_id, other.instance_id]),
-        ):
-            assert sorted(await one.store.instances_lapsed(before)) == lapsed
-        await one.store.instance_renew(one.instance_id, NOW + 20)
-        assert await one.store.instances_lapsed(NOW + 11) == [other.instance_id]
+        seen = [await pulses()]
+        assert dict(await one.store.instance_pulses()) == dict(await other.store.instance_pulses())
+        # Whatever the clock of the instance shows: the same time, an earlier one, or one long ago.
+        for now in (NOW, NOW - 1, 1, NOW):
+            assert await one.store.instance_renew(one.instance_id, now) is True
+            seen.append(await pulses())
+        await one.store.instance_heartbeat(one.instance_id, NOW)
+        seen.append(await pulses())
+        assert len({first for first, _ in seen}) == len(seen)
+        assert len({second for _, second in seen}) == 1
+        await one.store.instance_forget(one.instance_id)
+        assert set(await one.store.instance_pulses()) == {other.instance_id}
+
+    async def test_an_instance_that_only_has_sockets_has_no_pulse(self, peer: Peer) -> None:
+        await peer.store.socket_connect(ALICE, S1, DEAD)
+        assert DEAD not in await peer.store.instance_pulses()
+        assert await peer.store.instance_claim(DEAD, NOW, 0) is None
 
     async def test_claims(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         await one.store.socket_connect(ALICE, S1, DEAD)
         await one.store.instance_heartbeat(DEAD, NOW)
-        assert await one.store.instance_claim(DEAD, NOW + 100, NOW) is False
-        assert await one.store.instance_claim(InstanceId("unknown"), NOW + 100, NOW + 50) is False
-        assert await one.store.instance_claim(DEAD, NOW + 100, NOW + 50) is True
-        assert await other.store.instance_claim(DEAD, NOW + 100, NOW + 50) is False
+        before = (await one.store.instance_pulses())[DEAD]
+        assert await one.store.instance_renew(DEAD, NOW) is True
+        pulse = (await one.store.instance_pulses())[DEAD]
+        # Heard of since then; never heard of.
+        assert await one.store.instance_claim(DEAD, NOW + 100, before) is None
+        assert await one.store.instance_claim(InstanceId("unknown"), NOW + 100, pulse) is None
+        claimed = await one.store.instance_claim(DEAD, NOW + 100, pulse)
+        assert claimed is not None and claimed != pulse
+        assert await other.store.instance_claim(DEAD, NOW + 100, pulse) is None
         # It is not alive any more, and cannot say so.
         assert await other.store.instance_renew(DEAD, NOW + 101) is False
         assert await other.store.instance_get_heartbeat(DEAD) is None
         assert dict(await other.store.instances()) == {}
         assert dict(await other.store.instance_sockets(DEAD)) == {S1: ALICE}
-        # The claim lapses too, in case that who made it dies.
-        assert await other.store.instances_lapsed(NOW + 100) == []
-        assert await other.store.instances_lapsed(NOW + 101) == [DEAD]
-        assert await other.store.instance_claim(DEAD, NOW + 200, NOW + 100) is False
-        assert await other.store.instance_claim(DEAD, NOW + 200, NOW + 101) is True
+        # The claim has a pulse too, in case that its maker dies. The maker goes on, then another one.
+        assert dict(await other.store.instance_pulses()) == {DEAD: claimed}
+        again = await one.store.instance_claim(DEAD, NOW + 50, claimed)
+        assert again is not None and again != claimed
+        assert await other.store.instance_claim(DEAD, NOW + 200, claimed) is None
+        assert await other.store.instance_claim(DEAD, NOW + 200, again) is not None
         await other.store.socket_disconnect(ALICE, S1, DEAD, [])
         await other.store.instance_forget(DEAD)
-        assert await one.store.instances_lapsed(NOW + 1000) == []
-        assert await one.store.instance_claim(DEAD, NOW + 2000, NOW + 1000) is False
+        assert dict(await one.store.instance_pulses()) == {}
+        assert await one.store.instance_claim(DEAD, NOW + 2000, again) is None
 
     async def test_heartbeat_ends_a_claim(self, peer: Peer) -> None:
         await peer.store.instance_heartbeat(DEAD, NOW)
-        assert await peer.store.instance_claim(DEAD, NOW + 100, NOW + 50) is True
+        pulse = (await peer.store.instance_pulses())[DEAD]
+        claimed = await peer.store.instance_claim(DEAD, NOW + 100, pulse)
+        assert claimed is not None
         await peer.store.instance_heartbeat(DEAD, NOW + 60)
         assert dict(await peer.store.instances()) == {DEAD: NOW + 60}
+        assert await peer.store.instance_claim(DEAD, NOW + 100, claimed) is None
         assert await peer.store.instance_renew(DEAD, NOW + 70) is True
-        assert await peer.store.instances_lapsed(NOW + 71) == [DEAD]
+        (record,) = await peer.store.list_instances()
+        assert (record.heartbeat, record.claimed) == (NOW + 70, None)
 
     async def test_forget_unknown_instance(self, peer: Peer) -> None:
         await peer.store.instance_forget(DEAD)

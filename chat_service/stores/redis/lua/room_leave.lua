@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Remove a socket from a room.
 -- ARGV: 1 inner key  2 outer key  3 user  4 socket  5 now (ms)  6 packed arguments of roomUserLeft
 -- Returns {0, njoined, changed, room exists}.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Delete a user who is offline.
 -- Returns {0}, or {'noUser'}, {'userOnline'}.
 -- include: user

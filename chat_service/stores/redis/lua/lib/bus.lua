@@ -28,11 +28,12 @@ local function publish_room_event(channel, inner, outer, state, event, body, exc
   state.seq = state.seq + 1
   local payload = cmsgpack.pack(
     {0, state.epoch, state.seq, state.last, event, exclude or {}, removed or {}, announced or {}}) .. body
-  send(channel, inner, outer, payload)
+  -- First what may fail: a Redis out of memory takes no new entry.
   if #payload <= CHANGE_SIZE then
     if redis.call('LPUSH', KEYS[8], payload) > CHANGES_KEPT then
       redis.call('LTRIM', KEYS[8], 0, CHANGES_KEPT - 1)
     end
     redis.call('EXPIRE', KEYS[8], CHANGES_TTL)
   end
+  send(channel, inner, outer, payload)
 end

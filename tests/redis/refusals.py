@@ -1,0 +1,52 @@
+"""Ways in which servers of Redis answer, but take no changes."""
+
+import contextlib
+from collections.abc import Sequence
+
+from chat_service.testing import wait_until
+from tests.support.redis_servers import RedisServer
+
+#: What makes servers refuse, and what ends it, as far as one setting does.
+SETTINGS = {"OOM": ("maxmemory", 1, 0), "NOREPLICAS": ("min-replicas-to-write", 1, 0)}
+
+
+class Refusal:
+    """Lets all servers refuse changes, until it ends. ``kind``: the first word of their answers."""
+
+    def __init__(self, kind: str, servers: Sequence[RedisServer]) -> None:
+        self.kind = kind
+        self._servers = servers
+
+    async def begin(self) -> None:
+        for server in self._servers:
+            with server.client() as admin:
+                if self.kind in SETTINGS:
+                    name, refusing, _ = SETTINGS[self.kind]
+                    admin.config_set(name, refusing)
+                else:
+                    # A snapshot cannot be written over a folder.
+                    (server.folder / "dump.rdb").mkdir()
+                    admin.config_set("save", "3600 1")
+                    admin.bgsave()
+        if self.kind == "MISCONF":
+            await wait_until(self._have_failed, "all snapshots have failed", timeout=20)
+
+    async def end(self) -> None:
+        """Idempotent."""
+        for server in self._servers:
+            with server.client() as admin:
+                if self.kind in SETTINGS:
+                    name, _, normal = SETTINGS[self.kind]
+                    admin.config_set(name, normal)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        (server.folder / "dump.rdb").rmdir()
+                    # Without snapshots nothing depends on them.
+                    admin.config_set("save", "")
+
+    def _have_failed(self) -> bool:
+        states = []
+        for server in self._servers:
+            with server.client() as admin:
+                states.append(admin.info("persistence")["rdb_last_bgsave_status"])
+        return set(states) == {"err"}
