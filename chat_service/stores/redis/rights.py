@@ -36,7 +36,7 @@ class RightsCheck:
             keys.room_keys(PROBE),
             keys.user_keys(PROBE),
             [keys.instance_sockets(PROBE)],
-            [keys.instances, keys.claimed],
+            [keys.instances, keys.claimed, keys.pulses],
         )
         for group in groups:
             await self._try("EVAL", self._client.command(group[0], "EVAL", "return 1", len(group), *group))

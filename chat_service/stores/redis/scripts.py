@@ -1,4 +1,7 @@
-"""The Lua scripts: one file each in ``lua/``, with the chunks of ``lua/lib/`` that they include."""
+"""The Lua scripts: one file each in ``lua/``, with the chunks of ``lua/lib/`` that they include.
+
+A line ``-- flags: allow-oom`` lets a script run in a Redis out of memory: one that frees memory, or takes none.
+"""
 
 import hashlib
 import re
@@ -7,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
+_FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +28,7 @@ def load(name: str) -> Script:
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text("utf-8")
     text = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), text)
+    flags = _FLAGS.search(text)
+    if flags is not None:
+        text = f"#!lua flags={flags[1]}\n{text}"
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,7 +1,7 @@
-#!lua flags=allow-oom
 -- Remove everybody from a room, then the room.
 -- ARGV: 1 inner key  2 outer key  3 actor or ''  4 bypass (0 or 1)
 -- Returns {0, removed users as in lib/remove.lua}, or {'noRoom'}, {'notAllowed'}.
+-- flags: allow-oom
 -- include: bus
 -- include: room
 -- include: remove

@@ -1,7 +1,7 @@
-#!lua flags=allow-oom
 -- Remove a socket from a room.
 -- ARGV: 1 inner key  2 outer key  3 user  4 socket  5 now (ms)  6 packed arguments of roomUserLeft
 -- Returns {0, njoined, changed, room exists}.
+-- flags: allow-oom
 -- include: bus
 -- include: room
 local room = load_room()

@@ -1,7 +1,7 @@
-#!lua flags=allow-oom
 -- Begin another life of a room that has lost its last changes, with nobody in it.
 -- ARGV: 1 inner key  2 outer key  3 epoch that ends  4 new epoch  5 now (ms)
 -- Returns {0, removed users as in lib/remove.lua}, none when that epoch has ended already; or {'noRoom'}.
+-- flags: allow-oom
 -- include: bus
 -- include: room
 -- include: remove

@@ -1,6 +1,6 @@
-#!lua flags=allow-oom
 -- Delete a user who is offline.
 -- Returns {0}, or {'noUser'}, {'userOnline'}.
+-- flags: allow-oom
 -- include: user
 if not user_exists() then return {'noUser'} end
 if redis.call('HLEN', KEYS[4]) > 0 then return {'userOnline'} end
