@@ -1,6 +1,6 @@
 """The Lua scripts: one file each in ``lua/``, with the chunks of ``lua/lib/`` that they include.
 
-A line ``-- flags: allow-oom`` lets a script run in a Redis out of memory: one that frees memory, or takes none.
+A line ``-- flags: allow-oom`` lets a script run in a full Redis: one that frees memory, or takes none.
 """
 
 import hashlib
