@@ -5,11 +5,13 @@ The client brings the token in the `auth` object of Socket.IO, and a new one bef
     const socket = io(url, { auth: (give) => give({ token: newestToken }) })
     socket.emit("renew", newerToken, (error) => ...)
 
-Run it with JWT_SECRET set, to the secret that your login page signs tokens with.
+It needs PyJWT, which `pip install -c constraints.txt -e ".[jwt]"` installs in a checkout. Run it with
+JWT_SECRET set to the secret that your login page signs tokens with.
 """
 
 import asyncio
 import os
+import sys
 import time
 from typing import Any
 
@@ -28,6 +30,9 @@ class JwtLogin:
     """The hooks. One object per service: it has a timer per socket."""
 
     def __init__(self, secret: str, audience: str) -> None:
+        # A shorter one than the hash of HS256 could be guessed from one token.
+        if len(secret.encode()) < 32:
+            raise ValueError("the secret needs 32 bytes or more: `openssl rand -hex 32` prints a good one")
         self._secret = secret
         self._audience = audience
         self._ends: dict[str, asyncio.TimerHandle] = {}
@@ -91,4 +96,10 @@ def make_service(secret: str, audience: str = "chat", **options: Any) -> ChatSer
 
 
 if __name__ == "__main__":
-    make_service(os.environ["JWT_SECRET"], port=int(os.environ.get("PORT", "8000"))).run()
+    try:
+        login_service = make_service(os.environ["JWT_SECRET"], port=int(os.environ.get("PORT", "8000")))
+    except KeyError:
+        sys.exit("set JWT_SECRET to the secret that your login page signs tokens with")
+    except ValueError as error:
+        sys.exit(f"cannot start: {error}")
+    login_service.run()

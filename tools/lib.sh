@@ -19,13 +19,6 @@ die() {
 # have written into their scripts. cksum is on every Unix, unlike sha256sum.
 fingerprint() { { printf '%s\n' "$ROOT"; cat "$@"; } | cksum; }
 
-# clients_fingerprint: changes with all that clients/js and the web chat are built from, and with nothing else.
-clients_fingerprint() {
-    # In one order everywhere. xargs: names without blanks or quotes.
-    { printf '%s\n' package-lock.json; find clients -path '*/node_modules' -prune -o -path '*/dist' -prune -o \
-        -path '*/tests' -prune -o -type f -print; } | LC_ALL=C sort | xargs cat | cksum
-}
-
 # fresh STAMP FINGERPRINT: has the thing been made from what we have now?
 fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 

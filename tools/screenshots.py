@@ -1,4 +1,7 @@
-"""Make the pictures of the web chat in docs/images: python tools/screenshots.py [DIRECTORY]"""
+"""Make the pictures of the web chat in docs/images: .venv/bin/python tools/screenshots.py [DIRECTORY]
+
+`make setup` installs all that it needs: Pillow, Playwright and a browser.
+"""
 
 import asyncio
 import io

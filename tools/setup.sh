@@ -92,7 +92,7 @@ setup_node() {
 # what was built, and does not depend on the place, so that a source distribution brings it along.
 build_clients() {
     local stamp=chat_service/demo/static/sources.txt wanted
-    wanted=$(clients_fingerprint)
+    wanted=$("$VENV_PYTHON" tools/webchat.py)
     if [ "$kind" = run ]; then
         ! fresh "$stamp" "$wanted" || return 0
         if ! node_works && ! { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
@@ -106,9 +106,8 @@ build_clients() {
     setup_node .
     if ! fresh clients/js/dist/sources.txt "$wanted" || ! fresh "$stamp" "$wanted"; then
         say "building the web chat ..."
-        node_modules/.bin/tsc -p clients/js/tsconfig.build.json
+        npm run --silent build
         printf '%s\n' "$wanted" >clients/js/dist/sources.txt
-        node clients/web/build.mjs chat_service/demo/static
         printf '%s\n' "$wanted" >"$stamp"
     fi
 }

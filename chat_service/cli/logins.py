@@ -58,7 +58,7 @@ class JwtLogin:
         try:
             import jwt
         except ImportError:
-            raise ConfigurationError("[login] jwt needs PyJWT: pip install 'chat-service[jwt]'") from None
+            raise ConfigurationError("[login] jwt needs PyJWT: pip install 'pyjwt>=2.8,<3'") from None
         self._jwt = jwt
         self._settings = settings
         self._key = settings.secret or _read_key(settings.public_key_file or "")

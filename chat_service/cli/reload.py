@@ -9,7 +9,7 @@ from chat_service.cli import streams
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.supervisor import Worker, start_worker
 
-MISSING = "--reload needs watchfiles: pip install 'chat-service[reload]'"
+MISSING = "--reload needs watchfiles: pip install 'watchfiles>=1,<2'"
 #: Seconds that a service may take to close before it is ended.
 PATIENCE = 5.0
 

@@ -88,12 +88,19 @@ def test_what_the_image_copies_is_there() -> None:
                 for source in sources:
                     assert (ROOT / source).exists(), source
                     assert not is_ignored(source), source
-    assert is_ignored("node_modules") and is_ignored(".git") and is_ignored("chat_service/__pycache__")
+    ignored = [
+        "node_modules",
+        ".git",
+        "chat_service/__pycache__",
+        "clients/js/dist",
+        "chat_service/demo/static",
+    ]
+    assert all(map(is_ignored, ignored))
 
 
 def test_the_image_has_stages_pins_and_no_root() -> None:
-    build, final = dockerfile()
-    assert build[0].text.endswith(" AS build")
+    web, build, final = dockerfile()
+    assert build[0].text.endswith(" AS build") and web[0].text.endswith(" AS web")
     images = [stage[0].text.split()[0] for stage in (build, final)]
     # The environment is copied, so it has to be the same Python.
     assert images[0] == images[1] and not images[0].endswith((":latest", "python"))
@@ -106,13 +113,42 @@ def test_the_image_has_stages_pins_and_no_root() -> None:
     assert last("CMD").words()[-1] in copied
 
 
+def test_the_image_builds_the_web_chat_with_what_it_copies(tmp_path: Path) -> None:
+    """The commands of the first stage on what is copied there; npm's packages are those of this checkout."""
+    web, build, _ = dockerfile()
+    folder = tmp_path / "src"
+    for each in web:
+        if each.name == "COPY":
+            *sources, target = each.words()
+            for source in sources:
+                place = folder / target / (source if target == "./" else "")
+                if (ROOT / source).is_dir():
+                    ignore = shutil.ignore_patterns("node_modules", "dist")
+                    shutil.copytree(ROOT / source, place, ignore=ignore, dirs_exist_ok=True)
+                else:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(ROOT / source, place)
+    [command] = [each.text for each in web if each.name == "RUN"]
+    install, _, made = command.partition(" && ")
+    assert install.startswith("npm ci --ignore-scripts")
+    shutil.copytree(ROOT / "node_modules", folder / "node_modules", symlinks=True)
+    subprocess.run(made, shell=True, cwd=folder, check=True, capture_output=True)
+    [copy] = [each for each in build if each.name == "COPY" and "--from=web" in each.text]
+    _, source, target = copy.words()
+    assert (folder / source.removeprefix("/src/") / "index.html").is_file()
+    assert target == "./chat_service/demo/static"
+    order = [each.text for each in build]
+    assert order.index(copy.text) > order.index("chat_service ./chat_service")
+    assert order.index(copy.text) < order.index(next(text for text in order if "pip install" in text))
+
+
 def test_the_command_of_the_image_is_one_of_ours() -> None:
     command = last("ENTRYPOINT").words() + last("CMD").words()
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert command[0] in scripts
     assert command[1] in app.list_commands(None)  # type: ignore[arg-type]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    [install] = [each.text for each in dockerfile()[0] if "pip install" in each.text]
+    [install] = [each.text for each in dockerfile()[1] if "pip install" in each.text]
     assert set(install.partition(".[")[2].partition("]")[0].split(",")) <= set(extras)
 
 

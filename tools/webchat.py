@@ -1,0 +1,93 @@
+"""The built web chat: whether it is there and up to date, and its build for distributions.
+
+As a build hook of hatchling it makes sure that wheels and sdists contain the page. A checkout needs Node.js
+for that; a source distribution brings the page along. `python tools/webchat.py` prints the fingerprint of the
+sources.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+STATIC = Path("chat_service/demo/static")
+#: What the page was built from, as its fingerprint.
+STAMP = "sources.txt"
+#: Directories below clients/ whose files are no sources of the page.
+OTHERS = {"node_modules", "dist", "tests"}
+#: The oldest major version of Node.js.
+NODE = 18
+
+
+def fingerprint(root: Path) -> str | None:
+    """Changes with all that the page is built from, and with nothing else. None without sources."""
+    clients = root / "clients"
+    if not clients.is_dir():
+        return None
+    files = [path for path in clients.rglob("*") if path.is_file() and not OTHERS & set(path.parts)]
+    digest = hashlib.sha256()
+    for path in [root / "package.json", root / "package-lock.json", *sorted(files)]:
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_built(root: Path) -> bool:
+    """Whether the page is there, and made from the sources that are there, if any."""
+    static = root / STATIC
+    if not (static / "index.html").is_file():
+        return False
+    wanted = fingerprint(root)
+    stamp = static / STAMP
+    return wanted is None or (stamp.is_file() and stamp.read_text().strip() == wanted)
+
+
+def why_not_buildable(root: Path) -> str | None:
+    """What is missing to build the page; None when nothing is."""
+    if fingerprint(root) is None:
+        return "its sources, the folder clients, are missing"
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return f"it is built by Node.js {NODE} or newer with npm, which is not installed"
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = version.strip().removeprefix("v").partition(".")[0]
+    if not major.isdecimal() or int(major) < NODE:
+        return f"it is built by Node.js {NODE} or newer, and this is {version.strip() or 'none'}"
+    return None
+
+
+def build(root: Path) -> None:
+    """Build the page. Raises ``CalledProcessError``."""
+    npm = shutil.which("npm") or "npm"
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+    # What npm writes when it has installed all that the lock file names.
+    installed, lock = root / "node_modules" / ".package-lock.json", root / "package-lock.json"
+    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
+        subprocess.run([npm, "ci", "--ignore-scripts", *quiet], cwd=root, check=True)
+    subprocess.run([npm, "run", "--silent", "build"], cwd=root, check=True)
+    (root / STATIC / STAMP).write_text(f"{fingerprint(root)}\n")
+
+
+class WebChatHook(BuildHookInterface[Any]):
+    """Runs before a wheel or a source distribution is built. An editable install does without the page."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        root = Path(self.root)
+        if version == "editable" or is_built(root):
+            return
+        why = why_not_buildable(root)
+        if why is None:
+            try:
+                build(root)
+            except subprocess.CalledProcessError as error:
+                why = f"`{' '.join(map(str, error.cmd[1:]))}` of npm failed, see above"
+        if why is not None:
+            self.app.abort(f"a distribution contains the web chat, and the web chat cannot be built: {why}")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{fingerprint(Path.cwd())}\n")
