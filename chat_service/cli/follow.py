@@ -4,6 +4,7 @@ Reads only: who follows is no member, has no socket, and is seen by nobody.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,10 @@ from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.stores.base import SYSTEM, Store
 from chat_service.types import Message, RoomName
 
-#: Seconds between two looks into a history that cannot be reached.
-AGAIN = 0.5
+logger = logging.getLogger("chat_service")
+
+#: Seconds between two looks into a history that cannot be reached: the first, and the longest.
+AGAIN, AGAIN_LONGEST = 0.5, 5.0
 #: Messages that one look into the history asks for.
 CHUNK = 500
 
@@ -64,17 +67,22 @@ class Follower:
         self._last = recent[0]["id"] if recent else info.last_message_id
         for message in reversed(recent):
             yield self._give(message)
+        pause = AGAIN
         while True:
             event = await self._heard.get()
             try:
                 async for happening in self._take(store, event):
                     yield happening
+                pause = AGAIN
             except ChatServiceError:
                 yield Happening(kind="deleted")
                 return
-            except StoreTimeoutError:
-                # It is away: what is missing is looked for again, and again.
-                await asyncio.sleep(AGAIN)
+            except Exception as error:
+                # Whatever it is: what is missing is looked for again, and again.
+                if not isinstance(error, StoreTimeoutError):
+                    logger.warning("room %s cannot be read, again in %s s: %r", self._room, pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, AGAIN_LONGEST)
                 self._heard.put_nowait(None)
 
     async def _take(self, store: Store, event: RoomEvent | None) -> AsyncIterator[Happening]:

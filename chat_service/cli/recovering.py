@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from chat_service.background import Background, end
 from chat_service.cli import output
 from chat_service.clock import SystemClock
 from chat_service.domain import recovery
 from chat_service.domain.events import EventEmitter
 from chat_service.domain.running import RunningWork
+from chat_service.errors import StoreError
 from chat_service.options import Options
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.stores.base import Store
@@ -66,20 +68,26 @@ class Recoverer:
         ) as progress:
             task = progress.add_task(f"recovering {instance_id[:8]}", total=max(sockets, 1))
 
+            claimed, kept = time.monotonic(), pulse
+
             async def look() -> None:
-                claimed, kept = time.monotonic(), pulse
+                nonlocal claimed, kept
+                if time.monotonic() - claimed > self._timeout / 3:
+                    kept = await self._claim(instance_id, kept) or kept
+                    claimed = time.monotonic()
+                left = len(await self._store.instance_sockets(instance_id))
+                progress.update(task, completed=sockets - left)
+
+            async def look_on() -> None:
                 while True:
                     await asyncio.sleep(LOOK)
-                    left = len(await self._store.instance_sockets(instance_id))
-                    progress.update(task, completed=sockets - left)
-                    if time.monotonic() - claimed > self._timeout / 3:
-                        claimed = time.monotonic()
-                        kept = await self._claim(instance_id, kept) or kept
+                    # An outage: the recovery itself says so when it does not end.
+                    with suppress(StoreError):
+                        await look()
 
-            looking = asyncio.create_task(look())
+            looking = Background().keep("looking at the recovery", look_on)
             try:
                 yield
             finally:
-                looking.cancel()
-                await asyncio.wait([looking])
+                await end(looking)
             progress.update(task, completed=max(sockets, 1))

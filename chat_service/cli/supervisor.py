@@ -57,7 +57,7 @@ async def start_worker(
     ours.setblocking(False)
     descriptors = tuple(each.fileno() for each in listening)
     role = WorkerRole(number=number, channel=theirs.fileno(), listening=descriptors)
-    with theirs:
+    try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -66,6 +66,11 @@ async def start_worker(
             # Ctrl+C of the terminal is for the parent, which passes it on.
             start_new_session=True,
         )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
     return Worker(process, ours)
 
 
@@ -168,7 +173,11 @@ class Supervisor:
             if await self._stopped_within(delay):
                 return code
             delay = min(2 * delay, BACKOFF_LONGEST)
-            self._workers[number] = await self._spawn(number)
+            try:
+                self._workers[number] = await self._spawn(number)
+            except OSError as error:
+                # The machine is short of processes, memory or descriptors. The other workers go on.
+                _say(f"worker {number} cannot be started: {error}")
 
     async def _stopped_within(self, delay: float) -> bool:
         try:
@@ -181,7 +190,11 @@ class Supervisor:
     async def _replace_all(self) -> None:
         """Replace the workers one after the other: each old one drains when its new one is ready."""
         for number in range(len(self._shares)):
-            fresh = await self._spawn(number)
+            try:
+                fresh = await self._spawn(number)
+            except OSError as error:
+                _say(f"worker {number} cannot be replaced: {error}; the old ones stay")
+                return
             if not await fresh.is_ready():
                 _say(f"worker {number}: the new one ended with code {await fresh.ended()}; the old ones stay")
                 return

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from chat_service.background import Background, end
 from chat_service.demo.rules import MAX_ROOMS
 from chat_service.errors import ChatServiceError, ServiceClosedError
 from chat_service.hooks import CommandCall, MembershipInfo
@@ -30,6 +31,7 @@ class Lobby:
         self._service = service
         #: Rooms that have changed since the last time it was told.
         self._changed: set[str] = set()
+        self._background = Background()
         self._flushing: asyncio.Task[None] | None = None
         service.cluster_bus.on(_CHANGED, self._tell)
         for command in ("roomCreate", "roomDelete", "roomSetWhitelistMode"):
@@ -79,12 +81,22 @@ class Lobby:
 
     def _mark(self, room: str) -> None:
         self._changed.add(room)
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush(), name="room list")
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._background.keep("room list", self._flush)
 
     async def _flush(self) -> None:
-        await asyncio.sleep(FLUSH_DELAY)
-        names, self._changed, self._flushing = self._changed, set(), None
+        while self._changed:
+            await asyncio.sleep(FLUSH_DELAY)
+            names, self._changed = self._changed, set()
+            try:
+                await self._publish(names)
+            except ServiceClosedError:
+                return
+            except BaseException:
+                self._changed |= names
+                raise
+
+    async def _publish(self, names: Iterable[str]) -> None:
         changed, removed = [], []
         for name in names:
             try:
@@ -110,9 +122,7 @@ class Lobby:
             self._service.transport.emit_to_channel(channel, "roomListChanged", changed, removed)
 
     async def _on_close(self, service: ChatService, error: Exception | None) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait([self._flushing])
+        await end(self._flushing)
 
 
 def _entry(room: RoomSummary) -> dict[str, Any]:

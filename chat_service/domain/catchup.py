@@ -21,7 +21,9 @@ RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 def on_gap(context: Context, room: RoomName, feed: RoomFeed) -> None:
     """A feed holds its events back because some are missing; fill them in."""
     context.counters.gaps += 1
-    context.running.spawn(_catch_up(context, room, feed), f"catch-up of {room}")
+    # Until it is done the room hears nothing: no error may end it.
+    work = context.background.persist("catch-up", lambda: _catch_up(context, room, feed))
+    context.running.spawn(work, f"catch-up of {room}")
 
 
 async def _catch_up(context: Context, room: RoomName, feed: RoomFeed) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from chat_service.background import Background
 from chat_service.clock import Clock
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.events import EventEmitter
@@ -52,6 +53,8 @@ class Context:
     events: EventEmitter
     failures: FailureReports
     running: RunningWork
+    #: Tasks that run for as long as the service does.
+    background: Background
     sessions: Sessions
     #: Keys are (socket, room), and (socket, None) for the life of a socket.
     serial: SerialQueue

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
-from chat_service.eager import Begun, current_work
+from chat_service.eager import Begun, current_work, is_being_cancelled
 
 logger = logging.getLogger("chat_service")
 
@@ -45,7 +45,9 @@ class RunningWork:
         try:
             with self.track(name):
                 await work
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
             logger.exception("%s failed", name)
 
     def enter(self, name: str) -> None:

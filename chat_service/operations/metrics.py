@@ -115,6 +115,14 @@ def _durations(reading: Reading) -> Iterator[Sample]:
                 yield (name, origin), counts.durations
 
 
+def _background_failures(reading: Reading) -> Iterator[Sample]:
+    counts = Counter(reading.context.background.failures)
+    for part in (reading.store, reading.transport):
+        if part is not None:
+            counts.update(part.background_failures)
+    return _by_label(counts, "heartbeats")
+
+
 def _store_failures(reading: Reading) -> Iterator[Sample]:
     if reading.store is not None:
         yield ("error",), reading.store.errors
@@ -285,6 +293,14 @@ METRICS: Final = (
         ),
     ),
     # Repair
+    Metric(
+        name="chat_service_background_failures_total",
+        kind=COUNTER,
+        labels=("task",),
+        doc="Errors that ended the work of a background task, which has begun again since then. None are "
+        "expected: the log has the traceback of each.",
+        read=_background_failures,
+    ),
     Metric(
         name="chat_service_bus_interruptions_total",
         kind=COUNTER,

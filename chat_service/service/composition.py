@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chat_service.background import Background
 from chat_service.clock import Clock
 from chat_service.commands.sockets import register_remote
 from chat_service.commands.table import COMMANDS
@@ -139,6 +140,7 @@ def make_context(
         events=events,
         failures=FailureReports(events, lock_ttl(options.store_options)),
         running=running,
+        background=Background(),
         sessions=sessions,
         serial=SerialQueue(),
         delivery=delivery,

@@ -39,7 +39,6 @@ class LifeCycle:
         self._context = context
         self._operations = operations
         self.phase = Phase.NEW
-        self._heartbeats: asyncio.Task[None] | None = None
         #: The task inside of ``start``, what is set at its end, and how it failed.
         self._starter: asyncio.Task[Any] | None = None
         self._start_ended = asyncio.Event()
@@ -108,7 +107,7 @@ class LifeCycle:
         if hook is not None:
             await call_hook(hook, context.service)
         await context.transport.listen()
-        self._heartbeats = asyncio.create_task(lease.run(), name="heartbeats")
+        context.background.keep("heartbeats", lease.run)
 
     async def _abandon(self, cause: BaseException | None) -> None:
         """Undo a start. ``cause``: why it failed, None when it was to end."""
@@ -232,9 +231,7 @@ class LifeCycle:
     async def _leave_store(self) -> None:
         context = self._context
         context.is_open = False
-        if self._heartbeats is not None:
-            self._heartbeats.cancel()
-            await asyncio.wait([self._heartbeats])
+        await context.background.close()
         try:
             if self._is_registered:
                 await context.store.instance_forget(context.instance_id())

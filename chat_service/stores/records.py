@@ -1,6 +1,6 @@
 """What goes into a ``Store`` and comes out of it: frozen records without behaviour."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -170,3 +170,5 @@ class StoreStatistics:
     timeouts: int = 0
     #: Operations that the storage answered with an error.
     errors: int = 0
+    #: How often background tasks of the store have failed, by task.
+    background_failures: Mapping[str, int] = field(default_factory=dict)

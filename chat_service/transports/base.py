@@ -40,6 +40,8 @@ class TransportStatistics:
     send_buffer_bytes: int = 0
     #: Sockets that were disconnected because they did not read.
     slow_consumers: int = 0
+    #: How often background tasks of the transport have failed, by task.
+    background_failures: Mapping[str, int] = field(default_factory=dict)
 
 
 class TransportHandler(Protocol):

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from chat_service import StoreError, StoreTimeoutError
 from chat_service.bus.base import RoomEvent
-from chat_service.cli import output
+from chat_service.cli import follow, output
 from chat_service.cli.commands import tail
 from chat_service.cli.follow import Follower, Happening
 from chat_service.stores.base import SYSTEM, RoomConfig
 from chat_service.stores.memory import MemoryBackend, MemoryStore
+from chat_service.testing import wait_until
 from chat_service.types import RoomName
 from tests.cli.conftest import Site, invoke
 from tests.e2e.processes import run
@@ -157,6 +159,31 @@ async def test_what_was_missed_is_fetched(following: Following, monkeypatch: pyt
     await following.post("5", "6", "7", "8", "9")
     following.follower.on_interruption(("room", ROOM))  # type: ignore[arg-type]
     assert [await following.next() for _ in range(4)] == [("gap", 5, 6), "7", "8", "9"]
+
+
+@pytest.mark.parametrize(
+    "error", [StoreTimeoutError("away"), StoreError("spoilt"), RuntimeError("broken")], ids=repr
+)
+async def test_whatever_a_look_back_meets_does_not_end_the_following(
+    following: Following, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "AGAIN", 0.01)
+    await following.post("1")
+    assert await following.next() == "1"
+    looked = 0
+
+    async def fail(*args: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(following.store, "room_history_info", fail)
+        following.follower.on_interruption(("room", ROOM))  # type: ignore[arg-type]
+        coming = asyncio.create_task(following.next())
+        await wait_until(lambda: looked > 2, "three tries")
+    await following.post("2")
+    assert await coming == "2"
 
 
 async def test_a_room_that_begins_anew(following: Following) -> None:

@@ -57,6 +57,63 @@ async def members(service: ChatService) -> list[str]:
     return sorted(names)
 
 
+# Tasks in the background
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), RuntimeError("broken")], ids=repr)
+async def test_whatever_a_heartbeat_meets_does_not_end_the_heartbeats(
+    failing: Failing, error: BaseException
+) -> None:
+    clock, renewals = failing.service._context.clock, 0
+    assert isinstance(clock, FakeClock)
+    failing.faults.calls.clear()
+
+    async def beats(count: int) -> None:
+        async def has_beaten() -> bool:
+            await clock.advance(failing.service.options.heartbeat_rate)
+            return failing.faults.calls.count("instance_renew") >= count
+
+        await wait_until(has_beaten, f"{count} heartbeats")
+
+    failing.faults.fail("instance_renew", error)
+    await beats(2)
+    failing.faults.mend("instance_renew")
+    renewals = failing.faults.calls.count("instance_renew")
+    await beats(renewals + 1)
+    assert (await failing.service.operations.readiness()).is_ready
+
+
+async def test_heartbeats_whose_clock_fails_begin_again_and_are_counted(world: World) -> None:
+    class Broken(FakeClock):
+        is_broken = False
+
+        async def sleep(self, seconds: float) -> None:
+            if self.is_broken:
+                raise RuntimeError("broken")
+            await super().sleep(seconds)
+
+    clock = Broken()
+    store = FaultyStore(world.backend.new_store())
+    instance = await world.start(store=as_store(store), clock=clock)
+
+    def failures() -> float | None:
+        name = "chat_service_background_failures_total"
+        return instance.service.operations.registry.get_sample_value(name, {"task": "heartbeats"})
+
+    assert failures() == 0
+    clock.is_broken = True
+    await clock.advance(instance.service.options.heartbeat_rate)
+    await wait_until(lambda: (failures() or 0) > 1, "two failures")
+    clock.is_broken = False
+    store.faults.calls.clear()
+
+    async def beats() -> bool:
+        await clock.advance(instance.service.options.heartbeat_rate)
+        return "instance_renew" in store.faults.calls
+
+    await wait_until(beats, "a heartbeat")
+
+
 # Errors that commands tell
 
 

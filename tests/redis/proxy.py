@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -27,6 +29,34 @@ class Connection:
             writer.transport.abort()
 
 
+def close(writer: asyncio.StreamWriter) -> None:
+    """As a proxy does whose server is away."""
+    writer.close()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """As a proxy or a kernel does that wants no connection."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+def answer_http(writer: asyncio.StreamWriter) -> None:
+    """As a proxy does that takes everything for HTTP."""
+    writer.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n<html>")
+    writer.close()
+
+
+def answer_too_much(writer: asyncio.StreamWriter) -> None:
+    """Answers that no command waits for."""
+    writer.write(b"+OK\r\n" * 10)
+
+
+def answer_nonsense(writer: asyncio.StreamWriter) -> None:
+    """Answers of Redis that make no sense."""
+    writer.write(b"*1\r\n$3\r\nfoo\r\n:5\r\n$-1\r\n" * 10)
+
+
 class Proxy:
     """Listens on a free port of the loopback. ``port`` is that of the server behind it."""
 
@@ -40,6 +70,8 @@ class Proxy:
         self.mute: Callable[[Connection], bool] = lambda connection: False
         #: Whether new connections are taken, though nothing ever comes of them.
         self.half_open = False
+        #: What happens to new connections instead of being joined with the server.
+        self.refuse: Callable[[asyncio.StreamWriter], None] | None = None
         self.port = 0
 
     @property
@@ -50,6 +82,7 @@ class Proxy:
         """Work as it should from now on; what is lost stays lost."""
         self.deaf = self.mute = lambda connection: False
         self.half_open = False
+        self.refuse = None
 
     def cut(self) -> None:
         """End all connections."""
@@ -62,7 +95,10 @@ class Proxy:
         self._tasks[task] = writer
         task.add_done_callback(self._tasks.pop)
         with contextlib.suppress(OSError):
-            if self.half_open:
+            if self.refuse is not None:
+                self.refuse(writer)
+                await writer.drain()
+            elif self.half_open:
                 await reader.read(-1)
             else:
                 await self._join(reader, writer)

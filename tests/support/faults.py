@@ -17,12 +17,12 @@ class Faults:
     def __init__(self) -> None:
         #: The methods that were called, in order.
         self.calls: list[str] = []
-        self._errors: dict[str, tuple[Exception, bool]] = {}
+        self._errors: dict[str, tuple[BaseException, bool]] = {}
         self._gates: dict[str, asyncio.Event] = {}
         #: How many calls wait at a gate.
         self.waiting = 0
 
-    def fail(self, method: str, error: Exception, *, done: bool = False) -> None:
+    def fail(self, method: str, error: BaseException, *, done: bool = False) -> None:
         """Let a method raise, until ``mend``. ``done``: it raises after it did its work."""
         self._errors[method] = (error, done)
 

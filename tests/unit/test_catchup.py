@@ -1,5 +1,6 @@
 """Envelopes that the bus lost: clients see no gap, whatever was lost."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,20 @@ async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pai
     await post(alice, 1)
     await has_all(bob, 1, 6)
     await has_all(carol, 4, 6)
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), RuntimeError("broken")], ids=repr)
+async def test_whatever_a_catch_up_meets_does_not_end_it(pair: Pair, error: BaseException) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    pair.store.faults.calls.clear()
+    pair.store.faults.fail("room_history_info", error)
+    pair.lose(lambda event: event.last_message_id == 1)
+    await post(alice, 3)
+    await wait_until(lambda: pair.store.faults.calls.count("room_history_info") > 1, "another try")
+    assert ids(bob) == []
+    pair.store.faults.mend("room_history_info")
+    await has_all(bob, 1, 3)
 
 
 @pytest.mark.covers("api:emit_to_channel")

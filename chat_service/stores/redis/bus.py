@@ -7,6 +7,7 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
+from chat_service.background import end
 from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.eager import in_task
 from chat_service.errors import StoreError, StoreTimeoutError
@@ -35,6 +36,7 @@ class Subscriber:
             options.command_timeout,
             on_push=self._on_push,
             on_lost=self._on_lost,
+            background=bus.background,
         )
         #: Channels that this node sends us.
         self.channels: set[str] = set()
@@ -131,6 +133,7 @@ class RedisBus:
         listener: BusListener,
     ) -> None:
         self._client = client
+        self.background = client.background
         self._keys = keys
         self._codec = codec
         self._options = options
@@ -149,17 +152,14 @@ class RedisBus:
 
     async def open(self) -> None:
         """Begin to look after the subscriptions."""
-        self._probing = asyncio.create_task(self._probe(), name="redis bus probe")
+        self._probing = self.background.keep("redis bus probe", self._probe)
         if self._client.topology.can_move:
-            self._following = asyncio.create_task(self._follow(), name="redis bus follows the masters")
+            self._following = self.background.keep("redis bus following", self._follow)
 
     async def close(self) -> None:
         """Give up every subscription. Idempotent."""
         self._is_closed = True
-        for task in (self._probing, self._following, self._repairing):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        await end(self._probing, self._following, self._repairing)
         for subscriber in self._subscribers.values():
             await subscriber.link.close()
         self._subscribers.clear()
@@ -279,28 +279,26 @@ class RedisBus:
             if self._at.get(channel) is subscriber:
                 del self._at[channel]
                 self._lost.add(channel)
-        if self._lost and self._repairing is None:
-            self._repairing = asyncio.create_task(self._repair(), name="redis bus repair")
+        if self._lost and (self._repairing is None or self._repairing.done()):
+            self._repairing = self.background.keep("redis bus repair", self._repair)
 
     async def _repair(self) -> None:
         delay = RETRY_FIRST
-        try:
-            while self._lost:
-                # Where things are may have changed; and not all instances at the same moment.
-                self._client.topology.forget()
-                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-                channels = list(self._lost)
-                done = await asyncio.gather(*map(self._subscribe_again, channels))
-                delay = RETRY_FIRST if all(done) else min(delay * 2, RETRY_LONGEST)
-        finally:
-            self._repairing = None
+        while self._lost:
+            # Where things are may have changed; and not all instances at the same moment.
+            self._client.topology.forget()
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            channels = list(self._lost)
+            done = await asyncio.gather(*map(self._subscribe_again, channels))
+            delay = RETRY_FIRST if all(done) else min(delay * 2, RETRY_LONGEST)
 
     async def _subscribe_again(self, channel: str) -> bool:
         try:
             async with asyncio.timeout(self._options.command_timeout):
                 await self._subscribe(channel)
-        except (StoreError, TimeoutError) as error:
-            logger.info("channel %s cannot be subscribed again yet: %s", channel, error)
+        except Exception as error:
+            # Whatever it is, the channel stays lost, and is tried again.
+            logger.info("channel %s cannot be subscribed again yet: %r", channel, error)
             return False
         return True
 
@@ -327,8 +325,8 @@ class RedisBus:
             await asyncio.sleep(self._options.probe_interval)
             try:
                 await topology.refresh()
-            except StoreError as error:
-                logger.info("the bus cannot ask where the masters are: %s", error)
+            except Exception as error:
+                logger.info("the bus cannot ask where the masters are: %r", error)
                 continue
             for subscriber in list(self._subscribers.values()):
                 places = {channel: topology.address_known(channel) for channel in subscriber.channels}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from chat_service.background import Background
 from chat_service.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.dialing import NO_LOGIN
@@ -44,7 +45,9 @@ class RedisClient:
 
     def __init__(self, options: RedisOptions) -> None:
         self._options = options
-        self.topology = Topology(options)
+        #: The tasks of all that talks to this Redis.
+        self.background = Background()
+        self.topology = Topology(options, background=self.background)
         #: Commands that were not answered in time or not taken at all, and those answered by an error.
         self.timeouts = 0
         self.errors = 0
@@ -188,11 +191,12 @@ class RedisClient:
 
         ``refusals``: what nodes answered until now; the last one stands there when the time is up.
         """
+        address = self.topology.address_known(key) or self.topology.connector.address
         while True:
             asking = False
             refusal = refusals[-1] if refusals else None
             if refusal is not None and refusal.kind in _ELSEWHERE:
-                address = _redirection(refusal)
+                address = _redirection(refusal, address)
                 asking = refusal.kind == "ASK"
                 if not asking:
                     self.topology.moved(key, address)
@@ -247,8 +251,9 @@ def _too_late(refusals: list[RedisReplyError]) -> StoreTimeoutError:
 
 
 def _redirection(error: RedisReplyError) -> Address:
+        address = self.topology.address_known(key) or self.topology.connector.address
     host, _, port = str(error).rsplit(" ", 1)[1].rpartition(":")
-    return Address(host, int(port))
+    return Address(host or asked.host, int(port))
 
 
 def _ignore(future: "asyncio.Future[Any]") -> None:

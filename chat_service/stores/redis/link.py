@@ -9,6 +9,8 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import Any
 
@@ -16,6 +18,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError
 
+from chat_service.background import Background, end
+from chat_service.eager import is_being_cancelled
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.telemetry import Durations
 
@@ -69,6 +73,7 @@ class Link:
     ``timeout``: seconds after which a command without an answer fails, and the link with it if Redis has
     said nothing since. ``on_push``: takes everything that Redis says, for subscriptions; then nothing is
     matched. ``on_lost``: called when an open connection is gone. ``durations``: counts how long answers took.
+    ``background``: owns the task that reads.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Link:
         on_push: Callable[[Any], None] | None = None,
         on_lost: Callable[[], None] | None = None,
         durations: Durations | None = None,
+        background: Background | None = None,
     ) -> None:
         self.name = name
         self._factory = factory
@@ -87,6 +93,7 @@ class Link:
         self._on_push = on_push
         self._on_lost = on_lost
         self._durations = Durations() if durations is None else durations
+        self._background = Background() if background is None else background
         self._writer: asyncio.StreamWriter | None = None
         #: That of the connection. To ask for the running one costs a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,7 +137,10 @@ class Link:
         if self._connecting is None:
             if asyncio.get_running_loop().time() < self._retry_at:
                 raise StoreTimeoutError(f"Redis at {self.name} cannot be reached for now")
-            self._connecting = asyncio.create_task(self._connect(), name=f"connect to {self.name}")
+            # The connection outlives the command that it is opened for, so it has no part of its context.
+            self._connecting = asyncio.get_running_loop().create_task(
+                self._connect(), name=f"connect to {self.name}", context=Context()
+            )
             self._connecting.add_done_callback(self._end_connecting)
         connecting = self._connecting
         # Nobody waits for long when it went wrong before: commands fail fast while Redis is not there.
@@ -154,21 +164,35 @@ class Link:
         self._retry_at = asyncio.get_running_loop().time() + delay
 
     async def _connect(self) -> None:
-        connection = self._factory()
+        connection = None
         try:
+            # Already this may fail: redis-py reads its version from a file.
+            connection = self._factory()
             await connection.connect()  # type: ignore[no-untyped-call]
-        except AuthenticationError as error:
-            raise StoreError(f"Redis at {self.name} refused the login: {error}") from error
-        except (RedisError, OSError) as error:
-            raise StoreTimeoutError(f"Redis at {self.name} cannot be reached: {error}") from error
+        except (Exception, asyncio.CancelledError) as error:
+            if connection is not None:
+                with suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            if is_being_cancelled():
+                raise
+            raise self._unreachable(error) from error
         # From here on the streams are ours.
-        reader, self._writer = connection._reader, connection._writer
+        reader, writer = connection._reader, connection._writer
         connection._reader = connection._writer = None
+        if reader is None or writer is None:
+            raise StoreTimeoutError(f"Redis at {self.name} hung up")
+        self._writer = writer
         self._loop = asyncio.get_running_loop()
         self.last_heard = monotonic()
-        if reader is None or self._writer is None:
-            raise StoreTimeoutError(f"Redis at {self.name} hung up")
-        self._reading = asyncio.create_task(self._read(reader, self._writer), name=f"read {self.name}")
+        self._reading = self._background.once("redis reading", lambda: self._read(reader, writer))
+
+    def _unreachable(self, error: BaseException) -> StoreError:
+        """The error of a connect that failed: whatever it raised, Redis cannot be reached."""
+        if isinstance(error, AuthenticationError):
+            return StoreError(f"Redis at {self.name} refused the login: {error}")
+        # Others are errors of the libraries below, such as those of uvloop about a connection that was reset.
+        known = isinstance(error, RedisError | OSError) and str(error)
+        return StoreTimeoutError(f"Redis at {self.name} cannot be reached: {known or repr(error)}")
 
     async def close(self) -> None:
         """Give the connection up for good; commands that wait fail. Idempotent."""
@@ -180,7 +204,7 @@ class Link:
             await asyncio.wait([self._connecting])
         self.drop(StoreError(f"the connection to Redis at {self.name} was closed"))
         if reading is not None:
-            await asyncio.wait([reading])
+            await end(reading)
 
     def drop(self, error: StoreError) -> None:
         """Forget the connection; the next ``open`` makes another one. Commands that wait fail."""
@@ -236,27 +260,42 @@ class Link:
         self._unsent.append(packed)
 
     def _flush(self) -> None:
-        if self._writer is not None and self._unsent:
-            self._writer.write(b"".join(self._unsent))
-        self._unsent.clear()
+        unsent, self._unsent = self._unsent, []
+        if self._writer is None or not unsent:
+            return
+        try:
+            self._writer.write(b"".join(unsent))
+        except Exception as error:
+            # The transport of uvloop raises when it was closed in this very turn.
+            self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {error}"))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = hiredis.Reader(replyError=RedisReplyError)
         take = self._on_push or self._resolve
-        reason: object = "it hung up"
         try:
             while data := await reader.read(READ_SIZE):
                 self.last_heard = monotonic()
                 parser.feed(data)
                 while (answer := parser.gets()) is not False:
                     take(answer)
-        except (OSError, hiredis.ProtocolError) as error:
-            reason = error
+        except (Exception, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
+            # However it ends: nobody reads this connection any more.
+            self._end_reading(writer, error)
+            if not isinstance(error, OSError | RuntimeError | hiredis.ProtocolError):
+                raise
+        else:
+            self._end_reading(writer, "it hung up")
+
+    def _end_reading(self, writer: asyncio.StreamWriter, reason: object) -> None:
         if writer is self._writer:
             self._reading = None
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {reason}"))
 
     def _resolve(self, answer: Any) -> None:
+        if not self._waiting:
+            raise hiredis.ProtocolError("an answer that no command waits for")
         waiting = self._waiting[0]
         if waiting.before:
             waiting.before -= 1

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 
+from chat_service.background import Background, end
 from chat_service.bus.base import Notify
 from chat_service.errors import StoreTimeoutError
 from chat_service.stores.redis.rooms import RemovedUser
@@ -21,17 +22,16 @@ CLEAN_AGAIN = 0.2
 class Removals:
     """Cleans indexes at once where it can, and later where it cannot."""
 
-    def __init__(self, users: UserScripts) -> None:
+    def __init__(self, users: UserScripts, background: Background) -> None:
         self._users = users
+        self._background = background
         # Removals whose users' indexes could not be cleaned yet.
         self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
         self._cleaning: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Clean no more; recovery finds what is left. Idempotent."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
-            await asyncio.wait([self._cleaning])
+        await end(self._cleaning)
 
     async def finish(self, room: RoomName, gone: list[RemovedUser]) -> None:
         """Clean the indexes of removed users, and tell their sockets that were not joined."""
@@ -49,21 +49,18 @@ class Removals:
             # The removal is done: it does not fail by this.
             logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)
             self._uncleaned.append((room, removed))
-            if self._cleaning is None:
-                self._cleaning = asyncio.create_task(self._clean_later(), name="redis index cleaning")
+            if self._cleaning is None or self._cleaning.done():
+                self._cleaning = self._background.keep("redis index cleaning", self._clean_later)
 
     async def _clean_later(self) -> None:
         """Clean the indexes that could not be reached, without a word: somebody may have joined again."""
-        try:
-            while self._uncleaned:
-                await asyncio.sleep(CLEAN_AGAIN)
-                room, removed = self._uncleaned[0]
-                try:
-                    await self._users.index_remove(removed.user, room, removed.sockets)
-                except StoreTimeoutError:
-                    continue
-                except Exception:
-                    logger.exception("the index of user %s cannot be cleaned", removed.user)
-                self._uncleaned.popleft()
-        finally:
-            self._cleaning = None
+        while self._uncleaned:
+            await asyncio.sleep(CLEAN_AGAIN)
+            room, removed = self._uncleaned[0]
+            try:
+                await self._users.index_remove(removed.user, room, removed.sockets)
+            except StoreTimeoutError:
+                continue
+            except Exception:
+                logger.exception("the index of user %s cannot be cleaned", removed.user)
+            self._uncleaned.popleft()

@@ -32,3 +32,10 @@ def load(name: str) -> Script:
     if flags is not None:
         text = f"#!lua flags={flags[1]}\n{text}"
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def load_all() -> None:
+    """Read every script, so that none is missing when this process can open no more files."""
+    for file in (files(__package__) / "lua").iterdir():
+        if file.name.endswith(".lua"):
+            load(file.name.removesuffix(".lua"))

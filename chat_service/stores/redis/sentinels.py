@@ -30,18 +30,22 @@ class Sentinels:
             try:
                 await link.open()
                 answer = await link.submit("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+                master = Address(answer[0].decode(), int(answer[1])) if answer else None
             except RedisReplyError as error:
                 reasons.append(StoreError(f"Sentinel at {address} refused the question: {error}"))
                 continue
             except StoreError as error:
                 reasons.append(error)
                 continue
-            if not answer:
+            except Exception as error:
+                # Something else than a Sentinel, which may be one again.
+                reasons.append(StoreTimeoutError(f"Sentinel at {address} gave no address: {error!r}"))
+                continue
+            if master is None:
                 reasons.append(StoreTimeoutError(f"Sentinel at {address} knows no master of this name"))
                 continue
-            host, port = answer
             self._ask_first(address)
-            return Address(host.decode(), int(port))
+            return master
         asked = ", ".join(map(str, self._links))
         message = f"no Sentinel of {asked} knows a master named {self._service} that answers"
         may_recover = any(isinstance(reason, StoreTimeoutError) for reason in reasons)

@@ -31,6 +31,7 @@ from chat_service.stores.base import (
     UserSeen,
     UserSummary,
 )
+from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import flag
 from chat_service.stores.redis.bus import RedisBus
 from chat_service.stores.redis.client import RedisClient
@@ -73,7 +74,7 @@ class RedisStore:
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
-        self._removals = Removals(self._users)
+        self._removals = Removals(self._users, self.client.background)
         self._lists = RedisLists(self.client, self.keys)
         self._needs_all_rights = needs_all_rights
         self._bus: RedisBus | None = None
@@ -112,11 +113,13 @@ class RedisStore:
             durations=self.client.topology.durations,
             timeouts=self.client.timeouts,
             errors=self.client.errors,
+            background_failures=self.client.background.failures,
         )
 
     async def open(self, listener: BusListener) -> None:
         begin = uuid.uuid4().hex[:8]
         self._tokens = (f"{begin}-{number}" for number in itertools.count(1))
+        scripts.load_all()
         try:
             await self.client.open()
             self._bus = RedisBus(self.client, self.keys, self._codec, self.options, listener)

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import RedisError
 
+from chat_service.background import Background, end
 from chat_service.errors import ConfigurationError, StoreTimeoutError
 from chat_service.stores.redis.dialing import TcpConnection, TlsConnection, UnixConnection
 from chat_service.stores.redis.link import Link
@@ -75,8 +76,14 @@ class Connector:
 class Topology:
     """The links to the nodes, and which node has which key."""
 
-    def __init__(self, options: RedisOptions, on_lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        options: RedisOptions,
+        on_lost: Callable[[], None] = lambda: None,
+        background: Background | None = None,
+    ) -> None:
         self._options = options
+        self._background = background or Background()
         self.connector = Connector(options)
         self._on_lost = on_lost
         #: How long commands waited for their answers.
@@ -95,6 +102,7 @@ class Topology:
                     f"{address} (Sentinel)",
                     lambda: to_sentinels.connection(address),
                     options.connect_timeout,
+                    background=self._background,
                 ),
             )
 
@@ -145,6 +153,7 @@ class Topology:
                 self._options.command_timeout,
                 on_lost=self._on_lost,
                 durations=self.durations,
+                background=self._background,
             )
         if not link.is_open:
             await link.open()
@@ -158,9 +167,16 @@ class Topology:
     async def refresh(self) -> None:
         """Find out where the master or the slots are. Raises ``StoreTimeoutError``."""
         if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(), name="redis topology")
+            # For all who ask meanwhile, so it has no part of the context of the first one.
+            self._refreshing = asyncio.get_running_loop().create_task(
+                self._refresh(), name="redis topology", context=Context()
+            )
             self._refreshing.add_done_callback(self._end_refresh)
-        await asyncio.shield(self._refreshing)
+        refreshing = self._refreshing
+        await asyncio.wait([refreshing])
+        if refreshing.cancelled():
+            raise StoreTimeoutError("the search for the nodes of Redis was given up")
+        refreshing.result()
 
     def _end_refresh(self, task: "asyncio.Task[None]") -> None:
         self._refreshing = None
@@ -178,14 +194,10 @@ class Topology:
         for address in dict.fromkeys((*self._slots.values(), *self._links, self.connector.address)):
             try:
                 link = await self.open_link(address)
-                ranges = await link.submit("CLUSTER", "SLOTS")
+                slots = _slots_of(await link.submit("CLUSTER", "SLOTS"), address)
             except Exception as error:
-                reasons.append(str(error))
+                reasons.append(str(error) or repr(error))
                 continue
-            slots: dict[int, Address] = {}
-            for first, last, master, *_ in ranges:
-                node = Address(master[0].decode() or address.host, master[1])
-                slots.update(dict.fromkeys(range(first, last + 1), node))
             if slots:
                 self._slots = slots
                 await self._drop_strangers(set(slots.values()))
@@ -213,11 +225,18 @@ class Topology:
 
     async def close(self) -> None:
         """Close every link."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.wait([self._refreshing])
+        await end(self._refreshing)
         for link in self._links.values():
             await link.close()
         self._links.clear()
         if self._sentinels is not None:
             await self._sentinels.close()
+
+
+def _slots_of(ranges: Any, asked: Address) -> dict[int, Address]:
+    """The answer to ``CLUSTER SLOTS``. A node without a host is where the one that was asked is."""
+    slots: dict[int, Address] = {}
+    for first, last, (host, port, *_), *_ in ranges:
+        node = Address(host.decode() if host else asked.host, port)
+        slots.update(dict.fromkeys(range(first, last + 1), node))
+    return slots

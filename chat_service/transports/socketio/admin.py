@@ -14,6 +14,7 @@ from typing import Any
 
 from socketio.async_admin import InstrumentedAsyncServer
 
+from chat_service.background import Background, end
 from chat_service.transports.base import TransportStatistics
 
 NAMESPACE = "/admin"
@@ -30,10 +31,12 @@ class AdminUI(InstrumentedAsyncServer):  # type: ignore[misc]
         login: Mapping[str, str],
         namespaces: tuple[str, ...],
         statistics: Callable[[], TransportStatistics],
+        background: Background,
     ) -> None:
         self._login = dict(login)
         self._namespaces = namespaces
         self._statistics = statistics
+        self._background = background
         self._reporting: asyncio.Task[None] | None = None
         super().__init__(
             server,
@@ -60,14 +63,13 @@ class AdminUI(InstrumentedAsyncServer):  # type: ignore[misc]
 
     def start(self) -> None:
         """Begin to report."""
-        self._reporting = asyncio.create_task(self._report(), name="admin UI")
+        self._reporting = self._background.keep("admin UI", self._report)
 
     async def close(self) -> None:
         """End the reports. Idempotent."""
         reporting, self._reporting = self._reporting, None
         if reporting is not None:
-            reporting.cancel()
-            await asyncio.wait([reporting])
+            await end(reporting)
             self.sio.handlers.pop(NAMESPACE, None)
 
     async def _report(self) -> None:

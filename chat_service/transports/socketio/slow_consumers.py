@@ -5,9 +5,12 @@ Answers that a client has asked for do not count. While they wait, its next requ
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from engineio import packet as engine_packet
+
+from chat_service.background import Background
 
 logger = logging.getLogger("chat_service")
 
@@ -86,7 +89,8 @@ class SlowConsumers:
         self.send_buffer_limit = send_buffer_limit
         #: Sockets that were disconnected for not reading.
         self.count = 0
-        self._closing: set[asyncio.Task[None]] = set()
+        #: The tasks that close such sessions.
+        self.background = Background()
 
     def found(self, sid: str, unsent: int) -> None:
         """A session is being closed since so many bytes wait for it."""
@@ -119,8 +123,5 @@ class SlowConsumers:
         while not queue.empty():
             queue.get_nowait()
             queue.task_done()
-        task = asyncio.get_running_loop().create_task(
-            session.close(wait=False, abort=True, reason=SLOW_CONSUMER)
-        )
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        close = partial(session.close, wait=False, abort=True, reason=SLOW_CONSUMER)
+        self.background.once("closing of a slow consumer", close)

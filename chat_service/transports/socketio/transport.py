@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from socketio import AsyncServer
 
+from chat_service.background import Background
 from chat_service.errors import ConfigurationError
 from chat_service.transports.base import (
     Handshake,
@@ -60,6 +61,7 @@ class SocketIOTransport:
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
         self._slow_consumers = SlowConsumers(self.options.send_buffer_limit)
+        self._background = Background()
         self._namespace: ServiceNamespace | None = None
         self._runner: web.AppRunner | None = None
         self._admin: AdminUI | None = None
@@ -147,7 +149,9 @@ class SocketIOTransport:
             self._slow_consumers = server.eio.slow_consumers
         self._channels.use(server, None if self._is_given else server.eio.outbox, self._slow_consumers)
         if self.options.admin_ui is not None:
-            self._admin = AdminUI(server, self.options.admin_ui, (self._name,), self.statistics)
+            self._admin = AdminUI(
+                server, self.options.admin_ui, (self._name,), self.statistics, self._background
+            )
             self._admin.start()
         self._namespace = ServiceNamespace(
             self._name,
@@ -292,6 +296,7 @@ class SocketIOTransport:
             deliveries=self._channels.deliveries,
             send_buffer_bytes=self._channels.unsent(),
             slow_consumers=self._slow_consumers.count,
+            background_failures=self._background.failures + self._slow_consumers.background.failures,
         )
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:

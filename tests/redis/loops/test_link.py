@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import itertools
+import socket
+import struct
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -326,3 +329,33 @@ async def test_after_a_failure_nobody_waits_for_long(link_to: MakeLink, proxy: P
     # The try goes on without anybody, and comes to its end when the other side answers.
     proxy.mend()
     await link.close()
+
+
+async def _open_and_ask(link: Link) -> None:
+    await link.open()
+    await link.submit("PING")
+
+
+async def test_a_connection_that_is_reset_at_once_is_an_outage(link_to: MakeLink) -> None:
+    """When it comes between two steps of the set-up, uvloop raises errors that are none of the network."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def reset_all() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                made, _ = listener.accept()
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                made.close()
+
+    resetting = threading.Thread(target=reset_all)
+    resetting.start()
+    try:
+        for _ in range(200):
+            link = link_to(listener.getsockname()[1])
+            # Here or there, the reset is noticed.
+            with pytest.raises(StoreTimeoutError):
+                await _open_and_ask(link)
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        await asyncio.to_thread(resetting.join)

@@ -1,11 +1,20 @@
 """The way to Redis goes wrong, in every manner: commands time out, and all heals by itself."""
 
 import asyncio
+import contextlib
+import errno
+import os
+import resource
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
+from chat_service.stores.redis.topology import Connector
 from chat_service.testing import wait_until
+from tests.redis import proxy as proxies
 from tests.redis.pairs import TEXT, Pair
 from tests.redis.proxy import Proxy
 from tests.support.redis_servers import RedisServer
@@ -45,3 +54,98 @@ async def test_a_path_that_falls_silent_while_commands_overlap(
     await wait_until(ask, "commands on a new connection", timeout=10)
     await behind.works_again()
     await wait_until(lambda: not set(dead) & set(proxy.connections), "that of the bus is replaced as well")
+
+
+def _ways_of_the_proxy(*refusals: Any) -> dict[str, "Trouble"]:
+    def make(refuse: Any) -> "Trouble":
+        @contextlib.contextmanager
+        def trouble(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+            proxy.refuse = refuse
+            proxy.cut()
+            yield
+            proxy.mend()
+
+        return trouble
+
+    return {refuse.__name__: make(refuse) for refuse in refusals}
+
+
+def _errors_of_connecting(*errors: BaseException) -> dict[str, "Trouble"]:
+    def make(error: BaseException) -> "Trouble":
+        @contextlib.contextmanager
+        def trouble(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+            make_connection = Connector.connection
+
+            def connection(self: Connector, *args: Any) -> Any:
+                async def connect() -> None:
+                    await asyncio.sleep(0)
+                    raise error
+
+                made = make_connection(self, *args)
+                made.connect = connect  # type: ignore[method-assign]
+                return made
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Connector, "connection", connection)
+                proxy.cut()
+                yield
+            proxy.cut()
+
+        return trouble
+
+    return {repr(error): make(error) for error in errors}
+
+
+@contextlib.contextmanager
+def out_of_descriptors(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process may open no file and no socket any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    proxy.cut()
+    # New ones are to be below the limit, and these are in use.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.dup(0)
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+Trouble = Callable[[Proxy, pytest.MonkeyPatch], AbstractContextManager[None]]
+
+TROUBLES: dict[str, Trouble] = {
+    **_ways_of_the_proxy(
+        proxies.close, proxies.reset, proxies.answer_http, proxies.answer_too_much, proxies.answer_nonsense
+    ),
+    **_errors_of_connecting(
+        # That of uvloop when the connection is reset before it can be set up.
+        RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"),
+        AttributeError("'NoneType' object has no attribute 'setsockopt'"),
+        OSError(errno.EMFILE, "Too many open files"),
+        asyncio.CancelledError(),
+    ),
+    "out of descriptors": out_of_descriptors,
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+async def test_an_outage_of_any_kind(
+    behind: Pair, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever connecting meets: commands time out, and what looks after the bus does not end by it."""
+    loop = asyncio.get_running_loop()
+    unhandled: list[Any] = []
+    loop.set_exception_handler(lambda _, context: unhandled.append(context))
+    for _ in range(2):
+        with TROUBLES[name](proxy, monkeypatch):
+            end, errors = loop.time() + 1.5, set()
+            while loop.time() < end:
+                errors.add((await behind.alice.emit("roomMessage", "room", TEXT))[0])
+                errors.add((await behind.alice.emit("roomLeave", "elsewhere"))[0])
+                await asyncio.sleep(0.02)
+            assert errors == {wire_error("timeout")}
+        await behind.works_again()
+    assert unhandled == []
+    failures = behind.service._context.store.client.background.failures  # type: ignore[attr-defined]
+    assert failures == {}
+    assert "Traceback" not in caplog.text and "never retrieved" not in caplog.text
