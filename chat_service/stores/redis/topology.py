@@ -10,6 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.exceptions import RedisError
 
 from chat_service.background import Background, end
 from chat_service.errors import ConfigurationError, StoreTimeoutError

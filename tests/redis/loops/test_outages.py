@@ -136,15 +136,14 @@ async def test_an_outage_of_any_kind(
     loop = asyncio.get_running_loop()
     unhandled: list[Any] = []
     loop.set_exception_handler(lambda _, context: unhandled.append(context))
-    for _ in range(2):
-        with TROUBLES[name](proxy, monkeypatch):
-            end, errors = loop.time() + 1.5, set()
-            while loop.time() < end:
-                errors.add((await behind.alice.emit("roomMessage", "room", TEXT))[0])
-                errors.add((await behind.alice.emit("roomLeave", "elsewhere"))[0])
-                await asyncio.sleep(0.02)
-            assert errors == {wire_error("timeout")}
-        await behind.works_again()
+    with TROUBLES[name](proxy, monkeypatch):
+        end, errors = loop.time() + 1.0, set()
+        while loop.time() < end:
+            errors.add((await behind.alice.emit("roomMessage", "room", TEXT))[0])
+            errors.add((await behind.alice.emit("roomLeave", "elsewhere"))[0])
+            await asyncio.sleep(0.02)
+        assert errors == {wire_error("timeout")}
+    await behind.works_again()
     assert unhandled == []
     failures = behind.service._context.store.client.background.failures  # type: ignore[attr-defined]
     assert failures == {}
