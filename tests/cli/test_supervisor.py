@@ -46,9 +46,10 @@ async def test_workers_that_cannot_be_started_are_tried_again(
     monkeypatch.setattr(supervisor, "start_worker", machine.start_worker)
     monkeypatch.setattr(supervisor, "BACKOFF_FIRST", 0.01)
     monkeypatch.setattr(supervisor, "BACKOFF_LONGEST", 0.02)
-    parent = Supervisor([sys.executable, "-c", WORKER], [(), ()])
+    ready = asyncio.Event()
+    parent = Supervisor([sys.executable, "-c", WORKER], [(), ()], ready.set)
     running = asyncio.create_task(parent.run())
-    await wait_until(lambda: "workers listen" in capsys.readouterr().out, "both workers", timeout=30)
+    await asyncio.wait_for(ready.wait(), 30)
     machine.is_short = True
     # One dies, and the parent is asked to replace all.
     machine.workers[0].process.kill()
