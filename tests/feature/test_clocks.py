@@ -71,9 +71,8 @@ async def test_a_dead_instance_is_recovered_whatever_its_clock_showed(world: Wor
     dead = await world.start(clock=SteppedClock(step), **LEASE)
     await dead.joined("bob", "room")
     await _outlast(2 * RATE)
-    heartbeats = dead.service._life._heartbeats
-    assert heartbeats is not None
-    heartbeats.cancel()
+    # No heartbeats any more.
+    await dead.service._context.background.close()
     await alice.wait_for("roomUserLeft", "room", "bob", timeout=20)
 
     async def is_alone() -> bool:

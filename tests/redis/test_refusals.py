@@ -209,11 +209,9 @@ async def test_a_dead_instance_is_recovered_after_the_refusal(scene: Scene, kind
     third = await scene.world.start(**OPTIONS)
     carol = await third.joined("carol", "room")
     uid = third.service.instance_uid
-    # It stands still for ever.
-    heartbeats = third.service._life._heartbeats
-    assert heartbeats is not None
     await scene.refusal.begin()
-    heartbeats.cancel()
+    # No heartbeats any more.
+    await third.service._context.background.close()
     await scene.outlast()
     await scene.refusal.end()
 

@@ -250,8 +250,8 @@ def _too_late(refusals: list[RedisReplyError]) -> StoreTimeoutError:
     return failure
 
 
-def _redirection(error: RedisReplyError) -> Address:
-        address = self.topology.address_known(key) or self.topology.connector.address
+def _redirection(error: RedisReplyError, asked: Address) -> Address:
+    """Where ``MOVED`` or ``ASK`` points. Without a host it is where the node that was asked is."""
     host, _, port = str(error).rsplit(" ", 1)[1].rpartition(":")
     return Address(host or asked.host, int(port))
 
