@@ -82,7 +82,7 @@ class Store(Protocol):
     # Users. All state of a user changes in single steps.
 
     async def user_create(self, user: UserName, config: UserConfig) -> None:
-        """Create a user. Raises ``userExists``."""
+        """Create a user, with nothing of a former one. Raises ``userExists``."""
         ...
 
     async def user_delete(self, user: UserName) -> None:
@@ -159,7 +159,7 @@ class Store(Protocol):
     # Rooms. All state of a room changes in single steps, and its events are published from inside them.
 
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        """Create a room with an epoch of its own. Raises ``roomExists``."""
+        """Create a room with its own epoch, and nothing of a former one. Raises ``roomExists``."""
         ...
 
     async def room_delete(self, room: RoomName, actor: Actor) -> None:

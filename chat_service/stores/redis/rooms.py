@@ -57,13 +57,15 @@ class RoomScripts:
         answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
-    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> None:
+    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> list[RemovedUser]:
+        """Returns who was in a room of that name whose own key was evicted."""
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
         ]
-        await self._run(
+        (gone,) = await self._run(
             "room_create",
             room,
+            *self._signing,
             epoch,
             config.owner or "",
             flag(config.whitelist_only),
@@ -73,6 +75,7 @@ class RoomScripts:
             *map(len, lists),
             *(name for names in lists for name in names),
         )
+        return _removed(gone)
 
     async def delete(self, room: RoomName, actor: Actor) -> list[RemovedUser]:
         (gone,) = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))

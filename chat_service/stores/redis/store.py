@@ -198,7 +198,7 @@ class RedisStore:
     # Rooms
 
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        await self._rooms.create(room, _new_epoch(), config)
+        await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> None:
         await self._removals.finish(room, await self._rooms.delete(room, actor))

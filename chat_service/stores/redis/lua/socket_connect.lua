@@ -3,7 +3,10 @@
 -- Returns {0, nconnected}.
 -- include: bus
 -- include: user
-redis.call('HSETNX', KEYS[1], 'wl', '0')
+if redis.call('HSETNX', KEYS[1], 'wl', '0') == 1 then
+  -- What is left of a former user whose key Redis has evicted is nobody's.
+  redis.call('UNLINK', KEYS[2], KEYS[3])
+end
 local is_new = redis.call('HSETNX', KEYS[4], ARGV[3], ARGV[4])
 local count = redis.call('HLEN', KEYS[4])
 if is_new == 1 and count > 1 then

@@ -1,0 +1,168 @@
+"""Redis has evicted some keys of a room, a user or all instances: what is made anew inherits nothing."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chat_service.stores.base import SYSTEM, UserConfig
+from chat_service.stores.redis.keys import Keys
+from chat_service.testing import wait_until
+from chat_service.types import RoomName, UserName
+from tests.redis.conftest import At
+from tests.support.redis_servers import RedisCluster, RedisServer
+from tests.support.wire_errors import wire_error
+from tests.support.world import World
+
+pytestmark = [pytest.mark.redis, pytest.mark.cluster]
+
+ROOM = RoomName("room")
+TEXT = {"textMessage": "secret"}
+#: The keys of a room that are evicted besides its own one.
+OTHERS = [(), ("members",), ("history",), ("adminlist", "seen"), ("members", "history", "changes")]
+EVERYTHING = ("adminlist", "blacklist", "whitelist", "members", "seen", "history", "changes")
+
+
+class Scene:
+    """Ann and Bob in a room with lists and messages, each on an instance of their own."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.keys = Keys(world.backend.prefix)  # type: ignore[attr-defined]
+
+    async def enter(self) -> None:
+        self.first, self.second = await self.world.start(), await self.world.start()
+        self.service, self.store = self.first.service, self.first.service._context.store
+        self.ann, self.bob = await self.first.login("ann"), await self.second.login("bob")
+        await self.ann.call("roomCreate", "room", True)
+        await self.ann.call("roomAddToList", "room", "whitelist", ["bob"])
+        await self.ann.call("roomAddToList", "room", "adminlist", ["bob"])
+        await self.ann.call("roomAddToList", "room", "blacklist", ["carol"])
+        for client in (self.ann, self.bob):
+            await client.call("roomJoin", "room")
+        for _ in range(5):
+            await self.ann.call("roomMessage", "room", TEXT)
+        self.eve = await self.second.login("eve")
+
+    async def evict(self, *keys: str) -> None:
+        """Every one of these keys goes."""
+        client: Any = self.store.client  # type: ignore[attr-defined]
+        for key in keys:
+            await client.call(key, "UNLINK", key)
+
+    async def evict_room(self, *others: str) -> None:
+        key = self.keys.room("room")
+        await self.evict(key, *(f"{key}:{other}" for other in others))
+
+
+@pytest.fixture(params=["redis", "cluster"])
+async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    servers: RedisServer | RedisCluster = request.getfixturevalue(f"{request.param}_servers")
+    world = World(At(servers.url, cluster=request.param == "cluster"))
+    made = Scene(world)
+    try:
+        await made.enter()
+        yield made
+    finally:
+        await world.close()
+
+
+@pytest.mark.covers("command:roomCreate")
+@pytest.mark.parametrize("others", [*OTHERS, EVERYTHING], ids=lambda names: "+".join(names) or "alone")
+async def test_a_room_made_anew_begins_with_nothing(scene: Scene, others: tuple[str, ...]) -> None:
+    ann, bob, eve = scene.ann, scene.bob, scene.eve
+    await scene.evict_room(*others)
+    for client in (ann, bob):
+        client.clear()
+    await eve.call("roomCreate", "room", False)
+    assert await eve.call("roomJoin", "room") == 1
+    assert await eve.call("roomRecentHistory", "room") == []
+    info = await eve.call("roomHistoryInfo", "room")
+    assert (info["historySize"], info["lastMessageId"]) == (0, 0)
+    for list_name in ("adminlist", "blacklist", "whitelist"):
+        assert await eve.call("roomGetAccessList", "room", list_name) == []
+    assert await eve.call("roomGetAccessList", "room", "userlist") == ["eve"]
+    assert await eve.call("roomUserSeen", "room", "bob") == {"joined": False, "timestamp": None}
+    assert await eve.call("roomMessage", "room", {"textMessage": "new"}) == 1
+    assert [message["id"] for message in await eve.call("roomRecentHistory", "room")] == [1]
+    # Those who were joined are out, and are told so; nothing of the new room reaches them.
+    for client in (ann, bob):
+        await client.wait_for("roomAccessRemoved", "room", timeout=10)
+        assert client.received("roomMessage") == []
+        assert await client.error("roomRecentHistory", "room") == wire_error("notJoined", "room")
+        assert await client.error("roomMessage", "room", TEXT) == wire_error("notJoined", "room")
+    assert await bob.error("roomAddToList", "room", "whitelist", ["x"]) == wire_error("notAllowed")
+    # They may come back, as anybody.
+    assert await bob.call("roomJoin", "room") == 1
+    await eve.call("roomMessage", "room", {"textMessage": "welcome"})
+    _, message = await bob.wait_for("roomMessage", "room")
+    assert message["id"] == 2
+    assert ann.received("roomMessage") == []
+
+
+async def test_the_new_room_is_in_no_index_of_those_who_were_joined(scene: Scene) -> None:
+    await scene.evict_room()
+    await scene.service.add_room("room", owner="eve", adminlist=["carol"])
+    assert await scene.ann.call("listOwnSockets") == {scene.ann.id: []}
+    assert await scene.bob.call("listOwnSockets") == {scene.bob.id: []}
+    assert await scene.store.room_get_list(ROOM, SYSTEM, "adminlist") == ["carol"]
+    await scene.ann.wait_for("roomAccessRemoved", "room", timeout=10)
+
+
+async def test_a_join_again_in_the_new_room_is_a_join(scene: Scene) -> None:
+    """Before anything is heard of the new room, too."""
+    await scene.evict_room(*EVERYTHING)
+    await scene.service.add_room("room")
+    assert await scene.bob.call("roomJoin", "room") == 1
+    scene.bob.clear()
+    assert await scene.bob.call("roomMessage", "room", {"textMessage": "new"}) == 1
+    _, message = await scene.bob.wait_for("roomMessage", "room")
+    assert message["id"] == 1
+    assert await scene.eve.call("roomJoin", "room") == 1
+    assert sorted(await scene.eve.call("roomGetAccessList", "room", "userlist")) == ["bob", "eve"]
+
+
+@pytest.mark.parametrize("by", ["login", "creation"])
+async def test_a_user_made_anew_begins_with_nothing(scene: Scene, by: str) -> None:
+    user = UserName("carol")
+    await scene.store.user_create(user, UserConfig(blacklist=["x"], whitelist=["y"], whitelist_only=True))
+    await scene.evict(scene.keys.user(user))
+    if by == "login":
+        carol = await scene.first.login("carol")
+        assert await carol.call("directGetWhitelistMode") is False
+        for list_name in ("blacklist", "whitelist"):
+            assert await carol.call("directGetAccessList", list_name) == []
+        assert await carol.call("listOwnSockets") == {carol.id: []}
+    else:
+        await scene.store.user_create(user, UserConfig(whitelist=["z"]))
+        assert await scene.store.user_get_list(user, "blacklist") == []
+        assert await scene.store.user_get_list(user, "whitelist") == ["z"]
+        assert await scene.store.user_get_mode(user) is False
+
+
+async def test_sockets_of_a_user_made_anew_that_are_connected_stay(scene: Scene) -> None:
+    await scene.evict(scene.keys.user("bob"))
+    another = await scene.first.login("bob")
+    assert set(await another.call("listOwnSockets")) == {another.id, scene.bob.id}
+    assert (await another.call("listOwnSockets"))[scene.bob.id] == ["room"]
+    await scene.ann.call("directMessage", "bob", TEXT)
+    for client in (another, scene.bob):
+        await client.wait_for("directMessage")
+
+
+async def test_instances_whose_keys_are_gone_start_over_with_nothing(scene: Scene) -> None:
+    world = scene.world
+    third = await world.start(heartbeat_rate=0.1, heartbeat_timeout=5.0)
+    carol = await third.login("carol")
+    former = third.service.instance_uid
+    await scene.evict(scene.keys.instances, scene.keys.claimed, scene.keys.pulses)
+    await wait_until(lambda: not carol.connected, "it disconnects its sockets", timeout=10)
+    assert third.service.instance_uid != former
+    assert await third.service.get_instance_sockets() == {}
+
+    async def is_buried() -> bool:
+        return await third.service.get_instance_sockets(former) == {}
+
+    await wait_until(is_buried, "the former id has no sockets", timeout=10)
+    carol = await third.login("carol")
+    assert await third.service.get_instance_sockets() == {carol.id: "carol"}
