@@ -1,5 +1,5 @@
--- Create a room with nothing in it. If Redis has evicted the key of a former room of that name, what is left of
--- that room goes, and everybody who was joined is removed.
+-- Create a room with nothing in it.
+-- If Redis has evicted the key of a former room of that name, what is left of it goes, with everybody joined.
 -- ARGV: 1 inner key  2 outer key  3 epoch  4 owner or ''  5 whitelist only  6 userlist updates
 --   7 access lists updates  8 history size  9 number of admins  10 of blacklisted  11 of whitelisted names, then
 --   the names

@@ -1,5 +1,5 @@
--- Create a user with these lists alone, whatever is left of a former one whose key Redis has evicted. Sockets that
--- are connected stay: they are there.
+-- Create a user with these lists alone.
+-- Those of a former user whose key Redis has evicted go. Sockets stay, since they are connected.
 -- ARGV: 1 whitelist only (0 or 1)  2 number of blacklisted names, then those, then the whitelisted ones
 -- Returns {0}, or {'userExists'}.
 -- include: user
