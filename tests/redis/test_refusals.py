@@ -60,6 +60,7 @@ class Scene:
             sum(instance.service._context.counters.recoveries.values()) for instance in self.world.instances
         ]
         assert not any(lost) and not any(recovered)
+        assert not any(instance.service._context.delivery.interruptions for instance in self.world.instances)
         assert self.uids_now() == self.uids
         return self.alice.connected and self.bob.connected
 
@@ -85,7 +86,7 @@ async def scene(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Scen
     servers = RedisCluster() if is_cluster else RedisServer()
     with servers:
         nodes = servers.servers if isinstance(servers, RedisCluster) else [servers]
-        world = World(At(servers.url, cluster=is_cluster, command_timeout=0.5))
+        world = World(At(servers.url, cluster=is_cluster, command_timeout=0.5, probe_interval=0.4))
         made = Scene(world, Refusal(kind, nodes))
         try:
             await made.enter()

@@ -40,8 +40,8 @@ class Subscriber:
         )
         #: Channels that this node sends us.
         self.channels: set[str] = set()
-        # Subscriptions that were asked for, in the order of the answers to come.
-        self._asked: deque[tuple[str, asyncio.Future[None]]] = deque()
+        # Subscriptions that were asked for, and pings (None), in the order of the answers to come.
+        self._asked: deque[tuple[str, asyncio.Future[None]] | None] = deque()
         #: Time of a ping that was not answered yet.
         self.pinged_at: float | None = None
         #: Seconds until the last ping was answered.
@@ -67,39 +67,54 @@ class Subscriber:
         """Ask for a sign of life."""
         if self.link.is_open and self.pinged_at is None:
             self.pinged_at = monotonic()
+            self._asked.append(None)
             self.link.send("PING")
 
     def _on_push(self, answer: Any) -> None:
         if isinstance(answer, RedisReplyError):
-            if self._asked:
-                _, confirmed = self._asked.popleft()
-                if not confirmed.done():
-                    confirmed.set_exception(answer)
+            self._on_refusal(answer)
             return
         kind = answer[0] if isinstance(answer, list) and answer else answer
         if kind == b"smessage":
             self._bus.take(answer[1].decode("utf-8", "replace"), answer[2])
         elif kind == b"ssubscribe":
             named = answer[1].decode("utf-8", "replace")
-            if not self._asked or self._asked[0][0] != named:
+            asked = self._asked.popleft() if self._asked else None
+            if asked is None or asked[0] != named:
                 self.link.drop(StoreTimeoutError(f"{self.address} confirmed what was not asked for next"))
                 return
-            channel, confirmed = self._asked.popleft()
-            self.channels.add(channel)
-            self._bus.subscribed(channel, self)
-            if not confirmed.done():
-                confirmed.set_result(None)
+            self.channels.add(named)
+            self._bus.subscribed(named, self)
+            if not asked[1].done():
+                asked[1].set_result(None)
         elif kind == b"sunsubscribe":
             self._on_unsubscribed(answer[1])
         elif kind in (b"pong", b"PONG"):
-            if self.pinged_at is not None:
-                # It stood in line behind everything that was published before.
-                self.lag = self.link.last_heard - self.pinged_at
-            self.pinged_at = None
+            self._on_pong()
             if kind == b"PONG" and self.channels and not self._asked:
                 # In capitals from a connection without subscriptions: it does not hear what it should.
                 logger.warning("the bus connection to %s has lost its subscriptions", self.address)
                 self.link.drop(StoreTimeoutError(f"{self.address} has lost the subscriptions"))
+
+    def _on_refusal(self, error: RedisReplyError) -> None:
+        asked = self._asked.popleft() if self._asked else None
+        if asked is not None:
+            if not asked[1].done():
+                asked[1].set_exception(error)
+        elif self.pinged_at is not None:
+            # While snapshots fail, Redis refuses pings as well. That is an answer, too.
+            self._note_pong()
+
+    def _on_pong(self) -> None:
+        if self._asked and self._asked[0] is None:
+            self._asked.popleft()
+        self._note_pong()
+
+    def _note_pong(self) -> None:
+        if self.pinged_at is not None:
+            # The ping stood in line behind everything that was published before.
+            self.lag = self.link.last_heard - self.pinged_at
+        self.pinged_at = None
 
     def _on_unsubscribed(self, name: bytes | None) -> None:
         """Our own doing, or the slot has moved to another node."""
@@ -111,9 +126,9 @@ class Subscriber:
     def _on_lost(self) -> None:
         self.pinged_at = None
         asked, self._asked = self._asked, deque()
-        for _, confirmed in asked:
-            if not confirmed.done():
-                confirmed.set_exception(StoreTimeoutError(f"the bus connection to {self.address} is lost"))
+        for item in asked:
+            if item is not None and not item[1].done():
+                item[1].set_exception(StoreTimeoutError(f"the bus connection to {self.address} is lost"))
         channels, self.channels = self.channels, set()
         self._bus.lost(channels, self)
 
