@@ -183,8 +183,7 @@ class RedisClient:
             self.timeouts += 1
             raise StoreTimeoutError(f"Redis at {address} did not take the command in time") from None
         except RedisReplyError as error:
-            self.errors += 1
-            raise StoreError(f"{command[0]!s}: {error}") from None
+            raise self._failure(str(command[0]), error) from None
 
     async def _persist(self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError]) -> Any:
         """Follow redirections and wait for a node to be ready, until the command is done.
