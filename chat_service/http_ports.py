@@ -1,12 +1,15 @@
 """How our own ports speak HTTP: request bodies are never unpacked, and an unread body ends its connection."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from aiohttp import web
 
 #: Seconds during which the rest of a refused body is read and dropped, so that the client gets the answer.
 LINGER: Final = 2.0
+#: Turns of the event loop within which a connection that was accepted has its protocol.
+ACCEPT_TURNS: Final = 5
 #: Set in an application whose port is ours, so that its bodies stay as they came.
 KEEPS_BODIES_PACKED: Final = web.AppKey("keeps_bodies_packed", bool)
 #: The answer to a packed body.
@@ -37,6 +40,31 @@ class PortRunner(web.AppRunner):
             lingering_time=LINGER,
             **options,
         )
+
+    async def cleanup(self) -> None:
+        """Listen no more, and close every connection."""
+        await stop_sites(self.sites)
+        await super().cleanup()
+
+
+async def stop_sites(sites: Iterable[web.BaseSite]) -> None:
+    """Listen no more at these sites.
+
+    A connection that asyncio has accepted gets its protocol some turns of the loop later. If its server is
+    closed by then, nobody closes the connection. So nothing new is accepted first.
+    """
+    stopping = list(sites)
+    if not stopping:
+        return
+    loop = asyncio.get_running_loop()
+    for site in stopping:
+        server: Any = site._server
+        for listening in server.sockets if server is not None else ():
+            loop.remove_reader(listening)
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for site in stopping:
+        await site.stop()
 
 
 async def _end_after_an_unread_body(request: web.Request, response: web.StreamResponse) -> None:

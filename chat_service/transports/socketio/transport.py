@@ -10,6 +10,7 @@ from socketio import AsyncServer
 
 from chat_service.background import Background
 from chat_service.errors import ConfigurationError
+from chat_service.http_ports import stop_sites
 from chat_service.transports.base import (
     Handshake,
     LifeCycleStep,
@@ -215,8 +216,7 @@ class SocketIOTransport:
         # A port of our own stays open: polling clients come back with every poll. At sockets that others may
         # listen at, too, who connects now is for them.
         sites, self._shared_sites = self._shared_sites, []
-        for site in sites:
-            await site.stop()
+        await stop_sites(sites)
         self._set_open(False)
 
     def _set_open(self, is_open: bool) -> None:
