@@ -187,7 +187,7 @@ def test_print_config_means_the_same(write: Any) -> None:
     assert "hidden" not in printed
     given = tomllib.loads(printed)
     assert set(given) == set(SECTIONS)
-    assert given["store"]["url"] == "redis://user:***@localhost:6379/3"
+    assert given["store"]["url"] == "rediss://user:***@localhost:6379/3"
     assert given["store"]["bus_secret"] == given["login"]["secret"] == "***"
     assert given["service"]["heartbeat_rate"] == 10.0
     secrets = {
