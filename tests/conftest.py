@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
+from tests.support import reaper
 from tests.support.backends import Backend, InMemory, InRedis
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
@@ -18,6 +19,11 @@ BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory,redis,cluster").split(",
 # Tests judge no speed: an example may take its time on a busy machine.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the process that runs everything, and in each worker of it."""
+    reaper.watch()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import time
 from tests.chaos.backends import BACKENDS
 from tests.chaos.faults import FAULTS
 from tests.chaos.scenario import Outcome, Plan, run
+from tests.support import reaper
 
 
 def _arguments() -> argparse.Namespace:
@@ -95,4 +96,5 @@ async def _main() -> int:
 
 
 if __name__ == "__main__":
+    reaper.watch()
     sys.exit(asyncio.run(_main()))

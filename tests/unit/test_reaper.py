@@ -1,0 +1,102 @@
+"""A test run that is interrupted leaves nothing behind: no server, no browser, no worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support import reaper
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Seconds until something has to have happened.
+LONG = 120
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the reaper needs /proc"),
+]
+
+
+def _wait(what: str, condition: object) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@contextmanager
+def another_run(tmp_path: Path, name: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A run of its own that is in the middle of a test, and the process that runs the test."""
+    ready = tmp_path / "ready"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:cov", *options]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        run = subprocess.Popen(
+            [*command, f"tests/support/interrupted.py::{name}"],
+            cwd=ROOT,
+            env={**os.environ, "CHAT_TEST_READY": str(ready), "CHAT_TEST_BACKENDS": "redis"},
+            # Also where this run ignores Ctrl+C, as in the background of a shell.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait("the servers", lambda: ready.exists() or run.poll() is not None)
+        assert run.poll() is None, log.read_text()
+        yield run, int(ready.read_text())
+    finally:
+        run.kill()
+        run.wait()
+
+
+def _kinds(processes: set[reaper.Identity]) -> set[str]:
+    names = {(reaper.PROC / str(pid) / "comm").read_text().strip() for pid, _ in processes}
+    return {"python" if name.startswith("python") else name for name in names}
+
+
+def _is_reaper(pid: int) -> bool:
+    return b"reaper.py" in (reaper.PROC / str(pid) / "cmdline").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "who", "number"),
+    [
+        ("test_servers", [], "run", signal.SIGINT),
+        ("test_servers", [], "run", signal.SIGTERM),
+        ("test_servers", [], "run", signal.SIGKILL),
+        ("test_servers", ["-n", "1"], "run", signal.SIGKILL),
+        ("test_servers", ["-n", "1"], "worker", signal.SIGKILL),
+        ("test_proxy", [], "run", signal.SIGKILL),
+        ("test_browser_and_node", [], "run", signal.SIGKILL),
+        ("test_browser_and_node", [], "run", signal.SIGTERM),
+    ],
+    ids=lambda value: getattr(value, "name", None) or (value if isinstance(value, str) else "".join(value)),
+)
+def test_nothing_is_left(
+    tmp_path: Path, name: str, options: list[str], who: str, number: signal.Signals
+) -> None:
+    expected = {
+        "test_servers": {"redis-server", "python"},
+        "test_proxy": {"redis-server", "python", "nginx"},
+        "test_browser_and_node": {"node", "chromium"},
+    }[name]
+    with another_run(tmp_path, name, *options) as (run, tester):
+        assert (tester == run.pid) is not bool(options)
+        # Those that have left their parents are found by their environment.
+        started = reaper.descendants(run.pid) | reaper.marked(str(tmp_path))
+        # With the death of a worker a new one takes its place, and the run goes on.
+        spared = {run.pid, tester} if who == "worker" else {run.pid}
+        started = {each for each in started if each[0] not in spared and not _is_reaper(each[0])}
+        assert expected <= _kinds(started)
+        os.kill(run.pid if who == "run" else tester, number)
+        _wait(
+            f"the end of {name}",
+            lambda: not {each for each in started if reaper.identity(each[0]) == each},
+        )
