@@ -97,7 +97,8 @@ def missing_rule(command: str, text: str, prefix: str) -> str | None:
     lowered = text.lower()
     if "unknown" in lowered and "command" in lowered:
         return f"+{command.lower()}"
-    if "noperm" not in lowered and "user executing the script" not in lowered:
+    # Inside a script each generation of servers says it in another way.
+    if not any(sign in lowered for sign in ("noperm", "acl failure", "user executing the script")):
         return None
     if "channel" in lowered:
         return f"&{prefix}:*"

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from engineio import ASGIApp
-
+from chat_service.errors import ServiceClosedError
 from chat_service.transports.base import LifeCycleStep
 from chat_service.transports.socketio.welcome import HEADERS
 
@@ -14,35 +13,119 @@ logger = logging.getLogger("chat_service")
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
+Serve = Callable[[Any, Receive, Send], Awaitable[Any]]
+
+#: The code of a WebSocket that is refused: a policy is violated.
+REFUSED = 1008
+NO_LIFESPAN = (
+    "the ASGI server sent no lifespan events: the first request has started the service, and the end of the"
+    " server will not close it. Turn lifespan on, or run the service by `async with service` in the lifespan"
+    " of the application that it is mounted on"
+)
+
+
+def is_below(scope: Any, path: str) -> bool:
+    """Whether a request is for a path, with or without a slash at its end.
+
+    The prefix that a proxy or an outer application serves, ``root_path``, may be in the path of the request
+    or not, and in ``path`` or not: servers and frameworks differ.
+    """
+    asked, root = scope["path"].rstrip("/"), (scope.get("root_path") or "").rstrip("/")
+    return asked in (path, root + path)
+
+
+def is_page(scope: Any) -> bool:
+    """Whether a request is for the page at ``/``."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    return is_below(scope, "")
 
 
 class AsgiApp:
-    """An ASGI application. Paths below ``path`` are the service's, all others the other application's."""
+    """An ASGI application. Requests for ``path`` are the service's, all others the other application's."""
 
     def __init__(
         self,
-        server: Any,
+        serve: Serve,
         other: Any,
         path: str,
         on_startup: LifeCycleStep,
         on_shutdown: LifeCycleStep,
         *,
+        is_started: Callable[[], bool],
         page: bytes = b"",
     ) -> None:
-        """``page``: what is at ``/`` when there is no other application."""
-        self._serve = ASGIApp(server, other_asgi_app=other, engineio_path=path.strip("/"))
+        """``serve``: answers a request or a WebSocket. ``is_started``: whether the service is started.
+
+        ``page``: what is at ``/`` when there is no other application.
+        """
+        self._serve = serve
         self._other = other
+        self._path = f"/{path.strip('/')}"
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
+        self._is_started = is_started
         self._page = page
+        #: Starts the service where no lifespan does.
+        self._starting: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            if self._other is None and _is_root(scope):
-                await self._show_page(send)
-            else:
-                await self._serve(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
             return
+        is_ours = is_below(scope, self._path)
+        if is_ours and not self._is_started():
+            await self._start_late()
+        if is_ours:
+            await self._serve(scope, receive, send)
+        elif self._other is not None:
+            await self._pass_on(scope, receive, send)
+        elif is_page(scope):
+            await self._show_page(send)
+        else:
+            await refuse(scope, receive, send)
+
+    async def _pass_on(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._other(scope, receive, send)
+            return
+        has_answered = False
+
+        async def answer(message: Any) -> None:
+            nonlocal has_answered
+            has_answered = True
+            await send(message)
+
+        await self._other(scope, receive, answer)
+        if not has_answered:
+            # It knows HTTP alone.
+            await refuse(scope, None, send)
+
+    async def _show_page(self, send: Send) -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._page})
+
+    async def _start_late(self) -> None:
+        """Start the service by the first request, when there was no lifespan."""
+        if self._starting is None:
+            # In a task of its own: the end of the request must not end it.
+            self._starting = asyncio.create_task(self._start_service(), name="start without a lifespan")
+        await asyncio.shield(self._starting)
+
+    async def _start_service(self) -> None:
+        try:
+            await self._on_startup()
+            logger.warning(NO_LIFESPAN)
+        except ServiceClosedError as error:
+            # Requests are refused from now on.
+            logger.debug("a request came to a service that is closed: %s", error)
+        except Exception as error:
+            logger.error("the service cannot start: %s", error)
+
+    # Lifespan
+
+    async def _live(self, scope: Any, receive: Receive, send: Send) -> None:
         other = OtherLifespan(self._other, scope) if self._other is not None else None
         while True:
             kind = (await receive())["type"]
@@ -63,11 +146,6 @@ class AsgiApp:
             if kind == "lifespan.shutdown":
                 return
 
-    async def _show_page(self, send: Send) -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._page})
-
     async def _start(self, other: "OtherLifespan | None") -> None:
         await self._run_other(other, "lifespan.startup")
         try:
@@ -83,12 +161,21 @@ class AsgiApp:
             await other.run(kind)
 
 
-def _is_root(scope: Any) -> bool:
-    """Whether a request is for the page at ``/``, which a mounted application may have below a path."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
-        return False
-    root = scope.get("root_path", "").rstrip("/")
-    return scope["path"] in ("", "/", root, f"{root}/")
+async def refuse(scope: Any, receive: Receive | None, send: Send) -> None:
+    """Answer that there is nothing here. ``receive``: None when the first event was taken already."""
+    body = b"Not Found"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if receive is not None:
+            await receive()
+        kind = "websocket.http.response"
+        if kind not in (scope.get("extensions") or {}):
+            # The server makes a 403 of it.
+            await send({"type": "websocket.close", "code": REFUSED, "reason": "Not Found"})
+            return
+    await send({"type": f"{kind}.start", "status": 404, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})
 
 
 class OtherLifespan:

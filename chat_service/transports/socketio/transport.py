@@ -121,8 +121,14 @@ class SocketIOTransport:
         self._is_asgi = True
         server = self._server if self._is_given else self._use_server("asgi")
         other_app = other if other is not None else self.options.app
-        page = welcome(self._name)
-        return AsgiApp(server, other_app, self.options.path, *self._steps, page=page)
+        return AsgiApp(
+            server.handle_request,
+            other_app,
+            self.options.path,
+            *self._steps,
+            is_started=lambda: self._namespace is not None,
+            page=welcome(self._name),
+        )
 
     def _use_server(self, async_mode: str) -> SocketIOServer:
         if self._server is None or self._server.eio.async_mode != async_mode:

@@ -9,7 +9,7 @@ local function try(...)
   local answer = redis.pcall(...)
   if type(answer) == 'table' and answer.err then
     local text = answer.err
-    if text:find('user executing the script') or text:find('NOPERM') or text:lower():find('unknown') then
+    if text:find('ACL failure') or text:find('user executing the script') or text:find('NOPERM') or text:lower():find('unknown') then
       refused[#refused + 1] = ...
       refused[#refused + 1] = text
     end
@@ -29,6 +29,7 @@ try('HVALS', hash)
 try('HLEN', hash)
 try('HINCRBY', hash, 'n', 1)
 try('HDEL', hash, 'f')
+try('EXPIRE', hash, 1)
 try('SADD', set, 'm')
 try('SCARD', set)
 try('SISMEMBER', set, 'm')
