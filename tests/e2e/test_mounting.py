@@ -18,9 +18,9 @@ from tests.e2e.raw import websocket
 
 
 @asynccontextmanager
-async def running(app: web.Application) -> AsyncIterator[int]:
-    """An aiohttp application on a free port."""
-    runner = web.AppRunner(app, access_log=None)
+async def running(app: web.Application, **options: Any) -> AsyncIterator[int]:
+    """An aiohttp application on a free port. ``options``: of the runner."""
+    runner = web.AppRunner(app, access_log=None, **options)
     try:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

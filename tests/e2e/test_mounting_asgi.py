@@ -1,7 +1,8 @@
 """Inside of an ASGI application, under uvicorn: its routes and lifespan go on as they were."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -74,6 +75,19 @@ async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[tuple[uvicor
         server.should_exit = True
         async with asyncio.timeout(10):
             await task
+
+
+@pytest.fixture
+def uvicorn_complains() -> Iterator[None]:
+    """Drop what uvicorn logs as an error of every WebSocket that is refused with a status."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.getMessage() != "ASGI callable returned without completing handshake."
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(is_wanted)
+    yield
+    logger.removeFilter(is_wanted)
 
 
 @pytest.mark.covers("transport_option:app", "api:asgi_app")

@@ -161,9 +161,10 @@ class AsgiApp:
             await other.run(kind)
 
 
-async def refuse(scope: Any, receive: Receive | None, send: Send) -> None:
-    """Answer that there is nothing here. ``receive``: None when the first event was taken already."""
-    body = b"Not Found"
+async def refuse(
+    scope: Any, receive: Receive | None, send: Send, status: int = 404, body: bytes = b"Not Found"
+) -> None:
+    """Refuse a request or a WebSocket. ``receive``: None when the first event was taken already."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     kind = "http.response"
     if scope["type"] == "websocket":
@@ -172,9 +173,9 @@ async def refuse(scope: Any, receive: Receive | None, send: Send) -> None:
         kind = "websocket.http.response"
         if kind not in (scope.get("extensions") or {}):
             # The server makes a 403 of it.
-            await send({"type": "websocket.close", "code": REFUSED, "reason": "Not Found"})
+            await send({"type": "websocket.close", "code": REFUSED, "reason": body.decode()})
             return
-    await send({"type": f"{kind}.start", "status": 404, "headers": headers})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})
 
 

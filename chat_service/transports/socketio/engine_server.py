@@ -3,21 +3,31 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from aiohttp import web
 from engineio import AsyncServer, packet
-from engineio.async_drivers import asgi as asgi_driver
 
 from chat_service import eager
 from chat_service.deadlines import Deadlines
 from chat_service.http_ports import refuse_packed, refuse_packed_asgi
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket
+from chat_service.transports.socketio.engine_requests import (
+    AsgiWebSocket,
+    ClientGone,
+    own_origins_of,
+    refuse_long,
+    refuse_long_asgi,
+    translate_aiohttp,
+    translate_asgi,
+)
 from chat_service.transports.socketio.frames import text_frame
 from chat_service.transports.socketio.front import Opening
-from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
+from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.outbox import Outbox
+from chat_service.transports.socketio.request_head import HeadLimits, size_of
 from chat_service.transports.socketio.slow_consumers import SlowConsumers
 
 logger = logging.getLogger("chat_service")
@@ -30,40 +40,19 @@ def _nothing(_: object) -> None:
     pass
 
 
-def _own_origins(environ: Mapping[str, Any]) -> list[str]:
-    """The origins that a request may have been sent to."""
-    scope, request = environ.get("asgi.scope"), environ.get("aiohttp.request")
-    scheme = scope.get("scheme", "http") if scope else request.scheme if request else "http"
-    return own_origins(
-        {"ws": "http", "wss": "https"}.get(scheme, scheme),
-        environ.get("HTTP_HOST"),
-        environ.get("HTTP_X_FORWARDED_PROTO"),
-        environ.get("HTTP_X_FORWARDED_HOST"),
-    )
-
-
-class ClientGone(Exception):
-    """The client of an ASGI request went away before the request was read."""
-
-
-async def _translate_asgi(*args: Any) -> Any:
-    # The stock function returns nothing then, which the server fails on.
-    environ = await asgi_driver.translate_request(*args)
-    if not environ:
-        raise ClientGone
-    return environ
-
-
 class EngineServer(AsyncServer):  # type: ignore[misc]
     """An Engine.IO server that can be closed, and logs no errors of clients as its own."""
 
     # Attribute of the stock class, which has no types.
     _async: dict[str, Any]
 
-    def __init__(self, *, send_buffer_limit: int, origins: AllowedOrigins, **kwargs: Any) -> None:
+    def __init__(
+        self, *, send_buffer_limit: int, origins: AllowedOrigins, limits: HeadLimits, **kwargs: Any
+    ) -> None:
         # Without the stock monitor of the sessions, which wakes up for each of them in turn.
         super().__init__(**kwargs, monitor_clients=False)
         self._origins = origins
+        self._limits = limits
         self._closing: set[asyncio.Task[None]] = set()
         #: Whether new sessions are accepted.
         self.is_open = False
@@ -81,15 +70,29 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
         #: Sessions whose clients have to read something of what waits for them.
         self.stalled: Deadlines[EngineSocket] = Deadlines(self.ping_timeout, self._look_at_stalled)
         if self.async_mode == "asgi":
-            self._async = {**self._async, "translate_request": _translate_asgi}
+            own: dict[str, Any] = {"translate_request": translate_asgi, "websocket": AsgiWebSocket}
+        else:
+            own = {"translate_request": translate_aiohttp}
+        self._async = {**self._async, **own}
+
+    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
+        """Serve a path of an application, with and without a slash at its end."""
+        path = f"/{engineio_path.strip('/')}"
+        for method in ("GET", "POST", "OPTIONS"):
+            for route in (path, f"{path}/"):
+                app.router.add_route(method, route, self.handle_request)
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         if self.async_mode == "asgi":
-            scope, _, send = args
+            scope, receive, send = args
+            if await refuse_long_asgi(self._limits, scope, receive, send):
+                return None
             if await refuse_packed_asgi(scope, send):
                 return None
-        elif (refused := await refuse_packed(args[0])) is not None:
-            return refused
+        else:
+            refused = refuse_long(self._limits, args[0]) or await refuse_packed(args[0])
+            if refused is not None:
+                return refused
         try:
             return await super().handle_request(*args, **kwargs)
         except ClientGone:
@@ -132,7 +135,7 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
     def _cors_allowed_origins(self, environ: dict[str, Any]) -> list[str]:
         # Whether the origin of the request is one of them is all that the stock methods ask.
         origin = environ.get("HTTP_ORIGIN")
-        if origin is None or not self._origins.allows(origin, _own_origins(environ)):
+        if origin is None or not self._origins.allows(origin, own_origins_of(environ)):
             return []
         return [origin]
 
@@ -171,8 +174,10 @@ class EngineServer(AsyncServer):  # type: ignore[misc]
             return False
         if self.http_compression and "sec-websocket-extensions" in opening.headers:
             return False
+        if self._limits.refusal(len(opening.query_string), size_of(opening.headers.items())) is not None:
+            return False
         origin = opening.headers.get("origin")
-        return origin is None or self._origins.allows(origin, _own_origins(opening.environ()))
+        return origin is None or self._origins.allows(origin, own_origins_of(opening.environ()))
 
     def make_connection(self, transport: asyncio.Transport, session: EngineSocket) -> WebSocketConnection:
         """A WebSocket on a transport for a session, which it is not attached to yet."""

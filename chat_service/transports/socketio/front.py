@@ -18,6 +18,7 @@ from aiohttp import web
 
 from chat_service.deadlines import Deadlines
 from chat_service.http_ports import PortRunner
+from chat_service.transports.socketio.request_head import separator
 
 if TYPE_CHECKING:
     from chat_service.transports.socketio.engine_server import EngineServer
@@ -112,7 +113,7 @@ def read_opening(data: bytes, path: str) -> tuple[Opening, bytes] | None:
         if match is None:
             return None
         name = match[1].lower()
-        headers[name] = f"{headers[name]},{match[2]}" if name in headers else match[2]
+        headers[name] = headers[name] + separator(name) + match[2] if name in headers else match[2]
     if not _is_upgrade(headers):
         return None
     opening = Opening(path, target[len(path) + 1 :], headers)

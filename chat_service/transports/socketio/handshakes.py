@@ -1,11 +1,12 @@
 """What a client said when it connected, from the environ of the Socket.IO server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from chat_service.transports.base import Handshake
 from chat_service.transports.socketio.front import Opening
+from chat_service.transports.socketio.request_head import join_headers, read_text
 
 
 class Environs(dict[str, Any]):
@@ -39,22 +40,33 @@ def read_handshake(environ: Mapping[str, Any] | Opening, auth: Any) -> Handshake
     return Handshake(
         is_connected=True,
         query=_query(environ),
-        headers=dict(_headers(environ)),
+        headers=_headers(environ),
         auth=auth,
         remote_addr=_remote_addr(environ),
     )
 
 
+# What the libraries have made of query and headers differs from carrier to carrier, and loses some.
+
+
 def _query(environ: Mapping[str, Any]) -> dict[str, str]:
-    request = environ.get("aiohttp.request")
+    request, scope = environ.get("aiohttp.request"), environ.get("asgi.scope")
     if request is not None:
-        # The driver's QUERY_STRING is decoded already, so "&", "+" and "%" in values would be read again.
-        return {name: request.query[name] for name in request.query}
-    fields = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        text = request.rel_url.raw_query_string
+    else:
+        text = read_text(scope.get("query_string") or b"") if scope else environ.get("QUERY_STRING", "")
+    fields = parse_qs(text, keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}
 
 
-def _headers(environ: Mapping[str, Any]) -> Any:
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    request, scope = environ.get("aiohttp.request"), environ.get("asgi.scope")
+    if request is not None:
+        return join_headers(request.raw_headers)
+    return join_headers(scope["headers"]) if scope else dict(_wsgi_headers(environ))
+
+
+def _wsgi_headers(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in environ.items():
         if key.startswith("HTTP_"):
             yield key[5:].replace("_", "-").lower(), value

@@ -39,6 +39,10 @@ class SocketIOOptions:
     max_message_size: int = 1_000_000
     #: Bytes of events that may wait for a client; past it the client is disconnected. Answers do not count.
     send_buffer_limit: int = 1024 * 1024
+    #: Maximum bytes of a request's first line, which has the query.
+    max_request_line_size: int = 16 * 1024
+    #: Maximum bytes of a request's headers together, cookies and tokens included.
+    max_header_size: int = 16 * 1024
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
     #: Compress what is sent, where a client can read it.
@@ -52,7 +56,8 @@ class SocketIOOptions:
         for name in ("ping_interval", "ping_timeout"):
             value = getattr(self, name)
             self._check(name, _is_number(value) and value > 0, "seconds, more than 0")
-        for name in ("max_message_size", "send_buffer_limit"):
+        sizes = ("max_message_size", "send_buffer_limit", "max_request_line_size", "max_header_size")
+        for name in sizes:
             size = getattr(self, name)
             self._check(name, type(size) is int and size > 0, "a number of bytes, more than 0")
         self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))

@@ -21,6 +21,7 @@ from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
+from chat_service.transports.socketio.request_head import HeadLimits
 from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
@@ -187,6 +188,7 @@ def make_server(options: SocketIOOptions, async_mode: str, max_attachments: int 
         async_mode=async_mode,
         serializer=packet_class(options.serializer, options.max_message_size, max_attachments),
         origins=AllowedOrigins(options.cors_allowed_origins),
+        limits=HeadLimits(options.max_request_line_size, options.max_header_size),
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,
         max_http_buffer_size=options.max_message_size,

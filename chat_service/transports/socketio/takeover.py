@@ -62,6 +62,8 @@ async def serve_websocket(session: "EngineSocket", request: web.BaseRequest) -> 
         max_msg_size=server.max_http_buffer_size + 1,
         compress=server.http_compression,
         timeout=CLOSE_GRACE,
+        # Clients that offer sub-protocols hang up unless one of them is chosen: the one they like best.
+        protocols=[name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")],
     )
     await response.prepare(request)
     if response.compress:

@@ -182,6 +182,8 @@ class SocketIOTransport:
                 f"/{self.options.path.strip('/')}/",
                 logger=http_logger(),
                 shutdown_timeout=SHUTDOWN_GRACE,
+                max_line_size=self.options.max_request_line_size,
+                max_field_size=self.options.max_header_size,
             )
             await self._runner.setup()
 
