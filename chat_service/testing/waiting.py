@@ -9,7 +9,7 @@ async def wait_until(
     predicate: Callable[[], bool] | Callable[[], Awaitable[bool]],
     description: str,
     *,
-    timeout: float = 5.0,
+    timeout: float = 20.0,
 ) -> None:
     """Return as soon as ``predicate()`` is true. Raises ``TimeoutError`` after so many seconds.
 

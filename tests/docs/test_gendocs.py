@@ -44,7 +44,10 @@ def test_properties_and_overloads() -> None:
 def test_fields_have_their_comments_and_defaults() -> None:
     made = {field.name: field for field in Module(options).fields("SocketIOOptions")}
     assert made["ping_timeout"].default == "20.0"
-    assert made["ping_timeout"].doc == "Seconds that a client has to answer a ping."
+    assert (
+        made["ping_timeout"].doc
+        == "Seconds that a client has to answer a ping, or to read some of what waits for it."
+    )
     assert made["transports"].default == "('polling', 'websocket')"
 
 

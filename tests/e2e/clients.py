@@ -17,7 +17,7 @@ from chat_service.testing import wait_until
 HERE = Path(__file__).parent
 NAMESPACE = "/chat-service"
 #: Seconds that a client waits for anything.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Client:

@@ -59,7 +59,7 @@ async def test_signal_ends_the_example(connect: ConnectTo, number: int) -> None:
         started = time.monotonic()
         process.send_signal(number)
         assert await process.wait() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         for client in clients[:3]:
             # A lost connection, after which clients connect again by themselves.
             assert await client.wait_for("disconnect") in (["transport close"], ["transport error"])
@@ -264,7 +264,7 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_close(serve: Serve
             await talker.call("roomMessage", "room", {"text": "x" * 500_000})
         started = time.monotonic()
         await service.close()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 20
 
 
 async def test_clients_that_do_not_answer_cannot_hold_up_the_close(serve: Serve) -> None:
@@ -274,7 +274,7 @@ async def test_clients_that_do_not_answer_cannot_hold_up_the_close(serve: Serve)
         await other.login()
         started = time.monotonic()
         await service.close()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 20
         # Not told to stay away, so clients connect again: to this instance or to another one.
         assert "41/chat-service," not in await one.wait_closed()
 
