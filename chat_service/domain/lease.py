@@ -94,7 +94,9 @@ class Lease:
         except Exception as error:
             self._failed += 1
             if getattr(error, "is_answered", False) and not self._is_lapsed:
-                self._answered = begun
+                # What is refused now is refused to all.
+                self._answered = context.clock.monotonic()
+                context.delivery.deliver_unsure()
                 if self._is_refused:
                     # It was told once.
                     return False

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from chat_service.background import Background
@@ -20,6 +21,8 @@ logger = logging.getLogger("chat_service")
 
 #: Seconds between two tries of a command that Redis refused for the moment.
 RETRY_PAUSE = 0.05
+#: Seconds for which commands are not tried again after one was refused until its time was up.
+IMPATIENCE = 1.0
 #: The oldest Redis with sharded publish and subscribe.
 OLDEST_VERSION = (7, 0)
 
@@ -51,6 +54,8 @@ class RedisClient:
         #: Commands that were not answered in time or not taken at all, and those answered by an error.
         self.timeouts = 0
         self.errors = 0
+        # Until then no refused command is tried again: one was in vain, for all its time.
+        self._impatient_until = 0.0
 
     async def open(self) -> None:
         """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
@@ -89,16 +94,22 @@ class RedisClient:
         """Close all connections. Idempotent."""
         await self.topology.close()
 
-    async def run(self, script: Script, keys: Sequence[str], *args: Encodable) -> Any:
-        """Run a script by its digest; give it whole to a server that lost it. Raises ``StoreError``."""
+    async def run(
+        self, script: Script, keys: Sequence[str], *args: Encodable, is_patient: bool = True
+    ) -> Any:
+        """Run a script by its digest; give it whole to a server that lost it. Raises ``StoreError``.
+
+        ``is_patient``: whether to try again when Redis is occupied, or takes no changes.
+        """
         try:
             packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
-            return await self._send(keys[0], packed)
+            return await self._send(keys[0], packed, is_patient=is_patient)
         except RedisReplyError as error:
             if error.kind != "NOSCRIPT":
                 raise self._failure(f"script {script.name}", error) from None
         try:
-            return await self.command(keys[0], "EVAL", script.text, len(keys), *keys, *args)
+            packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
+            return await self._send(keys[0], packed, is_patient=is_patient)
         except RedisReplyError as error:
             raise self._failure(f"script {script.name}", error) from None
 
@@ -136,7 +147,7 @@ class RedisClient:
         """As ``call``, but what Redis answers as an error is raised as ``RedisReplyError``."""
         return await self._send(key, pack_command(command))
 
-    async def _send(self, key: str, packed: bytes, before: int = 0) -> Any:
+    async def _send(self, key: str, packed: bytes, before: int = 0, *, is_patient: bool = True) -> Any:
         topology = self.topology
         address = topology.address_known(key)
         link = topology.link_known(address) if address is not None else None
@@ -148,6 +159,10 @@ class RedisClient:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise
                 refusals = [error]
+                if self._is_useless(error, is_patient):
+                    self.timeouts += 1
+                    topology.forget()
+                    raise _refused(refusals) from None
             except StoreTimeoutError:
                 self.timeouts += 1
                 topology.forget()
@@ -158,14 +173,25 @@ class RedisClient:
         await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
-                return await self._persist(key, packed, before, refusals)
+                return await self._persist(key, packed, before, refusals, is_patient=is_patient)
         except TimeoutError:
             self.timeouts += 1
             topology.forget()
-            raise _too_late(refusals) from None
+            if refusals and refusals[-1].kind in _REFUSED:
+                self._impatient_until = monotonic() + IMPATIENCE
+            raise _refused(refusals) from None
         except StoreError:
             self.timeouts += 1
             raise
+
+    def _is_useless(self, refusal: RedisReplyError, is_patient: bool) -> bool:
+        """Whether a refused command need not be tried again: others were, all the time that they had."""
+        if not is_patient:
+            return refusal.kind in _REFUSED or refusal.kind in _OCCUPIED
+        if refusal.kind not in _REFUSED or monotonic() > self._impatient_until:
+            return False
+        self._impatient_until = monotonic() + IMPATIENCE
+        return True
 
     async def nodes(self) -> list[Address]:
         """The nodes that have keys, as they are now: every master of a cluster, else the one server."""
@@ -185,7 +211,9 @@ class RedisClient:
         except RedisReplyError as error:
             raise self._failure(str(command[0]), error) from None
 
-    async def _persist(self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError]) -> Any:
+    async def _persist(
+        self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError], *, is_patient: bool
+    ) -> Any:
         """Follow redirections and wait for a node to be ready, until the command is done.
 
         ``refusals``: what nodes answered until now; the last one stands there when the time is up.
@@ -214,6 +242,9 @@ class RedisClient:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
                     raise
                 refusals[:] = [error]
+                if self._is_useless(error, is_patient):
+                    self.topology.forget()
+                    raise _refused(refusals) from None
             except StoreTimeoutError:
                 self.topology.forget()
                 raise
@@ -240,8 +271,8 @@ async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
     return fields.get(b"version", b"").decode(), fields.get(b"mode", b"").decode()
 
 
-def _too_late(refusals: list[RedisReplyError]) -> StoreTimeoutError:
-    """The failure of a command that was refused, if it was answered at all, until its time was up."""
+def _refused(refusals: list[RedisReplyError]) -> StoreTimeoutError:
+    """The failure of a command that nodes refused, if they answered at all, and that is not tried again."""
     text = ": ".join(["Redis did not take the command in time", *map(str, refusals)])
     kind = refusals[-1].kind if refusals else ""
     if kind in _REFUSED:

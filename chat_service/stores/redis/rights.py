@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from chat_service.bus.base import Bus, Topic, TopicKind
-from chat_service.errors import StoreError
+from chat_service.errors import StoreError, StoreRefusedError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import texts
 from chat_service.stores.redis.client import RedisClient
@@ -79,6 +79,9 @@ class RightsCheck:
         """What came of it, None when it was refused. Raises what is no refusal."""
         try:
             return await doing
+        except StoreRefusedError:
+            # Nobody may do it at the moment, whatever the rights.
+            return None
         except Exception as error:
             if not self._miss(command, str(error)):
                 raise
