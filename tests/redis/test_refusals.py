@@ -88,7 +88,8 @@ async def scene(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Scen
     servers = RedisCluster() if is_cluster else RedisServer()
     with servers:
         nodes = servers.servers if isinstance(servers, RedisCluster) else [servers]
-        world = World(At(servers.url, cluster=is_cluster, command_timeout=COMMAND_TIMEOUT, probe_interval=0.4))
+        times = {"command_timeout": COMMAND_TIMEOUT, "probe_interval": 0.4}
+        world = World(At(servers.url, cluster=is_cluster, **times))
         made = Scene(world, Refusal(kind, nodes))
         try:
             await made.enter()
