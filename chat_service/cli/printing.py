@@ -14,6 +14,7 @@ from chat_service.transports.socketio.options import SocketIOOptions
 HIDDEN: Final = "***"
 _SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})
 _PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
+_PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl_)?password)=[^&]*")
 _ELSEWHERE: Final = frozenset(
     {"store", "store_options", "transport", "transport_options", "app", "server", "middleware"}
 )
@@ -70,7 +71,9 @@ def _hidden(name: str, value: Any) -> Any:
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: HIDDEN if "password" in key else item for key, item in value.items()}
-    return _PASSWORD.sub(rf"\1:{HIDDEN}@", value) if name == "url" else value
+    if name != "url":
+        return value
+    return _PASSWORD_OPTION.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", value))
 
 
 def literal(value: Any) -> str:

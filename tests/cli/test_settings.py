@@ -9,7 +9,7 @@ import pytest
 
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
-from chat_service.cli.printing import as_toml, literal
+from chat_service.cli.printing import _hidden, as_toml, literal
 from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
 from tests.cli.conftest import invoke
@@ -210,3 +210,11 @@ def test_values_of_toml() -> None:
     }
     text = "\n".join(f"{name} = {literal(value)}" for name, value in values.items())
     assert tomllib.loads(text) == {**values, "list": [1, 2.5, ["x"]]}
+
+
+def test_passwords_in_the_query_of_a_url_are_hidden() -> None:
+    url = "unix:///run/redis.sock?username=me&password=word&db=2"
+    assert _hidden("url", url) == "unix:///run/redis.sock?username=me&password=***&db=2"
+    url = "rediss://me:word@host/1?ssl_password=other&client_name=x"
+    assert _hidden("url", url) == "rediss://me:***@host/1?ssl_password=***&client_name=x"
+    assert _hidden("sentinel_tls", {"ssl_password": "word"}) == {"ssl_password": "***"}
