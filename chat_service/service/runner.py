@@ -7,12 +7,9 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from chat_service.service.process import run_loop, tune_garbage_collector
-
-if TYPE_CHECKING:
-    from chat_service.service.chat_service import ChatService
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,6 +17,18 @@ NESTED = (
     "run() starts an event loop, and one runs in this thread already: use `async with service:`, or "
     "`await service.start()` and later `await service.close()`"
 )
+
+
+class Runnable(Protocol):
+    """A service, as far as running it goes."""
+
+    def on(self, event: str, listener: Callable[..., Any]) -> Any: ...
+
+    async def start(self) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class StopRequest:
@@ -97,7 +106,7 @@ def refuse_nesting() -> None:
     raise RuntimeError(NESTED)
 
 
-def run(service: "ChatService", request: StopRequest, on_started: Callable[[], None]) -> None:
+def run(service: Runnable, request: StopRequest, on_started: Callable[[], None]) -> None:
     """Start, wait for a stop request or a close, close. See ``ChatService.run``."""
     refuse_nesting()
     try:
@@ -106,7 +115,7 @@ def run(service: "ChatService", request: StopRequest, on_started: Callable[[], N
         sys.exit(130)
 
 
-async def _run(service: "ChatService", request: StopRequest, on_started: Callable[[], None]) -> None:
+async def _run(service: Runnable, request: StopRequest, on_started: Callable[[], None]) -> None:
     request.hear_signals()
     # Somebody may close it otherwise.
     service.on("closed", lambda _: request.ask())

@@ -4,7 +4,7 @@ import type { Sent, TextMessage } from "@chat-service/client";
 import { signal } from "@preact/signals";
 
 import { Conversation } from "./conversation.js";
-import type { Chat, Client } from "./session.js";
+import type { Client, Host } from "./host.js";
 import type { SavedDirect } from "./storage.js";
 import { explain, isolated } from "./texts.js";
 import { newKey, type MessageItem } from "./timeline.js";
@@ -14,12 +14,12 @@ const KEPT = 200;
 export class DirectConversation extends Conversation {
   readonly kind = "direct";
   readonly isBlocked = signal(false);
-  readonly #chat: Chat;
+  readonly #host: Host;
   readonly #client: Client;
 
-  constructor(chat: Chat, client: Client, peer: string, saved: SavedDirect["messages"] = []) {
+  constructor(host: Host, client: Client, peer: string, saved: SavedDirect["messages"] = []) {
     super(peer);
-    this.#chat = chat;
+    this.#host = host;
     this.#client = client;
     this.items.value = saved.map((message) => ({ kind: "message", key: newKey("d"), id: 0, ...message }));
   }
@@ -28,12 +28,12 @@ export class DirectConversation extends Conversation {
   receive(message: Sent<TextMessage>, author: string): void {
     const { textMessage: text, timestamp } = message;
     this.append({ kind: "message", key: newKey("d"), id: 0, author, text, timestamp });
-    this.#chat.saveDirects();
-    if (author === this.name) this.#chat.onUnread(this, author, text, true);
+    this.#host.saveDirects();
+    if (author === this.name) this.#host.onUnread(this, author, text, true);
   }
 
   send(text: string): void {
-    const item = this.addOutgoing(this.#chat.userName.value, text);
+    const item = this.addOutgoing(this.#host.userName.value, text);
     this.#client.commands.directMessage(this.name, { textMessage: text }).then(
       (message) => {
         this.discard(item.key);

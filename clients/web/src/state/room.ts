@@ -4,7 +4,7 @@ import type { ChatError, Room, Stored, TextMessage } from "@chat-service/client"
 import { computed, signal } from "@preact/signals";
 
 import { Conversation, type Closed } from "./conversation.js";
-import type { Chat, Client } from "./session.js";
+import type { Client, Host } from "./host.js";
 import type { SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
 import { note, withPresence, type MessageItem } from "./timeline.js";
@@ -21,19 +21,19 @@ export class RoomConversation extends Conversation {
   readonly owner = signal<string | null>(null);
   readonly whitelistOnly = signal(false);
   readonly lists = signal<Record<ListName, string[]>>({ adminlist: [], whitelist: [], blacklist: [] });
-  readonly isOwner = computed(() => this.owner.value === this.#chat.userName.value);
+  readonly isOwner = computed(() => this.owner.value === this.#host.userName.value);
   readonly isAdmin = computed(
-    () => this.isOwner.value || this.lists.value.adminlist.includes(this.#chat.userName.value),
+    () => this.isOwner.value || this.lists.value.adminlist.includes(this.#host.userName.value),
   );
-  readonly #chat: Chat;
+  readonly #host: Host;
   readonly #client: Client;
   readonly #room: Room;
   readonly #stops: (() => void)[];
   #saved: SavedRoom | undefined;
 
-  constructor(chat: Chat, client: Client, name: string, saved: SavedRoom | undefined) {
+  constructor(host: Host, client: Client, name: string, saved: SavedRoom | undefined) {
     super(name);
-    this.#chat = chat;
+    this.#host = host;
     this.#client = client;
     this.#room = client.room(name);
     this.#saved = saved;
@@ -79,7 +79,7 @@ export class RoomConversation extends Conversation {
   }
 
   send(text: string): void {
-    const item = this.addOutgoing(this.#chat.userName.value, text, this.#room.lastId);
+    const item = this.addOutgoing(this.#host.userName.value, text, this.#room.lastId);
     this.#room.send({ textMessage: text }).then(
       () => this.discard(item.key),
       (error: unknown) => this.fail(item, explain(error)),
@@ -103,7 +103,7 @@ export class RoomConversation extends Conversation {
   markRead(): void {
     if (this.unread.value === 0 && this.#saved?.readId === this.#room.lastId) return;
     this.#setRead(this.#room.lastId);
-    if (this.#saved) this.#chat.tellRead(this.#saved);
+    if (this.#saved) this.#host.tellRead(this.#saved);
   }
 
   /** Another device of this person has read so far. */
@@ -115,7 +115,7 @@ export class RoomConversation extends Conversation {
     this.unread.value = 0;
     if (this.#room.epoch === undefined) return;
     this.#saved = { name: this.name, readId, epoch: this.#room.epoch };
-    if (this.closed.value === null) this.#chat.saveRoom(this.#saved);
+    if (this.closed.value === null) this.#host.saveRoom(this.#saved);
   }
 
   // Settings
@@ -158,7 +158,7 @@ export class RoomConversation extends Conversation {
   // Events
 
   #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
-    const isOwn = message.author === this.#chat.userName.value;
+    const isOwn = message.author === this.#host.userName.value;
     if (isOwn) {
       // Its answer comes a moment later.
       const sent = this.outgoing.value.find((item) => item.text === message.textMessage && item.sending === "waiting");
@@ -167,7 +167,7 @@ export class RoomConversation extends Conversation {
     this.append(asItem(message));
     if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
-    this.#chat.onUnread(this, message.author, message.textMessage, isLive);
+    this.#host.onUnread(this, message.author, message.textMessage, isLive);
   }
 
   #onRestarted(): void {
@@ -189,7 +189,7 @@ export class RoomConversation extends Conversation {
     } else if (this.unread.value > 0) {
       this.unread.value = Math.max(this.unread.value, lastId - this.#saved.readId);
     }
-    this.#chat.saveRoom(this.#saved);
+    this.#host.saveRoom(this.#saved);
     void this.#loadDetails();
   }
 
@@ -235,11 +235,11 @@ export class RoomConversation extends Conversation {
   #end(closed: Closed): void {
     this.members.value = new Map();
     this.closed.value = closed;
-    this.#chat.onRemoved(this);
+    this.#host.onRemoved(this);
   }
 
   #onPresence(name: string, isHere: boolean): void {
-    if (name !== this.#chat.userName.value) {
+    if (name !== this.#host.userName.value) {
       this.items.value = withPresence(this.items.value, { name, isHere, timestamp: Date.now() });
     }
     this.#setDevices(name, isHere ? (this.members.value.get(name) ?? 1) : 0);

@@ -5,27 +5,11 @@ import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
 import { DirectConversation } from "./direct.js";
+import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
 import { byName } from "./order.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
-
-/** A room as the server's list has it. */
-export interface RoomEntry {
-  name: string;
-  owner: string | null;
-  members: number;
-  whitelistOnly: boolean;
-}
-
-/** Events of the demo server besides the contract. */
-export interface DemoEvents {
-  roomListChanged(changed: RoomEntry[], removed: string[]): void;
-  roomDevicesChanged(room: string, user: string, devices: number): void;
-  roomUserRemoved(room: string, by: string): void;
-}
-
-export type Client = ChatClient<TextMessage, DemoEvents>;
 
 export interface Toast {
   id: number;
@@ -36,7 +20,7 @@ export interface Toast {
 const HOME = "default";
 const TOAST_MS = 6000;
 
-export class Chat {
+export class Chat implements Host {
   /** "" before the login. */
   readonly userName = signal("");
   readonly connection = signal<ConnectionState>("idle");

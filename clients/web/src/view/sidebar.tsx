@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import { byName } from "../state/order.js";
-import type { Chat, RoomEntry } from "../state/session.js";
+import type { RoomEntry } from "../state/host.js";
+import type { Chat } from "../state/session.js";
 import { badge, count } from "../state/texts.js";
 import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.js";
 import { Icon } from "./icons.js";
