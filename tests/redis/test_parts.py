@@ -147,7 +147,7 @@ def test_rooms_are_spread_over_the_slots() -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_each_script_says_what_its_keys_and_arguments_are(name: str) -> None:
+def test_script_header_lists_keys_and_arguments(name: str) -> None:
     own = (LUA / f"{name}.lua").read_text("utf-8")
     whole = scripts.load(name).text
     header = "".join(line for line in own.splitlines(keepends=True) if line.startswith("--"))
@@ -159,10 +159,18 @@ def test_each_script_says_what_its_keys_and_arguments_are(name: str) -> None:
         comments = " ".join(line[3:] for line in said_in.splitlines() if line.startswith("--"))
         _, _, listed = comments.partition(kind)
         numbers = {int(number) for number in re.findall(r"(?<![\w.])(\d+) [a-z'_]", listed)}
-        # Past the last number a header may speak of names that follow.
+        # The header describes what follows the last numbered argument in words.
         missing = {number for number in used if number not in numbers and number <= max(numbers)}
         assert numbers and not missing, f"{kind} {missing} of {name}"
     assert "Returns" in header or name == "instance_forget"
+
+
+@pytest.mark.parametrize("path", sorted(LUA.rglob("*.lua")), ids=lambda path: path.stem)
+def test_scripts_name_keys_and_arguments_before_use(path: Path) -> None:
+    for line in path.read_text("utf-8").splitlines():
+        if re.search(r"(ARGV|KEYS)\[(\d+|tonumber.*)\]", line):
+            bound = line.strip().startswith("local ") and "call" not in line
+            assert bound or "KEYS[tonumber(list)]" in line, line
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

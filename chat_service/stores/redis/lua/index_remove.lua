@@ -1,20 +1,24 @@
--- Note in a user's index that sockets have left a room, and tell the user.
--- ARGV: 1 room  2 signed envelope, or ''  3 the caller's instance when it can deliver to its sockets, or ''
---   then for each socket: its id, the token of the join or '' for any
--- Returns {0, 1 when the caller is to deliver the envelope, for all sockets of the user are there, else 0}.
+-- Record in the user's index that sockets have left a room, and notify the user.
+-- ARGV: 1 room  2 envelope (signed), or '' to notify nobody
+--   3 instance: the caller's, if it can deliver to its own sockets directly, else ''
+--   then, for each socket, its id and the token of its join ('' matches any)
+-- Returns {0, 1 if all the user's sockets are on the caller's instance, which then delivers the envelope, else 0}.
 -- include: user
-local room, envelope = ARGV[1], ARGV[2]
-for at = 4, #ARGV, 2 do
-  local field = ARGV[at] .. ':' .. room
-  if ARGV[at + 1] == '' or redis.call('HGET', KEYS[5], field) == ARGV[at + 1] then
-    redis.call('HDEL', KEYS[5], field)
+local room, envelope, instance = ARGV[1], ARGV[2], ARGV[3]
+local first_socket = 4
+
+for at = first_socket, #ARGV, 2 do
+  local socket, token = ARGV[at], ARGV[at + 1]
+  local field = socket .. ':' .. room
+  if token == '' or redis.call('HGET', rooms_key, field) == token then
+    redis.call('HDEL', rooms_key, field)
   end
 end
 if envelope == '' then return {0, 0} end
-if ARGV[3] ~= '' then
+if instance ~= '' then
   local elsewhere = false
-  for _, instance in ipairs(redis.call('HVALS', KEYS[4])) do elsewhere = elsewhere or instance ~= ARGV[3] end
+  for _, holder in ipairs(redis.call('HVALS', sockets_key)) do elsewhere = elsewhere or holder ~= instance end
   if not elsewhere then return {0, 1} end
 end
-redis.call('SPUBLISH', KEYS[1], envelope)
+redis.call('SPUBLISH', user_key, envelope)
 return {0, 0}

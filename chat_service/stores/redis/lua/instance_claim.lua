@@ -1,10 +1,13 @@
--- Take the right to recover an instance that was not heard of since a pulse.
--- KEYS: 1 living instances  2 claimed instances (sorted sets by ms)  3 pulses (hash)
+-- Claim the recovery of an instance that has sent no heartbeat since the given pulse.
+-- KEYS: 1 living_key  2 claimed_key (sorted sets of instances by ms)  3 pulses_key (hash)
 -- ARGV: 1 instance  2 now (ms)  3 pulse
--- Returns its new pulse, or nothing when it was heard of, claimed by another one, or forgotten.
+-- Returns the new pulse, or nil if the instance sent a heartbeat, was claimed by another or is forgotten.
 -- flags: allow-oom
-local is_listed = redis.call('ZSCORE', KEYS[1], ARGV[1]) or redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not is_listed or (redis.call('HGET', KEYS[3], ARGV[1]) or '0') ~= ARGV[3] then return false end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
-return redis.call('HINCRBY', KEYS[3], ARGV[1], 1)
+local living_key, claimed_key, pulses_key = KEYS[1], KEYS[2], KEYS[3]
+local instance, now, pulse = ARGV[1], ARGV[2], ARGV[3]
+
+local is_listed = redis.call('ZSCORE', living_key, instance) or redis.call('ZSCORE', claimed_key, instance)
+if not is_listed or (redis.call('HGET', pulses_key, instance) or '0') ~= pulse then return false end
+redis.call('ZREM', living_key, instance)
+redis.call('ZADD', claimed_key, now, instance)
+return redis.call('HINCRBY', pulses_key, instance, 1)

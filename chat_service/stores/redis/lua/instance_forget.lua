@@ -1,7 +1,10 @@
 -- Forget an instance.
--- KEYS: 1 living instances  2 claimed instances (sorted sets by ms)  3 pulses (hash)
+-- KEYS: 1 living_key  2 claimed_key (sorted sets of instances by ms)  3 pulses_key (hash)
 -- ARGV: 1 instance
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HDEL', KEYS[3], ARGV[1])
+local living_key, claimed_key, pulses_key = KEYS[1], KEYS[2], KEYS[3]
+local instance = ARGV[1]
+
+redis.call('ZREM', living_key, instance)
+redis.call('ZREM', claimed_key, instance)
+redis.call('HDEL', pulses_key, instance)
 return 1

@@ -1,4 +1,6 @@
 -- All instances.
--- KEYS: 1 living instances  2 claimed instances (sorted sets by ms)
+-- KEYS: 1 living_key  2 claimed_key (sorted sets of instances by ms)
 -- Returns the names and scores of the living, then those of the claimed.
-return {redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')}
+local living_key, claimed_key = KEYS[1], KEYS[2]
+
+return {redis.call('ZRANGE', living_key, 0, -1, 'WITHSCORES'), redis.call('ZRANGE', claimed_key, 0, -1, 'WITHSCORES')}

@@ -1,7 +1,10 @@
--- Try each command that the scripts run, at keys and a channel that nothing else uses, and remove them.
--- KEYS: 1 a hash  2 a set  3 a sorted set  4 a list.  ARGV: 1 the channel
--- Returns the names of the commands that the user may not run here, and of those with a key or channel that
--- the user may not use as well; in both cases with what Redis said.
+-- Try every command that the scripts use, on keys and a channel reserved for this, and remove the keys again.
+-- KEYS: 1 hash  2 set  3 sorted (set)  4 list
+-- ARGV: 1 channel
+-- Returns name and error text of each command that Redis refused: the user may not run it, or may not run it on
+-- these keys or this channel.
+local hash, set, sorted, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local channel = ARGV[1]
 
 local refused = {}
 
@@ -16,7 +19,6 @@ local function try(...)
   end
 end
 
-local hash, set, sorted, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 try('HSET', hash, 'f', '1')
 try('HSETNX', hash, 'f', '1')
 try('EXISTS', hash)
@@ -45,5 +47,5 @@ try('LRANGE', list, 0, -1)
 try('LTRIM', list, 0, 0)
 try('EXPIRE', list, 1)
 try('UNLINK', hash, set, sorted, list)
-try('SPUBLISH', ARGV[1], '')
+try('SPUBLISH', channel, '')
 return refused

@@ -1,42 +1,50 @@
--- Add names to an access list and remove names from it; remove who loses access.
--- ARGV: 1 inner key  2 outer key  3 actor or ''  4 bypass (0 or 1)  5 number of the list's key  6 now (ms)
---   7 limit  8 packed arguments of roomAccessListAdded, or ''  9 of roomAccessListRemoved, or ''
---   10 number of names to add, then those names, then the names to remove
+-- Add names to an access list, remove others, and remove the users who lose access from the room.
+-- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
+--   7 limit  8 added_body (packed arguments of roomAccessListAdded, or '')
+--   9 removed_body (packed arguments of roomAccessListRemoved, or '')
+--   10 count of the names to add, then those names, then the names to remove
 -- Returns {0, removed users}, or {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
 -- include: bus
 -- include: room
+-- include: room_event
 -- include: remove
+local actor, bypass, list, now, limit = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local added_body, removed_body = ARGV[8], ARGV[9]
+local first_added, first_removed = 11, 11 + tonumber(ARGV[10])
+local list_key = KEYS[list]
+
 local room = load_room()
 if not room then return {'noRoom'} end
-local list, count = tonumber(ARGV[5]), tonumber(ARGV[10])
-if ARGV[4] ~= '1' and not is_owner(room, ARGV[3]) then
-  if list == 2 or not is_admin(room, ARGV[3]) then return {'notAllowed'} end
-  for at = 11, #ARGV do
+if not bypass and not is_owner(room, actor) then
+  -- Admins may not change the adminlist, nor anything about the owner.
+  if list_key == adminlist_key or not is_admin(room, actor) then return {'notAllowed'} end
+  for at = first_added, #ARGV do
     if ARGV[at] == room.owner then return {'notAllowed'} end
   end
 end
 local seen, new = {}, 0
-for at = 11, 10 + count do
+for at = first_added, first_removed - 1 do
   local name = ARGV[at]
   if not seen[name] then
     seen[name] = true
-    if redis.call('SISMEMBER', KEYS[list], name) == 0 then new = new + 1 end
+    if redis.call('SISMEMBER', list_key, name) == 0 then new = new + 1 end
   end
 end
-if new > 0 and redis.call('SCARD', KEYS[list]) + new > tonumber(ARGV[7]) then return {'listLimitExceeded'} end
-for at = 11, 10 + count do redis.call('SADD', KEYS[list], ARGV[at]) end
-for at = 11 + count, #ARGV do redis.call('SREM', KEYS[list], ARGV[at]) end
+if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
+for at = first_added, first_removed - 1 do redis.call('SADD', list_key, ARGV[at]) end
+for at = first_removed, #ARGV do redis.call('SREM', list_key, ARGV[at]) end
 local before = room.seq
 if room.lists_updates then
-  if ARGV[8] ~= '' then publish_room_event(KEYS[1], ARGV[1], ARGV[2], room, 'roomAccessListAdded', ARGV[8]) end
-  if ARGV[9] ~= '' then publish_room_event(KEYS[1], ARGV[1], ARGV[2], room, 'roomAccessListRemoved', ARGV[9]) end
+  if added_body ~= '' then publish_room_event(room, 'roomAccessListAdded', added_body) end
+  if removed_body ~= '' then publish_room_event(room, 'roomAccessListRemoved', removed_body) end
 end
 local out = {}
-for at = 11, #ARGV do
-  if redis.call('HEXISTS', KEYS[5], ARGV[at]) == 1 and not has_access(room, ARGV[at]) then
-    out[#out + 1] = ARGV[at]
+for at = first_added, #ARGV do
+  local name = ARGV[at]
+  if redis.call('HEXISTS', members_key, name) == 1 and not has_access(room, name) then
+    out[#out + 1] = name
   end
 end
-local gone = remove_users(room, ARGV[1], ARGV[2], out, ARGV[6])
-if room.seq ~= before then redis.call('HSET', KEYS[1], 'seq', room.seq) end
+local gone = remove_users(room, out, now)
+if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
 return {0, gone}

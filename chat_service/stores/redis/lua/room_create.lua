@@ -1,28 +1,37 @@
--- Create a room with nothing in it.
--- If Redis has evicted the key of a former room of that name, what is left of it goes, with everybody joined.
--- ARGV: 1 inner key  2 outer key  3 epoch  4 owner or ''  5 whitelist only  6 userlist updates
---   7 access lists updates  8 history size  9 number of admins  10 of blacklisted  11 of whitelisted names, then
---   the names
+-- Create a room.
+-- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
+-- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
+--   8 history_max  9 admins  10 blacklisted  11 whitelisted: counts of the names that follow in this order
 -- Returns {0, removed users as in lib/remove.lua}, or {'roomExists'}.
 -- include: bus
 -- include: room
+-- include: room_event
 -- include: remove
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'roomExists'} end
-local room, gone = {epoch = ARGV[3], seq = 0, last = 0}, {}
+local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
+local userlist_updates, lists_updates, history_max = ARGV[6], ARGV[7], ARGV[8]
+local admins, blacklisted, whitelisted = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local next_name = 12
+
+if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
+local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
 if redis.call('EXISTS', unpack(KEYS)) > 0 then
-  local members = redis.call('HKEYS', KEYS[5])
-  -- Instances that know the former room look at this one.
-  publish_room_event(KEYS[1], ARGV[1], ARGV[2], room, '', '\144')
-  gone = remove_users(room, ARGV[1], ARGV[2], members, '0')
+  local members = redis.call('HKEYS', members_key)
+  -- The new epoch makes instances that serve the former room read this one.
+  publish_room_event(room, '', NO_BODY)
+  gone = remove_users(room, members, '0')
   redis.call('UNLINK', unpack(KEYS))
 end
-redis.call('HSET', KEYS[1], 'epoch', room.epoch, 'seq', room.seq, 'last', 0, 'owner', ARGV[4], 'wl', ARGV[5],
-  'uu', ARGV[6], 'au', ARGV[7], 'hmax', ARGV[8])
-local at = 12
-for list = 1, 3 do
-  for _ = 1, tonumber(ARGV[8 + list]) do
-    redis.call('SADD', KEYS[1 + list], ARGV[at])
-    at = at + 1
+redis.call('HSET', room_key, 'epoch', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,
+  'wl', whitelist_only, 'uu', userlist_updates, 'au', lists_updates, 'hmax', history_max)
+
+local function add_names(list_key, count)
+  for _ = 1, count do
+    redis.call('SADD', list_key, ARGV[next_name])
+    next_name = next_name + 1
   end
 end
+
+add_names(adminlist_key, admins)
+add_names(blacklist_key, blacklisted)
+add_names(whitelist_key, whitelisted)
 return {0, gone}

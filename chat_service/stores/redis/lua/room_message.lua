@@ -1,30 +1,33 @@
 -- Store a message under the next id and publish it.
--- KEYS: 1 room (hash, and the channel)  2 members (hash)  3 history (list)
--- ARGV: 1 inner key  2 outer key  3 actor or ''  4 bypass (0 or 1)  5 is it JSON (0 or 1)  6 message  7 room's name
---   as JSON: message without its id and the opening brace, from the comma on; room's name with its quotes
---   else: packed message without its id; room's name as it is
+-- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)  3 history_key (list)
+-- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 is_json (0 or 1)  6 message  7 room_name
+--   as JSON: the message's text from the comma that follows its id; the room's name in quotes
+--   otherwise: the packed message without its id; the room's plain name
 -- Returns {0, id}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
-local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'last', 'hmax')
+local room_key, members_key, history_key = KEYS[1], KEYS[2], KEYS[3]
+local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
+
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax')
 if not f[1] then return {'noRoom'} end
-if ARGV[4] ~= '1' and (ARGV[3] == '' or redis.call('HEXISTS', KEYS[2], ARGV[3]) == 0) then
+if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end
-local seq, id, max = tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
-local is_json, stored = ARGV[5] == '1', nil
+local epoch, seq, id, max = f[1], tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
+local stored
 if is_json then
-  stored = '{"id":' .. id .. ARGV[6]
+  stored = '{"id":' .. id .. message
 else
-  stored = '\1' .. cmsgpack.pack(id) .. ARGV[6]
+  stored = '\1' .. cmsgpack.pack(id) .. message
 end
--- First what may fail: a script that fails leaves what it wrote before.
-if max > 0 and redis.call('LPUSH', KEYS[3], stored) > max then
-  redis.call('LTRIM', KEYS[3], 0, max - 1)
+-- LPUSH comes first because it fails when Redis is out of memory, and a failing script does not undo its writes.
+if max > 0 and redis.call('LPUSH', history_key, stored) > max then
+  redis.call('LTRIM', history_key, 0, max - 1)
 end
-redis.call('HSET', KEYS[1], 'seq', seq, 'last', id)
+redis.call('HSET', room_key, 'seq', seq, 'last', id)
 if is_json then
-  send(KEYS[1], ARGV[1], ARGV[2], '["' .. f[1] .. '",' .. seq .. ',' .. id .. ',' .. ARGV[7] .. ',' .. stored .. ']')
+  send(room_key, '["' .. epoch .. '",' .. seq .. ',' .. id .. ',' .. room_name .. ',' .. stored .. ']')
 else
-  publish(KEYS[1], ARGV[1], ARGV[2], {1, f[1], seq, id, ARGV[7]}, ARGV[6])
+  publish(room_key, {1, epoch, seq, id, room_name}, message)
 end
 return {0, id}

@@ -1,32 +1,37 @@
--- Read something of a room, if the actor may.
+-- Read part of a room if the actor may.
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
---   'history' after limit; 'end' first last (positions); 'info'; 'settings';
---   'list' number of the list's key, 0 for members; 'seen' user; 'members'; 'changes'
+--   'history' after (an id), limit; 'end' first, last (positions); 'info'; 'settings';
+--   'list' index in KEYS of the list, or 0 for the members; 'seen' user; 'members'; 'changes'
 -- Returns {0, ...}, or {'noRoom'}, {'notJoined'}.
 -- include: room
+local actor, bypass, what = ARGV[1], ARGV[2] == '1', ARGV[3]
+
 local room = load_room()
 if not room then return {'noRoom'} end
-if ARGV[2] ~= '1' and not may_read(room, ARGV[1]) then return {'notJoined'} end
-local what = ARGV[3]
+if not bypass and not may_read(room, actor) then return {'notJoined'} end
 if what == 'history' then
-  -- Ids are dense, so positions tell them: the newest is at 0.
-  local following = math.min(room.last - tonumber(ARGV[4]), redis.call('LLEN', KEYS[7]))
+  local after, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
+  -- Ids are dense and the newest message is at position 0, so ids translate to positions.
+  local following = math.min(room.last - after, redis.call('LLEN', history_key))
   if following <= 0 then return {0, {}} end
-  return {0, redis.call('LRANGE', KEYS[7], math.max(following - tonumber(ARGV[5]), 0), following - 1)}
+  return {0, redis.call('LRANGE', history_key, math.max(following - limit, 0), following - 1)}
 elseif what == 'end' then
-  return {0, redis.call('LRANGE', KEYS[7], ARGV[4], ARGV[5])}
+  local first, last = ARGV[4], ARGV[5]
+  return {0, redis.call('LRANGE', history_key, first, last)}
 elseif what == 'info' then
-  return {0, redis.call('LLEN', KEYS[7]), room.history_max, room.last, room.epoch, room.seq}
+  return {0, redis.call('LLEN', history_key), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
   return {0, room.owner, room.whitelist_only and 1 or 0, room.userlist_updates and 1 or 0,
     room.lists_updates and 1 or 0}
 elseif what == 'list' then
-  if ARGV[4] == '0' then return {0, redis.call('HKEYS', KEYS[5])} end
-  return {0, redis.call('SMEMBERS', KEYS[tonumber(ARGV[4])])}
+  local list = ARGV[4]
+  if list == '0' then return {0, redis.call('HKEYS', members_key)} end
+  return {0, redis.call('SMEMBERS', KEYS[tonumber(list)])}
 elseif what == 'seen' then
-  return {0, redis.call('HEXISTS', KEYS[5], ARGV[4]), redis.call('HGET', KEYS[6], ARGV[4])}
+  local user = ARGV[4]
+  return {0, redis.call('HEXISTS', members_key, user), redis.call('HGET', seen_key, user)}
 elseif what == 'members' then
-  return {0, redis.call('HGETALL', KEYS[5])}
+  return {0, redis.call('HGETALL', members_key)}
 elseif what == 'changes' then
-  return {0, redis.call('LRANGE', KEYS[8], 0, -1)}
+  return {0, redis.call('LRANGE', changes_key, 0, -1)}
 end

@@ -1,38 +1,45 @@
--- Change a setting of a room; remove who loses access.
--- ARGV: 1 inner key  2 outer key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
---   'mode' 0 or 1, packed arguments of roomModeChanged; 'owner' name or ''; 'history' size;
---   'updates' userlist, access lists (0, 1 or '' for as it is); 'remove' users
+-- Change a setting of a room, and remove the users who lose access.
+-- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
+--   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or ''; 'history' size;
+--   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
+-- include: room_event
 -- include: remove
+local actor, bypass, now, what = ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6]
+local first_argument = 7
+
 local room = load_room()
 if not room then return {'noRoom'} end
-if ARGV[4] ~= '1' and not is_admin(room, ARGV[3]) then return {'notAllowed'} end
-local what, before, out = ARGV[6], room.seq, {}
+if not bypass and not is_admin(room, actor) then return {'notAllowed'} end
+local before, out = room.seq, {}
 if what == 'mode' then
-  redis.call('HSET', KEYS[1], 'wl', ARGV[7])
-  room.whitelist_only = ARGV[7] == '1'
-  if room.lists_updates then publish_room_event(KEYS[1], ARGV[1], ARGV[2], room, 'roomModeChanged', ARGV[8]) end
+  local whitelist_only, body = ARGV[7], ARGV[8]
+  redis.call('HSET', room_key, 'wl', whitelist_only)
+  room.whitelist_only = whitelist_only == '1'
+  if room.lists_updates then publish_room_event(room, 'roomModeChanged', body) end
   out = members_without_access(room)
 elseif what == 'owner' then
-  local former = room.owner
-  redis.call('HSET', KEYS[1], 'owner', ARGV[7])
-  room.owner = ARGV[7]
+  local former, owner = room.owner, ARGV[7]
+  redis.call('HSET', room_key, 'owner', owner)
+  room.owner = owner
   if former ~= '' and not has_access(room, former) then out = {former} end
 elseif what == 'history' then
-  redis.call('HSET', KEYS[1], 'hmax', ARGV[7])
-  if ARGV[7] == '0' then
-    redis.call('UNLINK', KEYS[7])
+  local size = ARGV[7]
+  redis.call('HSET', room_key, 'hmax', size)
+  if size == '0' then
+    redis.call('UNLINK', history_key)
   else
-    redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[7]) - 1)
+    redis.call('LTRIM', history_key, 0, tonumber(size) - 1)
   end
 elseif what == 'updates' then
-  if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'uu', ARGV[7]) end
-  if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'au', ARGV[8]) end
+  local userlist, lists = ARGV[7], ARGV[8]
+  if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end
+  if lists ~= '' then redis.call('HSET', room_key, 'au', lists) end
 elseif what == 'remove' then
-  for at = 7, #ARGV do out[#out + 1] = ARGV[at] end
+  for at = first_argument, #ARGV do out[#out + 1] = ARGV[at] end
 end
-local gone = remove_users(room, ARGV[1], ARGV[2], out, ARGV[5])
-if room.seq ~= before then redis.call('HSET', KEYS[1], 'seq', room.seq) end
+local gone = remove_users(room, out, now)
+if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
 return {0, gone}

@@ -1,19 +1,23 @@
--- Answer a question of the server about a room.
--- ARGV: 1 what, then its arguments: 'access' name; 'list' name, number of the list's key, 0 for members;
---   'joined' user, socket: whether a join would change nothing
--- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined or 0 when it is not, epoch, seq, last id}, or
+-- Answer a question of the server about a user and a room.
+-- ARGV: 1 what  2 name (of the user), then the arguments of what:
+--   'access'; 'list' index in KEYS of the list, or 0 for the members; 'joined' socket: whether it is joined already
+-- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id}, or
 --   {'notAllowed'}.
 -- include: room
+local what, name = ARGV[1], ARGV[2]
+
 local room = load_room()
 if not room then return {'noRoom'} end
-local what, name = ARGV[1], ARGV[2]
 if what == 'access' then
   return {0, has_access(room, name) and 1 or 0}
 elseif what == 'joined' then
+  local socket = ARGV[3]
   if not has_access(room, name) then return {'notAllowed'} end
   local member = load_member(name)
-  local is_joined = member and find_socket(member, ARGV[3])
+  local is_joined = member and find_socket(member, socket)
   return {0, is_joined and count_sockets(member) or 0, room.epoch, room.seq, room.last}
+elseif what == 'list' then
+  local list = ARGV[3]
+  if list == '0' then return {0, redis.call('HEXISTS', members_key, name)} end
+  return {0, redis.call('SISMEMBER', KEYS[tonumber(list)], name)}
 end
-if ARGV[3] == '0' then return {0, redis.call('HEXISTS', KEYS[5], name)} end
-return {0, redis.call('SISMEMBER', KEYS[tonumber(ARGV[3])], name)}

@@ -1,21 +1,23 @@
--- Remove a socket that has left its rooms from a user, and tell the other sockets.
--- ARGV: 1 inner key  2 outer key  3 socket, then for each room left: its name, the sockets still joined
+-- Remove a socket, which has left its rooms, from its user and notify the user's other sockets.
+-- ARGV: 1 inner_key  2 outer_key  3 socket, then for each room left: its name, the user's sockets still joined
 -- Returns {0, nconnected}.
 -- include: bus
 -- include: user
 local socket = ARGV[3]
-local is_known = redis.call('HDEL', KEYS[4], socket)
-local count = redis.call('HLEN', KEYS[4])
+local first_room = 4
+
+local is_known = redis.call('HDEL', sockets_key, socket)
+local count = redis.call('HLEN', sockets_key)
 if is_known == 0 then return {0, count} end
 local prefix = socket .. ':'
-for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
-  if field:sub(1, #prefix) == prefix then redis.call('HDEL', KEYS[5], field) end
+for _, field in ipairs(redis.call('HKEYS', rooms_key)) do
+  if field:sub(1, #prefix) == prefix then redis.call('HDEL', rooms_key, field) end
 end
 if count > 0 then
-  for at = 4, #ARGV, 2 do
-    publish(KEYS[1], ARGV[1], ARGV[2], {2, 'roomLeftEcho', {socket}},
-      cmsgpack.pack({ARGV[at], socket, tonumber(ARGV[at + 1])}))
+  for at = first_room, #ARGV, 2 do
+    local room, njoined = ARGV[at], tonumber(ARGV[at + 1])
+    publish(user_key, {2, 'roomLeftEcho', {socket}}, cmsgpack.pack({room, socket, njoined}))
   end
-  publish(KEYS[1], ARGV[1], ARGV[2], {2, 'socketDisconnectEcho', {socket}}, cmsgpack.pack({socket, count}))
+  publish(user_key, {2, 'socketDisconnectEcho', {socket}}, cmsgpack.pack({socket, count}))
 end
 return {0, count}

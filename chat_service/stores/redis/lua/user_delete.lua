@@ -3,6 +3,6 @@
 -- flags: allow-oom
 -- include: user
 if not user_exists() then return {'noUser'} end
-if redis.call('HLEN', KEYS[4]) > 0 then return {'userOnline'} end
+if redis.call('HLEN', sockets_key) > 0 then return {'userOnline'} end
 redis.call('UNLINK', unpack(KEYS))
 return {0}

@@ -1,18 +1,22 @@
--- Read something of a user.
--- ARGV: 1 what, then its arguments: 'list' number of the list's key; 'in' number of the list's key, name;
+-- Read part of a user.
+-- ARGV: 1 what, then its arguments: 'list' index in KEYS of the list; 'in' index in KEYS of the list, name;
 --   'mode'; 'access' sender; 'sockets'
 -- Returns {0, ...}, or {'noUser'}.
 -- include: user
-if not user_exists() then return {'noUser'} end
 local what = ARGV[1]
+
+if not user_exists() then return {'noUser'} end
 if what == 'list' then
-  return {0, redis.call('SMEMBERS', KEYS[tonumber(ARGV[2])])}
+  local list_key = KEYS[tonumber(ARGV[2])]
+  return {0, redis.call('SMEMBERS', list_key)}
 elseif what == 'in' then
-  return {0, redis.call('SISMEMBER', KEYS[tonumber(ARGV[2])], ARGV[3])}
+  local list_key, name = KEYS[tonumber(ARGV[2])], ARGV[3]
+  return {0, redis.call('SISMEMBER', list_key, name)}
 elseif what == 'mode' then
-  return {0, tonumber(redis.call('HGET', KEYS[1], 'wl'))}
+  return {0, tonumber(redis.call('HGET', user_key, 'wl'))}
 elseif what == 'access' then
-  return {0, lets_write(ARGV[2]) and 1 or 0}
+  local sender = ARGV[2]
+  return {0, accepts_messages_from(sender) and 1 or 0}
 elseif what == 'sockets' then
-  return {0, redis.call('HGETALL', KEYS[4]), redis.call('HKEYS', KEYS[5])}
+  return {0, redis.call('HGETALL', sockets_key), redis.call('HKEYS', rooms_key)}
 end

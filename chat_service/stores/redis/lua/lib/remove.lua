@@ -1,7 +1,7 @@
--- Removing users from a room: their sockets leave in one event. Needs bus.lua and room.lua.
+-- Removing users from a room in a single event. Needs bus.lua, room.lua and room_event.lua.
 
--- Returns {user, socket, token, socket, token, ...} of each user who was joined.
-local function remove_users(room, inner, outer, users, now)
+-- Returns a list {user, socket, token, socket, token, ...} for each user who was joined.
+local function remove_users(room, users, now)
   local gone, removed, announced = {}, {}, {}
   for _, user in ipairs(users) do
     local member = load_member(user)
@@ -15,12 +15,12 @@ local function remove_users(room, inner, outer, users, now)
       gone[#gone + 1] = with_tokens
       removed[#removed + 1] = sockets
       if member[1] == 1 and room.userlist_updates then announced[#announced + 1] = user end
-      redis.call('HDEL', KEYS[5], user)
-      redis.call('HSET', KEYS[6], user, now)
+      redis.call('HDEL', members_key, user)
+      redis.call('HSET', seen_key, user, now)
     end
   end
   if #gone > 0 then
-    publish_room_event(KEYS[1], inner, outer, room, '', '\144', nil, removed, announced)
+    publish_room_event(room, '', NO_BODY, nil, removed, announced)
   end
   return gone
 end
@@ -31,12 +31,13 @@ local function as_set(names)
   return set
 end
 
--- Everybody whom the rules do not allow to stay, when all members have to be looked at.
+-- All members who may not stay. Checks every member, so it loads each access list once.
 local function members_without_access(room)
-  local admins, blacklist = as_set(redis.call('SMEMBERS', KEYS[2])), as_set(redis.call('SMEMBERS', KEYS[3]))
-  local whitelist = as_set(redis.call('SMEMBERS', KEYS[4]))
+  local admins = as_set(redis.call('SMEMBERS', adminlist_key))
+  local blacklist = as_set(redis.call('SMEMBERS', blacklist_key))
+  local whitelist = as_set(redis.call('SMEMBERS', whitelist_key))
   local out = {}
-  for _, user in ipairs(redis.call('HKEYS', KEYS[5])) do
+  for _, user in ipairs(redis.call('HKEYS', members_key)) do
     local stays = user == room.owner or admins[user]
       or (not blacklist[user] and (whitelist[user] or not room.whitelist_only))
     if not stays then out[#out + 1] = user end

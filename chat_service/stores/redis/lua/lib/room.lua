@@ -1,10 +1,13 @@
--- A room's state and rules. KEYS of every script that includes this:
---   1 room (hash, and the channel)  2 adminlist  3 blacklist  4 whitelist (sets)
---   5 members (hash)  6 seen (hash)  7 history (list, newest first)
---   8 changes (list of events other than messages, newest first)
+-- A room's state and access rules. KEYS of every script that includes this:
+--   1 room_key (hash, and the channel)  2 adminlist_key  3 blacklist_key  4 whitelist_key (sets)
+--   5 members_key (hash)  6 seen_key (hash)  7 history_key (list, newest first)
+--   8 changes_key (list of events other than messages, newest first)
+
+local room_key, adminlist_key, blacklist_key, whitelist_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local members_key, seen_key, history_key, changes_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 
 local function load_room()
-  local f = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax')
+  local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax')
   if not f[1] then return nil end
   return {
     epoch = f[1], seq = tonumber(f[2]), last = tonumber(f[3]), owner = f[4],
@@ -18,24 +21,24 @@ local function is_owner(room, user)
 end
 
 local function is_admin(room, user)
-  return user ~= '' and (user == room.owner or redis.call('SISMEMBER', KEYS[2], user) == 1)
+  return user ~= '' and (user == room.owner or redis.call('SISMEMBER', adminlist_key, user) == 1)
 end
 
 -- rules.has_room_access
 local function has_access(room, user)
   if is_admin(room, user) then return true end
-  if redis.call('SISMEMBER', KEYS[3], user) == 1 then return false end
-  return not room.whitelist_only or redis.call('SISMEMBER', KEYS[4], user) == 1
+  if redis.call('SISMEMBER', blacklist_key, user) == 1 then return false end
+  return not room.whitelist_only or redis.call('SISMEMBER', whitelist_key, user) == 1
 end
 
 -- rules.may_read
 local function may_read(room, user)
-  return user ~= '' and (redis.call('HEXISTS', KEYS[5], user) == 1 or is_admin(room, user))
+  return user ~= '' and (redis.call('HEXISTS', members_key, user) == 1 or is_admin(room, user))
 end
 
 -- A member is {announced (0 or 1), socket, instance, token, socket, instance, token, ...}.
 local function load_member(user)
-  local packed = redis.call('HGET', KEYS[5], user)
+  local packed = redis.call('HGET', members_key, user)
   return packed and cmsgpack.unpack(packed) or nil
 end
 

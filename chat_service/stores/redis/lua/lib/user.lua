@@ -1,12 +1,15 @@
--- A user's state and rules. KEYS of every script that includes this:
---   1 user (hash, and the channel)  2 blacklist  3 whitelist (sets)  4 sockets (hash)  5 rooms (hash)
+-- A user's state and access rules. KEYS of every script that includes this:
+--   1 user_key (hash, and the channel)  2 blacklist_key  3 whitelist_key (sets)
+--   4 sockets_key (hash)  5 rooms_key (hash)
+
+local user_key, blacklist_key, whitelist_key, sockets_key, rooms_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local function user_exists()
-  return redis.call('EXISTS', KEYS[1]) == 1
+  return redis.call('EXISTS', user_key) == 1
 end
 
 -- rules.has_direct_access
-local function lets_write(sender)
-  if redis.call('SISMEMBER', KEYS[2], sender) == 1 then return false end
-  return redis.call('HGET', KEYS[1], 'wl') ~= '1' or redis.call('SISMEMBER', KEYS[3], sender) == 1
+local function accepts_messages_from(sender)
+  if redis.call('SISMEMBER', blacklist_key, sender) == 1 then return false end
+  return redis.call('HGET', user_key, 'wl') ~= '1' or redis.call('SISMEMBER', whitelist_key, sender) == 1
 end
