@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chat_service.transports.base import Handshake, Transport
     from chat_service.types import Message, user_channel
 
-#: Where each public name is. It is imported when it is first used, so that the command line starts at once.
+#: The modules of the public names. They are imported on first use so that the command line starts quickly.
 _HOMES = {
     "chat_service.clock": ("Clock", "SystemClock"),
     "chat_service.domain.failures": ("FailureInfo",),
@@ -57,7 +57,7 @@ def _load(name: str) -> object:
 
 
 if not TYPE_CHECKING:
-    # Type checkers go by the imports above; they would take this to have every name.
+    # Hidden from type checkers, which would assume that every name exists.
     __getattr__ = _load
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Background tasks that survive what goes wrong in them.
+"""Background tasks that survive their failures.
 
-A task that ends by an exception ends silently: nobody awaits it, and what it looked after is looked after no
-longer. So every long-running task of the service is kept by a ``Background``.
+A task that nobody awaits would die silently of an exception, and its job would stop being done. So a
+``Background`` owns every long-running task of the service.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ from chat_service.eager import is_being_cancelled
 
 logger = logging.getLogger("chat_service")
 
-#: Makes the work of a task, once for each time that it begins.
+#: Called for each (re)start of a task to create its coroutine.
 Work = Callable[[], Awaitable[None]]
 
-#: Seconds until failed work begins again: the first time, and the longest.
+#: Delay in seconds before failed work restarts: the first and the longest.
 RESTART_FIRST, RESTART_LONGEST = 0.1, 5.0
-#: Seconds after which a task that was cancelled and has not ended is cancelled again.
+#: Time in seconds after which a task that has ignored a cancellation is cancelled again.
 CANCEL_AGAIN = 1.0
 
 
 class Background:
-    """Owns tasks, and the counts of what went wrong in them.
+    """Owns tasks and counts their failures.
 
-    Tasks do not inherit the context of the code that starts them: they outlive the command it may be part of.
+    Tasks do not inherit the context of the code that starts them, since they may outlive its command.
     """
 
     def __init__(self) -> None:
-        #: How often the work of a name has failed.
+        #: Number of failures by task name.
         self.failures: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,18 +40,18 @@ class Background:
         return f"<Background {sorted(task.get_name() for task in self._tasks)}>"
 
     def keep(self, name: str, work: Work) -> "asyncio.Task[None]":
-        """Run ``work()`` in a task until it returns. After an exception it is run again, a little later."""
+        """Run ``work()`` in a task until it returns, restarting it after an exception and a delay."""
         return self._start(name, self.persist(name, work))
 
     def once(self, name: str, work: Work) -> "asyncio.Task[None]":
-        """Run ``work()`` once in a task. An exception is logged and counted, and nobody else sees it."""
+        """Run ``work()`` once in a task. An exception is logged and counted, not propagated."""
         return self._start(name, self._try(name, work))
 
     async def persist(self, name: str, work: Work) -> None:
-        """Await ``work()`` until it returns, in whatever task this runs; again after each exception.
+        """Await ``work()`` in the current task until it returns, restarting it after each exception.
 
-        The pauses grow, and begin anew after work that went well for longer than the longest pause. A
-        ``CancelledError`` that nobody has asked this task for is an exception like any other.
+        Delays grow, and start over once work has run for longer than the longest delay. A ``CancelledError``
+        counts as an ordinary exception unless this task was cancelled.
         """
         loop = asyncio.get_running_loop()
         pause = RESTART_FIRST
@@ -65,14 +65,14 @@ class Background:
                     raise
                 if loop.time() - begun > RESTART_LONGEST:
                     pause = RESTART_FIRST
-                # Not all instances at the same moment.
+                # Random, so that instances do not all restart at the same moment.
                 delay = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-                self._failed(name, error, f"begins again in {delay:.2f} s")
+                self._failed(name, error, f"restarts in {delay:.2f} s")
             pause = min(pause * 2, RESTART_LONGEST)
             await asyncio.sleep(delay)
 
     async def close(self) -> None:
-        """Cancel every task and wait until it has ended. Idempotent."""
+        """Cancel all tasks and wait for them to end. Idempotent."""
         await end(*self._tasks)
 
     def _start(self, name: str, work: Any) -> "asyncio.Task[None]":
@@ -95,13 +95,13 @@ class Background:
 
 
 async def end(*tasks: "asyncio.Task[Any] | None") -> None:
-    """Cancel tasks and wait until they have ended; None is none. What they end by is nobody's concern."""
+    """Cancel tasks, ignoring None, and wait for them to end. Their outcomes are ignored."""
     left = {task for task in tasks if task is not None}
     while left:
         for task in left:
             task.cancel()
-        # Again for one that a cancellation was lost in, as in a library that catches too much.
+        # Cancel again: a library that catches too much may have swallowed the cancellation.
         ended, left = await asyncio.wait(left, timeout=CANCEL_AGAIN)
         for task in ended:
             if not task.cancelled() and task.exception() is not None:
-                logger.warning("%r ended by an error when it was cancelled", task)
+                logger.warning("%r raised an error when it was cancelled", task)

@@ -1,4 +1,4 @@
-"""Time as a dependency, so that tests can turn the clock by hand."""
+"""Time as a dependency, so that tests can control the clock."""
 
 import asyncio
 import time
@@ -6,23 +6,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the service needs to know of time. ``chat_service.testing.FakeClock`` is another one."""
+    """Time as the service uses it. Tests can pass ``chat_service.testing.FakeClock``."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Seconds on a clock that never goes backwards."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
+        """Wait for the given number of seconds."""
         ...
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The machine's clock."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""Many timers of one length as one timer."""
+"""Many equally long timeouts on a single timer."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds by which an item may be early.
+#: Seconds by which an item may be due early.
 RESOLUTION = 0.001
-#: Seconds by which it may be late, for the sake of others that are due soon after it.
+#: Seconds by which an item may be late, so that one wake-up handles several.
 LONGEST_WAIT = 0.25
 
 
 class Deadlines(Generic[T]):
-    """Calls ``on_due(item)`` so many seconds after ``add(item)``, unless the item was discarded before.
+    """Calls ``on_due(item)`` a fixed time after ``add(item)``, unless the item was discarded before.
 
-    All take equally long, so the order in which they were added is that in which they are due: it takes an
-    entry of a dictionary per item, and one timer for all of them.
+    Since all timeouts are equally long, items become due in the order of addition: each takes one dictionary
+    entry, and all share one timer.
     """
 
     def __init__(self, seconds: float, on_due: Callable[[T], None]) -> None:
-        #: To be changed only while nothing is there.
+        #: Change this only while there are no items.
         self.seconds = seconds
         self._on_due = on_due
         self._due: dict[T, float] = {}
@@ -31,7 +31,7 @@ class Deadlines(Generic[T]):
         return len(self._due)
 
     def add(self, item: T) -> None:
-        """Begin anew for an item that is there already."""
+        """Add an item, or restart the timeout of a known one."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
@@ -41,16 +41,16 @@ class Deadlines(Generic[T]):
             self._timer = loop.call_at(due, self._look)
 
     def discard(self, item: T) -> None:
-        """Forget an item; one that is not there is no error."""
-        # The timer stays: it costs less to let it find nothing than to make another one for the next item.
+        """Remove an item if present."""
+        # The timer stays: letting it fire in vain is cheaper than creating a new one for the next item.
         self._due.pop(item, None)
 
     def items(self) -> list[T]:
-        """What is there now."""
+        """The current items."""
         return list(self._due)
 
     def close(self) -> None:
-        """Forget all items, and the timer."""
+        """Remove all items and cancel the timer."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -62,15 +62,15 @@ class Deadlines(Generic[T]):
         now = loop.time()
         due_now: list[T] = []
         for item, due in self._due.items():
-            # Timers may come early by the resolution of the clock.
+            # Timers may fire early by the clock's resolution.
             if due > now + RESOLUTION:
                 break
             due_now.append(item)
         for item in due_now:
-            # What was called before may have discarded it.
+            # An earlier callback may have discarded it.
             if self._due.pop(item, None) is not None:
                 self._on_due(item)
         if self._due and self._timer is None:
-            # Not for each item by itself when there are many.
+            # Wait a little to handle many items in one wake-up.
             earliest = now + min(self.seconds / 20, LONGEST_WAIT)
             self._timer = loop.call_at(max(next(iter(self._due.values())), earliest), self._look)

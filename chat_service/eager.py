@@ -1,8 +1,8 @@
-"""Starting coroutines at once: only one that waits gets a task.
+"""Eager coroutines: they start immediately and get a task only if they have to wait.
 
-Most commands end without waiting for anything; a task and a turn of the event loop would cost more than
-they do. Until a coroutine first waits, ``asyncio.current_task()`` is None for it. What needs a task, such as
-``asyncio.timeout`` or a coroutine of the application, comes after ``await in_task()``.
+Most commands finish without waiting, and a task plus a turn of the event loop would cost more than they do.
+Until a coroutine first waits, ``asyncio.current_task()`` is None. Anything that needs a task, such as
+``asyncio.timeout`` or a coroutine of the application, must come after ``await in_task()``.
 """
 
 import asyncio
@@ -13,20 +13,20 @@ from typing import Any
 
 
 class Begun:
-    """Work that was started at once."""
+    """Eagerly started work."""
 
     __slots__ = ("is_first", "task")
 
     def __init__(self) -> None:
-        #: Whether it has not waited yet.
+        #: Whether the work has not waited yet.
         self.is_first = True
-        #: What the rest of the work runs in.
+        #: The task that runs the rest of the work.
         self.task: asyncio.Task[None] | None = None
 
     def end(self, task: "asyncio.Task[None]") -> None:
-        """The task is over."""
+        """Clean up after the task."""
         _tasks.discard(task)
-        # They refer to each other by the task's context, which would be garbage for the collector.
+        # Break the reference cycle through the task's context, to save the garbage collector work.
         self.task = None
 
 
@@ -40,9 +40,9 @@ def start(
 ) -> "asyncio.Task[None] | None":
     """Run a coroutine until it first waits, and the rest in a task, which is returned.
 
-    ``then(result, *args)`` is called at the end. What the work or ``then`` raises comes out of this function,
-    or is the outcome of the task. Inside of a task everything is done in a task of its own, since the
-    time-outs and cancellations of the running one are not meant for the work.
+    ``then(result, *args)`` is called at the end. An exception of the work or of ``then`` is raised here or,
+    if there is a task, by the task. Called inside a task, this runs everything in a new one, since timeouts
+    and cancellations of the current task do not concern the work.
     """
     return start_in(asyncio.get_running_loop(), work, then, *args)
 
@@ -53,7 +53,7 @@ def start_in(
     then: Callable[..., None],
     *args: Any,
 ) -> "asyncio.Task[None] | None":
-    """As ``start``, for who knows the running loop; to ask which one runs is a system call in Python 3.11."""
+    """``start`` for callers that have the running loop; getting it takes a system call in Python 3.11."""
     if asyncio.current_task(loop) is not None:
         return _make_task(loop, _Rest(work, None, then, args), copy_context(), _tasks.discard)
     context = copy_context()
@@ -65,7 +65,7 @@ def start_in(
         return None
     finally:
         begun.is_first = False
-    # In the very context of the first step: tokens of context variables are strangers in any other.
+    # The same context as in the first step: tokens of context variables are invalid in any other.
     task = begun.task = _make_task(loop, _Rest(work, waits_for, then, args), context, begun.end)
     return task
 
@@ -88,7 +88,7 @@ def _make_task(
 
 
 def current_work() -> "asyncio.Task[Any] | Begun | None":
-    """What runs now: a task, or work that was started at once, also after it got a task."""
+    """The current task, or the eagerly started work that it runs."""
     begun = _begun.get()
     if begun is not None and begun.is_first:
         return begun
@@ -99,9 +99,9 @@ def current_work() -> "asyncio.Task[Any] | Begun | None":
 
 
 def is_being_cancelled() -> bool:
-    """Whether the running work was asked to end.
+    """Whether the current task is being cancelled.
 
-    If not, a ``CancelledError`` comes from something that it waits for, and is an error like any other.
+    If not, a ``CancelledError`` comes from something it awaits and is an ordinary error.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -109,13 +109,13 @@ def is_being_cancelled() -> bool:
 
 @types.coroutine
 def in_task() -> Generator[None, None, None]:
-    """Wait until the running work has a task, which is at once when it has one."""
+    """Make sure that the current work runs in a task. Returns immediately if it does."""
     if asyncio.current_task() is None:
         yield
 
 
 class _Rest(Coroutine[Any, Any, None]):
-    """A coroutine that was begun already, as a coroutine for a task."""
+    """Makes a partly run coroutine acceptable to a task."""
 
     __slots__ = ("__weakref__", "_args", "_then", "_waits_for", "_work")
 
@@ -127,13 +127,13 @@ class _Rest(Coroutine[Any, Any, None]):
         args: tuple[Any, ...],
     ) -> None:
         self._work = work
-        #: The future that the work waits for already; the task has to be told of it first.
+        #: The future that the work is waiting for; yielded to the task first.
         self._waits_for = waits_for
         self._then = then
         self._args = args
 
     def __getattr__(self, name: str) -> Any:
-        # Where it is, for debuggers.
+        # For debuggers: cr_frame, cr_await and the like.
         return getattr(self._work, name)
 
     def __await__(self) -> Generator[Any, Any, None]:

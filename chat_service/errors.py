@@ -1,9 +1,9 @@
-"""Errors: one table of the codes that clients may see, and the exceptions of the Python side."""
+"""Error codes that clients see, in one table, and the package's exceptions."""
 
 import json
 from typing import Any, Final
 
-#: Text of each error code, with printf-like places for its arguments (protocol.md, Errors).
+#: Text of each error code, with printf-like placeholders for its arguments (protocol.md, Errors).
 ERROR_TEXTS: Final[dict[str, str]] = {
     "badArgument": "Bad argument at position %d, value %j",
     "internalError": "%s",
@@ -26,15 +26,15 @@ ERROR_TEXTS: Final[dict[str, str]] = {
     "wrongArgumentsCount": "Expected %s arguments, got %s",
 }
 
-#: A value that a client sent is repeated to it in an error up to this many characters.
+#: Maximum number of characters of a client's value that an error repeats.
 MAX_VALUE_TEXT: Final = 256
 
 
 class ChatServiceError(Exception):
-    """An error that a client may see: a code and its arguments (protocol.md, Errors).
+    """An error sent to clients as a code and its arguments (protocol.md, Errors).
 
-    Subclass it, or use codes of your own, for errors of an application; a code without a text in
-    ``ERROR_TEXTS`` prints as itself. A subclass may bring texts of its own in ``texts``.
+    Applications may subclass it or use their own codes. A code without a text in ``ERROR_TEXTS`` prints
+    as itself; a subclass can add texts in ``texts``.
     """
 
     #: Extra texts by code, for subclasses.
@@ -42,7 +42,7 @@ class ChatServiceError(Exception):
 
     def __init__(self, code: str, *arguments: Any) -> None:
         if not isinstance(code, str):
-            raise TypeError(f"an error code is a string, not {type(code).__name__}")
+            raise TypeError(f"an error code must be a string, not {type(code).__name__}")
         super().__init__(code, *arguments)
         self.code = code
         self.arguments = arguments
@@ -56,32 +56,32 @@ class ChatServiceError(Exception):
 
 
 class ConfigurationError(ValueError):
-    """An option, hook or plugin that cannot work: says which one and what was expected."""
+    """An invalid option, hook or plugin. The text names it and says what was expected."""
 
 
 class ServiceClosedError(RuntimeError):
-    """The service was used before it was started or after it was closed."""
+    """The service was used before it started or after it closed."""
 
 
 class StoreError(Exception):
-    """The store could not do an operation (broken data, a lost server); state is unchanged."""
+    """A store operation failed (corrupt data, a lost server); state is unchanged."""
 
 
 class StoreTimeoutError(StoreError):
-    """The store did not do it in time; clients get ``timeout``."""
+    """The store did not complete the operation in time. Clients get ``timeout``."""
 
-    #: Whether the store did answer. It is occupied then, and has done nothing for other instances either.
+    #: Whether the store answered. If so, it is overloaded and changes nothing for other instances either.
     is_answered = False
 
 
 class StoreRefusedError(StoreTimeoutError):
-    """The store answers, but takes no changes for now (no memory, no disk, no replicas): nothing was done."""
+    """The store answers but currently refuses changes (no memory, disk or replicas). Nothing was changed."""
 
     is_answered = True
 
 
 def format_text(template: str, arguments: tuple[Any, ...]) -> str:
-    """Fill the ``%s``, ``%d`` and ``%j`` places of a template; missing arguments leave their place."""
+    """Fill the placeholders ``%s``, ``%d`` and ``%j``; those without an argument stay."""
     parts: list[str] = []
     rest = iter(arguments)
     position = 0
@@ -101,7 +101,7 @@ def format_text(template: str, arguments: tuple[Any, ...]) -> str:
 
 
 def as_text(value: Any, *, as_json: bool = False) -> str:
-    """Show a value as JSON, a string as itself unless ``as_json``; cut to a bounded length."""
+    """The value as JSON, cut to a bounded length. A string stands for itself unless ``as_json``."""
     if isinstance(value, str) and not as_json:
         return shorten(value)
     try:
@@ -117,10 +117,10 @@ def _opaque(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """Cut a text that a client sent to ``MAX_VALUE_TEXT`` characters, without unpaired surrogates."""
+    """Cut a client's text to ``MAX_VALUE_TEXT`` characters and replace unpaired surrogates."""
     return clean_text(text if len(text) <= MAX_VALUE_TEXT else text[:MAX_VALUE_TEXT] + "…")
 
 
 def clean_text(text: str) -> str:
-    """A text that can be written as UTF-8: unpaired surrogates become question marks."""
+    """Replace unpaired surrogates, which UTF-8 cannot encode, by question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

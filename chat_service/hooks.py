@@ -1,4 +1,4 @@
-"""Hooks of the application, from a mapping, an object or decorators (server-api.md, Hooks)."""
+"""The application's hooks, given as a mapping, an object or by decorators (server-api.md, Hooks)."""
 
 import asyncio
 import inspect
@@ -18,25 +18,25 @@ Hook = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a hook or a listener is called with, and when."""
+    """The arguments of a hook or listener, and when it is called."""
 
     arguments: str
     doc: str
 
 
-#: Hooks of which there is one at most.
+#: Hooks that can be set only once.
 SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
     "on_connect": Signature(
         "service, socket_id",
-        "Names the user of a new socket: returns a name, or `(name, auth_data)`. Raising rejects the login.",
+        "Names the user of a new socket: returns `name` or `(name, auth_data)`. Raising rejects the login.",
     ),
-    "on_disconnect": Signature("service, info", "A socket has gone; `info` is a `DisconnectInfo`."),
+    "on_disconnect": Signature("service, info", "A socket has disconnected; `info` is a `DisconnectInfo`."),
     "on_start": Signature(
-        "service", "Store and transport are up, no client is accepted yet. Raising aborts the start."
+        "service", "The store and transport are up, but no client is accepted yet. Raising aborts the start."
     ),
     "on_close": Signature(
         "service, error",
-        "The clients are gone, the store is still up. `error` is what went wrong until now, or None.",
+        "All clients are disconnected and the store is still up. `error` is the failure so far, or None.",
     ),
     "on_join": Signature(
         "service, info",
@@ -48,86 +48,88 @@ SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
         "A socket left a room, also by a disconnect or by lost access; `info` is a `MembershipInfo`.",
     ),
     "room_messages_checker": Signature(
-        "message", "Decides the format of room messages: any object passes that it does not raise for."
+        "message",
+        "Checks the format of room messages: raise to reject one. By default only `{textMessage}` passes.",
     ),
     "direct_messages_checker": Signature(
-        "message", "Decides the format of direct messages: any object passes that it does not raise for."
+        "message",
+        "Checks the format of direct messages: raise to reject one. By default only `{textMessage}` passes.",
     ),
 }
 
 #: Events of ``service.on`` (server-api.md, Recovery API).
 EVENTS: Final[Mapping[str, Signature]] = {
-    "ready": Signature("", "The service has started, clients can connect."),
+    "ready": Signature("", "The service has started and clients can connect."),
     "closed": Signature(
         "error",
-        "Everything is closed, also after a start that failed. `error` is what went wrong, or None.",
+        "Everything is closed, also after a failed start. `error` is the failure, or None.",
     ),
     "store_consistency_failure": Signature(
         "error, info",
-        "The store may hold leftovers of a socket; recovery removes them. `info` is a `FailureInfo`.",
+        "A failure may have left data in the store, which recovery removes. `info` is a `FailureInfo`.",
     ),
     "transport_consistency_failure": Signature(
         "error, info",
-        "A socket may still be in a channel that it should not be in. `info` is a `FailureInfo`.",
+        "A socket may still receive from a channel it should have left. `info` is a `FailureInfo`.",
     ),
     "lock_time_exceeded": Signature(
         "lock_id, info",
-        "A join or leave, which others wait for, takes longer than `lock_ttl`. `info` is a `FailureInfo`.",
+        "A join or leave that others wait for takes longer than `lock_ttl`. `info` is a `FailureInfo`.",
     ),
 }
 
 
 @dataclass(slots=True, kw_only=True)
 class CommandCall:
-    """One run of a command, as its hooks see it."""
+    """One run of a command, as passed to its hooks."""
 
     #: The ``ChatService``.
     service: Any
     #: The command's wire name.
     command: str
-    #: None when the server calls and names no user.
+    #: None for a server call without a user.
     user_name: str | None
-    #: The socket, None for a server call without one.
+    #: None for a server call without a socket.
     id: SocketId | None
-    #: The declared arguments; a before hook may change them.
+    #: The declared arguments. A before hook may change them.
     args: list[Any]
-    #: Arguments past the declared ones.
+    #: Arguments beyond the declared ones.
     rest_args: list[Any]
     bypass_permissions: bool = False
     bypass_hooks: bool = False
     #: True when server code made the call.
     is_local_call: bool = False
-    #: What the command returned, for after hooks.
+    #: The command's results, for after hooks.
     results: list[Any] | None = None
-    #: What the command raised, for after hooks.
+    #: The exception that the command raised, for after hooks.
     error: Exception | None = None
-    #: The message as it was sent, with what the server sets, for after hooks of messages that succeeded.
+    #: The message as sent, including the fields the server sets, for after hooks of a sent message.
     message: Message | None = None
-    #: For hooks to pass data on.
+    #: Free for hooks to pass data to each other.
     data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisconnectInfo:
-    """What ``on_disconnect`` gets: the socket that has gone and what it left behind."""
+    """The argument of ``on_disconnect``."""
 
     id: SocketId
     user_name: UserName
-    #: Sockets of the user that are still connected.
+    #: Number of the user's sockets still connected.
     nconnected: int
     #: Rooms that the socket was joined to.
     rooms_removed: list[RoomName]
-    #: For each of those rooms, the user's sockets that are still joined.
+    #: Number of the user's sockets still joined, for each of those rooms.
     joined_sockets: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipInfo:
-    """What ``on_join`` and ``on_leave`` get: whose socket has joined or left which room."""
+    """The argument of ``on_join`` and ``on_leave``."""
 
     id: SocketId
     user_name: UserName
-    #: Sockets of the user that are joined now; a join counts itself.
+    #: Number of the user's sockets joined after the change.
     njoined: int
     room_name: RoomName
 
@@ -144,26 +146,26 @@ class Hooks:
             self._set(name, hook)
 
     def get(self, name: str) -> Hook | None:
-        """One of ``SERVICE_HOOKS``, None when the application has none."""
+        """One of ``SERVICE_HOOKS``, None if it is not set."""
         return self._service.get(name)
 
     def set(self, name: str, hook: Hook) -> None:
-        """Set one of ``SERVICE_HOOKS`` that is not set yet."""
+        """Set one of ``SERVICE_HOOKS``. Each can be set once."""
         refuse_unknown("event or hook", {name: None}, [*EVENTS, *SERVICE_HOOKS])
         if name in self._service:
-            raise ConfigurationError(f"the {name} hook is set already")
+            raise ConfigurationError(f"the {name} hook is already set")
         self._service[name] = _checked(name + " hook", hook)
 
     def has_command_hooks(self, command: str) -> bool:
-        """Whether a before or after hook may have made the results of a command."""
+        """Whether the command has hooks, which may have replaced its results."""
         return command in self.before or command in self.after
 
     def add_before(self, command: str, hook: Hook) -> None:
-        """Add a before hook of a command, given by its wire name or its Python name."""
+        """Add a before hook of a command, named as on the wire or in Python."""
         self.before.setdefault(self._command(command), []).append(_checked(command + " before hook", hook))
 
     def add_after(self, command: str, hook: Hook) -> None:
-        """Add an after hook of a command, given by its wire name or its Python name."""
+        """Add an after hook of a command, named as on the wire or in Python."""
         self.after.setdefault(self._command(command), []).append(_checked(command + " after hook", hook))
 
     def _command(self, name: str) -> str:
@@ -184,7 +186,7 @@ class Hooks:
             return [(name, hook) for name, hook in mapping.items() if hook is not None]
         if isinstance(source, str | bytes | int | float | list | tuple | set):
             raise ConfigurationError(f"option hooks: expected a mapping or an object, got {source!r}")
-        # An object may have attributes of its own, but a misspelt command hook would never run.
+        # An object may have other attributes, but a misspelt command hook would silently never run.
         command_like = [
             name for name in dir(source) if name.endswith(("_before", "_after")) and name[0] != "_"
         ]
@@ -208,27 +210,27 @@ def _checked(what: str, hook: Any) -> Hook:
 
 
 class HookCancelledError(RuntimeError):
-    """Something that a hook waited for was cancelled, and the hook let the ``CancelledError`` out."""
+    """A hook awaited something that was cancelled, and did not catch the ``CancelledError``."""
 
     def __init__(self, hook: Hook) -> None:
         super().__init__(hook)
-        #: The hook that the cancellation came out of.
+        #: The hook that raised it.
         self.hook = hook
 
     def __str__(self) -> str:
-        return f"something that {self.hook!r} waited for was cancelled"
+        return f"something that {self.hook!r} awaited was cancelled"
 
 
 async def call_hook(hook: Hook, *args: Any) -> Any:
     """Call a plain function or a coroutine function, and return its result.
 
-    A ``CancelledError`` that the hook lets out would end the caller silently: it is raised as
-    ``HookCancelledError``. Only the cancellation of the calling task passes as it is.
+    Unless the calling task itself is being cancelled, a ``CancelledError`` from the hook becomes a
+    ``HookCancelledError``: it would otherwise end the caller silently.
     """
     try:
         result = hook(*args)
         if inspect.isawaitable(result):
-            # It may use time-outs, which need one.
+            # The hook may use timeouts, which need a task.
             await in_task()
             return await result
     except asyncio.CancelledError as error:
@@ -239,5 +241,5 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
 
 
 def as_results(value: Any) -> list[Any]:
-    """What a hook or bound handler returned, as ack values: those of a list or tuple, else one value."""
+    """A hook's or handler's return value as ack values: the items of a list or tuple, or a single value."""
     return list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]

@@ -1,4 +1,4 @@
-"""How our own ports speak HTTP: request bodies are never unpacked, and an unread body ends its connection."""
+"""HTTP on our own ports: bodies are never decompressed, and an unread body closes its connection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -6,29 +6,29 @@ from typing import Any, Final
 
 from aiohttp import web
 
-#: Seconds during which the rest of a refused body is read and dropped, so that the client gets the answer.
+#: Time in seconds to read and drop the rest of a refused body so that the client gets the response.
 LINGER: Final = 2.0
-#: Turns of the event loop within which a connection that was accepted has its protocol.
+#: Turns of the event loop after which an accepted connection has its protocol.
 ACCEPT_TURNS: Final = 5
-#: Set in an application whose port is ours, so that its bodies stay as they came.
+#: Set in applications on our own port, where bodies stay compressed.
 KEEPS_BODIES_PACKED: Final = web.AppKey("keeps_bodies_packed", bool)
-#: The answer to a packed body.
+#: The response to a compressed body.
 UNSUPPORTED: Final = 415
 PACKED_TEXT: Final = "request bodies must not be compressed\n"
 
 
 class PortRunner(web.AppRunner):
-    """The runner of an application on a port of our own.
+    """Runs an application on our own port.
 
-    By default aiohttp unpacks request bodies on the event loop as they come in, even after the request was
-    refused. Here a body stays as it is. When nobody has read it by the time of the answer, the connection is
-    closed.
+    By default aiohttp decompresses request bodies on the event loop as they arrive, even of refused requests.
+    This runner leaves bodies as they are, and closes the connection if a body is unread when the response is
+    sent.
     """
 
     __slots__ = ()
 
     def __init__(self, app: web.Application, *, shutdown_timeout: float, **options: Any) -> None:
-        """``shutdown_timeout``: seconds that requests in progress have to end when the port closes."""
+        """``shutdown_timeout``: time in seconds for running requests to finish when the port closes."""
         app[KEEPS_BODIES_PACKED] = True
         app.on_response_prepare.append(_end_after_an_unread_body)
         super().__init__(
@@ -42,16 +42,16 @@ class PortRunner(web.AppRunner):
         )
 
     async def cleanup(self) -> None:
-        """Listen no more, and close every connection."""
+        """Stop listening and close every connection."""
         await stop_sites(self.sites)
         await super().cleanup()
 
 
 async def stop_sites(sites: Iterable[web.BaseSite]) -> None:
-    """Listen no more at these sites.
+    """Stop listening at these sites.
 
-    A connection that asyncio has accepted gets its protocol some turns of the loop later. If its server is
-    closed by then, nobody closes the connection. So nothing new is accepted first.
+    An accepted connection gets its protocol some turns of the loop later; if its server is closed by then,
+    nothing closes the connection. So accepting stops first, and the servers close after those turns.
     """
     stopping = list(sites)
     if not stopping:
@@ -70,24 +70,24 @@ async def stop_sites(sites: Iterable[web.BaseSite]) -> None:
 async def _end_after_an_unread_body(request: web.Request, response: web.StreamResponse) -> None:
     if request.can_read_body:
         response.force_close()
-        # The headers are made already.
+        # The headers were prepared before.
         response.headers["Connection"] = "close"
 
 
 def is_packed(content_encoding: str | None) -> bool:
-    """Whether a ``Content-Encoding`` header, None when there is none, says that the body is compressed."""
+    """Whether a ``Content-Encoding`` header (None if missing) declares a compressed body."""
     names = (content_encoding or "").lower().split(",")
     return any(name.strip() not in ("", "identity") for name in names)
 
 
 async def refuse_packed(request: web.Request) -> web.StreamResponse | None:
-    """Answer a request with a packed body; None for one with a plain body, which is not answered."""
+    """Respond to a request with a compressed body. Returns None, without responding, for a plain body."""
     if not is_packed(",".join(request.headers.getall("Content-Encoding", ()))):
         return None
     response = web.Response(status=UNSUPPORTED, text=PACKED_TEXT)
     response.force_close()
     if not request.config_dict.get(KEEPS_BODIES_PACKED):
-        # An application with a port of its own: to read the rest is to unpack it, so nothing more is read.
+        # The caller's own port, where reading the rest would decompress it: close without reading.
         await response.prepare(request)
         await response.write_eof()
         request.protocol.force_close()
@@ -95,7 +95,7 @@ async def refuse_packed(request: web.Request) -> web.StreamResponse | None:
 
 
 async def refuse_packed_asgi(scope: Any, send: Callable[[Any], Awaitable[None]]) -> bool:
-    """As ``refuse_packed``, for ASGI. Returns whether the request is answered; its body is not read then."""
+    """``refuse_packed`` for ASGI. Returns whether it has responded, without reading the body."""
     if scope["type"] != "http":
         return False
     named = (value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding")

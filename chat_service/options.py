@@ -1,4 +1,4 @@
-"""The options of a service: one field per option, checked when they are given (server-api.md, Options)."""
+"""The options of a service, one validated field each (server-api.md, Options)."""
 
 import difflib
 import math
@@ -14,7 +14,7 @@ def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-#: A check of one value: returns what was expected when the value is wrong, else None.
+#: Checks one value: returns what was expected if the value is invalid, else None.
 Check = Callable[[Any], str | None]
 
 
@@ -95,17 +95,18 @@ def _option(default: Any, check: Check, doc: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """All options of a service. Raises ``ConfigurationError`` for an invalid value."""
+    """The options of a service. An invalid value raises ``ConfigurationError``."""
 
     host: str | None = _option(
         "127.0.0.1",
         _optional_text,
-        'Address to listen on: this machine alone by default; "0.0.0.0" takes all IPv4 addresses, None all.',
+        'Address to listen on. The default accepts local connections only; "0.0.0.0" listens on all IPv4 '
+        "addresses, None on all addresses.",
     )
-    port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 takes a free port.")
+    port: int = _option(8000, _count(0, 65535), "TCP port to listen on; 0 picks a free port.")
     namespace: str = _option("/chat-service", _namespace, "Socket.IO namespace of the service.")
     store: Any = _option(
-        "memory", _plugin("memory", "redis"), 'Where state lives: "memory", "redis" or a `Store`.'
+        "memory", _plugin("memory", "redis"), 'Where state is kept: "memory", "redis" or a `Store`.'
     )
     store_options: Mapping[str, Any] = _option(_nothing, _mapping, "Options of the store by name.")
     transport: Any = _option(
@@ -117,16 +118,16 @@ class Options:
     )
     enable_direct_messages: bool = _option(False, _boolean, "Lets clients send direct messages.")
     enable_userlist_updates: bool = _option(
-        False, _boolean, "Default for new rooms: notify the room of users who join and leave."
+        False, _boolean, "Default for new rooms: notify the room when users join and leave."
     )
     enable_access_lists_updates: bool = _option(
-        False, _boolean, "Default for new rooms: notify the room of changed lists and modes."
+        False, _boolean, "Default for new rooms: notify the room when its access lists or mode change."
     )
     history_max_size: int = _option(
         10000, _count(0), "Default for new rooms: number of messages kept; 0 keeps none but still counts ids."
     )
     history_max_get_messages: int = _option(
-        100, _count(0), "Maximum number of messages that a history command of a user returns; 0 returns none."
+        100, _count(0), "Maximum number of messages that a user's history command returns; 0 returns none."
     )
     direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
     room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")
@@ -137,14 +138,14 @@ class Options:
     max_attachments: int = _option(
         10,
         _count(0, 256),
-        "Maximum number of binary values in one message and in one packet that is sent. Current "
+        "Maximum number of binary values in one message and in one outgoing packet. Current "
         "socket.io-client versions disconnect above 10.",
     )
     use_raw_error_objects: bool = _option(
         False, _boolean, "Sends errors to clients as objects with name, code and args instead of strings."
     )
     expose_internal_errors: bool = _option(
-        False, _boolean, "Sends texts of unexpected exceptions to clients. For debugging only."
+        False, _boolean, "Sends the text of unexpected exceptions to clients. For debugging only."
     )
     close_timeout: float = _option(
         15.0, _seconds(zero=True), "Maximum time in seconds to wait for running commands on close."
@@ -153,7 +154,7 @@ class Options:
         10.0, _seconds(), "Time in seconds between two heartbeats of an instance."
     )
     heartbeat_timeout: float = _option(
-        30.0, _seconds(), "Time in seconds after its last heartbeat at which an instance counts as dead."
+        30.0, _seconds(), "Time in seconds without a heartbeat after which an instance counts as dead."
     )
     auto_recovery: bool = _option(True, _boolean, "Recovers other instances whose heartbeats have stopped.")
     bus_ack_timeout: float = _option(
@@ -162,7 +163,7 @@ class Options:
     operations_port: int | None = _option(
         None,
         _optional(_count(0, 65535)),
-        "TCP port of `/metrics`, `/healthz` and `/readyz`; 0 takes a free port, None turns them off.",
+        "TCP port of `/metrics`, `/healthz` and `/readyz`; 0 picks a free port, None turns them off.",
     )
     operations_host: str = _option(
         "127.0.0.1", _text, "Address of the operations port. Anyone who can reach it can read the metrics."
@@ -194,20 +195,20 @@ class Options:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> "Options":
-        """Make options of keyword arguments; an unknown name raises ``ConfigurationError``."""
+        """Create options from keyword arguments. An unknown name raises ``ConfigurationError``."""
         refuse_unknown("option", keywords, [item.name for item in fields(cls)])
         return cls(**keywords)
 
 
 def check_option(name: str, value: Any, check: Check) -> None:
-    """Raise ``ConfigurationError`` that names the option, what was expected and what came."""
+    """Raise ``ConfigurationError`` with the option's name, what was expected and what was given."""
     expected = check(value)
     if expected is not None:
         raise ConfigurationError(f"option {name}: expected {expected}, got {value!r}")
 
 
 def refuse_unknown(what: str, given: Mapping[str, Any], known: list[str]) -> None:
-    """Raise ``ConfigurationError`` for the first name that is not known, with the nearest known one."""
+    """Raise ``ConfigurationError`` for the first unknown name, suggesting the closest known one."""
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)

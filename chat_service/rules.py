@@ -1,7 +1,7 @@
 """The permission rules, as pure functions of facts (protocol.md, Rules).
 
-They exist once here and once in each store that decides elsewhere than in Python; the conformance
-suite compares a store with these functions over every combination of facts.
+A store that decides elsewhere than in Python has its own copy. The conformance suite compares each store with
+these functions over every combination of facts.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomFacts:
-    """What a room knows of one user when it decides."""
+    """The facts about one user in one room on which access depends."""
 
     is_owner: bool
     in_adminlist: bool
@@ -24,42 +24,42 @@ class RoomFacts:
 
 
 def is_admin(facts: RoomFacts) -> bool:
-    """Owner and admins."""
+    """Is the user the owner or an admin?"""
     return facts.is_owner or facts.in_adminlist
 
 
 def has_room_access(facts: RoomFacts) -> bool:
-    """May the user join and stay? Owner and admins always; else the lists and the mode decide."""
+    """May the user join and stay? The owner and admins always may; for others the lists and mode decide."""
     if is_admin(facts):
         return True
     return not facts.in_blacklist and (facts.in_whitelist or not facts.whitelist_only)
 
 
 def may_read(facts: RoomFacts) -> bool:
-    """May the user read history, lists and settings? Joined users and admins."""
+    """May the user read history, lists and settings? Joined users and admins may."""
     return facts.joined or is_admin(facts)
 
 
 def may_change_list(facts: RoomFacts, list_name: str, *, names_owner: bool) -> bool:
-    """May the user change this list? ``names_owner``: the owner's name is among the changed ones."""
+    """May the user change this list? ``names_owner``: whether the owner is among the names."""
     if facts.is_owner:
         return True
     return facts.in_adminlist and list_name != "adminlist" and not names_owner
 
 
 def has_direct_access(*, in_blacklist: bool, in_whitelist: bool, whitelist_only: bool) -> bool:
-    """May a sender with these facts write to the recipient who owns the lists?"""
+    """May a sender with these facts write to the owner of the lists?"""
     return not in_blacklist and (in_whitelist or not whitelist_only)
 
 
 def check_direct_list(list_name: str) -> None:
-    """Raise ``noList`` unless users have such a list."""
+    """Raise ``noList`` unless it is an access list of users."""
     if list_name not in DIRECT_LISTS:
         raise ChatServiceError("noList", list_name)
 
 
 def check_room_list(list_name: str, *, reading: bool) -> None:
-    """Raise ``noList`` unless rooms have such a list, ``notAllowed`` for a change of ``userlist``."""
+    """Raise ``noList`` unless it is a list of rooms, ``notAllowed`` when ``userlist`` is to be changed."""
     if list_name == USERLIST:
         if not reading:
             raise ChatServiceError("notAllowed")
@@ -68,7 +68,7 @@ def check_room_list(list_name: str, *, reading: bool) -> None:
 
 
 def check_list_growth(current: Collection[str], names: Collection[str], list_name: str, limit: int) -> None:
-    """Raise ``listLimitExceeded`` when the distinct names after the addition are more than ``limit``."""
+    """Raise ``listLimitExceeded`` if adding the names would make the list longer than ``limit``."""
     added = set(names).difference(current)
     if added and len(current) + len(added) > limit:
         raise ChatServiceError("listLimitExceeded", list_name)

@@ -1,3 +1,3 @@
-"""The version of the package, for code, for the build and for the command line."""
+"""The package version, read by code, the build and the command line."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""The wire contract as data: argument types, notifications, and how outcomes become acks."""
+"""The wire protocol as data: argument types, notifications, and the form of acks."""

@@ -1,4 +1,4 @@
-"""Argument types of commands: how a value from the wire is checked, and what it is called elsewhere."""
+"""Argument types of commands: how values from the wire are checked, and their Python and TypeScript types."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from chat_service.errors import ChatServiceError
 from chat_service.protocol.names import check_name, is_valid_name
 from chat_service.protocol.values import count_binary, is_clean_text
 
-#: The largest number that JavaScript clients can tell from its neighbours.
+#: JavaScript's ``Number.MAX_SAFE_INTEGER``.
 MAX_SAFE_INTEGER = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The options that bound arguments."""
+    """Options that limit arguments."""
 
     name_length: int
     message_depth: int
-    #: Binary values in one message, or in the data of a system message.
+    #: Maximum number of binary values in one message or in the data of a system message.
     attachments: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentType:
-    """One kind of argument. ``accepts`` decides ``badArgument``; ``refine`` may raise other errors."""
+    """A type of argument. A false ``accepts`` means ``badArgument``; ``refine`` may raise other errors."""
 
     name: str
     doc: str
@@ -32,7 +32,7 @@ class ArgumentType:
     typescript: str
     accepts: Callable[[Any, Limits], bool]
     refine: Callable[[Any, Limits], None] | None = None
-    #: Message formats are open when a checker hook decides them.
+    #: Used instead of ``accepts`` when a checker hook decides the message format.
     custom: Callable[[Any, Limits], bool] | None = None
 
 
@@ -60,7 +60,7 @@ def _is_number(minimum: int) -> Callable[[Any, Limits], bool]:
     def accepts(value: Any, limits: Limits) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        # Comparisons with NaN are false; 5.0 is 5, as it is in JavaScript.
+        # Comparisons with NaN are false. As in JavaScript, 5.0 is accepted for 5.
         return minimum <= value <= MAX_SAFE_INTEGER and value == int(value)
 
     return accepts
@@ -94,7 +94,7 @@ def _check_names(value: Sequence[str], limits: Limits) -> None:
 
 ROOM_NAME = ArgumentType(
     name="room name",
-    doc="a name of a room",
+    doc="the name of a room",
     python="str",
     typescript="string",
     accepts=_is_text,
@@ -102,7 +102,7 @@ ROOM_NAME = ArgumentType(
 )
 USER_NAME = ArgumentType(
     name="user name",
-    doc="a name of a user",
+    doc="the name of a user",
     python="str",
     typescript="string",
     accepts=_is_text,
@@ -118,21 +118,21 @@ USER_NAMES = ArgumentType(
 )
 LIST_NAME = ArgumentType(
     name="list name",
-    doc="a name of an access list",
+    doc="the name of an access list",
     python="str",
     typescript="string",
     accepts=_is_text,
 )
 MODE = ArgumentType(
     name="mode",
-    doc="whether the whitelist alone gives access",
+    doc="whether only the whitelist gives access",
     python="bool",
     typescript="boolean",
     accepts=_is_boolean,
 )
 MESSAGE_ID = ArgumentType(
     name="message id",
-    doc="a message id, or 0 for the beginning",
+    doc="a message id, or 0 for the start of the history",
     python="int",
     typescript="number",
     accepts=_is_number(0),
@@ -162,15 +162,15 @@ ANY_DATA = ArgumentType(
 
 
 def check_count(declared: Sequence[Argument], args: Sequence[Any]) -> None:
-    """Raise ``wrongArgumentsCount`` when there are fewer arguments than declared."""
+    """Raise ``wrongArgumentsCount`` if there are fewer arguments than declared."""
     if len(args) < len(declared):
         raise ChatServiceError("wrongArgumentsCount", len(declared), len(args))
 
 
 def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limits, *, custom: bool) -> None:
-    """Raise ``badArgument``, or ``invalidName``, for the first argument that cannot be.
+    """Raise ``badArgument`` or ``invalidName`` for the first invalid argument.
 
-    ``custom``: message formats are decided elsewhere, so any object passes for a message.
+    ``custom``: a checker hook decides message formats, so any object is accepted as a message here.
     """
     for position, (argument, value) in enumerate(zip(declared, args, strict=True)):
         kind = argument.type

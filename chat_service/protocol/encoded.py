@@ -1,4 +1,4 @@
-"""Messages that are JSON already: sent as they are, and decoded only for who looks into them."""
+"""Messages kept as JSON text: sent unchanged, and decoded only when their content is needed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -11,10 +11,9 @@ __all__ = ["EncodedMessages", "decode_text", "encode_text"]
 
 
 def encode_text(value: Any) -> bytes | None:
-    """A value as JSON text in UTF-8; None when there is something in it that JSON does not know, binary
-    values above all.
+    """Encode a value as JSON in UTF-8. Returns None if JSON cannot represent it, as with binary values.
 
-    ``value``: checked (``is_clean_value``), so decoding gives the same values again.
+    ``value`` must have passed ``is_clean_value``, so that decoding restores it exactly.
     """
     try:
         return orjson.dumps(value)
@@ -23,23 +22,23 @@ def encode_text(value: Any) -> bytes | None:
 
 
 def decode_text(text: bytes) -> Any:
-    """The value of a JSON text. Raises ``ValueError``."""
+    """Decode a JSON text. Raises ``ValueError``."""
     return orjson.loads(text)
 
 
 class EncodedMessages(Sequence[Message]):
-    """A list of messages, made of their JSON texts. Behaves as a list of dicts that are decoded at first use.
+    """A list of messages built from their JSON texts. It behaves as a list of dicts, decoded on first use.
 
-    A transport that sets ``takes_encoded`` gets it as the result of a command, and writes ``json`` into
-    its packets; all others get lists.
+    A transport that sets ``takes_encoded`` receives it as a command's result and writes ``json`` into its
+    packets. Other transports receive lists.
     """
 
     __slots__ = ("_decoded", "_json")
 
     def __init__(self, texts: Sequence[bytes]) -> None:
-        """``texts``: of JSON objects, each valid."""
+        """``texts``: each the text of a valid JSON object."""
         parts = [*texts] or [b""]
-        # Not around the whole, which would copy it once more.
+        # Adding the brackets to the joined text would copy it once more.
         parts[0] = b"[" + parts[0]
         parts[-1] += b"]"
         self._json = b",".join(parts)
@@ -51,7 +50,7 @@ class EncodedMessages(Sequence[Message]):
         return self._json
 
     def as_list(self) -> list[Message]:
-        """The messages as dicts. The same ones each time. Raises ``ValueError`` when a text was not valid."""
+        """The messages as dicts, the same ones on every call. Raises ``ValueError`` for an invalid text."""
         if self._decoded is None:
             self._decoded = orjson.loads(self._json)
         return self._decoded
@@ -79,5 +78,5 @@ class EncodedMessages(Sequence[Message]):
             other = other.as_list()
         return self.as_list() == other
 
-    # As lists: what can be changed has no hash.
+    # Not hashable, as lists are not.
     __hash__ = None  # type: ignore[assignment]

@@ -1,36 +1,36 @@
-"""The rule for user and room names, and the bridge between wire names and Python names."""
+"""Valid user and room names, and conversion between wire names and Python names."""
 
 import re
 from typing import Any
 
 from chat_service.errors import ChatServiceError
 
-# protocol.md, Connection: control characters, ":" and braces would break keys and channels.
-# Unpaired surrogates cannot be written as UTF-8.
+# Control characters, ":" and braces would break keys and channels (protocol.md, Connection).
+# Unpaired surrogates cannot be encoded as UTF-8.
 _find_forbidden = re.compile("[\x00-\x1f\x7f:{}\ud800-\udfff]").search
 _split_numbers = re.compile("([0-9]+)").split
 _CAPITAL = re.compile("([A-Z])")
 
 
 def is_valid_name(name: Any, length_limit: int) -> bool:
-    """Whether a value is a usable name of a user or a room, of 1 to ``length_limit`` characters."""
+    """Whether a value is a valid user or room name of 1 to ``length_limit`` characters."""
     return isinstance(name, str) and 0 < len(name) <= length_limit and _find_forbidden(name) is None
 
 
 def check_name(name: str, length_limit: int) -> None:
-    """Raise ``invalidName`` for a string that cannot name a user or a room."""
+    """Raise ``invalidName`` unless the string is a valid user or room name."""
     if not is_valid_name(name, length_limit):
         raise ChatServiceError("invalidName", name)
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """What names are sorted by for people: numbers by their size, so that room2 is before room10."""
+    """Sort key for people: numbers compare by value, so that room2 comes before room10."""
     key = []
     for position, part in enumerate(_split_numbers(name)):
-        # Every second part is a number. Of two without leading zeros the longer one is the greater.
+        # Every second part is a number. Without leading zeros, the longer of two numbers is the greater one.
         digits = part.lstrip("0")
         key.append((len(digits), digits) if position % 2 else (0, part))
-    # Names that differ in zeros alone have an order, too.
+    # Orders names that differ only in leading zeros.
     return [*key, (0, name)]
 
 

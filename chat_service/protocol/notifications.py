@@ -1,11 +1,11 @@
-"""The notifications: one row per event that the server sends without a reply (protocol.md, Notifications)."""
+"""The notifications: events that the server sends to clients, one row each (protocol.md, Notifications)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One event from the server to clients. ``arguments``: pairs of name and TypeScript type."""
+    """An event sent to clients. ``arguments``: pairs of name and TypeScript type."""
 
     name: str
     arguments: tuple[tuple[str, str], ...]
@@ -34,47 +34,47 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "The login failed; the server disconnects the socket next.",
     ),
     Notification("socketConnectEcho", _ECHO, _USER, "Another socket of this user has connected."),
-    Notification("socketDisconnectEcho", _ECHO, _USER, "Another socket of this user has gone."),
+    Notification("socketDisconnectEcho", _ECHO, _USER, "Another socket of this user has disconnected."),
     Notification(
         "roomJoinedEcho",
         _ROOM_ECHO,
-        _USER + "; all of them when the server made the call",
+        _USER + "; all of them if the server made the call",
         "A socket of this user has joined a room.",
     ),
     Notification(
         "roomLeftEcho",
         _ROOM_ECHO,
-        _USER + "; all of them when the server made the call",
-        "A socket of this user has left a room, also by a disconnect.",
+        _USER + "; all of them if the server made the call",
+        "A socket of this user has left a room, possibly by disconnecting.",
     ),
     Notification(
         "roomUserJoined",
         _ROOM_USER,
-        _ROOM + ", when `enableUserlistUpdates` is on",
-        "A user has joined with a first socket.",
+        _ROOM + ", if `enableUserlistUpdates` is on",
+        "A user has joined with their first socket.",
     ),
     Notification(
         "roomUserLeft",
         _ROOM_USER,
-        _ROOM + ", when `enableUserlistUpdates` is on",
-        "A user's last socket has left.",
+        _ROOM + ", if `enableUserlistUpdates` is on",
+        "A user's last socket has left the room.",
     ),
     Notification(
         "roomAccessListAdded",
         _ROOM_LIST,
-        _ROOM + ", when `enableAccessListsUpdates` is on",
+        _ROOM + ", if `enableAccessListsUpdates` is on",
         "Names were added to an access list.",
     ),
     Notification(
         "roomAccessListRemoved",
         _ROOM_LIST,
-        _ROOM + ", when `enableAccessListsUpdates` is on",
+        _ROOM + ", if `enableAccessListsUpdates` is on",
         "Names were removed from an access list.",
     ),
     Notification(
         "roomModeChanged",
         (("roomName", "string"), ("mode", "boolean")),
-        _ROOM + ", when `enableAccessListsUpdates` is on",
+        _ROOM + ", if `enableAccessListsUpdates` is on",
         "The whitelist mode was set.",
     ),
     Notification(
@@ -87,10 +87,10 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "roomMessage",
         (("roomName", "string"), ("message", "StoredMessage")),
         _ROOM,
-        "A message, in the order of ids.",
+        "A message in the room. Messages arrive in the order of their ids.",
     ),
     Notification(
-        "directMessage", (("message", "SentMessage"),), "all sockets of the recipient", "A message."
+        "directMessage", (("message", "SentMessage"),), "all sockets of the recipient", "A direct message."
     ),
     Notification(
         "directMessageEcho",

@@ -1,18 +1,18 @@
-"""What a client may put into a message: checks of arbitrary values that came from the network."""
+"""Checks of arbitrary values from the network."""
 
 import math
 from typing import Any
 
-#: Levels of nesting that server code may send.
+#: Maximum nesting depth of values that server code sends.
 MAX_DEPTH = 128
-#: The key that tells a placeholder of a binary value from other mappings, in Socket.IO packets.
+#: The key that marks a placeholder for a binary value in Socket.IO packets.
 PLACEHOLDER = "_placeholder"
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 
 
 def is_clean_text(text: str) -> bool:
-    """Whether a string can be written as UTF-8, so has no unpaired surrogates."""
+    """Whether a string can be encoded as UTF-8, that is, has no unpaired surrogates."""
     if text.isascii():
         return True
     try:
@@ -23,19 +23,19 @@ def is_clean_text(text: str) -> bool:
 
 
 def is_clean_value(value: Any, depth_limit: int) -> bool:
-    """Whether a value is plain data that every client and store can carry.
+    """Whether a value is plain data that every client and store can handle.
 
-    That is: None, booleans, finite floats, 64-bit integers, strings without unpaired surrogates,
-    bytes, and lists and string-keyed mappings of such values, nested at most ``depth_limit`` deep. A mapping
-    that looks like the placeholder of a binary value is refused: Socket.IO clients disconnect on it.
+    Plain data is None, booleans, finite floats, 64-bit integers, strings without unpaired surrogates, bytes,
+    and lists and string-keyed mappings of these, nested up to ``depth_limit``. A mapping that looks like the
+    placeholder of a binary value is refused because it makes Socket.IO clients disconnect.
     """
     return count_binary(value, depth_limit) is not None
 
 
 def count_binary(value: Any, depth_limit: int) -> int | None:
-    """The number of binary values in plain data; None for other values (see ``is_clean_value``)."""
+    """The number of binary values in plain data, None for other values (see ``is_clean_value``)."""
     found = 0
-    # A stack of our own: input must not decide how deep Python recurses.
+    # An explicit stack, so that input cannot exhaust Python's recursion limit.
     pending: list[tuple[Any, int]] = [(value, depth_limit)]
     while pending:
         item, depth = pending.pop()

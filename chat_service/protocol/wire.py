@@ -1,4 +1,4 @@
-"""How outcomes become acks: results, errors, and what a client may learn of an internal error."""
+"""Results and errors in the form of acks; internal errors are hidden from clients."""
 
 import json
 import logging
@@ -11,25 +11,25 @@ from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 
 logger = logging.getLogger("chat_service")
 
-#: What a client learns of an exception that is not a ChatServiceError.
+#: Sent to a client for an exception that is not a ``ChatServiceError``.
 INTERNAL_ERROR_TEXT = "Internal server error, incident %s"
 
 
 class ErrorEncoder:
-    """Turns exceptions into what clients see (protocol.md, Errors)."""
+    """Converts exceptions to errors for clients (protocol.md, Errors)."""
 
     def __init__(self, *, raw: bool, expose_internal: bool) -> None:
         self._raw = raw
         self._expose_internal = expose_internal
-        #: Errors of which a client learned an incident id only.
+        #: Number of errors of which the client was told only an incident id.
         self.incidents = 0
 
     def public_error(self, error: BaseException, where: str) -> ChatServiceError:
-        """Return an error that a client may see; log what it may not, with the incident id."""
+        """Return an error that is safe to send; log the details of others with the incident id."""
         if isinstance(error, ChatServiceError):
             return error
         if isinstance(error, StoreTimeoutError):
-            logger.warning("%s: the store did not do it: %s", where, error)
+            logger.warning("%s: the store did not complete the operation: %s", where, error)
             return ChatServiceError("timeout")
         incident = uuid.uuid4().hex[:12]
         self.incidents += 1
@@ -38,7 +38,7 @@ class ErrorEncoder:
         return ChatServiceError("internalError", text)
 
     def encode(self, error: BaseException, where: str) -> Any:
-        """Return the ack's error value for an exception of a command or a handler."""
+        """Return the ack's error value for an exception of a command or handler."""
         public = self.public_error(error, where)
         if not self._raw:
             return f"ChatServiceError: {clean_text(str(public))}"
@@ -47,12 +47,12 @@ class ErrorEncoder:
 
 
 def success(results: Sequence[Any]) -> tuple[Any, ...]:
-    """The ack of a success: ``(null, data, ...more)``; ``data`` is null when there is no result."""
+    """The ack of a success: ``(null, data, ...more)``, with null for ``data`` without a result."""
     return (None, *results) if results else (None, None)
 
 
 def _bounded(value: Any) -> Any:
-    """The value itself when it is short and every serializer can carry it, else a short text of it."""
+    """The value itself if it is short and can be serialised, else a short text describing it."""
     try:
         if len(json.dumps(value)) <= MAX_VALUE_TEXT and is_clean_value(value, MAX_DEPTH):
             return value

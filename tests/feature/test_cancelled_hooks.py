@@ -154,7 +154,7 @@ async def test_server_code_gets_an_exception(world: World, cancelled: Cancelled)
     switch = Switch(cancelled, "room_message_before")
     instance = await start(world, switch)
     call = instance.service.exec_user_command
-    with pytest.raises(HookCancelledError, match="waited for was cancelled"):
+    with pytest.raises(HookCancelledError, match="awaited was cancelled"):
         await call(True, "roomMessage", "room", {"textMessage": "hi"})
     switch.place = "nowhere"
     assert await call(True, "roomMessage", "room", {"textMessage": "hi"}) == [1]

@@ -147,7 +147,7 @@ def test_decorators_check_names() -> None:
     with pytest.raises(ConfigurationError, match="unknown event or hook redy; did you mean ready"):
         service.on("redy")(print)
     service.on("on_join")(print)
-    with pytest.raises(ConfigurationError, match="the on_join hook is set already"):
+    with pytest.raises(ConfigurationError, match="the on_join hook is already set"):
         service.on("on_join")(print)
 
 

@@ -42,7 +42,7 @@ async def test_work_that_fails_begins_again(error: BaseException, caplog: pytest
     assert background.failures == {"looking": 3}
     records = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(records) == 3
-    assert all("background task looking failed and begins again in" in r.getMessage() for r in records)
+    assert all("background task looking failed and restarts in" in r.getMessage() for r in records)
     assert all(record.exc_info is not None for record in records)
     await background.close()
     await background.close()

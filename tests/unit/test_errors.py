@@ -82,7 +82,7 @@ def test_errors_survive_pickling() -> None:
 
 
 def test_a_code_is_a_string() -> None:
-    with pytest.raises(TypeError, match="an error code is a string, not int"):
+    with pytest.raises(TypeError, match="an error code must be a string, not int"):
         ChatServiceError(5)  # type: ignore[arg-type]
 
 
