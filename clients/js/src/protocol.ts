@@ -219,27 +219,27 @@ export interface Notifications<M = TextMessage> {
   loginRejected(error: WireError): void;
   /** To the user's other sockets: Another socket of this user has connected. */
   socketConnectEcho(id: string, nconnected: number): void;
-  /** To the user's other sockets: Another socket of this user has gone. */
+  /** To the user's other sockets: Another socket of this user has disconnected. */
   socketDisconnectEcho(id: string, nconnected: number): void;
-  /** To the user's other sockets; all of them when the server made the call: A socket of this user has joined a room. */
+  /** To the user's other sockets; all of them if the server made the call: A socket of this user has joined a room. */
   roomJoinedEcho(roomName: string, id: string, njoined: number): void;
-  /** To the user's other sockets; all of them when the server made the call: A socket of this user has left a room, also by a disconnect. */
+  /** To the user's other sockets; all of them if the server made the call: A socket of this user has left a room, possibly by disconnecting. */
   roomLeftEcho(roomName: string, id: string, njoined: number): void;
-  /** To the room, when `enableUserlistUpdates` is on: A user has joined with a first socket. */
+  /** To the room, if `enableUserlistUpdates` is on: A user has joined with their first socket. */
   roomUserJoined(roomName: string, userName: string): void;
-  /** To the room, when `enableUserlistUpdates` is on: A user's last socket has left. */
+  /** To the room, if `enableUserlistUpdates` is on: A user's last socket has left the room. */
   roomUserLeft(roomName: string, userName: string): void;
-  /** To the room, when `enableAccessListsUpdates` is on: Names were added to an access list. */
+  /** To the room, if `enableAccessListsUpdates` is on: Names were added to an access list. */
   roomAccessListAdded(roomName: string, listName: string, userNames: string[]): void;
-  /** To the room, when `enableAccessListsUpdates` is on: Names were removed from an access list. */
+  /** To the room, if `enableAccessListsUpdates` is on: Names were removed from an access list. */
   roomAccessListRemoved(roomName: string, listName: string, userNames: string[]): void;
-  /** To the room, when `enableAccessListsUpdates` is on: The whitelist mode was set. */
+  /** To the room, if `enableAccessListsUpdates` is on: The whitelist mode was set. */
   roomModeChanged(roomName: string, mode: boolean): void;
   /** To all sockets of a user who lost access: This user was removed from the room. */
   roomAccessRemoved(roomName: string): void;
-  /** To the room: A message, in the order of ids. */
+  /** To the room: A message in the room. Messages arrive in the order of their ids. */
   roomMessage(roomName: string, message: Stored<M>): void;
-  /** To all sockets of the recipient: A message. */
+  /** To all sockets of the recipient: A direct message. */
   directMessage(message: Sent<M>): void;
   /** To the user's other sockets: Another socket of this user sent a direct message. */
   directMessageEcho(toUser: string, message: Sent<M>): void;
