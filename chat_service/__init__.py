@@ -7,7 +7,9 @@ from chat_service.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chat_service.clock import Clock, SystemClock
-    from chat_service.domain.failures import FailureInfo
+    from chat_service.contracts.store import Page, RoomSummary, Store, UserSummary
+    from chat_service.contracts.transport import Handshake, Transport
+    from chat_service.domain.consistency import FailureInfo
     from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
     from chat_service.errors import (
         ChatServiceError,
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
     from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
     from chat_service.options import Options
     from chat_service.service import ChatService, CloseTimeoutError
-    from chat_service.stores.base import Page, RoomSummary, Store, UserSummary
     from chat_service.stores.memory import MemoryBackend, MemoryStore
-    from chat_service.transports.base import Handshake, Transport
     from chat_service.types import Message, user_channel
 
 #: The modules of the public names. They are imported on first use so that the command line starts quickly.
 _HOMES = {
     "chat_service.clock": ("Clock", "SystemClock"),
-    "chat_service.domain.failures": ("FailureInfo",),
+    "chat_service.domain.consistency": ("FailureInfo",),
     "chat_service.domain.listing": ("InstanceState", "InstanceStatus", "RoomStatus"),
     "chat_service.errors": (
         "ChatServiceError",
@@ -41,9 +41,9 @@ _HOMES = {
     "chat_service.hooks": ("CommandCall", "DisconnectInfo", "MembershipInfo"),
     "chat_service.options": ("Options",),
     "chat_service.service": ("ChatService", "CloseTimeoutError"),
-    "chat_service.stores.base": ("Page", "RoomSummary", "Store", "UserSummary"),
+    "chat_service.contracts.store": ("Page", "RoomSummary", "Store", "UserSummary"),
     "chat_service.stores.memory": ("MemoryBackend", "MemoryStore"),
-    "chat_service.transports.base": ("Handshake", "Transport"),
+    "chat_service.contracts.transport": ("Handshake", "Transport"),
     "chat_service.types": ("Message", "user_channel"),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from chat_service.eager import in_task, is_being_cancelled
+from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import snake_case

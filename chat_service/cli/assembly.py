@@ -9,8 +9,8 @@ from chat_service.cli.settings import Fault, Settings
 from chat_service.errors import ConfigurationError
 from chat_service.options import Options
 from chat_service.service import ChatService
-from chat_service.stores.redis.options import RedisOptions
-from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
 NO_LOGIN = (
     'say how users log in: a section [login] with type = "jwt", or with type = "name" for trials, '

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from chat_service.bus.base import Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.urls import Address

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat_service.bus.base import Envelope, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import Envelope, RoomEvent, Topic, TopicKind
+from chat_service.contracts.store import SYSTEM, Store
 from chat_service.errors import ChatServiceError, StoreTimeoutError
-from chat_service.stores.base import SYSTEM, Store
 from chat_service.types import Message, RoomName
 
 logger = logging.getLogger("chat_service")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from chat_service.protocol.names import natural_key
 
 if TYPE_CHECKING:
-    from chat_service.stores.base import Page
+    from chat_service.contracts.store import Page
 
 #: Names that one page asks for.
 PAGE = 500

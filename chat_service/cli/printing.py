@@ -8,8 +8,8 @@ from typing import Any, Final
 from chat_service.cli.sections import LoginSettings, ProcessSettings, RoomSettings
 from chat_service.cli.settings import Settings
 from chat_service.options import Options
-from chat_service.stores.redis.options import RedisOptions
-from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
 HIDDEN: Final = "***"
 _SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})

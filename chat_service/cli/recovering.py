@@ -5,16 +5,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from chat_service.background import Background, end
 from chat_service.cli import output
 from chat_service.clock import SystemClock
+from chat_service.concurrency.background import Background, end
+from chat_service.concurrency.running import RunningWork
+from chat_service.contracts.store import Store
 from chat_service.domain import recovery
-from chat_service.domain.events import EventEmitter
-from chat_service.domain.running import RunningWork
+from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import StoreError
 from chat_service.options import Options
 from chat_service.service.composition import make_context, make_hooks
-from chat_service.stores.base import Store
 from chat_service.testing import InProcessTransport
 from chat_service.types import InstanceId
 

@@ -194,13 +194,13 @@ def _service_keys() -> list[str]:
 def _store_keys(store_type: str) -> list[str]:
     if store_type == "memory":
         return ["lock_ttl"]
-    from chat_service.stores.redis.options import RedisOptions
+    from chat_service.stores.redis.redis_options import RedisOptions
 
     return [item.name for item in fields(RedisOptions)]
 
 
 def _transport_keys() -> list[str]:
-    from chat_service.transports.socketio.options import SocketIOOptions
+    from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
     return [item.name for item in fields(SocketIOOptions) if item.name not in _OBJECTS]
 

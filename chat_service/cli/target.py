@@ -11,8 +11,8 @@ from chat_service.cli.failures import CliError, ExitCode
 from chat_service.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from chat_service.bus.base import BusListener, Envelope, Topic
     from chat_service.cli.settings import Fault, Settings
+    from chat_service.contracts.bus import BusListener, Envelope, Topic
     from chat_service.stores.redis import RedisStore
 
 T = TypeVar("T")

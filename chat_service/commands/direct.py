@@ -1,9 +1,9 @@
 """Handlers of the commands about direct messages and the user's own lists."""
 
 from chat_service import rules
-from chat_service.bus.base import Notify, Topic, TopicKind
 from chat_service.commands.messages import processed
 from chat_service.commands.support import actor_of, user_of
+from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall

@@ -7,10 +7,10 @@ from typing import Any
 
 from chat_service.commands.dispatch import make_call, run_command
 from chat_service.commands.table import COMMANDS
+from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
-from chat_service.eager import in_task, is_being_cancelled
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary

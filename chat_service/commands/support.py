@@ -1,8 +1,8 @@
 """What handlers share."""
 
+from chat_service.contracts.store import Actor
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.stores.base import Actor
 from chat_service.types import UserName
 
 

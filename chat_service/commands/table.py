@@ -1,6 +1,7 @@
 """The command table: one row per command, from which validation, hook names, docs and client types come."""
 
-from chat_service.commands import direct, messages, rooms, sockets
+from chat_service.commands import administration as rooms
+from chat_service.commands import direct, messages, sockets
 from chat_service.commands.spec import Command
 from chat_service.protocol import arguments as types
 from chat_service.protocol.arguments import Argument

@@ -3,6 +3,6 @@
 ``main(port=8000)`` runs it until a signal; ``Demo`` runs it inside a loop.
 """
 
-from chat_service.demo.server import Demo, main
+from chat_service.demo.demo_server import Demo, main
 
 __all__ = ["Demo", "main"]

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from chat_service.demo.server import main
+from chat_service.demo.demo_server import main
 
 if __name__ == "__main__":
     port = os.environ.get("PORT", "8000")

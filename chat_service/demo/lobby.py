@@ -9,12 +9,12 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from chat_service.background import Background, end
-from chat_service.demo.rules import MAX_ROOMS
+from chat_service.concurrency.background import Background, end
+from chat_service.contracts.records import RoomSummary
+from chat_service.demo.limits import MAX_ROOMS
 from chat_service.errors import ChatServiceError, ServiceClosedError
 from chat_service.hooks import CommandCall, MembershipInfo
 from chat_service.service import ChatService
-from chat_service.stores.records import RoomSummary
 from chat_service.types import user_channel
 
 logger = logging.getLogger("chat_service")

@@ -10,7 +10,7 @@ the server leaves the room for each of the person's sockets, on every instance, 
 
 from typing import Any
 
-from chat_service.demo.rules import MAX_USER_NAME, check_name, may_remove
+from chat_service.demo.limits import MAX_USER_NAME, check_name, may_remove
 from chat_service.errors import ChatServiceError
 from chat_service.service import ChatService
 from chat_service.types import user_channel

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.contracts.store import SYSTEM, HistoryInfo
 from chat_service.domain.context import Context
 from chat_service.domain.feed import RoomFeed
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import SYSTEM, HistoryInfo
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

@@ -5,17 +5,17 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from chat_service.bus.base import Topic, TopicKind
+from chat_service.concurrency.eager import is_being_cancelled
+from chat_service.contracts.bus import Topic, TopicKind
+from chat_service.contracts.store import Departure
 from chat_service.domain import membership
+from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
-from chat_service.domain.failures import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
-from chat_service.eager import is_being_cancelled
 from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.hooks import DisconnectInfo, call_hook
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
-from chat_service.stores.base import Departure
 from chat_service.telemetry import outcome_of
 from chat_service.types import RoomName, SocketId, UserName, user_channel
 

@@ -3,24 +3,24 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat_service.background import Background
 from chat_service.clock import Clock
+from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import RunningWork
+from chat_service.concurrency.serial import SerialQueue
+from chat_service.contracts.store import Store
+from chat_service.contracts.transport import Transport
+from chat_service.domain.consistency import FailureReports
 from chat_service.domain.delivery import Delivery
-from chat_service.domain.events import EventEmitter
-from chat_service.domain.failures import FailureReports
+from chat_service.domain.emitter import EventEmitter
 from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
-from chat_service.domain.running import RunningWork
-from chat_service.domain.serial import SerialQueue
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import Hooks
 from chat_service.options import Options
 from chat_service.protocol.arguments import Limits
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.stores.base import Store
 from chat_service.telemetry import Counters
-from chat_service.transports.base import Transport
 from chat_service.types import InstanceId
 
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chat_service.bus.base import (
+from chat_service.concurrency.running import RunningWork
+from chat_service.contracts.bus import (
     ApplicationEvent,
     Bus,
     DisconnectSocket,
@@ -18,13 +19,12 @@ from chat_service.bus.base import (
     Topic,
     TopicKind,
 )
-from chat_service.domain.events import EventEmitter
+from chat_service.contracts.transport import Transport
+from chat_service.domain.emitter import EventEmitter
 from chat_service.domain.feed import RoomFeed, Verdict
 from chat_service.domain.interest import Interest
 from chat_service.domain.remote import RemoteCalls
-from chat_service.domain.running import RunningWork
 from chat_service.domain.sessions import Sessions
-from chat_service.transports.base import Transport
 from chat_service.types import Channel, RoomName, SocketId, UserName, room_channel, user_channel
 
 logger = logging.getLogger("chat_service")

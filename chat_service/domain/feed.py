@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.types import SocketId
 
 #: Between two events that are held.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from chat_service.bus.base import Bus, Topic
-from chat_service.domain.serial import SerialQueue
+from chat_service.concurrency.serial import SerialQueue
+from chat_service.contracts.bus import Bus, Topic
 
 
 class Interest:

@@ -11,10 +11,10 @@ import logging
 import random
 import uuid
 
-from chat_service.bus.base import Topic, TopicKind
+from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.domain import leftovers, recovery
+from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
-from chat_service.domain.failures import FailureInfo
 from chat_service.types import InstanceId, SocketId
 
 logger = logging.getLogger("chat_service")

@@ -7,10 +7,10 @@ is gone is removed, a room that a socket is not joined to is left, a socket that
 import asyncio
 import logging
 
+from chat_service.contracts.store import SocketInfo
 from chat_service.domain import recovery
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
-from chat_service.stores.base import SocketInfo
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

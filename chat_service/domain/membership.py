@@ -5,13 +5,13 @@ The functions that say so are called inside ``context.serial.hold((socket_id, ro
 
 import logging
 
-from chat_service.bus.base import RoomCursor
+from chat_service.contracts.bus import RoomCursor
+from chat_service.contracts.store import JoinResult
+from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
-from chat_service.domain.failures import FailureInfo
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError
 from chat_service.hooks import MembershipInfo, call_hook
-from chat_service.stores.base import JoinResult
 from chat_service.types import RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

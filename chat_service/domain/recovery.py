@@ -7,11 +7,11 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from chat_service.contracts.store import Departure, SocketInfo
+from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
-from chat_service.domain.failures import FailureInfo
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import MembershipInfo, call_hook
-from chat_service.stores.base import Departure, SocketInfo
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

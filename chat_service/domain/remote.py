@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chat_service.bus.base import Bus, Reply, Request, Topic, TopicKind
-from chat_service.eager import in_task
+from chat_service.concurrency.eager import in_task
+from chat_service.contracts.bus import Bus, Reply, Request, Topic, TopicKind
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.types import InstanceId

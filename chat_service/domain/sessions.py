@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from chat_service.bus.base import RoomCursor
+from chat_service.contracts.bus import RoomCursor
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from chat_service.domain.context import Context
 from chat_service.operations import health
-from chat_service.operations.asgi import OperationsApp
+from chat_service.operations.asgi_pages import OperationsApp
 from chat_service.operations.health import Readiness
 from chat_service.operations.http import OperationsServer, add_routes
 from chat_service.operations.metrics import Reading, ServiceCollector

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chat_service.bus.base import BusStatus
+from chat_service.contracts.bus import BusStatus
 from chat_service.domain.context import Context
 
 #: Seconds that the store has to answer a check.

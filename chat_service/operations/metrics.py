@@ -14,12 +14,12 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from chat_service.bus.base import BusStatus
 from chat_service.commands.table import COMMANDS
+from chat_service.contracts.bus import BusStatus
+from chat_service.contracts.store import StoreStatistics
+from chat_service.contracts.transport import TransportStatistics
 from chat_service.domain.context import Context
-from chat_service.stores.base import StoreStatistics
 from chat_service.telemetry import DURATION_BOUNDS, CommandCounters, Durations
-from chat_service.transports.base import TransportStatistics
 
 COUNTER, GAUGE, HISTOGRAM, INFO = "counter", "gauge", "histogram", "info"
 

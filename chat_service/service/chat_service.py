@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from chat_service.clock import Clock, SystemClock
-from chat_service.domain.events import EventEmitter
-from chat_service.domain.running import RunningWork
+from chat_service.concurrency.running import RunningWork
+from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
 from chat_service.operations import Operations

@@ -4,30 +4,30 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chat_service.background import Background
 from chat_service.clock import Clock
 from chat_service.commands.sockets import register_remote
 from chat_service.commands.table import COMMANDS
+from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import RunningWork
+from chat_service.concurrency.serial import SerialQueue
+from chat_service.contracts.store import Store
+from chat_service.contracts.transport import Transport
 from chat_service.domain import catchup, membership
+from chat_service.domain.consistency import FailureReports
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
-from chat_service.domain.events import EventEmitter
-from chat_service.domain.failures import FailureReports
+from chat_service.domain.emitter import EventEmitter
 from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
-from chat_service.domain.running import RunningWork
-from chat_service.domain.serial import SerialQueue
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hooks
 from chat_service.options import Options, refuse_unknown
 from chat_service.protocol.arguments import Limits
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.stores.base import Store
 from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.telemetry import Counters
-from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.version import __version__
 

@@ -5,12 +5,12 @@ import logging
 from enum import Enum
 from typing import Any
 
-from chat_service.bus.base import EVERYONE
 from chat_service.commands.gateway import DISCONNECT, Gateway
+from chat_service.concurrency.running import CANCEL_GRACE
+from chat_service.contracts.bus import EVERYONE
 from chat_service.domain import connections, drain
 from chat_service.domain.context import Context
 from chat_service.domain.lease import Lease, new_instance_id
-from chat_service.domain.running import CANCEL_GRACE
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
 from chat_service.operations import Operations

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
-from chat_service.service.process import run_loop, tune_garbage_collector
+from chat_service.service.event_loop import run_loop, tune_garbage_collector
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

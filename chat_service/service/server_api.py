@@ -7,13 +7,13 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.commands import dispatch
+from chat_service.contracts.store import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.domain import listing, recovery
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
-from chat_service.stores.base import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.telemetry import scope
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, InstanceId, RoomName, SocketId, UserName
 

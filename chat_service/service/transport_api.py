@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from chat_service.bus.base import (
+from chat_service.commands.table import COMMANDS
+from chat_service.contracts.bus import (
     EVERYONE,
     ApplicationEvent,
     DisconnectSocket,
@@ -16,13 +17,12 @@ from chat_service.bus.base import (
     Topic,
     TopicKind,
 )
-from chat_service.commands.table import COMMANDS
+from chat_service.contracts.transport import Handshake
 from chat_service.domain.context import Context
-from chat_service.domain.events import EventEmitter
+from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.hooks import Hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
-from chat_service.transports.base import Handshake
 from chat_service.types import SocketId, UserName, user_channel
 
 logger = logging.getLogger("chat_service")

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chat_service.contracts.transport import Handshake, LifeCycleStep, Transport, TransportHandler
 from chat_service.testing.waiting import wait_until
-from chat_service.transports.base import Handshake, LifeCycleStep, Transport, TransportHandler
 from chat_service.types import Channel, SocketId
 
 _numbers = itertools.count(1)

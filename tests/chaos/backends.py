@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from chat_service.bus.base import Envelope, Topic
+from chat_service.contracts.bus import Envelope, Topic
 from chat_service.stores.redis import RedisStore
 from tests.chaos.proxy import Proxy
 from tests.support.redis_servers import RedisCluster, RedisSentinels, RedisServer

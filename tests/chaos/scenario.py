@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import SYSTEM, RoomConfig
 from chat_service.stores.redis import RedisStore
 from chat_service.types import RoomName, UserName
 from tests.chaos.actors import Slot, World

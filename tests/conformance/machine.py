@@ -13,8 +13,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from chat_service.contracts.store import SYSTEM, Actor, JoinResult, LeaveResult, RoomConfig, UserSeen
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import SYSTEM, Actor, JoinResult, LeaveResult, RoomConfig, UserSeen
 from chat_service.testing.store_suite import Peer, Peers
 from chat_service.testing.store_suite.base import Told, actor, room_topic, user_topic
 from chat_service.types import InstanceId, RoomName, SocketId, UserName

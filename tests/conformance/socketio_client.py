@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import socketio
 
+from chat_service.contracts.transport import Transport
 from chat_service.testing.transport_suite import Connect
-from chat_service.transports.base import Transport
 from chat_service.types import SocketId
 
 NAMESPACE = "/chat-service"

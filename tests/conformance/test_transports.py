@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from chat_service.contracts.transport import Transport
 from chat_service.testing import InProcessTransport
 from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
-from chat_service.transports.base import Transport
 from chat_service.transports.socketio import SocketIOTransport
 from tests.conformance.socketio_client import NAMESPACE, connector
 

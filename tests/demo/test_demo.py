@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat_service.demo import Demo, rules
-from chat_service.demo.pages import INDEX, SECURITY_HEADERS, STATIC, Pages
+from chat_service.demo import Demo
+from chat_service.demo import limits as rules
+from chat_service.demo.site import INDEX, SECURITY_HEADERS, STATIC, Pages
 from chat_service.testing import wait_until
 from tests.e2e.clients import Client, PythonClients
 from tests.e2e.processes import port_in, run

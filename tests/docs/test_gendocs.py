@@ -9,10 +9,10 @@ import pytest
 
 from chat_service import errors
 from chat_service.commands.table import TABLE
+from chat_service.contracts import store as base
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, server_api
-from chat_service.stores import base
-from chat_service.transports.socketio import options
+from chat_service.transports.socketio import socketio_options as options
 from tools.gendocs import contract, coverage, main
 from tools.gendocs.markdown import table
 from tools.gendocs.source import ROOT, Module

@@ -14,8 +14,8 @@ from chat_service.hooks import EVENTS, SERVICE_HOOKS
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import STORE_OPTIONS
 from chat_service.service.transport_api import ClusterBus, TransportAPI
-from chat_service.stores.redis.options import RedisOptions
-from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from tests.docs.blocks import ROOT
 
 PAGE = (ROOT / "docs" / "guide" / "moving-from-npm.md").read_text("utf-8")

@@ -31,10 +31,10 @@ from chat_service.transports.socketio.engine import EngineSocket
 from chat_service.transports.socketio.engine_server import EngineServer
 from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
-from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.packets import JsonPacket, MsgpackPacket, scan_json
 from chat_service.transports.socketio.server import SocketIOServer, make_server
 from chat_service.transports.socketio.slow_consumers import PACKET_OVERHEAD, SizedQueue, unsent_bytes
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from tests.e2e.stopped import masked_frame
 
 

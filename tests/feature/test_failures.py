@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chat_service import ChatService, FailureInfo, StoreError, StoreTimeoutError
-from chat_service.bus.base import Topic, TopicKind
+from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.testing import FakeClock, wait_until
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.support.faults import FaultyStore, as_store

@@ -7,8 +7,8 @@ import pytest
 
 from chat_service import ChatService, ChatServiceError, ConfigurationError, StoreError, user_channel
 from chat_service.commands.table import COMMANDS
+from chat_service.contracts.transport import Handshake
 from chat_service.testing import wait_until
-from chat_service.transports.base import Handshake
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker, told, user_marker
 from tests.support.spread import StartSpread

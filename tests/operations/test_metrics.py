@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from chat_service import ChatServiceError, CommandCall
-from chat_service.bus.base import RoomEvent
+from chat_service.contracts.bus import RoomEvent
 from chat_service.operations import METRICS
 from chat_service.telemetry import DURATION_BOUNDS, Durations
 from chat_service.testing import FakeClock, wait_until

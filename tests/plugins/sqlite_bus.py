@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 
-from chat_service.bus.base import Bus, BusListener, Envelope, Topic
+from chat_service.contracts.bus import Bus, BusListener, Envelope, Topic
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from chat_service import rules
-from chat_service.bus.base import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.store import Actor, RoomConfig, RoomSettings
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import Actor, RoomConfig, RoomSettings
 from chat_service.types import USERLIST, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack
 

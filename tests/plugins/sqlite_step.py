@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from chat_service.bus.base import Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
 from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.types import Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub

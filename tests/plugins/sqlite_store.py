@@ -6,9 +6,8 @@ Every step is one transaction over all tables, so what the protocol allows to ta
 from collections.abc import Mapping, Sequence
 
 from chat_service import rules
-from chat_service.bus.base import RoomCursor, RoomEvent
-from chat_service.errors import ChatServiceError
-from chat_service.stores.base import (
+from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.contracts.store import (
     Actor,
     HistoryInfo,
     JoinResult,
@@ -20,6 +19,7 @@ from chat_service.stores.base import (
     Store,
     UserSeen,
 )
+from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_room import Room, create
 from tests.plugins.sqlite_step import Step

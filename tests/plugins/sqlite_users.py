@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from chat_service import rules
-from chat_service.bus.base import Bus, BusListener
-from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.base import (
+from chat_service.contracts.bus import Bus, BusListener
+from chat_service.contracts.store import (
     Actor,
     Departure,
     InstanceRecord,
@@ -16,6 +15,7 @@ from chat_service.stores.base import (
     UserConfig,
     UserSummary,
 )
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.types import InstanceId, Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub, SqliteBus
 from tests.plugins.sqlite_step import Step, connect, step

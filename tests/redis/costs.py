@@ -9,7 +9,7 @@ from typing import Any
 
 import redis as redis_client
 
-from chat_service.bus.base import Bus, Topic, TopicKind
+from chat_service.contracts.bus import Bus, Topic, TopicKind
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
 #: What goes over the bus connection.

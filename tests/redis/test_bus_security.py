@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.bus.base import DisconnectUser, Envelope, Notify, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, RoomEvent, Topic, TopicKind
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.envelopes import VERSION, EnvelopeCodec, pack
 from chat_service.testing import InProcessClient, wait_until

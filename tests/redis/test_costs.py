@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.bus.base import Bus
+from chat_service.contracts.bus import Bus
 from chat_service.testing import InProcessClient, wait_until
 from tests.redis.conftest import MakeWorld
 from tests.redis.costs import Cost, CostMeter, documented

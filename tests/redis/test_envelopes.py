@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.bus.base import (
+from chat_service.contracts.bus import (
     ApplicationEvent,
     DisconnectSocket,
     DisconnectUser,

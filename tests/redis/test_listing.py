@@ -2,9 +2,10 @@
 
 import pytest
 
+from chat_service.contracts.store import RoomConfig
 from chat_service.errors import StoreError
-from chat_service.stores.base import RoomConfig
-from chat_service.stores.redis import RedisStore, listing
+from chat_service.stores.redis import RedisStore
+from chat_service.stores.redis import scanning as listing
 from chat_service.testing.store_suite.base import Recorder
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.support.redis_servers import RedisCluster, RedisServer

@@ -8,7 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 import chat_service.stores.redis
-from chat_service.bus.base import EVERYONE, Topic, TopicKind
+from chat_service.contracts.bus import EVERYONE, Topic, TopicKind
 from chat_service.errors import ChatServiceError, ConfigurationError, StoreError
 from chat_service.stores.redis import RedisOptions, RedisStore, scripts
 from chat_service.stores.redis.answers import checked, texts

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import redis as redis_client
 
-from chat_service.stores.base import Store
+from chat_service.contracts.store import Store
 from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.stores.redis import RedisStore
 from tests.support.redis_servers import RedisCluster, RedisServer

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from chat_service.bus.base import Bus, BusListener, Envelope, Topic
-from chat_service.stores.base import Store
+from chat_service.contracts.bus import Bus, BusListener, Envelope, Topic
+from chat_service.contracts.store import Store
 
 #: Says whether an envelope gets lost on its way to this instance.
 Loss = Callable[[Topic, Envelope], bool]

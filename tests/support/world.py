@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat_service import ChatService, Clock, Store
-from chat_service.bus.base import Notify, Topic, TopicKind
+from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.testing import InProcessClient, InProcessTransport
 from tests.support.backends import Backend
 

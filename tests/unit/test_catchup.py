@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chat_service import StoreError
-from chat_service.bus.base import Envelope, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import Envelope, RoomEvent, Topic, TopicKind
 from chat_service.domain import catchup
 from chat_service.domain.feed import INTERRUPTION
 from chat_service.testing import FakeClock, InProcessClient, wait_until

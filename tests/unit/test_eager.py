@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chat_service import eager
-from chat_service.domain.running import RunningWork
-from chat_service.domain.serial import SerialQueue
+from chat_service.concurrency import eager
+from chat_service.concurrency.running import RunningWork
+from chat_service.concurrency.serial import SerialQueue
 
 variable: ContextVar[int] = ContextVar("variable", default=0)
 

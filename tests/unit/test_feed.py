@@ -9,7 +9,7 @@ from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.domain.feed import RoomFeed, Verdict
 from chat_service.types import SocketId
 

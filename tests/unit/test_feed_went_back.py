@@ -1,6 +1,6 @@
 """A feed notices when the store has lost what was given, also when it has gone as far again since then."""
 
-from chat_service.bus.base import RoomCursor, RoomEvent
+from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.domain.feed import RoomFeed
 
 

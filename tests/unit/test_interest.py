@@ -6,7 +6,7 @@ import random
 import pytest
 
 from chat_service import StoreError
-from chat_service.bus.base import Envelope, Topic, TopicKind
+from chat_service.contracts.bus import Envelope, Topic, TopicKind
 from chat_service.domain.interest import Interest
 
 TOPIC = Topic(TopicKind.ROOM, "room")

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from chat_service.domain import running as module
-from chat_service.domain.running import RunningWork
+from chat_service.concurrency import running as module
+from chat_service.concurrency.running import RunningWork
 
 
 async def test_idle_when_all_pieces_have_ended() -> None:

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from chat_service.domain.serial import DeadlockError, SerialQueue
+from chat_service.concurrency.serial import DeadlockError, SerialQueue
 
 
 async def test_first_come_first_served() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from chat_service.deadlines import Deadlines
+from chat_service.concurrency.deadlines import Deadlines
 from chat_service.protocol.encoded import EncodedMessages
 from chat_service.testing import wait_until
 from chat_service.transports.socketio import frames

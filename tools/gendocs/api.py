@@ -2,11 +2,11 @@
 
 from types import ModuleType
 
-from chat_service.bus import base as bus
+from chat_service.contracts import bus as bus
+from chat_service.contracts import store as stores
+from chat_service.contracts import transport as transports
 from chat_service.operations import api as operations
 from chat_service.service import chat_service, server_api, transport_api
-from chat_service.stores import base as stores
-from chat_service.transports import base as transports
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Method, Module
 

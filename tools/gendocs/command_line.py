@@ -12,8 +12,8 @@ from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
 from chat_service.options import Options
-from chat_service.stores.redis import options as redis_options
-from chat_service.transports.socketio import options as socketio_options
+from chat_service.stores.redis import redis_options as redis_options
+from chat_service.transports.socketio import socketio_options as socketio_options
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Field, Module
 

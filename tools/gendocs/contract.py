@@ -10,8 +10,8 @@ from chat_service.errors import ERROR_TEXTS
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, composition, server_api, transport_api
-from chat_service.stores.redis.options import RedisOptions
-from chat_service.transports.socketio.options import SocketIOOptions
+from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from tools.gendocs import api
 from tools.gendocs.source import Module
 

@@ -6,13 +6,13 @@ from dataclasses import MISSING, Field, fields
 from chat_service import hooks, options
 from chat_service.commands.spec import COMMON_ERRORS, Command
 from chat_service.commands.table import TABLE
-from chat_service.domain import failures
+from chat_service.domain import consistency as failures
 from chat_service.errors import ERROR_TEXTS
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import DEFAULT_LOCK_TTL, STORE_OPTIONS
-from chat_service.stores.redis import options as redis_options
-from chat_service.transports.socketio import options as socketio_options
+from chat_service.stores.redis import redis_options as redis_options
+from chat_service.transports.socketio import socketio_options as socketio_options
 from tools.gendocs.client_types import TYPES
 from tools.gendocs.markdown import block, code, codes, page, table
 from tools.gendocs.source import Field as SourceField

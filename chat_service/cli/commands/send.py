@@ -75,8 +75,8 @@ def _messages(text: str | None, given: str | None) -> Iterable[dict[str, Any]]:
 async def _send(
     target: Target, room: str, messages: Iterable[dict[str, Any]], user: str | None, as_json: bool
 ) -> None:
+    from chat_service.contracts.store import SYSTEM
     from chat_service.errors import ChatServiceError
-    from chat_service.stores.base import SYSTEM
     from chat_service.types import RoomName, UserName
 
     async with target.open() as store:

@@ -47,7 +47,7 @@ def command(target: Target, room: str, count: int, follow: bool, events: bool, a
 
 async def _tail(target: Target, room: str, count: int, follow: bool, events: bool, as_json: bool) -> None:
     from chat_service.cli.follow import Follower, Happening
-    from chat_service.stores.base import SYSTEM
+    from chat_service.contracts.store import SYSTEM
     from chat_service.types import RoomName
 
     name = RoomName(room)

@@ -1,6 +1,6 @@
 """State in the memory of one process, for one instance or for several in the same process."""
 
 from chat_service.stores.memory.backend import MemoryBackend
-from chat_service.stores.memory.store import MemoryStore
+from chat_service.stores.memory.memory_store import MemoryStore
 
 __all__ = ["MemoryBackend", "MemoryStore"]

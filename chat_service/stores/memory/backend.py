@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_service import rules
-from chat_service.bus.base import Notify, Topic, TopicKind
-from chat_service.bus.local import Hub
+from chat_service.contracts.bus import Notify, Topic, TopicKind
+from chat_service.contracts.store import UserConfig
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import UserConfig
+from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 

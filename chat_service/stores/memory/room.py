@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_service import rules
-from chat_service.bus.base import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.store import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 

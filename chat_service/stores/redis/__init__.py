@@ -1,6 +1,6 @@
 """State in Redis: one server, behind Sentinel, or a cluster; for any number of instances."""
 
-from chat_service.stores.redis.options import RedisOptions
-from chat_service.stores.redis.store import RedisStore
+from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.stores.redis.redis_store import RedisStore
 
 __all__ = ["RedisOptions", "RedisStore"]

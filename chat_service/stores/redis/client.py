@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from chat_service.background import Background
-from chat_service.eager import in_task
+from chat_service.concurrency.background import Background
+from chat_service.concurrency.eager import in_task
 from chat_service.errors import ConfigurationError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.dialing import NO_LOGIN
 from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command
-from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.scripts import Script
 from chat_service.stores.redis.topology import Topology
 from chat_service.stores.redis.urls import Address

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgpack
 
-from chat_service.bus.base import (
+from chat_service.contracts.bus import (
     ApplicationEvent,
     DisconnectSocket,
     DisconnectUser,

@@ -6,7 +6,7 @@ tell their prefix, and nothing below one prefix is ever below another, such as "
 
 from dataclasses import dataclass
 
-from chat_service.bus.base import Topic
+from chat_service.contracts.bus import Topic
 
 #: The keys of a room and of a user past the first one.
 _ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history", ":changes")

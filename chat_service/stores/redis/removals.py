@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections import deque
 
-from chat_service.background import Background, end
-from chat_service.bus.base import Notify
+from chat_service.concurrency.background import Background, end
+from chat_service.contracts.bus import Notify
 from chat_service.errors import StoreTimeoutError
-from chat_service.stores.redis.rooms import RemovedUser
-from chat_service.stores.redis.users import UserScripts
+from chat_service.stores.redis.room_scripts import RemovedUser
+from chat_service.stores.redis.user_scripts import UserScripts
 from chat_service.types import RoomName
 
 logger = logging.getLogger("chat_service")

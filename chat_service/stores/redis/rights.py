@@ -7,7 +7,7 @@ users with few rights may not ask which they have.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from chat_service.bus.base import Bus, Topic, TopicKind
+from chat_service.contracts.bus import Bus, Topic, TopicKind
 from chat_service.errors import StoreError, StoreRefusedError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import texts

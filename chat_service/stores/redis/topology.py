@@ -12,11 +12,11 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from chat_service.background import Background, end
+from chat_service.concurrency.background import Background, end
 from chat_service.errors import ConfigurationError, StoreTimeoutError
 from chat_service.stores.redis.dialing import TcpConnection, TlsConnection, UnixConnection
 from chat_service.stores.redis.link import Link
-from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.sentinels import Sentinels
 from chat_service.stores.redis.urls import Address, read_tls
 from chat_service.telemetry import Durations

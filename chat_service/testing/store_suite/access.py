@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from chat_service import rules
+from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.rules import RoomFacts
-from chat_service.stores.base import SYSTEM, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

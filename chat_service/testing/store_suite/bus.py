@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.bus.base import (
+from chat_service.contracts.bus import (
     EVERYONE,
     ApplicationEvent,
     DisconnectSocket,
@@ -17,7 +17,7 @@ from chat_service.bus.base import (
     Topic,
     TopicKind,
 )
-from chat_service.stores.base import SYSTEM, RoomConfig
+from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from chat_service.bus.base import RoomEvent
+from chat_service.contracts.bus import RoomEvent
+from chat_service.contracts.store import SYSTEM, RoomConfig, UserConfig
 from chat_service.errors import ChatServiceError
-from chat_service.stores.base import SYSTEM, RoomConfig, UserConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

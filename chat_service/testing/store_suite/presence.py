@@ -1,6 +1,6 @@
 """What rooms and users are told of joins and leaves: each presence once, each echo to the right sockets."""
 
-from chat_service.stores.base import SYSTEM
+from chat_service.contracts.store import SYSTEM
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

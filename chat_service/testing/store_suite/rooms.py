@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chat_service.stores.base import SYSTEM, Actor, RoomConfig, RoomSettings, Store, UserSeen
+from chat_service.contracts.store import SYSTEM, Actor, RoomConfig, RoomSettings, Store, UserSeen
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

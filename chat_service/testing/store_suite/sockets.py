@@ -1,6 +1,6 @@
 """Sockets of users, and the instances that hold them."""
 
-from chat_service.stores.base import Departure, UserConfig
+from chat_service.contracts.store import Departure, UserConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

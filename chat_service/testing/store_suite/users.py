@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat_service import rules
-from chat_service.stores.base import SYSTEM, Actor, Store, UserConfig
+from chat_service.contracts.store import SYSTEM, Actor, Store, UserConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

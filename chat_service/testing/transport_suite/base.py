@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
+from chat_service.contracts.transport import Transport
 from chat_service.testing.waiting import wait_until
-from chat_service.transports.base import Transport
 from chat_service.types import SocketId
 
 #: Makes a new transport, not started yet.

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from chat_service.contracts.transport import Handshake
 from chat_service.testing.transport_suite.base import Stage, TransportTests
 from chat_service.testing.waiting import wait_until
-from chat_service.transports.base import Handshake
 from chat_service.types import SocketId
 
 NOBODY = SocketId("nobody")

@@ -14,8 +14,8 @@ from typing import Any
 
 from socketio.async_admin import InstrumentedAsyncServer
 
-from chat_service.background import Background, end
-from chat_service.transports.base import TransportStatistics
+from chat_service.concurrency.background import Background, end
+from chat_service.contracts.transport import TransportStatistics
 
 NAMESPACE = "/admin"
 #: Seconds between two reports.

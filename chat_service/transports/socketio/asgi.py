@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from chat_service.contracts.transport import LifeCycleStep
 from chat_service.errors import ServiceClosedError
-from chat_service.transports.base import LifeCycleStep
 from chat_service.transports.socketio.welcome import HEADERS
 
 logger = logging.getLogger("chat_service")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chat_service.transports.base import Handshake
+from chat_service.contracts.transport import Handshake
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.encoding import Encoder, Outgoing
 from chat_service.transports.socketio.engine import BUSY, UNSENT, EngineSocket

@@ -17,7 +17,7 @@ from typing import Any
 from engineio import async_socket, packet
 from engineio.exceptions import EngineIOError, QueueEmpty, SocketIsClosedError
 
-from chat_service import eager
+from chat_service.concurrency import eager
 from chat_service.transports.socketio.connection import CLOSE_GRACE, WebSocketConnection
 from chat_service.transports.socketio.engine_packets import decode_packet, decode_payload, read_body
 from chat_service.transports.socketio.queued import QueuedWebSocket

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from engineio import AsyncServer, packet
 
-from chat_service import eager
-from chat_service.deadlines import Deadlines
+from chat_service.concurrency import eager
+from chat_service.concurrency.deadlines import Deadlines
 from chat_service.http_ports import refuse_packed, refuse_packed_asgi
 from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.engine import EngineSocket

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from chat_service.deadlines import Deadlines
+from chat_service.concurrency.deadlines import Deadlines
 from chat_service.http_ports import PortRunner
 from chat_service.transports.socketio.request_head import separator
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from chat_service.transports.base import Handshake
+from chat_service.contracts.transport import Handshake
 from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.request_head import join_headers, read_text
 

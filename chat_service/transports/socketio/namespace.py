@@ -15,16 +15,16 @@ from typing import Any
 import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from chat_service import eager
+from chat_service.concurrency import eager
+from chat_service.contracts.transport import Handshake, TransportHandler
 from chat_service.errors import ChatServiceError, clean_text
 from chat_service.hooks import call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.transports.base import Handshake, TransportHandler
 from chat_service.transports.socketio.channels import Channels, Connection
 from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.handshakes import read_handshake
-from chat_service.transports.socketio.options import Middleware
+from chat_service.transports.socketio.socketio_options import Middleware
 from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")

@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from socketio.exceptions import ConnectionRefusedError
 from socketio.packet import CONNECT, CONNECT_ERROR
 
-from chat_service import eager
+from chat_service.concurrency import eager
 from chat_service.errors import shorten
 from chat_service.transports.socketio.channels import Connection
 from chat_service.transports.socketio.engine import EngineSocket
@@ -18,10 +18,10 @@ from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.handshakes import Environs
 from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
-from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
 from chat_service.transports.socketio.request_head import HeadLimits
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")

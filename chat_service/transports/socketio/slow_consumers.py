@@ -10,7 +10,7 @@ from typing import Any
 
 from engineio import packet as engine_packet
 
-from chat_service.background import Background
+from chat_service.concurrency.background import Background
 
 logger = logging.getLogger("chat_service")
 

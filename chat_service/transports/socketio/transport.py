@@ -8,24 +8,24 @@ from typing import Any
 from aiohttp import web
 from socketio import AsyncServer
 
-from chat_service.background import Background
-from chat_service.errors import ConfigurationError
-from chat_service.http_ports import stop_sites
-from chat_service.transports.base import (
+from chat_service.concurrency.background import Background
+from chat_service.contracts.transport import (
     Handshake,
     LifeCycleStep,
     Transport,
     TransportHandler,
     TransportStatistics,
 )
+from chat_service.errors import ConfigurationError
+from chat_service.http_ports import stop_sites
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import AsgiApp
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.front import FrontRunner
 from chat_service.transports.socketio.namespace import ServiceNamespace
-from chat_service.transports.socketio.options import SocketIOOptions
 from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
 from chat_service.transports.socketio.slow_consumers import SlowConsumers
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.transports.socketio.welcome import HEADERS, welcome
 from chat_service.types import Channel, SocketId
 

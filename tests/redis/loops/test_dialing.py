@@ -9,7 +9,7 @@ import pytest
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.dialing import greeting
 from chat_service.stores.redis.link import Link
-from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.topology import Connector
 from tests.support.redis_servers import RedisServer, free_port
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from chat_service.deadlines import Deadlines
-from chat_service.domain.events import EventEmitter
+from chat_service.concurrency.deadlines import Deadlines
+from chat_service.domain.emitter import EventEmitter
 from chat_service.types import RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

@@ -10,9 +10,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chat_service.bus.base import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
-from chat_service.stores.base import (
+from chat_service.contracts.bus import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.store import (
     SYSTEM,
     Actor,
     Departure,
@@ -31,18 +30,19 @@ from chat_service.stores.base import (
     UserSeen,
     UserSummary,
 )
+from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import flag
-from chat_service.stores.redis.bus import RedisBus
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
-from chat_service.stores.redis.listing import RedisLists
-from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.redis_bus import RedisBus
+from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.rights import RightsCheck
-from chat_service.stores.redis.rooms import RoomScripts
-from chat_service.stores.redis.users import InstanceCommands, UserScripts
+from chat_service.stores.redis.room_scripts import RoomScripts
+from chat_service.stores.redis.scanning import RedisLists
+from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
@@ -69,8 +69,7 @@ class RedisStore:
         self.options = options
         self.keys = Keys.of(self.options.prefix, self.options.parsed_url.db)
         self.client = RedisClient(self.options)
-        codec = EnvelopeCodec(self.options.secret)
-        self._codec = codec
+        self._codec = codec = EnvelopeCodec(self.options.secret)
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
@@ -80,8 +79,7 @@ class RedisStore:
         self._bus: RedisBus | None = None
         #: The instance that this store serves, once it has said that it is alive.
         self._here: InstanceId | None = None
-        # Tokens tell one join of a socket from the next. Other processes have other ones, so they begin when
-        # the store is opened: the process may have been forked after the store was made.
+        # They tell one join of a socket from the next. Made by ``open``: the process may fork before it.
         self._tokens: Iterator[str] = iter(())
 
     def __repr__(self) -> str:
@@ -89,13 +87,8 @@ class RedisStore:
 
     @property
     def title(self) -> str:
-        """What people read of it; without logins."""
-        if self.options.sentinels:
-            return "Redis by Sentinels at " + ", ".join(
-                f"{host}:{port}" for host, port in self.options.sentinels
-            )
-        kind = "Redis Cluster" if self.options.cluster else "Redis"
-        return f"{kind} at {self.client.topology.connector.address}"
+        """A name for people, without logins."""
+        return self.options.title(str(self.client.topology.connector.address))
 
     @property
     def bus(self) -> Bus:
@@ -132,8 +125,7 @@ class RedisStore:
 
     async def check_rights(self) -> None:
         """Raises ``StoreError`` that names the rights that the Redis user lacks."""
-        username = self.options.parsed_url.username
-        await RightsCheck(self.client, self.keys, self._open_bus, username).run()
+        await RightsCheck(self.client, self.keys, self._open_bus, self.options.parsed_url.username).run()
 
     async def close(self) -> None:
         await self._removals.close()
@@ -207,8 +199,7 @@ class RedisStore:
         await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
 
     async def room_exists(self, room: RoomName) -> bool:
-        key = self.keys.room(room)
-        return bool(await self.client.call(key, "EXISTS", key))
+        return bool(await self.client.call(self.keys.room(room), "EXISTS", self.keys.room(room)))
 
     async def room_join(
         self,

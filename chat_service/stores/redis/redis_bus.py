@@ -7,15 +7,15 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
-from chat_service.background import end
-from chat_service.bus.base import Bus, BusListener, BusStatus, Envelope, Topic
-from chat_service.eager import in_task
+from chat_service.concurrency.background import end
+from chat_service.concurrency.eager import in_task
+from chat_service.contracts.bus import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Link, RedisReplyError
-from chat_service.stores.redis.options import RedisOptions
+from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")

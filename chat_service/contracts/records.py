@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from chat_service.bus.base import RoomCursor
+from chat_service.contracts.bus import RoomCursor
 from chat_service.telemetry import Durations
 from chat_service.types import InstanceId, RoomName, UserName
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any
 
-from chat_service.eager import is_being_cancelled
+from chat_service.concurrency.eager import is_being_cancelled
 
 logger = logging.getLogger("chat_service")
 

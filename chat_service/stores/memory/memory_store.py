@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from chat_service import rules
-from chat_service.bus.base import Bus, BusListener, RoomCursor, RoomEvent
-from chat_service.bus.local import LocalBus
-from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.base import (
+from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
+from chat_service.contracts.store import (
     Actor,
     Departure,
     HistoryInfo,
@@ -25,7 +23,9 @@ from chat_service.stores.base import (
     UserSeen,
     UserSummary,
 )
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket
+from chat_service.stores.memory.local_bus import LocalBus
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 

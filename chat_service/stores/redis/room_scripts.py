@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from chat_service.bus.base import RoomCursor, RoomEvent
-from chat_service.errors import StoreError, StoreRefusedError
-from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
-from chat_service.stores.base import (
+from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.contracts.store import (
     Actor,
     HistoryInfo,
     JoinResult,
@@ -18,6 +16,8 @@ from chat_service.stores.base import (
     RoomSettings,
     UserSeen,
 )
+from chat_service.errors import StoreError, StoreRefusedError
+from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient

@@ -4,10 +4,10 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.commands.support import actor_of
+from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.stores.base import SYSTEM, RoomConfig
 from chat_service.types import ROOM_LISTS, USERLIST, RoomName, UserName
 
 

@@ -8,15 +8,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from chat_service.bus.base import TopicKind
+from chat_service.contracts.bus import TopicKind
+from chat_service.contracts.store import InstanceRecord, Page, RoomSummary, UserSummary
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.base import InstanceRecord, Page, RoomSummary, UserSummary
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.urls import Address
-from chat_service.stores.redis.users import milliseconds
+from chat_service.stores.redis.user_scripts import milliseconds
 from chat_service.types import InstanceId, RoomName, UserName
 
 #: Keys that one SCAN looks at, at most, and how many SCANs one page may take.

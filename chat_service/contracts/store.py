@@ -13,8 +13,8 @@ An echo for a user's other sockets reaches the instances that have some of them;
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from chat_service.bus.base import Bus, BusListener, RoomCursor, RoomEvent
-from chat_service.stores.records import (
+from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
+from chat_service.contracts.records import (
     SYSTEM,
     Actor,
     Departure,
@@ -60,7 +60,7 @@ class Store(Protocol):
 
     A class with the attribute ``runs_without_task = True`` promises that its methods, until they first wait,
     do without ``asyncio.current_task()``, which ``asyncio.timeout`` and some drivers ask for; or that they
-    wait for ``chat_service.eager.in_task()`` before. Commands that do not wait at all get no task then.
+    await ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait get no task then.
     """
 
     @property

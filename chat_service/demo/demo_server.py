@@ -9,10 +9,10 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from chat_service.demo import rules
+from chat_service.demo import limits as rules
 from chat_service.demo.lobby import Lobby
 from chat_service.demo.moderation import Moderation
-from chat_service.demo.pages import Pages, security_headers
+from chat_service.demo.site import Pages, security_headers
 from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
 from chat_service.service.announcement import NAMES_ONLY, http_url, is_loopback, say

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
-from chat_service.eager import Begun, current_work, is_being_cancelled
+from chat_service.concurrency.eager import Begun, current_work, is_being_cancelled
 
 logger = logging.getLogger("chat_service")
 

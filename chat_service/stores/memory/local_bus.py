@@ -2,7 +2,7 @@
 
 import logging
 
-from chat_service.bus.base import Bus, BusListener, Envelope, Topic
+from chat_service.contracts.bus import Bus, BusListener, Envelope, Topic
 
 logger = logging.getLogger("chat_service")
 

@@ -130,6 +130,12 @@ class RedisOptions:
         """What ``url`` says."""
         return parse_redis_url(self.url)
 
+    def title(self, address: str) -> str:
+        """What the options connect to, for people, without logins. ``address``: without Sentinels."""
+        if self.sentinels:
+            return "Redis by Sentinels at " + ", ".join(f"{host}:{port}" for host, port in self.sentinels)
+        return f"{'Redis Cluster' if self.cluster else 'Redis'} at {address}"
+
     @property
     def secret(self) -> bytes:
         """``bus_secret`` as bytes, empty when there is none."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
-from chat_service.domain.running import RunningWork
+from chat_service.concurrency.running import RunningWork
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import Hook, call_hook
 from chat_service.options import refuse_unknown

@@ -1,1 +1,0 @@
-"""Publish and subscribe of notifications between instances."""

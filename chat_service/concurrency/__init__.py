@@ -1,0 +1,1 @@
+"""Running coroutines: at once, in order, in the background, and in time."""
