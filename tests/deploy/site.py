@@ -15,6 +15,7 @@ import jwt
 
 from tests.e2e.processes import Process, port_in, run
 from tests.operations.pages import get_json
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,13 +105,16 @@ async def nginx(folder: Path, first: Instance, second: Instance) -> AsyncIterato
     config.write_text(text)
     async with run(program("nginx"), "-c", config, "-p", folder, "-g", "daemon off;") as process:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                        reader, writer = await asyncio.open_connection("127.0.0.1", port)
                         break
                     except OSError:
                         await asyncio.sleep(0.02)
+                # It listens before it has workers. This is not HTTP: a worker itself answers.
+                writer.write(b"ready?\r\n\r\n")
+                assert b" 400 " in await reader.readline()
             writer.close()
             yield port
         finally:

@@ -15,6 +15,7 @@ from tests.deploy.followers import Follower
 from tests.deploy.site import Instance, site
 from tests.e2e.clients import NodeProcess
 from tests.operations.pages import get, get_json, scrape
+from tests.support.patience import PATIENCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.cluster]
 
@@ -48,7 +49,7 @@ async def test_clients_on_two_instances_behind_nginx(tmp_path: Path, node_proces
             await Follower.connect(node_process, made.url, "poller", "polling"),
             await Follower.connect(node_process, made.url, "upgrader", "polling", "websocket"),
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(follower.joined.wait() for follower in followers))
         # WebSockets are spread.
         on_each = [await sockets_of(each) for each in made.instances]
@@ -57,7 +58,7 @@ async def test_clients_on_two_instances_behind_nginx(tmp_path: Path, node_proces
             await follower.say(f"from {follower.client.name}")
         for follower in followers:
             await wait_until(
-                lambda follower=follower: len(follower.live) == 6, f"{follower.live}", timeout=20
+                lambda follower=follower: len(follower.live) == 6, f"{follower.live}", timeout=PATIENCE
             )
             assert follower.live == sorted(follower.live)
         assert [await follower.client.transport() for follower in followers[-2:]] == ["polling", "websocket"]
@@ -82,7 +83,7 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
             await Follower.connect(node_process, made.url, f"user{number}", *way)
             for number, way in enumerate(ways)
         ]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(follower.joined.wait() for follower in followers))
         assert await sockets_of(leaving) >= 1
         going_on = True
@@ -96,7 +97,7 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
                 number += 1
 
         talking = [asyncio.create_task(talk(follower)) for follower in followers]
-        await wait_until(lambda: len(said) > 20, "they talk", timeout=20)
+        await wait_until(lambda: len(said) > 20, "they talk", timeout=PATIENCE)
         leaving.process.send_signal(signal.SIGTERM)
 
         async def is_unready() -> bool:
@@ -104,7 +105,7 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
             return status == 503 and page["checks"] == {"service": "draining"}
 
         # Unready first: nobody has been sent away by then.
-        await wait_until(is_unready, "it is unready", timeout=10)
+        await wait_until(is_unready, "it is unready", timeout=PATIENCE)
         assert await sockets_of(leaving) >= 1
         assert await leaving.process.wait() == 0
         # Sent away, and back at the other instance.
@@ -112,16 +113,18 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
         async def all_are_back() -> bool:
             return await sockets_of(staying) == len(followers)
 
-        await wait_until(all_are_back, "all are at the other instance", timeout=20)
+        await wait_until(all_are_back, "all are at the other instance", timeout=PATIENCE)
         before = len(said)
-        await wait_until(lambda: len(said) > before + 20, "they go on", timeout=20)
+        await wait_until(lambda: len(said) > before + 20, "they go on", timeout=PATIENCE)
         going_on = False
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*talking)
         last = max(said)
         for follower in followers:
             await wait_until(
-                lambda follower=follower: max(follower.messages) >= last, "it has the last one", timeout=20
+                lambda follower=follower: max(follower.messages) >= last,
+                "it has the last one",
+                timeout=PATIENCE,
             )
             # Everything that was acknowledged, once, under its id, without a gap.
             assert sorted(follower.messages) == list(range(1, max(follower.messages) + 1))
@@ -141,7 +144,7 @@ async def test_a_second_signal_ends_a_drain_at_once(tmp_path: Path, node_process
         async def drains() -> bool:
             return (await scrape(instance.operations_port))["chat_service_draining"] == 1
 
-        await wait_until(drains, "it drains", timeout=10)
+        await wait_until(drains, "it drains", timeout=PATIENCE)
         begun = time.monotonic()
         instance.process.send_signal(signal.SIGTERM)
         assert await instance.process.wait() == -signal.SIGTERM

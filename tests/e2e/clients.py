@@ -13,11 +13,10 @@ from typing import Any, Protocol
 import socketio
 
 from chat_service.testing import wait_until
+from tests.support.patience import PATIENCE as PATIENCE
 
 HERE = Path(__file__).parent
 NAMESPACE = "/chat-service"
-#: Seconds that a client waits for anything.
-PATIENCE = 60.0
 
 
 class Client:

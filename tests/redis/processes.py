@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds that a process has to answer.
-PATIENCE = 20.0
 
 
 class ServiceProcess:

@@ -84,26 +84,73 @@ def marked(mark: str) -> set[Identity]:
     return found
 
 
-def reap(parent: int, mark: str) -> None:
-    """Remember the descendants of a process until it is gone, then kill those that are left."""
-    known: set[Identity] = set()
-    while os.getppid() == parent:
-        known = {each for each in known | descendants(parent) if identity(each[0]) == each}
-        time.sleep(PAUSE)
-    deadline = time.monotonic() + PATIENCE
-    quiet = 0
-    # Twice, since what is killed may have been starting something.
-    while quiet < 2 and time.monotonic() < deadline:
-        left = {each for each in known | marked(mark) if identity(each[0]) == each}
-        for each in set(left):
-            left |= descendants(each[0])
-        quiet = 0 if left else quiet + 1
-        known |= left
-        for pid, _ in left:
+class Watched:
+    """The descendants of a process, learned while they come and go. Only new ones are read."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = pid
+        #: The processes of the last look, of whatever origin.
+        self._present: set[int] = set()
+        self._known: dict[int, Identity] = {}
+
+    def look(self) -> None:
+        """Remember the new ones, forget those that are gone."""
+        present = {int(name) for name in os.listdir(PROC) if name.isdecimal()}
+        new = {pid: parent for pid in present - self._present if (parent := parent_of(pid))}
+        self._known = {pid: known for pid, known in self._known.items() if pid in present}
+        self._present = present
+        while found := [pid for pid, parent in new.items() if parent == self._root or parent in self._known]:
+            for pid in found:
+                del new[pid]
+                known = identity(pid)
+                if known is not None and pid != os.getpid():
+                    self._known[pid] = known
+
+    def known(self) -> set[Identity]:
+        """Those that still run."""
+        return {each for each in self._known.values() if identity(each[0]) == each}
+
+
+def parent_of(pid: int) -> int:
+    """0 for a process that is gone."""
+    try:
+        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def signal_all(processes: set[Identity], number: signal.Signals) -> None:
+    """Send a signal to those that still run."""
+    for each in processes:
+        if identity(each[0]) == each:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(each[0], number)
             except OSError:
                 continue
+
+
+def reap(parent: int, mark: str) -> None:
+    """Remember the descendants of a process until it is gone, then kill those that are left."""
+    watched = Watched(parent)
+    while os.getppid() == parent:
+        watched.look()
+        time.sleep(PAUSE)
+    left = watched.known()
+    deadline = time.monotonic() + PATIENCE
+    quiet = 0
+    # Twice, since a process may have been starting another one that has no mark yet.
+    while quiet < 2 and time.monotonic() < deadline:
+        found = left | marked(mark)
+        # Stopped first: a process that is killed while it forks would leave a child that nothing leads to.
+        stopped: set[Identity] = set()
+        while new := found - stopped:
+            signal_all(new, signal.SIGSTOP)
+            stopped |= new
+            for pid, _ in new:
+                found |= descendants(pid)
+        signal_all(found, signal.SIGKILL)
+        left = {each for each in found if identity(each[0]) == each}
+        quiet = 0 if found else quiet + 1
         time.sleep(PAUSE / 2)
 
 
