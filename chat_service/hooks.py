@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from chat_service.concurrency.eager import in_task, is_being_cancelled
+from chat_service.concurrency.patience import current as current_patience
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import snake_case
@@ -226,7 +227,11 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
 
     Unless the calling task itself is being cancelled, a ``CancelledError`` from the hook becomes a
     ``HookCancelledError``: it would otherwise end the caller silently.
+
+    Time spent in the hook does not count toward the time that the command has for the store.
     """
+    patience = current_patience.get()
+    suspended = 0.0 if patience is None else patience.suspend()
     try:
         result = hook(*args)
         if inspect.isawaitable(result):
@@ -237,6 +242,9 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
         if is_being_cancelled():
             raise
         raise HookCancelledError(hook) from error
+    finally:
+        if patience is not None:
+            patience.resume(suspended)
     return result
 
 

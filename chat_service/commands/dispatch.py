@@ -5,8 +5,10 @@ from typing import Any
 
 from chat_service.commands.spec import Command
 from chat_service.commands.table import COMMANDS
+from chat_service.concurrency import patience
+from chat_service.concurrency.patience import Patience
 from chat_service.domain.context import Context
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.hooks import CommandCall, Hook, as_results, call_hook
 from chat_service.protocol import arguments as types
 from chat_service.types import SocketId
@@ -57,19 +59,31 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
     """Run a command and return its results: the ack's data, and more when a hook says so.
 
     Raises what the command or a hook raised. What one socket sends to one room runs in the order of the
-    calls of this function.
+    calls of this function. The time of the store counts from the call, whatever the command waits for first.
     """
-    with context.running.track(command.name):
-        room = call.args[0] if call.args and command.name in _OF_ROOMS else None
-        if call.id is None or not isinstance(room, str):
-            return await _run(context, command, call)
-        hold = context.serial.hold((call.id, room))
-        if not hold.enter_at_once():
-            await hold.enter()
-        try:
-            return await _run(context, command, call)
-        finally:
-            hold.leave()
+    mine = outer = None
+    if context.store_timeout is not None:
+        outer, mine = patience.current.get(), Patience(context.store_timeout)
+        patience.current.set(mine)
+    try:
+        with context.running.track(command.name):
+            room = call.args[0] if call.args and command.name in _OF_ROOMS else None
+            if call.id is None or not isinstance(room, str):
+                return await _run(context, command, call)
+            hold = context.serial.hold((call.id, room))
+            if not hold.enter_at_once():
+                excused = await hold.enter()
+                if mine is not None:
+                    mine.until += excused
+            try:
+                if mine is not None and mine.left <= 0:
+                    raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
+                return await _run(context, command, call)
+            finally:
+                hold.leave(0.0 if mine is None else mine.excused)
+    finally:
+        if mine is not None:
+            patience.current.set(outer)
 
 
 async def _run(context: Context, command: Command, call: CommandCall) -> list[Any]:

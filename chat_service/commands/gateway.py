@@ -7,6 +7,7 @@ from typing import Any
 
 from chat_service.commands.dispatch import make_call, run_command
 from chat_service.commands.table import COMMANDS
+from chat_service.concurrency import patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.domain import connections
 from chat_service.domain.context import Context
@@ -38,9 +39,12 @@ class Gateway:
             await in_task()
         with self._context.running.track("login"):
             token = scope.set((self._context.instance_id, None, socket_id, "login", ()))
+            timeout = self._context.store_timeout
+            patience.current.set(None if timeout is None else patience.Patience(timeout))
             try:
                 await connections.login(self._context, socket_id)
             finally:
+                patience.current.set(None)
                 scope.reset(token)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:

@@ -18,11 +18,13 @@ class DeadlockError(RuntimeError):
 class Place:
     """A key that is held: by whom, and who waits for it."""
 
-    __slots__ = ("holder", "waiting")
+    __slots__ = ("excused", "holder", "waiting")
 
     def __init__(self, holder: Optional["Hold"]) -> None:
         self.holder = holder
         self.waiting: deque[tuple[asyncio.Future[None], Hold | None]] | None = None
+        #: Seconds of the stays until now for which nobody can blame the holder.
+        self.excused = 0.0
 
 
 class SerialQueue:
@@ -43,11 +45,13 @@ class SerialQueue:
         """An async context manager that is entered when the key is free. Raises ``DeadlockError``."""
         return Hold(self, key)
 
-    async def acquire(self, key: Hashable, holder: "Hold | None" = None) -> None:
+    async def acquire(self, key: Hashable, holder: "Hold | None" = None) -> float:
+        """Returns how many excused seconds the wait has had."""
         place = self._places.get(key)
         if place is None:
             self._places[key] = Place(holder)
-            return
+            return 0.0
+        excused = place.excused
         outer = [hold for hold in _held.get() if hold.is_active]
         if any(self._leads_to(key, hold) for hold in outer):
             raise DeadlockError(f"{key} is held by what waits for {[hold.key for hold in outer]}")
@@ -66,6 +70,7 @@ class SerialQueue:
         finally:
             for hold in outer:
                 hold.waits_for.remove(key)
+        return place.excused - excused
 
     def _leads_to(self, key: Hashable, goal: "Hold") -> bool:
         """Whether the holder of a key is, or waits for, or waits for one who waits for, a hold."""
@@ -81,8 +86,9 @@ class SerialQueue:
                 keys.extend(holder.waits_for)
         return False
 
-    def release(self, key: Hashable) -> None:
+    def release(self, key: Hashable, excused: float = 0.0) -> None:
         place = self._places[key]
+        place.excused += excused
         while place.waiting:
             turn, holder = place.waiting.popleft()
             if not turn.done():
@@ -119,20 +125,22 @@ class Hold:
         self._token = _held.set((*held, self))
         return True
 
-    async def enter(self) -> None:
-        """Enter when the key is free. Raises ``DeadlockError``."""
+    async def enter(self) -> float:
+        """Enter when the key is free. Raises ``DeadlockError``. Returns the excused seconds of the wait."""
         held = _held.get()
-        if not self._is_inside(held):
-            await self._queue.acquire(self.key, self)
-            self.is_active = True
-            self._token = _held.set((*held, self))
+        if self._is_inside(held):
+            return 0.0
+        excused = await self._queue.acquire(self.key, self)
+        self.is_active = True
+        self._token = _held.set((*held, self))
+        return excused
 
-    def leave(self) -> None:
-        """Let the next one in."""
+    def leave(self, excused: float = 0.0) -> None:
+        """Let the next one in. ``excused``: seconds of the stay that are no fault of it, as in hooks."""
         if self.is_active:
             self.is_active = False
             _held.reset(self._token)
-            self._queue.release(self.key)
+            self._queue.release(self.key, excused)
 
     def _is_inside(self, held: tuple["Hold", ...]) -> bool:
         return any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held)

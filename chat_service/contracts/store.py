@@ -61,6 +61,9 @@ class Store(Protocol):
     A class with the attribute ``runs_without_task = True`` promises that its methods, until they first wait,
     do without ``asyncio.current_task()``, which ``asyncio.timeout`` and some drivers ask for; or that they
     await ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait get no task then.
+
+    A store with an attribute ``command_timeout`` (seconds) bounds all that one command asks of it together:
+    ``chat_service.concurrency.patience.current`` says how much of that time is left.
     """
 
     @property

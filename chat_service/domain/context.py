@@ -66,6 +66,8 @@ class Context:
     watch: PulseWatch
     #: ``operations.tracing.Tracing`` when spans are on.
     tracing: Any = None
+    #: Seconds in which a command's work in the store has to be done; None: the store knows no such bound.
+    store_timeout: float | None = None
     #: Between start and close.
     is_open: bool = False
     #: Clients are being sent away, before a close.

@@ -6,7 +6,6 @@ An instance that finds itself claimed, or whose store did not answer for that lo
 and goes on under a new id. A store that answers, but takes no changes, takes no claims either: all wait.
 """
 
-import asyncio
 import logging
 import random
 import uuid
@@ -67,11 +66,10 @@ class Lease:
         age = self._context.clock.monotonic() - self._answered
         return age < self._context.options.heartbeat_timeout and not self._is_lapsed
 
-    async def run(self) -> None:
-        """Renew at each ``heartbeat_rate``, and recover who lapsed; runs until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._beat(), name="heartbeats")
-            tasks.create_task(self._watch(), name="watch of other instances")
+    def start(self) -> None:
+        """Renew at each ``heartbeat_rate``, and recover dead instances, until the background closes."""
+        self._context.background.keep("heartbeats", self._beat)
+        self._context.background.keep("watch of other instances", self._watch)
 
     # The lease of this instance
 

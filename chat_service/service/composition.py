@@ -147,6 +147,7 @@ def make_context(
         remote=remote,
         instance_id=identity,
         counters=Counters(COMMANDS),
+        store_timeout=getattr(store, "command_timeout", None),
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
     )
     if options.tracing is not False:

@@ -107,7 +107,7 @@ class LifeCycle:
         if hook is not None:
             await call_hook(hook, context.service)
         await context.transport.listen()
-        context.background.keep("heartbeats", lease.run)
+        lease.start()
 
     async def _abandon(self, cause: BaseException | None) -> None:
         """Undo a start. ``cause``: why it failed, None when it was to end."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from chat_service.concurrency.background import Background
 from chat_service.concurrency.eager import in_task
+from chat_service.concurrency.patience import current as current_patience
 from chat_service.errors import ConfigurationError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.dialing import NO_LOGIN
 from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command
@@ -23,6 +24,8 @@ logger = logging.getLogger("chat_service")
 RETRY_PAUSE = 0.05
 #: Seconds for which commands are not tried again after one was refused until its time was up.
 IMPATIENCE = 1.0
+#: Seconds for what follows a change that Redis refused until its time was over.
+ANSWERED_GRACE = 0.25
 #: The oldest Redis with sharded publish and subscribe.
 OLDEST_VERSION = (7, 0)
 
@@ -48,6 +51,8 @@ class RedisClient:
 
     def __init__(self, options: RedisOptions) -> None:
         self._options = options
+        # The link alone watches the time of a command that has nearly all of it left.
+        self._ample = options.command_timeout * 0.9
         #: The tasks of all that talks to this Redis.
         self.background = Background()
         self.topology = Topology(options, background=self.background)
@@ -151,7 +156,8 @@ class RedisClient:
         topology = self.topology
         address = topology.address_known(key)
         link = topology.link_known(address) if address is not None else None
-        if link is not None:
+        patience = current_patience.get()
+        if link is not None and (patience is None or patience.left > self._ample):
             try:
                 # The usual case, without a timer of its own: the link watches the time.
                 return await link.submit_packed(packed, before)
@@ -171,14 +177,21 @@ class RedisClient:
             refusals = []
         # Time-outs need one.
         await in_task()
+        seconds = self.seconds_left()
+        if seconds <= 0:
+            self.timeouts += 1
+            raise _refused(refusals)
         try:
-            async with asyncio.timeout(self._options.command_timeout):
+            async with asyncio.timeout(seconds):
                 return await self._persist(key, packed, before, refusals, is_patient=is_patient)
         except TimeoutError:
             self.timeouts += 1
             topology.forget()
             if refusals and refusals[-1].kind in _REFUSED:
                 self._impatient_until = monotonic() + IMPATIENCE
+            if refusals and patience is not None:
+                # Redis answers: it may do the next step, or the next command, which only reads.
+                patience.excuse(ANSWERED_GRACE)
             raise _refused(refusals) from None
         except StoreError:
             self.timeouts += 1
@@ -192,6 +205,12 @@ class RedisClient:
             return False
         self._impatient_until = monotonic() + IMPATIENCE
         return True
+
+    def seconds_left(self) -> float:
+        """How long an operation may take that begins now."""
+        patience = current_patience.get()
+        longest = self._options.command_timeout
+        return longest if patience is None else min(patience.left, longest)
 
     async def nodes(self) -> list[Address]:
         """The nodes that have keys, as they are now: every master of a cluster, else the one server."""

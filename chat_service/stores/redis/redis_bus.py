@@ -193,7 +193,7 @@ class RedisBus:
         await in_task()
         self._wanted[channel] = topic
         try:
-            async with asyncio.timeout(self._options.command_timeout):
+            async with asyncio.timeout(self._client.seconds_left()):
                 await self._subscribe(channel)
         except BaseException as error:
             self._wanted.pop(channel, None)

@@ -67,6 +67,7 @@ class RedisStore:
         if not isinstance(options, RedisOptions):
             options = RedisOptions.from_mapping(options or {})
         self.options = options
+        self.command_timeout = options.command_timeout
         self.keys = Keys.of(self.options.prefix, self.options.parsed_url.db)
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -74,6 +74,13 @@ class Connector:
         return TlsConnection(host=address.host, port=address.port, **self._keywords, **self._tls)
 
 
+class Found(NamedTuple):
+    """What a search for the nodes has found: the master that Sentinel knows, or who has which slot."""
+
+    master: Address | None
+    slots: dict[int, Address]
+
+
 class Topology:
     """The links to the nodes, and which node has which key."""
 
@@ -92,7 +99,7 @@ class Topology:
         self._links: dict[Address, Link] = {}
         self._slots: dict[int, Address] = {}
         self._master: Address | None = None
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[Found] | None = None
         self._sentinels: Sentinels | None = None
         if options.sentinels:
             to_sentinels = Connector(options, to_sentinels=True)
@@ -118,16 +125,14 @@ class Topology:
         if not self._options.cluster:
             if self._sentinels is None:
                 return self.connector.address
-            if self._master is None:
-                await self.refresh()
-            return self._master or self.connector.address
+            # What was found is used, though others may have forgotten it before this turn.
+            master = self._master or (await self.refresh()).master
+            return master or self.connector.address
         slot = key_slot(key.encode())
-        if slot not in self._slots:
-            await self.refresh()
-        try:
-            return self._slots[slot]
-        except KeyError:
-            raise StoreTimeoutError(f"no node of the Redis cluster serves slot {slot}") from None
+        found = self._slots.get(slot) or (await self.refresh()).slots.get(slot)
+        if found is None:
+            raise StoreTimeoutError(f"no node of the Redis cluster serves slot {slot}")
+        return found
 
     def address_known(self, key: str) -> Address | None:
         """As ``address_of``, None when it has to be found out."""
@@ -141,7 +146,7 @@ class Topology:
 
     def forget(self) -> None:
         """What is known may be wrong; find it out anew at the next use."""
-        self._slots.clear()
+        self._slots = {}
         self._master = None
 
     async def open_link(self, address: Address) -> Link:
@@ -165,7 +170,7 @@ class Topology:
         link = self._links.get(address)
         return link if link is not None and link.is_open else None
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> Found:
         """Find out where the master or the slots are. Raises ``StoreTimeoutError``."""
         if self._refreshing is None:
             # For all who ask meanwhile, so it has no part of the context of the first one.
@@ -177,20 +182,20 @@ class Topology:
         await asyncio.wait([refreshing])
         if refreshing.cancelled():
             raise StoreTimeoutError("the search for the nodes of Redis was given up")
-        refreshing.result()
+        return refreshing.result()
 
-    def _end_refresh(self, task: "asyncio.Task[None]") -> None:
+    def _end_refresh(self, task: "asyncio.Task[Found]") -> None:
         self._refreshing = None
         if not task.cancelled():
             task.exception()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> Found:
         if self._sentinels is not None:
-            self._master = await self._sentinels.master()
-        elif self._options.cluster:
-            await self._refresh_slots()
+            master = self._master = await self._sentinels.master()
+            return Found(master, {})
+        return Found(None, await self._refresh_slots() if self._options.cluster else {})
 
-    async def _refresh_slots(self) -> None:
+    async def _refresh_slots(self) -> dict[int, Address]:
         reasons = []
         for address in dict.fromkeys((*self._slots.values(), *self._links, self.connector.address)):
             try:
@@ -202,7 +207,7 @@ class Topology:
             if slots:
                 self._slots = slots
                 await self._drop_strangers(set(slots.values()))
-                return
+                return slots
         raise StoreTimeoutError("the Redis cluster cannot be reached: " + "; ".join(reasons))
 
     async def _drop_strangers(self, members: set[Address]) -> None:
