@@ -1,6 +1,6 @@
 # All work is in tools/, which also runs without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos setup lint docs build bench bench-quick clean distclean
+.PHONY: help run test test-fast format chaos setup lint docs build bench bench-quick clean distclean
 
 PORT ?= 8000
 BIND ?= 127.0.0.1
@@ -15,6 +15,12 @@ run: ## Set up what is needed and run the web chat (PORT=8000 BIND=127.0.0.1)
 
 test: ## Set up everything and run all checks and tests
 	@tools/check.sh all
+
+test-fast: ## Run the tests of the daily round: in memory, without a browser, under 90 s
+	@tools/check.sh fast
+
+format: ## Bring all Python code into its form, and mend what the linter can
+	@tools/check.sh format
 
 chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10), and judge them
 	@tools/chaos.sh

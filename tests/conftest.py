@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import reaper
 from tests.support.backends import Backend, InMemory, InRedis
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
 
@@ -31,12 +32,12 @@ async def no_leaks() -> AsyncIterator[None]:
     """Fail a test that leaves tasks behind."""
     before = asyncio.all_tasks()
     yield
-    for _ in range(20):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}
-        if not left:
-            return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
+        if loop.time() > deadline:
+            pytest.fail(f"the test left tasks behind: {left}")
         await asyncio.sleep(0.01)
-    pytest.fail(f"the test left tasks behind: {left}")
 
 
 @pytest.fixture(scope="session")

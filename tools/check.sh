@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check.sh all|lint|docs|build: set up, then run the steps in order and stop at the first that fails.
+# check.sh all|fast|lint|format|docs|build: set up, then run the steps in order and stop at the first that fails.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -44,6 +44,21 @@ tests() {
     exec "$VENV_PYTHON" -m pytest -n 2 --dist loadgroup --cov --cov-fail-under=95
 }
 
+# The tests of a daily round: one store, nothing that starts browsers, Redis or builds.
+fast() {
+    say "pytest, in memory"
+    export CHAT_TEST_BACKENDS=memory
+    exec "$VENV_PYTHON" -m pytest -q -n 2 --dist loadgroup \
+        -m "not slow and not browser and not redis and not cluster" \
+        tests/unit tests/feature tests/conformance tests/operations tests/e2e/test_wire.py tests/e2e/test_work.py
+}
+
+format() {
+    "$VENV_PYTHON" -m ruff check --fix --quiet . || true
+    step "ruff format" "$VENV_PYTHON" -m ruff format .
+    step "ruff check" "$VENV_PYTHON" -m ruff check .
+}
+
 setup() { tools/setup.sh dev || die "step failed: set-up"; }
 
 case $what in
@@ -54,9 +69,9 @@ all)
     build
     tests
     ;;
-lint | docs | build)
+fast | lint | format | docs | build)
     setup
     "$what"
     ;;
-*) die "usage: tools/check.sh all|lint|docs|build" ;;
+*) die "usage: tools/check.sh all|fast|lint|format|docs|build" ;;
 esac

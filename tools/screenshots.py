@@ -8,6 +8,7 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -78,7 +79,7 @@ def save(image: Image.Image, path: Path) -> None:
     small = image.quantize(256, kmeans=8, dither=Image.Dither.NONE)
     palette = small.getpalette() or []
     colours = [tuple(palette[place : place + 3]) for place in range(0, len(palette), 3)]
-    clear = {"transparency": colours.index(NOTHING)} if NOTHING in colours else {}
+    clear: dict[str, Any] = {"transparency": colours.index(NOTHING)} if NOTHING in colours else {}
     small.save(path, optimize=True, **clear)
     print(f"{path.name}: {path.stat().st_size // 1024} KiB")
 

@@ -63,7 +63,7 @@ class InProcessClient:
         """Forget the events that came until now."""
         self.events.clear()
 
-    async def wait_for(self, name: str, *args: Any, timeout: float = 5.0) -> list[Any]:
+    async def wait_for(self, name: str, *args: Any, timeout: float | None = None) -> list[Any]:
         """Return the arguments of the first event of a name, and forget it; with ``args``, of the first
         whose leading arguments equal them. Raises ``TimeoutError`` after so many seconds."""
         found: list[Any] = []

@@ -2,21 +2,30 @@
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable
+
+
+def patience() -> float:
+    """Seconds that a test waits for something that has to come, unless it says otherwise."""
+    return float(os.environ.get("CHAT_TEST_PATIENCE", "20"))
 
 
 async def wait_until(
     predicate: Callable[[], bool] | Callable[[], Awaitable[bool]],
     description: str,
     *,
-    timeout: float = 20.0,
+    timeout: float | None = None,
 ) -> None:
     """Return as soon as ``predicate()`` is true. Raises ``TimeoutError`` after so many seconds.
 
+    ``timeout``: that of the environment variable CHAT_TEST_PATIENCE when None, else 20. Give slow or busy
+    machines more.
     The predicate is asked again after every turn of the event loop, later every few milliseconds.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
+    seconds = patience() if timeout is None else timeout
+    deadline = loop.time() + seconds
     turns = 0
     while True:
         answer = predicate()
@@ -25,6 +34,6 @@ async def wait_until(
         if answer:
             return
         if loop.time() > deadline:
-            raise TimeoutError(f"waited {timeout} s for {description}")
+            raise TimeoutError(f"waited {seconds:g} s for {description}")
         turns += 1
         await asyncio.sleep(0 if turns < 50 else 0.005)

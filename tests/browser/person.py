@@ -5,10 +5,9 @@ from typing import Any
 
 from playwright.async_api import Locator, Page, expect
 
-#: Milliseconds that anything may take to appear, also on a machine that is slow and busy.
-PATIENCE = 30_000
+from tests.support.patience import PATIENCE
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=PATIENCE * 1000)
 
 #: What a browser writes when the network is gone.
 OFFLINE = re.compile(
@@ -26,7 +25,7 @@ class Person:
         #: Errors on the console, uncaught exceptions, and requests to other hosts.
         self.problems: list[str] = []
         self.may_be_offline = False
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("console", lambda message: self._on_console(message.type, message.text))
         page.on("pageerror", lambda error: self.problems.append(f"{name}: {error}"))
         page.on("request", lambda request: self._on_request(request.url))

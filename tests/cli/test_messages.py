@@ -23,6 +23,7 @@ from chat_service.types import RoomName
 from tests.cli.conftest import Site, invoke
 from tests.e2e.processes import run
 from tests.redis.proxy import Proxy
+from tests.support.patience import PATIENCE
 
 ROOM = RoomName("room")
 
@@ -117,7 +118,7 @@ class Following:
 
     async def next(self) -> Any:
         """The next happening: the text of a message, or the kind with its numbers."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             item = await anext(self._happenings)
         if item.kind == "message":
             return item.message["textMessage"]

@@ -15,14 +15,13 @@ import pytest
 
 from chat_service.testing import wait_until
 from tests.cli.conftest import Site, invoke
-from tests.e2e.clients import PATIENCE, PythonClients
+from tests.e2e.clients import PythonClients
 from tests.e2e.processes import Process, port_in, run
 from tests.support.redis_servers import RedisServer
 
 pytestmark = pytest.mark.e2e
 WEBSOCKET = ["websocket"]
 #: Seconds for something that starts processes, on a machine that has much to do.
-LONG = 3 * PATIENCE
 
 SERVICE = """
 import os
@@ -124,18 +123,15 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
         # One dies: it is started again.
         victim = min(pids)
         os.kill(victim, signal.SIGKILL)
-        await wait_until(
-            lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end", timeout=LONG
-        )
+        await wait_until(lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end")
         await wait_until(
             lambda: len(set(re.findall(r"worker ready (\d+)", process.output))) == 3,
             "a new one",
-            timeout=LONG,
         )
 
         # All are replaced, one after the other.
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: process.errors.count("is replaced") == 2, "new workers", timeout=LONG)
+        await wait_until(lambda: process.errors.count("is replaced") == 2, "new workers")
         newest = {int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)[-2:]}
         assert not newest & pids
         late = await connect(port, "late")
@@ -144,7 +140,7 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
         # New ones that cannot start replace nobody.
         (tmp_path / "served.py").write_text("def broken(")
         process.send_signal(signal.SIGHUP)
-        await wait_until(lambda: "the old ones stay" in process.errors, "the broken one", timeout=LONG)
+        await wait_until(lambda: "the old ones stay" in process.errors, "the broken one")
         await late.call("roomJoin", "room")
 
         process.send_signal(signal.SIGTERM)
@@ -168,7 +164,7 @@ async def test_workers_do_not_outlive_their_parent(redis_site: Site, tmp_path: P
         pids = [int(pid) for pid in re.findall(r"worker ready (\d+)", process.output)]
         process.send_signal(signal.SIGKILL)
 
-        await wait_until(lambda: not any(map(_is_alive, pids)), "the end of the workers", timeout=LONG)
+        await wait_until(lambda: not any(map(_is_alive, pids)), "the end of the workers")
 
 
 def _is_alive(pid: int) -> bool:
@@ -215,7 +211,7 @@ async def test_a_second_signal_ends_workers_at_once(
         client = await connect(await port_of(process), "alice")
         await client.wait_for("loginConfirmed")
         process.send_signal(signal.SIGTERM)
-        await wait_until(lambda: process.errors.count("draining") == 2, "the drain", timeout=LONG)
+        await wait_until(lambda: process.errors.count("draining") == 2, "the drain")
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 137
     with redis_servers.client() as redis:
@@ -232,7 +228,7 @@ async def test_reload(tmp_path: Path) -> None:
         source.write_text(text.replace("worker ready", "newer worker ready"))
         await process.wait_for("newer worker ready")
         source.write_text("def broken(")
-        await wait_until(lambda: "ended with code 3; waiting" in process.errors, "its end", timeout=LONG)
+        await wait_until(lambda: "ended with code 3; waiting" in process.errors, "its end")
         source.write_text(text.replace("worker ready", "mended worker ready"))
         await process.wait_for("mended worker ready")
         process.send_signal(signal.SIGTERM)
@@ -246,7 +242,7 @@ async def test_a_reloaded_service_does_not_outlive_its_parent(tmp_path: Path) ->
         line = await process.wait_for("worker ready")
         pid = int(line.rpartition(" ")[2])
         process.send_signal(signal.SIGKILL)
-        await wait_until(lambda: not _is_alive(pid), "the end of the service", timeout=LONG)
+        await wait_until(lambda: not _is_alive(pid), "the end of the service")
 
 
 @pytest.mark.redis

@@ -53,11 +53,11 @@ async def test_workers_that_cannot_be_started_are_tried_again(
     machine.is_short = True
     # One dies, and the parent is asked to replace all.
     machine.workers[0].process.kill()
-    await wait_until(lambda: machine.refused > 2, "some tries", timeout=30)
+    await wait_until(lambda: machine.refused > 2, "some tries")
     parent._on_hangup()
-    await wait_until(lambda: "cannot be replaced" in capsys.readouterr().err, "the refusal", timeout=30)
+    await wait_until(lambda: "cannot be replaced" in capsys.readouterr().err, "the refusal")
     assert machine.workers[1].process.returncode is None and not running.done()
     machine.is_short = False
-    await wait_until(lambda: len(machine.workers) == 3, "another one", timeout=30)
+    await wait_until(lambda: len(machine.workers) == 3, "another one")
     parent._on_signal(signal.SIGTERM)
     await asyncio.wait_for(running, 30)

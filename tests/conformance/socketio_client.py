@@ -10,6 +10,7 @@ import socketio
 from chat_service.contracts.transport import Transport
 from chat_service.testing.transport_suite import Connect
 from chat_service.types import SocketId
+from tests.support.patience import PATIENCE
 
 NAMESPACE = "/chat-service"
 
@@ -34,7 +35,7 @@ class SocketIOClient:
         await self._client.emit(
             event, args, namespace=NAMESPACE, callback=lambda *values: acked.set_result(list(values))
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await acked
 
     async def send(self, event: str, *args: Any) -> None:
@@ -72,7 +73,7 @@ def connector(transport_name: str, serializer: str = "default") -> Connect:
                 auth=auth,
                 transports=[transport_name],
                 namespaces=[NAMESPACE],
-                wait_timeout=10,
+                wait_timeout=int(PATIENCE),
             )
         except BaseException:
             await client.disconnect()

@@ -9,7 +9,7 @@ from tests.conftest import BACKENDS
 from tests.support.backends import Backend, InMemory, InRedis
 
 
-@pytest.mark.timeout(300)  # a failure is made small, which takes its time
+@pytest.mark.timeout(1800)  # a failure is made small, which takes its time
 @pytest.mark.parametrize("name", BACKENDS)
 def test_store_does_what_the_model_does(name: str, request: pytest.FixtureRequest) -> None:
     servers = None if name == "memory" else request.getfixturevalue(f"{name}_servers")

@@ -1,9 +1,7 @@
 """The sample plugin passes the suite, reports what is broken, and a service runs on it."""
 
 import asyncio
-import itertools
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +18,6 @@ from tests.plugins.sqlite_store import SqliteStore
 from tests.support.world import name_by_query
 
 ROOM = RoomName("room")
-_numbers = itertools.count()
-
-
-class TestSharedMemory(StoreSuite):
-    @pytest.fixture
-    def make_store(self) -> Iterator[MakeStore]:
-        path = f"file:conformance{next(_numbers)}?mode=memory&cache=shared"
-        # The database lives as long as a connection to it does.
-        keeper, hub = sqlite3.connect(path, uri=True), Hub()
-        yield lambda: SqliteStore(path, hub)
-        keeper.close()
 
 
 class TestFile(StoreSuite):
@@ -71,6 +58,22 @@ class TestFile(StoreSuite):
         database.close()
         await store.room_create(ROOM, RoomConfig())
         await store.close()
+
+
+async def test_a_database_in_memory_is_shared() -> None:
+    path = "file:conformance?mode=memory&cache=shared"
+    # The database lives as long as a connection to it does.
+    keeper, hub = sqlite3.connect(path, uri=True), Hub()
+    stores = [SqliteStore(path, hub) for _ in range(2)]
+    for store in stores:
+        await store.open(Recorder())
+    await stores[0].room_create(ROOM, RoomConfig())
+    await stores[0].room_message(ROOM, SYSTEM, {"textMessage": "shared"})
+    [message] = await stores[1].room_recent_history(ROOM, SYSTEM, 5)
+    assert message["textMessage"] == "shared"
+    for store in stores:
+        await store.close()
+    keeper.close()
 
 
 async def test_no_database_is_an_error(tmp_path: Path) -> None:

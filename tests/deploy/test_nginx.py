@@ -3,7 +3,6 @@
 import asyncio
 import re
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -57,9 +56,7 @@ async def test_clients_on_two_instances_behind_nginx(tmp_path: Path, node_proces
         for follower in followers:
             await follower.say(f"from {follower.client.name}")
         for follower in followers:
-            await wait_until(
-                lambda follower=follower: len(follower.live) == 6, f"{follower.live}", timeout=PATIENCE
-            )
+            await wait_until(lambda follower=follower: len(follower.live) == 6, f"{follower.live}")
             assert follower.live == sorted(follower.live)
         assert [await follower.client.transport() for follower in followers[-2:]] == ["polling", "websocket"]
         # Requests of one polling session reach its instance, from wherever they come; both get some.
@@ -97,7 +94,7 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
                 number += 1
 
         talking = [asyncio.create_task(talk(follower)) for follower in followers]
-        await wait_until(lambda: len(said) > 20, "they talk", timeout=PATIENCE)
+        await wait_until(lambda: len(said) > 20, "they talk")
         leaving.process.send_signal(signal.SIGTERM)
 
         async def is_unready() -> bool:
@@ -105,7 +102,7 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
             return status == 503 and page["checks"] == {"service": "draining"}
 
         # Unready first: nobody has been sent away by then.
-        await wait_until(is_unready, "it is unready", timeout=PATIENCE)
+        await wait_until(is_unready, "it is unready")
         assert await sockets_of(leaving) >= 1
         assert await leaving.process.wait() == 0
         # Sent away, and back at the other instance.
@@ -113,19 +110,15 @@ async def test_a_drain_loses_nothing(tmp_path: Path, node_process: NodeProcess) 
         async def all_are_back() -> bool:
             return await sockets_of(staying) == len(followers)
 
-        await wait_until(all_are_back, "all are at the other instance", timeout=PATIENCE)
+        await wait_until(all_are_back, "all are at the other instance")
         before = len(said)
-        await wait_until(lambda: len(said) > before + 20, "they go on", timeout=PATIENCE)
+        await wait_until(lambda: len(said) > before + 20, "they go on")
         going_on = False
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*talking)
         last = max(said)
         for follower in followers:
-            await wait_until(
-                lambda follower=follower: max(follower.messages) >= last,
-                "it has the last one",
-                timeout=PATIENCE,
-            )
+            await wait_until(lambda follower=follower: max(follower.messages) >= last, "it has the last one")
             # Everything that was acknowledged, once, under its id, without a gap.
             assert sorted(follower.messages) == list(range(1, max(follower.messages) + 1))
             assert {number: follower.messages[number] for number in said} == said
@@ -144,8 +137,7 @@ async def test_a_second_signal_ends_a_drain_at_once(tmp_path: Path, node_process
         async def drains() -> bool:
             return (await scrape(instance.operations_port))["chat_service_draining"] == 1
 
-        await wait_until(drains, "it drains", timeout=PATIENCE)
-        begun = time.monotonic()
+        await wait_until(drains, "it drains")
         instance.process.send_signal(signal.SIGTERM)
+        # It has patience for less than the drain.
         assert await instance.process.wait() == -signal.SIGTERM
-        assert time.monotonic() - begun < 5

@@ -10,7 +10,6 @@ from chat_service.testing import wait_until
 from tests.deploy.site import SECRET, free_port
 from tests.e2e.processes import run
 from tests.operations.pages import get_json
-from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis]
@@ -47,9 +46,7 @@ async def test_workers_are_replaced_under_their_operations_ports(tmp_path: Path)
             await process.wait_for(", 2 workers, ")
             before = await instances()
             process.send_signal(signal.SIGHUP)
-            await wait_until(
-                lambda: process.errors.count("is replaced") == 2, "both are replaced", timeout=PATIENCE
-            )
+            await wait_until(lambda: process.errors.count("is replaced") == 2, "both are replaced")
             after = await instances()
             assert len({*before, *after}) == 4
             process.send_signal(signal.SIGTERM)

@@ -19,11 +19,11 @@ from chat_service.cli.settings import Settings
 from chat_service.testing import wait_until
 from tests.docs.blocks import ROOT, Block
 from tests.docs.shell import shell_problems
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 from tests.support.world import name_by_query
 
 #: Seconds that one block may take.
-DEADLINE = 30.0
 
 #: What JavaScript fragments find there.
 PRELUDE = """\
@@ -133,12 +133,12 @@ class Page:
     async def _run(self, block: Block, *command: str | Path) -> str:
         process = await self._start(*command)
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(PATIENCE):
                 output, _ = await process.communicate()
         except TimeoutError:
             process.kill()
             output, _ = await process.communicate()
-            raise BlockError(f"{block}: still running after {DEADLINE} s:\n{output.decode()}") from None
+            raise BlockError(f"{block}: still running after {PATIENCE} s:\n{output.decode()}") from None
         if process.returncode != 0:
             raise BlockError(f"{block}: exit code {process.returncode}:\n{output.decode()}")
         return output.decode()
@@ -199,7 +199,7 @@ class Page:
             await writer.wait_closed()
             return True
 
-        await wait_until(is_there, f"a server at {block}", timeout=DEADLINE)
+        await wait_until(is_there, f"a server at {block}")
 
     async def _stop_servers(self) -> None:
         """Raises ``BlockError`` when one does not end cleanly."""
@@ -236,7 +236,7 @@ class Page:
             # What a code object of a fragment with `await` gives is a coroutine.
             result = eval(code, self._names)
             if inspect.isawaitable(result):
-                async with asyncio.timeout(DEADLINE):
+                async with asyncio.timeout(PATIENCE):
                     await result
         self._printed = printed.getvalue()
 

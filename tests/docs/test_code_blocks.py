@@ -11,7 +11,7 @@ from tests.docs.shell import shell_problems
 PAGES = [path for path in pages() if blocks_of(path)]
 
 
-@pytest.mark.timeout(180)  # runs many programs
+@pytest.mark.timeout(1800)  # runs many programs
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 async def test_code_blocks_of_page(path: Path, tmp_path: Path) -> None:
     page = Page(tmp_path)

@@ -60,7 +60,7 @@ class Client:
                     return True
             return False
 
-        await wait_until(matches, f"{name}{args!r} at {self!r}", timeout=PATIENCE)
+        await wait_until(matches, f"{name}{args!r} at {self!r}")
         return found
 
     async def disconnect(self) -> None:

@@ -10,7 +10,8 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
+from tests.support.patience import PATIENCE
 
 SEPARATOR = "\x1e"
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
+from tests.support.patience import PATIENCE
 from tests.support.world import name_by_query
 
 #: Where the service listens: at its own port, in an aiohttp or ASGI application, on a server of the caller.
@@ -85,5 +86,5 @@ async def _uvicorn(app: Any, listening: socket.socket) -> AsyncIterator[None]:
         yield
     finally:
         server.should_exit = True
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await task

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
+from tests.support.patience import PATIENCE
 
 #: Bytes that the system keeps for a client, at most about twice that.
 RECEIVE_BUFFER = 4096

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 
 from chat_service.testing import wait_until
-from tests.e2e.clients import PATIENCE
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import WAYS
 from tests.e2e.processes import Process, run
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import free_port
 
 pytestmark = [pytest.mark.covers("api:asgi_app"), pytest.mark.filterwarnings("default")]
@@ -62,7 +62,7 @@ async def serving(folder: Path, name: str) -> AsyncIterator[tuple[Process, int]]
             writer.close()
             return True
 
-        await wait_until(listens, f"{name} listens", timeout=PATIENCE)
+        await wait_until(listens, f"{name} listens")
         yield process, port
 
 

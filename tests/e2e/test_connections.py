@@ -29,7 +29,7 @@ async def test_a_rejected_login_is_told_once_and_ends(
     assert client.received("loginRejected") == [["ChatServiceError: No login provided"]]
     assert not client.received("loginConfirmed")
     eio = service.transport.get_server().eio
-    await wait_until(lambda: not eio.sockets, "the connection to be closed", timeout=3.0)
+    await wait_until(lambda: not eio.sockets, "the connection to be closed")
 
 
 @pytest.mark.covers("option:use_raw_error_objects", "error:invalidName")

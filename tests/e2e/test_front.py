@@ -15,6 +15,7 @@ from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import Serve
 from tests.e2e.raw import websocket
 from tests.e2e.stopped import masked_frame
+from tests.support.patience import PATIENCE
 
 REQUEST = (
     "GET /socket.io/?EIO=4&transport=websocket&userName=a%26b&userName=c&empty= HTTP/1.1\r\nHost: x\r\n"
@@ -45,7 +46,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def read_end(reader: asyncio.StreamReader) -> None:
     """Read the end of a connection, however it ends."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
 
@@ -67,7 +68,7 @@ async def test_both_ways_are_the_same_to_the_application(serve: Serve, answered:
         for part in parts:
             writer.write(part.encode())
             await asyncio.sleep(0.05)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             answers.append(await reader.readuntil(b"\r\n\r\n"))
             await reader.readuntil(b"pingInterval")
             writer.write(masked_frame(f"40{NAMESPACE},"))
@@ -107,7 +108,7 @@ async def test_other_requests_on_the_same_connection(serve: Serve) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     for _ in range(2):
         writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
             await reader.readexactly(len(b"404: Not Found"))
     writer.close()
@@ -120,7 +121,7 @@ async def test_packets_behind_the_request(serve: Serve) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     packets = [f"40{NAMESPACE},", f'42{NAMESPACE},1["listOwnSockets"]']
     writer.write(REQUEST.replace("a%26b", "a").encode() + b"".join(map(masked_frame, packets)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await reader.readuntil(f"43{NAMESPACE},1[".encode())
     writer.close()
     await writer.wait_closed()

@@ -13,9 +13,10 @@ import socketio
 from aiohttp import web
 
 from chat_service import ChatService
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
 from tests.e2e.test_mounting import running
 from tests.e2e.test_mounting_asgi import uvicorn_complains, uvicorn_server
+from tests.support.patience import PATIENCE
 
 __all__ = ["uvicorn_complains"]
 

@@ -17,6 +17,7 @@ from tests.e2e.clients import NodeProcess
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import get_text, make_service, talk
 from tests.e2e.raw import websocket
+from tests.support.patience import PATIENCE
 
 
 class OtherApp:
@@ -73,7 +74,7 @@ async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[tuple[uvicor
         yield server, port
     finally:
         server.should_exit = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 

@@ -19,11 +19,11 @@ from starlette.routing import Mount, Route
 from chat_service import ChatService
 from chat_service.testing import wait_until
 from chat_service.transports.socketio.asgi import NO_LIFESPAN, is_below
-from tests.e2e.clients import PATIENCE
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.mounted import WAYS, get_text, make_service
 from tests.e2e.test_mounting import running
 from tests.e2e.test_mounting_asgi import uvicorn_complains
+from tests.support.patience import PATIENCE
 
 __all__ = ["uvicorn_complains"]
 
@@ -40,11 +40,11 @@ async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[int]:
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:
-        await wait_until(lambda: server.started or task.done(), "uvicorn to start", timeout=30)
+        await wait_until(lambda: server.started or task.done(), "uvicorn to start")
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 

@@ -9,6 +9,7 @@ from chat_service.testing import wait_until
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import event, websocket
+from tests.support.patience import PATIENCE
 
 
 @pytest.mark.covers("api:get_server")
@@ -52,7 +53,7 @@ async def test_emits_with_a_callback_come_in_order_with_all_else(serve: Serve) -
     called: list[Any] = []
 
     async def callback(*values: Any) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.sleep(0)
         called.append(values)
 
@@ -79,7 +80,7 @@ async def test_other_namespaces(serve: Serve) -> None:
     seen: list[Any] = []
 
     async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.sleep(0)
         seen.append(("connect", environ["QUERY_STRING"], auth))
 
@@ -87,7 +88,7 @@ async def test_other_namespaces(serve: Serve) -> None:
         return values
 
     async def disconnect(sid: str, reason: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.sleep(0)
         seen.append(("disconnect", reason))
 

@@ -11,12 +11,13 @@ import pytest
 from aiohttp import web
 
 from chat_service.demo import Demo
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import Serve
 from tests.e2e.mounted import make_service
 from tests.e2e.raw import polling
 from tests.e2e.test_mounting import running
 from tests.e2e.test_mounting_asgi import uvicorn_server
+from tests.support.patience import PATIENCE
 
 ENDPOINT = "/socket.io/?EIO=4&transport=polling"
 #: Unpacked it would be 20 MB.

@@ -13,6 +13,7 @@ from chat_service.testing import wait_until
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import event, websocket
 from tests.support.backends import Backend
+from tests.support.patience import PATIENCE
 
 
 @pytest.mark.covers("better:order of one socket's commands")
@@ -64,7 +65,7 @@ class StoreWithTimeouts(MemoryStore):
             return found
 
         async def call(*args: Any, **options: Any) -> Any:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert asyncio.current_task() is not None
                 return await found(*args, **options)
 
@@ -148,7 +149,7 @@ async def test_hooks_have_a_task(serve: Serve, login: ConnectTo) -> None:
 
     def hook(name: str, result: Any = None) -> Callable[..., Awaitable[Any]]:
         async def run(*args: Any) -> Any:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.sleep(0)
             assert asyncio.current_task() is not None
             seen.append(name)

@@ -11,7 +11,7 @@ import pytest
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.testing import wait_until
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import event, polling, websocket
 
@@ -121,7 +121,7 @@ async def test_pings(serve: Serve, login: ConnectTo, transports: list[str]) -> N
         ping()
 
     session._ping = spy
-    await wait_until(lambda: len(pings) >= 4, "pings", timeout=PATIENCE)
+    await wait_until(lambda: len(pings) >= 4, "pings")
     assert all(later - earlier >= 0.04 for earlier, later in itertools.pairwise(pings))
     assert await client.call("listOwnSockets")
     assert not session.closed

@@ -9,14 +9,14 @@ import pytest
 
 from chat_service import ChatService
 from tests.e2e.clients import Client, PythonClients
-from tests.support.backends import Backend
+from tests.support.backends import ONE_STORE, Backend
 
 #: ``await start(example.make_service, *args, **options)``: one more instance over the test's store.
 Start = Callable[..., Awaitable[ChatService]]
 #: ``await login(service, name, auth=..., msgpack=...)``: a client whose login was confirmed.
 Login = Callable[..., Awaitable[Client]]
 
-one_store = pytest.mark.parametrize("backend", ["memory"], indirect=True)
+one_store = ONE_STORE
 #: For examples that have something to do with several instances.
 both_stores = pytest.mark.parametrize("backend", ["memory", "redis"], indirect=True)
 

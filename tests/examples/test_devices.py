@@ -35,7 +35,7 @@ async def test_devices_are_announced(start: Start, connect: Login, login: Login)
         devices = (await bob.emit("roomJoin", "room"))[2]
         return sorted(device for _, device in devices.values()) == ["desktop", "phone", "tablet"]
 
-    await wait_until(all_are_known, "the devices of both instances are known", timeout=20)
+    await wait_until(all_are_known, "the devices of both instances are known")
     await desktop.call("roomLeave", "room")
     assert await bob.wait_for("deviceLeft") == ["room", "ann", desktop_id]
     await phone.disconnect()
@@ -77,7 +77,7 @@ async def test_devices_exchange_bytes(start: Start, connect: Login, login: Login
     ):
         assert "Bad argument at position 1" in await hub.error("directMessage", "lamp", bad)
     await lamp.disconnect()
-    await wait_until(lambda: gone(hub), "the lamp is offline", timeout=20)
+    await wait_until(lambda: gone(hub), "the lamp is offline")
 
     for auth in (None, {"device": "hub"}, {"device": "hub", "key": "lamp-key"}, {"device": [], "key": ""}):
         refused = await connect(service, "", auth=auth, msgpack=True)

@@ -15,6 +15,7 @@ from chat_service import ChatService
 from chat_service.testing import wait_until
 from example import anonymous_listeners, jwt_login
 from tests.examples.conftest import Login, Start, both_stores, one_store
+from tests.support.patience import PATIENCE
 
 EXAMPLES = sorted(Path("example").glob("*.py"))
 SECRET = "a secret that is long enough for HS256"
@@ -78,7 +79,10 @@ async def listener(service: ChatService) -> tuple[socketio.AsyncClient, list[Any
     messages: list[Any] = []
     client.on("roomMessage", lambda room, message: messages.append(message), namespace="/public")
     await client.connect(
-        f"http://127.0.0.1:{service.port}", namespaces=["/public"], transports=["websocket"], wait_timeout=10
+        f"http://127.0.0.1:{service.port}",
+        namespaces=["/public"],
+        transports=["websocket"],
+        wait_timeout=int(PATIENCE),
     )
     return client, messages
 
@@ -106,10 +110,8 @@ async def test_anonymous_listeners_hear_everything_in_order(start: Start, login:
         # In the midst of it: nothing is missing between the answer and what follows, nothing is in both.
         error, recent = await second.call("listen", "news", namespace="/public")
         await talking
-        await wait_until(
-            lambda: bool(heard_first) and heard_first[-1]["id"] == 41, "all is heard here", timeout=20
-        )
-        await wait_until(lambda: [*recent, *heard_second][-1]["id"] == 41, "all is heard there", timeout=20)
+        await wait_until(lambda: bool(heard_first) and heard_first[-1]["id"] == 41, "all is heard here")
+        await wait_until(lambda: [*recent, *heard_second][-1]["id"] == 41, "all is heard there")
         assert [message["id"] for message in heard_first] == list(range(2, 42))
         ids = [message["id"] for message in (*recent, *heard_second)]
         assert ids == list(range(ids[0], 42))

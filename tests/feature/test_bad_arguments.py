@@ -1,4 +1,7 @@
-"""Bad input for every command, derived from the command table; after each the service keeps serving."""
+"""Bad input for every command, derived from the command table; after each the service keeps serving.
+
+Arguments are refused before a store is asked. Unusual values that pass the checks are tried on every store.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,6 +12,7 @@ import pytest
 from chat_service.commands.spec import Command
 from chat_service.commands.table import TABLE
 from chat_service.testing import InProcessClient
+from tests.support.backends import ONE_STORE
 from tests.support.wire_errors import raised, wire_error
 from tests.support.world import Instance, World
 
@@ -177,6 +181,7 @@ class Scene:
         await self.alice.wait_for("roomMessage", "room")
 
 
+@ONE_STORE
 @EACH_COMMAND
 @pytest.mark.covers("error:wrongArgumentsCount", "api:check_arguments")
 async def test_too_few_arguments(world: World, command: Command) -> None:
@@ -188,6 +193,7 @@ async def test_too_few_arguments(world: World, command: Command) -> None:
     await scene.is_unchanged()
 
 
+@ONE_STORE
 @EACH_ARGUMENT
 @pytest.mark.covers("error:badArgument", "api:check_arguments")
 async def test_each_argument_of_each_wrong_type(world: World, command: Command, position: int) -> None:
@@ -203,6 +209,7 @@ async def test_each_argument_of_each_wrong_type(world: World, command: Command, 
     await scene.is_unchanged()
 
 
+@ONE_STORE
 @EACH_ARGUMENT
 @pytest.mark.covers("error:badArgument")
 async def test_the_first_bad_argument_is_named(world: World, command: Command, position: int) -> None:
@@ -212,6 +219,7 @@ async def test_the_first_bad_argument_is_named(world: World, command: Command, p
     await scene.is_unchanged()
 
 
+@ONE_STORE
 @EACH_COMMAND
 async def test_further_arguments_are_no_error(world: World, command: Command) -> None:
     rest: list[Any] = []
@@ -235,6 +243,7 @@ def as_argument(command: Command, position: int, name: str) -> list[Any]:
     return args
 
 
+@ONE_STORE
 @EACH_NAME
 @pytest.mark.covers("error:invalidName", "better:list names checked")
 async def test_names_that_cannot_be(world: World, command: Command, position: int) -> None:

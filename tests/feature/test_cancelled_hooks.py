@@ -9,6 +9,7 @@ import pytest
 from chat_service import ChatService, CloseTimeoutError, CommandCall, MembershipInfo
 from chat_service.hooks import HookCancelledError, call_hook
 from chat_service.testing import InProcessClient, wait_until
+from tests.support.patience import PATIENCE
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World, name_by_query
 
@@ -119,7 +120,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
 
 
 async def answer(client: InProcessClient, *command: Any) -> list[Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await client.emit(*command)
 
 

@@ -17,7 +17,7 @@ HOUR = 3_600_000
 
 async def _outlast(seconds: float) -> None:
     end = asyncio.get_running_loop().time() + seconds
-    await wait_until(lambda: asyncio.get_running_loop().time() > end, "time passes", timeout=seconds + 20)
+    await wait_until(lambda: asyncio.get_running_loop().time() > end, "time passes")
 
 
 def _lost(instances: list[Instance]) -> int:
@@ -73,12 +73,12 @@ async def test_a_dead_instance_is_recovered_whatever_its_clock_showed(world: Wor
     await _outlast(2 * RATE)
     # No heartbeats any more.
     await dead.service._context.background.close()
-    await alice.wait_for("roomUserLeft", "room", "bob", timeout=20)
+    await alice.wait_for("roomUserLeft", "room", "bob")
 
     async def is_alone() -> bool:
         known = {str(item.id) for item in await survivor.service.list_instances()}
         return known == {survivor.service.instance_uid}
 
-    await wait_until(is_alone, "the dead instance is forgotten", timeout=10)
+    await wait_until(is_alone, "the dead instance is forgotten")
     assert survivor.service._context.counters.leases_lost == 0
     assert alice.connected

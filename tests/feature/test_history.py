@@ -14,7 +14,7 @@ from tests.support.world import World
 async def post(client: InProcessClient, count: int) -> None:
     for _ in range(count):
         message_id = await client.call("roomMessage", "room", {"textMessage": "x"})
-        await client.wait_for("roomMessage", "room", timeout=5)
+        await client.wait_for("roomMessage", "room")
         assert message_id > 0
 
 

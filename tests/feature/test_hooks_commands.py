@@ -7,6 +7,7 @@ import pytest
 from chat_service import ChatService, ChatServiceError, CommandCall, ConfigurationError
 from chat_service.commands.table import COMMANDS
 from chat_service.testing import InProcessClient
+from tests.support.backends import ONE_STORE
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World, name_by_query
 
@@ -51,6 +52,7 @@ def hooks_of(kind: str, calls: list[str]) -> dict[str, Any]:
 @pytest.mark.covers("option:hooks", "hook:before", "hook:after", "api:before", "api:after")
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
 @pytest.mark.parametrize("given", ["mapping", "object", "decorators"])
+@ONE_STORE
 async def test_ways_to_give_hooks(world: World, kind: str, given: str) -> None:
     calls: list[str] = []
     hooks = hooks_of(kind, calls)
@@ -81,6 +83,7 @@ async def test_ways_to_give_hooks(world: World, kind: str, given: str) -> None:
 
 @pytest.mark.covers("option:hooks", "hook:before", "hook:after", "hook:call.command")
 @pytest.mark.parametrize("name", COMMANDS)
+@ONE_STORE
 async def test_every_command_has_hooks(world: World, name: str) -> None:
     """Hooks around every command: the before hook ends it, so that no arguments have to make sense."""
     command, calls = COMMANDS[name], []
@@ -167,6 +170,7 @@ def test_decorators_check_names() -> None:
     "hook:call.error",
     "hook:call.data",
 )
+@ONE_STORE
 async def test_what_a_clients_call_carries(instance: Instance, alice: InProcessClient) -> None:
     seen: list[Any] = []
 
@@ -191,6 +195,7 @@ async def test_what_a_clients_call_carries(instance: Instance, alice: InProcessC
 
 
 @pytest.mark.covers("hook:call.message", "hook:after")
+@ONE_STORE
 async def test_after_hooks_see_messages_as_they_were_sent(instance: Instance, alice: InProcessClient) -> None:
     seen: list[Any] = []
     bob = await instance.login("bob")
@@ -220,6 +225,7 @@ async def test_after_hooks_see_messages_as_they_were_sent(instance: Instance, al
         ({"user_name": "alice", "id": "any"}, ("alice", "any", False, True)),
     ],
 )
+@ONE_STORE
 async def test_what_a_server_call_carries(
     instance: Instance, alice: InProcessClient, context: Any, expected: tuple[Any, ...]
 ) -> None:
@@ -231,6 +237,7 @@ async def test_what_a_server_call_carries(
 
 
 @pytest.mark.covers("hook:call.error")
+@ONE_STORE
 async def test_an_after_hook_sees_the_error(instance: Instance) -> None:
     seen: list[Any] = []
     instance.service.after("roomGetOwner")(lambda call: seen.append((call.results, call.error)))
@@ -245,6 +252,7 @@ async def test_an_after_hook_sees_the_error(instance: Instance) -> None:
 
 
 @pytest.mark.covers("hook:before", "hook:call.args")
+@ONE_STORE
 async def test_a_before_hook_changes_arguments(instance: Instance, alice: InProcessClient) -> None:
     @instance.service.before("roomMessage")
     async def polite(call: CommandCall) -> None:
@@ -270,6 +278,7 @@ async def test_a_before_hook_changes_arguments(instance: Instance, alice: InProc
     ],
 )
 @pytest.mark.covers("hook:before")
+@ONE_STORE
 async def test_what_a_before_hook_returns_ends_the_command(
     instance: Instance, alice: InProcessClient, answer: Any, ack: list[Any]
 ) -> None:
@@ -280,6 +289,7 @@ async def test_what_a_before_hook_returns_ends_the_command(
 
 
 @pytest.mark.covers("hook:before")
+@ONE_STORE
 async def test_argument_checks_come_before_hooks(instance: Instance, alice: InProcessClient) -> None:
     calls: list[Any] = []
     instance.service.before("roomMessage")(calls.append)
@@ -290,6 +300,7 @@ async def test_argument_checks_come_before_hooks(instance: Instance, alice: InPr
 
 
 @pytest.mark.covers("hook:before")
+@ONE_STORE
 async def test_several_hooks_run_in_order_until_one_ends_the_command(
     instance: Instance, alice: InProcessClient
 ) -> None:
@@ -322,6 +333,7 @@ async def test_several_hooks_run_in_order_until_one_ends_the_command(
     ],
 )
 @pytest.mark.covers("hook:after")
+@ONE_STORE
 async def test_what_an_after_hook_returns_replaces_results(
     instance: Instance, alice: InProcessClient, answer: Any, ack: list[Any]
 ) -> None:
@@ -330,6 +342,7 @@ async def test_what_an_after_hook_returns_replaces_results(
 
 
 @pytest.mark.covers("hook:after", "hook:call.error")
+@ONE_STORE
 async def test_an_after_hook_replaces_an_error(instance: Instance) -> None:
     bob = await instance.login("bob")
     instance.service.after("roomGetOwner")(lambda call: "nobody you know" if call.error else None)
@@ -337,6 +350,7 @@ async def test_an_after_hook_replaces_an_error(instance: Instance) -> None:
 
 
 @pytest.mark.covers("hook:after")
+@ONE_STORE
 async def test_after_hooks_follow_each_other(instance: Instance, alice: InProcessClient) -> None:
     service = instance.service
 
@@ -365,6 +379,7 @@ class Unwell(ChatServiceError):
 
 @pytest.mark.covers("hook:before", "hook:after", "api:ChatServiceError")
 @pytest.mark.parametrize("when", ["before", "after"])
+@ONE_STORE
 async def test_errors_of_hooks_reach_the_client(
     instance: Instance, alice: InProcessClient, when: str
 ) -> None:
@@ -379,6 +394,7 @@ async def test_errors_of_hooks_reach_the_client(
 
 @pytest.mark.covers("hook:before", "hook:after", "error:internalError")
 @pytest.mark.parametrize("when", ["before", "after"])
+@ONE_STORE
 async def test_other_exceptions_of_hooks_do_not_leak(
     instance: Instance, alice: InProcessClient, when: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -399,6 +415,7 @@ async def test_other_exceptions_of_hooks_do_not_leak(
 @pytest.mark.covers("hook:before", "hook:after")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("nonsense", [object(), {1, 2}, float("nan"), [object()], {1: 2}, "\ud800", 1j, len])
+@ONE_STORE
 async def test_results_that_no_packet_can_carry_are_an_internal_error(
     instance: Instance, alice: InProcessClient, when: str, nonsense: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -423,6 +440,7 @@ async def test_results_that_no_packet_can_carry_are_an_internal_error(
     ],
     ids=["none", "too many", "no list", "tuple", "number", "bad name", "no message", "no data"],
 )
+@ONE_STORE
 async def test_bad_arguments_of_a_before_hook_are_an_internal_error(
     instance: Instance, alice: InProcessClient, spoil: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -440,6 +458,7 @@ async def test_bad_arguments_of_a_before_hook_are_an_internal_error(
 
 @pytest.mark.covers("hook:room_messages_checker")
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@ONE_STORE
 async def test_a_room_message_checker_decides_the_format(world: World, kind: str) -> None:
     def check(message: Any) -> Any:
         if "emoji" not in message:
@@ -461,6 +480,7 @@ async def test_a_room_message_checker_decides_the_format(world: World, kind: str
 
 
 @pytest.mark.covers("hook:direct_messages_checker")
+@ONE_STORE
 async def test_a_direct_message_checker_decides_the_format(world: World) -> None:
     def check(message: Any) -> None:
         if message.get("size", 0) > 5:
@@ -486,6 +506,7 @@ async def test_a_direct_message_checker_decides_the_format(world: World) -> None
         ("direct_messages_checker", "directMessage", "alice"),
     ],
 )
+@ONE_STORE
 async def test_a_checker_sees_no_author(world: World, hook: str, command: str, to: str) -> None:
     seen: list[Any] = []
 

@@ -15,6 +15,7 @@ from chat_service import (
 )
 from chat_service.testing import ConnectionRefused, InProcessClient, wait_until
 from tests.support.markers import room_marker, told, user_marker
+from tests.support.patience import PATIENCE
 from tests.support.wire_errors import wire_error
 from tests.support.world import World
 
@@ -406,7 +407,7 @@ async def test_hooks_run_commands_on_their_own_room(world: World) -> None:
         hooks={"on_join": on_join, "room_get_owner_before": around, "room_get_owner_after": around}
     )
     await instance.service.add_room("room", owner="alice")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         alice = await instance.joined("alice", "room")
         assert await alice.call("roomGetOwner", "room") == "alice"
     assert [item for item in done if isinstance(item, int)] == [1, 2, 3]
@@ -421,7 +422,7 @@ async def test_on_join_may_leave_its_own_room_again(world: World) -> None:
     instance = await world.start(hooks={"on_join": on_join, "on_leave": watched.on_leave})
     await instance.service.add_room("room")
     alice = await instance.login("alice")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await alice.call("roomJoin", "room") == 1
     assert watched.short == [("leave", "room", 0)]
     assert await instance.service.room_has_in_list("room", "userlist", "alice") is False
@@ -439,7 +440,7 @@ async def test_hooks_that_keep_a_user_in_one_room_do_not_wait_for_each_other_for
     for room in ("one", "two"):
         await instance.service.add_room(room)
     alice = await instance.login("alice")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         acks = await asyncio.gather(alice.emit("roomJoin", "one"), alice.emit("roomJoin", "two"))
         # One of them gave up, or both were in time.
         assert any(ack[0] is None for ack in acks)

@@ -9,6 +9,7 @@ import pytest
 from chat_service import ChatService, CloseTimeoutError, CommandCall, ServiceClosedError, StoreError
 from chat_service.testing import ConnectionRefused, InProcessTransport, wait_until
 from tests.support.faults import FaultyStore, as_store
+from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 
@@ -58,7 +59,7 @@ async def test_close_during_the_start_ends_it(world: World) -> None:
     starting = asyncio.create_task(instance.service.start())
     waiting = asyncio.create_task(instance.service.start())
     await entered.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await instance.service.close()
     with pytest.raises(ServiceClosedError, match="the service was closed while it started"):
         await starting
@@ -298,7 +299,7 @@ async def test_a_close_without_patience(world: World) -> None:
     await instance.login("alice")
     # The disconnect of a client may be done in time or not.
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await instance.service.close()
     except CloseTimeoutError:
         pass

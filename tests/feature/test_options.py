@@ -51,9 +51,9 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         f"expected a whole number from 0 to {BIG}",
     ),
     "history_max_get_messages": (
-        [1, BIG],
-        [0, -1, 1.0, None, True],
-        f"expected a whole number from 1 to {BIG}",
+        [0, 1, BIG],
+        [-1, 1.0, None, True],
+        f"expected a whole number from 0 to {BIG}",
     ),
     "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
@@ -86,28 +86,24 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "tracing": ([True, False], [None, 1, "yes"], "expected True, False or an OpenTelemetry TracerProvider"),
 }
 
-GOOD = [(name, value) for name, (good, _, _) in VALUES.items() for value in good]
-BAD = [(name, value, text) for name, (_, bad, text) in VALUES.items() for value in bad]
-
 
 def test_every_option_has_its_values_here() -> None:
     assert set(VALUES) == {item.name for item in dataclasses.fields(Options)}
 
 
-@pytest.mark.parametrize(("name", "value"), GOOD)
-def test_good_values(name: str, value: Any) -> None:
-    assert getattr(Options(**{name: value}), name) == value
-    assert getattr(ChatService(**{name: value}).options, name) == value
-
-
-@pytest.mark.parametrize(("name", "value", "text"), BAD)
+@pytest.mark.parametrize("name", VALUES)
 @pytest.mark.covers(*(f"option:{name}" for name in VALUES))
-def test_bad_values(name: str, value: Any, text: str) -> None:
-    for make in (Options, ChatService):
-        with pytest.raises(ConfigurationError) as caught:
-            make(**{name: value})
-        assert str(caught.value).startswith(f"option {name}: {text}")
-        assert repr(value) in str(caught.value)
+def test_good_and_bad_values(name: str) -> None:
+    good, bad, text = VALUES[name]
+    for value in good:
+        assert getattr(Options(**{name: value}), name) == value
+        assert getattr(ChatService(**{name: value}).options, name) == value
+    for value in bad:
+        for make in (Options, ChatService):
+            with pytest.raises(ConfigurationError) as caught:
+                make(**{name: value})
+            assert str(caught.value).startswith(f"option {name}: {text}"), value
+            assert repr(value) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -205,19 +201,13 @@ TRANSPORT_VALUES: list[tuple[str, list[Any], list[Any]]] = [
 
 
 @pytest.mark.covers(*(f"transport_option:{name}" for name, _, _ in TRANSPORT_VALUES))
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, _, bad in TRANSPORT_VALUES for value in bad]
-)
-def test_bad_transport_options(name: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"transport_options {name}: expected "):
+@pytest.mark.parametrize(("name", "good", "bad"), TRANSPORT_VALUES, ids=[row[0] for row in TRANSPORT_VALUES])
+def test_good_and_bad_transport_options(name: str, good: list[Any], bad: list[Any]) -> None:
+    for value in good:
         ChatService(transport_options={name: value})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, good, _ in TRANSPORT_VALUES for value in good]
-)
-def test_good_transport_options(name: str, value: Any) -> None:
-    ChatService(transport_options={name: value})
+    for value in bad:
+        with pytest.raises(ConfigurationError, match=f"transport_options {name}: expected "):
+            ChatService(transport_options={name: value})
 
 
 class Half:

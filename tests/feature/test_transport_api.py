@@ -11,6 +11,7 @@ from chat_service.contracts.transport import Handshake
 from chat_service.testing import wait_until
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker, told, user_marker
+from tests.support.patience import PATIENCE
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import wire_error
 from tests.support.world import World
@@ -284,7 +285,7 @@ async def test_a_hook_may_disconnect_its_own_socket(world: World) -> None:
     instance = await world.start(hooks={"room_join_before": hook})
     await instance.service.add_room("room")
     alice = await instance.login("alice")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.emit("roomJoin", "room")
     await wait_until(lambda: not alice.connected, "the disconnect")
 

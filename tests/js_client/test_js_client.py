@@ -9,10 +9,10 @@ import pytest
 
 from tests.e2e.processes import ROOT
 from tests.js_client.server import server_under_test
+from tests.support.patience import PATIENCE
 
 CLIENT = ROOT / "clients" / "js"
 #: Seconds that one file of tests may take.
-DEADLINE = 120.0
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +46,7 @@ async def run(*command: str | Path, env: Mapping[str, str] | None = None) -> Non
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(3 * PATIENCE):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()

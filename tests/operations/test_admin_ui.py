@@ -48,7 +48,7 @@ async def test_the_admin_ui_sees_the_numbers_of_the_server(
             stats.update(report)
         return bool(stats) and stats["clientsCount"] == 3 and bool(stats["aggregatedEvents"])
 
-    await wait_until(is_complete, "a report", timeout=20)
+    await wait_until(is_complete, "a report")
     assert stats["pollingClientsCount"] == 1
     assert stats["namespaces"] == [
         {"name": "/chat-service", "socketsCount": 2},

@@ -207,7 +207,7 @@ async def test_a_recovery_is_counted(world: World) -> None:
         await survivor.service.get_instance_heartbeat()
         return value(survivor.service, "chat_service_recoveries_total", outcome="ok") == 1
 
-    await wait_until(is_counted, "it is counted", timeout=20)
+    await wait_until(is_counted, "it is counted")
     assert value(survivor.service, "chat_service_leases_lost_total") == 0
 
 

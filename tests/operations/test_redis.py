@@ -68,12 +68,12 @@ async def test_a_deaf_instance_turns_unready_and_ready_again(
     assert lost is not None and lost > 0
     proxy.mend()
     proxy.cut()
-    await wait_until(lambda: bus_is("ok"), "it hears again", timeout=10)
+    await wait_until(lambda: bus_is("ok"), "it hears again")
 
     async def is_ready() -> bool:
         return (await operations.readiness()).is_ready
 
-    await wait_until(is_ready, "it is ready again", timeout=10)
+    await wait_until(is_ready, "it is ready again")
 
 
 async def test_a_store_that_cannot_be_reached_is_counted(
@@ -97,4 +97,4 @@ async def test_a_store_that_cannot_be_reached_is_counted(
     async def is_ready() -> bool:
         return (await service.operations.readiness()).is_ready
 
-    await wait_until(is_ready, "it is ready again", timeout=10)
+    await wait_until(is_ready, "it is ready again")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),  # installs packages, perhaps over a slow network
+    pytest.mark.timeout(1800),  # installs packages, perhaps over a slow network
     pytest.mark.xdist_group("packaging"),
 ]
 

@@ -44,12 +44,10 @@ class Pair:
         async def is_answered() -> bool:
             return (await self.alice.emit("roomHistoryInfo", "room"))[0] is None
 
-        await wait_until(is_answered, "commands are answered", timeout=10)
+        await wait_until(is_answered, "commands are answered")
         last = await room_marker(self.service, "room")
         for client in (self.alice, self.bob):
-            await wait_until(
-                lambda client=client: last in ids_of(client), f"message {last} at {client!r}", timeout=10
-            )
+            await wait_until(lambda client=client: last in ids_of(client), f"message {last} at {client!r}")
             assert ids_of(client) == list(range(ids_of(client)[0], last + 1))
             assert client.connected
         direct = {"textMessage": f"after {last}"}
@@ -61,4 +59,4 @@ class Pair:
                 args[0]["textMessage"] == direct["textMessage"] for args in self.bob.received("directMessage")
             )
 
-        await wait_until(is_told, "direct messages arrive", timeout=10)
+        await wait_until(is_told, "direct messages arrive")

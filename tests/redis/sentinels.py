@@ -12,10 +12,10 @@ from typing import Self
 import redis as redis_client
 
 from tests.redis.certificates import Certificates
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer, free_port, server_program
 
 SERVICE = "chatmaster"
-READY_IN = 30.0
 
 
 class Sentinel:
@@ -95,9 +95,9 @@ class SentinelSetup:
         with replica.client() as client:
             client.replicaof("127.0.0.1", str(master.port))
         self.sentinels = [Sentinel(master.port, self.password, self._certificates) for _ in range(3)]
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         while not self._is_ready():
-            assert time.monotonic() < deadline, f"the sentinels are not ready in {READY_IN} s"
+            assert time.monotonic() < deadline, f"the sentinels are not ready in {PATIENCE} s"
             time.sleep(0.05)
         return self
 

@@ -192,7 +192,7 @@ async def test_slots_that_nobody_serves(
             return False
 
     # The nodes take a moment to agree.
-    await wait_until(works, "the slot is served again", timeout=20)
+    await wait_until(works, "the slot is served again")
 
 
 async def test_what_the_url_names_may_be_any_node(

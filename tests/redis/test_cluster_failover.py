@@ -38,9 +38,7 @@ async def test_the_bus_follows_the_master_of_a_shard(at: MakeWorld) -> None:
             client.execute_command("CLUSTER", "FAILOVER")
             cluster.wait_role(replica, "master")
             # The old master is a replica now, and would go on with what it hears of the new one.
-            await wait_until(
-                lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus", timeout=10
-            )
+            await wait_until(lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus")
         await _works(second, "room", alice, bob)
         await world.close()
 
@@ -62,7 +60,7 @@ async def test_one_channel_leaves_a_node_and_the_others_stay(at: MakeWorld) -> N
         strayed = next(channel for channel in channels if ":room:" in channel)
         bus._leave(subscriber, {strayed})
         assert subscriber.channels == channels - {strayed}
-        await wait_until(lambda: subscriber.channels == channels, "it is subscribed again", timeout=10)
+        await wait_until(lambda: subscriber.channels == channels, "it is subscribed again")
         for room in rooms:
             await _works(instance, room, alice)
         await world.close()

@@ -87,7 +87,7 @@ async def test_a_room_made_anew_begins_with_nothing(scene: Scene, others: tuple[
     assert [message["id"] for message in await eve.call("roomRecentHistory", "room")] == [1]
     # Those who were joined are out, and are told so; nothing of the new room reaches them.
     for client in (ann, bob):
-        await client.wait_for("roomAccessRemoved", "room", timeout=10)
+        await client.wait_for("roomAccessRemoved", "room")
         assert client.received("roomMessage") == []
         assert await client.error("roomRecentHistory", "room") == wire_error("notJoined", "room")
         assert await client.error("roomMessage", "room", TEXT) == wire_error("notJoined", "room")
@@ -106,7 +106,7 @@ async def test_the_new_room_is_in_no_index_of_those_who_were_joined(scene: Scene
     assert await scene.ann.call("listOwnSockets") == {scene.ann.id: []}
     assert await scene.bob.call("listOwnSockets") == {scene.bob.id: []}
     assert await scene.store.room_get_list(ROOM, SYSTEM, "adminlist") == ["carol"]
-    await scene.ann.wait_for("roomAccessRemoved", "room", timeout=10)
+    await scene.ann.wait_for("roomAccessRemoved", "room")
 
 
 async def test_a_join_again_in_the_new_room_is_a_join(scene: Scene) -> None:
@@ -156,13 +156,13 @@ async def test_instances_whose_keys_are_gone_start_over_with_nothing(scene: Scen
     carol = await third.login("carol")
     former = third.service.instance_uid
     await scene.evict(scene.keys.instances, scene.keys.claimed, scene.keys.pulses)
-    await wait_until(lambda: not carol.connected, "it disconnects its sockets", timeout=10)
+    await wait_until(lambda: not carol.connected, "it disconnects its sockets")
     assert third.service.instance_uid != former
     assert await third.service.get_instance_sockets() == {}
 
     async def is_buried() -> bool:
         return await third.service.get_instance_sockets(former) == {}
 
-    await wait_until(is_buried, "the former id has no sockets", timeout=10)
+    await wait_until(is_buried, "the former id has no sockets")
     carol = await third.login("carol")
     assert await third.service.get_instance_sockets() == {carol.id: "carol"}

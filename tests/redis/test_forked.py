@@ -14,6 +14,7 @@ from chat_service.testing import wait_until
 from tests.e2e.clients import PythonClients
 from tests.redis.conftest import At
 from tests.redis.processes import ROOT
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 from tests.support.world import World
 
@@ -37,7 +38,7 @@ async def test_processes_that_were_forked_before_the_start(redis_servers: RedisS
     clients = PythonClients()
     try:
         assert parent.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             lines = [await asyncio.to_thread(parent.stdout.readline) for _ in range(3)]
         workers: list[dict[str, Any]] = [json.loads(line) for line in lines]
         for name in ("uid", "port", "pid", "token"):
@@ -55,7 +56,7 @@ async def test_processes_that_were_forked_before_the_start(redis_servers: RedisS
         async def is_gone() -> bool:
             return set((await service.room_status("room")).members) == {"user1", "user2"}
 
-        await wait_until(is_gone, "the users of a dead process are gone", timeout=20)
+        await wait_until(is_gone, "the users of a dead process are gone")
     finally:
         await clients.close()
         parent.terminate()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat_service.testing import wait_until
-from tests.e2e.clients import PATIENCE, PythonClient, PythonClients
+from tests.e2e.clients import PythonClient, PythonClients
 from tests.redis.processes import ServiceProcess
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.wire_errors import wire_error
@@ -92,7 +92,6 @@ async def everybody_has(clients: list[PythonClient], count: int) -> None:
         await wait_until(
             lambda client=client: len(client.received("roomMessage")) >= count,
             f"{count} messages at {client!r}",
-            timeout=PATIENCE,
         )
 
 
@@ -216,7 +215,7 @@ async def test_disconnects_reach_every_instance(three: Cluster) -> None:
     async def is_offline() -> bool:
         return await three.call(0, "exec_user_command", alice, "listOwnSockets") == [{}]
 
-    await wait_until(is_offline, "the user is offline", timeout=PATIENCE)
+    await wait_until(is_offline, "the user is offline")
     await three.call(1, "delete_user", alice)
 
 

@@ -18,6 +18,7 @@ from tests.redis.ghosts import DEAD, write_ghosts
 from tests.redis.processes import ServiceProcess
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker, told, user_marker
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 from tests.support.world import Instance, World
 
@@ -89,7 +90,7 @@ async def test_a_killed_instance_is_cleaned_away_once_and_in_time(
     async def is_gone() -> bool:
         return await service.get_instance_sockets(victim.uid) == {}
 
-    await wait_until(is_gone, "the dead instance is gone", timeout=TIMEOUT + RATE + 10)
+    await wait_until(is_gone, "the dead instance is gone")
     for room in rooms:
         seen = await watchers[0].call("roomUserSeen", room, "bob")
         assert seen["joined"] is False
@@ -150,7 +151,7 @@ async def test_a_recovery_that_was_broken_off_is_done_by_another(at: MakeWorld, 
     async def is_forgotten() -> bool:
         return list(await store.instance_pulses()) == [instance.service.instance_uid]
 
-    await wait_until(is_forgotten, "the dead instance is forgotten", timeout=10)
+    await wait_until(is_forgotten, "the dead instance is forgotten")
     await room_marker(instance.service, "room", watcher)
     gone = Counter(args[1] for args in watcher.received("roomUserLeft"))
     # Of the one whose index was gone already nothing is known here; the room's own repair finds it.
@@ -176,11 +177,11 @@ async def test_ten_thousand_sockets_are_recovered_while_commands_are_answered(
     async def is_gone() -> bool:
         nonlocal probes
         probes += 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await alice.call("roomMessage", "probe", TEXT) == probes
         return await service.get_instance_sockets(DEAD) == {}
 
-    await wait_until(is_gone, "the dead instance is gone", timeout=50)
+    await wait_until(is_gone, "the dead instance is gone")
     assert probes > 50
     # Once, though it took several times as long as a claim is good for.
     assert sum("is dead" in record.getMessage() for record in caplog.records) == 1
@@ -209,7 +210,7 @@ async def test_an_instance_that_stood_still_starts_over(at: MakeWorld, server: R
         await bob.call("roomJoin", "room")
         await watcher.wait_for("roomUserJoined", "room", "bob")
         paused.stop()
-        await watcher.wait_for("roomUserLeft", "room", "bob", timeout=TIMEOUT + RATE + 5)
+        await watcher.wait_for("roomUserLeft", "room", "bob")
 
         async def is_recovered() -> bool:
             return await survivor.service.get_instance_sockets(paused.uid) == {}

@@ -10,6 +10,7 @@ from chat_service.testing import InProcessClient, wait_until
 from tests.redis.conftest import MakeWorld
 from tests.redis.sentinels import SentinelSetup
 from tests.support.markers import room_marker
+from tests.support.patience import PATIENCE
 from tests.support.world import Instance
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
@@ -24,7 +25,7 @@ def ids_of(client: InProcessClient) -> list[int]:
 
 
 async def _answers(client: InProcessClient) -> bool:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return bool((await client.emit("roomMessage", "room", TEXT))[0] is None)
 
 
@@ -32,7 +33,7 @@ async def _works(service: Instance, *clients: InProcessClient) -> None:
     """Messages are taken, and reach everybody without a gap."""
     last = await room_marker(service.service, "room")
     for client in clients:
-        await wait_until(lambda client=client: last in ids_of(client), f"{last} at {client!r}", timeout=15)
+        await wait_until(lambda client=client: last in ids_of(client), f"{last} at {client!r}")
         heard = ids_of(client)
         assert heard == list(range(heard[0], last + 1))
         assert client.connected
@@ -61,13 +62,13 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
             master.process.send_signal(signal.SIGSTOP)
         else:
             setup.sentinels[0].ask("SENTINEL", "FAILOVER", "chatmaster")
-        await wait_until(lambda: setup.master_port() == replica.port, "a new master", timeout=20)
+        await wait_until(lambda: setup.master_port() == replica.port, "a new master")
         if how == "asked":
             # Until it is told, the old master takes messages that nobody will know of.
             with master.client() as client:
-                await wait_until(lambda: client.role()[0] == b"slave", "the old master knows", timeout=20)
+                await wait_until(lambda: client.role()[0] == b"slave", "the old master knows")
         for client in (alice, bob):
-            await wait_until(lambda client=client: _answers(client), "commands are answered", timeout=20)
+            await wait_until(lambda client=client: _answers(client), "commands are answered")
         await _works(first, alice, bob)
         history = await bob.call("roomRecentHistory", "room")
         assert {message["id"] for message in history} >= set(acked)
@@ -76,9 +77,7 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
             assert client.role()[0] == b"master"
             # The bus has left the old master, though that one may answer still.
             channel = Keys(world.backend.options["prefix"]).room("room")  # type: ignore[attr-defined]
-            await wait_until(
-                lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus", timeout=10
-            )
+            await wait_until(lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus")
         if master.process is not None:
             master.process.send_signal(signal.SIGCONT)
         await _works(second, alice, bob)

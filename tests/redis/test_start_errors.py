@@ -17,6 +17,7 @@ from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutErro
 from chat_service.testing import InProcessTransport
 from tests.redis.fake_redis import fake_redis
 from tests.redis.processes import ROOT
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisCluster, RedisServer, free_port
 
 pytestmark = pytest.mark.redis
@@ -135,7 +136,7 @@ async def test_the_start_raises_one_clear_message(name: str, request: pytest.Fix
     async with trouble(request) as (options, message):
         service = ChatService(store="redis", store_options=options, transport=InProcessTransport())
         with pytest.raises(kind, match=_pattern(options, message)) as caught:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 await service.start()
         assert type(caught.value) is kind
         assert "\n" not in str(caught.value) and "right" not in str(caught.value)

@@ -84,7 +84,7 @@ async def test_redis_is_restarted_empty(pair: Pair, server: RedisServer) -> None
     await pair.fails_fast()
     server.start()
     for client in (pair.alice, pair.bob):
-        await client.wait_for("roomAccessRemoved", "room", timeout=10)
+        await client.wait_for("roomAccessRemoved", "room")
         assert await client.error("roomMessage", "room", TEXT) == wire_error("noRoom", "room")
     await pair.service.add_room("room")
     for client in (pair.alice, pair.bob):
@@ -101,7 +101,7 @@ async def test_an_instance_that_redis_has_forgotten_starts_over(at: MakeWorld, s
     alice = await instance.login("alice")
     server.kill()
     server.start()
-    await wait_until(lambda: not alice.connected, "the socket is disconnected", timeout=10)
+    await wait_until(lambda: not alice.connected, "the socket is disconnected")
     assert instance.service.instance_uid != former
     alice = await instance.login("alice")
     assert await alice.call("listOwnSockets") == {alice.id: []}
@@ -162,9 +162,9 @@ async def test_a_deaf_bus_is_noticed_in_five_seconds(
     begun = asyncio.get_running_loop().time()
     if way == "mute":
         # What Redis sends still comes; only the probe can tell that nothing gets there any more.
-        await wait_until(lambda: bus not in proxy.connections, "it is connected anew", timeout=5)
+        await wait_until(lambda: bus not in proxy.connections, "it is connected anew")
     sent = [await pair.bob.call("roomMessage", "room", TEXT) for _ in range(3)]
-    await wait_until(lambda: set(sent) <= set(ids_of(pair.alice)), "the messages", timeout=5)
+    await wait_until(lambda: set(sent) <= set(ids_of(pair.alice)), "the messages")
     assert asyncio.get_running_loop().time() - begun < 5
     await pair.works_again()
 
@@ -190,7 +190,7 @@ async def test_nothing_is_acknowledged_that_is_not_stored(behind: Pair, proxy: P
     talking = [asyncio.create_task(talk(number)) for number in range(5)]
     for _ in range(10):
         before = len(acked)
-        await wait_until(lambda before=before: len(acked) > before + 20, "messages", timeout=10)
+        await wait_until(lambda before=before: len(acked) > before + 20, "messages")
         proxy.cut()
     done.set()
     await asyncio.gather(*talking)

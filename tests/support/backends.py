@@ -3,12 +3,16 @@
 import uuid
 from typing import Protocol
 
+import pytest
 import redis as redis_client
 
 from chat_service.contracts.store import Store
 from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.stores.redis import RedisStore
 from tests.support.redis_servers import RedisCluster, RedisServer
+
+#: Marks tests of what no store can change: they run once, in memory.
+ONE_STORE = pytest.mark.parametrize("backend", ["memory"], indirect=True)
 
 
 class Backend(Protocol):

@@ -18,7 +18,8 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
-READY_IN = 20.0
+from tests.support.patience import PATIENCE
+
 #: The server program, such as ``valkey-server`` or its whole path.
 PROGRAM = os.environ.get("CHAT_TEST_REDIS_SERVER", "redis-server")
 
@@ -76,7 +77,7 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
             env=self._environment,
         )
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 # Tried again here, and not by the client, which would wait for longer each time.
@@ -162,7 +163,7 @@ class RedisCluster:
         return self
 
     def _replicate(self, client: "redis_client.Redis", master_id: bytes) -> None:
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 client.execute_command("CLUSTER", "REPLICATE", master_id)
@@ -173,13 +174,13 @@ class RedisCluster:
                 time.sleep(0.05)
 
     def _wait(self, is_ready) -> None:
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         for server in self.servers:
             if server.process is None:
                 continue
             with server.client() as client:
                 while not is_ready(_fields(client.execute_command("CLUSTER", "INFO"))):
-                    assert time.monotonic() < deadline, f"the cluster is not ready in {READY_IN} s"
+                    assert time.monotonic() < deadline, f"the cluster is not ready in {PATIENCE} s"
                     time.sleep(0.05)
 
     # Changes while it runs
@@ -204,7 +205,7 @@ class RedisCluster:
     def replica_of(self, key: str) -> RedisServer:
         """A replica of the shard that has a key, as soon as the first master knows it."""
         slot = key_slot(key.encode())
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         with self.masters()[0].client() as client:
             while True:
                 served = client.execute_command("CLUSTER", "SLOTS")
@@ -213,20 +214,20 @@ class RedisCluster:
                 for server in self.servers:
                     if server.port in ports:
                         return server
-                assert time.monotonic() < deadline, f"no replica is known after {READY_IN} s"
+                assert time.monotonic() < deadline, f"no replica is known after {PATIENCE} s"
                 time.sleep(0.05)
 
     def wait_role(self, server: RedisServer, role: str) -> None:
         """Return when a server has a role: "master" or "slave"."""
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         with server.client() as client:
             while client.info("replication")["role"] != role:
-                assert time.monotonic() < deadline, f"the node is no {role} after {READY_IN} s"
+                assert time.monotonic() < deadline, f"the node is no {role} after {PATIENCE} s"
                 time.sleep(0.05)
 
     def wait_ok(self) -> None:
         """Return when all nodes that run agree that every slot is served by one of them."""
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         running = {server.port for server in self.servers if server.process is not None}
         for server in self.servers:
             if server.process is None:
@@ -238,17 +239,17 @@ class RedisCluster:
                     state = _fields(client.execute_command("CLUSTER", "INFO"))["cluster_state"]
                     if is_served and state == "ok":
                         break
-                    assert time.monotonic() < deadline, f"the cluster has not recovered in {READY_IN} s"
+                    assert time.monotonic() < deadline, f"the cluster has not recovered in {PATIENCE} s"
                     time.sleep(0.05)
 
     def wait_in_step(self) -> None:
         """Return when every replica follows its master, and all nodes agree."""
         self.wait_ok()
-        deadline = time.monotonic() + READY_IN
+        deadline = time.monotonic() + PATIENCE
         for server in self.replicas():
             with server.client() as client:
                 while client.info("replication").get("master_link_status") != "up":
-                    assert time.monotonic() < deadline, f"a replica is not in step in {READY_IN} s"
+                    assert time.monotonic() < deadline, f"a replica is not in step in {PATIENCE} s"
                     time.sleep(0.05)
 
     def move_slot(self, slot: int, rng: random.Random) -> None:
@@ -325,7 +326,7 @@ class RedisSentinels:
 
     def wait_ready(self) -> None:
         """Return when every sentinel sees a living master with a replica in step, and the other sentinels."""
-        deadline = time.monotonic() + 2 * READY_IN
+        deadline = time.monotonic() + PATIENCE
         for sentinel in self.sentinels:
             with sentinel.client() as client:
                 while True:

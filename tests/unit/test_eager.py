@@ -11,6 +11,7 @@ import pytest
 from chat_service.concurrency import eager
 from chat_service.concurrency.running import RunningWork
 from chat_service.concurrency.serial import SerialQueue
+from tests.support.patience import PATIENCE
 
 variable: ContextVar[int] = ContextVar("variable", default=0)
 
@@ -75,7 +76,7 @@ async def test_work_that_waits_goes_on_in_a_task() -> None:
 async def test_ways_to_wait(wait: Callable[[], Awaitable[None]]) -> None:
     async def work() -> bool:
         await wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.sleep(0)
         return asyncio.current_task() is not None
 

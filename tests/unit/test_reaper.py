@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import reaper
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds until something has to have happened.
-LONG = 120
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +23,7 @@ pytestmark = [
 
 
 def _wait(what: str, condition: object) -> None:
-    deadline = time.monotonic() + LONG
+    deadline = time.monotonic() + PATIENCE
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

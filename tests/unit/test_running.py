@@ -8,6 +8,7 @@ import pytest
 
 from chat_service.concurrency import running as module
 from chat_service.concurrency.running import RunningWork
+from tests.support.patience import PATIENCE
 
 
 async def test_idle_when_all_pieces_have_ended() -> None:
@@ -101,7 +102,7 @@ async def test_work_that_does_not_end_cannot_hold_up_a_cancel(
 
     task = running.spawn(stubborn(), "stubborn")
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await running.cancel()
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "stubborn" in record.getMessage()

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from chat_service.concurrency.serial import DeadlockError, SerialQueue
+from tests.support.patience import PATIENCE
 
 
 async def test_first_come_first_served() -> None:
@@ -27,14 +28,14 @@ async def test_first_come_first_served() -> None:
 
 async def test_keys_do_not_wait_for_each_other() -> None:
     queue = SerialQueue()
-    async with queue.hold("a"), asyncio.timeout(5), queue.hold("b"):
+    async with queue.hold("a"), asyncio.timeout(PATIENCE), queue.hold("b"):
         assert len(queue) == 2
     assert len(queue) == 0
 
 
 async def test_a_hold_inside_of_the_same_passes() -> None:
     queue = SerialQueue()
-    async with asyncio.timeout(5), queue.hold("a"):
+    async with asyncio.timeout(PATIENCE), queue.hold("a"):
         async with queue.hold("a"):
             assert len(queue) == 1
         # The inner stay does not end the outer one.
@@ -168,7 +169,7 @@ async def crosswise(queue: SerialQueue, keys: list[list[str]]) -> list[BaseExcep
             await barrier.wait()
             await nest(rest)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*(work(first, rest) for first, *rest in keys), return_exceptions=True)
 
 
@@ -209,7 +210,7 @@ async def test_who_waits_in_line_can_be_part_of_a_circle() -> None:
         tasks.append(asyncio.create_task(work()))
         await asyncio.sleep(0)
     free.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), DeadlockError, type(None)]
     assert order == ["first"]

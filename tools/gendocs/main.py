@@ -5,7 +5,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.gendocs import api, asyncapi, client_protocol, command_line, contract, coverage, metrics, tables
+from tools.gendocs import (
+    api,
+    asyncapi,
+    client_protocol,
+    command_line,
+    contract,
+    coverage,
+    metrics,
+    modules,
+    tables,
+)
 from tools.gendocs.source import ROOT
 
 DOCS = ROOT / "docs"
@@ -25,6 +35,7 @@ def reference_pages() -> dict[str, str]:
         "reference/asyncapi.yaml": asyncapi.page(),
         "reference/command-line.md": command_line.command_line_page(),
         "reference/metrics.md": metrics.metrics_page(),
+        "reference/modules.md": modules.modules_page(),
     }
 
 

@@ -48,10 +48,10 @@ class Module:
         self._tree = ast.parse(source)
 
     def doc(self) -> str:
-        return _plain(ast.get_docstring(self._tree))
+        return plain(ast.get_docstring(self._tree))
 
     def class_doc(self, name: str) -> str:
-        return _plain(ast.get_docstring(self._class(name)))
+        return plain(ast.get_docstring(self._class(name)))
 
     def methods(self, class_name: str) -> list[Method]:
         """The public methods of a class in the order of the source; of overloads, the implementation."""
@@ -111,7 +111,7 @@ class Module:
         return Method(
             name=node.name,
             signature=_wrapped(f"{word} {node.name}", _parts(arguments), f"{returns}: ..."),
-            doc=_plain(ast.get_docstring(node)),
+            doc=plain(ast.get_docstring(node)),
             section=section,
             is_property=any(ast.unparse(decorator) == "property" for decorator in node.decorator_list),
         )
@@ -131,7 +131,7 @@ def _default(field: "dataclasses.Field[object]") -> str | None:
     return None if field.default_factory is dataclasses.MISSING else repr(field.default_factory())
 
 
-def _plain(docstring: str | None) -> str:
+def plain(docstring: str | None) -> str:
     """A docstring without the places in the contract that it names, which readers do not have."""
     return re.sub(r" \((?:protocol|server-api|architecture)\.md[^)]*\)", "", docstring or "")
 

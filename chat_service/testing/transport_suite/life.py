@@ -3,7 +3,7 @@
 import asyncio
 
 from chat_service.testing.transport_suite.base import Stage, TransportTests
-from chat_service.testing.waiting import wait_until
+from chat_service.testing.waiting import patience, wait_until
 
 
 class LifeSuite(TransportTests):
@@ -129,6 +129,6 @@ class LifeSuite(TransportTests):
         await client.disconnect()
         await stage.gone(client)
         release.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patience()):
             await finished.wait()
         assert await other.emit("event") == ["late"]

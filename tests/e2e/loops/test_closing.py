@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chat_service import ChatService
-from tests.e2e.clients import NAMESPACE, PATIENCE
+from tests.e2e.clients import NAMESPACE
 from tests.e2e.raw import polling
+from tests.support.patience import PATIENCE
 from tests.support.world import name_by_query
 
 ENDPOINT = "/socket.io/?EIO=4&userName=x&transport="

@@ -11,6 +11,7 @@ from chat_service.stores.redis.dialing import greeting
 from chat_service.stores.redis.link import Link
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.topology import Connector
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer, free_port
 
 pytestmark = [pytest.mark.redis, pytest.mark.covers("store_option:url", "store_option:connect_timeout")]
@@ -82,7 +83,7 @@ async def failure(url: str) -> StoreError:
     connector = Connector(options)
     link = Link(str(connector.address), lambda: connector.connection(connector.address), 5.0)
     with pytest.raises(StoreError) as caught:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await link.open()
     assert not link.is_open
     await link.close()

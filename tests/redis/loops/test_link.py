@@ -19,6 +19,7 @@ from chat_service.stores.redis.topology import Connector
 from chat_service.stores.redis.urls import Address
 from chat_service.testing import wait_until
 from tests.redis.proxy import Proxy
+from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 
 pytestmark = pytest.mark.redis
@@ -137,7 +138,7 @@ async def test_no_answer_in_time_drops_a_silent_connection(link_to: MakeLink, pr
     await link.open()
     proxy.deaf = lambda connection: True
     with pytest.raises(StoreTimeoutError, match=r"did not answer in 0\.2 s"):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await link.submit("PING")
     assert (link.is_open, lost) == (False, [True])
 
@@ -285,7 +286,7 @@ async def test_a_half_open_connect_ends_in_time(link_to: MakeLink, proxy: Proxy)
     proxy.half_open = True
     link = link_to(proxy.port, 0.2)
     with pytest.raises(StoreTimeoutError, match="cannot be reached"):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await link.open()
 
 
