@@ -73,7 +73,8 @@ async def test_rooms_users_and_instances_leave_nothing_behind(at: MakeWorld, ser
         await asyncio.gather(*(one.disconnect() for one in clients))
         for number in range(6):
             await service.delete_user(f"user{number}")
-        assert keys(client) == {f"{prefix}:instances:{{all}}"}
+        instances = f"{prefix}:instances:{{all}}"
+        assert keys(client) == {instances, f"{instances}:pulses"}
         await world.close()
         assert keys(client) == set()
         assert client.pubsub_shardchannels(f"{prefix}:*") == []
