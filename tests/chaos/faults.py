@@ -50,11 +50,15 @@ DATA_IS_LOST = FAIL_OVER_LOSES | {
 
 @dataclass(frozen=True)
 class Fault:
-    """``allowed``: the rules that it may break, since the contract cannot hold then."""
+    """``allowed``: the rules that it may break, since the contract cannot hold then.
+
+    ``servers_answer``: all the time; a server that does not is held up by something else.
+    """
 
     run: Callable[[Scene], Awaitable[None]]
     backends: tuple[str, ...] = ("redis",)
     allowed: frozenset[Rule] = frozenset()
+    servers_answer: bool = False
 
 
 ALL = ("redis", "cluster", "replicas", "sentinel")
@@ -62,12 +66,12 @@ CLUSTERS = ("cluster", "replicas")
 STEADY = ("redis", "cluster")
 
 FAULTS: dict[str, Fault] = {
-    "kill": Fault(instances.kill_instance, ALL, CLOSES),
-    "pause": Fault(instances.pause_instance, ALL, CLOSES),
-    "blink": Fault(instances.blink_instance, ALL),
-    "roll": Fault(instances.roll, ALL, CLOSES),
-    "descriptors": Fault(instances.use_up_descriptors, ("redis",), BUS_LOSES),
-    "skew": Fault(instances.skew_clocks, ALL),
+    "kill": Fault(instances.kill_instance, ALL, CLOSES, servers_answer=True),
+    "pause": Fault(instances.pause_instance, ALL, CLOSES, servers_answer=True),
+    "blink": Fault(instances.blink_instance, ALL, servers_answer=True),
+    "roll": Fault(instances.roll, ALL, CLOSES, servers_answer=True),
+    "descriptors": Fault(instances.use_up_descriptors, ("redis",), BUS_LOSES, servers_answer=True),
+    "skew": Fault(instances.skew_clocks, ALL, servers_answer=True),
     "scripts": Fault(servers.flush_scripts, ALL),
     "clients": Fault(servers.kill_clients, STEADY),
     "subscribers": Fault(servers.kill_subscribers, ALL, BUS_LOSES),

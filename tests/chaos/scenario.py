@@ -1,6 +1,7 @@
 """One run: servers, instances, users and faults, all of it drawn from one seed; and its judgement."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.redis import RedisStore
+from chat_service.testing import wait_until
 from chat_service.types import RoomName, UserName
 from tests.chaos.actors import Slot, World
 from tests.chaos.backends import Backend
@@ -24,6 +26,7 @@ from tests.chaos.scene import Scene
 from tests.chaos.stalls import Stalls
 from tests.chaos.tracking import Standing
 from tests.chaos.verdict import Rule, Verdict
+from tests.support.patience import PATIENCE
 
 logger = logging.getLogger("chaos")
 
@@ -38,12 +41,16 @@ ADMINS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to run. ``seconds``: of random actions; ``pace``: mean seconds between two of a socket."""
+    """What to run. ``seconds``: of random actions, longer where ``commands`` are not sent by then.
+
+    ``pace``: mean seconds between two of a socket.
+    """
 
     seed: int
     backend: str = "redis"
     faults: tuple[str, ...] = ()
     seconds: float = 10.0
+    commands: int = 0
     users: int = 20
     rooms: int = 10
     instances: int = 3
@@ -140,12 +147,14 @@ class Scenario:
         if not verdict.is_good:
             texts = [str(item) for item in (*verdict.violations, *verdict.allowed)]
             (self._folder / "verdict.txt").write_text("\n".join([*texts, repr(final)]))
-        commands = sum(type(entry).__name__ == "Sent" for entry in self.record.entries)
         messages = sum(len(room.history) for room in final.rooms.values())
         return Outcome(
-            plan=self.plan, verdict=verdict, commands=commands, messages=messages, faults=self._faults,
+            plan=self.plan, verdict=verdict, commands=self._sent(), messages=messages, faults=self._faults,
             folder=None if verdict.is_good else self._folder,
         )  # fmt: skip
+
+    def _sent(self) -> int:
+        return sum(type(entry).__name__ == "Sent" for entry in self.record.entries)
 
     async def _run(self) -> tuple[Verdict, FinalState]:
         plan, rng = self.plan, self._rng
@@ -198,14 +207,16 @@ class Scenario:
             logger.info("fault: %s", name)
             self.record.received("", "fault", name)
             try:
-                with stalls.expected():
-                    await FAULTS[name].run(scene)
+                fault = FAULTS[name]
+                with contextlib.nullcontext() if fault.servers_answer else stalls.expected():
+                    await fault.run(scene)
             finally:
                 await scene.heal()
             self.record.received("", "healed", name)
             self._faults += 1
             await asyncio.sleep(rng.uniform(0.3, 1.5))
         await asyncio.sleep(max(0.0, end - time.monotonic()))
+        await wait_until(lambda: self._sent() >= self.plan.commands, "commands enough", timeout=PATIENCE)
 
     # Coming to rest
 

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.faults import FAULTS
 from tests.chaos.scenario import Plan, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "peace",
 )
 async def test_a_run_is_good(backend: str, faults: tuple[str, ...]):
-    plan = Plan(seed=20, backend=backend, faults=faults, seconds=4.0)
+    plan = Plan(seed=20, backend=backend, faults=faults, seconds=4.0, commands=250)
     outcome = await run(plan)
     text = "\n".join([plan.command, str(outcome.verdict), *map(str, outcome.verdict.violations[:20])])
     assert outcome.verdict.is_good, text
