@@ -106,6 +106,8 @@ class CommandCall:
     error: Exception | None = None
     #: The message as sent, including the fields the server sets, for after hooks of a sent message.
     message: Message | None = None
+    #: Called when the answer to the client is about to go out. For the service itself.
+    answered: Callable[[], None] | None = field(default=None, repr=False)
     #: Free for hooks to pass data to each other.
     data: dict[str, Any] = field(default_factory=dict)
 

@@ -108,6 +108,8 @@ class Counters:
         #: Logins by outcome ("ok" or an error code), and disconnects by reason.
         self.logins: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
+        #: Subscriptions that were lost and came back.
+        self.interruptions = 0
         #: Gaps found in a room's events; gaps filled; messages read to fill them; failed attempts; rooms
         #: whose messages the store has lost.
         self.gaps = 0

@@ -8,14 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from chat_service.cli import output
 from chat_service.clock import SystemClock
 from chat_service.concurrency.background import Background, end
-from chat_service.concurrency.running import RunningWork
 from chat_service.contracts.store import Store
 from chat_service.domain import recovery
-from chat_service.domain.emitter import EventEmitter
+from chat_service.domain.removal import StoreUpkeep
 from chat_service.errors import StoreError
-from chat_service.options import Options
-from chat_service.service.composition import make_context, make_hooks
-from chat_service.testing import InProcessTransport
 from chat_service.types import InstanceId
 
 #: Seconds between two looks at how many sockets are left.
@@ -32,12 +28,7 @@ class Recoverer:
         self._store = store
         self._timeout = heartbeat_timeout
         self._is_quiet = is_quiet
-        running = RunningWork()
-        options = Options(store=store, transport=InProcessTransport())
-        # Never started: its store is open, its transport has no socket.
-        self._context = make_context(
-            None, options, make_hooks(None), SystemClock(), EventEmitter(running), running
-        )
+        self._upkeep = StoreUpkeep(store=store, clock=SystemClock())
 
     async def recover(self, instance_id: InstanceId, sockets: int, pulse: int) -> str:
         """Recover one instance, if it still has this pulse.
@@ -49,7 +40,7 @@ class Recoverer:
             return "taken"
         async with self._shown(instance_id, sockets, claimed):
             try:
-                await recovery.instance_recovery(self._context, instance_id)
+                await recovery.instance_recovery(self._upkeep, instance_id)
             except Exception:
                 # The claim lapses, so that it is tried again.
                 return "failed"

@@ -5,6 +5,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.commands.support import actor_of
 from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.domain import removal
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
@@ -26,14 +27,15 @@ async def room_create(context: Context, call: CommandCall, room_name: RoomName, 
 
 async def room_delete(context: Context, call: CommandCall, room_name: RoomName) -> None:
     _check_management(context, call)
-    await context.store.room_delete(room_name, actor_of(call))
+    removed = await context.store.room_delete(room_name, actor_of(call))
+    await removal.settle(context, room_name, removed)
 
 
 async def room_add_to_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
 ) -> None:
     await _check_changeable(context, call, room_name, list_name)
-    await context.store.room_change_list(
+    removed = await context.store.room_change_list(
         room_name,
         actor_of(call),
         list_name,
@@ -41,13 +43,14 @@ async def room_add_to_list(
         add=user_names,
         limit=context.options.room_list_size_limit,
     )
+    await removal.settle(context, room_name, removed)
 
 
 async def room_remove_from_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
 ) -> None:
     await _check_changeable(context, call, room_name, list_name)
-    await context.store.room_change_list(
+    removed = await context.store.room_change_list(
         room_name,
         actor_of(call),
         list_name,
@@ -55,6 +58,7 @@ async def room_remove_from_list(
         remove=user_names,
         limit=context.options.room_list_size_limit,
     )
+    await removal.settle(context, room_name, removed)
 
 
 async def _check_changeable(context: Context, call: CommandCall, room_name: RoomName, list_name: str) -> None:
@@ -92,7 +96,8 @@ async def room_get_whitelist_mode(context: Context, call: CommandCall, room_name
 async def room_set_whitelist_mode(
     context: Context, call: CommandCall, room_name: RoomName, mode: bool
 ) -> None:
-    await context.store.room_set_mode(room_name, actor_of(call), context.clock.now_ms(), mode)
+    removed = await context.store.room_set_mode(room_name, actor_of(call), context.clock.now_ms(), mode)
+    await removal.settle(context, room_name, removed)
 
 
 async def room_notifications_info(

@@ -69,7 +69,7 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
         with context.running.track(command.name):
             room = call.args[0] if call.args and command.name in _OF_ROOMS else None
             if call.id is None or not isinstance(room, str):
-                return await _run(context, command, call)
+                return await _run(context, command, call, None)
             hold = context.serial.hold((call.id, room))
             if not hold.enter_at_once():
                 excused = await hold.enter()
@@ -78,7 +78,7 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
             try:
                 if mine is not None and mine.left <= 0:
                     raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
-                return await _run(context, command, call)
+                return await _run(context, command, call, room)
             finally:
                 hold.leave(0.0 if mine is None else mine.excused)
     finally:
@@ -86,7 +86,8 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
             patience.current.set(outer)
 
 
-async def _run(context: Context, command: Command, call: CommandCall) -> list[Any]:
+async def _run(context: Context, command: Command, call: CommandCall, held: str | None) -> list[Any]:
+    """``held``: the room that the socket of the call is held for."""
     anonymous = call.is_local_call and call.user_name is None
     checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
     if checker is not None:
@@ -96,6 +97,14 @@ async def _run(context: Context, command: Command, call: CommandCall) -> list[An
             answer = await _call_before(context, command, call, hook)
             if answer is not None:
                 return as_results(answer)
+    if held is not None and call.args[0] != held:
+        # A before hook has changed the room.
+        async with context.serial.hold((call.id, call.args[0])):
+            return await _run_handler(context, command, call)
+    return await _run_handler(context, command, call)
+
+
+async def _run_handler(context: Context, command: Command, call: CommandCall) -> list[Any]:
     try:
         call.results = [await command.handler(context, call, *call.args)]
     except Exception as error:

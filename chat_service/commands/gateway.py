@@ -13,7 +13,7 @@ from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
-from chat_service.hooks import Hook, as_results, call_hook
+from chat_service.hooks import CommandCall, Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.protocol.wire import success
 from chat_service.telemetry import scope
@@ -67,6 +67,7 @@ class Gateway:
         if session is None or session.is_closed:
             return self._failure(socket_id, event, begun, ChatServiceError("noLogin"))
         session.in_flight += 1
+        call: CommandCall | None = None
         token = scope.set((context.instance_id, session, socket_id, event, args))
         try:
             command = COMMANDS.get(event)
@@ -86,6 +87,8 @@ class Gateway:
         finally:
             session.in_flight -= 1
             scope.reset(token)
+            if call is not None and call.answered is not None:
+                call.answered()
         context.counters.client_commands.succeeded(event, begun)
         return success(results)
 

@@ -32,10 +32,15 @@ class RunningWork:
         """A context manager around a piece of work that a close must wait for."""
         return Tracked(self, name)
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Run work in a task of its own, apart from the caller's context. What it raises is logged."""
+    def spawn(
+        self, work: Coroutine[Any, Any, Any], name: str, context: contextvars.Context | None = None
+    ) -> asyncio.Task[Any]:
+        """Run work in a task of its own. What it raises is logged.
+
+        ``context``: an empty one when None, so that the work is not part of what the caller does.
+        """
         task = asyncio.get_running_loop().create_task(
-            self._run(work, name), name=name, context=contextvars.Context()
+            self._run(work, name), name=name, context=context or contextvars.Context()
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

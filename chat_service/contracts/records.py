@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.telemetry import Durations
-from chat_service.types import InstanceId, RoomName, UserName
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 T = TypeVar("T")
 
@@ -93,6 +93,17 @@ class LeaveResult:
     njoined: int
     changed: bool
     room_exists: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Sockets that a change has taken out of a room. ``cursor``: the place of the event that tells of it.
+
+    ``sockets``: by the instances that have them.
+    """
+
+    cursor: RoomCursor
+    sockets: Mapping[InstanceId, Sequence[SocketId]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from chat_service.contracts.records import (
     JoinResult,
     LeaveResult,
     Page,
+    Removal,
     RoomConfig,
     RoomSettings,
     RoomSummary,
@@ -42,6 +43,7 @@ __all__ = [  # noqa: RUF022 - sorted as the root's
     "JoinResult",
     "LeaveResult",
     "Page",
+    "Removal",
     "RoomConfig",
     "RoomSettings",
     "RoomSummary",
@@ -165,12 +167,12 @@ class Store(Protocol):
         """Create a room with its own epoch, and nothing of a former one. Raises ``roomExists``."""
         ...
 
-    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+    async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         """Remove everybody (see ``room_change_list``), then the room. Raises ``noRoom``, ``notAllowed``
         for anyone but the owner."""
         ...
 
-    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         """Begin another life of a room that has lost its last changes: under a new epoch, with its messages,
         lists and settings, and with nobody in it (see ``room_change_list``).
 
@@ -279,7 +281,7 @@ class Store(Protocol):
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         limit: int,
-    ) -> None:
+    ) -> Removal | None:
         """Add names to an access list and remove names from it; users who lose access by it are removed.
 
         Raises ``noRoom``; ``notAllowed`` by ``rules.may_change_list``; ``listLimitExceeded``. Publishes
@@ -287,11 +289,13 @@ class Store(Protocol):
         names were given. Removed users: in the same step their sockets leave the room, and after those events
         one ``RoomEvent`` with ``removed`` and without a name is published; then the users' indexes are
         cleaned and ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were
-        not joined.
+        not joined. Returns the sockets that have left, None when nobody was removed.
         """
         ...
 
-    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+    async def room_set_mode(
+        self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
+    ) -> Removal | None:
         """Set the mode; users who lose access by it are removed as in ``room_change_list``.
 
         Raises ``noRoom``, ``notAllowed`` for anyone but owner and admins. Publishes ``roomModeChanged`` when
@@ -299,8 +303,11 @@ class Store(Protocol):
         """
         ...
 
-    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
-        """Change the owner; the old one is removed when access depended on it. Raises ``noRoom``."""
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
+        """Change the owner; the old one is removed as in ``room_change_list`` when access depended on it.
+
+        Raises ``noRoom``.
+        """
         ...
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
@@ -332,7 +339,7 @@ class Store(Protocol):
         """
         ...
 
-    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
         """Remove users as in ``room_change_list``; who is not joined is passed over. Raises ``noRoom``."""
         ...
 

@@ -61,6 +61,9 @@ class TransportHandler(Protocol):
         Histories are cut to the binary values that one packet may carry if the transport has an attribute
         ``max_attachments`` that is not None.
         Calls for one socket are made in the order in which the events came in, not one after another.
+
+        The ack goes out at once: it is handed on before the event loop runs anything else, so that what the
+        service sends next, such as the first event of a room that was joined, comes after it.
         """
         ...
 

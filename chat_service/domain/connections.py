@@ -8,7 +8,7 @@ from typing import Any
 from chat_service.concurrency.eager import is_being_cancelled
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.contracts.store import Departure
-from chat_service.domain import membership
+from chat_service.domain import membership, removal
 from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
@@ -80,7 +80,11 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
     topic = Topic(TopicKind.USER, user)
     await context.delivery.interest.acquire(topic)
     context.sessions.name_user(session, user)
-    context.transport.join_channel(session.socket_id, user_channel(user))
+    try:
+        context.transport.join_channel(session.socket_id, user_channel(user))
+    except BaseException:
+        await _release(context, session, user)
+        raise
     session.is_stored = True
     instance_id = session.instance_id = context.instance_id()
     try:
@@ -127,20 +131,22 @@ async def abandon(context: Context, session: Session) -> None:
     except Exception:
         info = None
     rooms = {*session.rooms, *(info.rooms if info else ())}
-    departures = []
-    for room in rooms:
-        njoined = await membership.leave_store(context, session, room)
-        if njoined is not None:
-            departures.append(Departure(room=room, njoined=njoined))
-    await _leave_store(context, session, user, departures)
+    instance_id = session.instance_id or context.instance_id()
+    try:
+        await removal.remove_socket(context, user, session.socket_id, instance_id, rooms, is_told=False)
+    except Exception as error:
+        context.failures.store(error, _info("socket_disconnect", session))
 
 
 async def _release(context: Context, session: Session, user: UserName) -> None:
     try:
         await context.delivery.interest.release(Topic(TopicKind.USER, user))
     except Exception as error:
-        info = FailureInfo(op_type="transport_channel", user_name=user, id=session.socket_id)
-        context.failures.transport(error, info)
+        context.failures.transport(error, _info("transport_channel", session))
+
+
+def _info(op_type: str, session: Session) -> FailureInfo:
+    return FailureInfo(op_type=op_type, user_name=session.user, id=session.socket_id)
 
 
 async def _leave_rooms(context: Context, session: Session) -> list[Departure]:
@@ -166,8 +172,7 @@ async def _leave_store(
         instance_id = session.instance_id or context.instance_id()
         return await context.store.socket_disconnect(user, session.socket_id, instance_id, departures)
     except Exception as error:
-        info = FailureInfo(op_type="socket_disconnect", user_name=user, id=session.socket_id)
-        context.failures.store(error, info)
+        context.failures.store(error, _info("socket_disconnect", session))
         return 0
 
 

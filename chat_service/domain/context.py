@@ -1,7 +1,7 @@
 """What every part of one service works with."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chat_service.clock import Clock
 from chat_service.concurrency.background import Background
@@ -37,6 +37,14 @@ class Identity:
         return self.value
 
 
+class Standing(Protocol):
+    """What the other instances think of this one (see ``Lease``)."""
+
+    def is_valid(self) -> bool:
+        """Whether no other instance can have taken this one for dead."""
+        ...
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Context:
     """The parts of one service, for the functions that do its work."""
@@ -64,6 +72,10 @@ class Context:
     counters: Counters
     #: What this instance has seen of the others.
     watch: PulseWatch
+    #: Events of the application, from the cluster bus.
+    application_events: EventEmitter
+    #: None before the start.
+    lease: Standing | None = None
     #: ``operations.tracing.Tracing`` when spans are on.
     tracing: Any = None
     #: Seconds in which a command's work in the store has to be done; None: the store knows no such bound.

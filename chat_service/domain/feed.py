@@ -1,96 +1,75 @@
 """The feed of one room: puts a room's events in order in front of the sockets of this instance.
 
-Decides without I/O. The rules it keeps (architecture.md, Invariants): every socket sees the events after
-its join, each once, in the order of the room; missing ones are noticed.
+Decides without I/O and says what to do. The rules it keeps (architecture.md, Invariants): every socket gets
+the events after its join, each once, in the order of the room, and after the answer to the join; missing ones
+are noticed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
+from typing import Final
 
-from chat_service.contracts.bus import RoomCursor, RoomEvent
-from chat_service.types import SocketId
+from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
+from chat_service.domain.decisions import (
+    A_GAP,
+    NOBODY,
+    TO_ALL,
+    TO_NOBODY,
+    CaughtUp,
+    DecidedJoin,
+    Decision,
+    Given,
+    Reading,
+    Snapshot,
+    UnansweredJoin,
+    Verdict,
+    are_same,
+)
+from chat_service.types import SocketId, UserName
 
 #: Between two events that are held.
-INTERRUPTION = None
-
-
-class Verdict(Enum):
-    """What a feed makes of an event that came in."""
-
-    NEXT = "next"
-    SEEN = "seen"
-    GAP = "gap"
-    NEW_EPOCH = "new epoch"
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedJoin:
-    """Where in the room's events a socket was joined."""
-
-    cursor: RoomCursor
-    last_message_id: int
-
-    def precedes(self, event: RoomEvent) -> bool:
-        """Whether the join comes before an event. Messages go by their ids, since those read from the
-        history have no sequence number."""
-        if self.cursor.epoch != event.epoch:
-            return False
-        if event.is_message:
-            return self.last_message_id < event.last_message_id
-        return self.cursor.seq < event.seq
+INTERRUPTION: Final = None
 
 
 class RoomFeed:
-    """The order of one room's events on this instance.
+    """The order of one room's events on this instance, and the sockets that get them."""
 
-    ``admit(socket_id)`` lets a socket hear the broadcasts, ``dismiss(socket_id)`` takes that back;
-    ``replay(socket_id, event)`` gives one event to one socket; ``broadcast(event)`` gives an event to all who
-    were admitted.
-    """
-
-    def __init__(
-        self,
-        admit: Callable[[SocketId], None],
-        dismiss: Callable[[SocketId], None],
-        replay: Callable[[SocketId, RoomEvent], None],
-        broadcast: Callable[[RoomEvent], None],
-    ) -> None:
-        self._admit = admit
-        self._dismiss = dismiss
-        self._replay = replay
-        self._broadcast = broadcast
+    def __init__(self) -> None:
         self.epoch: str | None = None
-        #: The last event that was broadcast. None: the next one may be any.
+        #: The last event that was given. None: the next one may be any.
         self.last_seq: int | None = None
         self.last_message_id = 0
         # The last message that was given, with its epoch: the store may have lost it, and reuse its id.
         self._last_message: RoomEvent | None = None
-        # Joins that are asked for, with what came since then: it may come before the answer.
+        # Joins that are asked for, with what came since then: it may come before the store's answer.
         self._asked: dict[SocketId, list[RoomEvent]] = {}
+        # Joins that the store has decided, until the client has its answer.
+        self._unanswered: dict[SocketId, UnansweredJoin] = {}
         # Joins that were decided at a place which the feed has not reached.
         self._ahead: dict[SocketId, DecidedJoin] = {}
-        # Sockets whose joins started the feed, until the first event: the place may have to go back.
+        # Sockets that get what is given.
+        self._hearing: dict[SocketId, DecidedJoin] = {}
+        # Joins that started the feed, until the first event: the place may have to go back.
         self._first: dict[SocketId, DecidedJoin] = {}
         # Epochs that are over, so that late events of them start nothing.
         self._ended: set[str] = set()
-        #: Events that wait until missing ones are filled in; None when nothing is missing. ``INTERRUPTION``
-        #: stands where the subscription was lost: what came there is unknown, maybe nothing.
-        self.held: list[RoomEvent | None] | None = None
+        # Events that wait until missing ones are filled in; None when nothing is missing. ``INTERRUPTION``
+        # stands where the subscription was lost: what came there is unknown, maybe nothing.
+        self._held: list[RoomEvent | None] | None = None
 
     def __repr__(self) -> str:
-        state = "ok" if self.held is None else f"filling, {len(self.held)} held"
-        joins = f"asked={len(self._asked)} ahead={len(self._ahead)}"
+        state = "ok" if self._held is None else f"filling, {len(self._held)} held"
+        joins = f"asked={len(self._asked)} unanswered={len(self._unanswered)} ahead={len(self._ahead)}"
         return f"<RoomFeed {self.epoch}:{self.last_seq} {joins} {state}>"
 
     @property
-    def has_joins(self) -> bool:
-        """Whether a socket waits to be admitted."""
-        return bool(self._asked or self._ahead)
+    def is_empty(self) -> bool:
+        """Whether no socket is joined or being joined."""
+        return not (self._hearing or self._asked or self._unanswered or self._ahead)
 
-    def joined_ahead(self) -> list[SocketId]:
-        """The sockets that are joined, and wait to be admitted until the feed is where they joined."""
-        return list(self._ahead)
+    @property
+    def is_holding(self) -> bool:
+        """Whether events wait for a catch-up."""
+        return self._held is not None
 
     # Joins
 
@@ -102,34 +81,62 @@ class RoomFeed:
         """The join that was begun changes nothing: it was refused, or the socket is joined already."""
         self._asked.pop(socket_id, None)
 
-    def forget(self, socket_id: SocketId) -> None:
-        """The socket has left: a join of it that waits is void."""
-        self._asked.pop(socket_id, None)
-        self._ahead.pop(socket_id, None)
-        self._first.pop(socket_id, None)
+    def forget(self, socket_id: SocketId) -> bool:
+        """The socket is not joined any more. Returns whether it was.
 
-    def complete_join(self, socket_id: SocketId, cursor: RoomCursor, last_message_id: int) -> None:
-        """The join was decided at ``cursor``: give the socket what came after it."""
-        events = self._asked.pop(socket_id, None)
-        if events is None:
-            return
-        join = DecidedJoin(cursor, last_message_id)
-        missed = [event for event in events if join.precedes(event)]
-        if self.epoch is None or (self.last_seq is None and self.held is None):
+        A join that is asked for is another one, and goes on.
+        """
+        self._first.pop(socket_id, None)
+        places = (self._unanswered, self._ahead, self._hearing)
+        found = [joins.pop(socket_id, None) for joins in places]
+        return any(found)
+
+    def decide_join(self, socket_id: SocketId, user: UserName, join: DecidedJoin) -> RoomCursor | None:
+        """The store joined the socket. It gets what follows the join after ``answer_join``.
+
+        Returns the place at which the access was lost again meanwhile, if it was: then it gets nothing.
+        """
+        cursor = join.cursor
+        if self.is_over(cursor):
+            self._asked.pop(socket_id, None)
+            return join.after
+        missed = [event for event in self._asked.pop(socket_id, ()) if join.precedes(event)]
+        if self.epoch is None or (self.last_seq is None and self._held is None):
             self.epoch = cursor.epoch
             self.last_seq = cursor.seq
-            self.last_message_id = max(self.last_message_id, last_message_id)
+            self.last_message_id = max(self.last_message_id, join.last_message_id)
             self._first[socket_id] = join
         elif self._first:
             self._go_back(missed[-1] if missed else None, join)
             self._first[socket_id] = join
-        if not missed and self._is_ahead(cursor):
-            self._ahead[socket_id] = join
-            return
-        self._ahead.pop(socket_id, None)
-        self._admit(socket_id)
         for event in missed:
-            self._replay(socket_id, event)
+            if user in event.removed:
+                self.forget(socket_id)
+                return event.cursor
+        self._unanswered[socket_id] = UnansweredJoin(join, [*missed])
+        return None
+
+    def is_unanswered(self, socket_id: SocketId) -> bool:
+        """Whether the socket is joined and its client does not know of it yet."""
+        return socket_id in self._unanswered
+
+    def has_kept(self, socket_id: SocketId) -> bool:
+        """Whether there is something that the socket has to get after the answer to its join."""
+        unanswered = self._unanswered.get(socket_id)
+        return unanswered is not None and bool(unanswered.kept)
+
+    def answer_join(self, socket_id: SocketId) -> Sequence[RoomEvent | Notify]:
+        """The client knows of its join. Returns what the socket has to get at once."""
+        unanswered = self._unanswered.pop(socket_id, None)
+        if unanswered is None:
+            return ()
+        join, kept = unanswered.join, unanswered.kept
+        has_events = any(isinstance(item, RoomEvent) for item in kept)
+        if not has_events and self._is_ahead(join.cursor):
+            self._ahead[socket_id] = join
+        else:
+            self._hearing[socket_id] = join
+        return kept
 
     def _go_back(self, last: RoomEvent | None, join: DecidedJoin) -> None:
         """A join was decided before the one that the feed began with, though its answer came later: begin
@@ -142,16 +149,33 @@ class RoomFeed:
         self.last_seq = seq
         self.last_message_id = message_id
         for socket_id, other in self._first.items():
-            if socket_id not in self._ahead and self._is_ahead(other.cursor):
-                self._dismiss(socket_id)
-                self._ahead[socket_id] = other
+            if socket_id in self._hearing and self._is_ahead(other.cursor):
+                self._ahead[socket_id] = self._hearing.pop(socket_id)
 
     def _is_ahead(self, cursor: RoomCursor) -> bool:
         if cursor.epoch != self.epoch:
             return True
         return self.last_seq is None or cursor.seq > self.last_seq
 
+    def is_over(self, cursor: RoomCursor) -> bool:
+        """Whether a place is in a life of the room that has ended."""
+        return cursor.epoch in self._ended
+
     # Events
+
+    def take(self, event: RoomEvent) -> Decision:
+        """An event came in: say what to do with it."""
+        if self._held is not None:
+            self._held.append(event)
+            return TO_NOBODY
+        verdict = self.judge(event)
+        if verdict is Verdict.NEXT:
+            return self._go_on(event)
+        if verdict is Verdict.SEEN:
+            self._pass_over(event)
+            return TO_NOBODY
+        self._held = [event]
+        return A_GAP
 
     def judge(self, event: RoomEvent) -> Verdict:
         """Say what an event is to this feed, without doing anything."""
@@ -165,82 +189,208 @@ class RoomFeed:
             return Verdict.SEEN
         return Verdict.NEXT if event.seq == self.last_seq + 1 else Verdict.GAP
 
-    def apply(self, event: RoomEvent) -> None:
-        """Take an event as the next one: admit who joined before it, then give it to all."""
-        self.epoch = event.epoch
-        self.last_seq = event.seq
-        self.last_message_id = event.last_message_id
-        self._first.clear()
-        self._give(event)
-        if self._ahead:
-            self._admit_reached()
+    def notify(self, notice: Notify) -> frozenset[SocketId]:
+        """A notification that is not an event of the room came in. Returns the joined sockets that get it
+        later."""
+        if not self._unanswered:
+            return NOBODY
+        for unanswered in self._unanswered.values():
+            unanswered.kept.append(notice)
+        return frozenset(self._unanswered)
 
     def interrupt(self) -> bool:
         """The subscription was lost and is there again. Returns whether a catch-up has to be started."""
-        if self.held is not None:
-            self.held.append(INTERRUPTION)
+        if self._held is not None:
+            self._held.append(INTERRUPTION)
             return False
-        self.held = []
+        self._held = []
         return True
 
-    def begin_fill(self) -> int:
-        """The room is going to be read. Returns how many events are held."""
-        held = self.held or []
-        # What comes before the first event is read now, too.
-        while held and held[0] is INTERRUPTION:
-            del held[0]
-        return len(held)
+    def _go_on(self, event: RoomEvent) -> Decision:
+        """Take an event as the next one."""
+        self.epoch = event.epoch
+        self.last_seq = event.seq
+        self.last_message_id = event.last_message_id
+        if self._first:
+            self._first.clear()
+        deaf = self._give(event)
+        if self._ahead:
+            self._admit_reached()
+        return Decision(True, deaf) if deaf else TO_ALL
 
-    def pass_over(self, event: RoomEvent) -> None:
-        """An event that was seen: only joins that are asked for may lack it."""
+    def _give(self, event: RoomEvent) -> frozenset[SocketId]:
+        """Returns the sockets that do not get the event now: they joined later, or it is kept for them."""
+        if event.is_message:
+            self._last_message = event
+        # Nobody is joining at most events.
+        if not (self._asked or self._unanswered or self._ahead):
+            return NOBODY
+        for events in self._asked.values():
+            events.append(event)
+        for unanswered in self._unanswered.values():
+            if unanswered.join.precedes(event):
+                unanswered.kept.append(event)
+        for socket_id, join in list(self._ahead.items()):
+            if join.precedes(event):
+                self._hearing[socket_id] = self._ahead.pop(socket_id)
+        return frozenset((*self._unanswered, *self._ahead))
+
+    def _admit_reached(self) -> None:
+        for socket_id, join in list(self._ahead.items()):
+            if not self._is_ahead(join.cursor):
+                self._hearing[socket_id] = self._ahead.pop(socket_id)
+
+    def _pass_over(self, event: RoomEvent) -> None:
+        """An event that was seen: only sockets that are being joined may lack it."""
         if event.epoch in self._ended:
             return
         for events in self._asked.values():
-            if not any(_are_same(event, other) for other in events):
+            if not any(are_same(event, other) for other in events):
                 events.append(event)
+        for unanswered in self._unanswered.values():
+            kept = [item for item in unanswered.kept if isinstance(item, RoomEvent)]
+            if unanswered.join.precedes(event) and not any(are_same(event, other) for other in kept):
+                unanswered.kept.append(event)
 
-    def resume(
-        self, cursor: RoomCursor, last_message_id: int, stored: Sequence[RoomEvent], known: int
-    ) -> bool:
-        """Fill in what is missing before the held events, then go on with them. False: there is another gap,
-        or there may be one.
+    # Catching up
 
-        ``cursor`` and ``last_message_id`` are the room's, ``stored`` the events that it kept, in their order;
-        messages among them have no sequence number. All was read when ``known`` events were held already, as
-        ``begin_fill`` has said.
+    def begin_reading(self) -> Reading:
+        """The room is going to be read, since something is missing."""
+        held = self._held or []
+        # What comes before the first event is read now, too.
+        while held and held[0] is INTERRUPTION:
+            del held[0]
+        unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
+        return Reading(
+            epoch=self.epoch,
+            seq=self.last_seq,
+            last_message_id=self.last_message_id,
+            held=len(held),
+            joins={**self._hearing, **self._ahead, **unanswered},
+        )
+
+    def known_message(self, epoch: str) -> int:
+        """The id after which messages have to be read. The last one that was given here is read once more,
+        to see whether it is still the same."""
+        if epoch != self.epoch:
+            return 0
+        known = self.last_message_id
+        return known if self._given_message is None else max(0, known - 1)
+
+    def place_in(self, epoch: str) -> RoomCursor | None:
+        """The place of the last event that was given, None when none of this life was."""
+        if self.last_seq is None or epoch != self.epoch:
+            return None
+        return RoomCursor(epoch=epoch, seq=self.last_seq)
+
+    def catch_up(self, reading: Reading, snapshot: Snapshot | None) -> CaughtUp:
+        """The room was read: fill in what is missing, and go on with the held events.
+
+        ``snapshot``: None when there is no such room.
         """
-        held, self.held = self.held or [], None
+        current = None if snapshot is None else snapshot.cursor.epoch
+        self._end_epochs(reading, current)
+        lost = self._find_lost(reading, snapshot)
+        if snapshot is None:
+            return CaughtUp(lost=lost, is_complete=self._settle(reading.held))
+        if self._has_gone_back(reading, snapshot):
+            return CaughtUp(lost=lost, is_complete=False, has_gone_back=True)
+        given: list[Given] = []
+        return CaughtUp(lost=lost, given=given, is_complete=self._resume(reading.held, snapshot, given))
+
+    def _end_epochs(self, reading: Reading, current: str | None) -> None:
+        """Those lives that were known when the room was read are over, except for ``current``."""
+        over = {event.epoch for event in (self._held or [])[: reading.held] if event}
+        if reading.epoch is not None:
+            over.add(reading.epoch)
+        if current is not None:
+            over.discard(current)
+        self._ended |= over
+        if self.epoch in over:
+            self._first.clear()
+            self.epoch = None
+            self.last_seq = None
+            self.last_message_id = 0
+
+    def _find_lost(self, reading: Reading, snapshot: Snapshot | None) -> dict[SocketId, RoomCursor]:
+        """The sockets that are not joined any more. Those that have joined since the reading began stay."""
+        unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
+        lost = {}
+        for socket_id, join in {**self._hearing, **self._ahead, **unanswered}.items():
+            is_over = self.is_over(join.cursor)
+            if not is_over and snapshot is not None and reading.joins.get(socket_id) is join:
+                is_over = socket_id not in snapshot.joined or join.cursor.epoch != snapshot.cursor.epoch
+            if is_over:
+                lost[socket_id] = join.after
+        return lost
+
+    def _has_gone_back(self, reading: Reading, snapshot: Snapshot) -> bool:
+        """Whether the store does not know what was given here, since it has lost its last changes."""
+        if reading.seq is None or not snapshot.cursor.epoch == reading.epoch == self.epoch:
+            return False
+        # A first join may have been decided since then: what the feed knows now may be newer.
+        if snapshot.cursor.seq < reading.seq or snapshot.last_message_id < reading.last_message_id:
+            return True
+        given = self._given_message
+        return given is not None and any(
+            event.is_message and event.last_message_id == given.last_message_id and event.args != given.args
+            for event in snapshot.events
+        )
+
+    @property
+    def _given_message(self) -> RoomEvent | None:
+        """The message of ``last_message_id``, when it was given here."""
+        given = self._last_message
+        if given is None or (given.epoch, given.last_message_id) != (self.epoch, self.last_message_id):
+            return None
+        return given
+
+    def _settle(self, known: int) -> bool:
+        """No room was there when ``known`` events were held: stop holding. False when events of another life
+        came meanwhile, or may have come."""
+        self._held = [
+            event
+            for position, event in enumerate(self._held or ())
+            if (position >= known if event is INTERRUPTION else event.epoch not in self._ended)
+        ] or None
+        return self._held is None
+
+    def _resume(self, known: int, snapshot: Snapshot, given: list[Given]) -> bool:
+        """Add what is due to ``given``. Returns whether nothing more is missing."""
+        cursor = snapshot.cursor
+        held, self._held = self._held or [], None
         self._first.clear()
         if self.epoch != cursor.epoch:
             self.epoch, self.last_seq = cursor.epoch, None
         # What was published before the room was read, and in another life, is of an earlier one.
         self._ended.update(event.epoch for event in held[:known] if event and event.epoch != cursor.epoch)
         first = next((event for event in held if event and self._is_missing(event)), None)
-        seq, message_id = cursor.seq, last_message_id
+        seq, message_id = cursor.seq, snapshot.last_message_id
         if first is not None and first.seq <= seq:
             seq, message_id = first.seq - 1, first.last_message_id - first.is_message
-        for kept in stored:
+        for kept in snapshot.events:
             if kept.is_message:
                 is_missed = self.last_message_id < kept.last_message_id <= message_id
             else:
                 is_missed = self.last_seq is not None and self.last_seq < kept.seq <= seq
             if is_missed:
-                self._give(kept)
+                deaf = self._give(kept)
+                given.append(Given(kept, deaf))
         if self.last_seq is None or seq > self.last_seq:
             # Not back: the first join may have been decided after the room was read.
             self.last_seq, self.last_message_id = seq, message_id
         for position, event in enumerate(held):
             if event is INTERRUPTION:
                 # The room has to be read as it was after that.
-                self.held = held[position + 1 :]
+                self._held = held[position + 1 :]
                 return False
             verdict = self.judge(event)
             if verdict is Verdict.NEXT:
-                self.apply(event)
+                given.append(Given(event, self._go_on(event).deaf))
             elif verdict is Verdict.SEEN:
-                self.pass_over(event)
+                self._pass_over(event)
             else:
-                self.held = held[position:]
+                self._held = held[position:]
                 return False
         self._admit_reached()
         return True
@@ -248,93 +398,3 @@ class RoomFeed:
     def _is_missing(self, event: RoomEvent) -> bool:
         """Whether an event is of this life, and was not given."""
         return event.epoch == self.epoch and (self.last_seq is None or event.seq > self.last_seq)
-
-    def end_epochs(
-        self, epoch: str | None, known: int, current: str | None = None
-    ) -> dict[SocketId, RoomCursor]:
-        """The room was read, and is not there or is in its life ``current``: those that were known before
-        are over. Returns the sockets that were joined to one of them and not admitted yet.
-
-        ``epoch``: the feed's when the reading began; ``known`` events were held then.
-        """
-        over = {event.epoch for event in (self.held or [])[:known] if event}
-        if epoch is not None:
-            over.add(epoch)
-        if current is not None:
-            over.discard(current)
-        self._ended |= over
-        ended = {
-            socket_id: join.cursor for socket_id, join in self._ahead.items() if self.is_over(join.cursor)
-        }
-        for socket_id in ended:
-            del self._ahead[socket_id]
-        if self.epoch in over:
-            self._first.clear()
-            self.epoch = None
-            self.last_seq = None
-            self.last_message_id = 0
-        return ended
-
-    def is_over(self, cursor: RoomCursor) -> bool:
-        """Whether a place is in a life of the room that has ended."""
-        return cursor.epoch in self._ended
-
-    def went_back(self, cursor: RoomCursor, last_message_id: int, messages: Sequence[RoomEvent]) -> bool:
-        """Whether the store does not know what was given here, since it has lost its last changes.
-
-        ``cursor`` and ``last_message_id`` are the room's, ``messages`` those from the last given one on.
-        """
-        if self.last_seq is None or cursor.epoch != self.epoch:
-            return False
-        if cursor.seq < self.last_seq or last_message_id < self.last_message_id:
-            return True
-        given = self.given_message
-        return given is not None and any(
-            message.last_message_id == given.last_message_id and message.args != given.args
-            for message in messages
-        )
-
-    @property
-    def given_message(self) -> RoomEvent | None:
-        """The message of ``last_message_id``, when it was given here."""
-        given = self._last_message
-        if given is None or (given.epoch, given.last_message_id) != (self.epoch, self.last_message_id):
-            return None
-        return given
-
-    def settle(self, known: int) -> bool:
-        """No room was there when ``known`` events were held: stop holding. False when events of another life
-        came meanwhile, or may have come."""
-        self.held = [
-            event
-            for position, event in enumerate(self.held or ())
-            if (position >= known if event is INTERRUPTION else event.epoch not in self._ended)
-        ] or None
-        return self.held is None
-
-    def _give(self, event: RoomEvent) -> None:
-        if event.is_message:
-            self._last_message = event
-        # Nobody is joining at most events.
-        if self._asked:
-            for events in self._asked.values():
-                events.append(event)
-        if self._ahead:
-            for socket_id, join in list(self._ahead.items()):
-                if join.precedes(event):
-                    del self._ahead[socket_id]
-                    self._admit(socket_id)
-        self._broadcast(event)
-
-    def _admit_reached(self) -> None:
-        for socket_id, join in list(self._ahead.items()):
-            if not self._is_ahead(join.cursor):
-                del self._ahead[socket_id]
-                self._admit(socket_id)
-
-
-def _are_same(event: RoomEvent, other: RoomEvent) -> bool:
-    if event.epoch != other.epoch or event.is_message != other.is_message:
-        return False
-    # A message that was filled in has no sequence number of its own.
-    return event.last_message_id == other.last_message_id if event.is_message else event.seq == other.seq

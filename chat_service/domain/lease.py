@@ -9,6 +9,7 @@ and goes on under a new id. A store that answers, but takes no changes, takes no
 import logging
 import random
 import uuid
+from collections.abc import Callable
 
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.domain import leftovers, recovery
@@ -42,12 +43,15 @@ class Lease:
         self._failed = 0
         #: Whether the others may think that this instance is dead: it has to start over.
         self._is_lapsed = False
+        #: What waits until it is sure that this instance is taken for alive.
+        self._deferred: list[Callable[[], None]] = []
         #: The dead instances that this one recovers now, with the pulses of its claims.
         self._recovering: dict[InstanceId, int] = {}
 
     async def register(self) -> None:
         """Say for the first time that this instance is alive. Raises ``StoreError``."""
         await self._register(self._context.instance_id())
+        self._run_deferred()
 
     async def _register(self, instance_id: InstanceId) -> None:
         context, topic = self._context, Topic(TopicKind.INSTANCE, instance_id)
@@ -59,7 +63,16 @@ class Lease:
             await context.delivery.interest.release(topic)
             raise
         self._answered = begun
-        context.delivery.is_alive = self.is_valid
+
+    def when_valid(self, work: Callable[[], None]) -> None:
+        """Do something once no other instance takes this one for dead: it has renewed its lease, or all
+        sockets that it had are disconnected."""
+        self._deferred.append(work)
+
+    def _run_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        for work in deferred:
+            work()
 
     def is_valid(self) -> bool:
         """Whether no other instance can have taken this one for dead."""
@@ -94,7 +107,7 @@ class Lease:
             if getattr(error, "is_answered", False) and not self._is_lapsed:
                 # What is refused now is refused to all.
                 self._answered = context.clock.monotonic()
-                context.delivery.deliver_unsure()
+                self._run_deferred()
                 if self._is_refused:
                     # It was told once.
                     return False
@@ -112,7 +125,7 @@ class Lease:
             logger.info("instance %s: the store takes changes again", context.instance_id())
         if is_known and not self._is_lapsed:
             self._answered = begun
-            context.delivery.deliver_unsure()
+            self._run_deferred()
             return True
         if not self._is_lapsed:
             self._is_lapsed = True
@@ -133,7 +146,7 @@ class Lease:
         old = self._sockets()
         await self._disconnect(old)
         self._is_lapsed = False
-        context.delivery.deliver_unsure()
+        self._run_deferred()
         # Not here: the heartbeats go on meanwhile.
         context.running.spawn(self._bury(former, old), f"recovery of {former}")
         await context.delivery.interest.release(Topic(TopicKind.INSTANCE, former))

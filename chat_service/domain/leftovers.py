@@ -8,8 +8,9 @@ import asyncio
 import logging
 
 from chat_service.contracts.store import SocketInfo
-from chat_service.domain import recovery
+from chat_service.domain import recovery, removal
 from chat_service.domain.context import Context
+from chat_service.domain.removal import Seat
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
@@ -68,11 +69,11 @@ async def _check_socket(
 ) -> None:
     # Logins and disconnects are over inside of the hold.
     async with context.serial.hold((socket_id, None)):
-        info = (await recovery.sockets_of(context, user)).get(socket_id)
+        info = (await recovery.sockets_of(context.store, user)).get(socket_id)
         session = context.sessions.get(socket_id)
         if session is None or not session.is_stored:
             rooms = info.rooms if info is not None else ()
-            await recovery.remove_socket(context, user, socket_id, instance_id, rooms)
+            await removal.remove_socket(context, user, socket_id, instance_id, rooms)
             return
         if session.state is LoginState.CONFIRMED and (info is None or not is_stored):
             # A fail-over has lost it.
@@ -93,5 +94,5 @@ async def _leave(context: Context, session: Session, user: UserName, room: RoomN
     if session.is_closed or session.rooms.get(room) is not None:
         # Joined since then.
         return
-    await context.store.room_leave(room, user, session.socket_id, context.clock.now_ms(), echo=True)
+    await removal.leave_room(context, Seat(user, session.socket_id, room), is_told=False, echo=True)
     session.rooms.pop(room, None)

@@ -3,63 +3,78 @@
 The functions that say so are called inside ``context.serial.hold((socket_id, room))``.
 """
 
-import logging
+import asyncio
+from typing import NamedTuple
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.contracts.store import JoinResult
-from chat_service.domain.consistency import FailureInfo
+from chat_service.domain import removal
 from chat_service.domain.context import Context
+from chat_service.domain.decisions import DecidedJoin
+from chat_service.domain.removal import Seat, forget, leave_room, seat_of
 from chat_service.domain.sessions import Session
-from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError
+from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.hooks import MembershipInfo, call_hook
-from chat_service.types import RoomName, SocketId, UserName
-
-logger = logging.getLogger("chat_service")
+from chat_service.types import RoomName
 
 
-def _info(op_type: str, session: Session, room: RoomName) -> FailureInfo:
-    return FailureInfo(op_type=op_type, user_name=session.user, room_name=room, id=session.socket_id)
+class JoinOutcome(NamedTuple):
+    """How a join has ended."""
+
+    #: Sockets of the user that are joined now.
+    njoined: int
+    #: The place of the join, None when the socket was joined already. ``answer_join`` has to follow.
+    cursor: RoomCursor | None
 
 
-def _user(session: Session) -> UserName:
-    if session.user is None:
-        raise ChatServiceError("noLogin")
-    return session.user
+async def join(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> JoinOutcome:
+    """Join a socket of this instance to a room. Call inside the hold.
 
-
-async def join(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> int:
-    """Join a socket of this instance to a room. Call inside the hold. Returns the user's joined sockets."""
+    The socket gets nothing of the room before ``answer_join``.
+    """
     if session.is_closed:
         raise ChatServiceError("invalidSocket", session.socket_id)
-    with context.failures.watch_lock(_info("room_join", session, room)):
+    seat = seat_of(session, room)
+    with context.failures.watch_lock(seat.failure("room_join")):
         before = session.rooms.setdefault(room, None)
-        result = await _join_store(context, session, room, before, echo_all=is_local_call)
+        result = await _join_store(context, session, seat, before, echo_all=is_local_call)
         if before is not None and not result.changed:
             await context.delivery.abort_join(room, session.socket_id)
-            return result.njoined
+            return JoinOutcome(result.njoined, None)
         if before is not None:
             # The access was lost and given back, and the news of the loss is still on its way.
-            context.delivery.expel(room, session.socket_id)
-            await context.delivery.release(room)
-            await _call_on_leave(context, session, room, 0)
-        session.rooms[room] = result.cursor
-        context.delivery.complete_join(room, session.socket_id, result.cursor, result.last_message_id)
-        await _call_on_join(context, session, room, result, echo_all=is_local_call)
-        return result.njoined
+            await removal.end_membership(context, session, room)
+        await _begin_membership(context, session, seat, result, echo_all=is_local_call)
+        return JoinOutcome(result.njoined, result.cursor)
+
+
+def answer_join(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
+    """The client knows of the join at ``cursor``: from now on the socket gets what follows it."""
+    if session.rooms.get(room) is cursor:
+        context.delivery.answer_join(room, session.socket_id)
+
+
+def answer_join_soon(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
+    """The client will know of the join before anything else is run: transports send answers at once."""
+    if session.rooms.get(room) is not cursor:
+        return
+    if context.delivery.has_kept(room, session.socket_id):
+        asyncio.get_running_loop().call_soon(answer_join, context, session, room, cursor)
+    else:
+        context.delivery.answer_join(room, session.socket_id)
 
 
 async def _join_store(
-    context: Context, session: Session, room: RoomName, before: RoomCursor | None, *, echo_all: bool
+    context: Context, session: Session, seat: Seat, before: RoomCursor | None, *, echo_all: bool
 ) -> JoinResult:
-    socket_id = session.socket_id
     begun = False
     try:
-        await context.delivery.begin_join(room, socket_id)
+        await context.delivery.begin_join(seat.room, seat.socket_id)
         begun = True
         return await context.store.room_join(
-            room,
-            _user(session),
-            socket_id,
+            seat.room,
+            seat.user,
+            seat.socket_id,
             session.instance_id or context.instance_id(),
             context.clock.now_ms(),
             announce=context.hooks.get("on_join") is None,
@@ -67,45 +82,77 @@ async def _join_store(
         )
     except BaseException as error:
         if begun:
-            await context.delivery.abort_join(room, socket_id)
-        if before is None and await _was_undone(context, session, room, error):
-            session.rooms.pop(room, None)
+            await context.delivery.abort_join(seat.room, seat.socket_id)
+        if before is None and await _has_left_nothing(context, seat, error):
+            session.rooms.pop(seat.room, None)
         raise
 
 
-async def _was_undone(context: Context, session: Session, room: RoomName, error: BaseException) -> bool:
-    """Whether a failed join has surely left nothing behind; else it is cleaned later."""
+async def _has_left_nothing(context: Context, seat: Seat, error: BaseException) -> bool:
+    """Whether a join that failed in the store is surely not done, or undone."""
     if isinstance(error, ChatServiceError):
         return True
     if isinstance(error, StoreRefusedError):
         # The room has not changed; the index may name it.
         context.failures.suspect_leftovers()
         return True
+    return await _undo(context, seat, "room_join")
+
+
+async def _begin_membership(
+    context: Context, session: Session, seat: Seat, result: JoinResult, *, echo_all: bool
+) -> None:
+    """The store has joined the socket. Undone completely when the transport or ``on_join`` raises."""
+    room, socket_id = seat.room, seat.socket_id
+    join = DecidedJoin(result.cursor, result.last_message_id)
     try:
-        await context.store.room_leave(
-            room, _user(session), session.socket_id, context.clock.now_ms(), echo=False
-        )
-    except StoreError as failure:
-        context.failures.store(failure, _info("room_join", session, room))
+        lost_at = context.delivery.decide_join(room, socket_id, seat.user, join)
+    except BaseException:
+        session.rooms.pop(room, None)
+        await context.delivery.abort_join(room, socket_id)
+        # Others were told of it already when no hook is to run before.
+        await _undo_or_keep(context, session, seat, echo=context.hooks.get("on_join") is None)
+        raise
+    session.rooms[room] = result.cursor
+    session.told.discard(room)
+    if lost_at is not None:
+        removal.access_lost(context, room, socket_id, lost_at)
+    hook = context.hooks.get("on_join")
+    if hook is None:
+        return
+    info = MembershipInfo(id=socket_id, user_name=seat.user, njoined=result.njoined, room_name=room)
+    try:
+        await call_hook(hook, context.service, info)
+        await context.store.room_announce(room, seat.user, socket_id, echo_all=echo_all)
+    except BaseException:
+        await forget(context, session, room)
+        await _undo_or_keep(context, session, seat)
+        raise
+
+
+async def _undo_or_keep(context: Context, session: Session, seat: Seat, *, echo: bool = False) -> None:
+    if not await _undo(context, seat, "room_leave", echo=echo):
+        _keep_in_mind(session, seat.room)
+
+
+async def _undo(context: Context, seat: Seat, op_type: str, *, echo: bool = False) -> bool:
+    """Take a failed join back in the store. Returns whether it has surely left nothing; else that is cleaned
+    later."""
+    try:
+        # It was no join, so ``on_leave`` is not called.
+        await leave_room(context, seat, is_told=False, echo=echo)
+    except Exception as error:
+        context.failures.store(error, seat.failure(op_type))
         return False
     return True
 
 
-async def _call_on_join(
-    context: Context, session: Session, room: RoomName, result: JoinResult, *, echo_all: bool
-) -> None:
-    hook = context.hooks.get("on_join")
-    if hook is None:
-        return
-    user = _user(session)
-    info = MembershipInfo(id=session.socket_id, user_name=user, njoined=result.njoined, room_name=room)
-    try:
-        await call_hook(hook, context.service, info)
-        await context.store.room_announce(room, user, session.socket_id, echo_all=echo_all)
-    except BaseException:
-        await _forget(context, session, room)
-        await leave_store(context, session, room)
-        raise
+def _keep_in_mind(session: Session, room: RoomName) -> None:
+    """The store may have the socket in the room: cleaned when it answers again, or by the disconnect."""
+    if session.is_closed:
+        session.is_left_over = True
+    else:
+        session.rooms[room] = None
 
 
 async def leave(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> int:
@@ -113,25 +160,26 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
 
     Raises ``noRoom`` when there is no such room.
     """
-    with context.failures.watch_lock(_info("room_leave", session, room)):
-        user = _user(session)
+    seat = seat_of(session, room)
+    with context.failures.watch_lock(seat.failure("room_leave")):
         try:
-            result = await context.store.room_leave(
-                room, user, session.socket_id, context.clock.now_ms(), echo=True, echo_all=is_local_call
-            )
-        except StoreRefusedError:
+            result = await leave_room(context, seat, is_told=False, echo=True, echo_all=is_local_call)
+        except (ChatServiceError, StoreRefusedError):
             # It was not done.
             raise
-        except StoreError:
-            # Perhaps it was done: hear no more. What may be left is cleaned when the store answers again.
-            context.failures.has_leftovers = True
-            if await _forget(context, session, room):
-                await _call_on_leave(context, session, room, 0)
+        except Exception as error:
+            # Perhaps it was done: the socket gets nothing more.
+            context.failures.store(error, seat.failure("room_leave"))
+            if await forget(context, session, room):
+                await removal.call_on_leave(context, seat, 0)
             session.rooms[room] = None
             raise
-        was_joined = await _forget(context, session, room)
+        was_joined = await forget(context, session, room)
         if result.changed or was_joined:
-            await _call_on_leave(context, session, room, result.njoined)
+            await removal.call_on_leave(context, seat, result.njoined)
+        if was_joined and not result.changed:
+            # It had lost its access, and the news of that may be still on its way.
+            removal.tell(context, session, room)
         if not result.room_exists:
             raise ChatServiceError("noRoom", room)
         return result.njoined
@@ -142,71 +190,15 @@ async def leave_by_disconnect(context: Context, session: Session, room: RoomName
 
     Returns the user's sockets that are still joined, None when the socket was not joined. Never raises.
     """
-    with context.failures.watch_lock(_info("room_leave", session, room)):
-        was_joined = await _forget(context, session, room)
-        njoined = await leave_store(context, session, room, keep_index=True)
-        if njoined is not None or was_joined:
-            await _call_on_leave(context, session, room, njoined or 0)
-        return njoined
-
-
-async def leave_store(
-    context: Context, session: Session, room: RoomName, *, keep_index: bool = False
-) -> int | None:
-    """Leave a room in the store, without an echo; what fails is reported."""
-    try:
-        result = await context.store.room_leave(
-            room, _user(session), session.socket_id, context.clock.now_ms(), echo=False, keep_index=keep_index
-        )
-    except Exception as error:
-        context.failures.store(error, _info("room_leave", session, room))
-        if session.is_closed:
-            session.is_left_over = True
-        else:
-            # Cleaned when the store answers again, or by the disconnect.
-            session.rooms[room] = None
-        return None
-    return result.njoined if result.changed else None
-
-
-async def _forget(context: Context, session: Session, room: RoomName) -> bool:
-    """Stop hearing a room. Returns whether the socket was joined, as far as is known here: it may have lost
-    its access, and the news of that be on its way."""
-    cursor = session.rooms.pop(room, None)
-    if cursor is None:
-        return False
-    try:
-        await context.delivery.leave(room, session.socket_id)
-    except Exception as error:
-        context.failures.transport(error, _info("transport_channel", session, room))
-    return True
-
-
-async def _call_on_leave(context: Context, session: Session, room: RoomName, njoined: int) -> None:
-    hook = context.hooks.get("on_leave")
-    if hook is None:
-        return
-    info = MembershipInfo(id=session.socket_id, user_name=_user(session), njoined=njoined, room_name=room)
-    try:
-        await call_hook(hook, context.service, info)
-    except Exception:
-        logger.exception("on_leave hook failed for %s", info)
-
-
-def access_removed(
-    context: Context, room: RoomName, user: UserName, socket_id: SocketId, cursor: RoomCursor
-) -> None:
-    """A socket of this instance lost its access to a room at ``cursor``; it hears the room no more."""
-    session = context.sessions.get(socket_id)
-    if session is not None:
-        context.running.spawn(_after_removal(context, session, room, cursor), f"removal from {room}")
-
-
-async def _after_removal(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
-    async with context.serial.hold((session.socket_id, room)):
-        joined = session.rooms.get(room)
-        if joined is None or joined.epoch != cursor.epoch or joined.seq >= cursor.seq:
-            # Left, or joined anew since then.
-            return
-        await _forget(context, session, room)
-        await _call_on_leave(context, session, room, 0)
+    seat = seat_of(session, room)
+    with context.failures.watch_lock(seat.failure("room_leave")):
+        was_joined = await forget(context, session, room)
+        try:
+            result = await leave_room(context, seat, was_joined=was_joined, keep_index=True)
+        except Exception as error:
+            context.failures.store(error, seat.failure("room_leave"))
+            _keep_in_mind(session, room)
+            if was_joined:
+                await removal.call_on_leave(context, seat, 0)
+            return None
+        return result.njoined if result.changed else None

@@ -31,6 +31,8 @@ class Session:
     instance_id: InstanceId | None = None
     #: Rooms that the socket is joined to, or being joined to (None), with the place of the join.
     rooms: dict[RoomName, RoomCursor | None] = field(default_factory=dict)
+    #: Rooms of which the client knows that it has lost its access, while the rest of the leave is under way.
+    told: set[RoomName] = field(default_factory=set)
     #: The socket is gone, and the store could not be told that it has left a room.
     is_left_over: bool = False
     #: Handlers of custom events.

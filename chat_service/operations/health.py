@@ -68,7 +68,9 @@ def _service(context: Context, phase: str) -> Check:
 
 
 def _lease(context: Context) -> Check:
-    return _check("lease", None if context.delivery.is_alive() else "the lease has lapsed")
+    return _check(
+        "lease", None if context.lease is None or context.lease.is_valid() else "the lease has lapsed"
+    )
 
 
 async def _store(context: Context) -> Check:

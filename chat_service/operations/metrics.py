@@ -305,7 +305,7 @@ METRICS: Final = (
         name="chat_service_bus_interruptions_total",
         kind=COUNTER,
         doc="Subscriptions that were lost and came back.",
-        read=lambda reading: _one(reading.context.delivery.interruptions),
+        read=lambda reading: _one(reading.context.counters.interruptions),
     ),
     Metric(
         name="chat_service_gaps_total",

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chat_service.clock import Clock
-from chat_service.commands.sockets import register_remote
+from chat_service.commands import sockets
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.background import Background
 from chat_service.concurrency.running import RunningWork
 from chat_service.concurrency.serial import SerialQueue
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
-from chat_service.domain import catchup, membership
+from chat_service.domain import recovery, removal
 from chat_service.domain.consistency import FailureReports
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
@@ -113,17 +113,8 @@ def make_context(
     store, transport = make_store(options), make_transport(options)
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
-    sessions = Sessions()
     identity = Identity()
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
-    delivery = Delivery(
-        transport=transport,
-        sessions=sessions,
-        bus=lambda: store.bus,
-        running=running,
-        application_events=cluster_events,
-        remote=remote,
-    )
     context = Context(
         service=service,
         options=options,
@@ -141,21 +132,20 @@ def make_context(
         failures=FailureReports(events, lock_ttl(options.store_options)),
         running=running,
         background=Background(),
-        sessions=sessions,
+        sessions=Sessions(),
         serial=SerialQueue(),
-        delivery=delivery,
+        delivery=Delivery(transport, lambda: store.bus),
         remote=remote,
         instance_id=identity,
         counters=Counters(COMMANDS),
         store_timeout=getattr(store, "command_timeout", None),
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
+        application_events=cluster_events,
     )
     if options.tracing is not False:
         context.tracing = make_tracing(options.tracing)
-    delivery.on_removed = lambda *args: membership.access_removed(context, *args)
-    delivery.on_gap = lambda room, feed: catchup.on_gap(context, room, feed)
-    delivery.on_user_interruption = context.failures.suspect_leftovers
-    register_remote(context)
+    for module in (sockets, removal, recovery):
+        module.register_remote(context)
     return context
 
 

@@ -10,6 +10,7 @@ from chat_service.concurrency.running import CANCEL_GRACE
 from chat_service.contracts.bus import EVERYONE
 from chat_service.domain import connections, drain
 from chat_service.domain.context import Context
+from chat_service.domain.inbox import Inbox
 from chat_service.domain.lease import Lease, new_instance_id
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
@@ -94,9 +95,9 @@ class LifeCycle:
         context.instance_id.value = new_instance_id()
         # First, and closed last: health checks are answered all the time.
         await self._operations.listen()
-        await context.store.open(context.delivery)
+        lease = context.lease = Lease(context)
+        await context.store.open(Inbox(context, lease))
         await context.delivery.interest.acquire(EVERYONE)
-        lease = Lease(context)
         self._is_registered = True
         await lease.register()
         tracing = context.tracing

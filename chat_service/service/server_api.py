@@ -8,7 +8,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.commands import dispatch
 from chat_service.contracts.store import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
-from chat_service.domain import listing, recovery
+from chat_service.domain import listing, recovery, removal
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
@@ -180,7 +180,9 @@ class ServerAPI:
     async def delete_room(self, name: str) -> None:
         """Remove everybody from a room and delete it. Raises ``noRoom``."""
         self._context.check_open()
-        await self._context.store.room_delete(self._room(name), SYSTEM)
+        room = self._room(name)
+        removed = await self._context.store.room_delete(room, SYSTEM)
+        await removal.settle(self._context, room, removed)
 
     async def has_room(self, name: str) -> bool:
         """Whether there is such a room."""
@@ -208,7 +210,9 @@ class ServerAPI:
         """
         self._context.check_open()
         user = None if owner is None else self._user(owner)
-        await self._context.store.room_set_owner(self._room(room), self._context.clock.now_ms(), user)
+        name = self._room(room)
+        removed = await self._context.store.room_set_owner(name, self._context.clock.now_ms(), user)
+        await removal.settle(self._context, name, removed)
 
     async def change_room_history_max_size(self, room: str, size: int) -> None:
         """Change how many messages a room keeps; the oldest ones past it go at once. Raises ``noRoom``."""
@@ -235,6 +239,8 @@ class ServerAPI:
         Raises ``ValueError`` for this instance itself.
         """
         self._context.check_open()
+        if instance_id == self._context.instance_id():
+            raise ValueError(f"instance {instance_id} is this one, and alive")
         await recovery.instance_recovery(self._context, InstanceId(instance_id))
 
     async def user_state_sync(self, user: str) -> None:

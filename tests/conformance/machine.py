@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from chat_service.contracts.store import SYSTEM, Actor, JoinResult, LeaveResult, RoomConfig, UserSeen
+from chat_service.contracts.store import SYSTEM, Actor, JoinResult, LeaveResult, Removal, RoomConfig, UserSeen
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite import Peer, Peers
 from chat_service.testing.store_suite.base import Told, actor, room_topic, user_topic
@@ -56,6 +56,8 @@ def view(result: Any) -> Any:
             return result.njoined, result.changed, result.room_exists
         case UserSeen():
             return result.joined, result.timestamp
+        case Removal():
+            return sorted(socket for sockets in result.sockets.values() for socket in sockets)
         case [str(), *_]:
             return sorted(result)
     return result

@@ -12,6 +12,9 @@ from chat_service.contracts.store import Actor, RoomConfig
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite.base import Told, told
 
+#: The sockets that were removed, sorted; None when nobody was.
+Removed = list[str] | None
+
 
 @dataclass
 class User:
@@ -79,11 +82,11 @@ class Model:
         needed = {place for other, place in places.items() if other != socket}
         self.told.append((user, told(*words, exclude=[socket]), needed))
 
-    def remove(self, name: str, users: Collection[str], now: int) -> None:
+    def remove(self, name: str, users: Collection[str], now: int) -> Removed:
         room = self.rooms[name]
         removed = {user: sorted(room.members.pop(user)) for user in sorted(users) if user in room.members}
         if not removed:
-            return
+            return None
         announced = [user for user in removed if user in room.announced and room.userlist_updates]
         room.announced -= set(removed)
         self.tell_room(name, removed=removed, announced=announced)
@@ -92,9 +95,10 @@ class Model:
             for socket in sockets:
                 self.users[user].sockets.get(socket, set()).discard(name)
             self.told.append((user, told("roomAccessRemoved", name, exclude=sockets), None))
+        return sorted(socket for sockets in removed.values() for socket in sockets)
 
-    def remove_without_access(self, name: str, users: Collection[str], now: int) -> None:
-        self.remove(name, [user for user in users if not self.rooms[name].lets_in(user)], now)
+    def remove_without_access(self, name: str, users: Collection[str], now: int) -> Removed:
+        return self.remove(name, [user for user in users if not self.rooms[name].lets_in(user)], now)
 
     # Users and sockets
 
@@ -160,12 +164,13 @@ class Model:
             },
         )
 
-    def room_delete(self, name: str, actor: Actor) -> None:
+    def room_delete(self, name: str, actor: Actor) -> Removed:
         room = self.room(name)
         if not actor.bypass and (actor.name is None or actor.name != room.owner):
             raise ChatServiceError("notAllowed")
-        self.remove(name, set(room.members), 0)
+        removed = self.remove(name, set(room.members), 0)
         del self.rooms[name]
+        return removed
 
     def room_join(self, name: str, user: str, socket: str, now: int, announce: bool) -> tuple[int, bool, int]:
         room = self.room(name)
@@ -238,7 +243,7 @@ class Model:
 
     def room_change_list(
         self, name: str, actor: Actor, list_name: str, now: int, add: list[str], remove: list[str], limit: int
-    ) -> None:
+    ) -> Removed:
         room = self.room(name)
         if not actor.bypass and (actor.name is None or actor.name != room.owner):
             touches_owner = room.owner in {*add, *remove}
@@ -252,21 +257,21 @@ class Model:
         for event, changed in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
             if changed and room.access_updates:
                 self.tell_room(name, event, name, list_name, changed)
-        self.remove_without_access(name, {*add, *remove}, now)
+        return self.remove_without_access(name, {*add, *remove}, now)
 
-    def room_set_mode(self, name: str, actor: Actor, now: int, mode: bool) -> None:
+    def room_set_mode(self, name: str, actor: Actor, now: int, mode: bool) -> Removed:
         room = self.room(name)
         if not actor.bypass and not room.is_admin(actor.name):
             raise ChatServiceError("notAllowed")
         room.mode = mode
         if room.access_updates:
             self.tell_room(name, "roomModeChanged", name, mode)
-        self.remove_without_access(name, set(room.members), now)
+        return self.remove_without_access(name, set(room.members), now)
 
-    def room_set_owner(self, name: str, now: int, owner: str | None) -> None:
+    def room_set_owner(self, name: str, now: int, owner: str | None) -> Removed:
         room = self.room(name)
         former, room.owner = room.owner, owner
-        self.remove_without_access(name, {former} if former is not None else set(), now)
+        return self.remove_without_access(name, {former} if former is not None else set(), now)
 
     def room_set_history_max_size(self, name: str, size: int) -> None:
         room = self.room(name)
@@ -278,6 +283,6 @@ class Model:
         room.userlist_updates = room.userlist_updates if userlist is None else userlist
         room.access_updates = room.access_updates if access_lists is None else access_lists
 
-    def room_remove_users(self, name: str, users: Sequence[str], now: int) -> None:
+    def room_remove_users(self, name: str, users: Sequence[str], now: int) -> Removed:
         self.room(name)
-        self.remove(name, set(users), now)
+        return self.remove(name, set(users), now)

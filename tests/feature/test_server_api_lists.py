@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from chat_service import ChatService, InstanceState, Page
+from chat_service.domain.inbox import Inbox
+from chat_service.domain.lease import Lease
 from chat_service.testing import FakeClock
 from tests.support.wire_errors import raised
 from tests.support.world import World
@@ -78,7 +80,9 @@ async def test_list_instances(world: World) -> None:
     other = listed[there.service.instance_uid]
     assert (other.state, other.age, other.expires_in, other.sockets) == (InstanceState.ALIVE, 0, 30, 1)
     store, now = world.backend.new_store(), clock.now_ms()
-    await store.open(here.service._context.delivery)
+    context = here.service._context
+    assert isinstance(context.lease, Lease)
+    await store.open(Inbox(context, context.lease))
     try:
         await store.instance_heartbeat(there.service.instance_uid, now - 31_000)  # type: ignore[arg-type]
         (lapsed,) = [item for item in await here.service.list_instances() if item.id == other.id]

@@ -1,5 +1,6 @@
 """An instance that the others took for dead while it was paused: what its sockets hear then."""
 
+from chat_service.domain.lease import Lease
 from chat_service.testing import wait_until
 from chat_service.types import RoomName, SocketId, UserName
 from tests.support.world import World
@@ -11,14 +12,16 @@ async def test_nothing_is_delivered_while_it_is_not_sure_to_be_alive(world: Worl
     await alice.call("roomCreate", "room", False)
     await alice.call("roomJoin", "room")
     bob = await paused.joined("bob", "room")
-    delivery = paused.service._context.delivery
-    is_alive, delivery.is_alive = delivery.is_alive, lambda: False
+    lease = paused.service._context.lease
+    assert isinstance(lease, Lease)
+    answered = lease._answered
+    lease._answered = float("-inf")
     for text in ("one", "two"):
         await alice.call("roomMessage", "room", {"textMessage": text})
-    await wait_until(lambda: len(delivery._unsure) == 2, "two messages wait")
+    await wait_until(lambda: len(lease._deferred) == 2, "two messages wait")
     assert bob.received("roomMessage") == []
-    delivery.is_alive = is_alive
-    delivery.deliver_unsure()
+    lease._answered = answered
+    lease._run_deferred()
     await alice.call("roomMessage", "room", {"textMessage": "three"})
     assert [(await bob.wait_for("roomMessage"))[1]["id"] for _ in range(3)] == [1, 2, 3]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import Actor, RoomConfig, RoomSettings
+from chat_service.contracts.store import Actor, Removal, RoomConfig, RoomSettings
 from chat_service.errors import ChatServiceError
-from chat_service.types import USERLIST, Message, RoomName, SocketId, UserName
+from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack
 
 COLUMNS = """epoch, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
@@ -157,34 +157,41 @@ class Room:
         self.mark_seen(user, now)
         return bool(announced and self.userlist_updates)
 
-    def renew(self, now: int) -> None:
+    def renew(self, now: int) -> Removal | None:
         """Begin another life, with nobody in it."""
         self.set("epoch", uuid.uuid4().hex)
         self.set("seq", 0)
         self.publish()
-        self.remove(self.names(USERLIST), now)
+        return self.remove(self.names(USERLIST), now)
 
-    def remove(self, users: Iterable[str], now: int) -> None:
+    def remove(self, users: Iterable[str], now: int) -> Removal | None:
         """Remove those of the users who are joined."""
         members = set(self.names(USERLIST))
         gone = [UserName(user) for user in dict.fromkeys(users) if user in members]
         if not gone:
-            return
+            return None
         removed = {user: tuple(self.sockets(user)) for user in gone}
+        places: dict[InstanceId, list[SocketId]] = {}
+        for user in gone:
+            query = "select id, instance from joined where room = ? and user = ?"
+            for socket_id, instance in self._step.rows(query, self.name, user):
+                places.setdefault(InstanceId(instance), []).append(SocketId(socket_id))
         announced = tuple(user for user in gone if self.end_presence(user, now))
         self.publish(removed=removed, announced=announced)
         for user, sockets in removed.items():
             self._step.run("delete from socket_rooms where user = ? and room = ?", user, self.name)
             self._step.tell_user(user, "roomAccessRemoved", self.name, exclude=sockets)
+        return Removal(cursor=self.cursor, sockets=places)
 
-    def remove_without_access(self, candidates: Iterable[str], now: int) -> None:
-        self.remove([user for user in candidates if not rules.has_room_access(self.facts(user))], now)
+    def remove_without_access(self, candidates: Iterable[str], now: int) -> Removal | None:
+        return self.remove([user for user in candidates if not rules.has_room_access(self.facts(user))], now)
 
-    def delete(self) -> None:
-        self.remove(self.names(USERLIST), 0)
+    def delete(self) -> Removal | None:
+        removal = self.remove(self.names(USERLIST), 0)
         self._step.run("delete from rooms where name = ?", self.name)
         for table in ("room_lists", "seen", "messages", "changes"):
             self._step.run(f"delete from {table} where room = ?", self.name)
+        return removal
 
     # Messages
 

@@ -13,6 +13,7 @@ from chat_service.contracts.store import (
     JoinResult,
     LeaveResult,
     Page,
+    Removal,
     RoomConfig,
     RoomSettings,
     RoomSummary,
@@ -35,17 +36,16 @@ class SqliteStore(SqliteUsers):
         with self._step() as s:
             create(s, room, config)
 
-    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+    async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         with self._step() as s:
             entry = Room(s, room)
             entry.check(actor, owner=True)
-            entry.delete()
+            return entry.delete()
 
-    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         with self._step() as s:
             entry = Room(s, room)
-            if entry.epoch == epoch:
-                entry.renew(now)
+            return entry.renew(now) if entry.epoch == epoch else None
 
     async def room_exists(self, room: RoomName) -> bool:
         with self._step() as s:
@@ -178,7 +178,7 @@ class SqliteStore(SqliteUsers):
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         limit: int,
-    ) -> None:
+    ) -> Removal | None:
         with self._step() as s:
             entry = Room(s, room)
             facts, names_owner = entry.facts(actor.name), entry.owner in {*add, *remove}
@@ -191,23 +191,25 @@ class SqliteStore(SqliteUsers):
             for event, names in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
                 if names and entry.access_updates:
                     entry.tell(event, list_name, list(names))
-            entry.remove_without_access([*add, *remove], now)
+            return entry.remove_without_access([*add, *remove], now)
 
-    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+    async def room_set_mode(
+        self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
+    ) -> Removal | None:
         with self._step() as s:
             entry = Room(s, room)
             entry.check(actor, admin=True)
             entry.set("whitelist_only", whitelist_only)
             if entry.access_updates:
                 entry.tell("roomModeChanged", whitelist_only)
-            entry.remove_without_access(entry.names(USERLIST), now)
+            return entry.remove_without_access(entry.names(USERLIST), now)
 
-    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         with self._step() as s:
             entry = Room(s, room)
             former = entry.owner
             entry.set("owner", owner)
-            entry.remove_without_access([former] if former is not None else [], now)
+            return entry.remove_without_access([former] if former is not None else [], now)
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         with self._step() as s:
@@ -247,9 +249,9 @@ class SqliteStore(SqliteUsers):
         with self._step() as s:
             return Room(s, room).changes(cursor)
 
-    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
         with self._step() as s:
-            Room(s, room).remove(users, now)
+            return Room(s, room).remove(users, now)
 
     # Lists
 

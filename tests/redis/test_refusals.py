@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chat_service.domain.inbox import Inbox
+from chat_service.domain.lease import Lease
 from chat_service.errors import StoreRefusedError
 from chat_service.stores.redis import RedisStore
 from chat_service.testing import wait_until
@@ -62,7 +64,7 @@ class Scene:
             sum(instance.service._context.counters.recoveries.values()) for instance in self.world.instances
         ]
         assert not any(lost) and not any(recovered)
-        assert not any(instance.service._context.delivery.interruptions for instance in self.world.instances)
+        assert not any(instance.service._context.counters.interruptions for instance in self.world.instances)
         assert self.uids_now() == self.uids
         return self.alice.connected and self.bob.connected
 
@@ -241,7 +243,9 @@ async def test_a_start_says_why_it_cannot(scene: Scene, kind: str) -> None:
 
 async def test_a_store_refuses_by_its_own_error(scene: Scene, kind: str) -> None:
     store = RedisStore(scene.world.backend.options)  # type: ignore[attr-defined]
-    await store.open(scene.service._context.delivery)
+    context = scene.service._context
+    assert isinstance(context.lease, Lease)
+    await store.open(Inbox(context, context.lease))
     try:
         await scene.refusal.begin()
         with pytest.raises(StoreRefusedError, match=kind):

@@ -9,8 +9,10 @@ import pytest
 from chat_service import StoreError
 from chat_service.contracts.bus import Envelope, RoomEvent, Topic, TopicKind
 from chat_service.domain import catchup
-from chat_service.domain.feed import INTERRUPTION
+from chat_service.domain.inbox import Inbox
+from chat_service.domain.lease import Lease
 from chat_service.testing import FakeClock, InProcessClient, wait_until
+from chat_service.types import RoomName
 from tests.support.faults import FaultyStore, as_store
 from tests.support.world import Instance, World
 
@@ -304,14 +306,15 @@ async def test_an_interruption_during_a_catch_up_is_caught_up_as_well(world: Wor
     instance = await world.start()
     await instance.service.add_room("room")
     client = await instance.joined("alice", "room")
-    delivery = instance.service._context.delivery
-    (served,) = delivery._rooms.values()
+    context = instance.service._context
+    assert isinstance(context.lease, Lease)
+    inbox, feed = Inbox(context, context.lease), context.delivery.feed(RoomName("room"))
+    assert feed is not None and not feed.is_holding
     topic = Topic(TopicKind.ROOM, "room")
-    delivery.on_interruption(topic)
-    assert served.feed.held == []
-    delivery.on_interruption(topic)
-    feed = served.feed
-    assert feed.held == [INTERRUPTION]
-    await wait_until(lambda: feed.held is None, "both to be caught up")
+    inbox.on_interruption(topic)
+    assert "filling, 0 held" in repr(feed)
+    inbox.on_interruption(topic)
+    assert "filling, 1 held" in repr(feed)
+    await wait_until(lambda: not feed.is_holding, "both to be caught up")
     assert await client.call("roomMessage", "room", {"textMessage": "x"}) == 1
     await client.wait_for("roomMessage", "room")

@@ -9,9 +9,16 @@ from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.contracts.bus import RoomCursor, RoomEvent
-from chat_service.domain.feed import RoomFeed, Verdict
-from chat_service.types import SocketId
+from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
+from chat_service.domain.decisions import CaughtUp, DecidedJoin, Given, Reading, Snapshot, Verdict
+from chat_service.domain.feed import RoomFeed
+from chat_service.types import SocketId, UserName
+
+USER = UserName("user")
+
+
+def join(seq: int, last_id: int = 0, epoch: str = "one") -> DecidedJoin:
+    return DecidedJoin(RoomCursor(epoch=epoch, seq=seq), last_id)
 
 
 @dataclass
@@ -26,10 +33,11 @@ class Model:
     bus: deque[RoomEvent] = field(default_factory=deque)
     #: Sockets that the room knows, with the place of their join.
     joined: dict[SocketId, tuple[int, int]] = field(default_factory=dict)
-    #: Answers that are on their way: the cursor, the last message id.
-    answers: dict[SocketId, tuple[RoomCursor, int]] = field(default_factory=dict)
+    #: Answers of the store that are on their way.
+    answers: dict[SocketId, DecidedJoin] = field(default_factory=dict)
     asked: set[SocketId] = field(default_factory=set)
-    admitted: set[SocketId] = field(default_factory=set)
+    #: Joined sockets whose clients do not know of it yet.
+    unanswered: set[SocketId] = field(default_factory=set)
     heard: dict[SocketId, list[tuple[str, int]]] = field(default_factory=dict)
     #: Sequence numbers of events that were lost, and ids of the messages among them.
     lost: set[int] = field(default_factory=set)
@@ -38,29 +46,20 @@ class Model:
     others: list[int] = field(default_factory=list)
     #: Messages that the history keeps.
     max_size: int = 99
-    #: The answer of the store that is on its way: cursor, last id, messages, held events when it was asked.
-    answer_of_store: tuple[RoomCursor, int, list[int], int] | None = None
+    #: What was read of the room, and is on its way.
+    read_room: tuple[Reading, Snapshot] | None = None
     #: The subscription was lost, and the room has not been read since then.
     interrupted: bool = False
 
-    def __post_init__(self) -> None:
-        self.feed = RoomFeed(
-            admit=self.admit, dismiss=self.admitted.remove, replay=self.replay, broadcast=self.broadcast
-        )
+    feed: RoomFeed = field(default_factory=RoomFeed)
 
-    # What the feed does
+    # What the feed decides
 
-    def admit(self, socket_id: SocketId) -> None:
-        assert socket_id not in self.admitted
-        self.admitted.add(socket_id)
-
-    def replay(self, socket_id: SocketId, event: RoomEvent) -> None:
-        assert socket_id in self.admitted
-        self.heard[socket_id].append(told(event))
-
-    def broadcast(self, event: RoomEvent) -> None:
-        for socket_id in self.admitted:
-            self.heard[socket_id].append(told(event))
+    def give(self, event: RoomEvent, deaf: frozenset[SocketId]) -> None:
+        for socket_id in self.joined:
+            if socket_id not in deaf:
+                assert socket_id not in self.unanswered, "before the answer"
+                self.heard[socket_id].append(told(event))
 
     # What happens
 
@@ -74,7 +73,12 @@ class Model:
         name = "roomMessage" if is_message else "roomModeChanged"
         self.bus.append(
             RoomEvent(
-                epoch=self.epoch, seq=self.seq, last_message_id=self.last_id, event=name, args=(self.seq,)
+                epoch=self.epoch,
+                seq=self.seq,
+                last_message_id=self.last_id,
+                event=name,
+                # A message that is read from the history is the same one.
+                args=(self.last_id if is_message else self.seq,),
             )
         )
 
@@ -83,16 +87,9 @@ class Model:
             self.receive(self.bus.popleft())
 
     def receive(self, event: RoomEvent) -> None:
-        if self.feed.held is not None:
-            self.feed.held.append(event)
-            return
-        verdict = self.feed.judge(event)
-        if verdict is Verdict.NEXT:
-            self.feed.apply(event)
-        elif verdict is Verdict.SEEN:
-            self.feed.pass_over(event)
-        else:
-            self.feed.held = [event]
+        decision = self.feed.take(event)
+        if decision.is_given:
+            self.give(event, decision.deaf)
 
     def lose(self) -> None:
         # A loss at the very moment of the first joins, before the feed has a place, goes unnoticed.
@@ -117,20 +114,30 @@ class Model:
 
     def decide(self, socket_id: SocketId) -> None:
         if socket_id in self.asked and socket_id not in self.answers:
-            self.answers[socket_id] = RoomCursor(epoch=self.epoch, seq=self.seq), self.last_id
+            self.answers[socket_id] = join(self.seq, self.last_id, self.epoch)
 
     def answer(self, socket_id: SocketId) -> None:
+        """The store's answer comes in."""
         if socket_id not in self.answers:
             return
-        cursor, last_id = self.answers.pop(socket_id)
+        decided = self.answers.pop(socket_id)
         self.asked.discard(socket_id)
         if socket_id in self.joined:
             # It was joined already: the first join counts.
             self.feed.abort_join(socket_id)
             return
-        self.joined[socket_id] = (cursor.seq, last_id)
+        self.joined[socket_id] = (decided.cursor.seq, decided.last_message_id)
         self.heard[socket_id] = []
-        self.feed.complete_join(socket_id, cursor, last_id)
+        self.unanswered.add(socket_id)
+        assert self.feed.decide_join(socket_id, USER, decided) is None
+
+    def tell(self, socket_id: SocketId) -> None:
+        """The client learns of its join."""
+        if socket_id in self.unanswered:
+            self.unanswered.discard(socket_id)
+            for item in self.feed.answer_join(socket_id):
+                assert isinstance(item, RoomEvent)
+                self.heard[socket_id].append(told(item))
 
     def refuse(self, socket_id: SocketId) -> None:
         if socket_id in self.asked and socket_id not in self.answers:
@@ -141,32 +148,40 @@ class Model:
         if socket_id in self.joined and socket_id not in self.asked:
             self.check(socket_id, whole=False)
             del self.joined[socket_id]
-            self.admitted.discard(socket_id)
+            self.unanswered.discard(socket_id)
             self.feed.forget(socket_id)
 
     def read(self) -> None:
-        if self.feed.held is not None and self.answer_of_store is None:
-            cursor = RoomCursor(epoch=self.epoch, seq=self.seq)
+        if self.feed.is_holding and self.read_room is None:
             if self.interrupted:
                 # Nobody can tell whether what comes now had been lost; of that only messages are filled in.
                 self.lost.update(event.seq for event in self.bus)
             self.interrupted = False
             kept = self.messages[max(len(self.messages) - self.max_size, 0) :]
-            self.answer_of_store = cursor, self.last_id, kept, self.feed.begin_fill()
+            reading = self.feed.begin_reading()
+            self.read_room = reading, self.snapshot(*kept)
+
+    def snapshot(self, *messages: int) -> Snapshot:
+        """The room as it is, with these messages. Sockets count as joined before the answer comes in."""
+        return Snapshot(
+            cursor=RoomCursor(epoch=self.epoch, seq=self.seq),
+            last_message_id=self.last_id,
+            events=[
+                RoomEvent(self.epoch, 0, message_id, "roomMessage", (message_id,)) for message_id in messages
+            ],
+            joined={*self.joined, *self.answers},
+        )
 
     def resume(self) -> None:
-        if self.answer_of_store is None:
+        if self.read_room is None:
             return
         note("resume")
-        cursor, last_id, kept, known = self.answer_of_store
-        self.answer_of_store = None
-        messages = [
-            RoomEvent(
-                epoch=self.epoch, seq=0, last_message_id=message_id, event="roomMessage", args=(message_id,)
-            )
-            for message_id in kept
-        ]
-        self.feed.resume(cursor, last_id, messages, known)
+        reading, snapshot = self.read_room
+        self.read_room = None
+        caught_up = self.feed.catch_up(reading, snapshot)
+        assert not caught_up.lost and not caught_up.has_gone_back
+        for event, deaf in caught_up.given:
+            self.give(event, deaf)
 
     # What must be true
 
@@ -190,6 +205,8 @@ class Model:
         for socket_id in list(self.asked):
             self.decide(socket_id)
             self.answer(socket_id)
+        for socket_id in list(self.unanswered):
+            self.tell(socket_id)
         if marker:
             self.publish(is_message=True)
         for _ in range(10):
@@ -197,9 +214,8 @@ class Model:
                 self.deliver()
             self.read()
             self.resume()
-        assert self.feed.held is None
-        assert not self.feed.has_joins
-        assert self.admitted == set(self.joined)
+        assert not self.feed.is_holding
+        assert self.feed.is_empty is not bool(self.joined)
         for socket_id in self.joined:
             self.check(socket_id, whole=True)
 
@@ -222,6 +238,7 @@ JOINS: dict[str, Callable[[Model, SocketId], None]] = {
     "ask": Model.ask,
     "decide": Model.decide,
     "answer": Model.answer,
+    "tell": Model.tell,
     "refuse": Model.refuse,
     "leave": Model.leave,
 }
@@ -287,12 +304,62 @@ def test_an_interrupted_subscription_is_caught_up_by_itself(
 
 # Single cases, for what the property cannot show or to say what is meant
 
+A, B, C = SocketId("a"), SocketId("b"), SocketId("c")
+
 
 def joined_at(model: Model, name: str) -> SocketId:
     socket_id = SocketId(name)
-    for step in (model.ask, model.decide, model.answer):
+    for step in (model.ask, model.decide, model.answer, model.tell):
         step(socket_id)
     return socket_id
+
+
+def event_of(epoch: str, seq: int, **fields: object) -> RoomEvent:
+    return RoomEvent(epoch, seq, 0, **fields)  # type: ignore[arg-type]
+
+
+def test_nothing_comes_before_the_answer_to_a_join() -> None:
+    model = Model()
+    joined_at(model, "early")
+    for step in (model.ask, model.decide, model.answer):
+        step(A)
+    model.publish(is_message=True)
+    model.deliver()
+    notice = Notify(event="news")
+    assert model.feed.notify(notice) == {A}
+    model.publish(is_message=False)
+    model.deliver()
+    assert model.heard[A] == []
+    first, news, second = model.feed.answer_join(A)
+    assert (isinstance(first, RoomEvent), news, isinstance(second, RoomEvent)) == (True, notice, True)
+    assert model.feed.notify(notice) == frozenset()
+    assert list(model.feed.answer_join(A)) == []
+
+
+def test_an_answer_to_a_join_that_is_over_gives_nothing() -> None:
+    model = Model()
+    joined_at(model, "early")
+    for step in (model.ask, model.decide, model.answer):
+        step(A)
+    model.publish(is_message=True)
+    model.deliver()
+    assert model.feed.forget(A)
+    assert list(model.feed.answer_join(A)) == []
+    assert not model.feed.forget(A)
+
+
+def test_a_repeated_join_does_not_disturb_the_first_one_before_its_answer() -> None:
+    model = Model()
+    joined_at(model, "early")
+    for step in (model.ask, model.decide, model.answer, model.ask):
+        step(A)
+    model.publish(is_message=True)
+    model.deliver()
+    model.decide(A)
+    model.answer(A)
+    model.tell(A)
+    assert model.heard[A] == [("message", 1)]
+    model.finish()
 
 
 def test_a_repeated_join_keeps_the_first_one_that_is_ahead_of_the_feed() -> None:
@@ -300,37 +367,56 @@ def test_a_repeated_join_keeps_the_first_one_that_is_ahead_of_the_feed() -> None
     joined_at(model, "early")
     model.publish(is_message=True)
     late = joined_at(model, "late")
-    assert late not in model.admitted
     joined_at(model, "late")
     model.deliver()
-    assert late in model.admitted
+    assert model.heard[late] == []
+    model.publish(is_message=True)
+    model.deliver()
+    assert model.heard[late] == [("message", 2)]
     model.finish()
 
 
-def test_a_socket_is_admitted_as_soon_as_the_feed_is_where_it_joined() -> None:
-    """Not at the next event: notifications that are no room events come in between."""
+def test_a_socket_hears_as_soon_as_the_feed_is_where_it_joined() -> None:
     model = Model()
     joined_at(model, "early")
     model.publish(is_message=False)
     late = joined_at(model, "late")
+    assert "ahead=1" in repr(model.feed)
     model.deliver()
-    assert late in model.admitted
+    assert "ahead=0" in repr(model.feed)
     assert model.heard[late] == []
 
 
-def test_events_that_came_before_the_answer_are_replayed() -> None:
+def test_events_that_came_before_the_answer_are_given_then() -> None:
     model = Model()
-    socket_id = SocketId("a")
-    model.ask(socket_id)
+    model.ask(A)
     model.publish(is_message=True)
-    model.decide(socket_id)
+    model.decide(A)
     model.publish(is_message=False)
     model.publish(is_message=True)
     for _ in range(3):
         model.deliver()
-    assert socket_id not in model.admitted
-    model.answer(socket_id)
-    assert model.heard[socket_id] == [("other", 2), ("message", 2)]
+    model.answer(A)
+    assert model.heard[A] == []
+    model.tell(A)
+    assert model.heard[A] == [("other", 2), ("message", 2)]
+
+
+def test_access_that_is_lost_before_the_answer_of_the_store_is_noticed() -> None:
+    feed = RoomFeed()
+    feed.begin_join(A)
+    feed.decide_join(A, USER, join(0))
+    feed.answer_join(A)
+    feed.begin_join(B)
+    removal = event_of("one", 1, removed={USER: (B,)})
+    feed.take(event_of("one", 1, removed={USER: (B,)}))
+    assert feed.decide_join(B, USER, join(0)) == removal.cursor
+    assert list(feed.answer_join(B)) == []
+    # One that comes after the removal is not concerned by it.
+    feed.begin_join(C)
+    feed.take(event_of("one", 2))
+    assert feed.decide_join(C, USER, join(1)) is None
+    assert [item.cursor.seq for item in feed.answer_join(C) if isinstance(item, RoomEvent)] == [2]
 
 
 @pytest.mark.parametrize(
@@ -347,106 +433,173 @@ def test_events_that_came_before_the_answer_are_replayed() -> None:
 def test_verdicts(seq: int, epoch: str, verdict: Verdict) -> None:
     model = Model(seq=5)
     joined_at(model, "a")
-    assert model.feed.judge(RoomEvent(epoch=epoch, seq=seq, last_message_id=0)) is verdict
+    assert model.feed.judge(event_of(epoch, seq)) is verdict
+    decision = model.feed.take(event_of(epoch, seq))
+    assert decision.is_given is (verdict is Verdict.NEXT)
+    assert decision.is_gap is (verdict in (Verdict.GAP, Verdict.NEW_EPOCH))
+    assert model.feed.is_holding is decision.is_gap
 
 
 def test_a_feed_that_knows_nothing_takes_anything() -> None:
-    feed = Model().feed
-    assert feed.judge(RoomEvent(epoch="any", seq=77, last_message_id=5)) is Verdict.NEXT
+    assert RoomFeed().judge(event_of("any", 77)) is Verdict.NEXT
+
+
+# Lives of a room
+
+
+def reading_with(feed: RoomFeed, *events: RoomEvent) -> Reading:
+    """The events are held, since the subscription was lost before them, when the room is read."""
+    feed.interrupt()
+    for event in events:
+        feed.take(event)
+    return feed.begin_reading()
+
+
+def seen_at(epoch: str, seq: int, *joined: SocketId, last_id: int = 0) -> Snapshot:
+    return Snapshot(
+        cursor=RoomCursor(epoch=epoch, seq=seq), last_message_id=last_id, events=[], joined=set(joined)
+    )
 
 
 def test_the_end_of_an_epoch() -> None:
     model = Model()
-    joined_at(model, "early")
+    early = joined_at(model, "early")
     model.publish(is_message=True)
     waiting = joined_at(model, "waiting")
-    assert list(model.feed.end_epochs("one", 0)) == [waiting]
-    assert not model.feed.has_joins
+    reading = reading_with(model.feed)
+    caught_up = model.feed.catch_up(reading, None)
+    assert caught_up == CaughtUp(
+        lost={early: RoomCursor(epoch="one", seq=1), waiting: RoomCursor(epoch="one", seq=2)},
+        is_complete=True,
+    )
+    for socket_id in caught_up.lost:
+        assert model.feed.forget(socket_id)
+    assert model.feed.is_empty
     # Late events of the old life start nothing.
-    assert model.feed.judge(model.bus.popleft()) is Verdict.SEEN
-    assert model.feed.judge(RoomEvent(epoch="two", seq=3, last_message_id=0)) is Verdict.NEXT
+    assert not model.feed.take(model.bus.popleft()).is_given
+    assert model.feed.take(event_of("two", 3)).is_given
+    # A join of it, whose answer comes now, is over as well.
+    model.feed.begin_join(A)
+    assert model.feed.decide_join(A, USER, join(0)) == RoomCursor(epoch="one", seq=1)
 
 
-def test_settling_drops_what_belongs_to_the_old_life() -> None:
+def test_events_of_the_old_life_are_dropped_when_the_room_is_gone() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    feed.end_epochs("one", 0)
-    feed.held = [RoomEvent(epoch="one", seq=5, last_message_id=0)]
-    assert feed.settle(0)
-    assert feed.held is None
-    feed.held = [
-        RoomEvent(epoch="one", seq=5, last_message_id=0),
-        RoomEvent(epoch="two", seq=1, last_message_id=0),
-    ]
-    assert not feed.settle(0)
-    assert feed.held is not None
-    assert [event.epoch for event in feed.held] == ["two"]
+    assert feed.catch_up(reading_with(feed, event_of("one", 5)), None).is_complete
+    assert not feed.is_holding
+    reading = reading_with(feed)
+    feed.take(event_of("one", 5))
+    feed.take(event_of("two", 1))
+    # That of another life came after the room was read: it may be there again.
+    assert not feed.catch_up(reading, None).is_complete
+    caught_up = feed.catch_up(feed.begin_reading(), seen_at("two", 0))
+    assert [item.event.epoch for item in caught_up.given] == ["two"]
 
 
 def test_held_events_of_a_room_that_is_gone_are_of_lives_that_are_over() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    second, third = (RoomEvent(epoch=name, seq=1, last_message_id=0) for name in ("two", "three"))
-    feed.begin_join(SocketId("b"))
-    feed.complete_join(SocketId("b"), RoomCursor(epoch="two", seq=0), 0)
-    feed.held = [second, third]
+    feed.begin_join(B)
+    feed.decide_join(B, USER, join(0, epoch="two"))
+    second, third = event_of("two", 1), event_of("three", 1)
+    reading = reading_with(feed, second)
+    feed.take(third)
     # No room was there when the first one was held already; the second one may have come later.
-    assert feed.end_epochs("one", 1) == {"b": RoomCursor(epoch="two", seq=0)}
-    assert not feed.settle(0)
-    assert feed.held == [third]
-    assert feed.end_epochs(feed.epoch, 1) == {}
-    assert feed.settle(0)
+    caught_up = feed.catch_up(reading, None)
+    assert (set(caught_up.lost), caught_up.is_complete) == ({A, B}, False)
+    for socket_id in caught_up.lost:
+        feed.forget(socket_id)
+    caught_up = feed.catch_up(feed.begin_reading(), None)
+    assert (caught_up.lost, caught_up.is_complete, feed.is_holding) == ({}, True, False)
 
 
 def test_a_life_that_began_while_the_old_one_was_read_is_not_over() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    feed.end_epochs("one", 0)
-    feed.begin_join(SocketId("b"))
-    feed.complete_join(SocketId("b"), RoomCursor(epoch="two", seq=4), 2)
-    assert feed.end_epochs(None, 0) == {}
+    feed.catch_up(reading_with(feed), None)
+    feed.forget(A)
+    reading = feed.begin_reading()
+    feed.begin_join(B)
+    feed.decide_join(B, USER, join(4, 2, epoch="two"))
+    assert feed.catch_up(reading, None).lost == {}
     assert (feed.epoch, feed.last_seq, feed.is_over(RoomCursor(epoch="two", seq=9))) == ("two", 4, False)
+
+
+def test_sockets_that_are_not_joined_any_more_are_found() -> None:
+    """Hearing, ahead of the feed, or before the answer to their joins."""
+    model = Model()
+    hearing, other = joined_at(model, "hearing"), joined_at(model, "other")
+    model.publish(is_message=True)
+    ahead = joined_at(model, "ahead")
+    for step in (model.ask, model.decide, model.answer):
+        step(A)
+    feed = model.feed
+    reading = reading_with(feed)
+    # Joined since the reading began: not among those that were read, but joined.
+    feed.begin_join(B)
+    feed.decide_join(B, USER, join(1, 1))
+    caught_up = feed.catch_up(reading, seen_at("one", 9, other, last_id=1))
+    assert set(caught_up.lost) == {hearing, ahead, A}
+    assert caught_up.lost[hearing] == RoomCursor(epoch="one", seq=1)
+    for socket_id in caught_up.lost:
+        feed.forget(socket_id)
+    assert list(feed.answer_join(A)) == []
+    assert feed.take(event_of("one", 10)).deaf == {B}
 
 
 def test_another_gap_behind_the_first() -> None:
     model = Model()
-    joined_at(model, "a")
+    a = joined_at(model, "a")
     for _ in range(6):
         model.publish(is_message=True)
     events = list(model.bus)
     model.receive(events[1])
     model.receive(events[5])
     feed = model.feed
-    assert not feed.resume(RoomCursor(epoch="one", seq=2), 2, [], 1)
-    assert feed.held == [events[5]]
-    assert feed.resume(RoomCursor(epoch="one", seq=6), 6, [], 1)
-    assert feed.held is None
+    reading = feed.begin_reading()
+    caught_up = feed.catch_up(reading, seen_at("one", 2, a, last_id=2))
+    assert [item.event for item in caught_up.given] == [events[1]]
+    assert not caught_up.is_complete and feed.is_holding
+    caught_up = feed.catch_up(feed.begin_reading(), seen_at("one", 6, a, last_id=6))
+    assert caught_up.given == [Given(events[5], frozenset())]
+    assert caught_up.is_complete and not feed.is_holding
 
 
 def test_events_of_lives_in_between_are_dropped() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    second, third, fourth = (
-        RoomEvent(epoch=name, seq=1, last_message_id=0) for name in ("two", "three", "four")
-    )
-    feed.held = [second, third]
-    feed.end_epochs("one", 0)
+    second, third, fourth = (event_of(name, 1) for name in ("two", "three", "four"))
+    reading = reading_with(feed, second, third)
     # The room was read in its third life; what came since then may be of a fourth one.
-    feed.held.append(fourth)
-    assert not feed.resume(RoomCursor(epoch="three", seq=1), 0, [], 2)
-    assert feed.held == [fourth]
+    feed.take(fourth)
+    caught_up = feed.catch_up(reading, seen_at("three", 1))
+    assert (caught_up.given, caught_up.is_complete) == ([Given(third, frozenset())], False)
     assert (feed.epoch, feed.last_seq) == ("three", 1)
     assert feed.judge(second) is Verdict.SEEN
+    assert feed.begin_reading().held == 1
+
+
+def test_an_interruption_while_the_room_is_read_is_caught_up_as_well() -> None:
+    model = Model()
+    a = joined_at(model, "a")
+    feed = model.feed
+    assert feed.interrupt()
+    reading = feed.begin_reading()
+    assert not feed.interrupt()
+    assert not feed.catch_up(reading, seen_at("one", 3, a)).is_complete
+    assert feed.catch_up(feed.begin_reading(), seen_at("one", 3, a)).is_complete
+    assert not feed.is_holding
 
 
 def test_a_repr_shows_where_it_is() -> None:
     model = Model()
-    assert repr(model.feed) == "<RoomFeed None:None asked=0 ahead=0 ok>"
+    assert repr(model.feed) == "<RoomFeed None:None asked=0 unanswered=0 ahead=0 ok>"
     joined_at(model, "a")
-    model.ask(SocketId("b"))
-    model.feed.held = []
-    assert repr(model.feed) == "<RoomFeed one:0 asked=1 ahead=0 filling, 0 held>"
+    model.ask(B)
+    model.feed.interrupt()
+    assert repr(model.feed) == "<RoomFeed one:0 asked=1 unanswered=0 ahead=0 filling, 0 held>"

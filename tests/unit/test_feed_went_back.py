@@ -1,7 +1,9 @@
 """A feed notices when the store has lost what was given, also when it has gone as far again since then."""
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.domain.decisions import DecidedJoin, Snapshot
 from chat_service.domain.feed import RoomFeed
+from chat_service.types import SocketId, UserName
 
 
 def message(seq: int, message_id: int, text: str) -> RoomEvent:
@@ -10,41 +12,62 @@ def message(seq: int, message_id: int, text: str) -> RoomEvent:
     )
 
 
-def at(seq: int, epoch: str = "one") -> RoomCursor:
-    return RoomCursor(epoch=epoch, seq=seq)
-
-
-def feed_with(*events: RoomEvent) -> RoomFeed:
-    feed = RoomFeed(
-        admit=lambda socket_id: None,
-        dismiss=lambda socket_id: None,
-        replay=lambda socket_id, event: None,
-        broadcast=lambda event: None,
+def has_gone_back(seq: int, last_message_id: int, *messages: RoomEvent, epoch: str = "one") -> bool:
+    """Read a room in this state after the messages 1 "a" and 2 "b" were given, and the subscription lost."""
+    feed = RoomFeed()
+    for event in (message(1, 1, "a"), message(2, 2, "b")):
+        assert feed.take(event).is_given
+    feed.interrupt()
+    snapshot = Snapshot(
+        cursor=RoomCursor(epoch=epoch, seq=seq),
+        last_message_id=last_message_id,
+        events=messages,
+        joined=(),
     )
-    for event in events:
-        feed.apply(event)
-    return feed
+    return feed.catch_up(feed.begin_reading(), snapshot).has_gone_back
 
 
 def test_nothing_was_lost():
-    feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
-    assert not feed.went_back(at(2), 2, [message(0, 2, "b")])
-    assert not feed.went_back(at(9), 5, [message(0, 2, "b"), message(0, 3, "c")])
+    assert not has_gone_back(2, 2, message(0, 2, "b"))
+    assert not has_gone_back(9, 5, message(0, 2, "b"), message(0, 3, "c"))
     # The history may have rotated it away.
-    assert not feed.went_back(at(9), 5, [message(0, 4, "d")])
+    assert not has_gone_back(9, 5, message(0, 4, "d"))
 
 
 def test_the_store_is_behind():
-    feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
-    assert feed.went_back(at(1), 1, [])
-    assert feed.went_back(at(2), 1, [])
+    assert has_gone_back(1, 1)
+    assert has_gone_back(2, 1)
 
 
 def test_the_store_has_another_message_under_the_id():
-    feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
-    assert feed.went_back(at(4), 4, [message(0, 2, "x"), message(0, 3, "c")])
+    assert has_gone_back(4, 4, message(0, 2, "x"), message(0, 3, "c"))
 
 
 def test_another_life_of_the_room_is_no_loss():
-    feed = feed_with(message(1, 1, "a"), message(2, 2, "b"))
-    assert not feed.went_back(at(1, "two"), 0, [])
+    assert not has_gone_back(1, 0, epoch="two")
+
+
+def test_a_first_join_after_the_room_was_read_is_no_loss():
+    feed = RoomFeed()
+    feed.interrupt()
+    reading = feed.begin_reading()
+    socket_id = SocketId("a")
+    feed.begin_join(socket_id)
+    feed.decide_join(socket_id, UserName("user"), DecidedJoin(RoomCursor(epoch="one", seq=5), 3))
+    snapshot = Snapshot(
+        cursor=RoomCursor(epoch="one", seq=4), last_message_id=2, events=(), joined={socket_id}
+    )
+    caught_up = feed.catch_up(reading, snapshot)
+    assert (caught_up.has_gone_back, caught_up.is_complete, feed.last_seq) == (False, True, 5)
+
+
+def test_the_last_message_that_was_given_is_read_once_more():
+    feed = RoomFeed()
+    assert feed.known_message("one") == 0
+    feed.take(message(1, 1, "a"))
+    assert (feed.known_message("one"), feed.known_message("two")) == (0, 0)
+    feed.take(message(2, 2, "b"))
+    assert feed.known_message("one") == 1
+    # Another event that follows does not make it unknown.
+    feed.take(RoomEvent("one", 3, 2, "roomModeChanged", ("room", True)))
+    assert feed.known_message("one") == 1

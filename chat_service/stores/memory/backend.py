@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
-from chat_service.contracts.store import UserConfig
+from chat_service.contracts.store import Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
@@ -98,11 +98,12 @@ class MemoryBackend:
         topic = Topic(TopicKind.USER, user)
         self.hub.send(topic, Notify(event=event, args=args, exclude=tuple(exclude)))
 
-    def finish_removal(self, room: RoomName, removed: Removed) -> None:
+    def finish_removal(self, room: RoomName, removed: Removed) -> Removal | None:
         """Clean the indexes of removed users, and tell their sockets that were not joined."""
-        for user, sockets in removed.items():
+        for user, sockets in removed.users.items():
             for socket_id in sockets:
                 entry = self.index(user, socket_id)
                 if entry is not None:
                     entry.rooms.discard(room)
             self.notify_user(user, "roomAccessRemoved", room, exclude=sockets)
+        return removed.removal

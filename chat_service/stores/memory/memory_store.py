@@ -14,6 +14,7 @@ from chat_service.contracts.store import (
     JoinResult,
     LeaveResult,
     Page,
+    Removal,
     RoomConfig,
     RoomSettings,
     RoomSummary,
@@ -159,16 +160,17 @@ class MemoryStore:
             raise ChatServiceError("roomExists", room)
         self.backend.rooms[room] = MemoryRoom(room, config, self.backend.hub.send)
 
-    async def room_delete(self, room: RoomName, actor: Actor) -> None:
+    async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         entry = self.backend.room(room)
         entry.check_owner(actor)
         del self.backend.rooms[room]
-        self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
+        return self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
 
-    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         entry = self.backend.room(room)
         if entry.epoch == epoch:
-            self.backend.finish_removal(room, entry.renew(now))
+            return self.backend.finish_removal(room, entry.renew(now))
+        return None
 
     async def room_exists(self, room: RoomName) -> bool:
         return room in self.backend.rooms
@@ -262,21 +264,24 @@ class MemoryStore:
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         limit: int,
-    ) -> None:
+    ) -> Removal | None:
         entry = self.backend.room(room)
         entry.change_list(actor, list_name, add, remove, limit)
-        self.backend.finish_removal(room, entry.remove_without_access({*add, *remove}, now))
+        return self.backend.finish_removal(room, entry.remove_without_access({*add, *remove}, now))
 
-    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+    async def room_set_mode(
+        self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
+    ) -> Removal | None:
         entry = self.backend.room(room)
         entry.set_mode(actor, whitelist_only)
-        self.backend.finish_removal(room, entry.remove_without_access(list(entry.members), now))
+        return self.backend.finish_removal(room, entry.remove_without_access(list(entry.members), now))
 
-    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         entry = self.backend.room(room)
         former, entry.owner = entry.owner, owner
-        if former is not None:
-            self.backend.finish_removal(room, entry.remove_without_access((former,), now))
+        if former is None:
+            return None
+        return self.backend.finish_removal(room, entry.remove_without_access((former,), now))
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         self.backend.room(room).history.resize(size)
@@ -303,8 +308,8 @@ class MemoryStore:
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
         return self.backend.room(room).changes(cursor)
 
-    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
-        self.backend.finish_removal(room, self.backend.room(room).remove(users, now))
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
+        return self.backend.finish_removal(room, self.backend.room(room).remove(users, now))
 
     # Instances
 

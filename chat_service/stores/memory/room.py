@@ -4,11 +4,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import Actor, RoomConfig, RoomSettings, RoomSummary, UserSeen
+from chat_service.contracts.store import Actor, Removal, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
@@ -16,8 +16,12 @@ from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId
 #: How many events other than messages a room keeps.
 CHANGES_KEPT = 200
 
-#: Users who were removed, with their sockets that were joined.
-Removed = dict[UserName, tuple[SocketId, ...]]
+
+class Removed(NamedTuple):
+    """Users who were removed, with their sockets that were joined; and where those are."""
+
+    users: dict[UserName, tuple[SocketId, ...]]
+    removal: Removal | None
 
 
 @dataclass(slots=True)
@@ -157,18 +161,22 @@ class MemoryRoom:
 
     def remove(self, users: Iterable[UserName], now: int) -> Removed:
         """End the presence of users, all in one event. Returns those who were joined."""
-        removed: Removed = {}
+        removed: dict[UserName, tuple[SocketId, ...]] = {}
+        places: dict[InstanceId, list[SocketId]] = {}
         announced: list[UserName] = []
         for user in users:
             member = self.members.pop(user, None)
             if member is not None:
                 removed[user] = tuple(member.sockets)
+                for socket_id, instance_id in member.sockets.items():
+                    places.setdefault(instance_id, []).append(socket_id)
                 self.seen[user] = now
                 if member.announced and self.enable_userlist_updates:
                     announced.append(user)
-        if removed:
-            self._publish(removed=removed, announced=tuple(announced))
-        return removed
+        if not removed:
+            return Removed({}, None)
+        self._publish(removed=removed, announced=tuple(announced))
+        return Removed(removed, Removal(cursor=self.cursor, sockets=places))
 
     def renew(self, now: int) -> Removed:
         """Begin another life, with nobody in it. Returns those who were joined."""

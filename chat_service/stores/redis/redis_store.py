@@ -20,6 +20,7 @@ from chat_service.contracts.store import (
     JoinResult,
     LeaveResult,
     Page,
+    Removal,
     RoomConfig,
     RoomSettings,
     RoomSummary,
@@ -193,11 +194,11 @@ class RedisStore:
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
         await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config))
 
-    async def room_delete(self, room: RoomName, actor: Actor) -> None:
-        await self._removals.finish(room, await self._rooms.delete(room, actor))
+    async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
+        return await self._removals.finish(room, await self._rooms.delete(room, actor))
 
-    async def room_renew(self, room: RoomName, epoch: str, now: int) -> None:
-        await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
+        return await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
 
     async def room_exists(self, room: RoomName) -> bool:
         return bool(await self.client.call(self.keys.room(room), "EXISTS", self.keys.room(room)))
@@ -317,17 +318,20 @@ class RedisStore:
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         limit: int,
-    ) -> None:
-        gone = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit)
-        await self._removals.finish(room, gone)
+    ) -> Removal | None:
+        removed = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit)
+        return await self._removals.finish(room, removed)
 
-    async def room_set_mode(self, room: RoomName, actor: Actor, now: int, whitelist_only: bool) -> None:
+    async def room_set_mode(
+        self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
+    ) -> Removal | None:
         notice = pack([room, whitelist_only])
-        gone = await self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice)
-        await self._removals.finish(room, gone)
+        removed = await self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice)
+        return await self._removals.finish(room, removed)
 
-    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> None:
-        await self._removals.finish(room, await self._rooms.set(room, SYSTEM, now, "owner", owner or ""))
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
+        removed = await self._rooms.set(room, SYSTEM, now, "owner", owner or "")
+        return await self._removals.finish(room, removed)
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         await self._rooms.set(room, SYSTEM, 0, "history", size)
@@ -350,8 +354,9 @@ class RedisStore:
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
         return await self._rooms.changes(room, cursor)
 
-    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> None:
-        await self._removals.finish(room, await self._rooms.set(room, SYSTEM, now, "remove", *users))
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
+        removed = await self._rooms.set(room, SYSTEM, now, "remove", *users)
+        return await self._removals.finish(room, removed)
 
     # Instances
 

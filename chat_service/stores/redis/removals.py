@@ -6,8 +6,9 @@ from collections import deque
 
 from chat_service.concurrency.background import Background, end
 from chat_service.contracts.bus import Notify
+from chat_service.contracts.store import Removal
 from chat_service.errors import StoreTimeoutError
-from chat_service.stores.redis.room_scripts import RemovedUser
+from chat_service.stores.redis.room_scripts import Removed, RemovedUser
 from chat_service.stores.redis.user_scripts import UserScripts
 from chat_service.types import RoomName
 
@@ -33,12 +34,14 @@ class Removals:
         """Clean no more; recovery finds what is left. Idempotent."""
         await end(self._cleaning)
 
-    async def finish(self, room: RoomName, gone: list[RemovedUser]) -> None:
+    async def finish(self, room: RoomName, removed: Removed) -> Removal | None:
         """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        gone = removed.users
         for start in range(0, len(gone), CLEANING_AT_ONCE):
             await asyncio.gather(
                 *(self._clean_index(room, user) for user in gone[start : start + CLEANING_AT_ONCE])
             )
+        return removed.removal
 
     async def _clean_index(self, room: RoomName, removed: RemovedUser) -> None:
         joined = tuple(socket_id for socket_id, _ in removed.sockets)

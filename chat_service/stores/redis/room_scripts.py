@@ -12,6 +12,7 @@ from chat_service.contracts.store import (
     HistoryInfo,
     JoinResult,
     LeaveResult,
+    Removal,
     RoomConfig,
     RoomSettings,
     UserSeen,
@@ -45,6 +46,13 @@ class RemovedUser(NamedTuple):
     sockets: tuple[tuple[SocketId, str], ...]
 
 
+class Removed(NamedTuple):
+    """The users who were removed, and where their sockets are."""
+
+    users: list[RemovedUser]
+    removal: Removal | None
+
+
 class RoomScripts:
     """Atomic steps in the slot of one room."""
 
@@ -57,12 +65,12 @@ class RoomScripts:
         answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
-    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> list[RemovedUser]:
+    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> Removed:
         """Returns who was in a room of that name whose own key was evicted."""
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
         ]
-        (gone,) = await self._run(
+        removed = await self._run(
             "room_create",
             room,
             *self._signing,
@@ -75,15 +83,15 @@ class RoomScripts:
             *map(len, lists),
             *(name for names in lists for name in names),
         )
-        return _removed(gone)
+        return _removed(*removed)
 
-    async def delete(self, room: RoomName, actor: Actor) -> list[RemovedUser]:
-        (gone,) = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
-        return _removed(gone)
+    async def delete(self, room: RoomName, actor: Actor) -> Removed:
+        removed = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
+        return _removed(*removed)
 
-    async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> list[RemovedUser]:
-        (gone,) = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
-        return _removed(gone)
+    async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> Removed:
+        removed = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
+        return _removed(*removed)
 
     async def join(
         self,
@@ -162,8 +170,8 @@ class RoomScripts:
         add: Sequence[str],
         remove: Sequence[str],
         limit: int,
-    ) -> list[RemovedUser]:
-        (gone,) = await self._run(
+    ) -> Removed:
+        removed = await self._run(
             "room_change_list",
             room,
             *self._signing,
@@ -179,16 +187,14 @@ class RoomScripts:
             *remove,
             listLimitExceeded=list_name,
         )
-        return _removed(gone)
+        return _removed(*removed)
 
-    async def set(
-        self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable
-    ) -> list[RemovedUser]:
+    async def set(self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable) -> Removed:
         """``what``: one of the settings of ``room_set.lua``."""
-        (gone,) = await self._run(
+        removed = await self._run(
             "room_set", room, *self._signing, actor.name or "", flag(actor.bypass), now, what, *args
         )
-        return _removed(gone)
+        return _removed(*removed)
 
     # Reading
 
@@ -273,14 +279,18 @@ class RoomScripts:
         return bool(allowed == 1)
 
 
-def _removed(gone: list[list[bytes]]) -> list[RemovedUser]:
-    return [
-        RemovedUser(
-            UserName(user.decode()),
-            tuple((SocketId(socket.decode()), token.decode()) for socket, token in pairs(rest)),
-        )
-        for user, *rest in gone
-    ]
+def _removed(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
+    users: list[RemovedUser] = []
+    places: dict[InstanceId, list[SocketId]] = {}
+    for user, *rest in gone:
+        fields = [field.decode() for field in rest]
+        sockets = [SocketId(socket) for socket in fields[::3]]
+        users.append(RemovedUser(UserName(user.decode()), tuple(zip(sockets, fields[2::3], strict=True))))
+        for socket_id, instance in zip(sockets, fields[1::3], strict=True):
+            places.setdefault(InstanceId(instance), []).append(socket_id)
+    if not users:
+        return Removed([], None)
+    return Removed(users, Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places))
 
 
 def _messages(room: RoomName, stored: list[bytes]) -> Sequence[Message]:

@@ -62,6 +62,63 @@ class RemovalSuite(StoreTests):
             ROOM, actor(BOB), ALICE
         )
 
+    async def test_the_sockets_that_have_left_are_returned(self, peers: Peers, peer: Peer) -> None:
+        other = await peers.open()
+        await peer.enter(ALICE, S1)
+        await other.enter(ALICE, S2)
+        await other.connect(ALICE, S3)
+        await other.enter(BOB, S4)
+        await peer.room_told()
+        store = peer.store
+        # Nobody loses anything by these.
+        unchanged = [
+            await store.room_change_list(ROOM, SYSTEM, "blacklist", NOW, add=[CAROL], limit=LIMIT),
+            await store.room_set_mode(ROOM, SYSTEM, NOW, False),
+            await store.room_set_owner(ROOM, NOW, DAVE),
+            await store.room_remove_users(ROOM, [CAROL], NOW),
+        ]
+        assert unchanged == [None] * 4
+        removals = [
+            (
+                await store.room_change_list(ROOM, SYSTEM, "blacklist", NOW, add=[ALICE], limit=LIMIT),
+                {peer.instance_id: [S1], other.instance_id: [S2]},
+            ),
+            (await store.room_remove_users(ROOM, [BOB], NOW), {other.instance_id: [S4]}),
+        ]
+        for removal, sockets in removals:
+            assert removal is not None
+            assert {name: list(ids) for name, ids in removal.sockets.items()} == sockets
+        # The places are those of the events.
+        cursor = (await store.room_history_info(ROOM, SYSTEM)).cursor
+        first, second = (removal.cursor for removal, _ in removals if removal is not None)
+        assert second == cursor
+        assert (first.epoch, first.seq) == (cursor.epoch, cursor.seq - 1)
+
+    async def test_every_change_that_removes_says_who_has_left(self, peer: Peer) -> None:
+        store, expected = peer.store, {peer.instance_id: [S1]}
+        await peer.connect(ALICE, S1)
+
+        async def enter_again() -> None:
+            await store.room_set_mode(ROOM, SYSTEM, NOW, False)
+            await store.room_join(ROOM, ALICE, S1, peer.instance_id, NOW, announce=False)
+
+        await enter_again()
+        await store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=[BOB], limit=LIMIT)
+        by_mode = await store.room_set_mode(ROOM, SYSTEM, NOW, True)
+        await enter_again()
+        await store.room_set_owner(ROOM, NOW, ALICE)
+        await store.room_set_mode(ROOM, SYSTEM, NOW, True)
+        by_owner = await store.room_set_owner(ROOM, NOW, None)
+        await enter_again()
+        epoch = (await store.room_history_info(ROOM, SYSTEM)).cursor.epoch
+        assert await store.room_renew(ROOM, "another epoch", NOW) is None
+        by_renewal = await store.room_renew(ROOM, epoch, NOW)
+        await enter_again()
+        by_deletion = await store.room_delete(ROOM, SYSTEM)
+        for removal in (by_mode, by_owner, by_renewal, by_deletion):
+            assert removal is not None
+            assert {name: list(ids) for name, ids in removal.sockets.items()} == expected
+
     async def test_several_users_go_in_one_event(self, peer: Peer) -> None:
         await peer.hear(user_topic(CAROL))
         await peer.enter(ALICE, S1, S2)

@@ -3,7 +3,7 @@
 --   7 limit  8 added_body (packed arguments of roomAccessListAdded, or '')
 --   9 removed_body (packed arguments of roomAccessListRemoved, or '')
 --   10 count of the names to add, then those names, then the names to remove
--- Returns {0, removed users}, or {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
 -- include: bus
 -- include: room
 -- include: room_event
@@ -47,4 +47,4 @@ for at = first_added, #ARGV do
 end
 local gone = remove_users(room, out, now)
 if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
-return {0, gone}
+return {0, gone, room.epoch, room.seq}

@@ -2,7 +2,7 @@
 -- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
 --   8 history_max  9 admins  10 blacklisted  11 whitelisted: counts of the names that follow in this order
--- Returns {0, removed users as in lib/remove.lua}, or {'roomExists'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'roomExists'}.
 -- include: bus
 -- include: room
 -- include: room_event
@@ -34,4 +34,4 @@ end
 add_names(adminlist_key, admins)
 add_names(blacklist_key, blacklisted)
 add_names(whitelist_key, whitelisted)
-return {0, gone}
+return {0, gone, room.epoch, room.seq}

@@ -1,6 +1,6 @@
 -- Remove all users from a room and delete it.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)
--- Returns {0, removed users as in lib/remove.lua}, or {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- flags: allow-oom
 -- include: bus
 -- include: room
@@ -13,4 +13,4 @@ if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
 local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
 redis.call('UNLINK', unpack(KEYS))
-return {0, gone}
+return {0, gone, room.epoch, room.seq}

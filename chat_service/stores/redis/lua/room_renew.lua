@@ -1,6 +1,6 @@
 -- Start a new epoch of a room whose last changes were lost, with no members.
 -- ARGV: 1 inner_key  2 outer_key  3 old_epoch  4 new_epoch  5 now (ms)
--- Returns {0, removed users as in lib/remove.lua}, none if old_epoch has already ended; or {'noRoom'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, none if old_epoch has already ended; or {'noRoom'}.
 -- flags: allow-oom
 -- include: bus
 -- include: room
@@ -10,10 +10,10 @@ local old_epoch, new_epoch, now = ARGV[3], ARGV[4], ARGV[5]
 
 local room = load_room()
 if not room then return {'noRoom'} end
-if room.epoch ~= old_epoch then return {0, {}} end
+if room.epoch ~= old_epoch then return {0, {}, room.epoch, room.seq} end
 room.epoch, room.seq = new_epoch, 0
 -- This event also reaches instances with sockets in the room that the room has lost.
 publish_room_event(room, '', NO_BODY)
 local gone = remove_users(room, redis.call('HKEYS', members_key), now)
 redis.call('HSET', room_key, 'epoch', room.epoch, 'seq', room.seq)
-return {0, gone}
+return {0, gone, room.epoch, room.seq}

@@ -2,7 +2,7 @@
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
 --   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or ''; 'history' size;
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
--- Returns {0, removed users}, or {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: room_event
@@ -42,4 +42,4 @@ elseif what == 'remove' then
 end
 local gone = remove_users(room, out, now)
 if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
-return {0, gone}
+return {0, gone, room.epoch, room.seq}

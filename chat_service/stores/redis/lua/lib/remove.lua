@@ -1,20 +1,18 @@
 -- Removing users from a room in a single event. Needs bus.lua, room.lua and room_event.lua.
 
--- Returns a list {user, socket, token, socket, token, ...} for each user who was joined.
+-- Returns a list {user, socket, instance, token, socket, instance, token, ...} for each user who was joined. The
+-- event has the sequence number that the room has afterwards.
 local function remove_users(room, users, now)
   local gone, removed, announced = {}, {}, {}
   for _, user in ipairs(users) do
     local member = load_member(user)
     if member then
-      local with_tokens, sockets = {user}, {user}
-      for at = 2, #member, 3 do
-        with_tokens[#with_tokens + 1] = member[at]
-        with_tokens[#with_tokens + 1] = member[at + 2]
-        sockets[#sockets + 1] = member[at]
-      end
-      gone[#gone + 1] = with_tokens
+      local sockets = {user}
+      for at = 2, #member, 3 do sockets[#sockets + 1] = member[at] end
       removed[#removed + 1] = sockets
       if member[1] == 1 and room.userlist_updates then announced[#announced + 1] = user end
+      member[1] = user
+      gone[#gone + 1] = member
       redis.call('HDEL', members_key, user)
       redis.call('HSET', seen_key, user, now)
     end

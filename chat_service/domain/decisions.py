@@ -1,0 +1,124 @@
+"""What the feed of a room is told, and what it decides. Values only."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
+from chat_service.types import SocketId
+
+NOBODY: Final[frozenset[SocketId]] = frozenset()
+
+
+class Verdict(Enum):
+    """What a feed makes of an event that came in."""
+
+    NEXT = "next"
+    SEEN = "seen"
+    GAP = "gap"
+    NEW_EPOCH = "new epoch"
+
+
+class Decision(NamedTuple):
+    """What is to be done with an event."""
+
+    #: Give it to the sockets that are joined, but not to those in ``deaf``.
+    is_given: bool
+    deaf: frozenset[SocketId] = NOBODY
+    #: Something is missing: read the room, since the feed holds its events until ``catch_up``.
+    is_gap: bool = False
+
+
+TO_ALL: Final = Decision(True)
+TO_NOBODY: Final = Decision(False)
+A_GAP: Final = Decision(False, is_gap=True)
+
+
+class Given(NamedTuple):
+    """An event that is due now, and the joined sockets that do not get it."""
+
+    event: RoomEvent
+    deaf: frozenset[SocketId]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedJoin:
+    """Where in the room's events a socket was joined."""
+
+    cursor: RoomCursor
+    last_message_id: int
+
+    def precedes(self, event: RoomEvent) -> bool:
+        """Whether the join comes before an event. Messages go by their ids, since those read from the
+        history have no sequence number."""
+        if self.cursor.epoch != event.epoch:
+            return False
+        if event.is_message:
+            return self.last_message_id < event.last_message_id
+        return self.cursor.seq < event.seq
+
+    @property
+    def after(self) -> RoomCursor:
+        """The first place that follows the join."""
+        return RoomCursor(epoch=self.cursor.epoch, seq=self.cursor.seq + 1)
+
+
+@dataclass(slots=True)
+class UnansweredJoin:
+    """A join that was decided, and what came since then; the client does not know of it yet."""
+
+    join: DecidedJoin
+    kept: list[RoomEvent | Notify] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The state of a feed at the moment when the reading of its room begins."""
+
+    #: The last event that was given.
+    epoch: str | None
+    seq: int | None
+    last_message_id: int
+    #: How many events are held already.
+    held: int
+    #: The sockets that are joined, with their joins.
+    joins: Mapping[SocketId, DecidedJoin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A room as it was read for a catch-up.
+
+    ``events``: those that it kept, in their order. Messages among them have no sequence number, and are those
+    past ``RoomFeed.known_message``.
+    """
+
+    cursor: RoomCursor
+    last_message_id: int
+    events: Sequence[RoomEvent]
+    #: The sockets that are joined, read after the messages.
+    joined: Collection[SocketId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaughtUp:
+    """What follows from a snapshot."""
+
+    #: What is due now, in this order.
+    given: Sequence[Given] = ()
+    #: Sockets that were found not to be joined any more, to be forgotten before anything is given. Each with
+    #: a place at which it was not joined; when exactly it was removed is not known.
+    lost: Mapping[SocketId, RoomCursor]
+    #: Whether nothing is missing. If not, the room has to be read again.
+    is_complete: bool
+    #: The store has lost changes that were given here.
+    has_gone_back: bool = False
+
+
+def are_same(event: RoomEvent, other: RoomEvent) -> bool:
+    """Whether one of two events was read from the history, or came twice."""
+    if event.epoch != other.epoch or event.is_message != other.is_message:
+        return False
+    # A message that was filled in has no sequence number of its own.
+    return event.last_message_id == other.last_message_id if event.is_message else event.seq == other.seq

@@ -1,0 +1,103 @@
+"""What comes from the bus, and what it means for the sockets of this instance."""
+
+from chat_service.contracts.bus import (
+    ApplicationEvent,
+    DisconnectSocket,
+    DisconnectUser,
+    Envelope,
+    Notify,
+    Reply,
+    Request,
+    RoomEvent,
+    Topic,
+    TopicKind,
+)
+from chat_service.domain import catchup, removal
+from chat_service.domain.context import Context
+from chat_service.domain.decisions import Given
+from chat_service.domain.lease import Lease
+from chat_service.types import RoomName, SocketId, UserName, user_channel
+
+
+class Inbox:
+    """The ``BusListener`` of a service."""
+
+    def __init__(self, context: Context, lease: Lease) -> None:
+        self._context = context
+        self._lease = lease
+
+    def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
+        """Part of ``BusListener``."""
+        is_for_sockets = topic.kind is TopicKind.ROOM or topic.kind is TopicKind.USER
+        if is_for_sockets and not self._lease.is_valid():
+            # After a pause: the sockets may have been removed from everything meanwhile.
+            self._lease.when_valid(lambda: self._take(topic, envelope))
+        elif envelope.__class__ is RoomEvent:
+            self._take_event(RoomName(topic.name), envelope)
+        else:
+            self._take(topic, envelope)
+
+    def on_interruption(self, topic: Topic) -> None:
+        """Part of ``BusListener``."""
+        context = self._context
+        context.counters.interruptions += 1
+        if topic.kind is TopicKind.USER:
+            # The store may have lost what it knew of users.
+            context.failures.suspect_leftovers()
+        elif topic.kind is TopicKind.ROOM:
+            room = RoomName(topic.name)
+            feed = context.delivery.feed(room)
+            if feed is not None and feed.interrupt():
+                catchup.begin(context, room, feed, self._give)
+
+    def _take(self, topic: Topic, envelope: Envelope) -> None:
+        context = self._context
+        match envelope:
+            case RoomEvent():
+                self._take_event(RoomName(topic.name), envelope)
+            case Notify() if topic.kind is TopicKind.ROOM:
+                context.delivery.notify(RoomName(topic.name), envelope)
+            case Notify() if topic.kind is TopicKind.USER:
+                channel = user_channel(topic.name)
+                context.transport.broadcast(channel, envelope.event, envelope.args, envelope.exclude)
+            case DisconnectUser():
+                for session in context.sessions.of_user(UserName(topic.name)):
+                    self._disconnect(session.socket_id)
+            case DisconnectSocket(socket_id=socket_id):
+                if context.transport.is_connected(socket_id):
+                    self._disconnect(socket_id)
+            case Request():
+                context.running.spawn(context.remote.serve(envelope), f"request {envelope.operation}")
+            case Reply():
+                context.remote.resolve(envelope)
+            case ApplicationEvent():
+                context.application_events.emit(envelope.event, *envelope.args)
+
+    def _disconnect(self, socket_id: SocketId) -> None:
+        self._context.running.spawn(self._context.transport.disconnect(socket_id), "disconnect")
+
+    # Events of rooms
+
+    def _take_event(self, room: RoomName, event: RoomEvent) -> None:
+        feed = self._context.delivery.feed(room)
+        if feed is None:
+            return
+        decision = feed.take(event)
+        if decision.is_given:
+            if event.removed:
+                self._remove(room, event)
+            self._context.delivery.give(room, event, decision.deaf)
+        elif decision.is_gap:
+            catchup.begin(self._context, room, feed, self._give)
+
+    def _give(self, room: RoomName, given: Given) -> None:
+        if given.event.removed:
+            self._remove(room, given.event)
+        self._context.delivery.give(room, given.event, given.deaf)
+
+    def _remove(self, room: RoomName, event: RoomEvent) -> None:
+        """All sockets that a removed user has here, not only those that the event names: the room forgot the
+        sockets if this instance was taken for dead."""
+        for user in event.removed:
+            for session in self._context.sessions.of_user(user):
+                removal.access_lost(self._context, room, session.socket_id, event.cursor)

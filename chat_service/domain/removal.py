@@ -1,0 +1,310 @@
+"""Leaving a room, coded once: for commands, disconnects, lost access, recovery and repair.
+
+Functions that say so are called inside ``context.serial.hold((socket_id, room))``.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from chat_service.clock import Clock
+from chat_service.concurrency import patience
+from chat_service.concurrency.eager import in_task
+from chat_service.concurrency.serial import DeadlockError
+from chat_service.contracts.bus import RoomCursor
+from chat_service.contracts.store import Departure, LeaveResult, Removal, Store
+from chat_service.domain.consistency import FailureInfo
+from chat_service.domain.context import Context
+from chat_service.domain.sessions import Session
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import Hooks, MembershipInfo, call_hook
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
+
+logger = logging.getLogger("chat_service")
+
+#: The operation that instances ask each other for.
+REMOTE_REMOVED = "removed"
+
+
+class Reporter(Protocol):
+    """Where failures of the store go."""
+
+    def store(self, error: Exception, info: FailureInfo) -> None: ...
+
+
+class Upkeep(Protocol):
+    """What it takes to remove sockets: the ``Context`` of a service, or ``StoreUpkeep``."""
+
+    @property
+    def service(self) -> Any: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def hooks(self) -> Hooks: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def failures(self) -> Reporter: ...
+
+
+class FailureLog:
+    """A ``Reporter`` that only logs."""
+
+    def store(self, error: Exception, info: FailureInfo) -> None:
+        logger.error("store failure in %s: %r", info, error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUpkeep:
+    """Upkeep of a store without a service, and so without hooks."""
+
+    store: Store
+    clock: Clock
+    service: None = None
+    hooks: Hooks = field(default_factory=lambda: Hooks(None, ()))
+    failures: Reporter = field(default_factory=FailureLog)
+
+
+class Seat(NamedTuple):
+    """One socket in one room."""
+
+    user: UserName
+    socket_id: SocketId
+    room: RoomName
+
+    def failure(self, op_type: str) -> FailureInfo:
+        """What a failure of an operation was about."""
+        return FailureInfo(op_type=op_type, user_name=self.user, room_name=self.room, id=self.socket_id)
+
+
+def seat_of(session: Session, room: RoomName) -> Seat:
+    """Raises ``noLogin`` for a socket whose user is not known yet."""
+    if session.user is None:
+        raise ChatServiceError("noLogin")
+    return Seat(session.user, session.socket_id, room)
+
+
+# The store and the hook
+
+
+async def leave_room(
+    upkeep: Upkeep,
+    seat: Seat,
+    *,
+    was_joined: bool = False,
+    is_told: bool = True,
+    echo: bool = False,
+    echo_all: bool = False,
+    keep_index: bool = False,
+) -> LeaveResult:
+    """Leave a room in the store, then call ``on_leave`` if the socket was joined.
+
+    ``was_joined``: it was, as far as is known here, even if the store knows nothing of it any more.
+    ``is_told``: call the hook. The others as in ``Store.room_leave``. Raises what the store raises.
+    """
+    result = await upkeep.store.room_leave(
+        seat.room,
+        seat.user,
+        seat.socket_id,
+        upkeep.clock.now_ms(),
+        echo=echo,
+        echo_all=echo_all,
+        keep_index=keep_index,
+    )
+    if is_told and (result.changed or was_joined):
+        await call_on_leave(upkeep, seat, result.njoined)
+    return result
+
+
+async def remove_socket(
+    upkeep: Upkeep,
+    user: UserName,
+    socket_id: SocketId,
+    instance_id: InstanceId,
+    rooms: Iterable[RoomName],
+    *,
+    is_told: bool = True,
+) -> None:
+    """Take a socket that is gone out of its rooms, then out of its user and its instance."""
+    departures = []
+    for room in rooms:
+        seat = Seat(user, socket_id, room)
+        result = await leave_room(upkeep, seat, is_told=is_told, keep_index=True)
+        if result.changed:
+            departures.append(Departure(room=room, njoined=result.njoined))
+    await upkeep.store.socket_disconnect(user, socket_id, instance_id, departures)
+
+
+async def call_on_leave(upkeep: Upkeep, seat: Seat, njoined: int) -> None:
+    """What the hook raises is logged."""
+    hook = upkeep.hooks.get("on_leave")
+    if hook is None:
+        return
+    info = MembershipInfo(id=seat.socket_id, user_name=seat.user, njoined=njoined, room_name=seat.room)
+    try:
+        await call_hook(hook, upkeep.service, info)
+    except Exception:
+        logger.exception("on_leave hook failed for %s", info)
+
+
+# Ghosts: sockets that a room has, though they have left it
+
+
+def may_be_joined(context: Context, room: RoomName, socket_id: SocketId) -> bool:
+    """Whether a socket of this instance is joined, or being joined."""
+    session = context.sessions.get(socket_id)
+    return session is not None and room in session.rooms
+
+
+async def leave_ghost(context: Context, seat: Seat) -> None:
+    """Take a socket of this instance out of a room unless it is joined."""
+    async with context.serial.hold((seat.socket_id, seat.room)):
+        session = context.sessions.get(seat.socket_id)
+        if session is None or session.rooms.get(seat.room) is None:
+            await leave_room(context, seat, is_told=False)
+            if session is not None:
+                session.rooms.pop(seat.room, None)
+
+
+# Sockets of this instance
+
+
+async def forget(context: Context, session: Session, room: RoomName) -> bool:
+    """Give the socket nothing more of a room. Call inside the hold.
+
+    Returns whether it was joined, as far as is known here: it may have lost its access, and the news of that
+    be on its way.
+    """
+    if session.rooms.pop(room, None) is None:
+        return False
+    try:
+        await context.delivery.leave(room, session.socket_id)
+    except Exception as error:
+        context.failures.transport(error, seat_of(session, room).failure("transport_channel"))
+    return True
+
+
+async def end_membership(context: Context, session: Session, room: RoomName) -> None:
+    """A joined socket has lost its access: let it go, and tell it. Call inside the hold."""
+    await forget(context, session, room)
+    await call_on_leave(context, seat_of(session, room), 0)
+    tell(context, session, room)
+
+
+def tell(context: Context, session: Session, room: RoomName) -> None:
+    """Tell a socket once that it has lost its access."""
+    if room in session.told:
+        session.told.discard(room)
+    else:
+        context.transport.emit(session.socket_id, "roomAccessRemoved", (room,))
+
+
+def access_lost(context: Context, room: RoomName, socket_id: SocketId, place: RoomCursor) -> None:
+    """A socket of this instance lost its access at a place in the room's events.
+
+    It gets nothing more from now on. It is told at once, but after the answer to its join, and after
+    ``on_leave``.
+    """
+    session = context.sessions.get(socket_id)
+    if session is not None and _is_lost(session, room, place):
+        was_answered = not context.delivery.is_unanswered(room, socket_id)
+        _silence(context, session, room)
+        if was_answered and room not in session.told and context.hooks.get("on_leave") is None:
+            tell(context, session, room)
+            session.told.add(room)
+        context.running.spawn(_end_if_lost(context, session, room, place), f"removal from {room}")
+
+
+def _is_lost(session: Session, room: RoomName, place: RoomCursor) -> bool:
+    """Whether the socket has been joined since before that place, neither left nor joined anew."""
+    joined = session.rooms.get(room)
+    return joined is not None and joined.epoch == place.epoch and joined.seq < place.seq
+
+
+def _silence(context: Context, session: Session, room: RoomName) -> None:
+    try:
+        context.delivery.silence(room, session.socket_id)
+    except Exception as error:
+        context.failures.transport(error, seat_of(session, room).failure("transport_channel"))
+
+
+async def _end_if_lost(context: Context, session: Session, room: RoomName, place: RoomCursor) -> None:
+    async with context.serial.hold((session.socket_id, room)):
+        if _is_lost(session, room, place):
+            await end_membership(context, session, room)
+
+
+# Waiting for the hooks of others
+
+
+async def settle(context: Context, room: RoomName, removal: Removal | None) -> None:
+    """Return when the sockets that a change has removed have left, ``on_leave`` included, on every instance.
+
+    Without such a hook there is nothing to wait for. What takes longer than ``bus_ack_timeout`` goes on in
+    the background.
+    """
+    if removal is None or context.hooks.get("on_leave") is None:
+        return
+    await in_task()
+    work = [
+        context.running.spawn(
+            _settle_at(context, instance_id, room, removal.cursor, tuple(sockets)),
+            f"removal from {room}",
+            # Inside the holds of the command, since a socket may remove itself.
+            contextvars.copy_context(),
+        )
+        for instance_id, sockets in removal.sockets.items()
+    ]
+    _, late = await asyncio.wait(work, timeout=context.options.bus_ack_timeout)
+    if late:
+        logger.warning("removals from room %s take longer than %s s", room, context.options.bus_ack_timeout)
+
+
+async def _settle_at(
+    context: Context,
+    instance_id: InstanceId,
+    room: RoomName,
+    place: RoomCursor,
+    sockets: tuple[SocketId, ...],
+) -> None:
+    # It may outlive the command, whose patience with the store ends.
+    patience.current.set(None)
+    if instance_id == context.instance_id():
+        await _settle_here(context, room, place, sockets)
+        return
+    # What fails was logged. The instance may be dead, and the removal is done all the same.
+    with suppress(ChatServiceError):
+        await context.remote.call(instance_id, REMOTE_REMOVED, room, place.epoch, place.seq, sockets)
+
+
+async def _settle_here(
+    context: Context, room: RoomName, place: RoomCursor, sockets: Iterable[SocketId]
+) -> None:
+    """The event of the removal may come later than this, or its hooks run already."""
+    found = (context.sessions.get(socket_id) for socket_id in sockets)
+    sessions = [session for session in found if session is not None]
+    for session in sessions:
+        if _is_lost(session, room, place):
+            _silence(context, session, room)
+    await asyncio.gather(*(_end_or_defer(context, session, room, place) for session in sessions))
+
+
+async def _end_or_defer(context: Context, session: Session, room: RoomName, place: RoomCursor) -> None:
+    try:
+        await _end_if_lost(context, session, room, place)
+    except DeadlockError:
+        # A command of that socket waits for this one.
+        context.running.spawn(_end_if_lost(context, session, room, place), f"removal from {room}")
+
+
+def register_remote(context: Context) -> None:
+    """Let other instances wait for removals of sockets of this one."""
+
+    async def removed(room: RoomName, epoch: str, seq: int, sockets: list[SocketId]) -> None:
+        await _settle_here(context, room, RoomCursor(epoch=epoch, seq=seq), sockets)
+
+    context.remote.register(REMOTE_REMOVED, removed)
