@@ -6,7 +6,8 @@ Prometheus counters take a lock and a dictionary look-up per call; an addition h
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -35,6 +36,16 @@ APPLICATION_ERROR = "application"
 Scope = tuple[Callable[[], str], Any, str | None, str, Sequence[Any]]
 #: The command that the current code runs for, used in logs.
 scope: ContextVar[Scope | None] = ContextVar("chat_service_scope", default=None)
+
+
+@contextmanager
+def in_scope(known: Scope) -> Iterator[None]:
+    """What runs inside is part of this, for logs."""
+    token = scope.set(known)
+    try:
+        yield
+    finally:
+        scope.reset(token)
 
 
 class Durations:

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Any
 
-from chat_service.commands.dispatch import make_call, run_command
+from chat_service.commands.execution import Execution, make_call, run_command
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency import patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
@@ -13,18 +12,18 @@ from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
-from chat_service.hooks import CommandCall, Hook, as_results, call_hook
+from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.protocol.wire import success
-from chat_service.telemetry import scope
+from chat_service.telemetry import in_scope
 from chat_service.types import SocketId
 
 #: A socket that sends more commands than this before its login is confirmed is disconnected.
 MAX_EARLY_COMMANDS = 100
 
 
-#: The name of disconnects among the running work.
-DISCONNECT = "disconnect"
+#: The names of logins and disconnects among the running work.
+LOGIN, DISCONNECT = "login", "disconnect"
 
 
 class Gateway:
@@ -37,64 +36,56 @@ class Gateway:
     async def on_connect(self, socket_id: SocketId) -> None:
         if self._needs_task:
             await in_task()
-        with self._context.running.track("login"):
-            token = scope.set((self._context.instance_id, None, socket_id, "login", ()))
-            timeout = self._context.store_timeout
+        context = self._context
+        timeout = context.store_timeout
+        with context.running.track(LOGIN), in_scope((context.instance_id, None, socket_id, LOGIN, ())):
             patience.current.set(None if timeout is None else patience.Patience(timeout))
             try:
-                await connections.login(self._context, socket_id)
+                await connections.login(context, socket_id)
             finally:
                 patience.current.set(None)
-                scope.reset(token)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
-        self._context.counters.disconnected(reason)
+        context = self._context
+        context.counters.disconnected(reason)
         if self._needs_task:
             await in_task()
-        session = self._context.sessions.get(socket_id)
-        with self._context.running.track(DISCONNECT):
-            token = scope.set((self._context.instance_id, session, socket_id, DISCONNECT, ()))
-            try:
-                await connections.disconnect(self._context, socket_id)
-            finally:
-                scope.reset(token)
+        known = (context.instance_id, context.sessions.get(socket_id), socket_id, DISCONNECT, ())
+        with context.running.track(DISCONNECT), in_scope(known):
+            await connections.disconnect(context, socket_id)
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-        context, begun = self._context, perf_counter()
+        context = self._context
         if self._needs_task:
             await in_task()
         session = context.sessions.get(socket_id)
-        if session is None or session.is_closed:
-            return self._failure(socket_id, event, begun, ChatServiceError("noLogin"))
-        session.in_flight += 1
-        call: CommandCall | None = None
-        token = scope.set((context.instance_id, session, socket_id, event, args))
-        try:
-            command = COMMANDS.get(event)
-            if command is None:
-                results = self._sendable(event, await self._run_bound(session, event, args))
-            else:
-                if session.state is not LoginState.CONFIRMED:
-                    await self._refuse_early(session)
-                call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
-                results = await run_command(context, command, call)
-                if context.hooks.has_command_hooks(command.name):
-                    results = self._sendable(event, results)
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-                raise
-            return self._failure(socket_id, event, begun, error)
-        finally:
-            session.in_flight -= 1
-            scope.reset(token)
-            if call is not None and call.answered is not None:
-                call.answered()
-        context.counters.client_commands.succeeded(event, begun)
-        return success(results)
-
-    def _failure(self, socket_id: SocketId, event: str, begun: float, error: BaseException) -> Sequence[Any]:
-        self._context.counters.client_commands.failed(event, begun, error)
-        return (self._context.errors.encode(error, f"{event} of socket {socket_id}"), None)
+        counters, call = context.counters.client_commands, None
+        with Execution(context, counters, event, session, socket_id, args) as execution:
+            try:
+                if session is None or session.is_closed:
+                    raise ChatServiceError("noLogin")
+                session.in_flight += 1
+                try:
+                    command = COMMANDS.get(event)
+                    if command is None:
+                        results = self._sendable(event, await self._run_bound(session, event, args))
+                    else:
+                        if session.state is not LoginState.CONFIRMED:
+                            await self._refuse_early(session)
+                        call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
+                        results = await run_command(context, command, call)
+                        if context.hooks.has_command_hooks(event):
+                            results = self._sendable(event, results)
+                finally:
+                    session.in_flight -= 1
+                    if call is not None and call.answered is not None:
+                        call.answered()
+                return success(results)
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                    raise
+                execution.error = error
+                return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
 
     async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:
         handler: Hook | None = session.handlers.get(event)

@@ -1,10 +1,10 @@
 """What a row of the command table holds."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from chat_service.protocol.arguments import Argument
+from chat_service.protocol.arguments import MESSAGE, Argument
 from chat_service.protocol.names import snake_case
 
 #: ``handler(context, call, *args)``; its parameters are named as the command's arguments, in snake case.
@@ -29,16 +29,23 @@ class Command:
     needs_user: bool = False
     #: Server calls must name a socket.
     needs_socket: bool = False
+    #: The hook that decides the format of the argument which is a message, if one is set.
+    checker: str | None = None
+    #: Where that argument is.
+    format_at: int = field(init=False)
+    #: Whether the first argument is a room's name, so that its order per socket and room matters.
+    takes_room: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [argument.type for argument in self.arguments]
+        object.__setattr__(self, "format_at", kinds.index(MESSAGE) if MESSAGE in kinds else -1)
+        takes_room = bool(self.arguments) and self.arguments[0].name == "roomName"
+        object.__setattr__(self, "takes_room", takes_room)
 
     @property
     def python_name(self) -> str:
         """The name in snake case, as in hook names."""
         return snake_case(self.name)
-
-    @property
-    def takes_room(self) -> bool:
-        """Whether the first argument is a room's name, so that its order per socket and room matters."""
-        return bool(self.arguments) and self.arguments[0].name == "roomName"
 
 
 #: Codes that every command can answer with.

@@ -63,6 +63,7 @@ TABLE: tuple[Command, ...] = (
         doc="Sends a message to all sockets of a user who is online. Nothing is stored.",
         errors=("invalidName", "noUserOnline", "notAllowed"),
         handler=direct.direct_message,
+        checker="direct_messages_checker",
     ),
     Command(
         name="directRemoveFromList",
@@ -214,6 +215,7 @@ TABLE: tuple[Command, ...] = (
         doc="Stores a message under the room's next id and sends it to everyone in the room.",
         errors=_READ_ERRORS,
         handler=messages.room_message,
+        checker="room_messages_checker",
     ),
     Command(
         name="roomNotificationsInfo",

@@ -168,6 +168,9 @@ class RoomFeed:
         if self._held is not None:
             self._held.append(event)
             return TO_NOBODY
+        if event.epoch == self.epoch and event.seq - 1 == self.last_seq:
+            # As ``judge`` says of nearly every event.
+            return self._go_on(event)
         verdict = self.judge(event)
         if verdict is Verdict.NEXT:
             return self._go_on(event)

@@ -250,6 +250,17 @@ async def settle(context: Context, room: RoomName, removal: Removal | None) -> N
     if removal is None or context.hooks.get("on_leave") is None:
         return
     await in_task()
+    mine = patience.current.get()
+    # The hooks are the application's own code.
+    suspended = 0.0 if mine is None else mine.suspend()
+    try:
+        await _wait_for(context, room, removal)
+    finally:
+        if mine is not None:
+            mine.resume(suspended)
+
+
+async def _wait_for(context: Context, room: RoomName, removal: Removal) -> None:
     work = [
         context.running.spawn(
             _settle_at(context, instance_id, room, removal.cursor, tuple(sockets)),
@@ -271,8 +282,6 @@ async def _settle_at(
     place: RoomCursor,
     sockets: tuple[SocketId, ...],
 ) -> None:
-    # It may outlive the command, whose patience with the store ends.
-    patience.current.set(None)
     if instance_id == context.instance_id():
         await _settle_here(context, room, place, sockets)
         return

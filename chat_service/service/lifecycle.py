@@ -100,9 +100,7 @@ class LifeCycle:
         await context.delivery.interest.acquire(EVERYONE)
         self._is_registered = True
         await lease.register()
-        tracing = context.tracing
-        gateway = Gateway(context) if tracing is None else tracing.gateway(context)
-        await context.transport.start(gateway)
+        await context.transport.start(Gateway(context))
         context.is_open = True
         hook = context.hooks.get("on_start")
         if hook is not None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import perf_counter
 from typing import Any
 
 from chat_service import rules
-from chat_service.commands import dispatch
+from chat_service.commands import execution
+from chat_service.commands.execution import Execution
 from chat_service.contracts.store import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.domain import listing, recovery, removal
 from chat_service.domain.context import Context
@@ -14,7 +14,6 @@ from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
-from chat_service.telemetry import scope
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, InstanceId, RoomName, SocketId, UserName
 
 #: What the context of ``exec_user_command`` may be.
@@ -43,7 +42,7 @@ class ServerAPI:
         self._context.check_open()
         fields = _call_fields(context)
         user_name, socket_id = fields.get("user_name"), fields.get("id")
-        row = dispatch.find_command(command)
+        row = execution.find_command(command)
         if user_name is not None:
             user = self._name(user_name)
             if not await self._context.store.user_exists(UserName(user)):
@@ -52,7 +51,7 @@ class ServerAPI:
             raise ChatServiceError("noUser", None)
         if row.needs_socket and socket_id is None:
             raise ChatServiceError("noSocket", command)
-        call = dispatch.make_call(
+        call = execution.make_call(
             self._context,
             row,
             args,
@@ -62,24 +61,14 @@ class ServerAPI:
             bypass_hooks=bool(fields.get("bypass_hooks")),
             is_local_call=True,
         )
-        counters, begun = self._context.counters.server_commands, perf_counter()
-        token = scope.set((self._context.instance_id, user_name, socket_id, command, args))
-        try:
-            tracing = self._context.tracing
-            run = dispatch.run_command if tracing is None else tracing.run_command
-            results = await run(self._context, row, call)
-        except Exception as error:
-            counters.failed(row.name, begun, error)
-            raise
-        finally:
-            scope.reset(token)
-        counters.succeeded(row.name, begun)
-        return results
+        counters = self._context.counters.server_commands
+        with Execution(self._context, counters, row.name, user_name, call.id, args):
+            return await execution.run_command(self._context, row, call)
 
     async def check_arguments(self, command: str, *args: Any) -> None:
         """Raise what a client would get for these arguments: ``noCommand``, ``wrongArgumentsCount``,
         ``badArgument``, ``invalidName``, or what a message checker raises."""
-        await dispatch.check_arguments(self._context, dispatch.find_command(command), args)
+        await execution.check_arguments(self._context, execution.find_command(command), args)
 
     # Users
 

@@ -1,6 +1,12 @@
-"""Running a command: argument check, before hooks, handler, after hooks (server-api.md, Hooks)."""
+"""The one way to run a command, for clients and for server code alike.
+
+``Execution`` stands around it: what logs, counters and spans tell of it. Inside, ``run_command`` checks the
+arguments and calls before hooks, handler and after hooks (server-api.md, Hooks).
+"""
 
 from collections.abc import Sequence
+from time import perf_counter
+from types import TracebackType
 from typing import Any
 
 from chat_service.commands.spec import Command
@@ -8,17 +14,60 @@ from chat_service.commands.table import COMMANDS
 from chat_service.concurrency import patience
 from chat_service.concurrency.patience import Patience
 from chat_service.domain.context import Context
+from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.hooks import CommandCall, Hook, as_results, call_hook
-from chat_service.protocol import arguments as types
+from chat_service.protocol.arguments import check_count, check_types
+from chat_service.telemetry import CommandCounters, scope
 from chat_service.types import SocketId
 
-#: Which checker hook decides the message format of which command.
-_CHECKERS = {"roomMessage": "room_messages_checker", "directMessage": "direct_messages_checker"}
-#: Which of their arguments is the message.
-_FORMATTED = 1
-#: Commands whose first argument is a room.
-_OF_ROOMS = frozenset(command.name for command in COMMANDS.values() if command.takes_room)
+
+class Execution:
+    """A context manager around one command, or custom event, of a client or of server code.
+
+    What is logged inside is told to be part of it; it is counted at the end, and has a span with tracing.
+    ``owner``: the name of the user, or the session that knows it.
+    """
+
+    __slots__ = ("_begun", "_context", "_counters", "_name", "_scope", "_span", "_token", "error")
+
+    def __init__(
+        self,
+        context: Context,
+        counters: CommandCounters,
+        name: str,
+        owner: Session | str | None,
+        socket_id: SocketId | None,
+        args: Sequence[Any],
+    ) -> None:
+        self._context = context
+        self._counters = counters
+        self._name = name
+        self._scope = (context.instance_id, owner, socket_id, name, args)
+        self._span: Any = None
+        #: How it has failed. To be set when the error does not come out of the block.
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> "Execution":
+        self._begun = perf_counter()
+        self._token = scope.set(self._scope)
+        context = self._context
+        if context.tracing is not None:
+            is_client = self._counters is context.counters.client_commands
+            self._span = context.tracing.start(self._scope, is_client=is_client)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failure = error or self.error
+        if self._span is not None:
+            self._span.end(failure)
+        scope.reset(self._token)
+        if failure is None:
+            self._counters.succeeded(self._name, self._begun)
+        elif isinstance(failure, Exception) or self.error is not None:
+            self._counters.failed(self._name, self._begun, failure)
 
 
 def find_command(name: Any) -> Command:
@@ -67,7 +116,7 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
         patience.current.set(mine)
     try:
         with context.running.track(command.name):
-            room = call.args[0] if call.args and command.name in _OF_ROOMS else None
+            room = call.args[0] if call.args and command.takes_room else None
             if call.id is None or not isinstance(room, str):
                 return await _run(context, command, call, None)
             hold = context.serial.hold((call.id, room))
@@ -91,27 +140,28 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
     anonymous = call.is_local_call and call.user_name is None
     checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
     if checker is not None:
-        await _check_format(checker, call.args[_FORMATTED], anonymous=anonymous)
+        await _check_format(checker, call.args[command.format_at], anonymous=anonymous)
     if not call.bypass_hooks:
         for hook in context.hooks.before.get(command.name, ()):
             answer = await _call_before(context, command, call, hook)
             if answer is not None:
                 return as_results(answer)
-    if held is not None and call.args[0] != held:
-        # A before hook has changed the room.
-        async with context.serial.hold((call.id, call.args[0])):
-            return await _run_handler(context, command, call)
-    return await _run_handler(context, command, call)
-
-
-async def _run_handler(context: Context, command: Command, call: CommandCall) -> list[Any]:
+    # A before hook may have changed the room.
+    is_moved = held is not None and call.args[0] != held
+    hold = context.serial.hold((call.id, call.args[0])) if is_moved else None
+    if hold is not None and not hold.enter_at_once():
+        await hold.enter()
     try:
-        call.results = [await command.handler(context, call, *call.args)]
-    except Exception as error:
-        call.error = error
-    if not call.bypass_hooks:
-        for hook in context.hooks.after.get(command.name, ()):
-            await _call_after(call, hook)
+        try:
+            call.results = [await command.handler(context, call, *call.args)]
+        except Exception as error:
+            call.error = error
+        if not call.bypass_hooks:
+            for hook in context.hooks.after.get(command.name, ()):
+                await _call_after(call, hook)
+    finally:
+        if hold is not None:
+            hold.leave()
     if call.error is not None:
         raise call.error
     return call.results or [None]
@@ -124,7 +174,7 @@ async def _call_before(context: Context, command: Command, call: CommandCall, ho
             if type(call.args) is not list or len(call.args) != len(command.arguments):
                 raise ChatServiceError("wrongArgumentsCount", len(command.arguments), call.args)
             # A hook may send messages of its own format.
-            types.check_types(command.arguments, call.args, context.limits, custom=True)
+            check_types(command.arguments, call.args, context.limits, custom=True)
         except ChatServiceError as error:
             raise TypeError(f"a before hook of {command.name} left bad arguments: {error}") from error
     return answer
@@ -149,7 +199,7 @@ async def check_arguments(
     """
     checker = check_arguments_but_format(context, command, args, anonymous=anonymous)
     if checker is not None:
-        await _check_format(checker, args[_FORMATTED], anonymous=anonymous)
+        await _check_format(checker, args[command.format_at], anonymous=anonymous)
 
 
 async def _check_format(checker: Hook, message: Any, *, anonymous: bool) -> None:
@@ -162,15 +212,16 @@ def check_arguments_but_format(
 ) -> Hook | None:
     """As ``check_arguments``, but the hook that decides the format of the message is left to the caller."""
     declared = command.arguments
-    types.check_count(declared, args)
+    check_count(declared, args)
     checked = args[: len(declared)] if len(args) > len(declared) else args
-    if command.name not in _CHECKERS:
-        types.check_types(declared, checked, context.limits, custom=False)
+    if command.checker is None:
+        check_types(declared, checked, context.limits, custom=False)
         return None
-    checker = context.hooks.get(_CHECKERS[command.name])
+    checker = context.hooks.get(command.checker)
     if anonymous and checker is None:
-        checked = [checked[0], _without_author(checked[1])]
-    types.check_types(declared, checked, context.limits, custom=checker is not None)
+        checked = list(checked)
+        checked[command.format_at] = _without_author(checked[command.format_at])
+    check_types(declared, checked, context.limits, custom=checker is not None)
     return checker
 
 
