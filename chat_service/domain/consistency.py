@@ -2,15 +2,41 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.domain.emitter import EventEmitter
 from chat_service.types import RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
+
+
+class Operation(NamedTuple):
+    """An operation that can fail without anybody who could be answered."""
+
+    #: What the npm package calls it, None when it has no counterpart.
+    npm_name: str | None
+    doc: str
+
+
+#: The values of ``FailureInfo.op_type``.
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "heartbeat": Operation(None, "The instance could not renew its lease."),
+    "instance_recovery": Operation(None, "A socket of a dead instance could not be removed."),
+    "room_join": Operation("userRooms", "A join failed, and the store may have the socket in the room."),
+    "room_leave": Operation(
+        "roomUserlist", "A leave failed, and the store may still have the socket in the room."
+    ),
+    "socket_disconnect": Operation(
+        "userSockets", "The store may still have a socket that has gone, or that was not let in."
+    ),
+    "transport_channel": Operation(
+        "transportChannel", "A socket may still be in a channel of the transport."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +47,10 @@ class FailureInfo:
     user_name: UserName | None = None
     room_name: RoomName | None = None
     id: SocketId | None = None
+
+    def __post_init__(self) -> None:
+        if self.op_type not in OPERATIONS:
+            raise ValueError(f"op_type: expected one of {', '.join(OPERATIONS)}, got {self.op_type!r}")
 
 
 class LockStay:

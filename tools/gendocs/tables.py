@@ -182,4 +182,14 @@ def hook_page() -> str:
 def _failure_info() -> str:
     source = Module(failures)
     made = [(code(field.name), code(field.type)) for field in source.fields("FailureInfo")]
-    return source.class_doc("FailureInfo") + "\n\n" + table(("field", "type"), made)
+    operations = [
+        (code(name), operation.doc, code(operation.npm_name) if operation.npm_name else "")
+        for name, operation in failures.OPERATIONS.items()
+    ]
+    return (
+        source.class_doc("FailureInfo")
+        + "\n\n"
+        + table(("field", "type"), made)
+        + "\n\nThe values of `op_type`:\n\n"
+        + table(("op_type", "what failed", "`opType` of the npm package"), operations)
+    )
