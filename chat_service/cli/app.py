@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chat_service.cli import streams
+from chat_service.cli import output
 from chat_service.cli.failures import ExitCode, describe
 from chat_service.version import __version__
 
@@ -64,7 +64,7 @@ class App(click.Group):
         **extra: Any,
     ) -> NoReturn:
         """Run, and end the process with an exit code."""
-        streams.prepare()
+        output.prepare()
         try:
             result = super().main(args, prog_name or NAME, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
@@ -75,9 +75,9 @@ class App(click.Group):
             code, text = describe(error)
             if text:
                 is_help = isinstance(error, click.exceptions.NoArgsIsHelpError)
-                streams.complain(text if is_help else f"{NAME}: {text}")
+                output.complain(text if is_help else f"{NAME}: {text}")
             if isinstance(error, OSError):
-                streams.give_up_output()
+                output.give_up_output()
             sys.exit(code)
         sys.exit(result if isinstance(result, int) else ExitCode.OK)
 

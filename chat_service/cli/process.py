@@ -1,17 +1,15 @@
 """One process of a service: alone, or a worker of a supervisor."""
 
 import asyncio
-import dataclasses
 import os
 import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from chat_service.cli import logs
 from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.errors import ConfigurationError, StoreError
+from chat_service.operations import logging
 from chat_service.service import ChatService
 
 #: How a supervisor tells a worker its number, its channel and the sockets to listen at.
@@ -55,7 +53,7 @@ def run_service(
     log_format: str = "text",
 ) -> None:
     """Run until a signal. ``host``, ``port``: instead of the service's own. Raises what went wrong."""
-    logs.configure(log_level, log_format, service)
+    logging.configure("json" if log_format == "json" else "text", log_level, service=service)
     role = WorkerRole.from_environment()
     if role is not None:
         _become_worker(service, role)
@@ -83,9 +81,9 @@ def _become_worker(service: ChatService, role: WorkerRole) -> None:
     del os.environ[VARIABLE]
     if role.listening:
         service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
-    give_operations_port(service, role.number)
-    # The worker that it replaces drains while this one serves.
-    service.operations.shares_port = True
+    # Each has a port of its own there, which it shares with the worker that drains while it takes its place.
+    port = service.options.operations_port
+    service.operations.listen_at(port=port + role.number if port else port, shares_port=True)
     channel = socket.socket(fileno=role.channel)
     channel.setblocking(False)
 
@@ -99,14 +97,6 @@ def _become_worker(service: ChatService, role: WorkerRole) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     service.on("ready", on_ready)
-
-
-def give_operations_port(service: ChatService, number: int) -> None:
-    """Let each worker serve metrics and health on a port of its own: that of the options plus its number."""
-    options = service.options
-    if number and options.operations_port:
-        changed: Any = dataclasses.replace(options, operations_port=options.operations_port + number)
-        service.options = service._context.options = changed
 
 
 def listening_sockets(host: str | None, port: int) -> list[socket.socket]:

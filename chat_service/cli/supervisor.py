@@ -1,4 +1,4 @@
-"""The parent of workers: starts them, starts again who dies, passes signals on.
+"""What ``run`` and ``serve`` have in common: one process, or a parent that keeps workers running.
 
 The parent holds the listening sockets and hands them on. So the port is taken once and with one clear
 error; a client that connects while a worker is being replaced waits a moment instead of being refused; and
@@ -9,11 +9,18 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chat_service.cli import streams
-from chat_service.cli.process import READY, VARIABLE, WorkerRole
+from chat_service.cli import output
+from chat_service.cli.failures import CliError, ExitCode
+from chat_service.cli.process import READY, VARIABLE, WorkerRole, listening_sockets, run_service
+from chat_service.service import ChatService
+from chat_service.service.announcement import NAMES_ONLY, is_loopback
+from chat_service.stores.memory import MemoryStore
+from chat_service.transports.socketio import SocketIOTransport
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
 #: Seconds until a worker that died is started again: the first time, and at most.
 BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 30.0
@@ -209,7 +216,7 @@ class Supervisor:
 
 
 def _say(line: str) -> None:
-    streams.complain(f"chat-service: {line}")
+    output.complain(f"chat-service: {line}")
 
 
 def supervise(
@@ -221,3 +228,67 @@ def supervise(
         return await Supervisor(command, shares, on_ready).run()
 
     return asyncio.run(run())
+
+
+# One process or several
+
+MEMORY_WORKERS = (
+    "workers need a store that they share, and a memory store is in one process: use Redis, or one worker"
+)
+POLLING_WORKERS = (
+    "workers that share a port need WebSocket alone, since the polls of a long-polling client would come to "
+    'any of them: set the transport option transports to ["websocket"], or give each worker a port of its '
+    "own by --port-per-worker, behind a proxy with sticky sessions"
+)
+
+
+def launch(
+    service: ChatService,
+    arguments: Sequence[str],
+    *,
+    workers: int,
+    port_per_worker: bool,
+    host: str | None,
+    port: int | None,
+    log_level: str,
+    log_format: str,
+) -> int:
+    """Run a service in this process, or ``arguments`` of ours in several. Returns the exit code."""
+    if workers == 1 or WorkerRole.from_environment() is not None:
+        run_service(service, host=host, port=port, log_level=log_level, log_format=log_format)
+        return ExitCode.OK
+    check_workers(service, port_per_worker=port_per_worker)
+    at = service.options.host if host is None else host
+    first = service.options.port if port is None else port
+    if port_per_worker:
+        shares = [listening_sockets(at, first + number if first else 0) for number in range(workers)]
+    else:
+        shares = [listening_sockets(at, first)] * workers
+    addresses = sorted({each.getsockname()[:2] for share in shares for each in share}, key=lambda at: at[1])
+    return supervise(own_command(*arguments), shares, lambda: service.announce(addresses, workers=workers))
+
+
+def warn_of_strangers(host: str | None) -> None:
+    """Warn that users name themselves, where others than this machine can reach the service."""
+    if WorkerRole.from_environment() is None and not is_loopback(host):
+        output.warn(NAMES_ONLY.format(where=host or "every address"))
+
+
+def check_workers(service: ChatService, *, port_per_worker: bool) -> None:
+    """Raise ``CliError`` when a service cannot run in several processes."""
+    store, transport = service.options.store, service.options.transport
+    if store == "memory" or isinstance(store, MemoryStore):
+        raise CliError(ExitCode.CONFIGURATION, MEMORY_WORKERS)
+    if transport == "socket.io":
+        ways = SocketIOOptions.from_mapping(service.options.transport_options).transports
+    elif isinstance(transport, SocketIOTransport):
+        ways = transport.options.transports
+    else:
+        raise CliError(ExitCode.CONFIGURATION, f"workers need the Socket.IO transport, not {transport!r}")
+    if list(ways) != ["websocket"] and not port_per_worker:
+        raise CliError(ExitCode.CONFIGURATION, POLLING_WORKERS)
+
+
+def own_command(*arguments: str) -> list[str]:
+    """This program, with other arguments."""
+    return [sys.executable, "-m", "chat_service", *arguments]

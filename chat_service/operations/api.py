@@ -42,6 +42,7 @@ class Operations:
         )
         #: Whether the process that this one replaces may still listen on the same port.
         self.shares_port = False
+        self._asked_port = context.options.operations_port
         self._server: OperationsServer | None = None
 
     def _read(self) -> Reading:
@@ -78,14 +79,23 @@ class Operations:
 
     # Called by the life cycle
 
+    def listen_at(self, *, port: int | None, shares_port: bool = False) -> None:
+        """Serve the pages elsewhere than the options say; to be called before the start.
+
+        ``port``: None does not serve them. ``shares_port``: a process that this one replaces may still listen
+        there.
+        """
+        self._asked_port = port
+        self.shares_port = shares_port
+
     async def listen(self) -> None:
         """Serve the pages if the options say so. Raises ``OSError`` when the address cannot be used."""
         options = self._context.options
-        if options.operations_port is not None:
+        if self._asked_port is not None:
             self._server = OperationsServer(
                 self._pages,
                 options.operations_host,
-                options.operations_port,
+                self._asked_port,
                 shares_port=self.shares_port,
             )
             await self._server.start()

@@ -172,7 +172,7 @@ class ChatService(ServerAPI):
         Raises ``SystemExit`` (1), after one line on stderr, when the start or the close fails, and
         ``RuntimeError`` where an event loop runs already.
         """
-        run(self, self._stop_request, self._announce if announce else lambda: None)
+        run(self, self._stop_request, self.announce if announce else lambda: None)
 
     def stop(self, *, drain: bool = False) -> None:
         """End a ``run()``, soon; to be called from any thread. ``drain``: as on SIGTERM.
@@ -181,10 +181,15 @@ class ChatService(ServerAPI):
         """
         self._stop_request.ask(drain=drain)
 
-    def _announce(self) -> None:
+    def announce(self, addresses: Sequence[tuple[str, int]] = (), *, workers: int = 1) -> None:
+        """Print where the service is, its store and version, and how to stop it, as ``run()`` does.
+
+        ``addresses``: of the parent of so many ``workers``, which listens for them; else those that it has.
+        """
         context = self._context
-        address = getattr(context.transport, "address", None)
-        announce([address] if address else [], store=context.store, namespace=self.options.namespace)
+        own = getattr(context.transport, "address", None)
+        given = addresses or ([own] if own else [])
+        announce(given, store=context.store, namespace=self.options.namespace, workers=workers)
         if self.operations.port is not None:
             url = http_url(self.options.operations_host, self.operations.port)
             say(f"metrics and health: {url}metrics, {url}healthz and {url}readyz")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.cli import checking
+from chat_service.cli.commands import check as checking
 from tests.cli.conftest import Site, invoke
 from tests.support.redis_servers import RedisServer
 

@@ -20,6 +20,7 @@ from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.cli.parameters import TeachingCommand, complete_rooms
 from chat_service.errors import ChatServiceError, ConfigurationError, StoreTimeoutError
 from tests.cli.conftest import Site, invoke
+from tests.support.patience import PATIENCE
 
 NAMES = [name for names in SECTIONS.values() for name in names]
 #: Libraries that help has no use for.
@@ -186,6 +187,6 @@ def test_a_reader_that_has_seen_enough() -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert process.wait(20) in (0, 1)
+    assert process.wait(PATIENCE) in (0, 1)
     assert process.stderr.read() == b""
     process.stderr.close()

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from chat_service import StoreError, StoreTimeoutError
-from chat_service.cli import follow, output
+from chat_service.cli import output
 from chat_service.cli.commands import tail
-from chat_service.cli.follow import Follower, Happening
+from chat_service.cli.commands import tail as follow
+from chat_service.cli.commands.tail import Follower, Happening
 from chat_service.contracts.bus import RoomEvent
 from chat_service.contracts.store import SYSTEM, RoomConfig
 from chat_service.stores.memory import MemoryBackend, MemoryStore

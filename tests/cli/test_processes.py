@@ -94,7 +94,7 @@ async def test_run_at_another_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.redis
-@pytest.mark.covers("cli:run")
+@pytest.mark.covers("cli:run", "api:announce")
 async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: Any) -> None:
     options = {"transport_options": {"transports": WEBSOCKET}}
     app = write(

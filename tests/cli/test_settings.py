@@ -9,7 +9,7 @@ import pytest
 
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
-from chat_service.cli.printing import _hidden, as_toml, literal
+from chat_service.cli.commands.serve import _hidden, as_toml, literal
 from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
 from tests.cli.conftest import invoke

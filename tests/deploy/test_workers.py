@@ -29,6 +29,7 @@ workers = 2
 """
 
 
+@pytest.mark.covers("api:operations.listen_at")
 async def test_workers_are_replaced_under_their_operations_ports(tmp_path: Path) -> None:
     port = free_port(2)
     config = tmp_path / "chat.toml"

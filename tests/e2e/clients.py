@@ -139,8 +139,8 @@ class NodeProcess:
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        assert self._process.wait(10) == 0
-        self._thread.join(10)
+        assert self._process.wait(PATIENCE) == 0
+        self._thread.join(PATIENCE)
         self._process.stdout.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import chat_service.stores.redis
 from chat_service import ChatService
-from chat_service.cli.checking import Verdict, check_store
+from chat_service.cli.commands.check import Verdict, check_store
 from chat_service.errors import StoreError
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.rights import missing_rule

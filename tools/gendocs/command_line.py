@@ -118,6 +118,6 @@ def _value(text: str) -> Any:
 
 
 def _literal(value: Any) -> str:
-    from chat_service.cli.printing import literal
+    from chat_service.cli.commands.serve import literal
 
     return "none" if value is None else literal(value)

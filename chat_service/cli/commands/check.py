@@ -1,4 +1,13 @@
-"""``chat-service check``."""
+"""``chat-service check``: a file, and what has to hold for a service to work over a Redis."""
+
+import asyncio
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -6,7 +15,210 @@ from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
-from chat_service.errors import ConfigurationError, StoreError
+from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
+from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+
+if TYPE_CHECKING:
+    from chat_service.stores.redis import RedisStore
+    from chat_service.stores.redis.urls import Address
+
+#: Round trips that are measured at each node.
+PINGS: Final = 20
+#: Milliseconds of a round trip, of its median, that are too many to be quick.
+SLOW_MS: Final = 10.0
+#: Seconds that a clock may differ from that of Redis without a warning.
+SKEW_SECONDS = 1.0
+#: Seconds that an envelope may take.
+BUS_PATIENCE: Final = 5.0
+
+
+class Verdict(StrEnum):
+    """What came of a check. A warning does not keep a service from working."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one check."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+_NOT_TOLD: Final = (Verdict.WARNING, "unknown: the user of Redis may not run INFO")
+
+
+class _Ear:
+    """A ``BusListener`` that waits for one envelope."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
+        self.heard.set()
+
+    def on_interruption(self, topic: Topic) -> None:
+        """The check fails by the time that it takes."""
+
+
+async def check_store(store: "RedisStore") -> list[Finding]:
+    """Open a store and look at all of it. What fails ends nothing but itself.
+
+    Raises what ``store.open`` raises.
+    """
+    ear = _Ear()
+    began = time.monotonic()
+    await store.open(ear)
+    try:
+        took = (time.monotonic() - began) * 1000
+        nodes = await store.client.nodes()
+        where = ", ".join(map(str, nodes))
+        findings = [Finding(name="connection", verdict=Verdict.OK, detail=f"{where}, {took:.0f} ms")]
+        infos = {node: await _info(store, node) for node in nodes}
+        steps: list[tuple[str, Callable[[], Coroutine[Any, Any, tuple[Verdict, str]]]]] = [
+            ("version", lambda: _version(infos)),
+            ("mode", lambda: _mode(store, infos)),
+            ("memory policy", lambda: _memory(infos)),
+            ("persistence", lambda: _persistence(infos)),
+            ("permissions", lambda: _permissions(store)),
+            ("bus", lambda: _bus(store, ear)),
+            ("latency", lambda: _latency(store, nodes)),
+            ("clock", lambda: _clock(store, nodes)),
+        ]
+        for name, step in steps:
+            findings.append(await _finding(name, step))
+        return findings
+    finally:
+        await store.close()
+
+
+async def _finding(name: str, step: Callable[[], Coroutine[Any, Any, tuple[Verdict, str]]]) -> Finding:
+    try:
+        verdict, detail = await step()
+    except Exception as error:
+        verdict, detail = Verdict.FAILED, str(error) or type(error).__name__
+    return Finding(name=name, verdict=verdict, detail=detail)
+
+
+async def _info(store: "RedisStore", node: "Address") -> dict[str, str]:
+    """What a node says of itself; nothing when its user may not ask."""
+    try:
+        return _fields(await store.client.call_node(node, "INFO"))
+    except StoreTimeoutError:
+        raise
+    except StoreError:
+        return {}
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+
+
+async def _version(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
+    if not all(infos.values()):
+        return _NOT_TOLD
+    # That it is new enough was seen when it was opened, of one node.
+    versions = sorted({fields.get("redis_version", "unknown") for fields in infos.values()})
+    shown = ", ".join(versions)
+    return (Verdict.OK, shown) if len(versions) == 1 else (Verdict.WARNING, f"nodes differ: {shown}")
+
+
+async def _mode(store: "RedisStore", infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
+    replicas = [int(fields.get("connected_slaves", "0")) for fields in infos.values()]
+    if store.options.cluster:
+        without = sum(count == 0 for count in replicas)
+        detail = f"cluster of {len(infos)} masters, {sum(replicas)} replicas"
+        return (
+            (Verdict.WARNING, f"{detail}; {without} masters have none") if without else (Verdict.OK, detail)
+        )
+    if store.options.sentinels:
+        return Verdict.OK, f"Sentinel, {sum(replicas)} replicas"
+    return Verdict.OK, f"one server, {sum(replicas)} replicas"
+
+
+async def _memory(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
+    if not all(infos.values()):
+        return _NOT_TOLD
+    policies = sorted({fields.get("maxmemory_policy", "unknown") for fields in infos.values()})
+    limits = {fields.get("maxmemory", "0") for fields in infos.values()}
+    shown = ", ".join(policies)
+    if policies == ["noeviction"]:
+        return Verdict.OK, shown
+    # Without a limit of memory nothing is evicted.
+    verdict = Verdict.WARNING if limits == {"0"} else Verdict.FAILED
+    return verdict, f"{shown}: Redis would drop rooms and users when memory is full; set noeviction"
+
+
+async def _persistence(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
+    if not all(infos.values()):
+        return _NOT_TOLD
+    if all(fields.get("aof_enabled") == "1" for fields in infos.values()):
+        return Verdict.OK, "append-only file"
+    return (
+        Verdict.WARNING,
+        "no append-only file: a restart of Redis loses what is newer than its last snapshot",
+    )
+
+
+async def _permissions(store: "RedisStore") -> tuple[Verdict, str]:
+    """Try all that a service does."""
+    await store.check_rights()
+    return Verdict.OK, f"scripts, data and channels of {store.keys.prefix}:*"
+
+
+async def _bus(store: "RedisStore", ear: _Ear) -> tuple[Verdict, str]:
+    topic = Topic(TopicKind.INSTANCE, f"check-{uuid.uuid4().hex}")
+    await store.bus.subscribe(topic)
+    began = time.monotonic()
+    await store.bus.publish(topic, Notify(event="check"))
+    try:
+        async with asyncio.timeout(BUS_PATIENCE):
+            await ear.heard.wait()
+    except TimeoutError:
+        return Verdict.FAILED, f"what is published does not arrive within {BUS_PATIENCE:g} s"
+    finally:
+        await store.bus.unsubscribe(topic)
+    return Verdict.OK, f"there and back in {(time.monotonic() - began) * 1000:.1f} ms"
+
+
+async def _latency(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, str]:
+    medians = []
+    longest = 0.0
+    for node in nodes:
+        trips = []
+        for _ in range(PINGS):
+            began = time.perf_counter()
+            await store.client.call_node(node, "PING")
+            trips.append((time.perf_counter() - began) * 1000)
+        medians.append(statistics.median(trips))
+        longest = max(longest, *trips)
+    slowest = max(medians)
+    detail = f"median {slowest:.2f} ms, longest {longest:.1f} ms" + (
+        " of the slowest node" if len(nodes) > 1 else ""
+    )
+    return (Verdict.WARNING if slowest > SLOW_MS else Verdict.OK), detail
+
+
+async def _clock(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, str]:
+    """This machine's clock beside those of Redis: messages carry the times of the instances."""
+    worst = 0.0
+    for node in nodes:
+        before = time.time()
+        whole, micros = await store.client.call_node(node, "TIME")
+        middle = (before + time.time()) / 2
+        skew = middle - (int(whole) + int(micros) / 1e6)
+        worst = max(worst, skew, key=abs)
+    detail = f"{worst:+.3f} s from Redis"
+    if abs(worst) > SKEW_SECONDS:
+        return Verdict.WARNING, f"{detail}: messages may carry wrong times; synchronise the clocks"
+    return Verdict.OK, detail
+
+
+# The command
 
 #: How each verdict looks.
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -29,8 +241,6 @@ def command(ctx: click.Context, target: Target, strict: bool, as_json: bool) -> 
 
     A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
     """
-    from chat_service.cli.checking import Finding, Verdict, check_store
-
     findings = []
     failure: int = ExitCode.FAILED
     if target.settings is not None:

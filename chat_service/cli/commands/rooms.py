@@ -6,7 +6,7 @@ import click
 
 from chat_service.cli import output, parameters
 from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
-from chat_service.cli.target import Target, run_async
+from chat_service.cli.target import Target, collect, run_async
 
 if TYPE_CHECKING:
     from chat_service.contracts.store import RoomSummary
@@ -39,8 +39,6 @@ def command(
 
 
 async def _list(target: Target, limit: int | None, cursor: str | None, as_json: bool) -> None:
-    from chat_service.cli.listing import collect
-
     async with target.open() as store:
         rooms, following = await collect(store.list_rooms, limit, cursor)
     if as_json:

@@ -1,9 +1,17 @@
 """``chat-service serve``."""
 
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final
+
 import click
 
-from chat_service.cli import output, streams
+from chat_service.cli import output
 from chat_service.cli.parameters import subcommand, worker_options
+from chat_service.cli.sections import LoginSettings, ProcessSettings, RoomSettings
+from chat_service.cli.settings import Settings
+from chat_service.options import Options
 
 
 @subcommand(
@@ -46,17 +54,14 @@ def command(
     CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET.
     """
     from chat_service.cli.assembly import build_service
-    from chat_service.cli.settings import Settings
 
     settings = Settings.read(config)
     service = build_service(settings)
     if print_config:
-        from chat_service.cli.printing import as_ascii, as_toml
-
         toml = as_toml(settings).rstrip("\n")
-        output.write(toml if streams.writes_unicode() else as_ascii(toml))
+        output.write(toml if output.writes_unicode() else as_ascii(toml))
         return
-    from chat_service.cli.launch import launch, warn_of_strangers
+    from chat_service.cli.supervisor import launch, warn_of_strangers
 
     process = settings.process
     if settings.login is not None and settings.login.type == "name":
@@ -73,3 +78,104 @@ def command(
         log_format=process.log_format,
     )
     ctx.exit(code)
+
+
+# --print-config
+
+HIDDEN: Final = "***"
+_SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})
+_PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
+_PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl_)?password)=[^&]*")
+_ELSEWHERE: Final = frozenset(
+    {"store", "store_options", "transport", "transport_options", "app", "server", "middleware"}
+)
+
+
+def as_toml(settings: Settings) -> str:
+    """A file that means the same, where the secrets are put in again."""
+    from chat_service.stores.redis.redis_options import RedisOptions
+    from chat_service.transports.socketio.socketio_options import SocketIOOptions
+
+    blocks = [_section("[service]", _with_defaults(Options, settings.service))]
+    store = {"type": settings.store_type}
+    if settings.store_type == "redis":
+        store |= _with_defaults(RedisOptions, settings.store_options)
+    else:
+        store |= settings.store_options
+    blocks.append(_section("[store]", store))
+    blocks.append(_section("[transport]", _with_defaults(SocketIOOptions, settings.transport_options)))
+    if settings.login is not None:
+        blocks.append(_section("[login]", _values(LoginSettings, settings.login)))
+    blocks.append(_section("[process]", _values(ProcessSettings, settings.process)))
+    blocks += [_section("[[rooms]]", _values(RoomSettings, room)) for room in settings.rooms]
+    return "\n".join(blocks)
+
+
+def _with_defaults(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        item.name: given.get(item.name, _default(item))
+        for item in fields(kind)
+        if item.name not in _ELSEWHERE
+    }
+
+
+def _default(item: "Field[Any]") -> Any:
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+def _values(kind: type[Any], record: Any) -> dict[str, Any]:
+    return {item.name: getattr(record, item.name) for item in fields(kind)}
+
+
+def _section(head: str, values: Mapping[str, Any]) -> str:
+    return "".join([f"{head}\n", *_lines(values)])
+
+
+def _lines(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if value is None:
+            # TOML has no word for it.
+            yield f"# {name} =\n"
+        else:
+            yield f"{name} = {literal(_hidden(name, value))}\n"
+
+
+def _hidden(name: str, value: Any) -> Any:
+    if name in _SECRET_KEYS:
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if "password" in key else item for key, item in value.items()}
+    if name != "url":
+        return value
+    return _PASSWORD_OPTION.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", value))
+
+
+def literal(value: Any) -> str:
+    """A value as TOML writes it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return _quoted(value)
+        case Mapping():
+            inner = ", ".join(f"{_quoted(str(key))} = {literal(item)}" for key, item in value.items())
+            return "{ " + inner + " }" if inner else "{}"
+        case _:
+            return "[" + ", ".join(map(literal, value)) + "]"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(each if each.isprintable() else _escape(each) for each in escaped) + '"'
+
+
+def as_ascii(toml: str) -> str:
+    """The same document in ASCII: other characters are in quoted texts alone, which know escapes."""
+    return re.sub(r"[^\x00-\x7f]", lambda found: _escape(found[0]), toml)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

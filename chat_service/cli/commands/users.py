@@ -6,7 +6,7 @@ import click
 
 from chat_service.cli import output, parameters
 from chat_service.cli.parameters import json_option, subcommand, takes_target
-from chat_service.cli.target import Target, run_async
+from chat_service.cli.target import Target, collect, run_async
 from chat_service.protocol.names import natural_key
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ def command(
 
 
 async def _list(target: Target, known: bool, limit: int | None, cursor: str | None, as_json: bool) -> None:
-    from chat_service.cli.listing import collect
-
     async with target.open() as store:
 
         async def ask(wanted: int, at: str | None) -> "Page[UserSummary]":
