@@ -1,7 +1,7 @@
-"""The ``Bus`` contract: what instances tell each other, and how it is ordered.
+"""The ``Bus`` contract: what instances publish to each other, and in which order.
 
-A store brings its bus along, because a store publishes from inside its atomic steps: what changes a
-room is published on the room's topic in the order in which it was decided.
+The bus belongs to the store because the store publishes inside its atomic steps: the events on a room's topic
+are in the order of the changes.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from chat_service.types import InstanceId, SocketId, UserName
 
 
 class TopicKind(StrEnum):
-    """What a topic belongs to."""
+    """The kinds of topics."""
 
-    # That of Enum is a function in Python, and topics are looked up for every event.
+    # Enum's own ``__hash__`` is a Python function, which is slow for a look-up per event.
     __hash__ = str.__hash__
 
     ROOM = "room"
@@ -26,61 +26,61 @@ class TopicKind(StrEnum):
 
 
 class Topic(NamedTuple):
-    """A name that envelopes are published under. Instances subscribe to the topics they need."""
+    """An address to publish envelopes to. Instances subscribe to the topics they need."""
 
     kind: TopicKind
     name: str
 
 
-#: Every instance is subscribed to it.
+#: The topic to which every instance subscribes.
 EVERYONE = Topic(TopicKind.EVERYONE, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCursor:
-    """A place in the events of a room: sequence numbers compare within one epoch only."""
+    """A position in the events of a room. Sequence numbers are comparable only within the same epoch."""
 
     epoch: str
     seq: int
 
 
-#: No users were removed.
+#: The value of ``removed`` if nobody was removed.
 NOBODY: Mapping[UserName, tuple[SocketId, ...]] = MappingProxyType({})
 
 
-class RoomEvent(NamedTuple):  # made for each message, at a third of the cost of a frozen data class
-    """Something that happened in a room. A store publishes them with dense ``seq`` 1, 2, 3, … per epoch.
+class RoomEvent(NamedTuple):  # created for each message, at a third of the cost of a frozen data class
+    """Something that happened in a room. The store numbers the events 1, 2, 3, … (``seq``) in each epoch.
 
-    ``event`` and ``args`` make the notification for the sockets that are joined to the room, but not
-    for those in ``exclude``. An event without a name notifies nobody.
+    ``event`` and ``args`` are the notification for the sockets joined to the room, except those in
+    ``exclude``. An event with an empty name notifies nobody.
     """
 
     epoch: str
     seq: int
-    #: The id of the room's last message, its own when the event is ``roomMessage``; dense within an epoch.
+    #: Id of the room's last message (of this one for ``roomMessage``); without gaps within an epoch.
     last_message_id: int
     event: str = ""
     args: tuple[Any, ...] = ()
     exclude: tuple[SocketId, ...] = ()
-    #: Users who lost access, with their sockets that were joined until now.
+    #: Users who lost access, with their sockets that were joined before.
     removed: Mapping[UserName, tuple[SocketId, ...]] = NOBODY
-    #: Those of the removed users whose going the room is told by ``roomUserLeft``.
+    #: The removed users for whom the room receives ``roomUserLeft``.
     announced: tuple[UserName, ...] = ()
 
     @property
     def cursor(self) -> RoomCursor:
-        """The place of this event."""
+        """The position of this event."""
         return RoomCursor(epoch=self.epoch, seq=self.seq)
 
     @property
     def is_message(self) -> bool:
-        """Whether this is a message, which has the id ``last_message_id``."""
+        """Whether this is a message, with the id ``last_message_id``."""
         return self.event == "roomMessage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """A notification for the sockets of a topic's channel, but not for those in ``exclude``."""
+    """A notification for the sockets in the topic's channel, except those in ``exclude``."""
 
     event: str
     args: tuple[Any, ...] = ()
@@ -89,19 +89,19 @@ class Notify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisconnectUser:
-    """Disconnect all sockets of the user whose topic it is."""
+    """Disconnect all sockets of the topic's user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisconnectSocket:
-    """Disconnect one socket, wherever it is."""
+    """Disconnect a socket."""
 
     socket_id: SocketId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call of another instance; the answer goes to the topic of ``reply_to``."""
+    """A call to another instance, which responds on the topic of ``reply_to``."""
 
     id: str
     reply_to: InstanceId
@@ -111,7 +111,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """The answer to a ``Request``: a result, or the code and arguments of an error."""
+    """The response to a ``Request``: a result, or the code and arguments of an error."""
 
     id: str
     result: Any = None
@@ -120,7 +120,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationEvent:
-    """An event of the application for every instance (server-api.md, Cluster bus)."""
+    """An application event for every instance (server-api.md, Cluster bus)."""
 
     event: str
     args: tuple[Any, ...]
@@ -131,52 +131,52 @@ Envelope = RoomEvent | Notify | DisconnectUser | DisconnectSocket | Request | Re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusStatus:
-    """How well a bus hears, for health checks and metrics.
+    """The condition of a bus, for health checks and metrics.
 
-    A bus may have a method ``status()`` that returns it; one that has none is taken to hear everything.
+    A bus may have a method ``status()`` that returns it; one without is assumed to be healthy.
     """
 
-    #: Whether all that is subscribed arrives, as far as probes tell.
+    #: Whether all subscriptions work, as far as probes can tell.
     is_hearing: bool = True
-    #: Seconds that the last probe needed, or that one without an answer is under way; None without probes.
+    #: Seconds that the last probe took, or that a pending one has been waiting; None without probes.
     lag: float | None = None
-    #: Topics that are subscribed, and those whose subscription is lost at the moment.
+    #: Number of subscribed topics, and of those whose subscription is currently lost.
     subscriptions: int = 0
     lost_subscriptions: int = 0
-    #: Envelopes that were dropped because they were not valid.
+    #: Number of invalid envelopes dropped.
     rejected: int = 0
 
 
 class BusListener(Protocol):
-    """Who receives envelopes. Both methods return at once; what they raise is logged by the bus."""
+    """Receives envelopes. Both methods must return immediately; the bus logs what they raise."""
 
     def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
-        """An envelope of a subscribed topic, in the order of publication per topic."""
+        """Handle an envelope. The envelopes of a topic arrive in the order of publication."""
         ...
 
     def on_interruption(self, topic: Topic) -> None:
-        """The subscription was lost and is back: envelopes may be missing."""
+        """A lost subscription was restored: envelopes may have been missed."""
         ...
 
 
 class Bus(Protocol):
-    """Publishes envelopes to the instances that subscribed to a topic, this one too.
+    """Publishes envelopes to all instances subscribed to a topic, including this one.
 
-    Envelopes of one topic arrive in the order in which they were published. Delivery is at most once:
-    what is lost is found by the dense ``seq`` of room events, or by ``on_interruption``.
+    The envelopes of a topic arrive in the order of publication. Delivery is at most once: losses show as gaps
+    in the ``seq`` of room events, or are reported by ``on_interruption``.
     """
 
     async def subscribe(self, topic: Topic) -> None:
-        """Receive the topic's envelopes from now on: all that are published after the return.
+        """Subscribe to a topic: everything published after this returns is received.
 
-        A topic that is subscribed already stays so. Raises ``StoreError`` when it cannot be.
+        Does nothing if already subscribed. Raises ``StoreError`` on failure.
         """
         ...
 
     async def unsubscribe(self, topic: Topic) -> None:
-        """Receive the topic's envelopes no more. Without a subscription it does nothing."""
+        """Unsubscribe from a topic. Does nothing if not subscribed."""
         ...
 
     async def publish(self, topic: Topic, envelope: Envelope) -> None:
-        """Send an envelope. ``RoomEvent`` is for stores alone. Raises ``StoreError`` when it is not sent."""
+        """Publish an envelope. Only stores publish ``RoomEvent``. Raises ``StoreError`` if it is not sent."""
         ...

@@ -1,4 +1,4 @@
-"""What goes into a ``Store`` and comes out of it: frozen records without behaviour."""
+"""Value types of the ``Store`` contract."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from chat_service.types import InstanceId, RoomName, SocketId, UserName
 T = TypeVar("T")
 
 
-class Actor(NamedTuple):  # made for each command, at half the cost of a frozen data class
-    """Who asks. ``bypass``: permissions do not matter. Without a name only ``bypass`` gets anywhere."""
+class Actor(NamedTuple):  # created for each command, at half the cost of a frozen data class
+    """On whose behalf an operation runs. ``bypass`` skips permission checks; None as name fails them."""
 
     name: UserName | None
     bypass: bool = False
@@ -24,7 +24,7 @@ SYSTEM = Actor(name=None, bypass=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserConfig:
-    """The lists and the mode that a user starts with."""
+    """Initial lists and mode of a user."""
 
     whitelist: Sequence[str] = ()
     blacklist: Sequence[str] = ()
@@ -33,7 +33,7 @@ class UserConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomConfig:
-    """What a room starts with. ``history_max_size``: messages."""
+    """Initial owner, lists and settings of a room. ``history_max_size`` counts messages."""
 
     owner: UserName | None = None
     adminlist: Sequence[str] = ()
@@ -47,7 +47,7 @@ class RoomConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSettings:
-    """The settings of a room that readers may see."""
+    """The settings of a room that members may see."""
 
     owner: UserName | None
     whitelist_only: bool
@@ -57,7 +57,7 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryInfo:
-    """The state of a room's history. ``size``: messages stored; ``cursor``: the place of the answer."""
+    """State of a room's history. ``size``: stored messages; ``cursor``: the position it describes."""
 
     size: int
     max_size: int
@@ -67,7 +67,7 @@ class HistoryInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSeen:
-    """A user's presence in a room. ``timestamp``: ms of the last join or leave, None when never seen."""
+    """A user's presence in a room. ``timestamp``: Unix time in ms of the last join or leave, or None."""
 
     joined: bool
     timestamp: int | None
@@ -75,7 +75,7 @@ class UserSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinResult:
-    """``changed`` is False when the socket was joined already. ``cursor``: the place of the join."""
+    """``changed``: False if the socket was already joined. ``cursor``: the position of the join."""
 
     njoined: int
     changed: bool
@@ -85,9 +85,9 @@ class JoinResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveResult:
-    """``njoined``: sockets of the user that are still joined. ``changed``: whether this one was.
+    """``njoined``: the user's sockets still joined. ``changed``: whether this one was joined.
 
-    ``room_exists``: False when there is no such room.
+    ``room_exists``: False if the room does not exist.
     """
 
     njoined: int
@@ -108,7 +108,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketInfo:
-    """One socket in a user's index: where it is, and a superset of the rooms it is joined to."""
+    """A socket in a user's index: its instance and a superset of the rooms it is joined to."""
 
     instance_id: InstanceId
     rooms: frozenset[RoomName] = field(default_factory=frozenset)
@@ -116,7 +116,7 @@ class SocketInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
-    """A room that a socket has left by disconnecting, and how many sockets of its user stayed."""
+    """A room left by a disconnecting socket, and how many sockets of its user remain joined."""
 
     room: RoomName
     njoined: int
@@ -124,7 +124,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """A part of a list. ``cursor`` asks for the next part; None says that this is the last one."""
+    """Part of a list. ``cursor`` gets the next page; None marks the last one."""
 
     items: Sequence[T]
     cursor: str | None = None
@@ -132,25 +132,25 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSummary:
-    """A room at one moment, as lists of rooms show it."""
+    """A room as shown in lists of rooms."""
 
     name: RoomName
     owner: UserName | None
-    #: Users who are joined.
+    #: Number of joined users.
     members_count: int
-    #: 0 before the first message.
+    #: Id of the last message, 0 before the first one.
     last_message_id: int
-    #: Messages stored now, and at most.
+    #: Number of stored messages, and its maximum.
     history_size: int
     history_max_size: int
     whitelist_only: bool
-    #: Which life of the room this is: ids of messages compare within one epoch only.
+    #: Message ids are comparable only within the same epoch.
     epoch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSummary:
-    """A user at one moment. ``sockets``: those that are connected, on all instances."""
+    """A user as shown in lists of users. ``sockets``: the number connected to any instance."""
 
     name: UserName
     sockets: int
@@ -158,28 +158,28 @@ class UserSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRecord:
-    """What is stored of an instance. ``sockets``: those that it has, or had when it died."""
+    """An instance as stored. ``sockets``: how many it has, or had when it died."""
 
     id: InstanceId
-    #: The last heartbeat, ms since the epoch; None once another instance has claimed it.
+    #: Unix time in ms of the last heartbeat; None once another instance has claimed this one.
     heartbeat: int | None
-    #: The last claim, ms since the epoch; None while it is alive.
+    #: Unix time in ms of the last claim; None while the instance is alive.
     claimed: int | None
     sockets: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStatistics:
-    """What a store has counted since it was made, for metrics.
+    """Counters of a store since its creation, for metrics.
 
-    A store may have a method ``statistics()`` that returns it; one that has none is not measured.
+    A store may have a method ``statistics()`` that returns them.
     """
 
-    #: Seconds until the storage answered, per round trip.
+    #: Duration in seconds of round trips to the storage.
     durations: Durations
-    #: Operations that were not answered in time, or for which the storage could not be reached.
+    #: Operations that timed out or could not reach the storage.
     timeouts: int = 0
-    #: Operations that the storage answered with an error.
+    #: Operations to which the storage responded with an error.
     errors: int = 0
-    #: How often background tasks of the store have failed, by task.
+    #: Failures of the store's background tasks, by task.
     background_failures: Mapping[str, int] = field(default_factory=dict)

@@ -1,13 +1,14 @@
-"""The ``Store`` contract: whole, atomic steps over users, rooms and instances.
+"""The ``Store`` contract: atomic operations on users, rooms and instances.
 
-A store decides and changes in one step, and publishes on its bus what it changed, in the order of its
-decisions. A method that raises has changed nothing, except where its text says otherwise. All methods may
-raise ``StoreError`` when the store cannot be reached and ``StoreTimeoutError`` when it does not answer
-in time; then nothing is known of the step. ``StoreRefusedError``: it takes no changes for now, and has made
-none; reads, and joins of sockets that are joined already, work all the time.
+An operation checks permissions, changes the state and publishes the change on the store's bus in one atomic
+step; events are published in the order of the steps. Unless its docstring says otherwise, a method that
+raises has changed nothing. Every method may raise ``StoreError`` if the store cannot be reached,
+``StoreTimeoutError`` if it does not answer in time (the outcome is then unknown), and ``StoreRefusedError``
+if it currently refuses changes and has made none. Reads, and joins of already joined sockets, must keep
+working in that case.
 
-Names given to a store are valid (protocol.md, Connection); lists of names may repeat a name.
-An echo for a user's other sockets reaches the instances that have some of them; no other one need hear it.
+Names passed to a store are valid (protocol.md, Connection). Lists of names may contain duplicates. An echo
+for a user's other sockets must reach the instances that have such sockets; other instances may miss it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,44 +59,45 @@ __all__ = [  # noqa: RUF022 - sorted as the root's
 
 
 class Store(Protocol):
-    """The state of the service. One object serves one instance; several share what is behind it.
+    """The state of the service. Each instance has a store object; these share the storage behind them.
 
-    A class with the attribute ``runs_without_task = True`` promises that its methods, until they first wait,
-    do without ``asyncio.current_task()``, which ``asyncio.timeout`` and some drivers ask for; or that they
-    await ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait get no task then.
+    With the class attribute ``runs_without_task = True`` a store promises that its methods do not need
+    ``asyncio.current_task()``, as ``asyncio.timeout`` and some drivers do, before they first wait, or that
+    they await ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait then run without
+    a task.
 
-    A store with an attribute ``command_timeout`` (seconds) bounds all that one command asks of it together:
-    ``chat_service.concurrency.patience.current`` says how much of that time is left.
+    A store with an attribute ``command_timeout`` (seconds) limits the total time for which a command waits
+    for it: ``chat_service.concurrency.patience.current`` tells how much of it is left.
     """
 
     @property
     def bus(self) -> Bus:
-        """The bus that this store publishes on. Usable from ``open`` until ``close``."""
+        """The bus on which this store publishes. Usable from ``open`` to ``close``."""
         ...
 
     async def open(self, listener: BusListener) -> None:
-        """Connect, and pass what arrives on the bus to ``listener`` from now on.
+        """Connect, and start passing what arrives on the bus to ``listener``.
 
-        Raises ``ConfigurationError`` or ``StoreError`` with one clear message when it cannot.
+        Raises ``ConfigurationError`` or ``StoreError`` with a clear message on failure.
         """
         ...
 
     async def close(self) -> None:
-        """Release everything that ``open`` took. Idempotent."""
+        """Release everything that ``open`` acquired. Idempotent."""
         ...
 
-    # Users. All state of a user changes in single steps.
+    # Users. Each change of a user is one atomic step.
 
     async def user_create(self, user: UserName, config: UserConfig) -> None:
-        """Create a user, with nothing of a former one. Raises ``userExists``."""
+        """Create a user, inheriting nothing from a former user of that name. Raises ``userExists``."""
         ...
 
     async def user_delete(self, user: UserName) -> None:
-        """Delete a user and the lists. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
+        """Delete a user with the lists. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
         ...
 
     async def user_exists(self, user: UserName) -> bool:
-        """Whether the user is known: created, or logged in once."""
+        """Whether the user was created or has ever logged in."""
         ...
 
     async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
@@ -109,15 +111,15 @@ class Store(Protocol):
     async def user_add_to_list(
         self, user: UserName, list_name: str, names: Sequence[str], limit: int
     ) -> None:
-        """Add names. Raises ``noUser``, ``listLimitExceeded`` when distinct names would pass ``limit``."""
+        """Add names. Raises ``noUser``, ``listLimitExceeded`` if the list would exceed ``limit`` names."""
         ...
 
     async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        """Remove names; missing ones are no error. Raises ``noUser``."""
+        """Remove names, ignoring missing ones. Raises ``noUser``."""
         ...
 
     async def user_get_mode(self, user: UserName) -> bool:
-        """Whether the whitelist alone gives access to direct messages. Raises ``noUser``."""
+        """Whether only whitelisted senders may write to the user. Raises ``noUser``."""
         ...
 
     async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
@@ -125,35 +127,34 @@ class Store(Protocol):
         ...
 
     async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
-        """Whether the lists of ``user`` let ``sender`` write. Raises ``noUser``. Nobody writes to oneself."""
+        """Whether the lists of ``user`` allow ``sender`` to write; never to themselves. Raises ``noUser``."""
         ...
 
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
-        """Check and publish ``directMessage(message)`` on the recipient's topic, in one step.
+        """Check access and publish ``directMessage(message)`` on the recipient's topic in one step.
 
-        Raises, in this order: ``noUser``; ``notAllowed`` for the sender's own name, and when the lists forbid
-        it and ``sender`` does not bypass; ``noUserOnline``.
+        Raises, checked in this order: ``noUser``; ``notAllowed`` if the sender is the recipient, or if the
+        lists forbid it and ``sender`` does not bypass them; ``noUserOnline``.
         """
         ...
 
     # Sockets.
 
     async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
-        """Add a socket to the user, who is created when missing, and to the instance.
+        """Add a socket to the instance and to the user, who is created if missing.
 
         Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns nconnected,
-        the number of the user's sockets. A socket that is there already changes and publishes nothing.
+        the number of the user's sockets. For a known socket it changes and publishes nothing.
         """
         ...
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
     ) -> int:
-        """Remove a socket that has left its rooms from the user and from the instance.
+        """Remove a socket, which has left its rooms, from the user and the instance.
 
-        Publishes ``roomLeftEcho`` of each departure, then ``socketDisconnectEcho(id, nconnected)``, for
-        the user's other sockets. Returns nconnected. A socket that is not there changes and publishes
-        nothing.
+        Publishes ``roomLeftEcho`` for each departure, then ``socketDisconnectEcho(id, nconnected)``, for the
+        user's other sockets. Returns nconnected. For an unknown socket it changes and publishes nothing.
         """
         ...
 
@@ -161,28 +162,29 @@ class Store(Protocol):
         """The user's sockets on all instances. Raises ``noUser``."""
         ...
 
-    # Rooms. All state of a room changes in single steps, and its events are published from inside them.
+    # Rooms. Each change of a room is one atomic step, which also publishes the room's events.
 
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        """Create a room with its own epoch, and nothing of a former one. Raises ``roomExists``."""
+        """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``."""
         ...
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
-        """Remove everybody (see ``room_change_list``), then the room. Raises ``noRoom``, ``notAllowed``
-        for anyone but the owner."""
+        """Remove all users (see ``room_change_list``), then delete the room.
+
+        Raises ``noRoom``, ``notAllowed`` for anyone but the owner.
+        """
         ...
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
-        """Begin another life of a room that has lost its last changes: under a new epoch, with its messages,
-        lists and settings, and with nobody in it (see ``room_change_list``).
+        """Start a new epoch of a room whose last changes were lost.
 
-        ``epoch``: the life that ends; nothing is changed when it has ended already. ``now``: ms since the
-        epoch. Raises ``noRoom``.
+        Messages, lists and settings stay; all users are removed (see ``room_change_list``). ``epoch``: the
+        epoch to end; if it has already ended, nothing changes. ``now``: Unix time in ms. Raises ``noRoom``.
         """
         ...
 
     async def room_exists(self, room: RoomName) -> bool:
-        """Whether there is such a room."""
+        """Whether the room exists."""
         ...
 
     async def room_join(
@@ -196,24 +198,24 @@ class Store(Protocol):
         announce: bool,
         echo_all: bool = False,
     ) -> JoinResult:
-        """Join a socket to a room if the rules allow it. ``now``: ms since the epoch.
+        """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
-        Raises ``noRoom``, ``notAllowed``. With ``announce`` it does in the same step what ``room_announce``
-        does, after the place of the join. The user's index names the room before the room names the socket,
-        never the other way round. For a socket that is joined already nothing changes and nothing is
-        published, but the index is written again.
+        Raises ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same step; the
+        result's cursor is the position before the announcement. The room is added to the user's index before
+        the socket is added to the room, never after. If the socket is already joined, nothing is changed or
+        published, except that the index entry is written again.
         """
         ...
 
     async def room_announce(
         self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
     ) -> None:
-        """Tell of a join that ``room_join`` did not announce.
+        """Announce a join that ``room_join`` did not announce.
 
-        Publishes ``roomUserJoined`` in the room when its ``enable_userlist_updates`` is on and this presence
-        of the user (from its first join to its last leave) was not announced yet, and
-        ``roomJoinedEcho(room, id, njoined)`` for the user's other sockets; for all of them with
-        ``echo_all``. When the socket is not joined it does nothing.
+        Publishes ``roomUserJoined`` in the room if its ``enable_userlist_updates`` is on and the user has not
+        been announced since their first socket joined. Publishes ``roomJoinedEcho(room, id, njoined)`` for
+        the user's other sockets, or for all of them with ``echo_all``. Does nothing if the socket is not
+        joined.
         """
         ...
 
@@ -228,26 +230,29 @@ class Store(Protocol):
         echo_all: bool = False,
         keep_index: bool = False,
     ) -> LeaveResult:
-        """Remove a socket from a room, then the room from the user's index. A missing room is no error.
+        """Remove a socket from a room, then the room from the user's index. The room may be missing.
 
         ``keep_index``: leave the index to the ``socket_disconnect`` that follows.
 
-        Publishes ``roomUserLeft`` when the last socket of an announced user has left (not to that socket),
-        and with ``echo`` ``roomLeftEcho(room, id, njoined)`` for the user's other sockets; for all of them
-        with ``echo_all``. A socket that was not joined changes and publishes nothing.
+        Publishes ``roomUserLeft``, except to this socket, if it was the last socket of an announced user.
+        With ``echo`` it publishes ``roomLeftEcho(room, id, njoined)`` for the user's other sockets, with
+        ``echo_all`` for all of them. For a socket that is not joined it changes and publishes nothing.
         """
         ...
 
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
-        """Give the message the room's next ``id``, store it, rotate the oldest ones out, and publish
-        ``roomMessage(room, message)``. Returns the id. Raises ``noRoom``, ``notJoined``."""
+        """Store a message and publish ``roomMessage(room, message)``.
+
+        Returns the ``id`` that the message was given, the room's next one. Drops the oldest messages beyond
+        the history's maximum size. Raises ``noRoom``, ``notJoined``.
+        """
         ...
 
     async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
-        """The oldest ``limit`` stored messages with an id larger than ``after``, newest first.
+        """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
 
-        A list, or ``EncodedMessages`` of a store that keeps JSON texts. Raises ``noRoom``, ``notJoined`` for
-        anyone who is neither joined nor an admin.
+        Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, ``notJoined``
+        for anyone who is neither joined nor an admin.
         """
         ...
 
@@ -256,11 +261,11 @@ class Store(Protocol):
         ...
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
-        """The state of the history. Raises ``noRoom``, ``notJoined``."""
+        """The size and position of the history. Raises ``noRoom``, ``notJoined``."""
         ...
 
     async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
-        """The settings. Raises ``noRoom``, ``notJoined``."""
+        """The room's settings. Raises ``noRoom``, ``notJoined``."""
         ...
 
     async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
@@ -268,7 +273,7 @@ class Store(Protocol):
         ...
 
     async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
-        """A user's presence. Raises ``noRoom``, ``notJoined``."""
+        """A user's presence in the room. Raises ``noRoom``, ``notJoined``."""
         ...
 
     async def room_change_list(
@@ -282,42 +287,44 @@ class Store(Protocol):
         remove: Sequence[str] = (),
         limit: int,
     ) -> Removal | None:
-        """Add names to an access list and remove names from it; users who lose access by it are removed.
+        """Add names to an access list, remove others, and remove the users who lose access.
 
-        Raises ``noRoom``; ``notAllowed`` by ``rules.may_change_list``; ``listLimitExceeded``. Publishes
-        ``roomAccessListAdded`` or ``roomAccessListRemoved`` when ``enable_access_lists_updates`` is on and
-        names were given. Removed users: in the same step their sockets leave the room, and after those events
-        one ``RoomEvent`` with ``removed`` and without a name is published; then the users' indexes are
-        cleaned and ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were
-        not joined. Returns the sockets that have left, None when nobody was removed.
+        Raises ``noRoom``; ``notAllowed`` according to ``rules.may_change_list``; ``listLimitExceeded``.
+        Publishes ``roomAccessListAdded`` and ``roomAccessListRemoved`` for non-empty changes if
+        ``enable_access_lists_updates`` is on.
+
+        The sockets of removed users leave the room in the same step, which publishes, after those events, one
+        ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
+        ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
+        Returns the sockets that have left, or None if nobody was removed.
         """
         ...
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
-        """Set the mode; users who lose access by it are removed as in ``room_change_list``.
+        """Set the mode, and remove users who lose access as in ``room_change_list``.
 
-        Raises ``noRoom``, ``notAllowed`` for anyone but owner and admins. Publishes ``roomModeChanged`` when
-        ``enable_access_lists_updates`` is on.
+        Raises ``noRoom``, ``notAllowed`` for anyone but the owner and admins. Publishes ``roomModeChanged``
+        if ``enable_access_lists_updates`` is on.
         """
         ...
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
-        """Change the owner; the old one is removed as in ``room_change_list`` when access depended on it.
+        """Change the owner, and remove the former one as in ``room_change_list`` if they lose access.
 
         Raises ``noRoom``.
         """
         ...
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
-        """Change how many messages are kept; the oldest ones past it go at once. Raises ``noRoom``."""
+        """Set how many messages are kept, dropping older ones immediately. Raises ``noRoom``."""
         ...
 
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:
-        """Switch notifications of a room; None leaves one as it is. Raises ``noRoom``."""
+        """Turn optional notifications of a room on or off; None changes nothing. Raises ``noRoom``."""
         ...
 
     async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
@@ -325,7 +332,7 @@ class Store(Protocol):
         ...
 
     async def room_check_access(self, room: RoomName, user: UserName) -> bool:
-        """Whether the rules let the user join. Raises ``noRoom``."""
+        """Whether the rules allow the user to join. Raises ``noRoom``."""
         ...
 
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
@@ -333,78 +340,85 @@ class Store(Protocol):
         ...
 
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
-        """The events after ``cursor`` that are not messages, oldest first. Raises ``noRoom``.
+        """The events after ``cursor`` other than messages, oldest first. Raises ``noRoom``.
 
-        A store keeps a bounded number of them for a while, for instances whose subscription broke.
+        A store keeps a limited number of them for a limited time, for instances whose subscription broke.
         """
         ...
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
-        """Remove users as in ``room_change_list``; who is not joined is passed over. Raises ``noRoom``."""
+        """Remove users as in ``room_change_list``, ignoring those not joined. Raises ``noRoom``."""
         ...
 
     # Instances.
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        """Say that an instance is alive, known or not; a claim of it ends. ``now``: ms since the epoch by its
-        own clock, for operators; nothing is decided by it."""
+        """Record that an instance is alive, adding it if unknown and ending any claim of it.
+
+        ``now``: Unix time in ms on the instance's clock, shown to operators and not used for decisions.
+        """
         ...
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
-        """As ``instance_heartbeat``, for an instance that is known. False: it is not, or was claimed."""
+        """``instance_heartbeat`` of a known instance. Returns False if it is unknown or was claimed."""
         ...
 
     async def instance_pulses(self) -> Mapping[InstanceId, int]:
-        """The instances that are alive or claimed, with their pulses: numbers that every heartbeat and claim
-        changes. An instance whose pulse others see unchanged for ``heartbeat_timeout`` is dead."""
+        """The pulses of all living and claimed instances.
+
+        A pulse is a number that changes with every heartbeat and claim. An instance whose pulse does not
+        change for ``heartbeat_timeout`` is dead.
+        """
         ...
 
     async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
-        """Take the right to recover an instance that still has this pulse, in one step; it is not alive then.
+        """Claim the recovery of an instance if it still has this pulse. It no longer counts as alive then.
 
-        Returns its new pulse. Claim it again with that one to say that the recovery goes on, else others may
-        claim it. None: it was heard of, claimed by another one or forgotten meanwhile."""
+        Returns the new pulse, or None if the instance has sent a heartbeat, was claimed by another or was
+        forgotten meanwhile. Claim it again with the new pulse while the recovery continues, else others may
+        claim it.
+        """
         ...
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
-        """The last heartbeat in ms since the epoch, None for an instance that is unknown or was claimed."""
+        """Unix time in ms of the last heartbeat, None for an unknown or claimed instance."""
         ...
 
     async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
-        """The sockets that an instance has, or had when it died."""
+        """The sockets of an instance; of a dead one, those it had when it died."""
         ...
 
     async def instances(self) -> Mapping[InstanceId, int]:
-        """The instances that were not claimed, with their last heartbeats (ms since the epoch)."""
+        """The unclaimed instances with the Unix time in ms of their last heartbeats."""
         ...
 
     async def instance_forget(self, instance_id: InstanceId) -> None:
-        """Remove an instance that has no sockets any more; one that has some stays."""
+        """Remove an instance unless it still has sockets."""
         ...
 
     # Lists, for operators.
 
     async def room_summary(self, room: RoomName) -> RoomSummary:
-        """A room at one moment. Raises ``noRoom``."""
+        """A consistent summary of a room. Raises ``noRoom``."""
         ...
 
     async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
-        """A page of all rooms, in any order. See ``list_users`` on pages."""
+        """A page of all rooms, in any order. For pages see ``list_users``."""
         ...
 
     async def list_users(
         self, limit: int, cursor: str | None = None, *, online: bool = True
     ) -> Page[UserSummary]:
-        """A page of the users who have sockets, or with ``online=False`` of all that are known.
+        """A page of the users who have sockets, or of all known users with ``online=False``.
 
-        A page has about ``limit`` items in any order: a store that cannot count exactly may give some more
-        or fewer, even none; only a page whose ``cursor`` is None is the last one. A name that is there all
-        the time is on some page, perhaps on two; one that comes or goes meanwhile may be on none. ``cursor``:
-        None for the first page, then that of the page before; one that this store did not give raises
-        ``ValueError``, one that is not valid any more ``StoreError``.
+        A page has about ``limit`` items in any order. A store that cannot count exactly may return more or
+        fewer, even none; only a page with the ``cursor`` None is the last one. A name that exists during the
+        whole listing is on at least one page; names added or removed meanwhile may be missing. Pass None as
+        ``cursor`` for the first page, then the cursor of the previous page. A cursor that did not come from
+        this store raises ``ValueError``, an expired one ``StoreError``.
         """
         ...
 
     async def list_instances(self) -> list[InstanceRecord]:
-        """The instances that are alive or claimed, in any order."""
+        """All living and claimed instances, in any order."""
         ...

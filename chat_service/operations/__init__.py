@@ -1,4 +1,4 @@
-"""What operators need: metrics, health, logs, traces."""
+"""Metrics, health checks, logging and tracing for operators."""
 
 from chat_service.operations.api import Operations
 from chat_service.operations.health import Check, Readiness

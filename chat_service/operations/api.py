@@ -1,4 +1,4 @@
-"""``service.operations``: metrics and health of one service, and the pages that show them."""
+"""``service.operations``: metrics and health of a service, and the HTTP pages that show them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,18 +17,18 @@ from chat_service.version import __version__
 
 
 class Operations:
-    """What an operator may ask a service.
+    """Metrics, health and the operations pages of a service.
 
-    With the option ``operations_port`` the pages ``/metrics``, ``/healthz`` and ``/readyz`` are served on a
-    port of their own; otherwise an application can mount them.
+    The option ``operations_port`` serves the pages ``/metrics``, ``/healthz`` and ``/readyz`` on a separate
+    port. Without it, an application can mount them.
     """
 
     def __init__(self, context: Context, phase: Callable[[], str]) -> None:
         self._context = context
         self._phase = phase
-        #: Collects the metrics of this service, for a registry of yours.
+        #: Collects the metrics of this service, for use with your own registry.
         self.collector: Collector = ServiceCollector(self._read)
-        #: The metrics of this service and of its process.
+        #: The metrics of this service and its process.
         self.registry = CollectorRegistry()
         self.registry.register(self.collector)
         ProcessCollector(registry=self.registry)
@@ -40,7 +40,7 @@ class Operations:
             lambda: phase() != "closed",
             lambda: str(context.instance_id()),
         )
-        #: Whether the process that this one replaces may still listen on the same port.
+        #: Whether the process being replaced may still listen on the same port.
         self.shares_port = False
         self._asked_port = context.options.operations_port
         self._server: OperationsServer | None = None
@@ -59,25 +59,26 @@ class Operations:
 
     @property
     def port(self) -> int | None:
-        """The TCP port of the pages, None when they are not served."""
+        """The TCP port of the pages, None if they are not served."""
         return self._server.port if self._server is not None else None
 
     async def readiness(self) -> Readiness:
-        """Whether the service should get new clients. Never raises.
+        """Whether the service should receive new clients. Never raises.
 
-        It runs, does not drain, has a valid lease, the store answers and knows it, the bus hears its probes.
+        That requires that it is running and not draining, its lease is valid, the store responds and knows
+        this instance, and the bus passes its probes.
         """
         return await health.look(self._context, self._phase)
 
     def add_routes(self, app: Any, prefix: str = "") -> None:
-        """Add the pages to an ``aiohttp.web.Application``, below a prefix. Who can reach it can read them."""
+        """Add the pages to an ``aiohttp.web.Application`` under a prefix. They are not access-controlled."""
         add_routes(app, self._pages, prefix)
 
     def asgi_app(self) -> Any:
-        """An ASGI application of the pages, to be mounted below a path. Who can reach it can read them."""
+        """An ASGI application of the pages, to mount under a path. They are not access-controlled."""
         return OperationsApp(self._pages)
 
-    # Called by the life cycle
+    # Called by the service's lifecycle
 
     def listen_at(self, *, port: int | None, shares_port: bool = False) -> None:
         """Serve the pages elsewhere than the options say; to be called before the start.
@@ -89,7 +90,7 @@ class Operations:
         self.shares_port = shares_port
 
     async def listen(self) -> None:
-        """Serve the pages if the options say so. Raises ``OSError`` when the address cannot be used."""
+        """Serve the pages if the options ask for it. Raises ``OSError`` if the address is unusable."""
         options = self._context.options
         if self._asked_port is not None:
             self._server = OperationsServer(
@@ -101,6 +102,6 @@ class Operations:
             await self._server.start()
 
     async def close(self) -> None:
-        """Serve the pages no more. Idempotent."""
+        """Stop serving the pages. Idempotent."""
         if self._server is not None:
             await self._server.close()

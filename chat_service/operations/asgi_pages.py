@@ -1,4 +1,4 @@
-"""The pages for operators as an ASGI application."""
+"""The operations pages as an ASGI application."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +10,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class OperationsApp:
-    """Answers GET and HEAD of the pages, 404 to all else. Mount it where the public does not get."""
+    """Serves the pages for GET and HEAD, 404 otherwise. Mount it where the public has no access."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
@@ -18,7 +18,7 @@ class OperationsApp:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        # Frameworks that mount an application leave their own part of the path in front of it.
+        # Frameworks keep the mount path at the front of the path.
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         headers = {name.lower(): value for name, value in scope["headers"]}
         accept = headers.get(b"accept", b"").decode("latin-1")

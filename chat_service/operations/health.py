@@ -1,4 +1,4 @@
-"""Whether a service should get traffic: one look at the service itself, its store and its bus."""
+"""Readiness checks of the service, its store and its bus."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import Any
 from chat_service.contracts.bus import BusStatus
 from chat_service.domain.context import Context
 
-#: Seconds that the store has to answer a check.
+#: Maximum time in seconds for the store to answer a check.
 STORE_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at. ``text``: what is wrong, "ok" when nothing is."""
+    """The result of one check. ``text``: the problem, or "ok"."""
 
     name: str
     is_ok: bool
@@ -23,17 +23,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """The result of all checks."""
+    """The results of all checks."""
 
     checks: tuple[Check, ...]
 
     @property
     def is_ready(self) -> bool:
-        """Whether the service should get new clients."""
+        """Whether the service should receive new clients."""
         return all(check.is_ok for check in self.checks)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON data: ``{"status": "ready", "checks": {"store": "ok", …}}``."""
+        """The results as JSON data: ``{"status": "ready", "checks": {"store": "ok", …}}``."""
         return {
             "status": "ready" if self.is_ready else "unready",
             "checks": {check.name: check.text for check in self.checks},
@@ -41,7 +41,7 @@ class Readiness:
 
 
 def bus_status(context: Context) -> BusStatus | None:
-    """What the bus says of itself; None when it does not, or the store is not open."""
+    """The status of the bus; None if it has no status or the store is not open."""
     if not context.is_open:
         return None
     status = getattr(context.store.bus, "status", None)
@@ -50,7 +50,7 @@ def bus_status(context: Context) -> BusStatus | None:
 
 
 async def look(context: Context, phase: Callable[[], str]) -> Readiness:
-    """Check everything that a service needs for its clients. Never raises."""
+    """Check everything that a service needs to serve clients. Never raises."""
     checks = [_service(context, phase())]
     if checks[0].is_ok:
         checks += [_lease(context), await _store(context), _bus(context)]
@@ -90,5 +90,5 @@ def _bus(context: Context) -> Check:
     if status is None or status.is_hearing:
         return _check("bus", None)
     if status.lost_subscriptions:
-        return _check("bus", f"{status.lost_subscriptions} subscriptions are lost")
-    return _check("bus", f"a probe is without an answer for {status.lag or 0:.1f} s")
+        return _check("bus", f"lost subscriptions: {status.lost_subscriptions}")
+    return _check("bus", f"no answer to a probe for {status.lag or 0:.1f} s")

@@ -1,23 +1,23 @@
-"""The pages for operators over aiohttp: on a port of their own, or in an application that exists."""
+"""The operations pages over aiohttp: on a separate port, or in an existing application."""
 
 from aiohttp import web
 
 from chat_service.http_ports import PortRunner
 from chat_service.operations.pages import PATHS, Pages
 
-#: Seconds that requests in progress have to end when the server closes.
+#: Time in seconds for running requests to finish when the server closes.
 SHUTDOWN_GRACE = 1.0
 
 
 def add_routes(app: web.Application, pages: Pages, prefix: str = "") -> None:
-    """Add the pages to an application, below a prefix."""
+    """Add the pages to an application under a prefix."""
 
     async def handle(request: web.Request) -> web.Response:
         path = request.path.removeprefix(prefix)
         page = await pages.get(path, request.headers.get("Accept", ""))
         if page is None:
             raise web.HTTPNotFound
-        # As a header: the content type of the metrics has parameters that aiohttp's own argument refuses.
+        # Set as a header: aiohttp's ``content_type`` refuses the parameters of the metrics' type.
         headers = {"Content-Type": page.content_type}
         return web.Response(status=page.status, body=page.body, headers=headers)
 
@@ -26,7 +26,7 @@ def add_routes(app: web.Application, pages: Pages, prefix: str = "") -> None:
 
 
 class OperationsServer:
-    """A server for the pages alone. ``shares_port``: others that say so too may listen there as well."""
+    """A server for the pages only. ``shares_port``: allows others with this setting on the same port."""
 
     def __init__(self, pages: Pages, host: str, port: int, *, shares_port: bool = False) -> None:
         self._pages = pages
@@ -36,25 +36,25 @@ class OperationsServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listen. Raises ``OSError`` when the address cannot be used."""
+        """Start listening. Raises ``OSError`` if the address is unusable."""
         app = web.Application()
         add_routes(app, self._pages)
         self._runner = PortRunner(app, shutdown_timeout=SHUTDOWN_GRACE)
         await self._runner.setup()
-        # As None the option is left alone, where a platform does not have it.
+        # None leaves the option alone, for platforms that lack it.
         shared = True if self._shares_port else None
         site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True, reuse_port=shared)
         await site.start()
 
     async def close(self) -> None:
-        """Listen no more. Idempotent."""
+        """Stop listening. Idempotent."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
     @property
     def port(self) -> int | None:
-        """The TCP port, None while it does not listen."""
+        """The TCP port, None while not listening."""
         if self._runner is None or not self._runner.addresses:
             return None
         return int(self._runner.addresses[0][1])

@@ -1,8 +1,8 @@
-"""Logs with context: who did what on which instance, as text or as JSON.
+"""Logs with context (who did what on which instance) as text or JSON.
 
-Nothing is configured by an import. A process calls ``configure`` once; an application that has its own
-logging adds ``ContextFilter`` to its handlers instead. What is not logged costs nothing here: the fields are
-read from the running command when a record is made.
+Importing this configures nothing. A process calls ``configure`` once; an application with its own logging
+set-up adds ``ContextFilter`` to its handlers instead. The fields are read from the running command only when
+a record is created.
 """
 
 import json
@@ -17,21 +17,21 @@ from chat_service.telemetry import scope
 
 Format = Literal["text", "json"]
 
-#: The fields that a record gets, in the order in which they are shown. Internal errors have an ``incident``.
+#: Fields added to records, in the order shown. Internal errors also have an ``incident``.
 FIELDS = ("instance", "user", "socket", "command", "room", "incident")
 
 
 class HasInstance(Protocol):
-    """A service, as far as logs need it."""
+    """The part of a service that logging needs."""
 
     @property
     def instance_uid(self) -> str: ...
 
 
 class ContextFilter(logging.Filter):
-    """Adds ``FIELDS`` to every record, those that are known; it drops none.
+    """Adds the known ``FIELDS`` to every record and drops none.
 
-    ``service``: whose instance it is when a record belongs to no command, such as that of a heartbeat.
+    ``service``: gives the instance for records outside commands, such as those of heartbeats.
     """
 
     def __init__(self, service: HasInstance | None = None) -> None:
@@ -50,13 +50,13 @@ class ContextFilter(logging.Filter):
             if row is not None and row.takes_room and args and isinstance(args[0], str):
                 record.room = shorten(args[0])
         elif self._service is not None:
-            # Before the start it has none.
+            # Not set before the start.
             record.instance = self._service.instance_uid or None
         return True
 
 
 def context_of(record: logging.LogRecord) -> dict[str, str]:
-    """The fields that a record has."""
+    """The context fields of a record."""
     found = {name: getattr(record, name, None) for name in FIELDS}
     return {name: str(value) for name, value in found.items() if value is not None}
 
@@ -66,11 +66,11 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line per record, the traceback below: ``time LEVEL logger: message [user=alice room=lobby]``."""
+    """One line per record, then its traceback: ``time LEVEL logger: message [user=alice room=lobby]``."""
 
     def format(self, record: logging.LogRecord) -> str:
         context = " ".join(f"{name}={_quoted(value)}" for name, value in context_of(record).items())
-        # What clients send may stand in it, and must not look like a line of its own.
+        # Text from clients must not look like a separate log line.
         message = _escaped(record.getMessage())
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
         if context:
@@ -103,7 +103,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        # ASCII alone: line separators and lone surrogates break what reads line by line.
+        # ASCII only: Unicode line separators and lone surrogates break line-based readers.
         return json.dumps(fields)
 
 
@@ -114,10 +114,10 @@ def configure(
     service: HasInstance | None = None,
     stream: TextIO | None = None,
 ) -> logging.Handler:
-    """Log everything of a process, with context. A second call replaces the handler of the first.
+    """Set up a process's logging with context. Calling it again replaces the previous handler.
 
-    ``level``: the least important messages, "DEBUG" to "CRITICAL". ``service``: see ``ContextFilter``.
-    ``stream``: stderr when None. Raises ``ValueError`` for an unknown format or level.
+    ``level``: the minimum level, "DEBUG" to "CRITICAL". ``service``: see ``ContextFilter``. ``stream``: None
+    means stderr. Raises ``ValueError`` for an unknown format or level.
     """
     formatters = {"text": TextFormatter, "json": JsonFormatter}
     if format not in formatters:
@@ -134,4 +134,4 @@ def configure(
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Made by ``configure``."""
+    """Marks the handler created by ``configure``."""

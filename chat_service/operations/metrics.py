@@ -1,4 +1,4 @@
-"""The metrics of a service: one row each, with how it is read. Nothing happens until somebody asks."""
+"""The metrics of a service, one row each with the function that reads it on request."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -26,24 +26,24 @@ COUNTER, GAUGE, HISTOGRAM, INFO = "counter", "gauge", "histogram", "info"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What all metrics of one scrape are read from."""
+    """The data from which all metrics of a scrape are read."""
 
     context: Context
     version: str
     is_running: bool
-    #: None for a store, bus or transport that does not say.
+    #: None for a store, bus or transport without statistics.
     store: StoreStatistics | None
     bus: BusStatus | None
     transport: TransportStatistics | None
 
 
-#: The values of the labels, and the number or the histogram that has them.
+#: Label values and the number or histogram for them.
 Sample = tuple[tuple[str, ...], float | Durations]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One metric: the only place where its name, kind, labels and meaning stand."""
+    """The name, kind, labels and documentation of a metric."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class Metric:
     read: Callable[[Reading], Iterable[Sample]]
 
     def family(self, reading: Reading) -> Family:
-        """The metric with its values, as the Prometheus library wants it."""
+        """The metric with its values, as an object of the Prometheus library."""
         if self.kind == HISTOGRAM:
             histogram = HistogramMetricFamily(self.name, self.doc, labels=self.labels)
             for labels, value in self.read(reading):
@@ -88,7 +88,7 @@ def _one(value: float | None) -> Iterator[Sample]:
 
 
 def _by_label(counts: Counter[str], *always: str) -> Iterator[Sample]:
-    """A counter by one label. ``always``: values that are shown from the start."""
+    """A counter with one label. ``always``: label values shown from the start."""
     for value in sorted({*counts, *always}):
         yield (value,), counts[value]
 
@@ -129,25 +129,25 @@ def _store_failures(reading: Reading) -> Iterator[Sample]:
         yield ("timeout",), reading.store.timeouts
 
 
-#: In the order of the page.
+#: All metrics, in the order shown on the page.
 METRICS: Final = (
     Metric(
         name="chat_service_info",
         kind=INFO,
         labels=("instance_uid", "version"),
-        doc="The instance and the version of the package; the value is 1.",
+        doc="The instance and the package version; the value is 1.",
         read=lambda reading: [((str(reading.context.instance_id()), reading.version), 1)],
     ),
     Metric(
         name="chat_service_running",
         kind=GAUGE,
-        doc="1 from the end of the start to the begin of the close, else 0.",
+        doc="1 from when the start has finished until the close begins, else 0.",
         read=lambda reading: _one(reading.is_running),
     ),
     Metric(
         name="chat_service_draining",
         kind=GAUGE,
-        doc="1 while clients are being sent away before a close, else 0.",
+        doc="1 while clients are being disconnected gradually before a close, else 0.",
         read=lambda reading: _one(reading.context.is_draining),
     ),
     # Commands
@@ -155,28 +155,28 @@ METRICS: Final = (
         name="chat_service_commands_total",
         kind=COUNTER,
         labels=("command", "origin", "outcome"),
-        doc="Commands that have ended. `outcome` is `ok`, an error code, or `application` for codes of the "
-        "application's own; `command` is `unknown` for events that are no commands, and `custom` for those "
-        "that the application has bound; `origin` is `client` or `server`.",
+        doc="Finished commands. `outcome` is `ok`, an error code, or `application` for the application's "
+        "own codes; `command` is `unknown` for events that are not commands and `custom` for events bound by "
+        "the application; `origin` is `client` or `server`.",
         read=_commands,
     ),
     Metric(
         name="chat_service_command_duration_seconds",
         kind=HISTOGRAM,
         labels=("command", "origin"),
-        doc="Seconds from the arrival of a command to its ack, hooks and store included.",
+        doc="Time in seconds from a command's arrival to its ack, including hooks and store.",
         read=_durations,
     ),
     Metric(
         name="chat_service_commands_in_flight",
         kind=GAUGE,
-        doc="Commands that run now.",
+        doc="Currently running commands.",
         read=lambda reading: _one(reading.context.running.count(COMMANDS)),
     ),
     Metric(
         name="chat_service_internal_errors_total",
         kind=COUNTER,
-        doc="Errors of which clients learn an incident id only, which is in the log.",
+        doc="Unexpected errors. Clients receive only an incident id, which is also in the log.",
         read=lambda reading: _one(reading.context.errors.incidents),
     ),
     # Sockets
@@ -191,13 +191,13 @@ METRICS: Final = (
         name="chat_service_disconnects_total",
         kind=COUNTER,
         labels=("reason",),
-        doc="Sockets that have gone, by the transport's reason, `other` for unusual ones.",
+        doc="Disconnects by the transport's reason; `other` for unusual ones.",
         read=lambda reading: _by_label(reading.context.counters.disconnects),
     ),
     Metric(
         name="chat_service_sockets",
         kind=GAUGE,
-        doc="Sockets that are connected to this instance.",
+        doc="Sockets connected to this instance.",
         read=lambda reading: _one(len(reading.context.sessions)),
     ),
     Metric(
@@ -216,75 +216,75 @@ METRICS: Final = (
     Metric(
         name="chat_service_broadcasts_total",
         kind=COUNTER,
-        doc="Events that were sent to the sockets of a room or of a user.",
+        doc="Events broadcast to the sockets of a room or user.",
         read=lambda reading: _one(reading.transport.broadcasts if reading.transport else None),
     ),
     Metric(
         name="chat_service_deliveries_total",
         kind=COUNTER,
-        doc="Events that were handed to sockets: of each broadcast one per socket. Divided by the "
-        "broadcasts it is the fan-out.",
+        doc="Events queued for sockets: one per recipient of each broadcast. Divided by the number of "
+        "broadcasts this is the fan-out.",
         read=lambda reading: _one(reading.transport.deliveries if reading.transport else None),
     ),
     Metric(
         name="chat_service_send_buffer_bytes",
         kind=GAUGE,
-        doc="Bytes that wait to be sent, of all sockets together.",
+        doc="Bytes waiting to be sent, over all sockets.",
         read=lambda reading: _one(reading.transport.send_buffer_bytes if reading.transport else None),
     ),
     Metric(
         name="chat_service_slow_consumers_total",
         kind=COUNTER,
-        doc="Sockets that were disconnected because they did not read what was sent to them.",
+        doc="Sockets disconnected because they read too slowly.",
         read=lambda reading: _one(reading.transport.slow_consumers if reading.transport else None),
     ),
     # Bus
     Metric(
         name="chat_service_bus_lag_seconds",
         kind=GAUGE,
-        doc="Seconds that the last probe of the bus needed, or that one without an answer is under way; the "
-        "worst of all connections. Not there for the memory store.",
+        doc="Time in seconds that the last bus probe took, or that a pending one has been waiting; maximum "
+        "over all connections. Absent for the memory store.",
         read=lambda reading: _one(reading.bus.lag if reading.bus else None),
     ),
     Metric(
         name="chat_service_bus_subscriptions",
         kind=GAUGE,
-        doc="Topics that this instance is subscribed to: rooms, users and a few of its own.",
+        doc="Topics to which this instance is subscribed: rooms, users and a few internal ones.",
         read=lambda reading: _one(reading.bus.subscriptions if reading.bus else None),
     ),
     Metric(
         name="chat_service_bus_lost_subscriptions",
         kind=GAUGE,
-        doc="Topics whose subscription is lost at the moment.",
+        doc="Topics whose subscription is currently lost.",
         read=lambda reading: _one(reading.bus.lost_subscriptions if reading.bus else None),
     ),
     Metric(
         name="chat_service_bus_rejected_envelopes_total",
         kind=COUNTER,
-        doc="Messages on the bus that were dropped: not signed by the secret, of another version, malformed.",
+        doc="Dropped bus messages: not signed with the secret, of another version, or malformed.",
         read=lambda reading: _one(reading.bus.rejected if reading.bus else None),
     ),
     # Store
     Metric(
         name="chat_service_store_duration_seconds",
         kind=HISTOGRAM,
-        doc="Seconds until the store answered, per round trip. Not there for the memory store.",
+        doc="Duration in seconds of round trips to the store. Absent for the memory store.",
         read=lambda reading: [((), reading.store.durations)] if reading.store else [],
     ),
     Metric(
         name="chat_service_store_failures_total",
         kind=COUNTER,
         labels=("kind",),
-        doc="Operations of the store that failed: `timeout` when it did not answer in time or could not be "
-        "reached, `error` when it answered with one. Not there for the memory store.",
+        doc="Failed store operations: `timeout` if the store did not answer in time or was unreachable, "
+        "`error` if it answered with an error. Absent for the memory store.",
         read=_store_failures,
     ),
     Metric(
         name="chat_service_failures_total",
         kind=COUNTER,
         labels=("event",),
-        doc="Events that tell of what could not be done: `store_consistency_failure`, "
-        "`transport_consistency_failure`, `lock_time_exceeded`.",
+        doc="Failure events: `store_consistency_failure`, `transport_consistency_failure`, "
+        "`lock_time_exceeded`.",
         read=lambda reading: _by_label(
             reading.context.failures.counts,
             "store_consistency_failure",
@@ -297,50 +297,49 @@ METRICS: Final = (
         name="chat_service_background_failures_total",
         kind=COUNTER,
         labels=("task",),
-        doc="Errors that ended the work of a background task, which has begun again since then. None are "
-        "expected: the log has the traceback of each.",
+        doc="Errors in background tasks, which then restarted. None are expected; the log has tracebacks.",
         read=_background_failures,
     ),
     Metric(
         name="chat_service_bus_interruptions_total",
         kind=COUNTER,
-        doc="Subscriptions that were lost and came back.",
+        doc="Subscriptions that were lost and restored.",
         read=lambda reading: _one(reading.context.counters.interruptions),
     ),
     Metric(
         name="chat_service_gaps_total",
         kind=COUNTER,
-        doc="Gaps in a room's events that were noticed: an envelope was lost on the bus, or a subscription.",
+        doc="Gaps found in a room's events, after an envelope or a subscription was lost on the bus.",
         read=lambda reading: _one(reading.context.counters.gaps),
     ),
     Metric(
         name="chat_service_gaps_filled_total",
         kind=COUNTER,
-        doc="Gaps that were filled. What is missing to the gaps noticed is being filled now.",
+        doc="Gaps filled. The difference to the gaps found is being filled.",
         read=lambda reading: _one(reading.context.counters.gaps_filled),
     ),
     Metric(
         name="chat_service_gap_messages_total",
         kind=COUNTER,
-        doc="Messages that came from the history into gaps.",
+        doc="Messages read from the history to fill gaps.",
         read=lambda reading: _one(reading.context.counters.gap_messages),
     ),
     Metric(
         name="chat_service_gap_failures_total",
         kind=COUNTER,
-        doc="Tries to fill a gap that failed, because the store could not be read. They are repeated.",
+        doc="Failed attempts to fill a gap because the store could not be read. They are repeated.",
         read=lambda reading: _one(reading.context.counters.gap_failures),
     ),
     Metric(
         name="chat_service_rooms_lost_messages_total",
         kind=COUNTER,
-        doc="Rooms of which the store had lost acknowledged messages or changes, as a fail-over can do.",
+        doc="Rooms of which the store lost acknowledged messages or changes, as a failover can cause.",
         read=lambda reading: _one(reading.context.counters.rooms_lost_messages),
     ),
     Metric(
         name="chat_service_leases_lost_total",
         kind=COUNTER,
-        doc="How often this instance was taken for dead, and started over.",
+        doc="How often this instance was presumed dead and started over.",
         read=lambda reading: _one(reading.context.counters.leases_lost),
     ),
     Metric(
@@ -355,13 +354,13 @@ METRICS: Final = (
 
 
 class ServiceCollector(Collector):
-    """Reads the metrics of one service. ``read``: takes the reading of one scrape."""
+    """Collects the metrics of a service. ``read``: returns the data for one scrape."""
 
     def __init__(self, read: Callable[[], Reading]) -> None:
         self._read = read
 
     def describe(self) -> list[Family]:
-        """Names only, so that registering reads nothing."""
+        """Describe the metrics without reading them, for registration."""
         kinds = {COUNTER: CounterMetricFamily, GAUGE: GaugeMetricFamily, HISTOGRAM: HistogramMetricFamily}
         return [
             kinds.get(row.kind, InfoMetricFamily)(

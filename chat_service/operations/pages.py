@@ -1,4 +1,4 @@
-"""The pages for operators, without a server: a path in, an answer out."""
+"""The operations pages, independent of a server: a path in, a response out."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ PATHS = (METRICS_PATH, HEALTH_PATH, READY_PATH)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An answer over HTTP."""
+    """An HTTP response."""
 
     status: int
     content_type: str
@@ -24,9 +24,9 @@ class Page:
 
 
 class Pages:
-    """Makes the pages of one service.
+    """Renders the pages of a service.
 
-    ``is_alive``: whether the service has not failed or been closed; ``instance``: its id.
+    ``is_alive``: returns False once the service has failed or closed; ``instance``: returns its id.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Pages:
         self._instance = instance
 
     async def get(self, path: str, accept: str = "") -> Page | None:
-        """The page at a path, None when there is none. ``accept``: the header of the request."""
+        """The page at a path, or None. ``accept``: the request's ``Accept`` header."""
         if path == METRICS_PATH:
             encode, content_type = choose_encoder(accept)
             return Page(status=200, content_type=content_type, body=encode(self._registry))

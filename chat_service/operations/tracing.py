@@ -1,4 +1,4 @@
-"""OpenTelemetry spans, one per command. Imported only when the option ``tracing`` is on."""
+"""OpenTelemetry spans, one per command. Imported only if the option ``tracing`` is on."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,12 +11,12 @@ from chat_service.domain.sessions import Session
 from chat_service.errors import shorten
 from chat_service.telemetry import CUSTOM_EVENT, UNKNOWN_COMMAND, Scope, outcome_of
 
-#: Outcomes that are the server's fault.
+#: Outcomes that count as errors of the server.
 _FAULTS = frozenset({"internalError", "timeout"})
 
 
 class CommandSpan:
-    """The span of one command that runs."""
+    """The span of a running command."""
 
     __slots__ = ("_entered", "_span")
 
@@ -25,10 +25,10 @@ class CommandSpan:
         self._span = entered.__enter__()
 
     def end(self, error: BaseException | None) -> None:
-        """The command has succeeded, or failed by an error."""
+        """End the span of a command that has succeeded or failed."""
         span, outcome = self._span, "ok" if error is None else outcome_of(error)
         span.set_attribute("chat_service.outcome", outcome)
-        # Errors are for clients, and most of them are no faults.
+        # Most errors are answers to clients and not faults.
         if error is not None and outcome in _FAULTS:
             span.record_exception(error)
             span.set_status(Status(StatusCode.ERROR, outcome))
@@ -36,13 +36,13 @@ class CommandSpan:
 
 
 class Tracing:
-    """Makes the spans of one service. ``provider``: the global one when None."""
+    """Creates the spans of a service. ``provider``: None uses the global one."""
 
     def __init__(self, provider: TracerProvider | None, version: str) -> None:
         self._tracer = trace.get_tracer("chat_service", version, tracer_provider=provider)
 
     def start(self, scope: Scope, *, is_client: bool) -> CommandSpan:
-        """Begin the span of a command, or custom event, that is known by its scope."""
+        """Start the span of a command or custom event."""
         instance_id, owner, socket_id, event, args = scope
         name, user = event, owner
         if owner is None or isinstance(owner, Session):

@@ -1,4 +1,4 @@
-"""The server API: what application code may do with users, rooms and state (server-api.md, Server API)."""
+"""The server API: users, rooms and state for application code (server-api.md, Server API)."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ from chat_service.protocol.names import check_name
 from chat_service.service.transport_api import Publisher
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, InstanceId, RoomName, SocketId, UserName
 
-#: What the context of ``exec_user_command`` may be.
+#: The context of ``exec_user_command``.
 CallContext = str | bool | Mapping[str, Any]
 
 _CONTEXT_KEYS = ["bypass_hooks", "bypass_permissions", "id", "user_name"]
 
 
 class ServerAPI:
-    """Calls of server code. Every name is checked; errors are ``ChatServiceError`` with the code given."""
+    """Methods for server code. Errors given as codes below are raised as ``ChatServiceError``."""
 
     def __init__(self, context: Context, publisher: Publisher) -> None:
         self._context = context
@@ -34,10 +34,10 @@ class ServerAPI:
     async def exec_user_command(self, context: CallContext, command: str, *args: Any) -> list[Any]:
         """Run a command as a user or as the server, and return its results.
 
-        ``context``: a user's name; True for no user and no permission checks; or a mapping with
-        ``user_name``, ``id`` (a socket of the user, on any instance), ``bypass_hooks`` and
-        ``bypass_permissions``. Raises what a client would get as an error, and besides ``noUser`` for an
-        unknown user, ``noSocket`` for a command that needs a socket and got no ``id``.
+        ``context``: a user's name; True to act without a user and without permission checks; or a mapping
+        with ``user_name``, ``id`` (a socket of the user, on any instance), ``bypass_hooks`` and
+        ``bypass_permissions``. Raises the errors that a client would receive, ``noUser`` for an unknown user,
+        and ``noSocket`` if the command needs a socket but ``id`` is missing.
         """
         self._context.check_open()
         fields = _call_fields(context)
@@ -66,8 +66,11 @@ class ServerAPI:
             return await execution.run_command(self._context, row, call)
 
     async def check_arguments(self, command: str, *args: Any) -> None:
-        """Raise what a client would get for these arguments: ``noCommand``, ``wrongArgumentsCount``,
-        ``badArgument``, ``invalidName``, or what a message checker raises."""
+        """Check a command's arguments as if a client had sent them.
+
+        Raises ``noCommand``, ``wrongArgumentsCount``, ``badArgument``, ``invalidName``, or the error of a
+        message checker hook.
+        """
         await execution.check_arguments(self._context, execution.find_command(command), args)
 
     # Users
@@ -81,9 +84,10 @@ class ServerAPI:
         whitelist_only: bool = False,
         exist_ok: bool = False,
     ) -> None:
-        """Create a user before any login. Raises ``userExists``, ``invalidName``, ``listLimitExceeded``.
+        """Create a user before the first login. Raises ``userExists``, ``invalidName``,
+        ``listLimitExceeded``.
 
-        ``exist_ok``: a user who exists is no error, and stays unchanged.
+        ``exist_ok``: leave an existing user unchanged instead of raising.
         """
         self._context.check_open()
         limit = self._context.options.direct_list_size_limit
@@ -101,7 +105,7 @@ class ServerAPI:
         await self._context.store.user_delete(self._user(name))
 
     async def has_user(self, name: str) -> bool:
-        """Whether the user is known: added, or logged in once."""
+        """Whether the user was added or has ever logged in."""
         self._context.check_open()
         return await self._context.store.user_exists(self._user(name))
 
@@ -115,12 +119,12 @@ class ServerAPI:
         return await store.user_has_in_list(name, list_name, item)
 
     async def has_direct_access(self, recipient: str, sender: str) -> bool:
-        """Whether the recipient's lists let the sender write. Raises ``noUser``."""
+        """Whether the recipient's lists allow the sender to write. Raises ``noUser``."""
         self._context.check_open()
         return await self._context.store.user_check_direct_access(self._user(recipient), self._user(sender))
 
     async def disconnect_user_sockets(self, user: str) -> None:
-        """Disconnect all sockets of a user, on all instances. Returns when every instance was told."""
+        """Disconnect all sockets of a user. Returns once all instances have been notified."""
         await self._publisher.disconnect_user(self._user(user))
 
     # Rooms
@@ -139,10 +143,10 @@ class ServerAPI:
         enable_userlist_updates: bool | None = None,
         exist_ok: bool = False,
     ) -> None:
-        """Create a room; None takes the service's option. ``history_max_size``: messages.
+        """Create a room. None means the default from the service's options.
 
-        ``exist_ok``: a room that exists is no error, and stays unchanged; for rooms that every instance, or
-        every start, makes. Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
+        ``exist_ok``: leave an existing room unchanged instead of raising, for rooms that every instance
+        creates at its start. Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
         """
         self._context.check_open()
         options = self._context.options
@@ -167,14 +171,14 @@ class ServerAPI:
             await self._context.store.room_create(self._room(name), config)
 
     async def delete_room(self, name: str) -> None:
-        """Remove everybody from a room and delete it. Raises ``noRoom``."""
+        """Remove all users from a room and delete it. Raises ``noRoom``."""
         self._context.check_open()
         room = self._room(name)
         removed = await self._context.store.room_delete(room, SYSTEM)
         await removal.settle(self._context, room, removed)
 
     async def has_room(self, name: str) -> bool:
-        """Whether there is such a room."""
+        """Whether the room exists."""
         self._context.check_open()
         return await self._context.store.room_exists(self._room(name))
 
@@ -188,12 +192,12 @@ class ServerAPI:
         return await store.room_has_in_list(name, list_name, item)
 
     async def has_room_access(self, room: str, user: str) -> bool:
-        """Whether the rules let a user join a room. Raises ``noRoom``."""
+        """Whether a user may join a room. Raises ``noRoom``."""
         self._context.check_open()
         return await self._context.store.room_check_access(self._room(room), self._user(user))
 
     async def change_room_owner(self, room: str, owner: str | None) -> None:
-        """Give a room another owner, or none. The old one is removed if only ownership gave access.
+        """Change or remove a room's owner. The former owner is removed from the room if they lose access.
 
         Raises ``noRoom``, ``invalidName``.
         """
@@ -204,18 +208,18 @@ class ServerAPI:
         await removal.settle(self._context, name, removed)
 
     async def change_room_history_max_size(self, room: str, size: int) -> None:
-        """Change how many messages a room keeps; the oldest ones past it go at once. Raises ``noRoom``."""
+        """Set how many messages a room keeps, dropping older ones immediately. Raises ``noRoom``."""
         self._context.check_open()
         await self._context.store.room_set_history_max_size(self._room(room), _size(size))
 
     async def change_access_lists_updates(self, room: str, enabled: bool) -> None:
-        """Switch the notifications of changed lists and modes. Raises ``noRoom``."""
+        """Turn notifications about changed lists and modes on or off. Raises ``noRoom``."""
         self._context.check_open()
         enabled = _flag("enabled", enabled)
         await self._context.store.room_set_updates(self._room(room), access_lists=enabled)
 
     async def change_userlist_updates(self, room: str, enabled: bool) -> None:
-        """Switch the notifications of users who join and leave. Raises ``noRoom``."""
+        """Turn notifications about joining and leaving users on or off. Raises ``noRoom``."""
         self._context.check_open()
         enabled = _flag("enabled", enabled)
         await self._context.store.room_set_updates(self._room(room), userlist=enabled)
@@ -223,7 +227,7 @@ class ServerAPI:
     # Recovery
 
     async def instance_recovery(self, instance_id: str) -> None:
-        """Remove what a dead instance left: its sockets, presence, and tell who has to know. Idempotent.
+        """Remove a dead instance's sockets and presence, and notify everyone affected. Idempotent.
 
         Raises ``ValueError`` for this instance itself.
         """
@@ -233,22 +237,22 @@ class ServerAPI:
         await recovery.instance_recovery(self._context, InstanceId(instance_id))
 
     async def user_state_sync(self, user: str) -> None:
-        """Repair a user: sockets that are not there, rooms that they are not joined to. Raises ``noUser``."""
+        """Remove a user's stale sockets and room entries. Raises ``noUser``."""
         self._context.check_open()
         await recovery.user_state_sync(self._context, self._user(user))
 
     async def room_state_sync(self, room: str) -> None:
-        """Repair a room: members without a socket that is there, or without access. Raises ``noRoom``."""
+        """Remove a room's members who have no live socket or no access. Raises ``noRoom``."""
         self._context.check_open()
         await recovery.room_state_sync(self._context, self._room(room))
 
     async def get_instance_heartbeat(self, instance_id: str | None = None) -> int | None:
-        """The last heartbeat in ms since the epoch, of this instance when None; None for an unknown one."""
+        """Unix time in ms of an instance's last heartbeat (default: this one); None if it is unknown."""
         self._context.check_open()
         return await self._context.store.instance_get_heartbeat(self._instance(instance_id))
 
     async def get_instance_sockets(self, instance_id: str | None = None) -> dict[str, str]:
-        """The socket ids of an instance with their users' names, of this instance when None."""
+        """The socket ids of an instance (default: this one) with their users' names."""
         self._context.check_open()
         sockets = await self._context.store.instance_sockets(self._instance(instance_id))
         return {str(socket_id): str(user) for socket_id, user in sockets.items()}
@@ -256,18 +260,18 @@ class ServerAPI:
     # Lists
 
     async def list_rooms(self, limit: int = 100, cursor: str | None = None) -> Page[RoomSummary]:
-        """A page of all rooms. ``cursor``: None for the first page, then the ``cursor`` of the page before.
+        """A page of all rooms. ``cursor``: None for the first page, then the previous page's ``cursor``.
 
-        A page has about ``limit`` (1 to 10000) rooms in any order; over Redis it may have some more or
-        fewer, even none, and only a page whose ``cursor`` is None is the last one. A room that is there all
-        the time is on some page, perhaps on two. Raises ``ValueError`` for a limit or cursor that cannot be,
-        ``StoreError`` when Redis has moved since the page before: begin again.
+        A page has about ``limit`` (1 to 10000) rooms in any order. With Redis it may have more or fewer, even
+        none; only a page with the ``cursor`` None is the last one. A room that exists during the whole
+        listing is on at least one page. Raises ``ValueError`` for an invalid limit or cursor, ``StoreError``
+        if the cursor has expired because Redis nodes changed: start again.
         """
         self._context.check_open()
         return await listing.rooms(self._context.store, limit, cursor)
 
     async def room_status(self, room: str) -> listing.RoomStatus:
-        """A room at this moment, with its members and how many of their sockets are joined.
+        """A room's current status, with its members and the number of their joined sockets.
 
         Raises ``noRoom``.
         """
@@ -277,13 +281,15 @@ class ServerAPI:
     async def list_users(
         self, limit: int = 100, cursor: str | None = None, *, online: bool = True
     ) -> Page[UserSummary]:
-        """A page of the users who are online, or with ``online=False`` of all that are known, each with the
-        number of sockets on all instances. Pages are those of ``list_rooms``."""
+        """A page of the online users, or of all known users with ``online=False``.
+
+        Each has the number of their sockets on all instances. For pages see ``list_rooms``.
+        """
         self._context.check_open()
         return await listing.users(self._context.store, limit, cursor, online=_flag("online", online))
 
     async def list_instances(self) -> list[listing.InstanceStatus]:
-        """All instances that are alive or that nobody has recovered yet, sorted by their ids."""
+        """All living instances and dead ones not recovered yet, sorted by id."""
         self._context.check_open()
         timeout = self._context.options.heartbeat_timeout
         context = self._context
@@ -322,12 +328,12 @@ def _call_fields(context: CallContext) -> Mapping[str, Any]:
     if isinstance(context, Mapping):
         refuse_unknown("context field", context, _CONTEXT_KEYS)
         return context
-    raise ConfigurationError(f"the context is a user name, True or a mapping, got {context!r}")
+    raise ConfigurationError(f"context: expected a user name, True or a mapping, got {context!r}")
 
 
 @contextmanager
 def _passing(code: str | None) -> Iterator[None]:
-    """Swallow the error of a code."""
+    """Suppress errors with the given code."""
     try:
         yield
     except ChatServiceError as error:

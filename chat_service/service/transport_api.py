@@ -1,4 +1,4 @@
-"""The public part of the transport: handshakes, custom events, and notifications to every instance."""
+"""The transport API: handshakes, custom events, and notifications to all instances."""
 
 import asyncio
 import inspect
@@ -28,21 +28,21 @@ from chat_service.types import SocketId, UserName, user_channel
 logger = logging.getLogger("chat_service")
 
 _USER_PREFIX = user_channel("")
-#: Names that Socket.IO keeps for itself.
+#: Event names reserved by Socket.IO.
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 
 
 class Publisher:
-    """Publishes from plain functions: it is sent in the order of the calls, and may be awaited."""
+    """Publishes from synchronous code in the order of the calls; the result may be awaited."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
     def publish(self, topic: Topic, envelope: Envelope) -> "asyncio.Task[None]":
-        """Start to publish. Awaiting the task raises what went wrong; else it is logged."""
+        """Start publishing. Awaiting the task raises its error; an error nobody awaits is logged."""
         self._context.check_open()
         return self._start(self._context.store.bus.publish(topic, envelope))
 
@@ -67,37 +67,39 @@ class Publisher:
 
 
 def check_event(event: str, data: tuple[Any, ...], max_attachments: int | None = None) -> None:
-    """Raise for an event that no client could receive. ``max_attachments``: None for one that stays among
-    instances."""
+    """Raise for an event that clients could not receive.
+
+    ``max_attachments``: None for an event that goes only to instances.
+    """
     if type(event) is not str or not event or event in RESERVED_EVENTS:
-        raise ValueError(f"{event!r} cannot be the name of an event")
+        raise ValueError(f"{event!r} is not a valid event name")
     found = count_binary(data, MAX_DEPTH)
     if found is None:
-        raise TypeError(f"event {event}: the data cannot be sent: {data!r}")
+        raise TypeError(f"event {event}: the data cannot be serialised: {data!r}")
     if max_attachments is not None and found > max_attachments:
         raise ValueError(
-            f"event {event}: the data has {found} binary values; max_attachments is {max_attachments}"
+            f"event {event}: the data contains {found} binary values; max_attachments is {max_attachments}"
         )
 
 
 class TransportAPI:
-    """What server code may ask of the transport (server-api.md, Transport API)."""
+    """Access to the transport for server code (server-api.md, Transport API)."""
 
     def __init__(self, context: Context, publisher: Publisher) -> None:
         self._context = context
         self._publisher = publisher
 
     def get_handshake_data(self, socket_id: str) -> Handshake:
-        """What a client said when it connected; of a socket elsewhere, only ``is_connected=False``."""
+        """The handshake data of a client; for a socket of another instance, just ``is_connected=False``."""
         return self._context.transport.get_handshake(SocketId(socket_id))
 
     def bind_handler(self, socket_id: str, event: str, handler: Hook) -> None:
         """Call ``handler(*args)`` when a socket of this instance emits a custom event.
 
-        The ack gets what it returns: the values of a list or tuple, or one value. What it raises is
-        answered as an error, fewer arguments than it needs with ``wrongArgumentsCount``; those past its
-        parameters are dropped. Raises ``invalidSocket`` for a socket that is not here, ``ValueError`` for the
-        name of a command or of Socket.IO itself.
+        The ack returns the handler's result: the items of a list or tuple, or a single value. An exception is
+        returned as an error. Too few arguments are an error (``wrongArgumentsCount``), surplus ones are
+        dropped. Raises ``invalidSocket`` unless the socket is on this instance, ``ValueError`` if the name
+        belongs to a command or is reserved by Socket.IO.
         """
         if event in COMMANDS:
             raise ValueError(f"{event} is a command: use its hooks")
@@ -110,38 +112,38 @@ class TransportAPI:
         session.handlers[event] = _tolerant(handler)
 
     def emit_to_channel(self, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
-        """Send an event to all sockets of a room, or of a user (``user_channel(name)``), on every instance.
+        """Send an event to all sockets of a room, or of a user (``user_channel(name)``), on all instances.
 
-        Sends at once, in the order of the calls; the returned task may be awaited for errors of the bus.
+        Events are sent in the order of the calls. Awaiting the returned task raises errors of the bus.
         """
         check_event(event, data, self._context.limits.attachments)
         return self._publisher.publish(_topic(channel), Notify(event=event, args=data))
 
     def send_to_channel(self, socket_id: str, channel: str, event: str, *data: Any) -> "asyncio.Task[None]":
-        """As ``emit_to_channel``, for all sockets of the channel but one."""
+        """``emit_to_channel`` to all sockets of the channel except one."""
         check_event(event, data, self._context.limits.attachments)
         envelope = Notify(event=event, args=data, exclude=(SocketId(socket_id),))
         return self._publisher.publish(_topic(channel), envelope)
 
     def get_socket(self, socket_id: str) -> Any:
-        """The transport library's own object of a socket of this instance, else None."""
+        """The transport library's object for a socket of this instance, or None."""
         return self._context.transport.get_socket(SocketId(socket_id))
 
     def get_server(self) -> Any:
-        """The transport library's own server; for Socket.IO the ``socketio.AsyncServer``."""
+        """The transport library's server; for Socket.IO the ``socketio.AsyncServer``."""
         return self._context.transport.get_server()
 
     def disconnect_socket(self, socket_id: str) -> "asyncio.Task[None]":
-        """Disconnect a socket, on whatever instance it is. An unknown one is no error."""
+        """Disconnect a socket on any instance. An unknown socket is ignored."""
         return self._publisher.publish(EVERYONE, DisconnectSocket(socket_id=SocketId(socket_id)))
 
 
 def _tolerant(handler: Hook) -> Hook:
-    """A handler that takes any number of arguments: how many there are is the client's choice."""
+    """Wrap a handler so that it accepts any number of arguments from a client."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
-        # Some built-in functions do not tell.
+        # Some built-in functions have no signature.
         return handler
     named = [item for item in parameters if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)]
     needed = sum(item.default is item.empty for item in named)
@@ -163,7 +165,7 @@ def _topic(channel: str) -> Topic:
 
 
 class ClusterBus:
-    """Application events to every instance, this one too (server-api.md, Cluster bus)."""
+    """Application events to all instances, including this one (server-api.md, Cluster bus)."""
 
     def __init__(self, emitter: EventEmitter, publisher: Publisher) -> None:
         self._emitter = emitter
@@ -174,7 +176,7 @@ class ClusterBus:
     @overload
     def on(self, event: str) -> Callable[[Hook], Hook]: ...
     def on(self, event: str, listener: Hook | None = None) -> Any:
-        """Call ``listener(*data)`` on each event, as a call or as a decorator. What it raises is logged."""
+        """Call ``listener(*data)`` on each event. Also works as a decorator. Exceptions are logged."""
 
         def register(function: Hook) -> Hook:
             self._emitter.add(event, function)
@@ -183,6 +185,6 @@ class ClusterBus:
         return register if listener is None else register(listener)
 
     def emit(self, event: str, *data: Any) -> "asyncio.Task[None]":
-        """Send an event; the returned task may be awaited for errors of the bus."""
+        """Send an event. Awaiting the returned task raises errors of the bus."""
         check_event(event, data)
         return self._publisher.publish(EVERYONE, ApplicationEvent(event=event, args=data))

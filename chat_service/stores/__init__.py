@@ -1,1 +1,1 @@
-"""Where the state of users, rooms and instances lives."""
+"""Storage of users, rooms and instances."""

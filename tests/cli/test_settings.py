@@ -145,7 +145,7 @@ def test_what_is_refused(write: Any, text: str, message: str) -> None:
         ('[service]\nport = "x"', "option port: expected a whole number from 0 to 65535, got 'x'"),
         (
             '[store]\nurl = "http://x"',
-            "store_options url: a URL of Redis begins with one of redis://, rediss://",
+            "store_options url: a Redis URL starts with one of redis://, rediss://",
         ),
         (
             "[transport]\nping_timeout = 0",

@@ -135,7 +135,7 @@ async def test_server_code_is_told_of_too_many(
         lambda *data: service.transport.send_to_channel("nobody", "room", "event", *data),
     ):
         with pytest.raises(
-            ValueError, match="event event: the data has 11 binary values; max_attachments is 10"
+            ValueError, match="event event: the data contains 11 binary values; max_attachments is 10"
         ):
             emit(TOO_MANY)
         await emit({"a": TOO_MANY[:5]}, TOO_MANY[:5])

@@ -69,7 +69,7 @@ async def test_what_cannot_be(world: World) -> None:
     with pytest.raises(ConfigurationError, match="event news: expected a function, got 5"):
         bus.on("news", 5)  # type: ignore[call-overload]
     for event in ("", None, 5):
-        with pytest.raises(ValueError, match="cannot be the name of an event"):
+        with pytest.raises(ValueError, match="is not a valid event name"):
             bus.emit(event)  # type: ignore[arg-type]
 
 

@@ -145,7 +145,7 @@ async def test_what_cannot_be_bound(world: World) -> None:
             bind(alice.id, command, print)
     reserved = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]
     for event in [*reserved, "", None, 5]:
-        with pytest.raises(ValueError, match="cannot be the name of an event"):
+        with pytest.raises(ValueError, match="is not a valid event name"):
             bind(alice.id, event, print)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="event ask: expected a function, got 5"):
         bind(alice.id, "ask", 5)  # type: ignore[arg-type]
@@ -217,9 +217,9 @@ async def test_events_come_in_the_order_of_the_calls(world: World) -> None:
 @pytest.mark.parametrize("event", ["", "connect", "disconnect", None, 5])
 async def test_events_have_names(world: World, event: Any) -> None:
     transport = (await world.start()).service.transport
-    with pytest.raises(ValueError, match="cannot be the name of an event"):
+    with pytest.raises(ValueError, match="is not a valid event name"):
         transport.emit_to_channel("room", event)
-    with pytest.raises(ValueError, match="cannot be the name of an event"):
+    with pytest.raises(ValueError, match="is not a valid event name"):
         transport.send_to_channel("id", "room", event)
 
 
@@ -227,11 +227,11 @@ async def test_events_have_names(world: World, event: Any) -> None:
 @pytest.mark.parametrize("value", [object(), float("nan"), {1: 2}, "\ud800", 2**64, {1, 2}])
 async def test_data_that_cannot_be_sent(world: World, value: Any) -> None:
     service = (await world.start()).service
-    with pytest.raises(TypeError, match="event news: the data cannot be sent"):
+    with pytest.raises(TypeError, match="event news: the data cannot be serialised"):
         service.transport.emit_to_channel("room", "news", 1, [value])
-    with pytest.raises(TypeError, match="event news: the data cannot be sent"):
+    with pytest.raises(TypeError, match="event news: the data cannot be serialised"):
         service.transport.send_to_channel("id", "room", "news", value)
-    with pytest.raises(TypeError, match="event news: the data cannot be sent"):
+    with pytest.raises(TypeError, match="event news: the data cannot be serialised"):
         service.cluster_bus.emit("news", value)
 
 

@@ -62,8 +62,8 @@ async def test_a_deaf_instance_turns_unready_and_ready_again(
     async def bus_is(text: str) -> bool:
         return text in str((await operations.readiness()).as_dict()["checks"].get("bus"))
 
-    await wait_until(lambda: bus_is("without an answer"), "the probe is without an answer")
-    await wait_until(lambda: bus_is("subscriptions are lost"), "the bus is given up")
+    await wait_until(lambda: bus_is("no answer"), "the probe has no answer")
+    await wait_until(lambda: bus_is("lost subscriptions"), "the bus is given up")
     lost = value(instance.service, "chat_service_bus_lost_subscriptions")
     assert lost is not None and lost > 0
     proxy.mend()

@@ -252,7 +252,7 @@ async def test_what_redis_refuses_all_the_time_times_out(client_of: MakeClient, 
         admin.config_set("min-replicas-to-write", 1)
     loop = asyncio.get_running_loop()
     begun = loop.time()
-    with pytest.raises(StoreTimeoutError, match="did not take the command in time"):
+    with pytest.raises(StoreTimeoutError, match="did not accept the command in time"):
         await client.call("key", "SET", "key", "value")
     assert loop.time() - begun < 1.0
     assert await client.call("key", "GET", "key") is None

@@ -57,12 +57,12 @@ async def test_few_rooms_among_many_keys_take_few_scans(
 
 @pytest.mark.parametrize("cursor", ["", "5", "x@127.0.0.1:1", "5@127.0.0.1", "0@:x"])
 async def test_what_is_no_cursor(store: RedisStore, cursor: str) -> None:
-    with pytest.raises(ValueError, match="is no cursor of a list"):
+    with pytest.raises(ValueError, match="is not a cursor of a list"):
         await store.list_rooms(10, cursor)
 
 
 async def test_a_node_that_serves_no_keys_any_more(store: RedisStore) -> None:
-    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 serves no keys any more: begin the list again"):
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 no longer holds keys: start the list again"):
         await store.list_users(10, "0@127.0.0.1:1")
 
 

@@ -123,7 +123,7 @@ async def test_users_without_are_refused_with_what_is_missing(users: Users, name
     with pytest.raises(StoreError) as caught:
         await service.start()
     message = str(caught.value)
-    assert message.startswith(f"Redis at 127.0.0.1:{users.port} does not let the user {users.made[0]}")
+    assert message.startswith(f"Redis at 127.0.0.1:{users.port} does not grant the user {users.made[0]}")
     assert "\n" not in message and set(missing) <= set(message.split())
     await service.close()
     # What the message says is enough indeed.

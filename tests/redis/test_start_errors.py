@@ -29,19 +29,19 @@ Trouble = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[tuple[di
 @asynccontextmanager
 async def too_old(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
     async with fake_redis("# Server\r\nredis_version:6.2.14\r\ncluster_enabled:0\r\n") as url:
-        yield {"url": url}, "Redis at {address} is version 6.2.14; 7.0 or newer is needed"
+        yield {"url": url}, "Redis at {address} has version 6.2.14; 7.0 or newer is required"
 
 
 @asynccontextmanager
 async def too_old_cluster(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
     async with fake_redis("# Server\r\nredis_version:6.2.14\r\ncluster_enabled:1\r\n") as url:
-        yield {"url": url, "cluster": True}, "Redis at {address} is version 6.2.14; 7.0 or newer is needed"
+        yield {"url": url, "cluster": True}, "Redis at {address} has version 6.2.14; 7.0 or newer is required"
 
 
 @asynccontextmanager
 async def no_redis_at_all(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
     async with fake_redis("hello") as url:
-        yield {"url": url}, "Redis at {address} is version unknown; 7.0 or newer is needed"
+        yield {"url": url}, "Redis at {address} has version unknown; 7.0 or newer is required"
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def unreachable_cluster(request: pytest.FixtureRequest) -> AsyncIterator[t
 @asynccontextmanager
 async def unreachable_sentinels(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
     port = free_port()
-    message = f"no Sentinel of 127.0.0.1:{port} knows a master named mymaster that answers"
+    message = f"no Sentinel of 127.0.0.1:{port} knows a reachable master named mymaster"
     yield {"sentinels": [["127.0.0.1", port]]}, message
 
 

@@ -96,7 +96,7 @@ async def test_what_is_wrong_with_tls_is_said(tls: TlsServer, certificates: Cert
     made = TlsServer(certificates, clients=True)
     with made.server:
         error = await refusal({"url": made.url(), "tls": made.trust})
-        assert "it wants a certificate" in str(error) and "ssl_certfile" in str(error)
+        assert "it requires a client certificate" in str(error) and "ssl_certfile" in str(error)
 
 
 @pytest.mark.covers("store_option:tls")

@@ -67,7 +67,7 @@ def test_who_logs_in(url: str, login: tuple[str | None, str | None]) -> None:
     ("url", "message"),
     [
         (5, "expected a text"),
-        ("", "begins with one of redis://, rediss://, valkey://, valkeys://, unix://"),
+        ("", "starts with one of redis://, rediss://, valkey://, valkeys://, unix://"),
         ("host:6379", "begins with one of"),
         ("http://host", "begins with one of"),
         ("redis:/host", "begins with one of"),
@@ -89,7 +89,7 @@ def test_who_logs_in(url: str, login: tuple[str | None, str | None]) -> None:
         ("redis://:hid#den@host", "write %23"),
         ("unix://run/redis.sock", "whole path"),
         ("unix://", "whole path"),
-        ("redis://host?ssl_ca_certs=/ca.pem", "ssl_ca_certs is for TLS: begin with rediss://"),
+        ("redis://host?ssl_ca_certs=/ca.pem", "ssl_ca_certs is for TLS: start the URL with rediss://"),
         ("unix:///a?ssl_ca_certs=/ca.pem", "ssl_ca_certs is for TLS"),
         ("rediss://host?ssl_cert_reqs=maybe", "ssl_cert_reqs: expected 'none', 'optional' or 'required'"),
         ("rediss://host?ssl_min_version=1.2", "ssl_min_version: expected a number: .*771 for TLSv1_2"),
@@ -99,12 +99,12 @@ def test_who_logs_in(url: str, login: tuple[str | None, str | None]) -> None:
         ("redis://host?client_name=a%20b", "client_name: expected a name without spaces"),
         ("redis://host?socket_timeout=0", "socket_timeout: expected seconds"),
         ("redis://host?socket_connect_timeout=nan", "socket_connect_timeout: expected seconds"),
-        ("redis://host?protocol=3", "protocol=3 cannot be honoured: the store speaks RESP 2"),
-        ("redis://host?decode_responses=True", "decode_responses=True cannot be honoured"),
-        ("redis://host?encoding=latin-1", "encoding=latin-1 cannot be honoured"),
-        ("redis://host?retry_on_timeout=yes", "retry_on_timeout=yes cannot be honoured"),
-        ("redis://host?max_connections=1", "max_connections=1 cannot be honoured"),
-        ("redis://host?timeout=5", "timeout is not taken"),
+        ("redis://host?protocol=3", "protocol=3 cannot be applied: the store uses RESP 2"),
+        ("redis://host?decode_responses=True", "decode_responses=True cannot be applied"),
+        ("redis://host?encoding=latin-1", "encoding=latin-1 cannot be applied"),
+        ("redis://host?retry_on_timeout=yes", "retry_on_timeout=yes cannot be applied"),
+        ("redis://host?max_connections=1", "max_connections=1 cannot be applied"),
+        ("redis://host?timeout=5", "timeout is not accepted"),
     ],
 )
 def test_what_cannot_be_is_refused(url: Any, message: str) -> None:
@@ -177,7 +177,7 @@ def test_times_in_the_url_are_the_store_options() -> None:
     options = RedisOptions(url=url)
     assert (options.command_timeout, options.connect_timeout) == (1.5, 2.5)
     assert RedisOptions(url=url, command_timeout=1.5).command_timeout == 1.5
-    with pytest.raises(ConfigurationError, match=r"command_timeout: the url says another time, 1\.5"):
+    with pytest.raises(ConfigurationError, match=r"command_timeout: the url has a different value, 1\.5"):
         RedisOptions(url=url, command_timeout=3.0)
 
 
@@ -185,12 +185,12 @@ def test_times_in_the_url_are_the_store_options() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tls": {"ssl_ca_certs": "/ca"}}, "tls: the url does not ask for TLS; begin it with rediss://"),
+        ({"tls": {"ssl_ca_certs": "/ca"}}, "tls: the url does not use TLS; start it with rediss://"),
         ({"url": "rediss://h", "tls": {"ca": "/ca"}}, "tls: unknown option ca$"),
         ({"url": "rediss://h", "tls": {"ssl_cert_reqs": "no"}}, "tls: ssl_cert_reqs: expected 'none'"),
         ({"url": "rediss://h?ssl_ca_path=/a", "tls": {"ssl_ca_path": "/b"}}, "ssl_ca_path is in the url"),
-        ({"sentinel_tls": {}}, "sentinel_tls: no sentinels are given"),
-        ({"sentinel_username": "x"}, "sentinel_username: no sentinels are given"),
+        ({"sentinel_tls": {}}, "sentinel_tls: it requires sentinels"),
+        ({"sentinel_username": "x"}, "sentinel_username: it requires sentinels"),
         ({"url": "unix:///a", "sentinels": [("h", 1)]}, "give a Unix socket or sentinels, not both"),
     ],
 )

@@ -33,7 +33,7 @@ def server_api_page() -> str:
 def operations_methods() -> list[Method]:
     """What applications may call of ``service.operations``."""
     methods = Module(operations).methods("Operations")
-    return [method for method in methods if method.section != "Called by the life cycle"]
+    return [method for method in methods if method.section != "Called by the service's lifecycle"]
 
 
 def plugins_page() -> str:

@@ -1,4 +1,4 @@
-"""State in the memory of one process, for one instance or for several in the same process."""
+"""The memory store: state in one process, for one or more instances in it."""
 
 from chat_service.stores.memory.backend import MemoryBackend
 from chat_service.stores.memory.memory_store import MemoryStore

@@ -1,4 +1,4 @@
-"""What several memory stores of one process share."""
+"""State that several memory stores of one process can share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class UserSocket:
 
 
 class MemoryUser:
-    """The lists and the sockets of one user."""
+    """One user's lists and sockets."""
 
     def __init__(self, config: UserConfig) -> None:
         self.whitelist_only = config.whitelist_only
@@ -41,12 +41,12 @@ class MemoryUser:
 
 
 class MemoryInstance:
-    """The last heartbeat (ms) and the sockets of one instance."""
+    """One instance's last heartbeat (ms) and sockets."""
 
     def __init__(self) -> None:
-        #: None before the first one, and once it was claimed.
+        #: None before the first heartbeat and after a claim.
         self.heartbeat: int | None = None
-        #: When another instance took the right to recover this one (ms).
+        #: When another instance claimed the recovery of this one (ms).
         self.claimed: int | None = None
         #: Changes with each heartbeat and each claim.
         self.pulse = 0
@@ -54,15 +54,15 @@ class MemoryInstance:
 
     @property
     def is_listed(self) -> bool:
-        """Whether it is alive or claimed; else it has sockets only."""
+        """Whether the instance is alive or claimed. Otherwise only its sockets are known."""
         return self.heartbeat is not None or self.claimed is not None
 
 
 class MemoryBackend:
-    """Users, rooms, instances and the hub of one process.
+    """The users, rooms, instances and hub of one process.
 
-    Give the same backend to several ``MemoryStore`` objects to run several instances in one process.
-    Every change is made between two awaits, so each is atomic.
+    Pass the same backend to several ``MemoryStore`` objects to run several instances in one process. No
+    change spans an ``await``, so each is atomic.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,11 @@ class MemoryBackend:
             raise ChatServiceError("noRoom", name) from None
 
     def instance(self, name: InstanceId) -> MemoryInstance:
-        """The instance, made when missing."""
+        """The instance, created if missing."""
         return self.instances.setdefault(name, MemoryInstance())
 
     def index(self, user: UserName, socket_id: SocketId) -> UserSocket | None:
-        """A socket in its user's index, None when either is missing."""
+        """A socket in its user's index, None if the user or the socket is missing."""
         entry = self.users.get(user)
         return entry.sockets.get(socket_id) if entry else None
 
@@ -99,7 +99,7 @@ class MemoryBackend:
         self.hub.send(topic, Notify(event=event, args=args, exclude=tuple(exclude)))
 
     def finish_removal(self, room: RoomName, removed: Removed) -> Removal | None:
-        """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        """Clean the indexes of removed users and notify their sockets that were not joined."""
         for user, sockets in removed.users.items():
             for socket_id in sockets:
                 entry = self.index(user, socket_id)

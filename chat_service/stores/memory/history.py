@@ -1,4 +1,4 @@
-"""A room's messages: a circular buffer with dense ids."""
+"""The messages of a room in a circular buffer with consecutive ids."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -9,33 +9,33 @@ import msgpack
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.types import Message
 
-#: What a JSON text begins with, and no packed message.
+#: The first byte of a JSON text, with which no packed message starts.
 _OBJECT = ord("{")
 
 
 class History:
-    """The newest ``max_size`` messages. Ids are 1, 2, 3, … and count on when nothing is kept.
+    """The newest ``max_size`` messages. Ids are 1, 2, 3, … and keep counting if no messages are kept.
 
-    Messages are kept as JSON texts, the form in which most clients get them: small, encoded once, and safe
-    from whoever changes a message that was handed out. Those with binary values are packed instead.
+    Messages are kept as JSON texts, the form in which most clients receive them: small, encoded once, and
+    safe from changes to messages that were returned. Messages with binary values are packed instead.
     """
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.last_id = 0
-        # Encoded messages; once full, a ring whose oldest message is at ``_start``.
+        # Encoded messages; once full, a ring with the oldest message at ``_start``.
         self._ring: list[bytes] = []
         self._start = 0
-        # Whether there was a packed message among them.
+        # Whether a packed message was ever among them.
         self._has_packed = False
 
     @property
     def size(self) -> int:
-        """Messages stored now."""
+        """Number of stored messages."""
         return len(self._ring)
 
     def append(self, message: Message) -> int:
-        """Set the message's ``id`` to the next one and keep it. Returns the id."""
+        """Store a message under the next id. Returns the id."""
         message["id"] = message_id = self.last_id + 1
         if self.max_size:
             encoded = encode_text(message)
@@ -51,7 +51,7 @@ class History:
         return message_id
 
     def after(self, message_id: int, limit: int) -> Sequence[Message]:
-        """The oldest ``limit`` messages with a larger id, newest first."""
+        """The oldest ``limit`` messages with a greater id, newest first."""
         skipped = max(message_id - (self.last_id - self.size), 0)
         return self._newest_first(skipped, min(limit, self.size - skipped))
 
@@ -61,7 +61,7 @@ class History:
         return self._newest_first(self.size - count, count)
 
     def resize(self, max_size: int) -> None:
-        """Keep the newest ``max_size`` messages from now on."""
+        """Set the maximum number of messages, dropping the oldest beyond it."""
         kept = min(max_size, self.size)
         self._ring = self._oldest_first(self.size - kept, kept)
         self._start = 0

@@ -1,4 +1,4 @@
-"""The bus inside one process: a hub that passes envelopes on as they are, at once."""
+"""The bus of a single process: a hub that passes envelopes on directly."""
 
 import logging
 
@@ -8,7 +8,7 @@ logger = logging.getLogger("chat_service")
 
 
 class Hub:
-    """Connects the local buses of the instances of one process."""
+    """Connects the local buses of the instances in one process."""
 
     def __init__(self) -> None:
         self._listeners: dict[Topic, list[BusListener]] = {}
@@ -26,7 +26,7 @@ class Hub:
             self._listeners.pop(topic, None)
 
     def send(self, topic: Topic, envelope: Envelope) -> None:
-        """Hand an envelope to every subscriber of the topic before it returns."""
+        """Pass an envelope to every subscriber of the topic before returning."""
         for listener in tuple(self._listeners.get(topic, ())):
             try:
                 listener.on_envelope(topic, envelope)
@@ -34,7 +34,7 @@ class Hub:
                 logger.exception("an envelope of topic %s could not be delivered", topic)
 
     def topics(self) -> list[Topic]:
-        """The topics that somebody subscribed to."""
+        """The topics that have subscribers."""
         return list(self._listeners)
 
 
@@ -58,7 +58,7 @@ class LocalBus:
         self._hub.send(topic, envelope)
 
     def close(self) -> None:
-        """Give up every subscription."""
+        """Remove all subscriptions."""
         for topic in self._topics:
             self._hub.remove(topic, self._listener)
         self._topics.clear()

@@ -1,4 +1,4 @@
-"""The ``Store`` in memory. Nothing here awaits, so every method is one atomic step."""
+"""The ``Store`` in memory. Its methods never wait, so each is atomic."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,14 +34,14 @@ NameT = TypeVar("NameT", UserName, RoomName)
 
 
 class MemoryStore:
-    """State in memory: the fastest store, gone with the process. See ``Store`` for each method."""
+    """State in memory: the fastest store, lost with the process. The methods are described in ``Store``."""
 
     runs_without_task = True
-    #: What people read of it.
+    #: Shown in start messages and status output.
     title = "memory"
 
     def __init__(self, backend: MemoryBackend | None = None) -> None:
-        """``backend``: state to share with other stores of this process; a new one when None."""
+        """``backend``: state shared with other stores of this process; a new one if None."""
         self.backend = backend or MemoryBackend()
         self._bus: LocalBus | None = None
 
@@ -385,7 +385,7 @@ class MemoryStore:
 
 
 def _next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[list[NameT], str | None]:
-    """The first names past the cursor, which is a name itself, and the cursor of what follows them."""
+    """The first names after the cursor, which is itself a name, and the cursor of the next page."""
     found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
     return found[:limit], found[limit - 1] if len(found) > limit else None
 

@@ -1,4 +1,4 @@
-"""One room in memory: its state, its decisions and the events that they make."""
+"""A room in memory: its state, its rules and the events it publishes."""
 
 import uuid
 from collections import deque
@@ -13,7 +13,7 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
-#: How many events other than messages a room keeps.
+#: Number of events other than messages that a room keeps.
 CHANGES_KEPT = 200
 
 
@@ -26,7 +26,7 @@ class Removed(NamedTuple):
 
 @dataclass(slots=True)
 class Member:
-    """A joined user. ``announced``: the room was told of the user, or would have been."""
+    """A joined user. ``announced``: set by an announcement, even if userlist updates are off."""
 
     sockets: dict[SocketId, InstanceId] = field(default_factory=dict)
     announced: bool = False
@@ -37,7 +37,7 @@ def new_epoch() -> str:
 
 
 class MemoryRoom:
-    """State and rules of one room. Methods decide and change at once, and emit what they did."""
+    """State and rules of one room. Each method checks, changes and publishes in one step."""
 
     def __init__(self, name: RoomName, config: RoomConfig, emit: Callable[[Topic, RoomEvent], None]) -> None:
         self.name = name
@@ -48,7 +48,7 @@ class MemoryRoom:
         self.whitelist_only = config.whitelist_only
         self.enable_userlist_updates = config.enable_userlist_updates
         self.enable_access_lists_updates = config.enable_access_lists_updates
-        # Dicts for their order; the values mean nothing.
+        # Dicts used as ordered sets.
         self.lists: dict[str, dict[str, None]] = {
             "adminlist": dict.fromkeys(config.adminlist),
             "blacklist": dict.fromkeys(config.blacklist),
@@ -57,7 +57,7 @@ class MemoryRoom:
         self.members: dict[UserName, Member] = {}
         self.seen: dict[UserName, int] = {}
         self.history = History(config.history_max_size)
-        # The last events other than messages.
+        # The latest events other than messages.
         self._changes: deque[RoomEvent] = deque(maxlen=CHANGES_KEPT)
         self._emit = emit
 
@@ -75,7 +75,7 @@ class MemoryRoom:
 
     def check_read(self, actor: Actor) -> None:
         if actor.bypass or actor.name in self.members:
-            # As the rules say, without gathering all facts.
+            # Same as rules.may_read, without gathering all facts.
             return
         if not rules.may_read(self.facts(actor.name)):
             raise ChatServiceError("notJoined", self.name)
@@ -125,7 +125,7 @@ class MemoryRoom:
     def join(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, now: int
     ) -> tuple[int, bool]:
-        """Returns the user's joined sockets, and whether this one was new."""
+        """Returns the number of the user's joined sockets, and whether this one is new."""
         member = self.members.get(user)
         if member is None:
             member = self.members[user] = Member()
@@ -136,7 +136,7 @@ class MemoryRoom:
         return len(member.sockets), changed
 
     def announce(self, user: UserName, socket_id: SocketId) -> int:
-        """Tell the room of a user once. Returns the user's joined sockets, 0 when this one is not joined."""
+        """Announce a user once. Returns the user's joined sockets, 0 if this one is not joined."""
         member = self.members.get(user)
         if member is None or socket_id not in member.sockets:
             return 0
@@ -147,7 +147,7 @@ class MemoryRoom:
         return len(member.sockets)
 
     def leave(self, user: UserName, socket_id: SocketId, now: int) -> tuple[int, bool]:
-        """Returns the user's sockets that are still joined, and whether this one was."""
+        """Returns the number of the user's sockets still joined, and whether this one was joined."""
         member = self.members.get(user)
         if member is None or socket_id not in member.sockets:
             return len(member.sockets) if member else 0, False
@@ -160,7 +160,7 @@ class MemoryRoom:
         return len(member.sockets), True
 
     def remove(self, users: Iterable[UserName], now: int) -> Removed:
-        """End the presence of users, all in one event. Returns those who were joined."""
+        """Remove users in a single event. Returns those who were joined."""
         removed: dict[UserName, tuple[SocketId, ...]] = {}
         places: dict[InstanceId, list[SocketId]] = {}
         announced: list[UserName] = []
@@ -179,14 +179,14 @@ class MemoryRoom:
         return Removed(removed, Removal(cursor=self.cursor, sockets=places))
 
     def renew(self, now: int) -> Removed:
-        """Begin another life, with nobody in it. Returns those who were joined."""
+        """Start a new epoch without members. Returns those who were joined."""
         self.epoch, self.seq = new_epoch(), 0
-        # It tells also who is in the room, and it does not know.
+        # This event also reaches instances with sockets in the room that the room has lost.
         self._publish()
         return self.remove(list(self.members), now)
 
     def remove_without_access(self, candidates: Iterable[str], now: int) -> Removed:
-        """Remove those of the candidates whom the rules do not allow to stay."""
+        """Remove the candidates who may not stay."""
         users = [UserName(user) for user in candidates]
         return self.remove([user for user in users if not rules.has_room_access(self.facts(user))], now)
 
@@ -228,7 +228,7 @@ class MemoryRoom:
     # Events
 
     def changes(self, cursor: RoomCursor) -> list[RoomEvent]:
-        """The kept events other than messages that came after a place."""
+        """The kept events other than messages after a cursor."""
         return [event for event in self._changes if event.epoch == cursor.epoch and event.seq > cursor.seq]
 
     def notify(self, event: str, *args: Any, exclude: tuple[SocketId, ...] = ()) -> None:

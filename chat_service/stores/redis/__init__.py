@@ -1,4 +1,4 @@
-"""State in Redis: one server, behind Sentinel, or a cluster; for any number of instances."""
+"""The Redis store: a single server, Sentinel or a cluster, for any number of instances."""
 
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.redis_store import RedisStore

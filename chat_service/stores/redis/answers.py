@@ -1,4 +1,4 @@
-"""What scripts answer: a list that starts with 0, or with the code of an error."""
+"""Script results: a list that starts with 0, or with an error code."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from chat_service.errors import ChatServiceError, StoreError
 
 
 def checked(answer: Any, **arguments: Any) -> list[Any]:
-    """The values after the leading 0. Raises the ``ChatServiceError`` of a code.
+    """Return the values after the leading 0. Raises ``ChatServiceError`` for an error code.
 
-    ``arguments``: the argument of each error code that has one.
+    ``arguments``: the error argument for each code that has one.
     """
     if not isinstance(answer, list) or not answer:
         raise StoreError(f"a script answered {answer!r}")
@@ -20,12 +20,12 @@ def checked(answer: Any, **arguments: Any) -> list[Any]:
 
 
 def flag(value: bool) -> str:
-    """A boolean as scripts take it."""
+    """A boolean in the form that scripts expect."""
     return "1" if value else "0"
 
 
 def texts(values: list[bytes]) -> list[str]:
-    """Names that Redis gave back. Raises ``StoreError`` for bytes that are no names."""
+    """Decode names from Redis. Raises ``StoreError`` for bytes that are not valid text."""
     try:
         return [value.decode() for value in values]
     except (UnicodeDecodeError, AttributeError) as error:
@@ -33,5 +33,5 @@ def texts(values: list[bytes]) -> list[str]:
 
 
 def pairs(values: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """The fields and values of a hash."""
+    """Pair up a flat list of fields and values."""
     return list(zip(values[::2], values[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""Running commands and scripts: on the right node, again where Redis says that nothing was done."""
+"""Runs commands and scripts on the right node, retrying those that Redis certainly did not execute."""
 
 import asyncio
 import logging
@@ -20,21 +20,21 @@ from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds between two tries of a command that Redis refused for the moment.
+#: Time in seconds between attempts of a command that Redis temporarily refuses.
 RETRY_PAUSE = 0.05
-#: Seconds for which commands are not tried again after one was refused until its time was up.
+#: Time in seconds without retries after a command was refused until its timeout.
 IMPATIENCE = 1.0
-#: Seconds for what follows a change that Redis refused until its time was over.
+#: Time in seconds for what follows a change that Redis refused until its timeout.
 ANSWERED_GRACE = 0.25
-#: The oldest Redis with sharded publish and subscribe.
+#: The first Redis version with sharded pub/sub.
 OLDEST_VERSION = (7, 0)
 
-#: Answers after which the command was surely not done, and may work elsewhere or soon.
+#: Error replies that prove the command was not executed; it may work on another node or later.
 _ELSEWHERE = frozenset({"MOVED", "ASK"})
 _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "NOREPLICAS"})
-#: Answers of a Redis that takes no changes: no memory, no disk, no replicas. Nothing was done.
+#: Error replies of a Redis that refuses changes for lack of memory, disk or replicas. Nothing was changed.
 _REFUSED = frozenset({"OOM", "MISCONF", "NOREPLICAS", "READONLY"})
-#: Answers of a Redis that does nothing for anybody at the moment.
+#: Error replies of a Redis that currently refuses all commands.
 _OCCUPIED = frozenset({"LOADING", "BUSY"})
 
 
@@ -42,42 +42,43 @@ _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
 
 class RedisClient:
-    """Commands to one server, a Sentinel master or a cluster. All keys of a command are in one slot.
+    """Sends commands to a single server, a Sentinel master or a cluster. A command's keys are all in one
+    slot.
 
-    Every command ends within ``command_timeout``. What Redis did not take is tried again; a command whose
-    answer was lost is not, since nobody knows whether it was done: ``StoreTimeoutError``. A Redis that takes
-    no changes for now: ``StoreRefusedError``.
+    Every command ends within ``command_timeout``. A command that Redis did not execute is retried. If the
+    reply was lost, its outcome is unknown, so it is not retried and raises ``StoreTimeoutError``. If Redis
+    currently refuses changes it raises ``StoreRefusedError``.
     """
 
     def __init__(self, options: RedisOptions) -> None:
         self._options = options
-        # The link alone watches the time of a command that has nearly all of it left.
+        # A command with nearly all of its time left needs no timer besides the link's timeout.
         self._ample = options.command_timeout * 0.9
-        #: The tasks of all that talks to this Redis.
+        #: Background tasks of everything that uses this client.
         self.background = Background()
         self.topology = Topology(options, background=self.background)
-        #: Commands that were not answered in time or not taken at all, and those answered by an error.
+        #: Commands without a reply in time or never accepted, and commands with an error reply.
         self.timeouts = 0
         self.errors = 0
-        # Until then no refused command is tried again: one was in vain, for all its time.
+        # Until then refused commands are not retried, because one was refused until its timeout.
         self._impatient_until = 0.0
 
     async def open(self) -> None:
-        """Connect and look whether this Redis will do. Raises ``ConfigurationError``, ``StoreError``."""
+        """Connect, and check that this Redis is suitable. Raises ``ConfigurationError``, ``StoreError``."""
         self.topology.check()
         if self._options.cluster:
-            # What the url names is asked first, since only a cluster knows of slots.
+            # Check the server in the url first, since only a cluster can answer about slots.
             await self._check_node(self.topology.connector.address)
         await self.topology.refresh()
         await self._check_node(await self.topology.address_of("{probe}"))
 
     @property
     def is_cluster(self) -> bool:
-        """Whether it is a cluster."""
+        """Whether this is a cluster."""
         return self._options.cluster
 
     async def _check_node(self, address: Address) -> None:
-        """Raises ``ConfigurationError`` for a Redis that is too old, or not of the mode of the options."""
+        """Raises ``ConfigurationError`` if Redis is too old or its mode differs from the options."""
         link = await self.topology.open_link(address)
         version, mode = await _ask_what_it_is(link, address)
         if mode == "sentinel":
@@ -87,7 +88,9 @@ class RedisClient:
         found = re.match(r"(\d+)\.(\d+)", version)
         if version and (found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION):
             oldest = ".".join(map(str, OLDEST_VERSION))
-            raise ConfigurationError(f"Redis at {address} is version {version}; {oldest} or newer is needed")
+            raise ConfigurationError(
+                f"Redis at {address} has version {version}; {oldest} or newer is required"
+            )
         is_cluster = mode == "cluster"
         if mode and is_cluster != self._options.cluster:
             is_or_not = "is" if is_cluster else "is not"
@@ -102,9 +105,9 @@ class RedisClient:
     async def run(
         self, script: Script, keys: Sequence[str], *args: Encodable, is_patient: bool = True
     ) -> Any:
-        """Run a script by its digest; give it whole to a server that lost it. Raises ``StoreError``.
+        """Run a script by its digest, loading it on a server that lacks it. Raises ``StoreError``.
 
-        ``is_patient``: whether to try again when Redis is occupied, or takes no changes.
+        ``is_patient``: whether to retry while Redis is busy or refuses changes.
         """
         try:
             packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
@@ -119,17 +122,17 @@ class RedisClient:
             raise self._failure(f"script {script.name}", error) from None
 
     async def call(self, key: str, *command: Encodable) -> Any:
-        """Run a command that concerns a key. Raises ``StoreError``."""
+        """Run a command on the node of a key. Raises ``StoreError``."""
         try:
             return await self.command(key, *command)
         except RedisReplyError as error:
             raise self._failure(str(command[0]), error) from None
 
     async def read(self, key: str, *commands: tuple[Encodable, ...]) -> list[Any]:
-        """Read several things of one slot at one moment, in one round trip. Raises ``StoreError``.
+        """Run several reads in one slot atomically, in one round trip. Raises ``StoreError``.
 
-        A transaction, since a script that hands on a long answer costs Redis several times as much. A Redis
-        that is out of memory takes none, but scripts that read: ``StoreRefusedError``.
+        This uses a transaction because returning a long reply from a script costs Redis several times as
+        much. When out of memory, Redis runs reading scripts but refuses transactions: ``StoreRefusedError``.
         """
         packed = b"".join([_MULTI, *map(pack_command, commands), _EXEC])
         try:
@@ -145,11 +148,11 @@ class RedisClient:
     def _failure(self, what: str, error: RedisReplyError) -> StoreError:
         self.errors += 1
         if error.kind in _REFUSED:
-            return StoreRefusedError(f"Redis takes no changes: {error}")
+            return StoreRefusedError(f"Redis refuses changes: {error}")
         return StoreError(f"{what}: {error}")
 
     async def command(self, key: str, *command: Encodable) -> Any:
-        """As ``call``, but what Redis answers as an error is raised as ``RedisReplyError``."""
+        """``call`` that raises error replies as ``RedisReplyError``."""
         return await self._send(key, pack_command(command))
 
     async def _send(self, key: str, packed: bytes, before: int = 0, *, is_patient: bool = True) -> Any:
@@ -159,7 +162,7 @@ class RedisClient:
         patience = current_patience.get()
         if link is not None and (patience is None or patience.left > self._ample):
             try:
-                # The usual case, without a timer of its own: the link watches the time.
+                # The usual case needs no timer here because the link enforces the timeout.
                 return await link.submit_packed(packed, before)
             except RedisReplyError as error:
                 if error.kind not in _ELSEWHERE and error.kind not in _SOON:
@@ -175,7 +178,7 @@ class RedisClient:
                 raise
         else:
             refusals = []
-        # Time-outs need one.
+        # Timeouts need a task.
         await in_task()
         seconds = self.seconds_left()
         if seconds <= 0:
@@ -198,7 +201,7 @@ class RedisClient:
             raise
 
     def _is_useless(self, refusal: RedisReplyError, is_patient: bool) -> bool:
-        """Whether a refused command need not be tried again: others were, all the time that they had."""
+        """Whether retrying is pointless, because another command was refused until its timeout."""
         if not is_patient:
             return refusal.kind in _REFUSED or refusal.kind in _OCCUPIED
         if refusal.kind not in _REFUSED or monotonic() > self._impatient_until:
@@ -207,18 +210,18 @@ class RedisClient:
         return True
 
     def seconds_left(self) -> float:
-        """How long an operation may take that begins now."""
+        """Maximum time in seconds for an operation that starts now."""
         patience = current_patience.get()
         longest = self._options.command_timeout
         return longest if patience is None else min(patience.left, longest)
 
     async def nodes(self) -> list[Address]:
-        """The nodes that have keys, as they are now: every master of a cluster, else the one server."""
+        """The current nodes that hold keys: all masters of a cluster, or the single server."""
         await self.topology.refresh()
         return sorted(self.topology.masters())
 
     async def call_node(self, address: Address, *command: Encodable) -> Any:
-        """Run a command that concerns no key at a node. Raises ``StoreError``."""
+        """Run a command without keys on a node. Raises ``StoreError``."""
         await in_task()
         try:
             async with asyncio.timeout(self._options.command_timeout):
@@ -226,16 +229,16 @@ class RedisClient:
                 return await link.submit(*command)
         except TimeoutError:
             self.timeouts += 1
-            raise StoreTimeoutError(f"Redis at {address} did not take the command in time") from None
+            raise StoreTimeoutError(f"Redis at {address} did not accept the command in time") from None
         except RedisReplyError as error:
             raise self._failure(str(command[0]), error) from None
 
     async def _persist(
         self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError], *, is_patient: bool
     ) -> Any:
-        """Follow redirections and wait for a node to be ready, until the command is done.
+        """Send a command until a node executes it, following redirections and waiting for nodes.
 
-        ``refusals``: what nodes answered until now; the last one stands there when the time is up.
+        ``refusals`` collects the error replies, so that the last one is known if time runs out.
         """
         address = self.topology.address_known(key) or self.topology.connector.address
         while True:
@@ -270,7 +273,7 @@ class RedisClient:
 
 
 async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
-    """The version and the mode of a node; both empty when its user may ask for neither."""
+    """The version and mode of a node, empty if the user may not ask."""
     try:
         info: bytes = await link.submit("INFO")
     except RedisReplyError as error:
@@ -291,8 +294,8 @@ async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
 
 
 def _refused(refusals: list[RedisReplyError]) -> StoreTimeoutError:
-    """The failure of a command that nodes refused, if they answered at all, and that is not tried again."""
-    text = ": ".join(["Redis did not take the command in time", *map(str, refusals)])
+    """The error of a command that was never executed, from the last refusal if any."""
+    text = ": ".join(["Redis did not accept the command in time", *map(str, refusals)])
     kind = refusals[-1].kind if refusals else ""
     if kind in _REFUSED:
         return StoreRefusedError(text)
@@ -302,7 +305,7 @@ def _refused(refusals: list[RedisReplyError]) -> StoreTimeoutError:
 
 
 def _redirection(error: RedisReplyError, asked: Address) -> Address:
-    """Where ``MOVED`` or ``ASK`` points. Without a host it is where the node that was asked is."""
+    """The target of ``MOVED`` or ``ASK``. A missing host means the host of the asked node."""
     host, _, port = str(error).rsplit(" ", 1)[1].rpartition(":")
     return Address(host or asked.host, int(port))
 

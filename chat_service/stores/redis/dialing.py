@@ -1,7 +1,7 @@
-"""Connecting to a Redis node and logging in: connections of redis-py with a greeting and messages of our own.
+"""Connecting and logging in to a Redis node: redis-py connections with our own greeting and error texts.
 
-Whatever goes wrong is one of two errors of redis-py: ``AuthenticationError`` when Redis refuses the login,
-else ``ConnectionError``, whose text says in one line what happened and what may help.
+Every failure is one of two redis-py errors: ``AuthenticationError`` if Redis refuses the login, else
+``ConnectionError``. The text says in one line what happened and how to fix it.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 Command = tuple[str | int, ...]
 
-#: Answers to users who are not logged in.
+#: Error replies for connections that are not logged in.
 NO_LOGIN = frozenset({"NOAUTH", "WRONGPASS", "DENIED"})
-#: Says who connects, for CLIENT LIST; and shows that a Redis is there.
+#: Identifies the connection in CLIENT LIST, and proves that the server is a Redis.
 INTRODUCTION: Command = ("CLIENT", "SETINFO", "LIB-NAME", "chat_service")
-#: What the record of a TLS alert begins with.
+#: First bytes of a TLS alert record.
 _TLS_ALERT = b"\x15\x03"
 
 
 class _Refused(Exception):
-    """Redis answered a command of the greeting with an error."""
+    """Redis replied to the greeting with an error."""
 
 
 class _Garbled(Exception):
-    """What came is not the Redis protocol."""
+    """The reply is not in the Redis protocol."""
 
 
 def greeting(username: str | None, password: str | None, db: int, name: str | None) -> list[Command]:
-    """The commands that begin a connection."""
+    """The first commands on a connection."""
     commands: list[Command] = []
     if username:
         commands.append(("AUTH", username, password or ""))
@@ -47,7 +47,7 @@ def greeting(username: str | None, password: str | None, db: int, name: str | No
 
 
 def judge(command: Command, answer: Any) -> None:
-    """Raises ``AuthenticationError`` or ``_Refused`` for an answer that makes the connection useless."""
+    """Raises ``AuthenticationError`` or ``_Refused`` for a reply that makes the connection unusable."""
     if not isinstance(answer, Exception):
         return
     text = str(answer)
@@ -55,15 +55,15 @@ def judge(command: Command, answer: Any) -> None:
         raise _Refused(text)
     if command[0] == "AUTH" or text.partition(" ")[0] in NO_LOGIN:
         raise AuthenticationError(text)
-    # That one may be refused for the moment, for lack of rights, or by an older Redis: it has answered.
+    # This one may fail (not ready, missing rights, older Redis); any reply is good enough.
     if command is not INTRODUCTION:
         raise _Refused(f"{' '.join(map(str, command))}: {text}")
 
 
 def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
-    """What went wrong, and what may help."""
+    """Describe an error and how to fix it."""
     other_scheme = "redis:// (valkey://)" if tls else "rediss:// (valkeys://)"
-    begin = f"begin the url with {other_scheme}"
+    begin = f"start the url with {other_scheme}"
     if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, _Garbled):
@@ -71,22 +71,21 @@ def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer in {timeout:g} s" + (f"; if it does not speak TLS, {begin}" if tls else "")
     if isinstance(error, ssl.SSLCertVerificationError):
-        trusted = "the store option tls names what to trust: ssl_ca_certs"
+        trusted = "name a CA file to trust as ssl_ca_certs in the store option tls"
         return f"its certificate is not trusted ({error.verify_message}); {trusted}"
     if isinstance(error, ssl.SSLError):
         reason = str(error.reason or error)
         if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-            return (
-                f"it wants a certificate: set ssl_certfile and ssl_keyfile in the store option tls ({reason})"
-            )
+            wanted = "set ssl_certfile and ssl_keyfile in the store option tls"
+            return f"it requires a client certificate: {wanted} ({reason})"
         if "VERSION_NUMBER" in reason or "UNKNOWN_PROTOCOL" in reason or "PACKET" in reason:
             return f"it does not speak TLS ({reason}); {begin}"
         return f"TLS failed ({reason})"
     if isinstance(error, socket.gaierror):
         return f"its name cannot be resolved ({error.strerror})"
     if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
-        side = "does not speak TLS" if tls else "wants TLS"
-        return f"it hung up at once, as a proxy without a Redis behind it does; if it {side}, {begin}"
+        side = "does not speak TLS" if tls else "requires TLS"
+        return f"it hung up immediately, like a proxy whose Redis is down; if it {side}, {begin}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, OSError) and error.strerror:
@@ -95,9 +94,9 @@ def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
 
 
 class _Dialing:
-    """What the classes of connections have in common: goes before one of redis-py."""
+    """Mixin for redis-py connection classes; must come first in the bases."""
 
-    # Attributes of the classes of redis-py.
+    # Attributes of the redis-py classes.
     username: Any
     password: Any
     db: Any
@@ -105,11 +104,11 @@ class _Dialing:
     socket_connect_timeout: Any
     _reader: asyncio.StreamReader | None
     _writer: asyncio.StreamWriter | None
-    #: Whether it speaks TLS.
+    #: Whether the connection uses TLS.
     tls = False
 
     async def connect(self) -> None:
-        """Connect and log in, within ``socket_connect_timeout``."""
+        """Connect and log in within ``socket_connect_timeout``."""
         timeout: float = self.socket_connect_timeout
         try:
             async with asyncio.timeout(timeout):
@@ -131,7 +130,7 @@ class _Dialing:
         if reader is None or writer is None:
             raise EOFError
         commands = greeting(self.username, self.password, self.db, self.client_name)
-        # The transport alone: what the other side said before it hung up can still be read then.
+        # Write to the transport directly, so that a last reply can still be read if the server hangs up.
         writer.transport.write(b"".join(map(hiredis.pack_command, commands)))  # type: ignore[arg-type]
         parser = hiredis.Reader()
         for command in commands:
@@ -155,14 +154,14 @@ async def _answer(reader: asyncio.StreamReader, parser: Any) -> Any:
 
 
 class TcpConnection(_Dialing, Connection):
-    """To a host and a port."""
+    """A TCP connection."""
 
 
 class TlsConnection(_Dialing, SSLConnection):
-    """To a host and a port by TLS."""
+    """A TCP connection with TLS."""
 
     tls = True
 
 
 class UnixConnection(_Dialing, UnixDomainSocketConnection):
-    """To a Unix socket."""
+    """A Unix socket connection."""

@@ -1,12 +1,10 @@
-"""Envelopes as bytes on the bus: a version, a signature when there is a secret, packed fields, a body.
-
-Lua makes some of them (``lua/lib/bus.lua``), so the layout stands in two places:
+"""The binary form of envelopes on the bus. ``lua/lib/bus.lua`` implements the same layout:
 
     version (1 byte) + [HMAC-SHA1 of channel, NUL and the rest (20 bytes)] + msgpack fields + msgpack body
 
-The body of a room event and of a notification is the list of its arguments; of a message it is the message
-without its id, which only the script knew. A message without binary values has a JSON array instead of
-fields and body: epoch, seq, id, room and the message.
+The signature is present only if there is a secret. The body of a room event or notification is the list of
+its arguments. The body of a message is the message without its id, which only the script knows. For a message
+without binary values, a JSON array replaces fields and body: epoch, seq, id, room and the message.
 """
 
 import hashlib
@@ -31,34 +29,34 @@ from chat_service.types import InstanceId, SocketId, UserName
 
 VERSION: Final = b"\x01"
 SIGNATURE_SIZE: Final = 20
-#: Bytes of an envelope at most; what is longer is dropped unread.
+#: Maximum size of an envelope in bytes. Longer ones are dropped unread.
 MAX_SIZE: Final = 64 * 1024 * 1024
 
-#: What a message as JSON begins with, and no list of packed fields.
+#: The first byte of a message as JSON, with which no packed fields start.
 JSON_START: Final = b"["
 
-#: The first field of an envelope.
+#: The kind of an envelope, its first field.
 ROOM_EVENT, MESSAGE, NOTIFY, DISCONNECT_USER, DISCONNECT_SOCKET, REQUEST, REPLY, APPLICATION_EVENT = range(8)
 
 
 class BadEnvelopeError(ValueError):
-    """Bytes on the bus that are no envelope, or not one of ours."""
+    """The bytes are not a valid envelope, or not signed with our secret."""
 
 
 def pack(value: Any) -> bytes:
-    """Plain data as msgpack."""
+    """Encode plain data as msgpack."""
     packed: bytes = msgpack.packb(value)
     return packed
 
 
 class EnvelopeCodec:
-    """Encodes and decodes envelopes. ``secret``: signs them, when not empty."""
+    """Encodes and decodes envelopes, signed if ``secret`` is not empty."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         key = hashlib.sha1(secret, usedforsecurity=False).digest() if len(secret) > 64 else secret
         padded = key.ljust(64, b"\0")
-        #: What scripts need to sign: the inner and the outer key of the HMAC, empty without a secret.
+        #: Inner and outer key of the HMAC, with which scripts sign; empty without a secret.
         self.inner_key = bytes(byte ^ 0x36 for byte in padded) if secret else b""
         self.outer_key = bytes(byte ^ 0x5C for byte in padded) if secret else b""
 
@@ -68,12 +66,12 @@ class EnvelopeCodec:
         return hmac.digest(self._secret, channel.encode() + b"\0" + payload, "sha1")
 
     def encode(self, channel: str, envelope: Envelope) -> bytes:
-        """The bytes of an envelope for a channel. Room events are made by scripts."""
+        """Encode an envelope for a channel. Only scripts encode room events."""
         payload = _encode(envelope)
         return VERSION + self._sign(channel, payload) + payload
 
     def decode(self, channel: str, data: bytes) -> Envelope:
-        """The envelope that came on a channel. Raises ``BadEnvelopeError``; data of anybody is safe here."""
+        """Decode an envelope from a channel. Safe for untrusted data. Raises ``BadEnvelopeError``."""
         if len(data) > MAX_SIZE or data[:1] != VERSION:
             raise BadEnvelopeError("unknown version or too long")
         payload = data[1:]
@@ -85,10 +83,10 @@ class EnvelopeCodec:
 
 
 def decode_room_event(payload: bytes) -> RoomEvent:
-    """An event that a script kept in the room, without version and signature. Raises ``BadEnvelopeError``."""
+    """Decode an event kept in a room, without version and signature. Raises ``BadEnvelopeError``."""
     event = _decode_checked(payload)
     if not isinstance(event, RoomEvent):
-        raise BadEnvelopeError("an event of a room was expected")
+        raise BadEnvelopeError("expected a room event")
     return event
 
 
@@ -116,19 +114,19 @@ def _encode(envelope: Envelope) -> bytes:
         case ApplicationEvent(event=event, args=args):
             return pack([APPLICATION_EVENT, event]) + pack(args)
         case RoomEvent():
-            raise TypeError("room events are published by the store's scripts alone")
+            raise TypeError("only the store's scripts publish room events")
 
 
 def _decode(payload: bytes) -> Envelope:
     if payload[:1] == JSON_START:
         return _json_message(*decode_text(payload))
-    # No list or map can have more items than there are bytes: a short payload makes no large ones.
+    # A list or map cannot have more items than bytes, so a short payload cannot allocate large ones.
     size = len(payload)
     unpacker = msgpack.Unpacker(
         max_buffer_size=MAX_SIZE,
         max_array_len=size,
         max_map_len=size // 2,
-        # Timestamps are extensions that the hook does not see.
+        # The hook is not called for timestamps, which are extensions too.
         max_ext_len=0,
         ext_hook=_no_extension,
         strict_map_key=True,
@@ -138,7 +136,7 @@ def _decode(payload: bytes) -> Envelope:
     decode: Callable[[list[Any], Any], Envelope] = _DECODERS[kind]
     body = unpacker.unpack() if kind in _WITH_BODY else None
     if unpacker.tell() != len(payload):
-        raise BadEnvelopeError("bytes after the end")
+        raise BadEnvelopeError("extra bytes at the end")
     return decode(fields, body)
 
 
@@ -148,13 +146,13 @@ def _no_extension(code: int, data: bytes) -> Any:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise BadEnvelopeError("text was expected")
+        raise BadEnvelopeError("expected a text")
     return value
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or value < 0:
-        raise BadEnvelopeError("a number was expected")
+        raise BadEnvelopeError("expected a number")
     return value
 
 
@@ -164,7 +162,7 @@ def _sockets(value: Any) -> tuple[SocketId, ...]:
 
 def _args(body: Any) -> tuple[Any, ...]:
     if not isinstance(body, list):
-        raise BadEnvelopeError("a list was expected")
+        raise BadEnvelopeError("expected a list")
     return tuple(body)
 
 
@@ -185,7 +183,7 @@ def _room_event(fields: list[Any], body: Any) -> RoomEvent:
 def _message(fields: list[Any], body: Any) -> RoomEvent:
     epoch, seq, message_id, room = fields
     if not isinstance(body, dict):
-        raise BadEnvelopeError("a message was expected")
+        raise BadEnvelopeError("expected a message")
     body["id"] = _number(message_id)
     return RoomEvent(
         epoch=_text(epoch),
@@ -197,7 +195,7 @@ def _message(fields: list[Any], body: Any) -> RoomEvent:
 
 
 def _json_message(epoch: Any, seq: Any, message_id: Any, room: Any, message: Any) -> RoomEvent:
-    # One look at all, since most envelopes come here. JSON gives these very types, and no others.
+    # A single check, since most envelopes come here. JSON yields exactly these types.
     if not (
         epoch.__class__ is room.__class__ is str
         and seq.__class__ is message_id.__class__ is int
@@ -205,7 +203,7 @@ def _json_message(epoch: Any, seq: Any, message_id: Any, room: Any, message: Any
         and message.__class__ is dict
         and message.get("id") == message_id
     ):
-        raise BadEnvelopeError("a message was expected")
+        raise BadEnvelopeError("expected a message")
     return RoomEvent(epoch, seq, message_id, "roomMessage", (room, message))
 
 

@@ -1,27 +1,28 @@
-"""Names of keys and channels. All keys of a room, a user or an instance share a hash tag, so a slot.
+"""Names of keys and channels. All keys of a room, user or instance share a hash tag and so a slot.
 
-Each of them is prefix, kind, name in braces and suffix. No prefix has a brace and no kind a colon, so they
-tell their prefix, and nothing below one prefix is ever below another, such as "a:b" or "a:room" beside "a".
+A key consists of the prefix, the kind, the name in braces and a suffix. Prefixes contain no braces and kinds
+no colons, so the keys of different prefixes never collide, not even those of "a:b" or "a:room" with those of
+"a".
 """
 
 from dataclasses import dataclass
 
 from chat_service.contracts.bus import Topic
 
-#: The keys of a room and of a user past the first one.
+#: Suffixes of all keys of a room and of a user except the first.
 _ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history", ":changes")
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms")
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Key names below a prefix. The base key of a room, user or instance is also its channel's name."""
+    """Key names under a prefix. The first key of a room, user or instance is also its channel name."""
 
     prefix: str
 
     @classmethod
     def of(cls, prefix: str, db: int) -> "Keys":
-        """The names in a database. Channels know no databases, so all but the first are named in them."""
+        """Key names for a database. Channels span all databases, so the prefix names the database."""
         return cls(f"{prefix}:@{db}" if db else prefix)
 
     def topic(self, topic: Topic) -> str:
@@ -42,11 +43,11 @@ class Keys:
         return f"{self.room(room)}:members"
 
     def seen(self, room: str) -> str:
-        """Hash of user to ms of the last join or leave."""
+        """Hash of user to Unix time in ms of the last join or leave."""
         return f"{self.room(room)}:seen"
 
     def history(self, room: str) -> str:
-        """List of messages, newest first; ids are dense, so the position tells the id."""
+        """List of messages, newest first. Ids have no gaps, so positions follow from ids."""
         return f"{self.room(room)}:history"
 
     def changes(self, room: str) -> str:
@@ -54,12 +55,12 @@ class Keys:
         return f"{self.room(room)}:changes"
 
     def room_keys(self, room: str) -> list[str]:
-        """All keys of a room, in the order in which scripts take them."""
+        """All keys of a room, in the order that scripts expect."""
         key = self.room(room)
         return [key, *[key + suffix for suffix in _ROOM_SUFFIXES]]
 
     def message_keys(self, room: str) -> list[str]:
-        """Those keys of a room that a message concerns, in the order of its script."""
+        """The keys that ``room_message.lua`` needs, in its order."""
         key = self.room(room)
         return [key, key + ":members", key + ":history"]
 
@@ -76,11 +77,11 @@ class Keys:
         return f"{self.user(user)}:sockets"
 
     def user_rooms(self, user: str) -> str:
-        """Hash of ``socket:room`` to the token of the join: a superset of what the rooms know."""
+        """Hash of ``socket:room`` to the token of the join: a superset of the actual joins."""
         return f"{self.user(user)}:rooms"
 
     def user_keys(self, user: str) -> list[str]:
-        """All keys of a user, in the order in which scripts take them."""
+        """All keys of a user, in the order that scripts expect."""
         key = self.user(user)
         return [key, *[key + suffix for suffix in _USER_SUFFIXES]]
 
@@ -90,15 +91,15 @@ class Keys:
 
     @property
     def instances(self) -> str:
-        """Sorted set of the living instances by their last heartbeat in ms."""
+        """Sorted set of the living instances by the Unix time in ms of their last heartbeat."""
         return f"{self.prefix}:instances:{{all}}"
 
     @property
     def claimed(self) -> str:
-        """Sorted set of the instances that are being recovered by the time of the claim in ms."""
+        """Sorted set of the instances being recovered by the Unix time in ms of the claim."""
         return f"{self.instances}:claimed"
 
     @property
     def pulses(self) -> str:
-        """Hash of instance to a number that each heartbeat and each claim counts up."""
+        """Hash of instance to a counter incremented by each heartbeat and claim."""
         return f"{self.instances}:pulses"

@@ -1,7 +1,7 @@
-"""One connection to one Redis node, shared by all commands: those of one loop tick leave in one write.
+"""A connection to a Redis node shared by all commands. The commands of one loop tick leave in a single write.
 
-redis-py does the connecting (TLS, authentication, database), hiredis the protocol. The sharing is ours, since
-a pool costs a checkout per command and can run dry.
+redis-py connects (TLS, authentication, database) and hiredis parses. Sharing one connection avoids a pool,
+which would cost a checkout per command and could run empty.
 """
 
 import asyncio
@@ -25,55 +25,55 @@ from chat_service.telemetry import Durations
 
 logger = logging.getLogger("chat_service")
 
-#: Makes a redis-py connection to one node.
+#: Creates a redis-py connection to a node.
 ConnectionFactory = Callable[[], AbstractConnection]
 
 Encodable = str | bytes | int
 
 READ_SIZE = 1 << 16
-#: Seconds between two tries to connect: after the first failure, and at most.
+#: Delay in seconds between attempts to connect: the first and the longest.
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
-#: Seconds that a command waits for a connection when the last try failed.
+#: Time in seconds that a command waits for a connection after a failed attempt.
 RETRY_PATIENCE = 0.25
 
 
 class RedisReplyError(Exception):
-    """An error that Redis answered, such as ``NOSCRIPT …``."""
+    """An error reply of Redis, such as ``NOSCRIPT …``."""
 
     @property
     def kind(self) -> str:
-        """The first word."""
+        """The first word of the error."""
         return str(self).partition(" ")[0]
 
 
 def pack_command(command: tuple[Encodable, ...]) -> bytes:
-    """A command as it is sent."""
-    # The library's stub knows commands of one part only.
+    """Encode a command in the Redis protocol."""
+    # The library's stub allows only commands with one part.
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
     return packed
 
 
 class Waiting:
-    """A command, or a transaction, that waits for its answer."""
+    """A command or transaction waiting for its reply."""
 
     __slots__ = ("before", "future", "refusal", "sent_at")
 
     def __init__(self, future: "asyncio.Future[Any]", sent_at: float, before: int = 0) -> None:
         self.future = future
         self.sent_at = sent_at
-        #: Answers that come first: to the parts of a transaction.
+        #: Number of replies before the one that counts: to the parts of a transaction.
         self.before = before
-        #: The first error among those.
+        #: The first error among those replies.
         self.refusal: Exception | None = None
 
 
 class Link:
-    """Sends commands in order and matches the answers. Opened at first use, and again after a loss.
+    """Sends commands in order and matches the replies. Opens on first use and again after a loss.
 
-    ``timeout``: seconds after which a command without an answer fails, and the link with it if Redis has
-    said nothing since. ``on_push``: takes everything that Redis says, for subscriptions; then nothing is
-    matched. ``on_lost``: called when an open connection is gone. ``durations``: counts how long answers took.
-    ``background``: owns the task that reads.
+    ``timeout``: time in seconds after which a command without a reply fails; the link fails too if Redis has
+    sent nothing in that time. ``on_push``: receives all replies unmatched, for subscriptions. ``on_lost``:
+    called when an open connection is lost. ``durations``: records how long replies took. ``background``: owns
+    the reading task.
     """
 
     def __init__(
@@ -95,20 +95,20 @@ class Link:
         self._durations = Durations() if durations is None else durations
         self._background = Background() if background is None else background
         self._writer: asyncio.StreamWriter | None = None
-        #: That of the connection. To ask for the running one costs a system call in Python 3.11.
+        #: The connection's loop. Getting the running one takes a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        # ``monotonic()`` at which the watch is to look.
+        # ``monotonic()`` of the next timeout check.
         self._watch_at = 0.0
-        # In the order of the answers to come.
+        # In the order of the expected replies.
         self._waiting: deque[Waiting] = deque()
         self._unsent: list[bytes] = []
-        #: Time of the last answer; that of a uvloop has steps of 1 ms, so it is not the loop's.
+        #: ``monotonic()`` of the last reply. Not the loop's time, which has steps of 1 ms in uvloop.
         self.last_heard = 0.0
         self._is_closed = False
-        # Failed tries to connect since the last success, and the loop time before which there is none.
+        # Failed attempts to connect since the last success, and the loop time of the next permitted one.
         self._failures = 0
         self._retry_at = 0.0
 
@@ -122,51 +122,54 @@ class Link:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is neither open nor being opened."""
+        """Whether the link is neither open nor being opened."""
         return self._writer is None and self._connecting is None
 
     # Opening and closing
 
     async def open(self) -> None:
-        """Connect unless it is connected. Raises ``StoreTimeoutError`` when nobody answers, ``StoreError``
-        for a wrong password; at once between two tries, which are further apart with each failure."""
+        """Connect unless already connected.
+
+        Raises ``StoreTimeoutError`` if Redis does not answer, ``StoreError`` if it refuses the login.
+        Attempts back off after failures; until the next one is due, this raises immediately.
+        """
         if self._writer is not None:
             return
         if self._is_closed:
             raise StoreError(f"the connection to Redis at {self.name} was closed")
         if self._connecting is None:
             if asyncio.get_running_loop().time() < self._retry_at:
-                raise StoreTimeoutError(f"Redis at {self.name} cannot be reached for now")
-            # The connection outlives the command that it is opened for, so it has no part of its context.
+                raise StoreTimeoutError(f"Redis at {self.name} is currently unreachable")
+            # The connection outlives the command that opens it, so it does not inherit its context.
             self._connecting = asyncio.get_running_loop().create_task(
                 self._connect(), name=f"connect to {self.name}", context=Context()
             )
             self._connecting.add_done_callback(self._end_connecting)
         connecting = self._connecting
-        # Nobody waits for long when it went wrong before: commands fail fast while Redis is not there.
+        # Do not wait long if the last attempt failed: commands fail fast while Redis is down.
         done, _ = await asyncio.wait([connecting], timeout=RETRY_PATIENCE if self._failures else None)
         if not done:
-            raise StoreTimeoutError(f"Redis at {self.name} cannot be reached for now")
+            raise StoreTimeoutError(f"Redis at {self.name} is currently unreachable")
         if connecting.cancelled():
             raise StoreError(f"the connection to Redis at {self.name} was closed")
         connecting.result()
 
     def _end_connecting(self, task: "asyncio.Task[None]") -> None:
         self._connecting = None
-        # The exception is looked at here in any case: maybe nobody waits for it any more.
+        # Retrieve the exception in any case, since nobody may be waiting for it.
         if task.cancelled() or task.exception() is None:
             self._failures = 0
             return
         self._failures += 1
         delay = min(RETRY_FIRST * 2 ** (self._failures - 1), RETRY_LONGEST)
-        # Not all instances at the same moment.
+        # Random, so that instances do not all connect at the same moment.
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         self._retry_at = asyncio.get_running_loop().time() + delay
 
     async def _connect(self) -> None:
         connection = None
         try:
-            # Already this may fail: redis-py reads its version from a file.
+            # Even this may fail: redis-py reads its version from a file.
             connection = self._factory()
             await connection.connect()  # type: ignore[no-untyped-call]
         except (Exception, asyncio.CancelledError) as error:
@@ -176,7 +179,7 @@ class Link:
             if is_being_cancelled():
                 raise
             raise self._unreachable(error) from error
-        # From here on the streams are ours.
+        # From here on we use the streams directly.
         reader, writer = connection._reader, connection._writer
         connection._reader = connection._writer = None
         if reader is None or writer is None:
@@ -187,15 +190,15 @@ class Link:
         self._reading = self._background.once("redis reading", lambda: self._read(reader, writer))
 
     def _unreachable(self, error: BaseException) -> StoreError:
-        """The error of a connect that failed: whatever it raised, Redis cannot be reached."""
+        """Convert any failure to connect: whatever was raised, Redis cannot be reached."""
         if isinstance(error, AuthenticationError):
             return StoreError(f"Redis at {self.name} refused the login: {error}")
-        # Others are errors of the libraries below, such as those of uvloop about a connection that was reset.
+        # Libraries raise other errors too, such as uvloop when a connection was reset.
         known = isinstance(error, RedisError | OSError) and str(error)
         return StoreTimeoutError(f"Redis at {self.name} cannot be reached: {known or repr(error)}")
 
     async def close(self) -> None:
-        """Give the connection up for good; commands that wait fail. Idempotent."""
+        """Close the connection permanently; pending commands fail. Idempotent."""
         self._is_closed = True
         self._on_lost = None
         reading = self._reading
@@ -207,7 +210,7 @@ class Link:
             await end(reading)
 
     def drop(self, error: StoreError) -> None:
-        """Forget the connection; the next ``open`` makes another one. Commands that wait fail."""
+        """Drop the connection; the next ``open`` makes a new one. Pending commands fail."""
         writer, self._writer = self._writer, None
         if writer is None:
             return
@@ -228,15 +231,17 @@ class Link:
     # Commands
 
     def submit(self, *command: Encodable) -> "asyncio.Future[Any]":
-        """Queue a command on an open link; it leaves with the others of this loop tick.
+        """Queue a command on an open link, to be sent with the others of this loop tick.
 
-        The future gets the answer, or a ``RedisReplyError`` or ``StoreError`` as its exception.
+        The future receives the reply, or a ``RedisReplyError`` or ``StoreError`` as its exception.
         """
         return self.submit_packed(pack_command(command))
 
     def submit_packed(self, packed: bytes, before: int = 0) -> "asyncio.Future[Any]":
-        """As ``submit``. ``before``: so many answers come before the one that counts; an error among them is
-        the outcome."""
+        """``submit`` for several commands packed into one.
+
+        ``before``: number of replies before the one that counts; an error among them becomes the outcome.
+        """
         loop = self._loop
         if loop is None or self._writer is None:
             refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -251,7 +256,7 @@ class Link:
         return future
 
     def send(self, *command: Encodable) -> None:
-        """Queue a command on a link with ``on_push``, which takes the answer."""
+        """Queue a command on a link with ``on_push``, which receives the reply."""
         self._queue(pack_command(command))
 
     def _queue(self, packed: bytes) -> None:
@@ -266,7 +271,7 @@ class Link:
         try:
             self._writer.write(b"".join(unsent))
         except Exception as error:
-            # The transport of uvloop raises when it was closed in this very turn.
+            # uvloop's transport raises if it was closed in this loop tick.
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {error}"))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -281,7 +286,7 @@ class Link:
         except (Exception, asyncio.CancelledError) as error:
             if is_being_cancelled():
                 raise
-            # However it ends: nobody reads this connection any more.
+            # Whatever the reason, nobody reads this connection any longer.
             self._end_reading(writer, error)
             if not isinstance(error, OSError | RuntimeError | hiredis.ProtocolError):
                 raise
@@ -295,7 +300,7 @@ class Link:
 
     def _resolve(self, answer: Any) -> None:
         if not self._waiting:
-            raise hiredis.ProtocolError("an answer that no command waits for")
+            raise hiredis.ProtocolError("a reply that no command waits for")
         waiting = self._waiting[0]
         if waiting.before:
             waiting.before -= 1
@@ -306,7 +311,7 @@ class Link:
         self._durations.observe(self.last_heard - waiting.sent_at)
         future = waiting.future
         if future.done():
-            # Nobody waits for it any more.
+            # The waiter was cancelled.
             return
         if isinstance(answer, Exception):
             future.set_exception(waiting.refusal or answer)
@@ -314,22 +319,23 @@ class Link:
             future.set_result(answer)
 
     def _watch_in(self, loop: asyncio.AbstractEventLoop, now: float, seconds: float) -> None:
-        # Not for each of many commands a timer of its own.
+        # One timer for all commands.
         seconds = max(seconds, self._timeout / 100)
         self._watch_at = now + seconds
         self._watchdog = loop.call_later(seconds, self._watch)
 
     def _watch(self) -> None:
-        """Fail what waits for too long; if nothing was heard for as long as that, the connection is dead."""
+        """Fail commands that have waited too long; if Redis sent nothing meanwhile, drop the connection."""
         self._watchdog = None
         if not self._waiting:
             return
         loop, now = asyncio.get_running_loop(), monotonic()
         if now - self._watch_at > self._timeout / 10:
-            # The process stood still: answers that came meanwhile are read first.
+            # The process was suspended: read the replies that arrived meanwhile first.
             self._watch_in(loop, now, 0)
             return
-        # Answers come in order. What was heard before the last one says nothing of the connection since then.
+        # Replies come in order, so a reply before the oldest pending command proves nothing about the
+        # connection.
         silent_since = max(self._waiting[0].sent_at, self.last_heard)
         if silent_since + self._timeout <= now:
             self._failures = max(self._failures, 1)

@@ -1,4 +1,4 @@
-"""The ``Bus`` over sharded publish and subscribe: one subscription connection per node that has topics."""
+"""The ``Bus`` over sharded pub/sub, with one subscription connection to each node that has topics."""
 
 import asyncio
 import logging
@@ -20,12 +20,12 @@ from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds between two tries to subscribe again: the first, and the longest.
+#: Delay in seconds between attempts to resubscribe: the first and the longest.
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
 
 
 class Subscriber:
-    """The subscriptions at one node."""
+    """The subscriptions on one node."""
 
     def __init__(self, address: Address, bus: "RedisBus", options: RedisOptions) -> None:
         self.address = address
@@ -38,20 +38,20 @@ class Subscriber:
             on_lost=self._on_lost,
             background=bus.background,
         )
-        #: Channels that this node sends us.
+        #: Channels subscribed on this node.
         self.channels: set[str] = set()
-        # Subscriptions that were asked for, and pings (None), in the order of the answers to come.
+        # Pending subscriptions and pings (None), in the order of the expected replies.
         self._asked: deque[tuple[str, asyncio.Future[None]] | None] = deque()
-        #: Time of a ping that was not answered yet.
+        #: Time of a ping without a reply so far.
         self.pinged_at: float | None = None
-        #: Seconds until the last ping was answered.
+        #: Seconds that the last ping took.
         self.lag = 0.0
 
     async def subscribe(self, channel: str) -> None:
-        """Raises ``RedisReplyError`` for a redirection, ``StoreError`` when the connection is lost."""
+        """Raises ``RedisReplyError`` for a redirection, ``StoreError`` if the connection is lost."""
         await self.link.open()
         if not self.link.is_open:
-            # Lost before this turn: what is asked for now would never be sent, nor answered.
+            # The connection is already lost: a request now would never be sent or answered.
             raise StoreTimeoutError(f"the bus connection to {self.address} is lost")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked.append((channel, confirmed))
@@ -64,7 +64,7 @@ class Subscriber:
             self.link.send("SUNSUBSCRIBE", channel)
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Send a ping."""
         if self.link.is_open and self.pinged_at is None:
             self.pinged_at = monotonic()
             self._asked.append(None)
@@ -92,7 +92,7 @@ class Subscriber:
         elif kind in (b"pong", b"PONG"):
             self._on_pong()
             if kind == b"PONG" and self.channels and not self._asked:
-                # In capitals from a connection without subscriptions: it does not hear what it should.
+                # A reply in capitals comes from a connection without subscriptions, so ours are lost.
                 logger.warning("the bus connection to %s has lost its subscriptions", self.address)
                 self.link.drop(StoreTimeoutError(f"{self.address} has lost the subscriptions"))
 
@@ -102,7 +102,7 @@ class Subscriber:
             if not asked[1].done():
                 asked[1].set_exception(error)
         elif self.pinged_at is not None:
-            # While snapshots fail, Redis refuses pings as well. That is an answer, too.
+            # Redis refuses even pings while snapshots fail, but a refusal proves that the connection works.
             self._note_pong()
 
     def _on_pong(self) -> None:
@@ -112,12 +112,12 @@ class Subscriber:
 
     def _note_pong(self) -> None:
         if self.pinged_at is not None:
-            # The ping stood in line behind everything that was published before.
+            # Replies come in order, so everything published before the ping has arrived.
             self.lag = self.link.last_heard - self.pinged_at
         self.pinged_at = None
 
     def _on_unsubscribed(self, name: bytes | None) -> None:
-        """Our own doing, or the slot has moved to another node."""
+        """Handle an unsubscription: requested by us, or because the slot moved to another node."""
         channel = name.decode("utf-8", "replace") if name is not None else ""
         if channel in self.channels:
             self.channels.discard(channel)
@@ -134,9 +134,9 @@ class Subscriber:
 
 
 class RedisBus:
-    """Subscriptions by interest, that come back by themselves wherever the topic has moved.
+    """Subscribes to topics, and restores lost subscriptions on whichever node serves the topic.
 
-    Envelopes that fail the check are dropped and counted in ``rejected``.
+    Invalid envelopes are dropped and counted in ``rejected``.
     """
 
     def __init__(
@@ -154,25 +154,25 @@ class RedisBus:
         self._options = options
         self._listener = listener
         self._subscribers: dict[Address, Subscriber] = {}
-        #: What is to be subscribed, by channel.
+        #: Wanted subscriptions by channel.
         self._wanted: dict[str, Topic] = {}
         self._at: dict[str, Subscriber] = {}
         self._lost: set[str] = set()
         self._repairing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
-        #: Envelopes that were dropped.
+        #: Number of dropped envelopes.
         self.rejected = 0
         self._is_closed = False
 
     async def open(self) -> None:
-        """Begin to look after the subscriptions."""
+        """Start maintaining the subscriptions."""
         self._probing = self.background.keep("redis bus probe", self._probe)
         if self._client.topology.can_move:
             self._following = self.background.keep("redis bus following", self._follow)
 
     async def close(self) -> None:
-        """Give up every subscription. Idempotent."""
+        """End all subscriptions. Idempotent."""
         self._is_closed = True
         await end(self._probing, self._following, self._repairing)
         for subscriber in self._subscribers.values():
@@ -180,7 +180,7 @@ class RedisBus:
         self._subscribers.clear()
 
     def connection(self, address: Address) -> Any:
-        """A connection to a node that is not connected yet."""
+        """A subscriber for a node, not yet connected."""
         return self._client.topology.connector.connection(address)
 
     # Bus
@@ -189,7 +189,7 @@ class RedisBus:
         channel = self._keys.topic(topic)
         if channel in self._wanted and channel in self._at:
             return
-        # Time-outs need one.
+        # Timeouts need a task.
         await in_task()
         self._wanted[channel] = topic
         try:
@@ -199,7 +199,7 @@ class RedisBus:
             self._wanted.pop(channel, None)
             self._drop(channel)
             if isinstance(error, TimeoutError):
-                raise StoreTimeoutError("Redis did not take the subscription in time") from None
+                raise StoreTimeoutError("Redis did not accept the subscription in time") from None
             raise
 
     async def _subscribe(self, channel: str) -> None:
@@ -234,18 +234,18 @@ class RedisBus:
         await self._client.call(channel, "SPUBLISH", channel, self._codec.encode(channel, envelope))
 
     def deliver(self, topic: Topic, envelope: Envelope) -> None:
-        """Hand an envelope to this instance alone."""
+        """Deliver an envelope to this instance only."""
         try:
             self._listener.on_envelope(topic, envelope)
         except Exception:
             logger.exception("an envelope of topic %s could not be delivered", topic)
 
     def status(self) -> BusStatus:
-        """Whether every subscription is heard, by the latest pings."""
+        """Whether all subscriptions work, judging by the latest pings."""
         now = monotonic()
         used = [subscriber for subscriber in self._subscribers.values() if subscriber.channels]
         silent = [now - subscriber.pinged_at for subscriber in used if subscriber.pinged_at is not None]
-        # Half of the time after which the connection is given up.
+        # Half the time after which the connection is abandoned.
         patience = self._options.probe_interval / 2
         return BusStatus(
             is_hearing=not self._lost and max(silent, default=0.0) < patience,
@@ -258,7 +258,7 @@ class RedisBus:
     # From the subscribers
 
     def take(self, channel: str, data: bytes) -> None:
-        """An envelope came in."""
+        """Handle an incoming envelope."""
         topic = self._wanted.get(channel)
         if topic is None:
             return
@@ -271,10 +271,10 @@ class RedisBus:
         self.deliver(topic, envelope)
 
     def subscribed(self, channel: str, subscriber: Subscriber) -> None:
-        """A subscription was confirmed. If it was lost, the listener learns that before more comes."""
+        """Handle a confirmed subscription. If it was lost before, tell the listener before more arrives."""
         topic = self._wanted.get(channel)
         if topic is None:
-            # Given up meanwhile.
+            # Unsubscribed meanwhile.
             subscriber.unsubscribe(channel)
             return
         self._at[channel] = subscriber
@@ -287,7 +287,7 @@ class RedisBus:
             logger.exception("the interruption of topic %s could not be handled", topic)
 
     def lost(self, channels: set[str], subscriber: Subscriber) -> None:
-        """Subscriptions ended that are still wanted; subscribe again, and tell the listener then."""
+        """Handle the loss of wanted subscriptions: resubscribe, then tell the listener."""
         if self._is_closed:
             return
         for channel in channels:
@@ -300,7 +300,7 @@ class RedisBus:
     async def _repair(self) -> None:
         delay = RETRY_FIRST
         while self._lost:
-            # Where things are may have changed; and not all instances at the same moment.
+            # Slots may have moved. The delay is random so that instances do not all retry at the same moment.
             self._client.topology.forget()
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             channels = list(self._lost)
@@ -312,28 +312,30 @@ class RedisBus:
             async with asyncio.timeout(self._options.command_timeout):
                 await self._subscribe(channel)
         except Exception as error:
-            # Whatever it is, the channel stays lost, and is tried again.
-            logger.info("channel %s cannot be subscribed again yet: %r", channel, error)
+            # Whatever the error, the channel stays lost and is retried.
+            logger.info("cannot resubscribe to channel %s yet: %r", channel, error)
             return False
         return True
 
     async def _probe(self) -> None:
-        """Ping every subscription connection; one that does not answer is deaf, and made anew."""
+        """Ping all subscription connections, and replace those that do not reply."""
         interval = self._options.probe_interval
         while True:
             await asyncio.sleep(interval)
             now = monotonic()
             for subscriber in self._subscribers.values():
                 if subscriber.pinged_at is not None and now - subscriber.pinged_at >= interval:
-                    logger.warning("the bus connection to %s is deaf; connecting again", subscriber.address)
+                    logger.warning(
+                        "the bus connection to %s does not answer pings; reconnecting", subscriber.address
+                    )
                     subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} does not answer pings"))
                 subscriber.ping()
 
     async def _follow(self) -> None:
-        """Leave servers that are no masters any more.
+        """Leave servers that are no longer masters.
 
-        One that became a replica answers pings and keeps the subscriptions, but does not hear what the new
-        master publishes before the two have found each other, and nothing once it has lost the new master.
+        A demoted server answers pings and keeps the subscriptions, but misses what the new master publishes
+        until it has synchronised, and whenever it loses its connection to the new master.
         """
         topology = self._client.topology
         while True:
@@ -341,18 +343,20 @@ class RedisBus:
             try:
                 await topology.refresh()
             except Exception as error:
-                logger.info("the bus cannot ask where the masters are: %r", error)
+                logger.info("the bus cannot find out which servers are masters: %r", error)
                 continue
             for subscriber in list(self._subscribers.values()):
                 places = {channel: topology.address_known(channel) for channel in subscriber.channels}
                 strayed = {channel for channel, at in places.items() if at not in (None, subscriber.address)}
                 if strayed:
-                    logger.warning("%s is not the master of %d channels", subscriber.address, len(strayed))
+                    logger.warning(
+                        "%s is no longer the master of %d channels", subscriber.address, len(strayed)
+                    )
                     self._leave(subscriber, strayed)
 
     def _leave(self, subscriber: Subscriber, strayed: set[str]) -> None:
         if strayed == subscriber.channels:
-            subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} is no master any more"))
+            subscriber.link.drop(StoreTimeoutError(f"{subscriber.address} is no longer a master"))
             return
         for channel in strayed:
             subscriber.unsubscribe(channel)

@@ -12,35 +12,35 @@ from chat_service.stores.redis.urls import RedisUrl, hint_for_store_option, pars
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisOptions:
-    """Raises ``ConfigurationError`` for a value that cannot work."""
+    """Options of the Redis store. An invalid value raises ``ConfigurationError``."""
 
-    #: Where Redis is: "redis://", "rediss://" (TLS) or "unix://", with user, password and database;
-    #: "valkey://" and "valkeys://" mean the same. With Sentinels only user, password and database count.
+    #: Address of Redis: "redis://", "rediss://" (TLS) or "unix://", with user, password and database.
+    #: "valkey://" and "valkeys://" are synonyms. With Sentinels only user, password and database are used.
     url: str = "redis://localhost:6379/0"
-    #: Whether it is a Redis Cluster; ``url`` then names any of its nodes.
+    #: Whether this is a Redis Cluster; ``url`` then names any of its nodes.
     cluster: bool = False
-    #: Sentinels as (host, port) pairs, when Sentinel says where the master is.
+    #: Addresses of the Sentinels that know the master, as (host, port) pairs.
     sentinels: Sequence[tuple[str, int]] = ()
-    #: Name of the master at the sentinels.
+    #: The Sentinels' name of the master.
     sentinel_service: str = "mymaster"
-    #: User and password of the sentinels; those of the url are for Redis itself.
+    #: User and password for the Sentinels; those in the url are for Redis itself.
     sentinel_username: str | None = None
     sentinel_password: str | None = None
-    #: TLS to the sentinels: a mapping as ``tls``, which may be empty. Without TLS when None.
+    #: TLS options for the Sentinels, like ``tls``; may be empty. None connects without TLS.
     sentinel_tls: Mapping[str, Any] | None = None
-    #: TLS options of redis-py, such as ``ssl_ca_certs``, for a "rediss://" url.
+    #: TLS options of redis-py for a "rediss://" url, such as ``ssl_ca_certs``.
     tls: Mapping[str, Any] = field(default_factory=dict)
-    #: What every key and channel begins with.
+    #: Prefix of all keys and channels.
     prefix: str = "chat"
-    #: Seconds that a command may take.
+    #: Maximum time in seconds for a command.
     command_timeout: float = 5.0
-    #: Seconds that a connect may take.
+    #: Maximum time in seconds to connect.
     connect_timeout: float = 5.0
-    #: Seconds between two probes of the bus; twice as long without an answer is a deaf connection.
+    #: Time in seconds between probes of the bus. A connection silent for twice as long is replaced.
     probe_interval: float = 2.0
-    #: Signs what is sent on the bus; the same for all instances. What is not signed by it is dropped.
+    #: Secret that signs bus traffic, the same on all instances. Anything not signed with it is dropped.
     bus_secret: str | bytes | None = None
-    #: Seconds after which a long stay in a lock is reported.
+    #: Time in seconds after which a join or leave that others wait for is reported.
     lock_ttl: float = 10.0
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class RedisOptions:
             raise ConfigurationError(f"store_options url: {error}") from None
         self._use_times(parsed)
         self._check("cluster", type(self.cluster) is bool, "True or False")
-        # What came need not be what the types say.
+        # The value may not match its declared type.
         sentinels: Any = self.sentinels
         are_addresses = isinstance(sentinels, list | tuple) and all(map(_is_address, sentinels))
         self._check("sentinels", are_addresses, "(host, port) pairs")
@@ -72,25 +72,23 @@ class RedisOptions:
         if not self.sentinels:
             for name in ("sentinel_username", "sentinel_password", "sentinel_tls"):
                 if getattr(self, name) is not None:
-                    raise ConfigurationError(f"store_options {name}: no sentinels are given")
+                    raise ConfigurationError(f"store_options {name}: it requires sentinels")
 
     def _use_times(self, parsed: RedisUrl) -> None:
-        """Take the times of the url for those options that were not given."""
+        """Use the timeouts in the url for options that were not given."""
         defaults = {item.name: item.default for item in fields(self)}
         for name, seconds in parsed.times.items():
             if getattr(self, name) not in (defaults[name], seconds):
-                raise ConfigurationError(f"store_options {name}: the url says another time, {seconds:g}")
+                raise ConfigurationError(f"store_options {name}: the url has a different value, {seconds:g}")
             object.__setattr__(self, name, seconds)
 
     def _check_tls(self, parsed: RedisUrl) -> None:
         self._check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
         if self.tls and not parsed.tls:
-            raise ConfigurationError(
-                "store_options tls: the url does not ask for TLS; begin it with rediss://"
-            )
+            raise ConfigurationError("store_options tls: the url does not use TLS; start it with rediss://")
         for name in self.tls:
             if name in parsed.tls_options:
-                raise ConfigurationError(f"store_options tls: {name} is in the url already")
+                raise ConfigurationError(f"store_options tls: {name} is already in the url")
         if self.sentinel_tls is not None:
             is_mapping = isinstance(self.sentinel_tls, Mapping)
             self._check("sentinel_tls", is_mapping, "a mapping of option names to values")
@@ -116,7 +114,7 @@ class RedisOptions:
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "RedisOptions":
-        """Make options of a mapping; an unknown name raises ``ConfigurationError``."""
+        """Create options from a mapping. An unknown name raises ``ConfigurationError``."""
         known = [item.name for item in fields(cls)]
         for name in options:
             hint = hint_for_store_option(str(name)) if name not in known else None
@@ -127,7 +125,7 @@ class RedisOptions:
 
     @property
     def parsed_url(self) -> RedisUrl:
-        """What ``url`` says."""
+        """``url``, parsed."""
         return parse_redis_url(self.url)
 
     def title(self, address: str) -> str:
@@ -138,12 +136,12 @@ class RedisOptions:
 
     @property
     def secret(self) -> bytes:
-        """``bus_secret`` as bytes, empty when there is none."""
+        """``bus_secret`` as bytes, empty if not set."""
         secret = self.bus_secret or b""
         return secret.encode() if isinstance(secret, str) else secret
 
 
-#: Options whose values no message shows.
+#: Options whose values must not appear in error texts.
 _SECRETS = frozenset({"bus_secret", "sentinel_password"})
 
 

@@ -1,7 +1,7 @@
-"""The ``Store`` over Redis: each decision is one script in the slot of a room or of a user.
+"""The ``Store`` over Redis. Each operation is a script in the slot of a room or user.
 
-What spans slots is two idempotent steps: a user's index names a room before the room names the socket, and
-forgets it after the room did, so it is a superset at all times.
+Operations across slots are two idempotent steps: a room is added to the user's index before the socket is
+added to the room, and removed after it, so the index is always a superset.
 """
 
 import itertools
@@ -54,7 +54,7 @@ def _new_epoch() -> str:
 
 
 class RedisStore:
-    """State in one Redis, behind Sentinel, or in a cluster. See ``Store`` for each method."""
+    """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
     runs_without_task = True
 
@@ -63,7 +63,8 @@ class RedisStore:
     ) -> None:
         """``options``: as in ``store_options``. Raises ``ConfigurationError``.
 
-        ``needs_all_rights``: whether ``open`` raises when the Redis user may not do all that a service does.
+        ``needs_all_rights``: whether ``open`` raises if the Redis user lacks permissions that a service
+        needs.
         """
         if not isinstance(options, RedisOptions):
             options = RedisOptions.from_mapping(options or {})
@@ -79,9 +80,10 @@ class RedisStore:
         self._lists = RedisLists(self.client, self.keys)
         self._needs_all_rights = needs_all_rights
         self._bus: RedisBus | None = None
-        #: The instance that this store serves, once it has said that it is alive.
+        #: The instance that this store serves, known from its first heartbeat on.
         self._here: InstanceId | None = None
-        # They tell one join of a socket from the next. Made by ``open``: the process may fork before it.
+        # Tokens distinguish the joins of a socket and must be unique across processes. The process may fork
+        # after this store is created, so ``open`` initialises them.
         self._tokens: Iterator[str] = iter(())
 
     def __repr__(self) -> str:
@@ -89,7 +91,7 @@ class RedisStore:
 
     @property
     def title(self) -> str:
-        """A name for people, without logins."""
+        """Shown in start messages and status output; without credentials."""
         return self.options.title(str(self.client.topology.connector.address))
 
     @property
@@ -103,7 +105,7 @@ class RedisStore:
         return self._bus
 
     def statistics(self) -> StoreStatistics:
-        """What Redis was asked until now."""
+        """Counters of the requests to Redis."""
         return StoreStatistics(
             durations=self.client.topology.durations,
             timeouts=self.client.timeouts,
@@ -126,7 +128,7 @@ class RedisStore:
             raise
 
     async def check_rights(self) -> None:
-        """Raises ``StoreError`` that names the rights that the Redis user lacks."""
+        """Raises ``StoreError`` that names the permissions the Redis user lacks."""
         await RightsCheck(self.client, self.keys, self._open_bus, self.options.parsed_url.username).run()
 
     async def close(self) -> None:
@@ -219,7 +221,7 @@ class RedisStore:
             presence = await self._users.index_add(user, socket_id, room, token, instance_id)
             result = await self._rooms.join(room, user, socket_id, instance_id, token, now, announce=announce)
         except StoreRefusedError:
-            # What a repeated join would write is there already, so it needs no Redis that takes changes.
+            # A repeated join would change nothing, so it also works while Redis refuses changes.
             joined = await self._rooms.joined(room, user, socket_id)
             if joined is None:
                 raise
@@ -250,7 +252,7 @@ class RedisStore:
         echo_all: bool,
         is_local: bool,
     ) -> None:
-        """``is_local``: all sockets of the user are on this instance, so Redis need not know."""
+        """``is_local``: all the user's sockets are on this instance, so the echo can bypass Redis."""
         exclude = () if echo_all else (socket_id,)
         echo = Notify(event="roomJoinedEcho", args=(room, socket_id, njoined), exclude=exclude)
         topic = Topic(TopicKind.USER, user)
@@ -278,11 +280,11 @@ class RedisStore:
             exclude = () if echo_all else (socket_id,)
             notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
         try:
-            # An echo takes the same way as that of a join, so that they keep their order.
+            # Takes the same route as the echo of a join, which keeps the two in order.
             is_ours = await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here)
         except StoreRefusedError as error:
-            # The room is left already.
-            raise StoreTimeoutError(f"the index of user {user} keeps room {room}: {error}") from error
+            # The room itself has been left.
+            raise StoreTimeoutError(f"room {room} stays in the index of user {user}: {error}") from error
         if is_ours and notice:
             self._open_bus.deliver(Topic(TopicKind.USER, user), notice)
         return result

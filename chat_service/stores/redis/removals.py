@@ -1,4 +1,4 @@
-"""The second step of a removal: the indexes of the users whom a room has removed."""
+"""The second step of a removal: cleaning the indexes of the removed users."""
 
 import asyncio
 import logging
@@ -14,28 +14,28 @@ from chat_service.types import RoomName
 
 logger = logging.getLogger("chat_service")
 
-#: Users whose indexes are cleaned at the same time.
+#: Number of users whose indexes are cleaned concurrently.
 CLEANING_AT_ONCE = 100
-#: Seconds between two tries to clean an index that could not be reached.
+#: Time in seconds between attempts to clean an unreachable index.
 CLEAN_AGAIN = 0.2
 
 
 class Removals:
-    """Cleans indexes at once where it can, and later where it cannot."""
+    """Cleans indexes immediately, or later if they are unreachable."""
 
     def __init__(self, users: UserScripts, background: Background) -> None:
         self._users = users
         self._background = background
-        # Removals whose users' indexes could not be cleaned yet.
+        # Removed users whose indexes are not cleaned yet.
         self._uncleaned: deque[tuple[RoomName, RemovedUser]] = deque()
         self._cleaning: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Clean no more; recovery finds what is left. Idempotent."""
+        """Stop cleaning; recovery finds the rest. Idempotent."""
         await end(self._cleaning)
 
     async def finish(self, room: RoomName, removed: Removed) -> Removal | None:
-        """Clean the indexes of removed users, and tell their sockets that were not joined."""
+        """Clean the indexes of removed users and notify their sockets that were not joined."""
         gone = removed.users
         for start in range(0, len(gone), CLEANING_AT_ONCE):
             await asyncio.gather(
@@ -49,14 +49,14 @@ class Removals:
         try:
             await self._users.index_remove(removed.user, room, removed.sockets, notice)
         except StoreTimeoutError as error:
-            # The removal is done: it does not fail by this.
+            # The removal itself has succeeded and must not fail because of this.
             logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)
             self._uncleaned.append((room, removed))
             if self._cleaning is None or self._cleaning.done():
                 self._cleaning = self._background.keep("redis index cleaning", self._clean_later)
 
     async def _clean_later(self) -> None:
-        """Clean the indexes that could not be reached, without a word: somebody may have joined again."""
+        """Clean the remaining indexes without notifying: a user may have joined again."""
         while self._uncleaned:
             await asyncio.sleep(CLEAN_AGAIN)
             room, removed = self._uncleaned[0]

@@ -1,7 +1,7 @@
-"""Whether the Redis user may do all that the store does: found out at the start, not by commands that fail.
+"""Checks at the start that the Redis user has all the permissions the store needs.
 
-Everything is tried for real, at keys and channels below the prefix that no room, user or instance has, since
-users with few rights may not ask which they have.
+Users with few permissions may not ask for them, so everything is tried on keys and channels under the prefix
+that no room, user or instance uses.
 """
 
 from collections.abc import Callable, Coroutine
@@ -19,18 +19,18 @@ PROBE = ":probe"
 
 
 class RightsCheck:
-    """Tries one thing after the other, and collects what is refused in the syntax of ACL rules."""
+    """Tries all operations and collects the missing permissions as ACL rules."""
 
     def __init__(self, client: RedisClient, keys: Keys, bus: Bus, username: str | None) -> None:
         self._client = client
         self._keys = keys
         self._bus = bus
         self._username = username or "default"
-        #: Rules that the user lacks, each once.
+        #: Missing ACL rules; a dict used as an ordered set.
         self._missing: dict[str, None] = {}
 
     async def run(self) -> None:
-        """Raises ``StoreError`` that names the missing rights."""
+        """Raises ``StoreError`` that names the missing permissions."""
         keys = self._keys
         groups = (
             keys.room_keys(PROBE),
@@ -44,7 +44,7 @@ class RightsCheck:
         room = keys.room(PROBE)
         await self._try("MULTI", self._client.read(room, ("EXISTS", room)))
         if "+multi" in self._missing:
-            # The one is of no use without the other.
+            # EXEC cannot be tried without MULTI, and both are needed.
             self._missing["+exec"] = None
         for kind in TopicKind:
             await self._try_channel(Topic(kind, PROBE))
@@ -55,8 +55,8 @@ class RightsCheck:
         if self._missing:
             where = self._client.topology.connector.address
             raise StoreError(
-                f"Redis at {where} does not let the user {self._username} do all that the service needs;"
-                f" to grant it: ACL SETUSER {self._username} {' '.join(self._missing)}"
+                f"Redis at {where} does not grant the user {self._username} all the permissions needed;"
+                f" to grant them: ACL SETUSER {self._username} {' '.join(self._missing)}"
             )
 
     async def _try_scripts(self) -> None:
@@ -76,7 +76,7 @@ class RightsCheck:
         await self._try("SUNSUBSCRIBE", call(channel, "SUNSUBSCRIBE", channel))
 
     async def _try(self, command: str, doing: Coroutine[Any, Any, Any]) -> Any:
-        """What came of it, None when it was refused. Raises what is no refusal."""
+        """The result, None if permission was refused. Other errors are raised."""
         try:
             return await doing
         except StoreRefusedError:
@@ -88,7 +88,7 @@ class RightsCheck:
             return None
 
     def _miss(self, command: str, text: str) -> bool:
-        """Note the right that an error is about, if it is about one."""
+        """Record the permission that an error is about, if any."""
         rule = missing_rule(command, text, self._keys.prefix)
         if rule is not None:
             self._missing[rule] = None
@@ -96,7 +96,7 @@ class RightsCheck:
 
 
 def missing_rule(command: str, text: str, prefix: str) -> str | None:
-    """The ACL rule that a user lacks, by the error that a command got. None: it is about something else."""
+    """The missing ACL rule according to a command's error; None if the error is not about permissions."""
     lowered = text.lower()
     if "unknown" in lowered and "command" in lowered:
         return f"+{command.lower()}"
@@ -107,6 +107,6 @@ def missing_rule(command: str, text: str, prefix: str) -> str | None:
         return f"&{prefix}:*"
     if " key" in lowered:
         return f"~{prefix}:*"
-    # Commands with subcommands are named in full.
+    # Commands with subcommands are given in full.
     _, _, named = lowered.partition("run the '")
     return f"+{named.partition(chr(39))[0] or command.lower()}"

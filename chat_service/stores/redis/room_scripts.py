@@ -1,4 +1,4 @@
-"""The scripts about rooms, one typed method each."""
+"""Typed methods for the scripts that concern rooms."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -27,11 +27,11 @@ from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
-#: Where the scripts have the key of each list; 0 stands for the members.
+#: Index of each list's key in the scripts' KEYS; 0 stands for the members.
 LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
 
 
-#: The version of the packed form of a message; a JSON text begins with its brace.
+#: First byte of a packed message. A JSON text starts with a brace instead.
 PACKED = b"\x01"
 
 
@@ -40,7 +40,7 @@ _ID = itemgetter("id")
 
 
 class RemovedUser(NamedTuple):
-    """A user who was removed from a room, with the sockets that were joined and the tokens of their joins."""
+    """A user removed from a room, with the sockets that were joined and the tokens of their joins."""
 
     user: UserName
     sockets: tuple[tuple[SocketId, str], ...]
@@ -54,7 +54,7 @@ class Removed(NamedTuple):
 
 
 class RoomScripts:
-    """Atomic steps in the slot of one room."""
+    """Atomic operations on one room."""
 
     def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
         self._client = client
@@ -66,7 +66,7 @@ class RoomScripts:
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
     async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> Removed:
-        """Returns who was in a room of that name whose own key was evicted."""
+        """Returns the members of a former room of that name whose main key was evicted."""
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
         ]
@@ -120,7 +120,7 @@ class RoomScripts:
         return JoinResult(njoined=njoined, changed=changed == 1, cursor=cursor, last_message_id=last_id)
 
     async def joined(self, room: RoomName, user: UserName, socket_id: SocketId) -> JoinResult | None:
-        """What a join of this socket answers if it is joined already; None if it is not. Changes nothing."""
+        """The result of joining this socket if it is already joined, else None. Changes nothing."""
         njoined, epoch, seq, last_id = await self._run("room_test", room, "joined", user, socket_id)
         if not njoined:
             return None
@@ -128,7 +128,7 @@ class RoomScripts:
         return JoinResult(njoined=njoined, changed=False, cursor=cursor, last_message_id=last_id)
 
     async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
-        """Returns the user's joined sockets, 0 when this one is not joined."""
+        """Returns the number of the user's joined sockets, 0 if this one is not joined."""
         (njoined,) = await self._run(
             "room_announce", room, *self._signing, user, socket_id, pack([room, user])
         )
@@ -142,11 +142,11 @@ class RoomScripts:
 
     async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
         if "id" in message:
-            # It gets another one.
+            # The store assigns the id.
             message = {name: value for name, value in message.items() if name != "id"}
         text, name = encode_text(message), encode_text(room)
         if text is not None and name is not None:
-            # What follows the id: the other fields, if there are any.
+            # The text that follows the id: a comma and the other fields, if any.
             form: tuple[Encodable, ...] = ("1", b"," + text[1:] if message else text[1:], name)
         else:
             form = ("0", pack(message), room)
@@ -190,7 +190,7 @@ class RoomScripts:
         return _removed(*removed)
 
     async def set(self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable) -> Removed:
-        """``what``: one of the settings of ``room_set.lua``."""
+        """``what``: see ``room_set.lua``."""
         removed = await self._run(
             "room_set", room, *self._signing, actor.name or "", flag(actor.bypass), now, what, *args
         )
@@ -204,7 +204,7 @@ class RoomScripts:
     async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         if after <= 0:
             return await self._read_end(room, actor, -limit, -1)
-        # Where the id is, only a script can tell.
+        # Only a script can translate an id to a position atomically.
         (stored,) = await self._read(room, actor, "history", after, limit)
         return _messages(room, stored)
 
@@ -212,7 +212,7 @@ class RoomScripts:
         return await self._read_end(room, actor, 0, limit - 1)
 
     async def _read_end(self, room: RoomName, actor: Actor, first: int, last: int) -> Sequence[Message]:
-        """Read from one end of the list, which needs no script. Who is joined may."""
+        """Read from one end of the list, which needs no script if the actor is joined."""
         key, members = self._keys.room(room), self._keys.members(room)
         asked = ("EXISTS", key) if actor.bypass else ("HEXISTS", members, actor.name or "")
         try:
@@ -222,7 +222,7 @@ class RoomScripts:
         except StoreRefusedError:
             may_read = 0
         if may_read != 1:
-            # Admins may, too, and others want to know why not. A full Redis takes scripts that read.
+            # The script also lets admins read, tells others why they may not, and works when memory is full.
             (stored,) = await self._read(room, actor, "end", first, last)
         return _messages(room, stored)
 
@@ -264,7 +264,7 @@ class RoomScripts:
             try:
                 event = decode_room_event(item)
             except BadEnvelopeError:
-                # As if it had not been kept.
+                # Treated as not kept.
                 continue
             if event.epoch == cursor.epoch and event.seq > cursor.seq:
                 events.append(event)
@@ -294,20 +294,20 @@ def _removed(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
 
 
 def _messages(room: RoomName, stored: list[bytes]) -> Sequence[Message]:
-    """Stored messages: each the text of a JSON object, or the packed form. Raises ``StoreError``."""
+    """Decode stored messages, each as JSON or packed. Raises ``StoreError``."""
     messages = EncodedMessages(stored)
     try:
-        # Redis is another program: what it gave is looked at before clients get it.
+        # Check that all of it is valid before it goes to clients: Redis holds data that others could change.
         if len(list(map(_ID, messages.as_list()))) == len(stored):
             return messages
     except (ValueError, TypeError, KeyError):
-        # Packed, or damaged.
+        # Some are packed or corrupt.
         pass
     return [_stored_message(room, item) for item in stored]
 
 
 def _stored_message(room: RoomName, item: bytes) -> Message:
-    """One of ``{"id":1,…}`` and: the byte 1, the id packed, the rest of the message packed."""
+    """Decode ``{"id":1,…}``, or the byte 1 followed by the packed id and the packed rest."""
     try:
         if item[:1] == PACKED:
             unpacker = msgpack.Unpacker(max_buffer_size=len(item))
@@ -324,7 +324,7 @@ def _stored_message(room: RoomName, item: bytes) -> Message:
 
 
 def _member(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:
-    """The sockets of a packed member, each with its instance and token."""
+    """The sockets of a packed member, with the instance and token of each."""
     try:
         _, *fields = msgpack.unpackb(packed)
         return list(zip(fields[::3], fields[1::3], fields[2::3], strict=True))

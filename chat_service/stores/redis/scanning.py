@@ -1,6 +1,6 @@
 """Lists of rooms, users and instances, for operators.
 
-Nothing is kept for them: names are found by SCAN over all nodes, so that commands cost nothing more.
+Names are found by SCAN over all nodes. An index would make every command more expensive.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from chat_service.stores.redis.urls import Address
 from chat_service.stores.redis.user_scripts import milliseconds
 from chat_service.types import InstanceId, RoomName, UserName
 
-#: Keys that one SCAN looks at, at most, and how many SCANs one page may take.
+#: Maximum number of keys per SCAN, and of SCANs per page.
 LONGEST_SCAN: Final = 1000
 SCANS_PER_PAGE: Final = 200
 
@@ -28,7 +28,7 @@ _CURSOR = re.compile(r"(?P<at>\d+)@(?P<host>.+):(?P<port>\d+)")
 
 
 class RedisLists:
-    """Reads only, and needs no room, user or instance of its own."""
+    """Read-only queries, which need no started instance."""
 
     def __init__(self, client: RedisClient, keys: Keys) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class RedisLists:
         try:
             return await self.room(room)
         except ChatServiceError:
-            # Deleted since it was found.
+            # Deleted after it was found.
             return None
 
     async def users(self, limit: int, cursor: str | None, *, online: bool) -> Page[UserSummary]:
@@ -95,17 +95,17 @@ class RedisLists:
     async def _names(
         self, kind: TopicKind, suffix: str, limit: int, cursor: str | None
     ) -> tuple[list[str], str | None]:
-        """Names whose keys exist, sorted, and the cursor of what follows them."""
+        """Sorted names of existing keys, and the cursor of the next page."""
         head = f"{self._keys.prefix}:{kind}:{{"
         tail = "}" + suffix
-        # No name has a brace or a colon, so nothing else ends like this.
+        # Names contain no braces or colons, so no other keys match.
         pattern = _GLOB.sub(r"\\\1", head) + "*" + tail
         nodes = await self._client.nodes()
         address, at = (nodes[0], "0") if cursor is None else _place(cursor, nodes)
         names: set[str] = set()
         looked_at = 0
         for _ in range(SCANS_PER_PAGE):
-            # As many keys as will have what is missing, if they are like those until now.
+            # Estimate how many keys contain the missing names, judging by those seen so far.
             missing = limit - len(names)
             likely = missing * max(looked_at, 1) // max(len(names), 1)
             count = min(max(likely, missing), LONGEST_SCAN)
@@ -126,13 +126,13 @@ class RedisLists:
 
 
 def _place(cursor: str, nodes: Sequence[Address]) -> tuple[Address, str]:
-    """The node and the position that a cursor names."""
+    """The node and the SCAN position of a cursor."""
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise ValueError(f"{cursor!r} is no cursor of a list")
+        raise ValueError(f"{cursor!r} is not a cursor of a list")
     address = Address(found["host"], int(found["port"]))
     if address not in nodes:
-        raise StoreError(f"{address} serves no keys any more: begin the list again")
+        raise StoreError(f"{address} no longer holds keys: start the list again")
     return address, found["at"]
 
 

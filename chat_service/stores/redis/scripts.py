@@ -1,6 +1,7 @@
-"""The Lua scripts: one file each in ``lua/``, with the chunks of ``lua/lib/`` that they include.
+"""The Lua scripts, one file each in ``lua/``, which include shared code from ``lua/lib/``.
 
-A line ``-- flags: allow-oom`` lets a script run in a full Redis: one that frees memory, or takes none.
+``-- flags: allow-oom`` marks a script that frees memory or needs none, so it may run when Redis is out of
+memory.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as Redis gets it, and its SHA1 digest."""
+    """The text of a script as sent to Redis, and its SHA1 digest."""
 
     name: str
     text: str
@@ -24,7 +25,7 @@ class Script:
 
 @cache
 def load(name: str) -> Script:
-    """Read the script ``lua/<name>.lua``; a line ``-- include: x`` stands for ``lua/lib/x.lua``."""
+    """Read the script ``lua/<name>.lua``. A line ``-- include: x`` inserts ``lua/lib/x.lua``."""
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text("utf-8")
     text = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), text)
@@ -35,7 +36,7 @@ def load(name: str) -> Script:
 
 
 def load_all() -> None:
-    """Read every script, so that none is missing when this process can open no more files."""
+    """Read all scripts now, since the process may run out of file descriptors later."""
     for file in (files(__package__) / "lua").iterdir():
         if file.name.endswith(".lua"):
             load(file.name.removesuffix(".lua"))

@@ -1,4 +1,4 @@
-"""Asking Sentinels where the master is."""
+"""Asking Sentinels for the master's address."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,9 +8,9 @@ from chat_service.stores.redis.urls import Address
 
 
 class Sentinels:
-    """A connection to each Sentinel, opened when it is asked. The one that knew the master is asked first.
+    """A connection to each Sentinel, opened on demand. The last one that knew the master is asked first.
 
-    They need no right but to ``SENTINEL GET-MASTER-ADDR-BY-NAME``.
+    The only permission needed is for ``SENTINEL GET-MASTER-ADDR-BY-NAME``.
     """
 
     def __init__(
@@ -19,12 +19,12 @@ class Sentinels:
         service: str,
         open_link: Callable[[Address], Link],
     ) -> None:
-        """``service``: what the Sentinels call the master. ``open_link``: makes a link, which is not open."""
+        """``service``: the Sentinels' name of the master. ``open_link``: creates an unopened link."""
         self._links = {address: open_link(address) for address in addresses}
         self._service = service
 
     async def master(self) -> Address:
-        """Raises ``StoreTimeoutError`` when no Sentinel knows it, ``StoreError`` when all of them refuse."""
+        """Raises ``StoreTimeoutError`` if no Sentinel knows the master, ``StoreError`` if all refuse."""
         reasons: list[StoreError] = []
         for address, link in list(self._links.items()):
             try:
@@ -38,8 +38,8 @@ class Sentinels:
                 reasons.append(error)
                 continue
             except Exception as error:
-                # Something else than a Sentinel, which may be one again.
-                reasons.append(StoreTimeoutError(f"Sentinel at {address} gave no address: {error!r}"))
+                # Not a Sentinel right now, but it may become one again.
+                reasons.append(StoreTimeoutError(f"Sentinel at {address} returned no address: {error!r}"))
                 continue
             if master is None:
                 reasons.append(StoreTimeoutError(f"Sentinel at {address} knows no master of this name"))
@@ -47,7 +47,7 @@ class Sentinels:
             self._ask_first(address)
             return master
         asked = ", ".join(map(str, self._links))
-        message = f"no Sentinel of {asked} knows a master named {self._service} that answers"
+        message = f"no Sentinel of {asked} knows a reachable master named {self._service}"
         may_recover = any(isinstance(reason, StoreTimeoutError) for reason in reasons)
         kind = StoreTimeoutError if may_recover else StoreError
         raise kind(f"{message}: " + "; ".join(map(str, reasons)))

@@ -1,4 +1,4 @@
-"""Where the nodes are: one server, the master that Sentinel knows, or the slots of a cluster."""
+"""The addresses of the nodes: the single server, the master known to Sentinel, or the cluster's slots."""
 
 import asyncio
 import logging
@@ -24,12 +24,12 @@ from chat_service.telemetry import Durations
 logger = logging.getLogger("chat_service")
 
 
-#: TLS options whose values no message shows.
+#: TLS options whose values must not appear in error texts.
 _SECRET = frozenset({"ssl_password", "ssl_ca_data"})
 
 
 class Connector:
-    """Makes redis-py connections to any node, with the credentials and the TLS of the options.
+    """Creates redis-py connections to any node, with the credentials and TLS options of Redis.
 
     ``to_sentinels``: with those of the Sentinels instead.
     """
@@ -54,7 +54,7 @@ class Connector:
                 self._tls = {**url.tls_options, **read_tls(options.tls)}
 
     def check(self) -> None:
-        """Raises ``ConfigurationError`` when TLS cannot be used as the options say."""
+        """Raises ``ConfigurationError`` if the TLS options cannot be used."""
         if self._tls is None:
             return
         try:
@@ -64,9 +64,9 @@ class Connector:
             raise ConfigurationError(f"TLS to Redis cannot be used with {shown}: {error}") from None
 
     def connection(self, address: Address) -> AbstractConnection:
-        """A connection that is not connected yet. It is not retried: only a caller knows what may be."""
+        """An unconnected connection that never retries: only the caller knows what may be repeated."""
         if not address.port:
-            # TCP alone is kept alive.
+            # Keep-alive applies to TCP only.
             keywords = {name: value for name, value in self._keywords.items() if name != "socket_keepalive"}
             return UnixConnection(path=address.host, **keywords)
         if self._tls is None:
@@ -75,14 +75,14 @@ class Connector:
 
 
 class Found(NamedTuple):
-    """What a search for the nodes has found: the master that Sentinel knows, or who has which slot."""
+    """The result of a search for the nodes: the master known to Sentinel, or the node of each slot."""
 
     master: Address | None
     slots: dict[int, Address]
 
 
 class Topology:
-    """The links to the nodes, and which node has which key."""
+    """The links to the nodes, and which node holds which key."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Topology:
         self._background = background or Background()
         self.connector = Connector(options)
         self._on_lost = on_lost
-        #: How long commands waited for their answers.
+        #: Durations of commands until their replies.
         self.durations = Durations()
         self._links: dict[Address, Link] = {}
         self._slots: dict[int, Address] = {}
@@ -115,17 +115,17 @@ class Topology:
             )
 
     def check(self) -> None:
-        """Raises ``ConfigurationError`` when no connection can be made as the options say."""
+        """Raises ``ConfigurationError`` if the options do not permit any connection."""
         self.connector.check()
         if self._options.sentinels:
             Connector(self._options, to_sentinels=True).check()
 
     async def address_of(self, key: str) -> Address:
-        """The node that has a key now. Raises ``StoreTimeoutError`` when that cannot be found out."""
+        """The node that holds a key now. Raises ``StoreTimeoutError`` if it cannot be found out."""
         if not self._options.cluster:
             if self._sentinels is None:
                 return self.connector.address
-            # What was found is used, though others may have forgotten it before this turn.
+            # Use the result even if another task has called ``forget`` meanwhile.
             master = self._master or (await self.refresh()).master
             return master or self.connector.address
         slot = key_slot(key.encode())
@@ -135,17 +135,17 @@ class Topology:
         return found
 
     def address_known(self, key: str) -> Address | None:
-        """As ``address_of``, None when it has to be found out."""
+        """``address_of`` from what is known; None if the nodes have to be asked."""
         if self._options.cluster:
             return self._slots.get(key_slot(key.encode()))
         return self.connector.address if self._sentinels is None else self._master
 
     def moved(self, key: str, address: Address) -> None:
-        """A node said that another one has the key's slot now."""
+        """Note that another node now serves the key's slot."""
         self._slots[key_slot(key.encode())] = address
 
     def forget(self) -> None:
-        """What is known may be wrong; find it out anew at the next use."""
+        """Mark what is known as outdated, so that it is refreshed on next use."""
         self._slots = {}
         self._master = None
 
@@ -166,14 +166,14 @@ class Topology:
         return link
 
     def link_known(self, address: Address) -> Link | None:
-        """The open link to a node, None when there is none."""
+        """The open link to a node, None if there is none."""
         link = self._links.get(address)
         return link if link is not None and link.is_open else None
 
     async def refresh(self) -> Found:
-        """Find out where the master or the slots are. Raises ``StoreTimeoutError``."""
+        """Find the master or the slots. Raises ``StoreTimeoutError``."""
         if self._refreshing is None:
-            # For all who ask meanwhile, so it has no part of the context of the first one.
+            # Shared by all concurrent callers, so it does not inherit the context of the first.
             self._refreshing = asyncio.get_running_loop().create_task(
                 self._refresh(), name="redis topology", context=Context()
             )
@@ -181,7 +181,7 @@ class Topology:
         refreshing = self._refreshing
         await asyncio.wait([refreshing])
         if refreshing.cancelled():
-            raise StoreTimeoutError("the search for the nodes of Redis was given up")
+            raise StoreTimeoutError("the search for the Redis nodes was cancelled")
         return refreshing.result()
 
     def _end_refresh(self, task: "asyncio.Task[Found]") -> None:
@@ -213,24 +213,24 @@ class Topology:
     async def _drop_strangers(self, members: set[Address]) -> None:
         for address in [known for known in self._links if known not in members]:
             link = self._links[address]
-            # One that is being connected is used: its node may be newer than this answer.
+            # Keep links that are connecting: their nodes may be newer than this reply.
             if link.is_idle:
                 del self._links[address]
                 await link.close()
 
     @property
     def can_move(self) -> bool:
-        """Whether another node can become the master of a key."""
+        """Whether the master of a key can change."""
         return self._sentinels is not None or self._options.cluster
 
     def masters(self) -> set[Address]:
-        """The nodes that are known to have slots; the one server when it is no cluster."""
+        """The known nodes with slots; without a cluster, the single server."""
         if self._options.cluster:
             return set(self._slots.values())
         return {self._master or self.connector.address}
 
     async def close(self) -> None:
-        """Close every link."""
+        """Close all links."""
         await end(self._refreshing)
         for link in self._links.values():
             await link.close()
@@ -240,7 +240,7 @@ class Topology:
 
 
 def _slots_of(ranges: Any, asked: Address) -> dict[int, Address]:
-    """The answer to ``CLUSTER SLOTS``. A node without a host is where the one that was asked is."""
+    """Parse the reply to ``CLUSTER SLOTS``. A missing host means the host of the asked node."""
     slots: dict[int, Address] = {}
     for first, last, (host, port, *_), *_ in ranges:
         node = Address(host.decode() if host else asked.host, port)

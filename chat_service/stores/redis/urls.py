@@ -1,4 +1,4 @@
-"""The address of Redis: a URL as redis-py takes it. Each option in it is honoured, or refused by its name."""
+"""Parsing Redis URLs in the form of redis-py. Every option in a URL is applied, or refused by name."""
 
 import math
 import re
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DEFAULT_PORT = 6379
-#: Whether a scheme stands for TLS. Those of Valkey are the same protocol.
+#: The schemes and whether they use TLS. Valkey has the same protocol.
 SCHEMES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True, "unix": False}
 
 
 class Address(NamedTuple):
-    """Where a node listens. ``port`` 0: the host is a path of a Unix socket."""
+    """The address of a node. With ``port`` 0 the host is the path of a Unix socket."""
 
     host: str
     port: int
@@ -26,22 +26,22 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisUrl:
-    """What a URL says."""
+    """A parsed URL."""
 
     address: Address
     tls: bool = False
     db: int = 0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    #: Options of redis-py for every connection: client_name, socket_keepalive.
+    #: redis-py options for all connections: client_name, socket_keepalive.
     connection: Mapping[str, Any] = field(default_factory=dict)
-    #: Options of redis-py for TLS: ssl_….
+    #: redis-py options for TLS: ssl_….
     tls_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    #: Seconds that stand for the store options of these names: connect_timeout, command_timeout.
+    #: Values in seconds for the store options connect_timeout and command_timeout.
     times: Mapping[str, float] = field(default_factory=dict)
 
 
-# Values. Each function raises ``ValueError`` with what was expected.
+# Parsers of values. Each raises ``ValueError`` saying what was expected.
 
 
 def _flag(value: Any) -> bool:
@@ -56,7 +56,7 @@ def _flag(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("a text that is not empty")
+        raise ValueError("a non-empty text")
     return value
 
 
@@ -107,7 +107,7 @@ def _verify_flags(value: Any) -> list[ssl.VerifyFlags]:
         raise ValueError("names of ssl.VerifyFlags") from None
 
 
-#: Options of TLS connections: in a URL, in ``tls`` and in ``sentinel_tls``.
+#: TLS options, allowed in a URL, in ``tls`` and in ``sentinel_tls``.
 TLS_OPTIONS: dict[str, Callable[[Any], Any]] = {
     "ssl_keyfile": _text,
     "ssl_certfile": _text,
@@ -122,49 +122,49 @@ TLS_OPTIONS: dict[str, Callable[[Any], Any]] = {
     "ssl_include_verify_flags": _verify_flags,
     "ssl_exclude_verify_flags": _verify_flags,
 }
-#: Options of a connection that go on to redis-py.
+#: Connection options passed to redis-py.
 CONNECTION_OPTIONS: dict[str, Callable[[Any], Any]] = {"client_name": _name, "socket_keepalive": _flag}
-#: Options of redis-py that are store options under another name.
+#: redis-py options that are store options under another name.
 TIMES = {"socket_connect_timeout": "connect_timeout", "socket_timeout": "command_timeout"}
 
-#: Options about things that this store does in a way of its own: the values that ask for just that, and why
-#: no other can be.
+#: redis-py options for which this store has fixed behaviour: the values that match it, and why others are
+#: impossible.
 _FIXED: dict[str, tuple[Callable[[str], bool], str]] = {
-    "protocol": (lambda text: text == "2", "the store speaks RESP 2 alone"),
-    "encoding": (lambda text: text.lower() in ("utf-8", "utf8"), "the store writes UTF-8 alone"),
-    "encoding_errors": (lambda text: text == "strict", "the store writes UTF-8 alone"),
-    "decode_responses": (lambda text: not _flag(text), "answers are read by the store itself"),
+    "protocol": (lambda text: text == "2", "the store uses RESP 2 only"),
+    "encoding": (lambda text: text.lower() in ("utf-8", "utf8"), "the store uses UTF-8 only"),
+    "encoding_errors": (lambda text: text == "strict", "the store uses UTF-8 only"),
+    "decode_responses": (lambda text: not _flag(text), "the store parses replies itself"),
     "retry_on_timeout": (
         lambda text: not _flag(text),
-        "a command whose answer was lost may be done already, so it is never sent again",
+        "a command whose reply was lost may have been executed, so it is never repeated",
     ),
     "max_connections": (
         lambda text: _count(text) >= 2,
-        "the store has two connections to each node, one for commands and one for the bus",
+        "the store uses two connections to each node, one for commands and one for the bus",
     ),
     "health_check_interval": (
         lambda text: _seconds(text) >= 1 if text != "0" else True,
-        "connections are watched all the time; set the store option probe_interval",
+        "connections are monitored anyway; set the store option probe_interval",
     ),
 }
-#: Options of redis-py that no URL of this store can have, and what to do.
+#: redis-py options that this store does not accept in URLs, and what to do instead.
 _REFUSED = {
     "host": "write the host before the path",
-    "port": "write the port behind the host",
+    "port": "write the port after the host",
     "path": "write unix:///path/of/the.sock",
-    "timeout": "nothing waits for a pool; set the store options command_timeout and connect_timeout",
+    "timeout": "there is no pool to wait for; set the store options command_timeout and connect_timeout",
     "retry": "set the store option command_timeout",
-    "retry_on_error": "what Redis did not take is sent again until command_timeout, nothing else is",
-    "ssl": "write rediss:// for TLS",
-    "single_connection_client": "the store has one connection for commands anyway",
-    "socket_read_size": "the store reads in blocks of its own",
-    "socket_keepalive_options": "set socket_keepalive, and the times in the system",
-    "socket_type": "the scheme says what kind of socket it is",
-    "lib_name": "give the connection a client_name",
-    "lib_version": "give the connection a client_name",
-    "legacy_responses": "answers are read by the store itself",
-    "skip_full_coverage_check": "the store finds the slots out by itself",
-    "read_from_replicas": "replicas lag behind, so everything is read from masters",
+    "retry_on_error": "only commands that Redis did not execute are retried, until command_timeout",
+    "ssl": "use rediss:// for TLS",
+    "single_connection_client": "the store always uses a single connection for commands",
+    "socket_read_size": "the store chooses its own block size",
+    "socket_keepalive_options": "set socket_keepalive, and configure its timing in the operating system",
+    "socket_type": "the scheme determines the kind of socket",
+    "lib_name": "set client_name instead",
+    "lib_version": "set client_name instead",
+    "legacy_responses": "the store parses replies itself",
+    "skip_full_coverage_check": "the store discovers the slots by itself",
+    "read_from_replicas": "replicas lag behind, so the store reads only from masters",
 }
 _KNOWN = [
     "db", "username", "password", *TIMES, *CONNECTION_OPTIONS, *TLS_OPTIONS, *_FIXED, *_REFUSED,
@@ -172,20 +172,20 @@ _KNOWN = [
 
 
 def parse_redis_url(url: Any) -> RedisUrl:
-    """Read a URL. Raises ``ValueError``, whose text shows no password."""
+    """Parse a URL. Raises ``ValueError`` with a text that never shows the password."""
     if not isinstance(url, str):
         raise ValueError("expected a text such as 'redis://localhost:6379/0'")
     if url != url.strip() or re.search(r"[\s\x00-\x1f]", url):
-        raise ValueError("it has a space or a line break in it")
+        raise ValueError("it contains a space or a line break")
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
-        hint = "; Sentinels are given by the store option sentinels" if "sentinel" in scheme else ""
-        raise ValueError(f"a URL of Redis begins with one of {known}{hint}")
+        hint = "; set Sentinels by the store option sentinels" if "sentinel" in scheme else ""
+        raise ValueError(f"a Redis URL starts with one of {known}{hint}")
     parts = urlsplit(url)
     if parts.fragment or url.endswith("#"):
-        raise ValueError("it has a '#'; write %23 for one in a name or password")
+        raise ValueError("it contains a '#'; write it as %23 in a name or password")
     queries = _read_query(parts.query)
     options = _Options(queries, tls=SCHEMES[scheme])
     path_db: int | None = None
@@ -195,7 +195,7 @@ def parse_redis_url(url: Any) -> RedisUrl:
         address, path_db = _tcp_address(parts), _path_db(parts.path)
     db = options.db if path_db is None else path_db
     if options.db is not None and db != options.db:
-        raise ValueError(f"it names two databases, {path_db} and {options.db}")
+        raise ValueError(f"it gives two databases, {path_db} and {options.db}")
     return RedisUrl(
         address=address,
         tls=SCHEMES[scheme],
@@ -220,7 +220,7 @@ def _read_query(text: str) -> dict[str, str]:
 def _unix_address(parts: SplitResult) -> Address:
     host = parts.netloc.rpartition("@")[2]
     if host or not parts.path.strip("/"):
-        raise ValueError("a Unix socket is given by its whole path, such as unix:///run/redis.sock")
+        raise ValueError("a Unix socket needs an absolute path, such as unix:///run/redis.sock")
     return Address(unquote(parts.path), 0)
 
 
@@ -228,8 +228,8 @@ def _tcp_address(parts: SplitResult) -> Address:
     try:
         port = parts.port
     except ValueError:
-        # Not the error's own text: a password with a "/" ends up in it.
-        hint = "; in a password write %2F for '/'" if parts.username is None else ""
+        # The original error text could contain part of a password with a "/".
+        hint = "; write '/' in a password as %2F" if parts.username is None else ""
         raise ValueError(f"its port is not a number from 1 to 65535{hint}") from None
     if port == 0:
         raise ValueError("its port is not a number from 1 to 65535")
@@ -244,7 +244,7 @@ def _path_db(path: str) -> int | None:
 
 
 class _Options:
-    """The options in the query of a URL. Raises ``ValueError`` for one that cannot be honoured."""
+    """Parse the options in a URL's query. Raises ``ValueError`` for one that cannot be applied."""
 
     def __init__(self, fields: Mapping[str, str], *, tls: bool) -> None:
         self.db: int | None = None
@@ -253,7 +253,7 @@ class _Options:
         self.times: dict[str, float] = {}
         for name, text in fields.items():
             if name in TLS_OPTIONS and not tls:
-                raise ValueError(f"{name} is for TLS: begin with rediss://")
+                raise ValueError(f"{name} is for TLS: start the URL with rediss://")
             self._take(name, text)
 
     def _take(self, name: str, text: str) -> None:
@@ -270,13 +270,13 @@ class _Options:
         elif name in _FIXED:
             is_fulfilled, reason = _FIXED[name]
             if not read_value(name, is_fulfilled, text):
-                raise ValueError(f"{name}={text} cannot be honoured: {reason}")
+                raise ValueError(f"{name}={text} cannot be applied: {reason}")
         else:
             raise ValueError(refusal(name))
 
 
 def read_value(name: str, read: Callable[[Any], Any], value: Any, *, shown: bool = True) -> Any:
-    """Read the value of an option. Raises ``ValueError`` that names it."""
+    """Parse the value of an option. Raises ``ValueError`` that names the option."""
     try:
         return read(value)
     except ValueError as error:
@@ -284,7 +284,7 @@ def read_value(name: str, read: Callable[[Any], Any], value: Any, *, shown: bool
 
 
 def read_tls(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Read TLS options that are not in a URL. None stands for the default. Raises ``ValueError``."""
+    """Parse TLS options outside a URL. None means the default. Raises ``ValueError``."""
     for name in options:
         if name not in TLS_OPTIONS:
             raise ValueError(refusal(str(name), list(TLS_OPTIONS)))
@@ -296,23 +296,23 @@ def read_tls(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal(name: str, known: list[str] | None = None) -> str:
-    """Why an option is not taken."""
+    """The reason why an option is not accepted."""
     if known is None and name in _REFUSED:
-        return f"{name} is not taken: {_REFUSED[name]}"
+        return f"{name} is not accepted: {_REFUSED[name]}"
     close = get_close_matches(name, _KNOWN if known is None else known, n=1)
     return f"unknown option {name}" + (f"; did you mean {close[0]}" if close else "")
 
 
 def hint_for_store_option(name: str) -> str | None:
-    """What to do about an option of redis-py that was given as a store option. None: redis-py has none."""
+    """Advice for a redis-py option given as a store option; None if redis-py has no such option."""
     if name in TIMES:
-        return f"{name} is the store option {TIMES[name]}"
+        return f"{name} is called {TIMES[name]} in the store options"
     if name in TLS_OPTIONS:
-        return f"{name} belongs into the store option tls"
+        return f"{name} belongs in the store option tls"
     if name in ("db", "username", "password", "host", "port", "path"):
-        return f"{name} belongs into the store option url: redis://username:password@host:port/db"
+        return f"{name} belongs in the store option url: redis://username:password@host:port/db"
     if name in CONNECTION_OPTIONS:
-        return f"{name} belongs into the store option url: redis://host:port/db?{name}=…"
+        return f"{name} belongs in the store option url: redis://host:port/db?{name}=…"
     if name in _FIXED:
-        return f"{name} is not taken: {_FIXED[name][1]}"
+        return f"{name} is not accepted: {_FIXED[name][1]}"
     return refusal(name) if name in _REFUSED else None

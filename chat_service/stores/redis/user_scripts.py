@@ -1,4 +1,4 @@
-"""The scripts about users, and the commands about instances, one typed method each."""
+"""Typed methods for the scripts and commands that concern users and instances."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,19 +14,19 @@ from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
-#: Where the scripts have the key of each list.
+#: Index of each list's key in the scripts' KEYS.
 LIST_KEYS = {"blacklist": 2, "whitelist": 3}
 
 
 class Presence(NamedTuple):
-    """How many sockets a user has, and how many of them are on other instances."""
+    """The number of a user's sockets, and of those on other instances."""
 
     sockets: int
     elsewhere: int
 
 
 class UserScripts:
-    """Atomic steps in the slot of one user."""
+    """Atomic operations on one user."""
 
     def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
         self._client = client
@@ -128,10 +128,10 @@ class UserScripts:
         *,
         here: InstanceId | None = None,
     ) -> bool:
-        """Remove entries whose token is the given one, any when it is empty, and tell the user.
+        """Remove the entries with the given tokens (an empty one matches any), and notify the user.
 
-        ``here``: the caller's instance. Returns whether the caller is to deliver the envelope itself, since
-        it has all sockets of the user.
+        ``here``: the caller's instance. Returns True if all the user's sockets are on it; the caller must
+        then deliver the envelope itself.
         """
         fields = [field for socket_and_token in sockets for field in socket_and_token]
         packed = self._encode(user, envelope)
@@ -140,7 +140,7 @@ class UserScripts:
 
 
 class InstanceCommands:
-    """What is kept of instances: heartbeats and pulses in keys that all share, sockets in a hash each."""
+    """Data of instances: heartbeats and pulses in keys shared by all, sockets in a hash for each."""
 
     def __init__(self, client: RedisClient, keys: Keys) -> None:
         self._client = client
@@ -196,7 +196,7 @@ class InstanceCommands:
 
 
 def milliseconds(score: bytes) -> int:
-    """The score of an instance in a sorted set. Raises ``StoreError``."""
+    """Convert the score of an instance in a sorted set. Raises ``StoreError``."""
     try:
         return int(float(score))
     except (ValueError, OverflowError):

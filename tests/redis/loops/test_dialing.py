@@ -47,9 +47,9 @@ def says(data: bytes) -> Serve:
 
 HTTP = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n<html>"
 PLAIN = {
-    "closes": (closes, "it hung up at once"),
-    "resets": (resets, "it hung up at once"),
-    "closes later": (closes_after_the_first_bytes, "it hung up at once"),
+    "closes": (closes, "it hung up immediately"),
+    "resets": (resets, "it hung up immediately"),
+    "closes later": (closes_after_the_first_bytes, "it hung up immediately"),
     "is silent": (is_silent, "no answer in 0.5 s"),
     "speaks HTTP": (
         says(HTTP),
@@ -59,7 +59,7 @@ PLAIN = {
     "sends bytes": (says(b"\x00\xff\r\n"), "does not speak the Redis protocol"),
     "speaks TLS": (
         says(b"\x15\x03\x03\x00\x02\x02\x28"),
-        "it answered with TLS: for TLS, begin the url with rediss://",
+        "it answered with TLS: for TLS, start the url with rediss://",
     ),
     "is full": (says(b"-ERR max number of clients reached\r\n"), "ERR max number of clients reached"),
     "is protected": (
@@ -69,10 +69,10 @@ PLAIN = {
     "wants a login": (says(b"-NOAUTH Authentication required.\r\n"), "refused the login: NOAUTH"),
 }
 TLS = {
-    "closes": (closes, "it hung up at once"),
-    "resets": (resets, "it hung up at once"),
-    "closes later": (closes_after_the_first_bytes, "it hung up at once"),
-    "is silent": (is_silent, "no answer in 0.5 s; if it does not speak TLS, begin the url with redis://"),
+    "closes": (closes, "it hung up immediately"),
+    "resets": (resets, "it hung up immediately"),
+    "closes later": (closes_after_the_first_bytes, "it hung up immediately"),
+    "is silent": (is_silent, "no answer in 0.5 s; if it does not speak TLS, start the url with redis://"),
     "speaks HTTP": (says(HTTP), "it does not speak TLS"),
 }
 KINDS = [("redis", name, *PLAIN[name]) for name in PLAIN] + [("rediss", name, *TLS[name]) for name in TLS]
