@@ -1,4 +1,4 @@
-"""The test kit: fast clients, a clock to turn by hand, and conformance suites for plugins."""
+"""The test kit: fast clients, a controllable clock, and conformance suites for plugins."""
 
 from chat_service.testing.clock import FakeClock
 from chat_service.testing.in_process import ConnectionRefused, InProcessClient, InProcessTransport

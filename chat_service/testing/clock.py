@@ -1,10 +1,10 @@
-"""A clock that stands still until a test turns it."""
+"""A clock that tests control."""
 
 import asyncio
 
 
 class FakeClock:
-    """A ``Clock`` for tests. ``start_ms``: what it shows first, in ms since the epoch."""
+    """A ``Clock`` that stands still until a test advances it. ``start_ms``: its initial Unix time in ms."""
 
     def __init__(self, start_ms: int = 1_700_000_000_000) -> None:
         self._start_ms = start_ms
@@ -23,8 +23,8 @@ class FakeClock:
         await turn
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: wake everyone whose time has come, in order, and let them run."""
-        # Whoever is about to sleep does so from now on, not from the end.
+        """Advance the clock: wake sleepers whose time has come, in order, and let them run."""
+        # Tasks about to sleep must start from the current time, not the new one.
         await self._let_run()
         end = self._seconds + seconds
         while due := sorted((item for item in self._sleepers if item[0] <= end), key=lambda item: item[0]):

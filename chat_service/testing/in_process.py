@@ -1,4 +1,4 @@
-"""A transport inside the process: clients without a network, for fast tests of hooks and plugins."""
+"""A transport without a network, for fast tests of hooks and plugins."""
 
 import asyncio
 import itertools
@@ -14,58 +14,61 @@ _numbers = itertools.count(1)
 
 
 class ConnectionRefused(Exception):
-    """The transport lets no clients in: the service was not started, or is closing."""
+    """The transport accepts no clients: the service was not started or is closing."""
 
 
 class InProcessClient:
-    """A client of an ``InProcessTransport``. It gets copies, as it would over a network."""
+    """A client of an ``InProcessTransport``. It receives copies of values, as over a network."""
 
     def __init__(self, transport: "InProcessTransport", socket_id: SocketId, handshake: Handshake) -> None:
         self._transport = transport
         self.id = socket_id
         self.handshake = handshake
-        #: Whether the server holds this socket.
+        #: Whether the socket is connected.
         self.connected = True
-        #: Every event that came, in order, as ``(name, args)``.
+        #: All received events in order, as ``(name, args)``.
         self.events: list[tuple[str, list[Any]]] = []
 
     def __repr__(self) -> str:
         return f"<InProcessClient {self.id} connected={self.connected} events={len(self.events)}>"
 
     async def emit(self, event: str, *args: Any) -> list[Any]:
-        """Emit an event and return the values of its ack: ``[error, data, ...]``."""
+        """Emit an event and return the values of the ack: ``[error, data, ...]``."""
         return list(await self._transport.receive(self.id, event, args))
 
     async def send(self, event: str, *args: Any) -> None:
-        """Emit an event without asking for an ack; the service has begun with it on return."""
+        """Emit an event without an ack. On return the service has started to handle it."""
         self._transport.receive_soon(self.id, event, args)
         await asyncio.sleep(0)
 
     async def call(self, event: str, *args: Any) -> Any:
-        """Emit a command and return the ack's data. Raises ``AssertionError`` when it was an error."""
+        """Emit a command and return the ack's data. Raises ``AssertionError`` on an error."""
         error, *data = await self.emit(event, *args)
         if error is not None:
             raise AssertionError(f"{event}{args!r} failed: {error!r}")
         return data[0]
 
     async def error(self, event: str, *args: Any) -> Any:
-        """Emit a command and return the ack's error. Raises ``AssertionError`` when it succeeded."""
+        """Emit a command and return the ack's error. Raises ``AssertionError`` on success."""
         ack = await self.emit(event, *args)
         if ack[0] is None:
             raise AssertionError(f"{event}{args!r} succeeded: {ack!r}")
         return ack[0]
 
     def received(self, name: str) -> list[list[Any]]:
-        """The arguments of every event of a name that came until now."""
+        """The arguments of all events received with this name."""
         return [args for event, args in self.events if event == name]
 
     def clear(self) -> None:
-        """Forget the events that came until now."""
+        """Forget all received events."""
         self.events.clear()
 
     async def wait_for(self, name: str, *args: Any, timeout: float | None = None) -> list[Any]:
-        """Return the arguments of the first event of a name, and forget it; with ``args``, of the first
-        whose leading arguments equal them. Raises ``TimeoutError`` after so many seconds."""
+        """Wait for an event, remove it from ``events`` and return its arguments.
+
+        Only an event whose leading arguments equal ``args`` counts. Raises ``TimeoutError`` after ``timeout``
+        seconds.
+        """
         found: list[Any] = []
 
         def matches() -> bool:
@@ -79,7 +82,7 @@ class InProcessClient:
         return found
 
     async def disconnect(self) -> None:
-        """Go away as a client does, and return when the service has dealt with it."""
+        """Disconnect from the client's side, and return when the service has handled it."""
         await self._transport.drop(self.id, "client disconnect")
 
     def take(self, event: str, args: Sequence[Any]) -> None:
@@ -88,7 +91,7 @@ class InProcessClient:
 
 
 class InProcessTransport:
-    """A ``Transport`` without a network. Give it to a service, then ``connect`` clients to it."""
+    """A ``Transport`` without a network. Pass it to a service, then ``connect`` clients."""
 
     def __init__(self) -> None:
         self._handler: TransportHandler | None = None
@@ -107,7 +110,7 @@ class InProcessTransport:
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> InProcessClient:
-        """Connect a client; its login is under way on return. Raises ``ConnectionRefused``."""
+        """Connect a client. Its login may still be running on return. Raises ``ConnectionRefused``."""
         if not self._is_open or self._handler is None:
             raise ConnectionRefused("the transport does not accept clients")
         socket_id = SocketId(f"socket{next(_numbers)}")
@@ -124,24 +127,24 @@ class InProcessTransport:
         return client
 
     async def login(self, user_name: str, **handshake: Any) -> InProcessClient:
-        """Connect with the query field ``userName``, and wait until the login is confirmed."""
+        """Connect with the query parameter ``userName`` and wait for the login confirmation."""
         query = {"userName": user_name, **handshake.pop("query", {})}
         client = await self.connect(query=query, **handshake)
         await client.wait_for("loginConfirmed")
         return client
 
     async def receive(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-        """What a client emits arrives."""
+        """Pass an event of a client to the service and return the ack."""
         if self._handler is None or socket_id not in self._clients:
             raise AssertionError(f"{socket_id} is not connected")
         return _copied(await self._handler.on_event(socket_id, event, _copied(args)))
 
     def receive_soon(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
-        """As ``receive``, without an answer."""
+        """``receive`` without an ack."""
         self._start(self.receive(socket_id, event, args))
 
     async def drop(self, socket_id: SocketId, reason: str) -> None:
-        """A socket's connection ends; returns when the handler is done."""
+        """End a socket's connection, and return when the handler has finished."""
         client = self._clients.pop(socket_id, None)
         if client is None or self._handler is None:
             return
@@ -231,7 +234,7 @@ class InProcessTransport:
 
 
 def _copied(values: Sequence[Any]) -> list[Any]:
-    """What goes over a network arrives as a copy; a tuple arrives as a list."""
+    """Copy a value as a network would: tuples arrive as lists."""
     return [_copy(value) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Waiting in tests for something to become true, with a deadline and a text for when it does not."""
+"""Waiting for a condition in tests, with a deadline and a helpful error."""
 
 import asyncio
 import inspect
@@ -17,11 +17,10 @@ async def wait_until(
     *,
     timeout: float | None = None,
 ) -> None:
-    """Return as soon as ``predicate()`` is true. Raises ``TimeoutError`` after so many seconds.
+    """Return as soon as ``predicate()`` is true. Raises ``TimeoutError`` after ``timeout`` seconds.
 
-    ``timeout``: that of the environment variable CHAT_TEST_PATIENCE when None, else 20. Give slow or busy
-    machines more.
-    The predicate is asked again after every turn of the event loop, later every few milliseconds.
+    ``timeout``: if None, the environment variable CHAT_TEST_PATIENCE or 20. Use more for slow or busy machines.
+    The predicate is called after every turn of the event loop, later every few milliseconds.
     """
     loop = asyncio.get_running_loop()
     seconds = patience() if timeout is None else timeout

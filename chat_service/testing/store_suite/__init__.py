@@ -7,9 +7,9 @@ Subclass ``StoreSuite`` under a name that pytest collects, and override its fixt
         def make_store(self, tmp_path):
             return lambda: MyStore(tmp_path / "state")
 
-The fixture returns a function that makes a new store, not opened yet, over the same state at each call
-within a test, and over other state in each test. The parts of the suite (``UserSuite``, ``RoomSuite``, …)
-can be run one by one while a store is being written. Needs pytest and pytest-asyncio, in any mode.
+The fixture returns a function that creates a new, unopened store. All stores of one test share their state;
+each test starts with empty state. While you write a store, you can run the parts of the suite (``UserSuite``,
+``RoomSuite``, …) separately. Requires pytest and pytest-asyncio in any mode.
 """
 
 import pytest
@@ -29,7 +29,7 @@ for _part in (
     "sockets",
     "users",
 ):
-    # So that a failed assert shows its values, as in test modules.
+    # Makes failing asserts show their values, as in test modules.
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from chat_service.testing.store_suite.access import AccessSuite  # noqa: E402
@@ -61,7 +61,7 @@ class StoreSuite(
     ChangeSuite,
     ConcurrencySuite,
 ):
-    """Everything that the ``Store`` protocol promises."""
+    """The complete suite for the ``Store`` protocol."""
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The permission rules: the store against ``chat_service.rules`` over every combination of facts."""
+"""Permission rules: compares the store with ``chat_service.rules`` for every combination of facts."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from chat_service.testing.store_suite.rooms import LISTS, READING
 
 
 def _facts(*, joined: bool) -> list[RoomFacts]:
-    """All combinations; who has no access cannot be joined."""
+    """All combinations, except that users without access cannot be joined."""
     names = ("is_owner", "in_adminlist", "in_blacklist", "in_whitelist", "whitelist_only")
     found = [
         RoomFacts(**dict(zip(names, values, strict=True)), joined=joined)
@@ -51,7 +51,7 @@ EVERYBODY = STRANGERS + _facts(joined=True)
 
 
 async def make_room(peer: Peer, facts: RoomFacts) -> None:
-    """Make ``room`` anew, so that the facts are true of alice. Others are in every list, too."""
+    """Recreate ``room`` so that the facts apply to alice. Every list contains other users, too."""
 
     def names(has_alice: bool) -> Sequence[str]:
         return ["somebody", ALICE] if has_alice else ["somebody"]
@@ -74,7 +74,7 @@ async def make_room(peer: Peer, facts: RoomFacts) -> None:
 
 
 class AccessSuite(StoreTests):
-    """Who may do what in a room."""
+    """Permissions in a room."""
 
     @pytest.mark.parametrize("facts", STRANGERS, ids=_id)
     async def test_access_to_join(self, peer: Peer, facts: RoomFacts) -> None:
@@ -89,7 +89,7 @@ class AccessSuite(StoreTests):
         assert await peer.members() == ({ALICE: {S1}} if allowed else {})
 
     @pytest.mark.parametrize("facts", EVERYBODY, ids=_id)
-    async def test_reading_and_sending(self, peer: Peer, facts: RoomFacts) -> None:
+    async def test_access_to_read_and_send(self, peer: Peer, facts: RoomFacts) -> None:
         await make_room(peer, facts)
         for operation in READING.values():
             if rules.may_read(facts):
@@ -104,7 +104,7 @@ class AccessSuite(StoreTests):
                 await peer.store.room_message(ROOM, actor(ALICE), {})
 
     @pytest.mark.parametrize("facts", EVERYBODY, ids=_id)
-    async def test_changing_lists(self, peer: Peer, facts: RoomFacts) -> None:
+    async def test_access_to_change_lists(self, peer: Peer, facts: RoomFacts) -> None:
         await make_room(peer, facts)
         owner = ALICE if facts.is_owner else CAROL
         for list_name, names in itertools.product(LISTS, [[BOB], [BOB, owner]]):
@@ -124,7 +124,7 @@ class AccessSuite(StoreTests):
                 assert set(await peer.store.room_get_list(ROOM, SYSTEM, list_name)) == after
 
     @pytest.mark.parametrize("facts", EVERYBODY, ids=_id)
-    async def test_changing_mode_and_deleting(self, peer: Peer, facts: RoomFacts) -> None:
+    async def test_access_to_change_mode_and_delete(self, peer: Peer, facts: RoomFacts) -> None:
         await make_room(peer, facts)
         if rules.is_admin(facts):
             await peer.store.room_set_mode(ROOM, actor(ALICE), NOW, not facts.whitelist_only)

@@ -1,4 +1,4 @@
-"""What the parts of the suite share: open stores whose listeners record, and short ways to say things."""
+"""Shared by the parts of the suite: open stores with recording listeners, and helpers."""
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -14,15 +14,15 @@ from chat_service.errors import ChatServiceError
 from chat_service.testing.waiting import wait_until
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
-#: Makes a new store, not opened yet, over the state of the test.
+#: Creates a new, unopened store with the state of the test.
 MakeStore = Callable[[], Store]
 
 ALICE, BOB, CAROL, DAVE = UserName("alice"), UserName("bob"), UserName("carol"), UserName("dave")
 ROOM, HALL = RoomName("room"), RoomName("hall")
 S1, S2, S3, S4 = SocketId("s1"), SocketId("s2"), SocketId("s3"), SocketId("s4")
-#: Milliseconds since the epoch; later moments are this plus something.
+#: The current Unix time in ms. Later times are offsets from it.
 NOW = 1_700_000_000_000
-#: A limit that no test reaches by accident.
+#: A limit that tests do not reach by accident.
 LIMIT = 10_000
 
 _marks = itertools.count(1)
@@ -30,7 +30,7 @@ _MARK = "conformance:mark"
 
 
 def actor(user: UserName) -> Actor:
-    """A user who asks without special rights."""
+    """A user without special permissions."""
     return Actor(name=user)
 
 
@@ -43,7 +43,7 @@ def user_topic(user: UserName) -> Topic:
 
 
 class Told(NamedTuple):
-    """What an envelope tells, in a form that compares well: the order of socket ids does not matter."""
+    """The content of an envelope in a comparable form, in which the order of socket ids is irrelevant."""
 
     words: list[Any]
     exclude: frozenset[str]
@@ -58,7 +58,7 @@ def told(
     removed: Mapping[Any, Sequence[str]] | None = None,
     announced: Sequence[str] = (),
 ) -> Told:
-    """What a ``Notify`` or a ``RoomEvent`` is expected to tell."""
+    """The expected content of a ``Notify`` or ``RoomEvent``."""
     left = {str(user): frozenset(sockets) for user, sockets in (removed or {}).items()}
     return Told([event, *args], frozenset(exclude), left, frozenset(announced))
 
@@ -76,19 +76,19 @@ def _told(envelope: Envelope) -> Told:
                 announced=envelope.announced,
             )
         case _:
-            raise AssertionError(f"not for sockets: {envelope!r}")
+            raise AssertionError(f"not a notification: {envelope!r}")
 
 
 @contextmanager
 def raises_error(code: str, *arguments: Any) -> Iterator[None]:
-    """The block must raise a ``ChatServiceError`` with this code and these arguments."""
+    """Expect the block to raise a ``ChatServiceError`` with this code and these arguments."""
     with pytest.raises(ChatServiceError) as caught:
         yield
     assert (caught.value.code, caught.value.arguments) == (code, arguments)
 
 
 class Recorder:
-    """A ``BusListener`` that keeps what it hears. ``fails``: it raises besides."""
+    """A ``BusListener`` that records envelopes. ``fails``: whether it also raises."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[Topic, Envelope]] = []
@@ -104,13 +104,13 @@ class Recorder:
 
 
 class Peer:
-    """One instance's open store, and what it hears on its bus."""
+    """The open store of one instance, with a listener on its bus."""
 
     def __init__(self, store: Store, instance_id: InstanceId) -> None:
         self.store = store
         self.instance_id = instance_id
         self.recorder = Recorder()
-        #: The last event taken of each epoch.
+        #: The last event returned for each epoch.
         self._last: dict[str, RoomEvent] = {}
 
     async def hear(self, *topics: Topic) -> None:
@@ -119,9 +119,9 @@ class Peer:
             await self.store.bus.subscribe(topic)
 
     async def take(self, topic: Topic) -> list[Envelope]:
-        """What was published on a subscribed topic until now, and was not taken before.
+        """Return what was published on a subscribed topic since the last call.
 
-        Order shows that all of it has come: a mark is published behind it.
+        It publishes a marker and waits for it. Since the order is kept, everything before has then arrived.
         """
         number = next(_marks)
         await self.store.bus.publish(topic, Notify(event=_MARK, args=(number,)))
@@ -140,10 +140,10 @@ class Peer:
         return [envelope for envelope in taken if not _is_mark(envelope)]
 
     async def room_events(self, room: RoomName = ROOM) -> list[RoomEvent]:
-        """The events of a room, checked: dense sequence numbers, and dense ids of messages, per epoch."""
+        """Take a room's events, checking that sequence numbers and message ids have no gaps in an epoch."""
         events = []
         for envelope in await self.take(room_topic(room)):
-            assert isinstance(envelope, RoomEvent), f"{envelope!r} is no event of a room"
+            assert isinstance(envelope, RoomEvent), f"{envelope!r} is not a room event"
             last = self._last.get(envelope.epoch)
             if last is not None:
                 assert envelope.seq == last.seq + 1, f"{envelope!r} does not follow {last!r}"
@@ -153,14 +153,14 @@ class Peer:
         return events
 
     async def room_told(self, room: RoomName = ROOM) -> list[Told]:
-        """What the events of a room tell."""
+        """The content of a room's events."""
         return [_told(event) for event in await self.room_events(room)]
 
     async def user_told(self, user: UserName) -> list[Told]:
-        """What was published on a user's topic."""
+        """The content of what was published on a user's topic."""
         return [_told(envelope) for envelope in await self.take(user_topic(user))]
 
-    # Steps that most tests begin with
+    # Common first steps
 
     async def connect(self, user: UserName, *sockets: SocketId) -> None:
         """Connect sockets of a user to this instance."""
@@ -182,7 +182,7 @@ class Peer:
     async def leave(
         self, user: UserName, socket_id: SocketId, room: RoomName = ROOM, *, echo: bool = True
     ) -> LeaveResult:
-        """Leave with a socket."""
+        """Leave a room with a socket."""
         return await self.store.room_leave(room, user, socket_id, NOW, echo=echo)
 
     async def members(self, room: RoomName = ROOM) -> dict[str, set[str]]:
@@ -191,7 +191,7 @@ class Peer:
         return {user: set(sockets) for user, sockets in found.items()}
 
     async def indexed(self, user: UserName) -> dict[str, set[str]]:
-        """The rooms in the user's index, by socket."""
+        """The rooms in a user's index, by socket."""
         sockets = await self.store.user_sockets(user)
         return {socket_id: set(info.rooms) for socket_id, info in sockets.items()}
 
@@ -203,21 +203,21 @@ def _is_mark(envelope: Envelope, number: int | None = None) -> bool:
 
 
 class Peers:
-    """Opens stores over the state of one test, and closes them in the end."""
+    """Opens stores with the state of one test, and closes them at the end."""
 
     def __init__(self, make_store: MakeStore) -> None:
         self._make_store = make_store
         self.opened: list[Peer] = []
 
     async def open(self) -> Peer:
-        """One more instance, which hears nothing yet."""
+        """Open another instance, without subscriptions."""
         peer = Peer(self._make_store(), InstanceId(f"instance{len(self.opened) + 1}"))
         await peer.store.open(peer.recorder)
         self.opened.append(peer)
         return peer
 
     async def open_many(self, count: int) -> list[Peer]:
-        """Several more instances."""
+        """Open several instances."""
         return [await self.open() for _ in range(count)]
 
     async def close(self) -> None:
@@ -226,18 +226,18 @@ class Peers:
 
 
 class StoreTests:
-    """The fixtures of every part of the suite."""
+    """Fixtures shared by all parts of the suite."""
 
     pytestmark = pytest.mark.asyncio
 
     @pytest.fixture
     def make_store(self) -> MakeStore:
-        """Override it: the function that makes the stores of one test. The fixture may be asynchronous."""
+        """Override this to return a function that creates the stores of one test. It may be asynchronous."""
         raise NotImplementedError
 
     @pytest_asyncio.fixture
     async def peers(self, make_store: MakeStore) -> AsyncIterator[Peers]:
-        """Opens stores over the state of the test."""
+        """Opens stores with the state of the test."""
         made = Peers(make_store)
         try:
             yield made
@@ -246,8 +246,10 @@ class StoreTests:
 
     @pytest_asyncio.fixture
     async def peer(self, peers: Peers) -> Peer:
-        """The first instance. It has a room ``room`` with every notification switched on, without an
-        owner, and hears that room, ``alice`` and ``bob``."""
+        """The first instance, subscribed to a room ``room`` and the users ``alice`` and ``bob``.
+
+        The room has no owner and all optional notifications are on.
+        """
         made = await peers.open()
         config = RoomConfig(enable_userlist_updates=True, enable_access_lists_updates=True)
         await made.store.room_create(ROOM, config)

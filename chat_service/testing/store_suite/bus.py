@@ -1,4 +1,4 @@
-"""The life of a store, and the bus that it brings along."""
+"""Opening and closing a store, and its bus."""
 
 import asyncio
 from typing import Any
@@ -36,10 +36,10 @@ from chat_service.types import InstanceId, SocketId
 
 ARGS: tuple[Any, ...] = ("текст 🎈", None, True, -1, 0.5, b"\x00\xff", ["a", [b"\x01"]], {"k": {"é": []}}, "")
 
-#: One of each kind that may be published by anybody.
+#: One of each kind of envelope that anyone may publish.
 ENVELOPES: dict[str, Envelope] = {
     "Notify": Notify(event="event", args=ARGS, exclude=(S1, S2)),
-    "Notify without more": Notify(event="event"),
+    "Notify with defaults": Notify(event="event"),
     "DisconnectUser": DisconnectUser(),
     "DisconnectSocket": DisconnectSocket(socket_id=S1),
     "Request": Request(id="1", reply_to=InstanceId("instance1"), operation="join", args=ARGS),
@@ -82,7 +82,7 @@ class BusSuite(StoreTests):
         await one.store.close()
         assert (await other.store.room_settings(ROOM, SYSTEM)).owner == ALICE
 
-    async def test_closed_store_hears_nothing_and_others_do(self, peers: Peers) -> None:
+    async def test_closing_a_store_ends_only_its_own_subscriptions(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         for peer in (one, other):
             await peer.hear(user_topic(ALICE), EVERYONE)
@@ -95,7 +95,9 @@ class BusSuite(StoreTests):
     # Subscriptions
 
     @pytest.mark.parametrize("topic", TOPICS.values(), ids=TOPICS)
-    async def test_subscribers_hear_and_the_publisher_too(self, peers: Peers, topic: Topic) -> None:
+    async def test_envelopes_reach_all_subscribers_and_the_publisher(
+        self, peers: Peers, topic: Topic
+    ) -> None:
         one, other, deaf = await peers.open_many(3)
         for peer in (one, other):
             await peer.hear(topic)
@@ -103,11 +105,11 @@ class BusSuite(StoreTests):
         await deaf.store.bus.publish(topic, notify(2))
         for peer in (one, other):
             assert await peer.take(topic) == [notify(1), notify(2)]
-        # What was published before a subscription does not come; order would show it first.
+        # Envelopes from before the subscription must not arrive. They would come first.
         await deaf.hear(topic)
         assert await deaf.take(topic) == []
 
-    async def test_subscribing_twice_is_once(self, peers: Peers) -> None:
+    async def test_subscribing_twice_delivers_once(self, peers: Peers) -> None:
         peer = await peers.open()
         await peer.hear(user_topic(ALICE), user_topic(ALICE))
         await peer.store.bus.publish(user_topic(ALICE), notify(1))
@@ -131,7 +133,7 @@ class BusSuite(StoreTests):
         await one.store.bus.publish(topic, notify(2))
         assert await one.take(topic) == [notify(2)]
 
-    async def test_topics_are_apart(self, peers: Peers) -> None:
+    async def test_topics_are_separate(self, peers: Peers) -> None:
         peer = await peers.open()
         topics = [Topic(kind, "name") for kind in (TopicKind.ROOM, TopicKind.USER, TopicKind.INSTANCE)]
         await peer.hear(*topics, user_topic(BOB))
@@ -144,7 +146,7 @@ class BusSuite(StoreTests):
     # Envelopes
 
     @pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
-    async def test_envelopes_arrive_as_they_were(self, peers: Peers, envelope: Envelope) -> None:
+    async def test_envelopes_arrive_unchanged(self, peers: Peers, envelope: Envelope) -> None:
         one, other = await peers.open_many(2)
         await one.hear(EVERYONE)
         await other.hear(EVERYONE)
@@ -154,7 +156,7 @@ class BusSuite(StoreTests):
             assert arrived == envelope
             assert repr(arrived) == repr(envelope)
 
-    async def test_order_of_publication(self, peers: Peers) -> None:
+    async def test_envelopes_arrive_in_order(self, peers: Peers) -> None:
         one, other, third = await peers.open_many(3)
         topic = user_topic(ALICE)
         for peer in (one, other, third):
@@ -174,7 +176,7 @@ class BusSuite(StoreTests):
             own = [number for number in numbers if number // 1000 == publisher]
             assert own == sorted(own)
 
-    async def test_order_between_steps_and_publications(self, peers: Peers) -> None:
+    async def test_store_events_and_publications_arrive_in_order(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         topic = user_topic(ALICE)
         await one.connect(ALICE, SocketId("witness"))
@@ -189,7 +191,7 @@ class BusSuite(StoreTests):
             "socketConnectEcho",
         ]
 
-    async def test_failing_listener_harms_nobody(self, peers: Peers) -> None:
+    async def test_failing_listener_does_not_affect_others(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         for peer in (one, other):
             await peer.hear(room_topic(HALL))

@@ -1,4 +1,4 @@
-"""Events that a room keeps for instances whose subscription breaks."""
+"""Events that a room keeps for instances whose subscription broke."""
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.store import SYSTEM, RoomConfig
@@ -15,7 +15,7 @@ from chat_service.testing.store_suite.base import (
     raises_error,
 )
 
-#: More events than any store has to keep.
+#: More events than a store needs to keep.
 MANY = 500
 
 
@@ -26,7 +26,7 @@ def _beginning(event: RoomEvent) -> RoomCursor:
 class ChangeSuite(StoreTests):
     """``room_changes``."""
 
-    async def test_events_other_than_messages_are_kept_as_they_were_published(self, peer: Peer) -> None:
+    async def test_events_other_than_messages_are_kept_unchanged(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.store.room_message(ROOM, SYSTEM, {"text": "hi"})
         await peer.enter(BOB, S2)
@@ -41,7 +41,7 @@ class ChangeSuite(StoreTests):
             later = [other for other in changes if other.seq > event.seq]
             assert list(await peer.store.room_changes(ROOM, event.cursor)) == later
 
-    async def test_only_those_of_the_same_life_of_the_room(self, peer: Peer) -> None:
+    async def test_only_events_of_the_same_epoch_are_returned(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         [joined] = await peer.room_events()
         await peer.store.room_renew(ROOM, joined.epoch, NOW)
@@ -50,7 +50,7 @@ class ChangeSuite(StoreTests):
         former = await peer.store.room_changes(ROOM, _beginning(joined))
         assert all(event.epoch == joined.epoch for event in former)
 
-    async def test_a_deleted_room_leaves_none_to_the_next_one(self, peer: Peer) -> None:
+    async def test_kept_events_do_not_survive_deletion(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         [joined] = await peer.room_events()
         await peer.store.room_delete(ROOM, SYSTEM)
@@ -60,7 +60,7 @@ class ChangeSuite(StoreTests):
         info = await peer.store.room_history_info(ROOM, SYSTEM)
         assert list(await peer.store.room_changes(ROOM, RoomCursor(epoch=info.cursor.epoch, seq=0))) == []
 
-    async def test_their_number_is_bounded_and_the_last_ones_stay(self, peer: Peer) -> None:
+    async def test_only_a_limited_number_of_latest_events_is_kept(self, peer: Peer) -> None:
         for _ in range(MANY // 2):
             await peer.store.room_set_mode(ROOM, SYSTEM, NOW, True)
             await peer.store.room_set_mode(ROOM, SYSTEM, NOW, False)
@@ -69,7 +69,7 @@ class ChangeSuite(StoreTests):
         assert 100 <= len(kept) < MANY
         assert kept == published[-len(kept) :]
 
-    async def test_a_room_without_notifications_keeps_none(self, peer: Peer) -> None:
+    async def test_without_notifications_no_events_are_kept(self, peer: Peer) -> None:
         await peer.store.room_create(HALL, RoomConfig())
         await peer.enter(ALICE, S1, room=HALL)
         await peer.leave(ALICE, S1, HALL)

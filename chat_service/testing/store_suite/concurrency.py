@@ -1,4 +1,4 @@
-"""Atomicity: many calls at once from several instances, and nothing is counted twice or lost."""
+"""Atomicity: concurrent calls from several instances, with nothing lost or counted twice."""
 
 import asyncio
 import random
@@ -26,12 +26,12 @@ from chat_service.testing.store_suite.base import (
 )
 from chat_service.types import InstanceId, SocketId, UserName
 
-#: Instances, and sockets or calls per test.
+#: Number of instances, and of sockets or calls per test.
 PEERS, MANY = 3, 24
 
 
 async def together(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], Counter[str]]:
-    """Run calls at once. Returns the results of those that succeeded, and the others' error codes."""
+    """Run calls concurrently. Returns the results of the successful ones and the others' error codes."""
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     codes: Counter[str] = Counter()
     results = []
@@ -54,10 +54,10 @@ def named(events: Iterable[RoomEvent], name: str) -> list[RoomEvent]:
 
 
 class ConcurrencySuite(StoreTests):
-    """Every method is one step, whoever calls it."""
+    """Every method is atomic across instances."""
 
     async def _crowd(self, peers: Peers, config: RoomConfig | None = None) -> list[Peer]:
-        """Several instances that hear a room ``hall`` with its notifications on, and alice."""
+        """Several instances subscribed to alice and to a room ``hall`` with notifications on."""
         crowd = await peers.open_many(PEERS)
         on = RoomConfig(enable_userlist_updates=True, enable_access_lists_updates=True)
         await crowd[0].store.room_create(HALL, config or on)
@@ -65,9 +65,9 @@ class ConcurrencySuite(StoreTests):
             await peer.hear(room_topic(HALL), user_topic(ALICE))
         return crowd
 
-    # Created once
+    # Creation and deletion
 
-    async def test_one_creation_wins(self, peers: Peers) -> None:
+    async def test_only_one_concurrent_creation_succeeds(self, peers: Peers) -> None:
         crowd = await peers.open_many(PEERS)
         _, codes = await together(
             peer.store.room_create(ROOM, RoomConfig(owner=UserName(f"u{number}")))
@@ -77,7 +77,7 @@ class ConcurrencySuite(StoreTests):
         _, codes = await together(peer.store.user_create(ALICE, UserConfig()) for peer in crowd * 3)
         assert codes == {"userExists": PEERS * 3 - 1}
 
-    async def test_one_deletion_wins(self, peers: Peers) -> None:
+    async def test_only_one_concurrent_deletion_succeeds(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
         await crowd[0].store.user_create(ALICE, UserConfig())
         _, codes = await together(peer.store.room_delete(HALL, SYSTEM) for peer in crowd)
@@ -87,7 +87,7 @@ class ConcurrencySuite(StoreTests):
 
     # Limits
 
-    async def test_user_list_limit_holds(self, peers: Peers) -> None:
+    async def test_user_list_limit_holds_under_concurrency(self, peers: Peers) -> None:
         crowd = await peers.open_many(PEERS)
         await crowd[0].store.user_create(ALICE, UserConfig())
         done, codes = await together(
@@ -97,7 +97,7 @@ class ConcurrencySuite(StoreTests):
         assert (len(done), codes) == (10, {"listLimitExceeded": MANY - 10})
         assert len(await crowd[0].store.user_get_list(ALICE, "blacklist")) == 10
 
-    async def test_room_list_limit_holds(self, peers: Peers) -> None:
+    async def test_room_list_limit_holds_under_concurrency(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
         done, codes = await together(
             crowd[number % PEERS].store.room_change_list(
@@ -105,7 +105,7 @@ class ConcurrencySuite(StoreTests):
             )
             for number in range(MANY)
         )
-        # Both names or none.
+        # Each call adds both names or none.
         assert (len(done), codes) == (5, {"listLimitExceeded": MANY - 5})
         names = await crowd[0].store.room_get_list(HALL, SYSTEM, "whitelist")
         told = [event.args[2] for event in await crowd[1].room_events(HALL)]
@@ -116,7 +116,7 @@ class ConcurrencySuite(StoreTests):
 
     async def test_connects_and_disconnects_are_counted_once(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
-        # Somebody who hears every echo.
+        # An observer that receives every echo.
         await crowd[0].connect(ALICE, SocketId("witness"))
         await crowd[0].user_told(ALICE)
         ids = sockets()
@@ -127,7 +127,7 @@ class ConcurrencySuite(StoreTests):
         assert sorted(counts) == list(range(2, MANY + 2))
         echoes = await crowd[0].user_told(ALICE)
         assert [echo.words[2] for echo in echoes] == list(range(2, MANY + 2))
-        # Each from two sides, as by the instance itself and by the one that recovers it.
+        # Each by two instances at once: its own and the one that recovers it.
         counts, _ = await together(
             peer.store.socket_disconnect(ALICE, socket_id, crowd[number % PEERS].instance_id, [])
             for number, socket_id in enumerate(ids)
@@ -166,7 +166,7 @@ class ConcurrencySuite(StoreTests):
             assert sorted(echo.words[3] for echo in echoes) == list(range(MANY))
         assert await crowd[0].members(HALL) == {}
 
-    async def test_presence_alternates(self, peers: Peers) -> None:
+    async def test_joins_and_leaves_are_announced_alternately(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
         users = [ALICE, BOB, CAROL]
         chance = random.Random(7)  # noqa: S311 - repeatable, not secret
@@ -190,7 +190,7 @@ class ConcurrencySuite(StoreTests):
 
     # Messages
 
-    async def test_ids_are_dense_and_in_order(self, peers: Peers) -> None:
+    async def test_ids_have_no_gaps_and_keep_the_order(self, peers: Peers) -> None:
         crowd = await self._crowd(peers, RoomConfig(history_max_size=50))
         count = 3 * MANY
         ids, _ = await together(
@@ -222,7 +222,7 @@ class ConcurrencySuite(StoreTests):
         (removed,) = [event for event in events if event.removed]
         by_alice = [event.seq for event in named(events, "roomMessage") if event.args[1]["author"] == ALICE]
         assert all(seq < removed.seq for seq in by_alice)
-        # What was acknowledged was published, and what was refused was not.
+        # Acknowledged messages were published, refused ones were not.
         assert codes == Counter({"notJoined": MANY - len(by_alice)}) + Counter()
         assert len(named(events, "roomMessage")) == len(done) - 1
         await crowd[0].store.room_set_history_max_size(HALL, LIMIT)
@@ -231,7 +231,7 @@ class ConcurrencySuite(StoreTests):
 
     # Rules that change while users join
 
-    async def test_nobody_without_access_stays(self, peers: Peers) -> None:
+    async def test_users_without_access_never_stay(self, peers: Peers) -> None:
         crowd = await self._crowd(peers)
         users = [UserName(f"u{number}") for number in range(MANY)]
         for number, user in enumerate(users):
@@ -282,13 +282,13 @@ class ConcurrencySuite(StoreTests):
                 other.store.socket_connect(user, socket_id, other.instance_id),
             ]
             _, codes = await together(calls if number % 2 else calls[::-1])
-            # Deleted first, and made again by the login; or refused, and all kept.
+            # Either deleted first and recreated by the login, or refused with everything kept.
             assert set(codes) <= {"userOnline"}
             assert set(await one.store.user_sockets(user)) == {socket_id}
             kept = await one.store.user_get_list(user, "whitelist")
             assert kept == ([BOB] if codes else [])
 
-    async def test_instance_is_not_forgotten_with_a_socket(self, peers: Peers) -> None:
+    async def test_instance_with_sockets_is_not_forgotten(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         for number in range(MANY):
             instance_id, socket_id = InstanceId(f"i{number}"), SocketId(f"s{number}")
@@ -301,7 +301,7 @@ class ConcurrencySuite(StoreTests):
             )
             assert dict(await one.store.instance_sockets(instance_id)) == {socket_id: ALICE}
 
-    async def test_one_claim_wins(self, peers: Peers) -> None:
+    async def test_only_one_concurrent_claim_succeeds(self, peers: Peers) -> None:
         crowd = await peers.open_many(PEERS)
         dead = InstanceId("dead")
         for round_ in range(5):

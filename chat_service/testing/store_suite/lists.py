@@ -1,4 +1,4 @@
-"""Lists of rooms, users and instances: all of them, on pages that end."""
+"""Paged lists of rooms, users and instances."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -28,7 +28,7 @@ ItemT = TypeVar("ItemT", RoomSummary, UserSummary)
 
 
 async def _all_pages(ask: Callable[[str | None], Awaitable[Page[ItemT]]]) -> dict[str, ItemT]:
-    """Everything on all pages, by its name."""
+    """All items of all pages, by name."""
     found: dict[str, ItemT] = {}
     cursor = None
     for _ in range(1000):
@@ -41,7 +41,7 @@ async def _all_pages(ask: Callable[[str | None], Awaitable[Page[ItemT]]]) -> dic
 
 
 class ListSuite(StoreTests):
-    """What operators read."""
+    """Lists and summaries for operators."""
 
     async def test_summary_of_a_room(self, peer: Peer) -> None:
         store = peer.store
@@ -66,7 +66,7 @@ class ListSuite(StoreTests):
         with raises_error("noRoom", "nowhere"):
             await store.room_summary(RoomName("nowhere"))
 
-    async def test_rooms_on_pages(self, peers: Peers, peer: Peer) -> None:
+    async def test_rooms_are_paged(self, peers: Peers, peer: Peer) -> None:
         names = {f"room {number}" for number in range(25)} | {"[x]*?\\^", "ключ", ROOM}
         for name in names - {ROOM}:
             await peer.store.room_create(RoomName(name), RoomConfig())
@@ -81,7 +81,7 @@ class ListSuite(StoreTests):
         await peer.store.room_delete(RoomName("ключ"), SYSTEM)
         assert set(await _all_pages(lambda cursor: other.store.list_rooms(10, cursor))) == names - {"ключ"}
 
-    async def test_a_page_is_about_as_long_as_asked(self, peer: Peer) -> None:
+    async def test_pages_have_about_the_requested_size(self, peer: Peer) -> None:
         for number in range(60):
             await peer.store.room_create(RoomName(f"room {number}"), RoomConfig())
             await peer.store.user_create(UserName(f"user {number}"), UserConfig())
@@ -90,7 +90,7 @@ class ListSuite(StoreTests):
         users = await peer.store.list_users(20, online=False)
         assert users.cursor is not None and len(users.items) <= 40
 
-    async def test_users_on_pages(self, peers: Peers, peer: Peer) -> None:
+    async def test_users_are_paged(self, peers: Peers, peer: Peer) -> None:
         other = await peers.open()
         await peer.connect(ALICE, S1)
         await other.connect(ALICE, S2)

@@ -23,7 +23,7 @@ LEFT_NOTHING = LeaveResult(njoined=0, changed=False)
 
 
 class MemberSuite(StoreTests):
-    """Who is joined."""
+    """Joined users and their sockets."""
 
     # Joining
 
@@ -52,7 +52,7 @@ class MemberSuite(StoreTests):
         assert await peer.room_told() == []
         assert await peer.user_told(ALICE) == []
 
-    async def test_result_is_the_place_of_the_join(self, peer: Peer) -> None:
+    async def test_join_returns_its_position(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1, S2)
         first = await peer.join(ALICE, S1)
         await peer.store.room_message(ROOM, actor(ALICE), {"textMessage": "one"})
@@ -60,7 +60,7 @@ class MemberSuite(StoreTests):
         await peer.store.room_message(ROOM, actor(ALICE), {"textMessage": "two"})
         again = await peer.join(ALICE, S1)
         announcement, one, two = await peer.room_events()
-        # What follows the join is the socket's: the news of its own user too.
+        # The socket receives everything after this position, including the announcement of its own user.
         assert first.cursor.epoch == second.cursor.epoch == announcement.epoch
         assert (first.cursor.seq, first.last_message_id) == (announcement.seq - 1, 0)
         assert (second.cursor.seq, second.last_message_id) == (one.seq, 1)
@@ -92,7 +92,7 @@ class MemberSuite(StoreTests):
 
     # Leaving
 
-    async def test_leave_counts_what_stays(self, peer: Peer) -> None:
+    async def test_leave_counts_the_remaining_sockets(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1, S2)
         await peer.enter(BOB, S3)
         assert await peer.leave(ALICE, S1) == LeaveResult(njoined=1, changed=True)
@@ -109,7 +109,7 @@ class MemberSuite(StoreTests):
         await peer.user_told(ALICE)
         assert await peer.leave(ALICE, S1) == LeaveResult(njoined=1, changed=False)
         assert await peer.leave(BOB, S3) == LEFT_NOTHING
-        # The socket of somebody else.
+        # Another user's socket.
         assert await peer.leave(BOB, S2) == LEFT_NOTHING
         assert await peer.members() == {ALICE: {S2}}
         assert await peer.room_told() == []
@@ -128,7 +128,7 @@ class MemberSuite(StoreTests):
         result = await peer.store.room_leave(ROOM, ALICE, S1, NOW, echo=False, keep_index=True)
         assert result == LeaveResult(njoined=1, changed=True)
         assert await peer.members() == {ALICE: {S2}}
-        # What is kept goes with the socket, or is a leftover that a later leave takes away.
+        # The kept entry is removed with the socket, or by a later leave.
         departures = [Departure(room=ROOM, njoined=1)]
         await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, departures)
         assert await peer.indexed(ALICE) == {S2: {ROOM}}
@@ -164,7 +164,7 @@ class MemberSuite(StoreTests):
         await store.room_leave(ROOM, ALICE, S1, NOW + 40, echo=True)
         assert await seen() == (False, NOW + 30)
 
-    async def test_seen_is_for_readers_about_anybody(self, peer: Peer) -> None:
+    async def test_readers_may_ask_about_any_user(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         assert await peer.store.room_user_seen(ROOM, actor(ALICE), BOB) == UserSeen(
             joined=False, timestamp=None
@@ -172,13 +172,13 @@ class MemberSuite(StoreTests):
         with raises_error("notJoined", ROOM):
             await peer.store.room_user_seen(ROOM, actor(BOB), ALICE)
 
-    # What does not fit, and can be repaired
+    # Inconsistent data, which must be repairable
 
-    async def test_ghosts_can_leave(self, peer: Peer) -> None:
+    async def test_stale_sockets_can_leave(self, peer: Peer) -> None:
         dead = InstanceId("dead")
         await peer.store.socket_connect(ALICE, S1, dead)
         await peer.store.room_join(ROOM, ALICE, S1, dead, NOW, announce=True)
-        # The instance of the socket died between the two steps of the disconnect.
+        # The socket's instance died between the two steps of the disconnect.
         await peer.store.socket_disconnect(ALICE, S1, dead, [])
         assert await peer.members() == {ALICE: {S1}}
         await peer.store.user_delete(ALICE)
@@ -186,7 +186,7 @@ class MemberSuite(StoreTests):
         assert await peer.members() == {}
         assert await peer.store.user_exists(ALICE) is False
 
-    async def test_ghosts_can_be_removed(self, peer: Peer) -> None:
+    async def test_stale_sockets_can_be_removed(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, [])
         await peer.connect(ALICE, S2)

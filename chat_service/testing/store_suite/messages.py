@@ -1,4 +1,4 @@
-"""Messages and their history: ids, rotation, ranges, and values that come back as they were given."""
+"""Messages and their history: ids, rotation, ranges and unchanged values."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from chat_service.testing.store_suite.base import (
 )
 from chat_service.types import Message
 
-#: Whatever a client may send inside of a message.
+#: Values that a client may send in a message.
 VALUES: dict[str, Any] = {
     "text": "plain",
     "unicode": "grüße, мир, 世界, 👩‍👩‍👧, \u0000, \u2028, e\u0301",
@@ -55,7 +55,7 @@ def newest_first(first: int, last: int) -> list[Message]:
 
 
 async def fill(peer: Peer, count: int, history_max_size: int) -> None:
-    """Make a room ``hall``, and send it so many messages."""
+    """Create a room ``hall`` and send it ``count`` messages."""
     await peer.store.room_create(HALL, RoomConfig(history_max_size=history_max_size))
     for number in range(1, count + 1):
         assert await peer.store.room_message(HALL, SYSTEM, text(number)) == number
@@ -99,20 +99,20 @@ class MessageSuite(StoreTests):
             await peer.store.room_message(ROOM, actor(BOB), text(2))
         assert await peer.store.room_message(ROOM, Actor(name=BOB, bypass=True), text(2)) == 2
 
-    async def test_id_is_the_rooms(self, peer: Peer) -> None:
+    async def test_the_room_assigns_ids(self, peer: Peer) -> None:
         for number in (1, 2):
             assert await peer.store.room_message(ROOM, SYSTEM, {**text(number), "id": 77}) == number
         assert await peer.store.room_recent_history(ROOM, SYSTEM, 10) == newest_first(1, 2)
 
     @pytest.mark.parametrize("name", VALUES)
-    async def test_values_come_back_as_they_were(self, peer: Peer, name: str) -> None:
+    async def test_values_are_returned_unchanged(self, peer: Peer, name: str) -> None:
         message = {name: VALUES[name], "author": ALICE}
         assert await peer.store.room_message(ROOM, SYSTEM, dict(message)) == 1
         expected = {**message, "id": 1}
         assert await peer.room_told() == [told("roomMessage", ROOM, expected)]
         (found,) = await peer.store.room_recent_history(ROOM, SYSTEM, 1)
         assert found == expected
-        # Equality alone takes True for 1 and 1 for 1.0.
+        # Equality alone would accept True for 1 and 1 for 1.0.
         assert repr(sorted(found.items())) == repr(sorted(expected.items()))
 
     async def test_history_is_safe_from_changes(self, peer: Peer) -> None:
@@ -152,7 +152,7 @@ class MessageSuite(StoreTests):
             (event,) = await peer.room_events(HALL)
             assert info.cursor == event.cursor
 
-    async def test_readers_are_joined(self, peer: Peer) -> None:
+    async def test_only_joined_users_read(self, peer: Peer) -> None:
         await peer.store.room_message(ROOM, SYSTEM, text(1))
         await peer.enter(ALICE, S1)
         assert await peer.store.room_history(ROOM, actor(ALICE), 0, 5) == [stored(1)]
@@ -162,7 +162,7 @@ class MessageSuite(StoreTests):
 
     # Rotation
 
-    async def test_nothing_is_kept_with_size_zero(self, peer: Peer) -> None:
+    async def test_size_zero_keeps_nothing(self, peer: Peer) -> None:
         await fill(peer, 3, 0)
         assert await peer.store.room_recent_history(HALL, SYSTEM, 10) == []
         assert await peer.store.room_history(HALL, SYSTEM, 0, 10) == []
@@ -176,7 +176,7 @@ class MessageSuite(StoreTests):
         assert await peer.room_told() == [told("roomMessage", ROOM, stored(number)) for number in (1, 2)]
 
     async def test_resizing(self, peer: Peer) -> None:
-        await fill(peer, 7, 5)  # a ring that has gone round keeps 3 to 7
+        await fill(peer, 7, 5)  # The ring has wrapped and holds messages 3 to 7.
         store = peer.store
 
         async def check(first: int, last: int, max_size: int) -> None:
@@ -192,7 +192,7 @@ class MessageSuite(StoreTests):
         await check(5, 7, 3)
         await store.room_message(HALL, SYSTEM, text(8))
         await check(6, 8, 3)
-        # What went does not come back.
+        # Dropped messages do not come back.
         await store.room_set_history_max_size(HALL, 10)
         await check(6, 8, 10)
         for number in range(9, 21):
@@ -207,14 +207,14 @@ class MessageSuite(StoreTests):
             await store.room_message(HALL, SYSTEM, text(number))
         await check(23, 24, 2)
 
-    async def test_resizing_tells_nobody(self, peer: Peer) -> None:
+    async def test_resizing_publishes_nothing(self, peer: Peer) -> None:
         await peer.store.room_message(ROOM, SYSTEM, text(1))
         await peer.room_told()
         for size in (0, 5):
             await peer.store.room_set_history_max_size(ROOM, size)
         assert await peer.room_told() == []
 
-    async def test_messages_of_a_leaver_stay(self, peer: Peer) -> None:
+    async def test_messages_stay_after_their_author_leaves(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.enter(BOB, S2)
         await peer.store.room_message(ROOM, actor(ALICE), text(1))

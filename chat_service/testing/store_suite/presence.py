@@ -1,4 +1,4 @@
-"""What rooms and users are told of joins and leaves: each presence once, each echo to the right sockets."""
+"""Notifications about joins and leaves: announced once, with echoes to the right sockets."""
 
 from chat_service.contracts.store import SYSTEM
 from chat_service.testing.store_suite.base import (
@@ -37,7 +37,7 @@ class PresenceSuite(StoreTests):
             told("roomJoinedEcho", ROOM, S2, 2, exclude=[S2]),
         ]
 
-    async def test_every_instance_hears_it(self, peers: Peers, peer: Peer) -> None:
+    async def test_announcement_reaches_every_instance(self, peers: Peers, peer: Peer) -> None:
         other = await peers.open()
         await other.connect(ALICE, S2)
         await other.hear(room_topic(ROOM), user_topic(ALICE))
@@ -64,7 +64,7 @@ class PresenceSuite(StoreTests):
             told("roomLeftEcho", ROOM, S1, 1),
         ]
 
-    async def test_announcement_can_wait(self, peer: Peer) -> None:
+    async def test_announcement_can_be_deferred(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1)
         await peer.user_told(ALICE)
         await peer.join(ALICE, S1, announce=False)
@@ -75,7 +75,7 @@ class PresenceSuite(StoreTests):
         assert await peer.room_told() == [JOINED]
         assert await peer.user_told(ALICE) == [told("roomJoinedEcho", ROOM, S1, 1, exclude=[S1])]
 
-    async def test_presence_is_announced_by_its_first_announced_socket(self, peer: Peer) -> None:
+    async def test_user_is_announced_with_the_first_announced_socket(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1, S2, S3)
         await peer.join(ALICE, S1, announce=False)
         await peer.join(ALICE, S2, announce=True)
@@ -89,7 +89,7 @@ class PresenceSuite(StoreTests):
             told("roomJoinedEcho", ROOM, S3, 3, exclude=[S3]),
         ]
 
-    async def test_announcing_who_is_not_joined_does_nothing(self, peer: Peer) -> None:
+    async def test_announcing_a_user_who_is_not_joined_does_nothing(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1, S2)
         await peer.join(ALICE, S2, announce=False)
         await peer.user_told(ALICE)
@@ -105,7 +105,7 @@ class PresenceSuite(StoreTests):
 
     # Leaves
 
-    async def test_last_leave_is_told(self, peer: Peer) -> None:
+    async def test_last_leave_is_announced(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1, S2)
         await peer.room_told()
         await peer.user_told(ALICE)
@@ -126,13 +126,13 @@ class PresenceSuite(StoreTests):
         assert await peer.room_told() == [told("roomUserLeft", ROOM, ALICE, exclude=[S1])]
         assert await peer.user_told(ALICE) == []
 
-    async def test_user_who_was_not_announced_leaves_unseen(self, peer: Peer) -> None:
+    async def test_unannounced_user_leaves_silently(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1)
         await peer.join(ALICE, S1, announce=False)
         await peer.leave(ALICE, S1)
         assert await peer.room_told() == []
 
-    async def test_each_presence_is_announced_anew(self, peer: Peer) -> None:
+    async def test_user_is_announced_again_after_rejoining(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1)
         for _ in range(2):
             await peer.join(ALICE, S1)
@@ -142,7 +142,7 @@ class PresenceSuite(StoreTests):
         await peer.join(ALICE, S1, announce=False)
         assert await peer.room_told() == []
 
-    async def test_presence_after_removal_is_announced_anew(self, peer: Peer) -> None:
+    async def test_user_is_announced_again_after_a_removal(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.store.room_remove_users(ROOM, [ALICE], NOW)
         await peer.room_told()
@@ -160,9 +160,9 @@ class PresenceSuite(StoreTests):
             "roomLeftEcho",
         ] * 10
 
-    # Switched off
+    # Turned off
 
-    async def test_userlist_updates_switched_off(self, peer: Peer) -> None:
+    async def test_without_userlist_updates_nothing_is_announced(self, peer: Peer) -> None:
         await peer.store.room_set_updates(ROOM, userlist=False)
         await peer.connect(ALICE, S2)
         await peer.user_told(ALICE)
@@ -170,7 +170,7 @@ class PresenceSuite(StoreTests):
         await peer.store.room_announce(ROOM, ALICE, S1)
         await peer.leave(ALICE, S1)
         assert await peer.room_told() == []
-        # Echoes are for the user, whatever the room's setting.
+        # Echoes go to the user regardless of the room's setting.
         assert [words.words[0] for words in await peer.user_told(ALICE)] == [
             "socketConnectEcho",
             "roomJoinedEcho",
@@ -178,7 +178,7 @@ class PresenceSuite(StoreTests):
             "roomLeftEcho",
         ]
 
-    async def test_userlist_updates_switched_between(self, peer: Peer) -> None:
+    async def test_userlist_updates_can_be_switched_while_users_are_joined(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.room_told()
         await peer.store.room_set_updates(ROOM, userlist=False)
@@ -189,7 +189,7 @@ class PresenceSuite(StoreTests):
         await peer.leave(ALICE, S1)
         assert await peer.room_told() == [told("roomUserLeft", ROOM, ALICE, exclude=[S1])]
 
-    async def test_nothing_is_told_of_plain_reads(self, peer: Peer) -> None:
+    async def test_reads_publish_nothing(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.room_told()
         await peer.user_told(ALICE)

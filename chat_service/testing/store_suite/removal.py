@@ -1,4 +1,4 @@
-"""Lost access: who is removed by which change, in which step, and who is told how."""
+"""Lost access: which change removes whom, and how it is published."""
 
 from collections.abc import Sequence
 
@@ -33,11 +33,11 @@ async def change(peer: Peer, list_name: str, *, add: Sequence[str] = (), remove:
 
 
 class RemovalSuite(StoreTests):
-    """Users who lose their access are removed in the step that takes it."""
+    """A change that takes access away removes the affected users in the same step."""
 
-    # What is told
+    # Notifications
 
-    async def test_list_change_removes_and_tells(self, peers: Peers, peer: Peer) -> None:
+    async def test_list_change_removes_and_notifies(self, peers: Peers, peer: Peer) -> None:
         other = await peers.open()
         await other.hear(room_topic(ROOM), user_topic(ALICE))
         await peer.enter(ALICE, S1)
@@ -119,7 +119,7 @@ class RemovalSuite(StoreTests):
             assert removal is not None
             assert {name: list(ids) for name, ids in removal.sockets.items()} == expected
 
-    async def test_several_users_go_in_one_event(self, peer: Peer) -> None:
+    async def test_several_users_are_removed_in_one_event(self, peer: Peer) -> None:
         await peer.hear(user_topic(CAROL))
         await peer.enter(ALICE, S1, S2)
         await peer.enter(BOB, S3)
@@ -137,7 +137,7 @@ class RemovalSuite(StoreTests):
         assert await peer.members() == {CAROL: {S4}}
         assert await peer.indexed(BOB) == {S3: set()}
 
-    async def test_nobody_to_remove_is_no_event(self, peer: Peer) -> None:
+    async def test_without_removed_users_there_is_no_event(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.connect(BOB, S2)
         await peer.room_told()
@@ -150,7 +150,7 @@ class RemovalSuite(StoreTests):
         assert await peer.room_told() == [told("roomAccessListAdded", ROOM, "blacklist", [BOB])]
         assert await peer.user_told(BOB) == []
 
-    async def test_only_announced_users_are_told_of(self, peer: Peer) -> None:
+    async def test_only_announced_users_are_announced_as_leaving(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.connect(BOB, S2)
         await peer.join(BOB, S2, announce=False)
@@ -158,7 +158,7 @@ class RemovalSuite(StoreTests):
         await peer.store.room_remove_users(ROOM, [ALICE, BOB], NOW)
         assert await peer.room_told() == [told(removed={ALICE: [S1], BOB: [S2]}, announced=[ALICE])]
 
-    async def test_removals_are_events_when_updates_are_off(self, peer: Peer) -> None:
+    async def test_removals_are_published_even_without_updates(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.store.room_set_updates(ROOM, userlist=False, access_lists=False)
         await peer.room_told()
@@ -167,7 +167,7 @@ class RemovalSuite(StoreTests):
         assert await peer.room_told() == [told(removed={ALICE: [S1]})]
         assert await peer.user_told(ALICE) == [told("roomAccessRemoved", ROOM, exclude=[S1])]
 
-    async def test_removed_users_can_do_nothing_more(self, peer: Peer) -> None:
+    async def test_removed_users_lose_all_permissions(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1)
         await peer.store.room_message(ROOM, actor(ALICE), {"textMessage": "hello"})
         await change(peer, "blacklist", add=[ALICE])
@@ -181,10 +181,10 @@ class RemovalSuite(StoreTests):
         result = await peer.join(ALICE, S1)
         assert (result.njoined, result.changed) == (1, True)
 
-    # What takes access away
+    # Causes
 
     async def _joined(self, peer: Peer, config: RoomConfig) -> None:
-        """A room ``hall`` that alice, bob and carol have joined, and hear."""
+        """A room ``hall`` joined by alice, bob and carol, with a subscription."""
         await peer.store.room_create(HALL, config)
         await peer.hear(room_topic(HALL))
         users: list[tuple[UserName, SocketId]] = [(ALICE, S1), (BOB, S2), (CAROL, S3)]
@@ -192,14 +192,14 @@ class RemovalSuite(StoreTests):
             await peer.enter(user, socket_id, room=HALL)
         await peer.room_told(HALL)
 
-    async def test_mode_removes_who_is_not_in_the_whitelist(self, peer: Peer) -> None:
+    async def test_whitelist_mode_removes_users_not_in_the_whitelist(self, peer: Peer) -> None:
         await self._joined(peer, RoomConfig(owner=ALICE, whitelist=[BOB], enable_access_lists_updates=True))
         await peer.store.room_set_mode(HALL, actor(ALICE), NOW + 5, True)
         assert await peer.room_told(HALL) == [
             told("roomModeChanged", HALL, True),
             told(removed={CAROL: [S3]}),
         ]
-        # The owner is not in the whitelist, and stays.
+        # The owner is not in the whitelist but stays.
         assert await peer.members(HALL) == {ALICE: {S1}, BOB: {S2}}
         assert (await peer.store.room_user_seen(HALL, SYSTEM, CAROL)).timestamp == NOW + 5
         assert await peer.indexed(CAROL) == {S3: set()}
@@ -213,13 +213,13 @@ class RemovalSuite(StoreTests):
         )
         assert await peer.room_told(HALL) == [told(removed={BOB: [S2]})]
 
-    async def test_whitelist_removal_without_the_mode_removes_nobody(self, peer: Peer) -> None:
+    async def test_whitelist_removal_without_whitelist_mode_removes_nobody(self, peer: Peer) -> None:
         await self._joined(peer, RoomConfig(whitelist=[ALICE, BOB]))
         await peer.store.room_change_list(HALL, SYSTEM, "whitelist", NOW, remove=[ALICE, BOB], limit=LIMIT)
         assert await peer.room_told(HALL) == []
         assert await peer.members(HALL) == {ALICE: {S1}, BOB: {S2}, CAROL: {S3}}
 
-    async def test_adminlist_removal_takes_what_it_gave(self, peer: Peer) -> None:
+    async def test_adminlist_removal_takes_admin_access_away(self, peer: Peer) -> None:
         await self._joined(peer, RoomConfig(adminlist=[ALICE, BOB], blacklist=[ALICE]))
         await peer.store.room_change_list(HALL, SYSTEM, "adminlist", NOW, remove=[ALICE, BOB], limit=LIMIT)
         assert await peer.room_told(HALL) == [told(removed={ALICE: [S1]})]
@@ -243,7 +243,7 @@ class RemovalSuite(StoreTests):
 
     # Deletion
 
-    async def test_deletion_removes_everybody(self, peer: Peer) -> None:
+    async def test_deletion_removes_all_users(self, peer: Peer) -> None:
         await peer.store.room_set_owner(ROOM, NOW, ALICE)
         await peer.enter(ALICE, S1, S2)
         await peer.enter(BOB, S3)
@@ -260,13 +260,13 @@ class RemovalSuite(StoreTests):
         assert await peer.indexed(ALICE) == {S1: set(), S2: set()}
         assert await peer.indexed(BOB) == {S3: set(), S4: set()}
         assert await peer.store.room_exists(ROOM) is False
-        # Those who were in it have nothing to leave any more.
+        # Former members have nothing left to leave.
         result = await peer.leave(ALICE, S1)
         assert (result.changed, result.room_exists) == (False, False)
 
-    # Another life
+    # Renewal
 
-    async def test_a_renewed_room_has_its_messages_and_nobody_in_it(self, peer: Peer) -> None:
+    async def test_renewed_room_keeps_messages_but_no_members(self, peer: Peer) -> None:
         await peer.enter(ALICE, S1, S2)
         await peer.enter(BOB, S3)
         await peer.store.room_message(ROOM, SYSTEM, {"text": "kept"})
@@ -281,13 +281,13 @@ class RemovalSuite(StoreTests):
         assert await peer.members(ROOM) == {}
         assert await peer.indexed(ALICE) == {S1: set(), S2: set()}
         assert (info.size, info.last_message_id) == (1, 1)
-        # Of several that see the loss, the first one does it.
+        # Only the first of several instances that detect the loss renews the room.
         await peer.enter(ALICE, S1)
         await peer.store.room_renew(ROOM, former, NOW)
         assert await peer.members(ROOM) == {ALICE: {S1}}
         assert (await peer.store.room_history_info(ROOM, SYSTEM)).cursor.epoch == info.cursor.epoch
 
-    async def test_an_empty_room_that_is_renewed_says_so(self, peer: Peer) -> None:
+    async def test_renewing_an_empty_room_is_published(self, peer: Peer) -> None:
         former = (await peer.store.room_history_info(ROOM, SYSTEM)).cursor.epoch
         await peer.store.room_renew(ROOM, former, NOW)
         [event] = await peer.room_events()
@@ -295,7 +295,7 @@ class RemovalSuite(StoreTests):
         with raises_error("noRoom", HALL):
             await peer.store.room_renew(HALL, former, NOW)
 
-    async def test_deletion_is_for_the_owner(self, peer: Peer) -> None:
+    async def test_only_the_owner_deletes(self, peer: Peer) -> None:
         await self._joined(peer, RoomConfig(owner=ALICE, adminlist=[BOB]))
         for user in (BOB, CAROL, DAVE):
             with raises_error("notAllowed"):

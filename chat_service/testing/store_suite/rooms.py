@@ -1,4 +1,4 @@
-"""Rooms: creation, deletion, settings, access lists and modes, and what the room is told of them."""
+"""Rooms: creation, deletion, settings, access lists and modes, with their notifications."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,7 +27,7 @@ from chat_service.types import InstanceId
 
 Operation = Callable[[Store, Actor], Awaitable[object]]
 
-#: Operations that a joined user or an admin may do.
+#: Operations permitted to joined users and admins.
 READING: dict[str, Operation] = {
     "room_history": lambda store, who: store.room_history(ROOM, who, 0, 10),
     "room_recent_history": lambda store, who: store.room_recent_history(ROOM, who, 10),
@@ -38,7 +38,7 @@ READING: dict[str, Operation] = {
     "room_user_seen": lambda store, who: store.room_user_seen(ROOM, who, ALICE),
 }
 
-#: Every operation that needs the room to exist.
+#: Operations that require an existing room.
 NEEDS_ROOM: dict[str, Operation] = {
     **READING,
     "room_delete": lambda store, who: store.room_delete(ROOM, who),
@@ -61,11 +61,11 @@ LISTS = ["adminlist", "blacklist", "whitelist"]
 
 
 class RoomSuite(StoreTests):
-    """Rooms without their members."""
+    """Rooms apart from their members."""
 
     # Creation and deletion
 
-    async def test_room_exists_until_deleted(self, peers: Peers) -> None:
+    async def test_room_exists_until_it_is_deleted(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         assert await one.store.room_exists(ROOM) is False
         await one.store.room_create(ROOM, RoomConfig())
@@ -119,7 +119,7 @@ class RoomSuite(StoreTests):
         assert await peer.store.room_get_list(ROOM, SYSTEM, "whitelist") == []
         assert await peer.store.room_history_info(ROOM, SYSTEM) == before
 
-    async def test_each_life_of_a_room_has_its_epoch(self, peer: Peer) -> None:
+    async def test_recreated_room_has_a_new_epoch(self, peer: Peer) -> None:
         await peer.store.room_set_owner(ROOM, NOW, ALICE)
         await peer.enter(ALICE, S1)
         await peer.store.room_message(ROOM, actor(ALICE), {"textMessage": "before"})
@@ -138,7 +138,7 @@ class RoomSuite(StoreTests):
         assert (joined.epoch, joined.seq) == (info.cursor.epoch, 1)
         assert await peer.store.room_message(ROOM, actor(ALICE), {"textMessage": "after"}) == 1
 
-    async def test_rooms_are_apart(self, peer: Peer) -> None:
+    async def test_rooms_are_separate(self, peer: Peer) -> None:
         await peer.store.room_create(HALL, RoomConfig())
         await peer.enter(ALICE, S1)
         await peer.store.room_message(ROOM, SYSTEM, {"textMessage": "hello"})
@@ -152,7 +152,7 @@ class RoomSuite(StoreTests):
         await peer.connect(ALICE, S1)
         await peer.store.room_delete(ROOM, SYSTEM)
         await peer.user_told(ALICE)
-        # Before any question of rights or limits.
+        # Checked before permissions and limits.
         for who in (SYSTEM, actor(ALICE), Actor(name=None)):
             with raises_error("noRoom", ROOM):
                 await operation(peer.store, who)
@@ -192,7 +192,7 @@ class RoomSuite(StoreTests):
         assert await peer.store.room_has_in_list(ROOM, "userlist", ALICE) is True
         assert await peer.store.room_has_in_list(ROOM, "userlist", BOB) is False
 
-    async def test_changes_of_lists_are_told(self, peer: Peer) -> None:
+    async def test_list_changes_are_published(self, peer: Peer) -> None:
         await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=[BOB, CAROL], limit=LIMIT)
         await peer.store.room_change_list(ROOM, SYSTEM, "adminlist", NOW, remove=[BOB], limit=LIMIT)
         await peer.store.room_change_list(
@@ -227,7 +227,7 @@ class RoomSuite(StoreTests):
         await peer.store.room_change_list(ROOM, SYSTEM, "blacklist", NOW, remove=["a", "b"], limit=0)
         assert await peer.store.room_get_list(ROOM, SYSTEM, "blacklist") == ["c"]
 
-    async def test_rights_are_asked_before_limits(self, peer: Peer) -> None:
+    async def test_permissions_are_checked_before_limits(self, peer: Peer) -> None:
         with raises_error("notAllowed"):
             await peer.store.room_change_list(ROOM, actor(ALICE), "blacklist", NOW, add=[BOB], limit=0)
         with raises_error("listLimitExceeded", "blacklist"):
@@ -236,7 +236,7 @@ class RoomSuite(StoreTests):
 
     # Mode, owner, notifications
 
-    async def test_mode_is_set_and_told(self, peer: Peer) -> None:
+    async def test_mode_change_is_published(self, peer: Peer) -> None:
         for mode in (True, False):
             await peer.store.room_set_mode(ROOM, SYSTEM, NOW, mode)
             assert (await peer.store.room_settings(ROOM, SYSTEM)).whitelist_only is mode
@@ -245,13 +245,13 @@ class RoomSuite(StoreTests):
             told("roomModeChanged", ROOM, False),
         ]
 
-    async def test_owner_is_changed_in_silence(self, peer: Peer) -> None:
+    async def test_owner_change_is_not_published(self, peer: Peer) -> None:
         for owner in (ALICE, BOB, None):
             await peer.store.room_set_owner(ROOM, NOW, owner)
             assert (await peer.store.room_settings(ROOM, SYSTEM)).owner == owner
         assert await peer.room_told() == []
 
-    async def test_updates_are_switched_one_by_one(self, peer: Peer) -> None:
+    async def test_updates_are_switched_independently(self, peer: Peer) -> None:
         async def switches() -> tuple[bool, bool]:
             settings = await peer.store.room_settings(ROOM, SYSTEM)
             return settings.enable_userlist_updates, settings.enable_access_lists_updates
@@ -266,7 +266,7 @@ class RoomSuite(StoreTests):
         assert await switches() == (True, True)
         assert await peer.room_told() == []
 
-    async def test_access_updates_switched_off_tell_nothing(self, peer: Peer) -> None:
+    async def test_without_access_list_updates_nothing_is_published(self, peer: Peer) -> None:
         await peer.store.room_set_updates(ROOM, access_lists=False)
         await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=[BOB], limit=LIMIT)
         await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, remove=[BOB], limit=LIMIT)

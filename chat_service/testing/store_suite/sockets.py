@@ -1,4 +1,4 @@
-"""Sockets of users, and the instances that hold them."""
+"""Users' sockets and their instances."""
 
 from chat_service.contracts.store import Departure, UserConfig
 from chat_service.testing.store_suite.base import (
@@ -33,7 +33,7 @@ class SocketSuite(StoreTests):
             await peer.hear(user_topic(ALICE))
         assert await one.store.socket_connect(ALICE, S1, one.instance_id) == 1
         for peer in (one, other):
-            # Nobody else is there to hear it.
+            # There is no other socket to receive it.
             assert await peer.user_told(ALICE) in ([], [told("socketConnectEcho", S1, 1, exclude=[S1])])
         assert await other.store.socket_connect(ALICE, S2, other.instance_id) == 2
         assert await one.store.socket_connect(BOB, S3, one.instance_id) == 1
@@ -65,7 +65,7 @@ class SocketSuite(StoreTests):
             }
             assert all(info.rooms == frozenset() for info in found.values())
 
-    async def test_user_without_sockets_has_none(self, peer: Peer) -> None:
+    async def test_user_without_sockets(self, peer: Peer) -> None:
         await peer.store.user_create(ALICE, UserConfig())
         assert dict(await peer.store.user_sockets(ALICE)) == {}
 
@@ -76,12 +76,12 @@ class SocketSuite(StoreTests):
         assert await peer.user_told(ALICE) == [told("socketDisconnectEcho", S1, 1, exclude=[S1])]
         assert await peer.indexed(ALICE) == {S2: set()}
         assert await peer.store.socket_disconnect(ALICE, S2, peer.instance_id, []) == 0
-        # Nobody else is there to hear it.
+        # There is no other socket to receive it.
         assert await peer.user_told(ALICE) in ([], [told("socketDisconnectEcho", S2, 0, exclude=[S2])])
         assert await peer.indexed(ALICE) == {}
         assert await peer.store.socket_connect(ALICE, S3, peer.instance_id) == 1
 
-    async def test_disconnect_tells_departures_first(self, peer: Peer) -> None:
+    async def test_disconnect_publishes_departures_first(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1, S2)
         await peer.user_told(ALICE)
         departures = [Departure(room=ROOM, njoined=1), Departure(room=HALL, njoined=0)]
@@ -128,11 +128,11 @@ class SocketSuite(StoreTests):
         assert dict(await other.store.instance_sockets(one.instance_id)) == {S1: ALICE, S2: ALICE, S3: BOB}
         assert dict(await one.store.instance_sockets(other.instance_id)) == {S4: ALICE}
         assert dict(await one.store.instance_sockets(DEAD)) == {}
-        # Another instance may disconnect them, when theirs is dead.
+        # Another instance may disconnect the sockets of a dead one.
         assert await other.store.socket_disconnect(ALICE, S1, one.instance_id, []) == 2
         assert dict(await one.store.instance_sockets(one.instance_id)) == {S2: ALICE, S3: BOB}
 
-    async def test_forget_only_without_sockets(self, peer: Peer) -> None:
+    async def test_instance_is_forgotten_only_without_sockets(self, peer: Peer) -> None:
         store, instance_id = peer.store, peer.instance_id
         await store.instance_heartbeat(instance_id, NOW)
         await store.instance_heartbeat(DEAD, NOW)
@@ -150,7 +150,7 @@ class SocketSuite(StoreTests):
 
     # Leases
 
-    async def test_renewing(self, peer: Peer) -> None:
+    async def test_renewal_requires_a_known_instance(self, peer: Peer) -> None:
         assert await peer.store.instance_renew(DEAD, NOW) is False
         assert await peer.store.instance_get_heartbeat(DEAD) is None
         await peer.store.instance_heartbeat(DEAD, NOW)
@@ -160,7 +160,7 @@ class SocketSuite(StoreTests):
         assert await peer.store.instance_renew(DEAD, NOW + 6) is False
         assert dict(await peer.store.instances()) == {}
 
-    async def test_pulses(self, peers: Peers) -> None:
+    async def test_pulses_change_with_every_heartbeat(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
 
         async def pulses() -> list[int | None]:
@@ -172,7 +172,7 @@ class SocketSuite(StoreTests):
         await other.store.instance_heartbeat(other.instance_id, NOW + 10)
         seen = [await pulses()]
         assert dict(await one.store.instance_pulses()) == dict(await other.store.instance_pulses())
-        # Whatever the clock of the instance shows: the same time, an earlier one, or one long ago.
+        # Whatever the instance's clock shows: the same time, an earlier one, or one long ago.
         for now in (NOW, NOW - 1, 1, NOW):
             assert await one.store.instance_renew(one.instance_id, now) is True
             seen.append(await pulses())
@@ -188,25 +188,25 @@ class SocketSuite(StoreTests):
         assert DEAD not in await peer.store.instance_pulses()
         assert await peer.store.instance_claim(DEAD, NOW, 0) is None
 
-    async def test_claims(self, peers: Peers) -> None:
+    async def test_claims_require_the_current_pulse(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         await one.store.socket_connect(ALICE, S1, DEAD)
         await one.store.instance_heartbeat(DEAD, NOW)
         before = (await one.store.instance_pulses())[DEAD]
         assert await one.store.instance_renew(DEAD, NOW) is True
         pulse = (await one.store.instance_pulses())[DEAD]
-        # Heard of since then; never heard of.
+        # Heartbeat since then; unknown instance.
         assert await one.store.instance_claim(DEAD, NOW + 100, before) is None
         assert await one.store.instance_claim(InstanceId("unknown"), NOW + 100, pulse) is None
         claimed = await one.store.instance_claim(DEAD, NOW + 100, pulse)
         assert claimed is not None and claimed != pulse
         assert await other.store.instance_claim(DEAD, NOW + 100, pulse) is None
-        # It is not alive any more, and cannot say so.
+        # It no longer counts as alive and cannot renew.
         assert await other.store.instance_renew(DEAD, NOW + 101) is False
         assert await other.store.instance_get_heartbeat(DEAD) is None
         assert dict(await other.store.instances()) == {}
         assert dict(await other.store.instance_sockets(DEAD)) == {S1: ALICE}
-        # The claim has a pulse too, in case that its maker dies. The maker goes on, then another one.
+        # A claim has a pulse too, in case the claimer dies: the claimer continues, then another takes over.
         assert dict(await other.store.instance_pulses()) == {DEAD: claimed}
         again = await one.store.instance_claim(DEAD, NOW + 50, claimed)
         assert again is not None and again != claimed

@@ -1,4 +1,4 @@
-"""Users: their lists, their mode, and who may write to them."""
+"""Users: lists, mode and direct messages."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ from chat_service.testing.store_suite.base import (
 )
 from chat_service.types import UserName
 
-#: Every operation that needs the user to exist.
+#: Operations that require an existing user.
 NEEDS_USER: dict[str, Callable[[Store, UserName], Awaitable[object]]] = {
     "user_delete": lambda store, user: store.user_delete(user),
     "user_get_list": lambda store, user: store.user_get_list(user, "blacklist"),
@@ -46,14 +46,14 @@ class UserSuite(StoreTests):
 
     # Creation and deletion
 
-    async def test_user_exists_once_created(self, peers: Peers) -> None:
+    async def test_user_exists_after_creation(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         assert await one.store.user_exists(ALICE) is False
         await one.store.user_create(ALICE, UserConfig())
         assert await other.store.user_exists(ALICE) is True
         assert await other.store.user_exists(BOB) is False
 
-    async def test_user_exists_once_connected_and_stays(self, peer: Peer) -> None:
+    async def test_user_exists_after_connecting_and_stays(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1)
         assert await peer.store.user_exists(ALICE) is True
         await peer.store.socket_disconnect(ALICE, S1, peer.instance_id, [])
@@ -81,7 +81,7 @@ class UserSuite(StoreTests):
         assert await peer.store.user_get_list(ALICE, "whitelist") == [BOB]
         assert await peer.store.user_get_mode(ALICE) is False
 
-    async def test_login_keeps_lists_of_created_user(self, peer: Peer) -> None:
+    async def test_login_keeps_the_lists_of_a_created_user(self, peer: Peer) -> None:
         await peer.store.user_create(ALICE, UserConfig(whitelist=[BOB], whitelist_only=True))
         await peer.connect(ALICE, S1)
         assert await peer.store.user_get_list(ALICE, "whitelist") == [BOB]
@@ -135,7 +135,7 @@ class UserSuite(StoreTests):
         await peer.store.user_remove_from_list(ALICE, list_name, [])
         assert sorted(await peer.store.user_get_list(ALICE, list_name)) == [CAROL, "Дейв 🎈"]
 
-    async def test_lists_of_users_are_apart(self, peer: Peer) -> None:
+    async def test_lists_of_users_are_separate(self, peer: Peer) -> None:
         for user in (ALICE, BOB):
             await peer.store.user_create(user, UserConfig())
         await peer.store.user_add_to_list(ALICE, "blacklist", [CAROL], LIMIT)
@@ -154,13 +154,13 @@ class UserSuite(StoreTests):
         await peer.store.user_add_to_list(ALICE, "blacklist", ["a", "b", "c"], 3)
         with raises_error("listLimitExceeded", "blacklist"):
             await peer.store.user_add_to_list(ALICE, "blacklist", ["d"], 3)
-        # A limit that was lowered later takes nothing away.
+        # Lowering the limit removes nothing.
         await peer.store.user_add_to_list(ALICE, "blacklist", ["a"], 1)
         await peer.store.user_remove_from_list(ALICE, "blacklist", ["b"])
         await peer.store.user_add_to_list(ALICE, "blacklist", ["d"], 3)
         assert sorted(await peer.store.user_get_list(ALICE, "blacklist")) == ["a", "c", "d"]
 
-    async def test_mode(self, peers: Peers) -> None:
+    async def test_mode_is_set(self, peers: Peers) -> None:
         one, other = await peers.open_many(2)
         await one.store.user_create(ALICE, UserConfig())
         for mode in (True, True, False):
@@ -211,10 +211,10 @@ class UserSuite(StoreTests):
             assert await peer.user_told(ALICE) == [told("directMessage", message)]
             assert await peer.user_told(BOB) == []
 
-    async def test_nobody_writes_to_oneself(self, peer: Peer) -> None:
+    async def test_nobody_writes_to_themselves(self, peer: Peer) -> None:
         await peer.store.user_create(ALICE, UserConfig(whitelist=[ALICE]))
         assert await peer.store.user_check_direct_access(ALICE, ALICE) is False
-        # First because of the name, whether or not the user is online.
+        # The name is checked first, whether or not the user is online.
         for bypass in (False, True):
             with raises_error("notAllowed"):
                 await peer.store.direct_message(ALICE, Actor(name=ALICE, bypass=bypass), {})
@@ -231,7 +231,7 @@ class UserSuite(StoreTests):
             await peer.store.direct_message(ALICE, Actor(name=None), {})
         assert await peer.user_told(ALICE) == []
 
-    async def test_direct_message_errors_in_order(self, peer: Peer) -> None:
+    async def test_direct_message_errors_are_checked_in_order(self, peer: Peer) -> None:
         await peer.store.user_create(ALICE, UserConfig(blacklist=[BOB]))
         with raises_error("notAllowed"):
             await peer.store.direct_message(ALICE, actor(BOB), {})

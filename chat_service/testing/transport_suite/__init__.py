@@ -11,15 +11,15 @@ Subclass ``TransportSuite`` under a name that pytest collects, and override two 
         def connect(self):
             return connect_my_client
 
-``make_transport`` returns a function that makes a new transport, not started yet. ``connect`` returns a
-``Connect``: an async function that connects one client (see ``TransportClient``) to a transport.
-Needs pytest and pytest-asyncio, in any mode.
+``make_transport`` returns a function that creates a new, unstarted transport. ``connect`` returns a
+``Connect``: an async function that connects a client (see ``TransportClient``) to a transport. Requires
+pytest and pytest-asyncio in any mode.
 """
 
 import pytest
 
 for _part in ("base", "channels", "life", "sockets"):
-    # So that a failed assert shows its values, as in test modules.
+    # Makes failing asserts show their values, as in test modules.
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from chat_service.testing.transport_suite.base import Connect, MakeTransport, TransportClient  # noqa: E402
@@ -29,7 +29,7 @@ from chat_service.testing.transport_suite.sockets import SocketSuite  # noqa: E4
 
 
 class TransportSuite(LifeSuite, SocketSuite, ChannelSuite):
-    """Everything that the ``Transport`` protocol promises."""
+    """The complete suite for the ``Transport`` protocol."""
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the parts of the suite share: the client that an author provides, and a handler that records."""
+"""Shared by the parts of the suite: the interface of the author's client, and a recording handler."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,41 +11,43 @@ from chat_service.contracts.transport import Transport
 from chat_service.testing.waiting import wait_until
 from chat_service.types import SocketId
 
-#: Makes a new transport, not started yet.
+#: Creates a new, unstarted transport.
 MakeTransport = Callable[[], Transport]
 
 MARK = "conformance:mark"
 
 
 class TransportClient(Protocol):
-    """One client of the transport under test, connected."""
+    """A connected client of the transport under test."""
 
-    #: The id that the transport gave its socket.
+    #: The id that the transport assigned to its socket.
     id: SocketId
-    #: Every event that came, in order, as ``(name, args)``.
+    #: All received events in order, as ``(name, args)``.
     events: list[tuple[str, list[Any]]]
 
     @property
     def connected(self) -> bool:
-        """Whether the client believes that it is connected."""
+        """Whether the client considers itself connected."""
         ...
 
     async def emit(self, event: str, *args: Any) -> list[Any]:
-        """Emit an event and return the values of its ack. Calls made one after another, without waiting
-        for the acks, go out in that order."""
+        """Emit an event and return the values of the ack.
+
+        Consecutive calls are sent in their order even if they do not wait for the acks.
+        """
         ...
 
     async def send(self, event: str, *args: Any) -> None:
-        """Emit an event without asking for an ack."""
+        """Emit an event without an ack."""
         ...
 
     async def disconnect(self) -> None:
-        """Go away in an orderly way, and release everything. Idempotent."""
+        """Disconnect cleanly and release everything. Idempotent."""
         ...
 
 
 class Connect(Protocol):
-    """Connects clients. What a transport cannot carry, such as headers, is not shown to it then."""
+    """Connects clients. It ignores what the transport cannot carry, such as headers."""
 
     async def __call__(
         self,
@@ -55,24 +57,26 @@ class Connect(Protocol):
         headers: Mapping[str, str] | None = None,
         auth: Any = None,
     ) -> TransportClient:
-        """Return a connected client. Raises any ``Exception`` when it is not let in, without waiting long."""
+        """Return a connected client. Raises any ``Exception`` promptly if the connection is refused."""
         ...
 
 
-#: What a handler answers an event with: the values of its ack.
+#: Returns the values of the ack of an event.
 Answer = Callable[[SocketId, str, Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 class RecordingHandler:
-    """A ``TransportHandler`` that keeps its calls. ``answer`` serves events; by default their arguments
-    come back."""
+    """A ``TransportHandler`` that records its calls.
+
+    ``answer`` handles events; by default it returns their arguments.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         #: ``(kind, socket id, details)`` in the order of the calls.
         self.calls: list[tuple[Any, ...]] = []
         self.answer: Answer = echo
-        #: What the transport said of sockets during ``on_connect`` and ``on_disconnect``.
+        #: Whether the transport knew the sockets during ``on_connect`` and ``on_disconnect``.
         self.was_connected: list[tuple[str, SocketId, bool]] = []
         self.greeting: tuple[str, tuple[Any, ...]] | None = None
 
@@ -91,21 +95,21 @@ class RecordingHandler:
         self.was_connected.append(("disconnect", socket_id, self._transport.is_connected(socket_id)))
 
     def of(self, socket_id: SocketId, kind: str | None = None) -> list[tuple[Any, ...]]:
-        """The calls for one socket, of one kind or of all."""
+        """The calls for a socket, optionally of one kind."""
         return [call for call in self.calls if call[1] == socket_id and kind in (None, call[0])]
 
 
 async def echo(socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-    """Answer an event with its own arguments."""
+    """Return an event's own arguments."""
     return args
 
 
 async def nothing() -> None:
-    """A step of the life cycle that has nothing to do."""
+    """A lifecycle step that does nothing."""
 
 
 class Stage:
-    """A transport with its handler, and the clients that a test connected to it."""
+    """A transport with its handler and connected clients."""
 
     def __init__(self, transport: Transport, connect: Connect) -> None:
         self.transport = transport
@@ -119,7 +123,7 @@ class Stage:
         await self.transport.listen()
 
     async def connect(self, **handshake: Any) -> TransportClient:
-        """A client that the handler knows of."""
+        """Connect a client and wait until the handler knows it."""
         client = await self._connect(self.transport, **handshake)
         self._clients.append(client)
         await wait_until(lambda: bool(self.handler.of(client.id)), f"on_connect of {client.id}")
@@ -129,14 +133,14 @@ class Stage:
         return [await self.connect() for _ in range(count)]
 
     async def refused(self) -> None:
-        """Nobody is let in."""
+        """Check that no client can connect."""
         before = len(self.handler.calls)
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the client library raises
             self._clients.append(await self._connect(self.transport))
         assert self.handler.calls[before:] == []
 
     async def events(self, client: TransportClient) -> list[tuple[str, list[Any]]]:
-        """The events that a client got until now, and forget them; a mark shows that all have come."""
+        """Return and forget a client's events so far. A marker event shows that all have arrived."""
         self.transport.emit(client.id, MARK, ())
         await wait_until(lambda: (MARK, []) in client.events, f"the mark at {client.id}")
         taken = client.events[: client.events.index((MARK, []))]
@@ -144,7 +148,7 @@ class Stage:
         return taken
 
     async def gone(self, client: TransportClient) -> None:
-        """Wait until both sides know that a client is disconnected."""
+        """Wait until both sides have noticed that a client is disconnected."""
         await wait_until(lambda: not client.connected, f"{client.id} to notice its disconnect")
         await wait_until(
             lambda: bool(self.handler.of(client.id, "disconnect")), f"on_disconnect of {client.id}"
@@ -154,28 +158,28 @@ class Stage:
         await self.transport.close()
         for client in self._clients:
             await client.disconnect()
-        # Handlers of disconnects may still have to begin.
+        # Disconnect handlers may not have started yet.
         await asyncio.sleep(0)
 
 
 class TransportTests:
-    """The fixtures of every part of the suite."""
+    """Fixtures shared by all parts of the suite."""
 
     pytestmark = pytest.mark.asyncio
 
     @pytest.fixture
     def make_transport(self) -> MakeTransport:
-        """Override it: the function that makes transports. The fixture may be asynchronous."""
+        """Override this to return a function that creates transports. It may be asynchronous."""
         raise NotImplementedError
 
     @pytest.fixture
     def connect(self) -> Connect:
-        """Override it: the function that connects a client to a transport."""
+        """Override this to return a function that connects a client to a transport."""
         raise NotImplementedError
 
     @pytest_asyncio.fixture
     async def unstarted(self, make_transport: MakeTransport, connect: Connect) -> AsyncIterator[Stage]:
-        """A transport that is attached and not started."""
+        """An attached but unstarted transport."""
         stage = Stage(make_transport(), connect)
         try:
             yield stage
@@ -184,6 +188,6 @@ class TransportTests:
 
     @pytest_asyncio.fixture
     async def stage(self, unstarted: Stage) -> Stage:
-        """A transport that listens."""
+        """A listening transport."""
         await unstarted.start()
         return unstarted

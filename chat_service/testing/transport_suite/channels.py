@@ -1,4 +1,4 @@
-"""Channels: who is in them, and what is broadcast to them."""
+"""Channels: membership and broadcasts."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ROOM, HALL = Channel("room"), Channel("user:алиса 🎈")
 class ChannelSuite(TransportTests):
     """Broadcasts."""
 
-    async def test_broadcast_reaches_the_channel_alone(self, stage: Stage) -> None:
+    async def test_broadcast_reaches_only_the_channel(self, stage: Stage) -> None:
         one, two, three = await stage.connect_many(3)
         for client in (one, two):
             stage.transport.join_channel(client.id, ROOM)
@@ -25,7 +25,7 @@ class ChannelSuite(TransportTests):
         assert await stage.events(two) == [("event", ["a"])]
         assert await stage.events(three) == [("event", ["b"])]
 
-    async def test_some_are_excluded(self, stage: Stage) -> None:
+    async def test_broadcast_excludes_sockets(self, stage: Stage) -> None:
         one, two, three = await stage.connect_many(3)
         for client in (one, two, three):
             stage.transport.join_channel(client.id, ROOM)
@@ -37,7 +37,7 @@ class ChannelSuite(TransportTests):
         assert await stage.events(three) == [("event", [1]), ("event", [3])]
 
     @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-    async def test_values_of_broadcasts(self, stage: Stage, values: list[Any]) -> None:
+    async def test_broadcast_values_arrive_unchanged(self, stage: Stage, values: list[Any]) -> None:
         clients = await stage.connect_many(2)
         for client in clients:
             stage.transport.join_channel(client.id, ROOM)
@@ -46,13 +46,13 @@ class ChannelSuite(TransportTests):
         for client in clients:
             assert await stage.events(client) == [("event", values)] * 2
 
-    async def test_a_channel_without_sockets(self, stage: Stage) -> None:
+    async def test_broadcast_to_an_empty_channel(self, stage: Stage) -> None:
         client = await stage.connect()
         stage.transport.broadcast(ROOM, "event", [1])
         stage.transport.join_channel(client.id, ROOM)
         assert await stage.events(client) == []
 
-    async def test_joining_twice_is_once(self, stage: Stage) -> None:
+    async def test_joining_twice_delivers_once(self, stage: Stage) -> None:
         client = await stage.connect()
         for _ in range(2):
             stage.transport.join_channel(client.id, ROOM)
@@ -62,13 +62,13 @@ class ChannelSuite(TransportTests):
         stage.transport.broadcast(ROOM, "event", [2])
         assert await stage.events(client) == []
 
-    async def test_leaving(self, stage: Stage) -> None:
+    async def test_leaving_a_channel(self, stage: Stage) -> None:
         one, two = await stage.connect_many(2)
         for client in (one, two):
             stage.transport.join_channel(client.id, ROOM)
             stage.transport.join_channel(client.id, HALL)
         stage.transport.leave_channel(one.id, ROOM)
-        # What is not there changes nothing.
+        # Unknown sockets and channels are ignored.
         stage.transport.leave_channel(one.id, ROOM)
         stage.transport.leave_channel(NOBODY, HALL)
         stage.transport.leave_channel(two.id, Channel("other"))
@@ -77,7 +77,7 @@ class ChannelSuite(TransportTests):
         assert await stage.events(one) == [("event", [HALL])]
         assert await stage.events(two) == [("event", [ROOM]), ("event", [HALL])]
 
-    async def test_who_is_not_here_joins_nothing(self, stage: Stage) -> None:
+    async def test_unknown_sockets_join_nothing(self, stage: Stage) -> None:
         client, other = await stage.connect_many(2)
         stage.transport.join_channel(other.id, ROOM)
         stage.transport.join_channel(NOBODY, ROOM)
@@ -87,7 +87,7 @@ class ChannelSuite(TransportTests):
         stage.transport.broadcast(ROOM, "event", [1])
         assert await stage.events(other) == [("event", [1])]
 
-    async def test_who_is_gone_is_in_no_channel(self, stage: Stage) -> None:
+    async def test_disconnected_sockets_leave_their_channels(self, stage: Stage) -> None:
         client, other = await stage.connect_many(2)
         for each in (client, other):
             stage.transport.join_channel(each.id, ROOM)

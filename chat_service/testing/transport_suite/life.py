@@ -1,4 +1,4 @@
-"""Starting, letting clients in, and closing."""
+"""Starting, accepting clients and closing."""
 
 import asyncio
 
@@ -7,11 +7,11 @@ from chat_service.testing.waiting import patience, wait_until
 
 
 class LifeSuite(TransportTests):
-    """The life of a transport and of its sockets."""
+    """Lifecycle of a transport and its sockets."""
 
     # The transport
 
-    async def test_nobody_is_let_in_before_listen(self, unstarted: Stage) -> None:
+    async def test_no_client_is_accepted_before_listen(self, unstarted: Stage) -> None:
         await unstarted.transport.start(unstarted.handler)
         await unstarted.refused()
         await unstarted.transport.listen()
@@ -22,7 +22,7 @@ class LifeSuite(TransportTests):
         port = stage.transport.port
         assert port is None or 0 < port < 65536
 
-    async def test_stop_listening_keeps_who_is_there(self, stage: Stage) -> None:
+    async def test_stop_listening_keeps_connected_clients(self, stage: Stage) -> None:
         client = await stage.connect()
         await stage.transport.stop_listening()
         await stage.transport.stop_listening()
@@ -30,7 +30,7 @@ class LifeSuite(TransportTests):
         assert await client.emit("event", 1) == [1]
         assert set(stage.transport.socket_ids()) == {client.id}
 
-    async def test_close_disconnects_everybody(self, stage: Stage) -> None:
+    async def test_close_disconnects_all_clients(self, stage: Stage) -> None:
         clients = await stage.connect_many(3)
         await stage.transport.close()
         for client in clients:
@@ -40,7 +40,7 @@ class LifeSuite(TransportTests):
         await stage.transport.close()
         await stage.refused()
 
-    async def test_close_of_a_transport_that_was_not_started(self, unstarted: Stage) -> None:
+    async def test_close_before_start(self, unstarted: Stage) -> None:
         await unstarted.transport.close()
         await unstarted.transport.close()
 
@@ -51,7 +51,7 @@ class LifeSuite(TransportTests):
 
     # Sockets
 
-    async def test_connect_comes_once_and_first(self, stage: Stage) -> None:
+    async def test_on_connect_is_called_once_and_first(self, stage: Stage) -> None:
         stage.handler.greeting = ("welcome", ("you",))
         client = await stage.connect()
         assert await client.emit("event", 1) == [1]
@@ -60,10 +60,10 @@ class LifeSuite(TransportTests):
             ("event", client.id, "event", [1]),
         ]
         assert stage.handler.was_connected == [("connect", client.id, True)]
-        # The socket could be sent to at once.
+        # The socket could receive events immediately.
         assert await stage.events(client) == [("welcome", ["you"])]
 
-    async def test_sockets_have_ids_of_their_own(self, stage: Stage) -> None:
+    async def test_sockets_have_distinct_ids(self, stage: Stage) -> None:
         clients = await stage.connect_many(3)
         ids = {client.id for client in clients}
         assert len(ids) == 3
@@ -72,7 +72,7 @@ class LifeSuite(TransportTests):
             assert isinstance(socket_id, str)
             assert stage.transport.is_connected(socket_id)
 
-    async def test_client_goes_away(self, stage: Stage) -> None:
+    async def test_client_disconnects(self, stage: Stage) -> None:
         client, other = await stage.connect_many(2)
         await client.disconnect()
         await stage.gone(client)
@@ -90,7 +90,7 @@ class LifeSuite(TransportTests):
             stage.transport.emit(client.id, "last words", [number])
         await stage.transport.disconnect(client.id)
         await stage.gone(client)
-        # What waited was sent first.
+        # Queued events were sent first.
         assert client.events == [("last words", [number]) for number in range(20)]
         assert stage.transport.is_connected(client.id) is False
         assert await other.emit("event", 1) == [1]
@@ -102,7 +102,7 @@ class LifeSuite(TransportTests):
         await stage.transport.disconnect(type(client.id)("nobody"))
         assert await client.emit("event", 1) == [1]
 
-    async def test_disconnect_from_inside_of_an_event(self, stage: Stage) -> None:
+    async def test_disconnect_inside_an_event_handler(self, stage: Stage) -> None:
         client = await stage.connect()
 
         async def answer(*_: object) -> list[object]:

@@ -13,7 +13,7 @@ from chat_service.types import SocketId
 
 NOBODY = SocketId("nobody")
 
-#: What events carry in both directions.
+#: Values sent in both directions.
 VALUES: dict[str, list[Any]] = {
     "nothing": [],
     "null": [None],
@@ -28,7 +28,7 @@ VALUES: dict[str, list[Any]] = {
 
 
 class SocketSuite(TransportTests):
-    """What passes between a client and the handler."""
+    """Exchanges between a client and the handler."""
 
     # Handshakes
 
@@ -50,12 +50,12 @@ class SocketSuite(TransportTests):
         client = await stage.connect()
         assert stage.transport.get_handshake(client.id).auth is None
 
-    async def test_handshakes_of_sockets_are_apart(self, stage: Stage) -> None:
+    async def test_handshakes_of_sockets_are_separate(self, stage: Stage) -> None:
         clients = [await stage.connect(query={"number": str(number)}) for number in range(3)]
         for number, client in enumerate(clients):
             assert stage.transport.get_handshake(client.id).query["number"] == str(number)
 
-    async def test_handshake_of_who_is_not_here(self, stage: Stage) -> None:
+    async def test_handshake_of_an_unknown_socket(self, stage: Stage) -> None:
         assert stage.transport.get_handshake(NOBODY) == Handshake(is_connected=False)
         client = await stage.connect(query={"userName": "alice"})
         await client.disconnect()
@@ -65,7 +65,7 @@ class SocketSuite(TransportTests):
             "the handshake data to be forgotten",
         )
 
-    async def test_objects_of_the_library(self, stage: Stage) -> None:
+    async def test_library_objects(self, stage: Stage) -> None:
         client = await stage.connect()
         assert stage.transport.get_socket(client.id) is not None
         assert stage.transport.get_socket(NOBODY) is None
@@ -74,10 +74,10 @@ class SocketSuite(TransportTests):
         await stage.gone(client)
         assert stage.transport.get_socket(client.id) is None
 
-    # Events of clients
+    # Events from clients
 
     @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-    async def test_values_of_events_and_acks(self, stage: Stage, values: list[Any]) -> None:
+    async def test_event_and_ack_values_arrive_unchanged(self, stage: Stage, values: list[Any]) -> None:
         client = await stage.connect()
         assert await client.emit("event", *values) == values
         assert stage.handler.of(client.id, "event") == [("event", client.id, "event", values)]
@@ -91,7 +91,7 @@ class SocketSuite(TransportTests):
             ("second", [2]),
         ]
 
-    async def test_lists_and_tuples_make_an_ack(self, stage: Stage) -> None:
+    async def test_ack_accepts_lists_and_tuples(self, stage: Stage) -> None:
         client = await stage.connect()
         answers: list[Sequence[Any]] = [[None, 1], (None, 1), [None, [1, 2], {"a": ()}], (["only"],), ()]
 
@@ -104,11 +104,11 @@ class SocketSuite(TransportTests):
         assert acks == [[None, 1], [None, 1], [None, [1, 2], {"a": []}], [["only"]], []]
 
     @pytest.mark.parametrize("event", ["message", "a b", "событие", "on_event", "ping"])
-    async def test_any_name_of_an_event(self, stage: Stage, event: str) -> None:
+    async def test_event_names_are_arbitrary(self, stage: Stage, event: str) -> None:
         client = await stage.connect()
         assert await client.emit(event, 1) == [1]
 
-    async def test_events_of_one_socket_begin_in_order(self, stage: Stage) -> None:
+    async def test_events_of_a_socket_start_in_order(self, stage: Stage) -> None:
         client = await stage.connect()
         acks = await asyncio.gather(*(client.emit("event", number) for number in range(100)))
         assert acks == [[number] for number in range(100)]
@@ -135,7 +135,7 @@ class SocketSuite(TransportTests):
     # Events to a socket
 
     @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-    async def test_values_of_emitted_events(self, stage: Stage, values: list[Any]) -> None:
+    async def test_emitted_values_arrive_unchanged(self, stage: Stage, values: list[Any]) -> None:
         client, other = await stage.connect_many(2)
         stage.transport.emit(client.id, "event", values)
         stage.transport.emit(client.id, "event", tuple(values))
@@ -148,14 +148,14 @@ class SocketSuite(TransportTests):
             stage.transport.emit(client.id, "event", [number, b"binary"] if number % 3 else [number])
         assert [args[0] for _, args in await stage.events(client)] == list(range(300))
 
-    async def test_what_was_emitted_does_not_change_later(self, stage: Stage) -> None:
+    async def test_later_changes_do_not_affect_emitted_values(self, stage: Stage) -> None:
         client = await stage.connect()
         value = {"list": [1]}
         stage.transport.emit(client.id, "event", [value])
         value["list"].append(2)
         assert await stage.events(client) == [("event", [{"list": [1]}])]
 
-    async def test_emit_to_nobody(self, stage: Stage) -> None:
+    async def test_emit_to_an_unknown_socket(self, stage: Stage) -> None:
         client, other = await stage.connect_many(2)
         stage.transport.emit(NOBODY, "event", [1])
         await client.disconnect()
