@@ -1,4 +1,4 @@
 """Measures chat_service against its peers: ``make bench``, or ``python -m benchmarks --help``.
 
-Not part of the installed package. docs/performance.md shows the results and says how they come about.
+Not part of the installed package. docs/performance.md shows the results and explains how they are obtained.
 """

@@ -18,21 +18,21 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
-#: Where a quick run, or one of a few workloads, leaves what it found.
+#: Results of quick runs and of runs with selected workloads.
 SCRATCH = ROOT / "build" / "benchmarks"
 
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 QUICK_ROUNDS = 3
 QUICK_WORKLOADS = ("command", "fanout", "mixed", "join", "history")
-#: On which quick runs and curves are measured.
+#: The servers of quick runs and curves.
 COMPARED = (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS)
 
 
 def main() -> int:
-    """Returns the exit code: 1 when something could not be measured."""
+    """Returns the exit code: 1 if a measurement failed."""
     options = _options()
-    # As an exit, so that the servers are stopped.
+    # Exit normally so that the servers are stopped.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     if options.from_json:
         found = json.loads(RESULTS.read_text())
@@ -57,7 +57,7 @@ def main() -> int:
     if is_whole and options.curve_rounds:
         steps.append(runner.curve_rounds(COMPARED, curves.FULL, options.curve_rounds, results))
     for step in steps:
-        # Written after each round, so that a run that is broken off leaves what it has.
+        # Written after each round, so that an interrupted run keeps its results.
         for _ in step:
             found = _result(results, about, rounds, sizes)
             _write_json(target, found)
@@ -76,7 +76,7 @@ def _exit_code(results: runner.Results) -> int:
 
 
 def _add_curves(found: dict[str, Any], rounds: int) -> int:
-    """Put new curves in place of those in the last results."""
+    """Replace the curves in the last results."""
     rows = [Measurement(**row) for row in found["measurements"] if row["x"] is None]
     results = runner.Results(measurements=rows)
     for _ in runner.curve_rounds(COMPARED, curves.FULL, rounds, results):
@@ -91,16 +91,18 @@ def _add_curves(found: dict[str, Any], rounds: int) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a subset with small sizes, in 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="a small subset, takes 2 minutes")
     parser.add_argument("--workloads", nargs="+", choices=list(workloads.ALL), metavar="NAME")
     parser.add_argument("--servers", nargs="+", choices=list(ALL), metavar="NAME")
     parser.add_argument("--rounds", type=int, help="rounds of the workloads (5, quick 3)")
     parser.add_argument("--curve-rounds", type=int, default=2, help="rounds of our curves (2)")
     parser.add_argument(
-        "--only-curves", action="store_true", help="measure the curves again, and keep the last workloads"
+        "--only-curves", action="store_true", help="measure only the curves, and keep the other results"
     )
     parser.add_argument(
-        "--from-json", action="store_true", help="measure nothing, make plots and page from the last results"
+        "--from-json",
+        action="store_true",
+        help="measure nothing; render plots and page from the last results",
     )
     return parser.parse_args()
 
@@ -125,23 +127,23 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def _publish(found: dict[str, Any]) -> None:
-    """Draw the plots for the documentation, and put the tables into its page."""
+    """Draw the plots for the documentation and insert the tables into its page."""
     _draw(found, PLOTS)
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not rest or END not in text:
-        raise RuntimeError(f"{PAGE.name} has no place for the results")
+        raise RuntimeError(f"{PAGE.name} has no markers for the results")
     tables = report(from_json(found["summaries"]), found["machine"], found["rounds"])
     PAGE.write_text(f"{before}{BEGIN}\nMeasured on {found['date']}.\n\n{tables}\n{END}{after}")
 
 
 def _draw(found: dict[str, Any], folder: Path) -> None:
     try:
-        # From the extra `bench`; measuring does not need it.
+        # From the extra `bench`; not needed for measuring.
         from benchmarks.plots import draw
     except ImportError:
-        print("no plots: matplotlib is missing", file=sys.stderr)
+        print("no plots: matplotlib is not installed", file=sys.stderr)
         return
     for path in draw(from_json(found["summaries"]), folder):
         print(f"wrote {path.relative_to(ROOT)}")

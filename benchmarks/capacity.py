@@ -1,8 +1,8 @@
-"""What more instances and rooms would carry, on paper, from the measured cost of each part of a message.
+"""Estimates the capacity of more instances and rooms from the measured cost of each part of a message.
 
-A message into a room of ``members`` that are spread over ``spread`` instances costs the instance of its
-sender a command (with one delivery), each other instance a hop (with one delivery), and each further member
-a delivery; Redis runs one script for it. An instance is one process on one core, and so is a Redis node.
+For a message to a room of ``members`` spread over ``spread`` instances, the sender's instance handles a
+command (with one delivery), each other instance a hop (with one delivery), and each further member takes a
+delivery. Redis runs one script. An instance is one process on one core, and so is a Redis node.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,20 +25,20 @@ class Costs:
     redis: float
 
     def instances_us(self, members: int, spread: int) -> float:
-        """What a message costs all instances together."""
+        """The cost of a message over all instances."""
         return self.command + (spread - 1) * self.hop + (members - spread) * self.delivery
 
     def messages_per_second(self, members: int, instances: int) -> float:
-        """What the instances carry when each message's members are spread over as many as possible."""
+        """The message rate if each room's members are spread over as many instances as possible."""
         return instances * 1e6 / self.instances_us(members, min(members, instances))
 
     def redis_nodes(self, rate: float) -> float:
-        """Redis nodes that so many messages per second keep busy."""
+        """The number of Redis nodes that ``rate`` messages per second occupy."""
         return rate * self.redis / 1e6
 
 
 def measured_costs(summaries: Mapping[tuple[str, str, int | None], Summary]) -> Costs | None:
-    """The costs on Redis; None when not all of them were measured."""
+    """The costs with Redis, None unless all were measured."""
 
     def find(workload: str, metric: str = "cpu_us") -> float:
         return summaries[workload, SERVICE_REDIS.key, None][metric].median
@@ -58,7 +58,7 @@ def capacity_table(
     summaries: Mapping[tuple[str, str, int | None], Summary],
     table: Callable[[Sequence[str], Sequence[Sequence[str]]], str],
 ) -> list[str]:
-    """Heading, explanation and table; nothing when the parts were not measured."""
+    """Heading, explanation and table; empty unless the parts were measured."""
     costs = measured_costs(summaries)
     if costs is None:
         return []
@@ -75,11 +75,11 @@ def capacity_table(
                     f"{costs.redis_nodes(rate):.2f}",
                 )
             )
-    head = ("members of each room", "instances", "messages/s", "deliveries/s", "Redis cores")
+    head = ("members per room", "instances", "messages/s", "deliveries/s", "Redis cores")
     text = (
         f"Computed, not measured: a command costs its instance {costs.command:.0f} µs and Redis "
         f"{costs.redis:.0f} µs, each further instance with members a hop of {costs.hop:.0f} µs, each "
         f"further member {costs.delivery:.1f} µs. Members are spread over all instances, the worst case; all "
-        "cores are fully used; Redis's own sending to each subscribed instance is not counted."
+        "cores are fully used; sending by Redis to each subscribed instance is not included."
     )
-    return ["### Rooms and instances, on paper", text, table(head, rows)]
+    return ["### Estimated capacity by rooms and instances", text, table(head, rows)]

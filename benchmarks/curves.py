@@ -1,4 +1,4 @@
-"""How costs grow: with members, rooms, stored messages and commands in flight."""
+"""How costs grow with members, rooms, stored messages and commands in flight."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from benchmarks.workloads import WARM_UP, Meter, one_room, own_rooms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Where a curve is measured."""
+    """The points of the curves."""
 
     members: tuple[int, ...] = (10, 100, 1_000, 10_000)
     rooms: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     stored: tuple[int, ...] = (0, 100, 1_000, 10_000)
     in_flight: tuple[int, ...] = (1, 50, 1_000)
-    #: Deliveries, or commands, of one point.
+    #: Number of deliveries or commands per point.
     deliveries: int = 100_000
     commands: int = 5_000
-    #: Seconds that one phase goes on sending.
+    #: Maximum time in seconds for which a phase sends.
     seconds: float = 4.0
 
 
 FULL = Points()
 
-#: Commands in flight along the curve of rooms: the same number at all points, so what one room can have.
+#: Commands in flight on the curve of rooms: as many as one room can have, at all points.
 ROOMS_IN_FLIGHT = 1
-#: Rooms along the curve of stored messages.
+#: Rooms on the curve of stored messages.
 STORED_ROOMS = 5
 
 Curve = Callable[[Server, Points], list[Measurement]]
@@ -88,14 +88,14 @@ def by_stored(server: Server, points: Points) -> list[Measurement]:
         Load(server.dialect, own_rooms(instances, 2 * STORED_ROOMS)) as load,
     ):
         load.open()
-        # The other rooms: those that are measured begin empty.
+        # The other rooms; the measured ones start empty.
         load.loop(WARM_UP, first=STORED_ROOMS, deliveries=1)
         stored = 0
         for wanted in points.stored:
             if wanted > stored:
                 load.loop((wanted - stored) * STORED_ROOMS, count=STORED_ROOMS, deliveries=1)
                 stored = wanted
-            # Few enough to stay near the point, but the first and the last one.
+            # Few enough to stay near the point.
             commands = points.commands // 10 if wanted < 1_000 else points.commands // 2
             done = Meter(instances).measure(
                 "by-stored",

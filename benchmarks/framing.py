@@ -1,7 +1,7 @@
-"""What clients send, as bytes made beforehand: WebSocket frames around Engine.IO 3 and 4 packets.
+"""Prepared client traffic: WebSocket frames with Engine.IO 3 and 4 packets.
 
-Engine.IO 3 is what Socket.IO 2 speaks, the version that the npm package is built on; Engine.IO 4 is spoken by
-all others. Only text frames, no compression, one namespace.
+The npm package is built on Socket.IO 2, which uses Engine.IO 3; all other servers use Engine.IO 4. Text
+frames only, no compression, one namespace.
 """
 
 import json
@@ -11,16 +11,16 @@ from urllib.parse import quote
 
 NAMESPACE = "/chat-service"
 
-#: Any key will do, as long as it costs the server the work of unmasking.
+#: Any nonzero key makes the server do the work of unmasking.
 _MASK = b"\x37\xfa\x21\x3d"
 _TEXT = 0x81  # the final fragment of a text message
 
-#: Every request has it: a client has one in flight, or does not look at which one an ack is for.
+#: The same for all requests: a client has one in flight or does not match acks.
 _ACK_ID = 1
 
 
 def text_frame(text: str) -> bytes:
-    """A masked WebSocket frame with a text in it."""
+    """A masked WebSocket text frame."""
     payload = text.encode()
     size = len(payload)
     if size < 126:
@@ -35,13 +35,13 @@ def text_frame(text: str) -> bytes:
 
 
 def dumps(value: Any) -> str:
-    """JSON as JavaScript clients write it: no blanks."""
+    """JSON without spaces, as JavaScript clients write it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Something to send, and how the text begins that has to come then. Either may be empty."""
+    """A text to send, and the prefix of the expected response. Either may be empty."""
 
     send: bytes
     expect: bytes
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A version of the protocol."""
+    """A protocol version."""
 
     #: Version of Engine.IO: 3 or 4.
     engine: int
@@ -71,27 +71,27 @@ class Dialect:
         """From the opened WebSocket to the confirmed login."""
         confirmed = self.event_prefix("loginConfirmed")
         connect = text_frame(f"40{NAMESPACE}" if self.engine == 3 else f"40{NAMESPACE},")
-        # Engine.IO 3 connects the default namespace by itself, and says so.
+        # Engine.IO 3 connects the default namespace automatically and reports it.
         opened = b"40" if self.engine == 3 else b"0{"
         return [Step(send=b"", expect=opened), Step(send=connect, expect=confirmed)]
 
     def request(self, command: str, *args: Any) -> bytes:
-        """A frame with a command that wants an ack."""
+        """A frame with a command that requests an ack."""
         return text_frame(f"42{NAMESPACE},{_ACK_ID}{dumps([command, *args])}")
 
     @property
     def ack_prefix(self) -> bytes:
-        """How the ack of a command begins that went well."""
+        """The prefix of the ack of a successful command."""
         return f"43{NAMESPACE},{_ACK_ID}[null".encode()
 
     @staticmethod
     def event_prefix(name: str) -> bytes:
-        """How an event of the server begins."""
+        """The prefix of an event from the server."""
         return f'42{NAMESPACE},["{name}"'.encode()
 
     @property
     def pong(self) -> bytes:
-        """What a client answers to a ping of the server; the servers of Engine.IO 3 send none."""
+        """A client's response to a server ping; Engine.IO 3 servers send none."""
         return text_frame("3")
 
 

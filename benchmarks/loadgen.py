@@ -1,4 +1,4 @@
-"""The load generator, a C program: built when it is needed, told what to do line by line."""
+"""Builds the load generator, a C program, and controls it line by line."""
 
 import json
 import shutil
@@ -16,12 +16,12 @@ from benchmarks.processes import Process, cores
 
 SOURCES = Path(__file__).parent / "load"
 PROGRAM = Path(__file__).parents[1] / "build" / "benchmarks" / "load"
-#: Seconds that one phase may take.
+#: Maximum time in seconds for a phase.
 PHASE_TIMEOUT = 180.0
 
 
 def build() -> Path:
-    """Compile the load generator when its sources are newer than the program."""
+    """Compile the load generator if its sources are newer than the program."""
     sources = sorted(SOURCES.glob("*.c"))
     newest = max(path.stat().st_mtime for path in [*sources, *SOURCES.glob("*.h")])
     if PROGRAM.exists() and PROGRAM.stat().st_mtime >= newest:
@@ -37,7 +37,7 @@ def build() -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a phase came to. Times in seconds, latencies in microseconds."""
+    """The result of a phase. Times in seconds, latencies in microseconds."""
 
     operations: int
     deliveries: int
@@ -57,11 +57,11 @@ class Load:
             file.write(encode(dialect, clients))
             file.flush()
             self._process = Process([str(build()), file.name], core=cores()[1])
-            # An answer shows that it has read the plan; no client is open yet.
+            # A response proves that it has read the plan; no client is open yet.
             self._ask(f"close 0 {len(clients)}")
 
     def open(self, first: int = 0, count: int | None = None, *, parallel: int = 50) -> Done:
-        """Open clients, so many at a time, through all of their steps."""
+        """Open clients with all their steps, ``parallel`` at a time."""
         return self._ask(f"open {first} {self.clients - first if count is None else count} {parallel}")
 
     def loop(
@@ -75,10 +75,10 @@ class Load:
         deliveries: int = 0,
         seconds: float = 60.0,
     ) -> Done:
-        """Clients take turns to send their request when another one was acknowledged.
+        """Let clients take turns to send a request whenever another one was acknowledged.
 
-        One request of each client is in flight, or of ``in_flight`` of them. Ends after ``total`` requests,
-        or when no more have been sent for ``seconds``, and all acks and ``deliveries`` per request have come.
+        Each client, or ``in_flight`` of them, has one request in flight. Stops sending after ``total``
+        requests or ``seconds``, and ends when all acks and ``deliveries`` per request have arrived.
         """
         count = self.clients - first if count is None else count
         in_flight = count if in_flight is None else min(in_flight, count)
@@ -87,17 +87,20 @@ class Load:
     def fanout(
         self, total: int, *, window: int, request: int = 0, count: int | None = None, seconds: float = 60.0
     ) -> Done:
-        """All clients, or the first ``count``, are in one room and send in turn; ``window`` messages are in
-        flight. Others in the room are not waited for."""
+        """Let all clients, or the first ``count``, of one room send in turn, with ``window`` messages in
+        flight.
+
+        Does not wait for other clients in the room.
+        """
         count = self.clients if count is None else count
         return self._ask(f"fanout 0 {count} {request} {total} {window} {seconds}")
 
     def slow(self, first: int, count: int) -> None:
-        """These clients, which are not open yet, will have small buffers."""
+        """Give these unopened clients small buffers."""
         self._ask(f"slow {first} {count}")
 
     def stop_reading(self, first: int, count: int) -> None:
-        """These clients stay open, and read nothing more."""
+        """Make these clients stop reading while staying connected."""
         self._ask(f"stop {first} {count}")
 
     def _ask(self, line: str) -> Done:

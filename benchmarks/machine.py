@@ -1,4 +1,4 @@
-"""The machine and the versions a measurement was made with; nothing that tells whose machine it is."""
+"""Describes the machine and the versions of a measurement, without identifying the machine."""
 
 import importlib.metadata
 import json
@@ -15,7 +15,7 @@ NODE_PACKAGES = ("chat-service", "chat-service/node_modules/socket.io", "socket.
 
 
 def describe() -> dict[str, str]:
-    """Names and values, in the order to show them."""
+    """Names and values in display order."""
     return {
         "CPU": _cpu_model(),
         "cores": str(len(os.sched_getaffinity(0))),

@@ -1,4 +1,4 @@
-"""What the metrics and the log context of one command cost: ``python -m benchmarks.metrics_cost``."""
+"""Measures the cost of metrics and log context per command: ``python -m benchmarks.metrics_cost``."""
 
 import timeit
 from time import perf_counter
@@ -12,7 +12,7 @@ _session, _args = object(), ["lobby", {"textMessage": "hello"}]
 
 
 def _count() -> None:
-    """What a command does for them; see commands/gateway.py."""
+    """The part of a command that serves them; see commands/gateway.py."""
     begun = perf_counter()
     token = scope.set((str, _session, "socket", "roomMessage", _args))
     try:
@@ -23,6 +23,6 @@ def _count() -> None:
 
 
 if __name__ == "__main__":
-    # The least of many: what other processes do meanwhile is not counted.
+    # The minimum of many runs excludes the influence of other processes.
     cost = min(timeit.repeat(_count, number=NUMBER, repeat=REPEAT)) / NUMBER
     print(f"metrics and log context: {cost * 1e6:.2f} µs per command")

@@ -7,13 +7,13 @@ from typing import Any
 
 from benchmarks.framing import Dialect, Step
 
-#: What members say: the issue's 64 characters.
+#: A message text of 64 characters.
 TEXT = "The quick brown fox jumps over the lazy dog, and then once more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One client of a plan."""
+    """A client of a plan."""
 
     port: int
     steps: Sequence[Step]
@@ -23,7 +23,7 @@ class Client:
 def joined_client(
     dialect: Dialect, port: int, number: int, room: str, requests: Sequence[tuple[Any, ...]] = ()
 ) -> Client:
-    """A client that logs in and joins a room; its request 0 is a room message, others follow."""
+    """A client that logs in and joins a room. Request 0 is a room message; others follow."""
     user = f"user{number}"
     join = Step(send=dialect.request("roomJoin", room), expect=dialect.ack_prefix)
     message = dialect.request("roomMessage", room, {"textMessage": TEXT})
@@ -35,7 +35,7 @@ def joined_client(
 
 
 def encode(dialect: Dialect, clients: Sequence[Client]) -> bytes:
-    """The plan as the load generator reads it."""
+    """The plan in the load generator's format."""
     parts: list[bytes] = []
 
     def blob(data: bytes) -> None:

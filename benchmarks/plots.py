@@ -12,9 +12,9 @@ from benchmarks.servers import ALL
 from benchmarks.stats import Spread, Summary
 
 mpl.use("agg")
-# The same results make the same files.
+# Makes the files reproducible.
 mpl.rcParams["svg.hashsalt"] = "chat_service"
-mpl.rcParams["svg.fonttype"] = "none"  # a tenth of the size of letters as shapes
+mpl.rcParams["svg.fonttype"] = "none"  # a tenth of the size of text as paths
 
 Summaries = Mapping[tuple[str, str, int | None], Summary]
 
@@ -109,7 +109,7 @@ def _curves(summaries: Summaries) -> Any:
                 markersize=3,
                 capsize=2,
             )
-        # 0 is among the points.
+        # The points include 0.
         place.set_xscale("symlog")
         place.set_ylim(bottom=0)
         place.set_title(TITLES[curve], fontsize=10, loc="left")

@@ -17,28 +17,28 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 READY_IN = 120.0  # seconds; 10,000 rooms take the slowest server a while
-#: Sockets of one process at most: 10,000 clients and some more.
+#: Maximum number of open files per process: 10,000 clients and some reserve.
 OPEN_FILES = 20_000
 
 _CPUCLOCK_SCHED = 2
 
 
 def cores() -> tuple[int, int]:
-    """The core for the server and the one for all else."""
+    """The core for the server and the core for everything else."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process with all its threads so far, to the nanosecond.
+    """CPU time of a process with all its threads so far, in nanosecond resolution.
 
-    /proc/PID/stat has the same in steps of 10 ms. The clock's number is made as clock_getcpuclockid(3) does.
+    /proc/PID/stat has a resolution of just 10 ms. The clock id is computed as by clock_getcpuclockid(3).
     """
     return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
 
 
 def memory_kb(pid: int) -> float:
-    """Resident memory of a process that no other shares, in KB."""
+    """Resident memory of a process not shared with others, in KB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return float(line.split()[1])
@@ -46,12 +46,12 @@ def memory_kb(pid: int) -> float:
 
 
 def reset_peak(pid: int) -> None:
-    """Begin to look for the peak of a process's memory anew."""
+    """Reset the peak of a process's memory."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def peak_kb(pid: int) -> float:
-    """The most resident memory of a process since ``reset_peak``, in KB."""
+    """Peak resident memory of a process since ``reset_peak``, in KB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return float(line.split()[1])
@@ -59,7 +59,7 @@ def peak_kb(pid: int) -> float:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -67,10 +67,10 @@ def free_port() -> int:
 
 
 class Process:
-    """A program on one core, from its first to its last moment."""
+    """A program pinned to one core."""
 
     def __init__(self, command: Sequence[str], *, core: int, ready: str | None = None) -> None:
-        """Start it; with ``ready``, wait until it prints a line that begins so. Raises ``RuntimeError``."""
+        """Start it. ``ready``: wait for a line with this prefix. Raises ``RuntimeError``."""
 
         def prepare() -> None:
             os.sched_setaffinity(0, {core})
@@ -87,7 +87,7 @@ class Process:
             stderr=self._errors,
             preexec_fn=prepare,
         )
-        # Both are there, as they were asked for.
+        # Both pipes were requested.
         self._input = cast(IO[bytes], self.process.stdin)
         self._output = cast(IO[bytes], self.process.stdout)
         if ready is not None:
@@ -102,17 +102,17 @@ class Process:
         return self.process.pid
 
     def ask(self, line: str, timeout: float) -> str:
-        """Write a line, and return the line that the program answers with."""
+        """Write a line and return the program's response line."""
         with contextlib.suppress(BrokenPipeError):
             self._input.write(line.encode() + b"\n")
             self._input.flush()
         return self.read_line(timeout)
 
     def read_line(self, timeout: float) -> str:
-        """The next line of output. Raises ``RuntimeError`` when none comes in so many seconds."""
-        # One line per question: nothing is left in the buffer of the pipe.
+        """The next line of output. Raises ``RuntimeError`` if none arrives within ``timeout`` seconds."""
+        # One line per request, so nothing stays in the pipe's buffer.
         if not select.select([self._output], [], [], timeout)[0]:
-            raise RuntimeError(f"{self._name} is silent for {timeout:g} s; {self._complaints()}")
+            raise RuntimeError(f"{self._name} printed nothing for {timeout:g} s; {self._complaints()}")
         line = self._output.readline().decode().rstrip("\n")
         if not line:
             self.process.wait()
@@ -120,11 +120,11 @@ class Process:
         return line
 
     def collect_garbage(self) -> None:
-        """Tell a server to collect its garbage."""
+        """Make a server collect its garbage."""
         self.process.send_signal(signal.SIGUSR2)
 
     def stop(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
         for pipe in (self._input, self._output, self._errors):
@@ -149,12 +149,12 @@ class Process:
 
 
 class Redis(Process):
-    """A Redis server of its own, empty, that writes nothing to disk."""
+    """A private, empty Redis server without persistence."""
 
     def __init__(self, core: int) -> None:
         program = shutil.which("redis-server")
         if program is None:
-            raise RuntimeError("redis-server is missing")
+            raise RuntimeError("redis-server is not installed")
         self.port = free_port()
         options = [
             "--port",
@@ -189,5 +189,5 @@ class Redis(Process):
 
 
 def python() -> str:
-    """The interpreter that runs this."""
+    """The running interpreter."""
     return sys.executable

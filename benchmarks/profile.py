@@ -1,7 +1,7 @@
-"""Where the service spends its time in one workload: ``python -m benchmarks.profile WORKLOAD --help``.
+"""Profiles the service in a workload: ``python -m benchmarks.profile WORKLOAD --help``.
 
-cProfile counts every call, which makes calls dearer than they are; py-spy looks a thousand times a second
-from outside and changes nothing. It is in the extra `bench`, and must be allowed to look into processes.
+cProfile counts every call, which exaggerates the cost of calls. py-spy samples a thousand times a second from
+outside without side effects; it is in the extra `bench` and needs permission to inspect processes.
 """
 
 import argparse
@@ -23,20 +23,20 @@ from pathlib import Path
 from benchmarks import loadgen, workloads
 from benchmarks.servers import ALL, SERVICE, SERVICE_REDIS
 
-#: Looks per second of py-spy.
+#: Samples per second of py-spy.
 RATE = 1000
 WRITTEN_IN = 20.0  # seconds
 
 
 def main() -> None:
-    """Run one workload on one server under a profiler, and print the dearest functions."""
+    """Run a workload on a server under a profiler and print the most expensive functions."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("workload", choices=list(workloads.ALL))
     parser.add_argument("--server", choices=[SERVICE.key, SERVICE_REDIS.key], default=SERVICE.key)
     parser.add_argument("--profiler", choices=["cprofile", "py-spy"], default="cprofile")
     parser.add_argument("--native", action="store_true", help="py-spy: C functions too")
-    parser.add_argument("--top", type=int, default=30, help="functions to print (30)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement at most (5)")
+    parser.add_argument("--top", type=int, default=30, help="number of functions to print (30)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="maximum duration of each measurement (5)")
     options = parser.parse_args()
     loadgen.build()
     with tempfile.TemporaryDirectory() as folder:
@@ -62,24 +62,24 @@ def main() -> None:
 
 @contextmanager
 def c_profile(pid: int, file: Path) -> Iterator[None]:
-    """Profile the service, started to write to ``file``, with cProfile."""
+    """Profile the service with cProfile; it was started to write to ``file``."""
     os.kill(pid, signal.SIGUSR1)
     yield
     os.kill(pid, signal.SIGUSR1)
     deadline = time.monotonic() + WRITTEN_IN
     while not file.exists():
         if time.monotonic() > deadline:
-            raise RuntimeError("the service writes no profile")
+            raise RuntimeError("the service wrote no profile")
         time.sleep(0.05)
 
 
 @contextmanager
 def py_spy(pid: int, file: Path, *, native: bool) -> Iterator[None]:
-    """Profile a process with py-spy, which writes stacks with their counts."""
-    # Next to the interpreter, or wherever.
+    """Profile a process with py-spy; returns stacks with their counts."""
+    # Prefer the one next to the interpreter.
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:
-        raise RuntimeError("py-spy is missing; tools/setup.sh bench installs it")
+        raise RuntimeError("py-spy is not installed; tools/setup.sh bench installs it")
     command = [program, "record", "--pid", str(pid), "--format", "raw", "--output", str(file)]
     command += ["--rate", str(RATE), "--duration", "unlimited", *(["--native"] if native else [])]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
@@ -93,21 +93,21 @@ def py_spy(pid: int, file: Path, *, native: bool) -> Iterator[None]:
 
 
 def counted(file: Path, top: int) -> str:
-    """The dearest functions of a file of cProfile."""
+    """The most expensive functions in a cProfile file."""
     out = io.StringIO()
     pstats.Stats(str(file), stream=out).strip_dirs().sort_stats("tottime").print_stats(top)
     return out.getvalue()
 
 
 def sampled(stacks: Iterable[str], top: int) -> str:
-    """The functions, and the files, that most samples are in, from lines "outer;inner count"."""
+    """The functions and files with most samples, from lines "outer;inner count"."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     files: Counter[str] = Counter()
     samples = 0
     for line in stacks:
         stack, _, count = line.rpartition(" ")
-        # With the line numbers off, as the parts of one function belong together.
+        # Without line numbers, to add up the parts of a function.
         frames = [frame.rpartition(":")[0] + ")" if ":" in frame else frame for frame in stack.split(";")]
         samples += int(count)
         own[frames[-1]] += int(count)

@@ -1,9 +1,9 @@
-"""How much memory of Redis a room, a member, a message, a user and a socket take.
+"""Measures the Redis memory used by a room, a member, a message, a user and a socket.
 
     python -m benchmarks.redis_memory [url]
 
-Prints the rows of the table in docs/redis.md. Without a url it starts a server of its own. Bytes are those of
-``MEMORY USAGE``, the overhead of keys included; a hash or a stream that grows is measured over many items.
+Prints the rows of the table in docs/redis.md. Without a url it starts its own server. Sizes are those of
+``MEMORY USAGE``, including the overhead of keys. Growing hashes and lists are measured over many items.
 """
 
 import asyncio
@@ -20,30 +20,30 @@ from chat_service.testing import InProcessTransport
 from tests.support.redis_servers import RedisServer
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "redis.md"
-#: Items over which the cost of one is taken.
+#: Number of items over which the cost of one is averaged.
 MANY = 1000
 TEXT = "x" * 100
 
 
 class Memory:
-    """The memory of the keys below a prefix."""
+    """The memory of the keys with a prefix."""
 
     def __init__(self, client: "redis_client.Redis", prefix: str) -> None:
         self._client = client
         self._prefix = prefix
 
     def of(self, pattern: str) -> int:
-        """Bytes of the keys that match."""
+        """Size in bytes of all matching keys."""
         found = self._client.scan_iter(f"{self._prefix}:{pattern}", count=10_000)
         return sum(self.of_key(key) for key in found)
 
     def of_key(self, key: str | bytes) -> int:
-        """Bytes of one key, counted over all that is in it."""
+        """Size in bytes of a key, with all its items counted."""
         return self._client.memory_usage(key, samples=0) or 0
 
 
 async def measure(url: str) -> dict[str, int]:
-    """Bytes by what they are for, as the table names it."""
+    """Sizes in bytes by row of the table."""
     prefix = f"memory{uuid.uuid4().hex[:8]}"
     keys = Keys(prefix)
     transport = InProcessTransport()
@@ -64,7 +64,7 @@ async def measure(url: str) -> dict[str, int]:
             names = [f"user-{number:05}" for number in range(MANY)]
             await service.add_room("listed", whitelist=names)
             found["a name in an access list"] = memory.of_key(keys.room_list("listed", "whitelist")) // MANY
-            # Messages first, while nobody is there to get them.
+            # Messages first, while there are no recipients.
             for _ in range(MANY):
                 message = {"textMessage": TEXT, "author": names[0]}
                 await service.exec_user_command(True, "roomMessage", "room", message)
@@ -83,9 +83,7 @@ async def measure(url: str) -> dict[str, int]:
             for one in clients:
                 await one.disconnect()
             found["a user who is offline"] = memory.of("user:*") // MANY
-            found["a user who was in the room and is not any more, in the room"] = (
-                memory.of("room:{room}:seen") // MANY
-            )
+            found["a former member, in the room"] = memory.of("room:{room}:seen") // MANY
             for name in names:
                 await service.delete_user(name)
             for room in ("room", "listed"):

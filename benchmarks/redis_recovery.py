@@ -1,9 +1,9 @@
-"""What the recovery of a dead instance with many sockets costs the one that does it, and those it serves.
+"""Measures the cost of recovering a dead instance with many sockets, and its effect on other users.
 
     python -m benchmarks.redis_recovery [sockets]
 
-Prints the CPU seconds of the surviving process, the seconds by the clock, and the percentiles of a probe
-command that is sent all the time meanwhile. Without other work on the machine, one core is enough.
+Prints the CPU time and wall time that the surviving process takes, and latency percentiles of a probe command
+that runs continuously meanwhile. One core is enough if the machine is otherwise idle.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def measure(url: str, server: RedisServer, sockets: int) -> None:
                 await client.call("roomMessage", "probe", {"textMessage": "probe"})
                 times.append(time.perf_counter() - begun)
                 client.clear()
-                # Every 5 ms: as a busy user's command, and not as a load of its own.
+                # Every 5 ms, like a busy user, without adding significant load.
                 await asyncio.sleep(0.005)
 
         probing = asyncio.create_task(probe())
@@ -60,7 +60,7 @@ async def measure(url: str, server: RedisServer, sockets: int) -> None:
         await probing
         with server.client() as raw:
             if any(raw.scan_iter(f"{prefix}:user:{{ghost*}}:*", count=10_000)):
-                raise SystemExit("sockets of the dead instance are left")
+                raise SystemExit("sockets of the dead instance remain")
         times.sort()
         shown = {name: times[int(len(times) * part)] * 1000 for name, part in (("p50", 0.5), ("p99", 0.99))}
         print(f"sockets {sockets}, rooms {ROOMS}")

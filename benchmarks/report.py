@@ -1,4 +1,4 @@
-"""Results as Markdown tables, which a terminal shows as well."""
+"""Renders results as Markdown tables, which are also readable in a terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ TITLES = {
     "fanout-1": "Fan-out: per delivery, 1 message in flight",
     "fanout-4": "Fan-out: per delivery, 4 messages in flight",
     "fanout-16": "Fan-out: per delivery, 16 messages in flight",
-    "fanout-two-instances": "Fan-out over two instances: per delivery, both added up, 4 in flight",
+    "fanout-two-instances": "Fan-out over two instances: per delivery, both instances together, 4 in flight",
     "fanout-all-read": "Fan-out of 2,048 characters: per delivery, all of 1,000 members read",
     "fanout-10-stopped": "Fan-out of 2,048 characters: per delivery, 10 of 1,000 members do not read",
-    "hop": "Hop: per message, CPU of an instance that got it from another one and has one member",
+    "hop": "Hop: per message, CPU of an instance with one member that received it from another instance",
     "mixed": "Mixed: per message with 10 deliveries",
     "join": "Join: per connect, login and join",
     "memory": "Idle memory per joined client",
@@ -33,7 +33,7 @@ Row = Sequence[str]
 
 
 def table(head: Row, rows: Sequence[Row], texts: int = 1) -> str:
-    """A Markdown table with aligned columns; so many are ``texts``, the others are numbers."""
+    """A Markdown table with aligned columns, of which the first ``texts`` are text and the others numbers."""
     lines = [head, *rows]
     widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
 
@@ -49,7 +49,7 @@ def table(head: Row, rows: Sequence[Row], texts: int = 1) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, or all before the point."""
+    """Format with three significant digits, or all digits before the point."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -69,10 +69,10 @@ def report(summaries: Summaries, machine: Mapping[str, str], rounds: int) -> str
     parts = [
         "### Machine",
         table(("", "version or value"), list(machine.items()), 2),
-        f"Medians of {rounds} rounds, with the smallest and the largest one.",
+        f"Medians of {rounds} rounds (minimum–maximum).",
         "### Ratios to the npm package, and targets",
-        "Our median by that of the npm package on the same store in the same run; smaller is better. "
-        "Fan-out with stopped readers: by our own without.",
+        "Our median divided by that of the npm package on the same store in the same run; smaller is better. "
+        "Fan-out with stopped readers is relative to our own fan-out without.",
         comparison_table(list(compare(summaries))),
     ]
     workloads = dict.fromkeys(workload for workload, _, x in summaries if x is None)
@@ -87,7 +87,7 @@ def report(summaries: Summaries, machine: Mapping[str, str], rounds: int) -> str
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """One row per workload and server of ours."""
+    """One row per workload and own server."""
     metrics = tuple(METRIC_TITLES)
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for item in comparisons:

@@ -1,4 +1,4 @@
-"""Rounds: in each one every workload is run on every server, in an order that turns."""
+"""Runs rounds: each runs every workload on every server, in rotating order."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from benchmarks.stats import Measurement
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """Everything that was measured, and what failed, as "workload on server: why"."""
+    """All measurements, and failures as "workload on server: why"."""
 
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -26,7 +26,7 @@ def rounds(
     count: int,
     results: Results,
 ) -> Iterator[int]:
-    """Run the workloads; yields the number of each round when it is over."""
+    """Run the workloads. Yields the number of each finished round."""
     for number in range(count):
         for name in names:
             for server in turned(servers, number):
@@ -38,9 +38,9 @@ def rounds(
 def curve_rounds(
     servers: Sequence[Server], points: curves.Points, count: int, results: Results
 ) -> Iterator[int]:
-    """Run the curves, as ``rounds`` does the workloads.
+    """Run the curves, as ``rounds`` runs the workloads.
 
-    After the first round only those of our servers: the others take most of the time.
+    After the first round only for our servers, since the others take most of the time.
     """
     for number in range(count):
         measured = [server for server in servers if number == 0 or server.original]
@@ -52,7 +52,7 @@ def curve_rounds(
 
 
 def turned(servers: Sequence[Server], by: int) -> list[Server]:
-    """The servers in turn, beginning with another one in each round."""
+    """The servers, rotated by one in each round."""
     by %= max(1, len(servers))
     return [*servers[by:], *servers[:by]]
 
@@ -62,7 +62,7 @@ def _run(label: str, measure: Callable[[], list[Measurement]], results: Results)
     try:
         found = measure()
     except Exception as error:
-        # One that fails, however, must not lose the others; the run ends with an exit code.
+        # A failure must not lose the other results; the run ends with an exit code.
         results.failures.append(f"{label}: {error}")
         _say(f"{label}: FAILED: {error}")
         return

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, and what it is called."""
+"""The compared servers: how to start them, and their titles."""
 
 import json
 import shutil
@@ -22,15 +22,15 @@ class Server:
     script: str
     dialect: Dialect = SOCKETIO_4
     redis: bool = False
-    #: Whether it keeps messages, and can be asked for them.
+    #: Whether it has a message history.
     history: bool = False
-    #: Whether it disconnects who does not read.
+    #: Whether it disconnects clients that do not read.
     stops_slow_readers: bool = False
-    #: The key of the server whose numbers the targets refer to.
+    #: The key of the server that the targets refer to.
     original: str | None = None
-    #: What looks at the server process, given its number, while something is measured.
+    #: A profiler for the server process, called with its pid during measurements.
     watch: Callable[[int], AbstractContextManager[None]] | None = None
-    #: File that the server process writes a profile to, see peers/service.py.
+    #: The file to which the server process writes a profile, see peers/service.py.
     profile: str | None = None
 
 
@@ -74,7 +74,7 @@ ALL = {server.key: server for server in (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS,
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """Processes of a server that has started, and of its Redis."""
+    """The processes of a started server and its Redis."""
 
     server: Server
     ports: list[int] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Running:
 
 @contextmanager
 def running(server: Server, *, rooms: int = 1, instances: int = 1) -> Iterator[Running]:
-    """Start a server, with a Redis of its own if it needs one, on the first core; Redis goes to the other."""
+    """Start a server on the first core, and its own Redis if it needs one on the other."""
     server_core, other_core = cores()
     with ExitStack() as stack:
         found = Running(server=server)
@@ -110,5 +110,5 @@ def _program(script: str) -> list[str]:
         return [python(), path]
     node = shutil.which("node")
     if node is None:
-        raise RuntimeError("node is missing")
+        raise RuntimeError("node is not installed")
     return [node, "--expose-gc", path]

@@ -1,4 +1,4 @@
-"""Several rounds of the same measurement: medians with their spread, and how two servers compare."""
+"""Summaries of several rounds: medians with their spread, and ratios of two servers."""
 
 import statistics
 from collections import defaultdict
@@ -6,37 +6,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: What a measurement has; None where it does not apply.
+#: The values of a measurement; None if not applicable.
 METRICS = ("cpu_us", "redis_us", "memory_kb", "rate", "p50_ms", "p99_ms", "load_share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One round of one workload on one server."""
+    """One round of a workload on a server."""
 
     workload: str
     server: str
-    #: What was counted: commands, deliveries, joins, clients, ...
+    #: Number of operations: commands, deliveries, joins, clients, ...
     operations: int
-    #: CPU time of the server, and of its Redis, per operation, in microseconds.
+    #: CPU time of the server and of its Redis per operation, in microseconds.
     cpu_us: float | None = None
     redis_us: float | None = None
     #: Resident memory per client in KB.
     memory_kb: float | None = None
     #: Operations per second of wall time.
     rate: float | None = None
-    #: Latency as the clients saw it, in milliseconds.
+    #: Latency seen by the clients, in milliseconds.
     p50_ms: float | None = None
     p99_ms: float | None = None
-    #: CPU time of the load generator by wall time; near 1 it would have been the bottleneck.
+    #: CPU time of the load generator divided by wall time; near 1 it was the bottleneck.
     load_share: float | None = None
-    #: What was varied along a curve, else None.
+    #: The position on a curve, else None.
     x: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The median of several rounds, and the extremes."""
+    """The median of several rounds with minimum and maximum."""
 
     median: float
     min: float
@@ -45,7 +45,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Raises ``ValueError`` when there is no value."""
+        """Raises ``ValueError`` if there are no values."""
         if not values:
             raise ValueError("no values")
         return cls(median=statistics.median(values), min=min(values), max=max(values), rounds=len(values))
@@ -71,7 +71,7 @@ def summarize(measurements: Iterable[Measurement]) -> dict[tuple[str, str, int |
 
 
 def ratio(ours: Summary, theirs: Summary, metric: str) -> float | None:
-    """Our median by theirs; None when one of them has none, or theirs is 0."""
+    """Our median divided by theirs; None if either is missing or theirs is 0."""
     if metric not in ours or metric not in theirs or not theirs[metric].median:
         return None
     return ours[metric].median / theirs[metric].median

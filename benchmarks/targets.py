@@ -1,4 +1,4 @@
-"""What is to be reached: our median by that of the npm original on the same store, in the same run."""
+"""Targets: our median relative to that of the npm package on the same store in the same run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from benchmarks.servers import ALL, SERVICE, SERVICE_REDIS
 from benchmarks.stats import Summary, ratio
 
-#: Latency of 99 % of the operations, in every workload.
+#: Target for the 99th percentile of latency in all workloads.
 P99 = 0.5
 
-#: A workload that is compared with another one on the same server, and the limit of its CPU time.
+#: Workloads compared with another one on the same server, and the limit of their CPU time.
 STOPPED, ALL_READ, STOPPED_LIMIT = "fanout-10-stopped", "fanout-all-read", 1.10
 
-#: Limits by workload and server: of the server's CPU time (or memory), and of the CPU time of Redis.
+#: Limits by workload and server for the CPU time (or memory) of the server and the CPU time of Redis.
 _LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
     "command": {SERVICE.key: (0.60, None), SERVICE_REDIS.key: (0.35, 0.35)},
     "fanout-1": {SERVICE.key: (0.65, None), SERVICE_REDIS.key: (0.6, None)},
@@ -34,7 +34,7 @@ METRIC_TITLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One ratio to the original, and what it is to be at most; no limit when the issue sets none."""
+    """A ratio to the npm package and its upper limit, if there is one."""
 
     workload: str
     server: str
@@ -44,18 +44,18 @@ class Comparison:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None without one."""
+        """Whether the target is met; None without one."""
         return None if self.limit is None else self.ratio <= self.limit
 
 
 def limit_of(workload: str, server: str, metric: str) -> float | None:
-    """The target of a metric, if there is one."""
+    """The target for a metric, if any."""
     cost, redis = _LIMITS.get(workload, {}).get(server, (None, None))
     return {"cpu_us": cost, "memory_kb": cost, "redis_us": redis, "p99_ms": P99}[metric]
 
 
 def compare(summaries: Mapping[tuple[str, str, int | None], Summary]) -> Iterator[Comparison]:
-    """All ratios of our servers to the originals, in the order of the summaries; curves are left out."""
+    """The ratios of our servers to the npm package in the order of the summaries, without curves."""
     for (workload, key, x), ours in summaries.items():
         if workload == STOPPED and (reading := summaries.get((ALL_READ, key, None))):
             found = ratio(ours, reading, "cpu_us")

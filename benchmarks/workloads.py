@@ -1,7 +1,6 @@
-"""The workloads: each starts a server, brings it to where the measurement begins, and measures.
+"""The workloads: each starts a server, prepares it and measures.
 
-A workload is a function of (server, sizes) that returns its measurements; one that measures several things at
-the same running server returns all of them.
+A workload is a function of (server, sizes) that returns its measurements.
 """
 
 import time
@@ -19,13 +18,13 @@ from benchmarks.stats import Measurement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much of everything."""
+    """The sizes of the workloads."""
 
     commands: int = 20_000
     command_clients: int = 50
     members: int = 1_000
     messages: int = 300
-    #: So many long ones are more than a server keeps for a member who does not read.
+    #: Enough long messages to exceed what a server buffers for a member who does not read.
     long_messages: int = 700
     windows: tuple[int, ...] = (1, 4, 16)
     mixed_rooms: int = 20
@@ -33,7 +32,7 @@ class Sizes:
     joins: int = 2_000
     stored: int = 10_000
     reads: int = 2_000
-    #: Seconds that one phase goes on sending; a slower server then does less.
+    #: Maximum time in seconds for which a phase sends; a slower server then handles fewer messages.
     seconds: float = 3.0
 
 
@@ -51,37 +50,37 @@ QUICK = Sizes(
     seconds=0.7,
 )
 
-#: Commands before a measurement, so that all code is loaded and Node.js has compiled it.
+#: Warm-up commands before a measurement, so that all code is loaded and compiled by Node.js.
 WARM_UP = 2_000
-#: The same as deliveries, where a message has many.
+#: Warm-up deliveries, for messages with many.
 WARM_UP_DELIVERIES = 20_000
-#: Clients that join before those that are measured.
+#: Warm-up clients that join before the measured ones.
 WARM_UP_JOINS = 400
-#: Members of one room in the mixed workload.
+#: Members per room in the mixed workload.
 MIXED_MEMBERS = 10
-#: Members who stop reading, and how many times the usual text long messages have.
+#: Members who stop reading, and the length of long messages as a multiple of the usual text.
 STOPPED = 10
 LONG = 32
-#: Clients that read the history at the same time.
+#: Clients that read the history concurrently.
 READERS = 10
-#: Clients that fill the history before.
+#: Clients that fill the history beforehand.
 WRITERS = 4
 
 Workload = Callable[[Server, Sizes], list[Measurement]]
 
 
 class Meter:
-    """CPU time of the servers and of Redis during a phase."""
+    """Measures the CPU time of the servers and of Redis during a phase."""
 
     def __init__(self, instances: Running, processes: slice = slice(None)) -> None:
-        """Of the running instances, or of some of them."""
+        """Measure the running instances or a selection."""
         self._running = instances
         self._processes = instances.processes[processes]
 
     def measure(
         self, workload: str, phase: Callable[[], Done], *, deliveries: bool = False, x: int | None = None
     ) -> Measurement:
-        """Run a phase; the operations are its requests, or the ``deliveries``."""
+        """Run a phase. The operations are its requests or its ``deliveries``."""
         watch = self._running.server.watch
         server, redis = self._cpu()
         with watch(self._processes[0].pid) if watch else nullcontext():
@@ -108,19 +107,19 @@ class Meter:
 
 
 def own_rooms(instances: Running, count: int) -> list[Client]:
-    """Clients with a room each."""
+    """Clients with one room each."""
     port = instances.ports[0]
     return [joined_client(instances.server.dialect, port, n, f"room{n}") for n in range(count)]
 
 
 def one_room(instances: Running, count: int) -> list[Client]:
-    """Clients that are all in one room, spread over the instances."""
+    """Clients in a single room, spread over the instances."""
     ports = instances.ports
     return [joined_client(instances.server.dialect, ports[n % len(ports)], n, "room0") for n in range(count)]
 
 
 def command(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Messages into rooms of one member each, one in flight per client."""
+    """Messages to rooms of one member, one in flight per client."""
     with (
         running(server, rooms=sizes.command_clients) as instances,
         Load(server.dialect, own_rooms(instances, sizes.command_clients)) as load,
@@ -134,7 +133,7 @@ def command(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Messages into one large room, with several in flight."""
+    """Messages to one large room, with several in flight."""
     with (
         running(server) as instances,
         Load(server.dialect, one_room(instances, sizes.members)) as load,
@@ -153,7 +152,7 @@ def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
-    """The same with the members on two instances that share a Redis; their CPU time is added up."""
+    """Fan-out with members on two instances that share a Redis; their CPU times are added."""
     if not server.redis:
         return []
     with (
@@ -173,10 +172,9 @@ def fanout_two_instances(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def stopped_readers(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Fan-out to all but ten members, who read first, and then do not any more.
+    """Fan-out with ten members who stop reading.
 
-    Messages are long, and the buffers of the ten small, so that the server soon has to keep what they do
-    not take.
+    Messages are long and the ten clients have small buffers, so that the server soon has to buffer for them.
     """
     if not server.stops_slow_readers:
         return []
@@ -210,12 +208,12 @@ def stopped_readers(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def hop(server: Server, sizes: Sizes) -> list[Measurement]:
-    """What a message costs an instance that has one member of the room, and got it from another instance."""
+    """The cost of a message for an instance with one member that receives it from another instance."""
     if not server.redis:
         return []
     count = sizes.command_clients
     with running(server, rooms=count, instances=2) as instances:
-        # The first half is on the first instance and sends, the other half is on the second one.
+        # The first half of the clients sends and is on the first instance, the other half on the second.
         clients = [
             joined_client(server.dialect, instances.ports[n // count], n, f"room{n % count}")
             for n in range(2 * count)
@@ -228,7 +226,7 @@ def hop(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Rooms of ten members who all talk."""
+    """Rooms of ten members who all send messages."""
     with running(server, rooms=sizes.mixed_rooms) as instances:
         clients = [
             joined_client(server.dialect, instances.ports[0], n, f"room{n % sizes.mixed_rooms}")
@@ -247,7 +245,7 @@ def mixed(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def join(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Connect, log in and join one room, 50 at a time; then what memory the clients take when idle."""
+    """Connect, log in and join one room, 50 at a time; then the memory of the idle clients."""
     warm = WARM_UP_JOINS
     with running(server) as instances, Load(server.dialect, one_room(instances, warm + sizes.joins)) as load:
         load.open(0, warm)
@@ -265,7 +263,7 @@ def join(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def _settled_memory(instances: Running) -> float:
-    """Memory after two collections; the second one takes what the first one made collectable."""
+    """Memory after two collections: the second frees what the first made collectable."""
     process = instances.processes[0]
     for _ in range(2):
         process.collect_garbage()
@@ -274,7 +272,7 @@ def _settled_memory(instances: Running) -> float:
 
 
 def _until_idle(pid: int) -> None:
-    """Return when a process has done nothing for a while."""
+    """Return when a process has been idle for a while."""
     time.sleep(0.1)
     used = cpu_seconds(pid)
     for _ in range(50):
@@ -285,7 +283,7 @@ def _until_idle(pid: int) -> None:
 
 
 def history(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Read 100 messages of a full history: the oldest ones, and the newest ones."""
+    """Read 100 messages of a full history: the oldest and the newest ones."""
     if not server.history:
         return []
     reads = [("roomHistoryGet", "room0", 0, 100), ("roomRecentHistory", "room0")]

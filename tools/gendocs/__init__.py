@@ -1,1 +1,1 @@
-"""The generator of docs/reference/*.md and docs/coverage.md, from tables and docstrings."""
+"""Generates docs/reference/*.md and docs/coverage.md from tables and docstrings."""

@@ -1,4 +1,4 @@
-"""The pages that come from docstrings: the server API, and the contracts of plugins."""
+"""Pages generated from docstrings: the server API and the plugin contracts."""
 
 from types import ModuleType
 
@@ -15,8 +15,8 @@ def server_api_page() -> str:
     service = Module(chat_service)
     return page(
         "Server API",
-        "What server code may call. Calls that are `async def` are awaited; plain ones return at once, and "
-        "a task that they return may be awaited for errors.\n\n",
+        "The API for server code. Methods declared `async def` must be awaited. Others return immediately; "
+        "if they return a task, await it to see errors.\n\n",
         "## ChatService\n\n" + service.class_doc("ChatService") + "\n\n",
         _methods(service.methods("ChatService"), 3),
         _sections(Module(server_api).methods("ServerAPI")),
@@ -31,7 +31,7 @@ def server_api_page() -> str:
 
 
 def operations_methods() -> list[Method]:
-    """What applications may call of ``service.operations``."""
+    """The public methods of ``service.operations``."""
     methods = Module(operations).methods("Operations")
     return [method for method in methods if method.section != "Called by the service's lifecycle"]
 
@@ -39,7 +39,7 @@ def operations_methods() -> list[Method]:
 def plugins_page() -> str:
     return page(
         "Stores and transports",
-        "The contracts of plugins. [Architecture](../concepts/architecture.md) says how the parts fit.\n\n",
+        "The contracts for plugins. [Architecture](../concepts/architecture.md) shows how the parts fit.\n\n",
         _contract("Store", stores, ("Store",)),
         _contract("Bus", bus, ("Bus", "BusListener")),
         _contract("Transport", transports, ("Transport", "TransportHandler")),

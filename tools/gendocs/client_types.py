@@ -1,25 +1,25 @@
-"""The TypeScript declarations behind the type names of the command and notification tables."""
+"""TypeScript declarations of the types named in the command and notification tables."""
 
 _MESSAGES = """\
-/** What a client sends: this, or any object that a message checker hook accepts. */
+/** A message as sent by a client: this, or any object that a message checker hook accepts. */
 type ChatMessage = { textMessage: string } | Record<string, unknown>;
 
-/** A direct message as it arrives. timestamp: ms since the epoch. */
+/** A direct message as received. timestamp: Unix time in ms. */
 type SentMessage = ChatMessage & { timestamp: number; author: string };
 
-/** A room message as it arrives. The ids of a room are 1, 2, 3, and so on. */
+/** A room message as received. Ids in a room count 1, 2, 3, and so on. */
 type StoredMessage = SentMessage & { id: number };
 
 """
 
-#: What is the same for messages of any form.
+#: Declarations that do not depend on the format of messages.
 RECORDS = """\
 interface HistoryInfo {
   historySize: number;
   historyMaxSize: number;
   historyMaxGetMessages: number;
   lastMessageId: number;
-  /** Which life of the room this is: ids compare within one only. */
+  /** Message ids are comparable only within the same epoch. */
   epoch: string;
 }
 
@@ -33,10 +33,10 @@ interface UserSeen {
   timestamp: number | null;
 }
 
-/** What on_connect returned besides the name, and the socket's id. */
+/** The socket's id, and the auth data returned by on_connect. */
 type AuthData = { id: string } & Record<string, unknown>;
 
-/** A string, or an object with the option use_raw_error_objects. */
+/** A string, or an object if the option use_raw_error_objects is on. */
 type ChatError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
 """
 

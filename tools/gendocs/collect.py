@@ -1,4 +1,4 @@
-"""A pytest plugin that writes down which test covers what, from ``@pytest.mark.covers`` markers."""
+"""A pytest plugin that records the ``@pytest.mark.covers`` markers of tests."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-#: Names the file to write to.
+#: Environment variable with the path of the output file.
 OUTPUT_VARIABLE = "CHAT_SERVICE_COVERS"
 
 

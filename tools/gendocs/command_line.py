@@ -1,4 +1,4 @@
-"""The page of the command line, from its commands and from the sections of its file."""
+"""The command line page, generated from the commands and the sections of the configuration file."""
 
 import ast
 import inspect
@@ -21,8 +21,8 @@ from tools.gendocs.source import Field, Module
 def command_line_page() -> str:
     return page(
         "Command line",
-        f"`{NAME} COMMAND --help` says the same. [The guide](../guide/command-line.md) shows how it is used, "
-        "and what `--json` prints.\n\n",
+        f"`{NAME} COMMAND --help` shows the same. [The guide](../guide/command-line.md) explains how to use "
+        "it and what `--json` prints.\n\n",
         *(_section(title, names) for title, names in SECTIONS.items()),
         "## Exit codes\n\n",
         table(("code", "when"), [(str(int(each)), each.doc) for each in ExitCode]),
@@ -58,9 +58,9 @@ def _command(name: str) -> str:
 
 def _file() -> str:
     return (
-        "## The file of serve\n\n"
-        "TOML. A key that is not listed is refused. Secrets may stay out of it: these variables of the "
-        "environment replace keys.\n\n"
+        "## Configuration file\n\n"
+        "`serve` reads a TOML file. Unknown keys are refused. To keep secrets out of the file, set these "
+        "environment variables, which override keys:\n\n"
         + table(
             ("variable", "key"),
             [(code(name), code(f"[{section}] {key}")) for name, (section, key) in sections.SECRETS.items()],
@@ -68,7 +68,7 @@ def _file() -> str:
         + f"### [service]\n\n{sections.SECTIONS['service']}\n\n"
         + _options()
         + f"### [store]\n\n{sections.SECTIONS['store']}\n\n"
-        + 'The store `"memory"` knows `type` and `lock_ttl` alone.\n\n'
+        + 'The store `"memory"` has only `type` and `lock_ttl`.\n\n'
         + _table([_type_of_store(), *Module(redis_options).fields("RedisOptions")])
         + f"### [transport]\n\n{sections.SECTIONS['transport']}\n\n"
         + _table(
@@ -98,7 +98,7 @@ def _options() -> str:
 
 def _type_of_store() -> Field:
     choices = " or ".join(f'"{name}"' for name in settings.STORES)
-    doc = f"{choices}; redis when there is a url, else memory."
+    doc = f"{choices}; redis if a url is given, else memory."
     return Field(name="type", type="str", default=None, doc=doc)
 
 

@@ -1,4 +1,4 @@
-"""The items of the contract, each of which needs a test that shows it."""
+"""The items of the contract, each of which must be covered by a test."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,7 +15,7 @@ from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from tools.gendocs import api
 from tools.gendocs.source import Module
 
-#: What the wire contract demands beyond the older server. Nothing but tests can list these.
+#: Requirements of the wire contract beyond the older server, known only from tests.
 BETTER = (
     "noLogin before login",
     "noCommand for unknown events",
@@ -47,7 +47,7 @@ TITLES = {
 
 
 def items() -> Mapping[str, list[str]]:
-    """The names of all items by their kind, in the order of the tables."""
+    """The names of all items by kind, in the order of the tables."""
     call_fields = [field.name for field in fields(hooks.CommandCall)]
     return {
         "command": [row.name for row in TABLE],

@@ -1,4 +1,4 @@
-"""docs/coverage.md: every item of the contract with the tests that show it."""
+"""Generates docs/coverage.md: every item of the contract with the tests that cover it."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from tools.gendocs.source import ROOT
 
 
 class CollectionError(Exception):
-    """pytest could not collect the tests; the text is its output."""
+    """pytest could not collect the tests. The text is its output."""
 
 
 def collect() -> list[tuple[str, str]]:
-    """Pairs of an item and a test that is marked to cover it. Raises ``CollectionError``."""
+    """Pairs of an item and a test that covers it. Raises ``CollectionError``."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "covers.json"
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "tools.gendocs.collect"]
@@ -38,19 +38,19 @@ def collect() -> list[tuple[str, str]]:
 
 
 def problems(items: Mapping[str, list[str]], covers: Iterable[tuple[str, str]]) -> list[str]:
-    """One line for each item without a test, and for each marker that names no item."""
+    """One line for each item without a test and each marker without an item."""
     known = {f"{kind}:{name}" for kind, names in items.items() for name in names}
     covered = dict(covers)
     missing = [f"no test covers {item}" for item in sorted(known - covered.keys())]
     unknown = [
-        f"{covered[item]} covers {item}, which is no item of the contract"
+        f"{covered[item]} covers {item}, which is not an item of the contract"
         for item in sorted(covered.keys() - known)
     ]
     return missing + unknown
 
 
 def coverage_page(items: Mapping[str, list[str]], covers: Iterable[tuple[str, str]]) -> str:
-    """The page. Tests are grouped by their files, which it links to."""
+    """Render the page, with links to the test files."""
     tests: dict[str, list[str]] = {}
     for item, test in covers:
         tests.setdefault(item, []).append(test)
@@ -60,7 +60,7 @@ def coverage_page(items: Mapping[str, list[str]], covers: Iterable[tuple[str, st
 
     overview = [(TITLES[kind], str(len(items[kind])), str(count(kind))) for kind in items]
     parts = [
-        "Every item of the contract, and the tests that fail without it. Tests name what they show by "
+        "Every item of the contract and the tests that fail without it. Tests declare what they cover with "
         '`@pytest.mark.covers("kind:name")`.\n\n',
         table(("kind", "items", "with tests"), overview),
     ]

@@ -1,4 +1,4 @@
-"""JSON Schemas of the types that the tables name in TypeScript."""
+"""JSON Schemas of the TypeScript types in the tables."""
 
 import re
 from typing import Any
@@ -12,10 +12,10 @@ from tools.gendocs.client_types import TYPES
 
 Schema = dict[str, Any]
 
-#: Types whose TypeScript is more than a list of fields.
+#: Types whose TypeScript is not just a list of fields.
 _ALIASES: dict[str, Schema] = {
     "Name": {
-        "description": "A name of a user or a room.",
+        "description": "The name of a user or room.",
         "type": "string",
         "minLength": 1,
         "maxLength": Options().name_length_limit,
@@ -23,25 +23,28 @@ _ALIASES: dict[str, Schema] = {
     },
     "ChatMessage": {
         "description": (
-            "What a client sends: exactly `{textMessage}`; with a message checker hook, any object that it "
-            "accepts, binary values anywhere inside."
+            "A message as sent by a client: exactly `{textMessage}`, or with a message checker hook any "
+            "object that it accepts, including binary values."
         ),
         "type": "object",
         "examples": [{"textMessage": "hello"}],
     },
     "SentMessage": {
-        "description": "A direct message as it arrives.",
+        "description": "A direct message as received.",
         "type": "object",
         "required": ["timestamp"],
         "properties": {
             "textMessage": {"type": "string"},
-            "timestamp": {"type": "integer", "description": "ms since the epoch"},
-            "author": {"type": "string", "description": "missing when the server wrote and named nobody"},
+            "timestamp": {"type": "integer", "description": "Unix time in ms"},
+            "author": {
+                "type": "string",
+                "description": "missing if the server sent the message without a user",
+            },
         },
         "additionalProperties": True,
     },
     "StoredMessage": {
-        "description": "A room message as it arrives. The ids of a room are 1, 2, 3, and so on.",
+        "description": "A room message as received. Ids in a room count 1, 2, 3, and so on.",
         "allOf": [
             {"$ref": "#/components/schemas/SentMessage"},
             {
@@ -52,20 +55,20 @@ _ALIASES: dict[str, Schema] = {
         ],
     },
     "AuthData": {
-        "description": "What on_connect returned besides the name, and the socket's id.",
+        "description": "The socket's id, and the auth data returned by on_connect.",
         "type": "object",
         "required": ["id"],
         "properties": {"id": {"type": "string"}},
         "additionalProperties": True,
     },
     "ErrorCode": {
-        "description": "A code of this table, or one of the application's own.",
+        "description": "A code from the table, or one of the application's.",
         "type": "string",
         "examples": sorted(ERROR_TEXTS),
         "x-texts": dict(ERROR_TEXTS),
     },
     "ChatError": {
-        "description": "A string, or an object with the option use_raw_error_objects.",
+        "description": "A string, or an object if the option use_raw_error_objects is on.",
         "oneOf": [
             {
                 "type": "string",
@@ -78,7 +81,7 @@ _ALIASES: dict[str, Schema] = {
                 "properties": {
                     "name": {"const": "ChatServiceError"},
                     "code": {"$ref": "#/components/schemas/ErrorCode"},
-                    "args": {"type": "array", "description": "what stands in the places of the text"},
+                    "args": {"type": "array", "description": "the values for the placeholders in the text"},
                 },
                 "additionalProperties": False,
             },
@@ -86,7 +89,7 @@ _ALIASES: dict[str, Schema] = {
     },
 }
 
-#: Types of arguments that say more than their TypeScript.
+#: Types of arguments that are more precise than their TypeScript.
 _ARGUMENTS: dict[str, Schema] = {
     "room name": {"$ref": "#/components/schemas/Name"},
     "user name": {"$ref": "#/components/schemas/Name"},
@@ -97,7 +100,7 @@ _ARGUMENTS: dict[str, Schema] = {
 
 _PRIMITIVES: dict[str, Schema] = {
     "string": {"type": "string"},
-    "number": {"type": "integer"},  # counts, ids and times; there are no others
+    "number": {"type": "integer"},  # All numbers are counts, ids and times.
     "boolean": {"type": "boolean"},
     "null": {"type": "null"},
     "unknown": {},
@@ -121,7 +124,7 @@ def _interface(body: str) -> Schema:
 
 
 def schema_of(typescript: str) -> Schema:
-    """The schema of a type as the tables write it. Raises ``LookupError`` for one that is not known."""
+    """The schema of a type as written in the tables. Raises ``LookupError`` if it is unknown."""
     kind = typescript.strip()
     if " | " in kind:
         return {"oneOf": [schema_of(part) for part in kind.split(" | ")]}
@@ -145,7 +148,7 @@ def argument_schema(command: Command, argument: Argument) -> Schema:
 
 
 def list_names(command: Command) -> list[str]:
-    """The lists that a command knows: `userlist` can be read only."""
+    """The lists that a command accepts: `userlist` is read-only."""
     if not command.takes_room:
         return sorted(DIRECT_LISTS)
     return sorted(ROOM_LISTS | {USERLIST} if command.name == "roomGetAccessList" else ROOM_LISTS)

@@ -23,7 +23,7 @@ CLIENTS = ROOT / "clients"
 
 
 def reference_pages() -> dict[str, str]:
-    """The pages that need no test run, by their paths below docs/."""
+    """The pages that need no collected tests, by path under docs/."""
     return {
         "reference/commands.md": tables.commands(),
         "reference/notifications.md": tables.notifications(),
@@ -40,12 +40,12 @@ def reference_pages() -> dict[str, str]:
 
 
 def client_modules() -> dict[str, str]:
-    """What the clients get from the tables, by the paths below clients/."""
+    """Sources generated for the clients, by path under clients/."""
     return {"js/src/protocol.ts": client_protocol.protocol_module()}
 
 
 def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
-    """One line for each page that is missing below a directory or has another text there."""
+    """One line for each page that is missing or outdated in a directory."""
     found = []
     for name, text in pages.items():
         path = directory / name
@@ -57,12 +57,12 @@ def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command. Returns the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="gendocs", description="Write the generated pages of docs/.")
     parser.add_argument(
         "--check",
         action="store_true",
-        help="change nothing; exit with 1 when a page is out of date or an item of the contract has no test",
+        help="change nothing; exit with 1 if a page is out of date or an item of the contract has no test",
     )
     check = parser.parse_args(arguments).check
     items = contract.items()

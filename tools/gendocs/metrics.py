@@ -1,4 +1,4 @@
-"""The page of the metrics, from their table."""
+"""The metrics page, generated from the metrics table."""
 
 from chat_service.operations.metrics import HISTOGRAM, METRICS
 from chat_service.telemetry import DURATION_BOUNDS
@@ -14,8 +14,8 @@ def metrics_page() -> str:
     bounds = ", ".join(f"{bound:g}" for bound in DURATION_BOUNDS)
     return page(
         "Metrics",
-        "What `/metrics` shows of a service, besides `process_*` and `python_*` of its process. "
-        "The [guide](../guide/operations.md) says how to get at it, and what to do about it.\n\n",
+        "The metrics that `/metrics` shows for a service, in addition to `process_*` and `python_*`. "
+        "The [guide](../guide/operations.md) explains how to collect them and how to react.\n\n",
         table(("metric", "kind", "labels", "meaning"), rows),
-        f"The buckets of {codes(histograms)} end at {bounds} s.\n",
+        f"The upper bounds of the buckets of {codes(histograms)} are {bounds} s.\n",
     )

@@ -1,6 +1,6 @@
-"""What the generator reads from source text: signatures as they are written, docstrings, comments.
+"""Reads signatures, docstrings and comments from source text.
 
-Parsing beats importing here: annotations keep their short names, and ``#:`` comments exist in the text only.
+Unlike importing, parsing keeps the short names in annotations and gives access to ``#:`` comments.
 """
 
 import ast
@@ -17,19 +17,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A public method or property. ``signature`` is a whole ``def`` line with ``...`` as its body."""
+    """A public method or property. ``signature`` is a complete ``def`` line with ``...`` as body."""
 
     name: str
     signature: str
     doc: str
-    #: The comment line above it that opens a part of the class, such as ``# Users``; "" before the first.
+    #: The last section comment above it, such as ``# Users``; "" before the first one.
     section: str
     is_property: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of a dataclass. ``default`` is None when there is none."""
+    """A field of a dataclass. ``default`` is None if there is none."""
 
     name: str
     type: str
@@ -38,7 +38,7 @@ class Field:
 
 
 class Module:
-    """One module of the package, parsed."""
+    """A parsed module of the package."""
 
     def __init__(self, module: ModuleType) -> None:
         self.name = module.__name__
@@ -54,7 +54,7 @@ class Module:
         return plain(ast.get_docstring(self._class(name)))
 
     def methods(self, class_name: str) -> list[Method]:
-        """The public methods of a class in the order of the source; of overloads, the implementation."""
+        """The public methods of a class in source order; for overloads, the implementation."""
         found: dict[str, Method] = {}
         section, last_line = "", self._class(class_name).lineno
         for node in self._class(class_name).body:
@@ -83,7 +83,7 @@ class Module:
         ]
 
     def value_types(self) -> list[str]:
-        """The names of the dataclasses, in the order of the source."""
+        """The names of the dataclasses in source order."""
         return [
             node.name
             for node in self._tree.body
@@ -98,7 +98,7 @@ class Module:
         raise LookupError(f"{self.name} has no class {name}")
 
     def _section(self, after: int, before: int) -> str:
-        """The last ``# Words`` line, at the indentation of methods, between two lines."""
+        """The last section comment, indented like methods, between two lines."""
         for line in reversed(self._lines[after : before - 1]):
             if match := re.fullmatch(r" {4}# (\w[^.]*)\.?(?: .*)?", line):
                 return match[1]
@@ -132,12 +132,12 @@ def _default(field: "dataclasses.Field[object]") -> str | None:
 
 
 def plain(docstring: str | None) -> str:
-    """A docstring without the places in the contract that it names, which readers do not have."""
+    """Remove references to contract documents, which readers do not have, from a docstring."""
     return re.sub(r" \((?:protocol|server-api|architecture)\.md[^)]*\)", "", docstring or "")
 
 
 def _wrapped(head: str, parts: list[str], tail: str, width: int = 96) -> str:
-    """A signature in one line, or with one argument per line when that is too long."""
+    """Render a signature on one line, or with one argument per line if that is too long."""
     one_line = f"{head}({', '.join(parts)}){tail}"
     if len(one_line) <= width:
         return one_line
@@ -161,7 +161,7 @@ def _parts(arguments: ast.arguments) -> list[str]:
 
 
 def _value(node: ast.expr) -> str:
-    """A default value, with the quotes of the formatter."""
+    """Render a default value with double quotes."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return json.dumps(node.value)
     return ast.unparse(node)

@@ -1,4 +1,4 @@
-"""The pages that come from the tables: commands, notifications, errors, options, hooks."""
+"""Pages generated from the tables: commands, notifications, errors, options and hooks."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
@@ -38,14 +38,14 @@ def commands() -> str:
     return page(
         "Commands",
         "A command is an `emit` with an ack. The ack is Node-style: `(error, data, ...more)`, always with at "
-        "least two values. `error` is null on success; `data` is null when a command has no result; `more` "
-        "are values that a hook added. Arguments past the declared ones are no error, hooks see them as "
+        "least two values. `error` is null on success; `data` is null if the command has no result; `more` "
+        "holds values added by hooks. Surplus arguments are not an error; hooks see them as "
         "`rest_args`.\n\n",
-        f"Besides the errors below, every command can answer with {codes(COMMON_ERRORS)}. The "
-        "[errors page](errors.md) has the texts.\n\n",
+        f"In addition to the errors listed, every command can return {codes(COMMON_ERRORS)}. The "
+        "[errors page](errors.md) lists the texts.\n\n",
         overview,
         *map(_command, TABLE),
-        "## Types\n\nThe types above, in TypeScript:\n\n",
+        "## Types\n\nThe types used above, in TypeScript:\n\n",
         block("typescript", TYPES, "declarations"),
     )
 
@@ -56,13 +56,13 @@ def _command(row: Command) -> str:
         arguments = [(code(a.name), code(a.type.typescript), a.type.doc) for a in row.arguments]
         parts.append(table(("argument", "type", "meaning"), arguments))
     result = row.result if row.result_type == "null" else f"{row.result}: `{row.result_type}`"
-    parts.append(f"- Result: {result}.\n- Who may: {row.who}.\n")
+    parts.append(f"- Result: {result}.\n- Permitted for: {row.who}.\n")
     if row.errors:
         parts.append(f"- Errors: {codes(row.errors)}.\n")
     parts.append(f"- Hooks: {codes([row.python_name + '_before', row.python_name + '_after'])}.\n")
     if row.needs_user:
         needs = "a user name and a socket `id`" if row.needs_socket else "a user name"
-        parts.append(f"- On the server, `exec_user_command` needs {needs} for it.\n")
+        parts.append(f"- On the server, `exec_user_command` requires {needs}.\n")
     return "".join(parts) + "\n"
 
 
@@ -86,12 +86,12 @@ def errors() -> str:
     }
     return page(
         "Errors",
-        "What a client gets as the error of an ack, or with `loginRejected`. By default it is a string, "
-        "`ChatServiceError: ` and the text; with `use_raw_error_objects` it is an object "
-        "`{name, code, args}`. `%s` stands for an argument, `%d` for a number, `%j` for JSON. What to do "
-        "about them is in the [guide](../guide/errors.md).\n\n",
+        "Errors that a client receives in an ack or with `loginRejected`. By default an error is a string, "
+        "`ChatServiceError: ` followed by the text; with `use_raw_error_objects` it is an object "
+        "`{name, code, args}`. `%s` stands for an argument, `%d` for a number, `%j` for JSON. The "
+        "[guide](../guide/errors.md) explains how to handle them.\n\n",
         table(("code", "text"), [(code(name), text) for name, text in ERROR_TEXTS.items()]),
-        "## Who answers with it\n\n",
+        "## Where errors come from\n\n",
         *(f"- `{name}`: {_by(name, answering[name])}.\n" for name in ERROR_TEXTS),
     )
 
@@ -101,7 +101,7 @@ def _by(name: str, answering: list[str]) -> str:
         return "every command"
     if answering:
         return ", ".join(answering)
-    return "any event that is not known" if name == "noCommand" else "the [server API](server-api.md) only"
+    return "any unknown event" if name == "noCommand" else "the [server API](server-api.md) only"
 
 
 def _default(field: Field[object]) -> str:
@@ -116,8 +116,8 @@ def option_page() -> str:
     store = [(code(name), code(DEFAULT_LOCK_TTL), doc) for name, doc in STORE_OPTIONS.items()]
     return page(
         "Options",
-        "Options are keyword arguments of `ChatService`, or one `Options` object. One that is unknown or "
-        "cannot work raises `ConfigurationError` at once, with a text that names it. "
+        "Pass options as keyword arguments of `ChatService` or as an `Options` object. An unknown or invalid "
+        "option immediately raises `ConfigurationError` with a text that names it. "
         "Times are in seconds.\n\n",
         table(("option", "type", "default", "meaning"), rows),
         '## Store options\n\nIn `store_options`, for `store="memory"`:\n\n',
@@ -149,19 +149,20 @@ def hook_page() -> str:
 
     return page(
         "Hooks and events",
-        "Hooks are given as `hooks=`, a mapping or an object with these attributes, or by decorators of the "
-        "service. Plain functions and coroutine functions both work. The [guide](../guide/hooks.md) has "
+        "Pass hooks as `hooks=`, a mapping or an object with these attributes, or use decorators of the "
+        "service. Both functions and coroutine functions work. The [guide](../guide/hooks.md) has "
         "examples.\n\n",
-        "## Service hooks\n\nThere is one of each at most: `hooks={...}` or `@service.on(name)`.\n\n",
+        "## Service hooks\n\nEach can be set once, with `hooks={...}` or `@service.on(name)`.\n\n",
         rows(dict(hooks.SERVICE_HOOKS)),
         info("DisconnectInfo"),
         info("MembershipInfo"),
         "## Command hooks\n\n"
         "`<command>_before(call)` and `<command>_after(call)`, in snake case, for every command; or "
         "`@service.before(command)` and `@service.after(command)`, with the name in either form and as many "
-        "as you like. The order is: argument check, before hooks, command, after hooks. What a before hook "
-        "returns other than None ends the command there. What an after hook returns or raises replaces the "
-        "outcome; it runs on errors too. A list or tuple is the ack's values, anything else is the one "
+        "as you like. The order is: argument check, before hooks, command, after hooks. If a before hook "
+        "returns anything but None, that is the result and the command does not run. After hooks also run on "
+        "errors; if one raises or returns anything but None, that replaces the outcome. "
+        "A list or tuple becomes the ack's values, anything else its single "
         "value.\n\n",
         table(
             ("command", "before", "after"),
@@ -172,7 +173,7 @@ def hook_page() -> str:
         ),
         info("CommandCall"),
         "## Events\n\n"
-        "For `service.on(event, listener)`, or as a decorator. What a listener raises is logged.\n\n",
+        "Use `service.on(event, listener)`, or the decorator form. Exceptions in listeners are logged.\n\n",
         rows(dict(hooks.EVENTS)),
         "### FailureInfo\n\n",
         _failure_info(),
