@@ -188,7 +188,10 @@ def test_times_in_the_url_are_the_store_options() -> None:
         ({"tls": {"ssl_ca_certs": "/ca"}}, "tls: the url does not use TLS; start it with rediss://"),
         ({"url": "rediss://h", "tls": {"ca": "/ca"}}, "tls: unknown option ca$"),
         ({"url": "rediss://h", "tls": {"ssl_cert_reqs": "no"}}, "tls: ssl_cert_reqs: expected 'none'"),
-        ({"url": "rediss://h?ssl_ca_path=/a", "tls": {"ssl_ca_path": "/b"}}, "ssl_ca_path is already in the url"),
+        (
+            {"url": "rediss://h?ssl_ca_path=/a", "tls": {"ssl_ca_path": "/b"}},
+            "is already in the url",
+        ),
         ({"sentinel_tls": {}}, "sentinel_tls: it requires sentinels"),
         ({"sentinel_username": "x"}, "sentinel_username: it requires sentinels"),
         ({"url": "unix:///a", "sentinels": [("h", 1)]}, "give a Unix socket or sentinels, not both"),
