@@ -1,4 +1,4 @@
-"""A certificate authority for the tests, and servers with its certificates."""
+"""Certificates for TLS tests, and servers that use them."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Certificates:
-    """Made by openssl in a folder that is removed at the end: for 127.0.0.1, and signed by themselves."""
+    """Self-signed certificates for 127.0.0.1, created by openssl in a folder that is removed at the end."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="chat-tls-"))
@@ -18,7 +18,7 @@ class Certificates:
 
     def __enter__(self) -> Self:
         program = shutil.which("openssl")
-        assert program is not None, "openssl is missing"
+        assert program is not None, "openssl is not installed"
         request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=chat"]
         subprocess.run(
             [
@@ -37,7 +37,7 @@ class Certificates:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def options(self, port: int, *, clients: bool = False) -> list[str]:
-        """Options of a server that also listens for TLS. ``clients``: they need a certificate, too."""
+        """Options of a server that also listens for TLS. ``clients``: whether clients need a certificate."""
         return [
             "--tls-port", str(port), "--tls-cert-file", self.certificate, "--tls-key-file", self.key,
             "--tls-ca-cert-file", self.certificate, "--tls-auth-clients", "yes" if clients else "no",

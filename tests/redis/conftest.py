@@ -1,4 +1,4 @@
-"""Fixtures of the tests that know they run on Redis."""
+"""Fixtures for Redis-specific tests."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 
 class At:
-    """A backend at any url, with a prefix of its own."""
+    """A backend at any url, with its own prefix."""
 
     name = "redis"
 
@@ -32,20 +32,20 @@ class At:
         return []
 
 
-#: Makes a world at a url: ``at(url, **store_options)``.
+#: Creates a world at a url: ``at(url, **store_options)``.
 MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    """A Redis server that the test may stop, kill and spoil."""
+    """A Redis server that the test may stop, kill and corrupt."""
     with RedisServer() as made:
         yield made
 
 
 @pytest.fixture
 async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
-    """Between the services and the server."""
+    """A proxy between the services and the server."""
     async with Proxy(server.port) as made:
         yield made
 
@@ -73,7 +73,7 @@ async def pair(at: MakeWorld, server: RedisServer) -> Pair:
 
 @pytest.fixture
 async def behind(at: MakeWorld, server: RedisServer, proxy: Proxy) -> Pair:
-    """As ``pair``, with the proxy between the first instance and Redis."""
+    """``pair`` with the proxy between the first instance and Redis."""
     world = at(proxy.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
     assert isinstance(world.backend, At)
     first = await world.start(**LEASE)

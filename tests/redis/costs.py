@@ -1,4 +1,4 @@
-"""Counting what a service asks of Redis."""
+"""Counts the requests of a service to Redis."""
 
 import re
 import uuid
@@ -12,26 +12,26 @@ import redis as redis_client
 from chat_service.contracts.bus import Bus, Topic, TopicKind
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
-#: What goes over the bus connection.
+#: Commands on the bus connection.
 BUS = frozenset({"SSUBSCRIBE", "SUNSUBSCRIBE"})
-#: What the counting itself does.
+#: Commands of the measurement itself.
 SETTLED = Topic(TopicKind.ROOM, "settled")
 OWN = frozenset({"info", "config|resetstat", "echo", "monitor", "client|setinfo", "select", "hello"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one command of a client costs at Redis."""
+    """The cost of a client's command in Redis."""
 
-    #: Commands and scripts that are sent and awaited, in the order of sending.
+    #: Commands and scripts sent and awaited, in the order of sending.
     sent: tuple[str, ...]
-    #: Subscriptions, which go over another connection.
+    #: Subscriptions, sent on another connection.
     bus: tuple[str, ...]
-    #: Commands that Redis executes, those inside of scripts too.
+    #: Number of commands that Redis executes, including those in scripts.
     executed: int
 
     def row(self, name: str) -> str:
-        """The row of the table in the docs."""
+        """The row for the table in the docs."""
         cells = [f"`{name}`", str(len(self.sent)), _shown(self.sent), _shown(self.bus), str(self.executed)]
         return f"| {' | '.join(cells)} |"
 
@@ -41,19 +41,19 @@ def _shown(names: tuple[str, ...]) -> str:
 
 
 class CostMeter:
-    """Reads ``MONITOR``, which tells what clients sent from what scripts did, and ``INFO commandstats``."""
+    """Reads ``INFO commandstats``, and ``MONITOR``, which shows what came from scripts."""
 
     def __init__(self, client: "redis_client.Redis", bus: Bus) -> None:
         self._client = client
         self._bus = bus
 
     async def measure(self, work: Any) -> Cost:
-        """Await the work, and say what it cost. All counters of the server are set back."""
+        """Await the work and return its cost. Resets all counters of the server."""
         self._client.ping()
         with self._client.monitor() as monitor:
             self._client.config_resetstat()
             await work
-            # What was sent on the bus connection before has arrived when this has.
+            # When this is done, everything sent on the bus connection before has arrived.
             await self._bus.subscribe(SETTLED)
             stats = self._client.info("commandstats")
             marker = uuid.uuid4().hex
@@ -67,7 +67,7 @@ class CostMeter:
         await self._bus.unsubscribe(SETTLED)
         counted["ssubscribe"] -= 1
         counted = {name: calls for name, calls in counted.items() if calls}
-        # Two witnesses that know nothing of each other.
+        # Two independent sources must agree.
         assert counted == Counter(name.lower() for name in sent + inside)
         return Cost(
             sent=tuple(name for name in sent if name not in BUS),
@@ -83,14 +83,14 @@ class CostMeter:
             name = line["command"].split(" ")[0].upper()
             if SETTLED.name in line["command"] or name.lower() in OWN or name in ("CONFIG", "CLIENT"):
                 continue
-            # A transaction is sent at once, and answered at its end.
+            # A transaction is sent in one piece and answered at its end.
             (inside if line["client_type"] == "lua" or in_transaction else sent).append(name)
             in_transaction = name == "MULTI" or (in_transaction and name != "EXEC")
         return sent, inside
 
 
 def documented() -> dict[str, str]:
-    """The rows of the table in the docs, by the command's name."""
+    """The rows of the table in the docs, by command name."""
     text = DOCS.read_text("utf-8")
     _, _, part = text.partition("<!-- costs -->")
     rows = re.findall(r"^\| `([^`]+)` \|.*\|$", part.partition("<!-- end of costs -->")[0], re.MULTILINE)

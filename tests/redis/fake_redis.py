@@ -1,4 +1,4 @@
-"""A server that says it is a Redis of some version, and knows nothing else."""
+"""A server that pretends to be a Redis of some version."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import hiredis
 
 @asynccontextmanager
 async def fake_redis(info: str) -> AsyncIterator[str]:
-    """Answers ``INFO`` with this text, everything else with ``OK``. Yields the url."""
+    """Replies to ``INFO`` with this text and to everything else with ``OK``. Yields the url."""
     writers = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A program: it makes a service, then forks processes, each of which starts it and prints a line about it."""
+"""A program that creates a service and forks processes, each of which starts it and reports in a line."""
 
 import asyncio
 import contextlib

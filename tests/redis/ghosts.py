@@ -1,4 +1,4 @@
-"""State of an instance that died, written to Redis as it would have left it."""
+"""Writes the state that a dead instance would have left in Redis."""
 
 import itertools
 import time
@@ -15,7 +15,7 @@ DEAD = "dead"
 def write_ghosts(
     client: "redis_client.Redis", prefix: str, sockets: int, rooms: list[str], *, instance: str = DEAD
 ) -> None:
-    """``sockets`` users with a socket each at a dead instance, each joined to one of the rooms."""
+    """Create ``sockets`` users with one socket each on a dead instance, each joined to one of the rooms."""
     keys = Keys(prefix)
     members: dict[str, dict[Any, Any]] = {room: {} for room in rooms}
     at_instance: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""A program: one instance of the service over Redis. See ``processes.ServiceProcess``."""
+"""A program that runs an instance over Redis, see ``processes.ServiceProcess``."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Two instances over one Redis, each with a client in the same room: what an outage does to them."""
+"""Two instances over one Redis with a client each in the same room, to observe outages."""
 
 import asyncio
 from typing import Any
@@ -9,9 +9,9 @@ from tests.support.wire_errors import wire_error
 from tests.support.world import Instance
 
 TEXT = {"textMessage": "hello"}
-#: Long leases: what is tested here is not what they do.
+#: Long leases, so that they do not interfere.
 LEASE = {"heartbeat_rate": 30.0, "heartbeat_timeout": 60.0}
-#: Seconds in which a command has to be answered when Redis is not there.
+#: Maximum time in seconds for the answer to a command while Redis is down.
 FAST = 2.0
 
 
@@ -20,7 +20,7 @@ def ids_of(client: InProcessClient) -> list[int]:
 
 
 class Pair:
-    """Two instances, alice on the first one, bob on the second; both in a room."""
+    """Two instances with alice on the first and bob on the second, both in a room."""
 
     def __init__(self, first: Instance, second: Instance) -> None:
         self.first = first
@@ -33,13 +33,13 @@ class Pair:
         self.bob = await self.second.joined("bob", "room")
 
     async def fails_fast(self, *call: Any) -> None:
-        """The command is answered with a time-out, in time."""
+        """Check that a command fails with ``timeout`` promptly."""
         begun = asyncio.get_running_loop().time()
         assert await self.alice.error(*(call or ("roomMessage", "room", TEXT))) == wire_error("timeout")
         assert asyncio.get_running_loop().time() - begun < FAST
 
     async def works_again(self) -> None:
-        """Commands are done, and reach everybody, in one order and without a gap."""
+        """Check that messages reach both users in the same order without gaps."""
 
         async def is_answered() -> bool:
             return (await self.alice.emit("roomHistoryInfo", "room"))[0] is None
@@ -53,7 +53,7 @@ class Pair:
         direct = {"textMessage": f"after {last}"}
 
         async def is_told() -> bool:
-            # The bus of users comes back by itself as well, and nothing tells when.
+            # The users' topics are resubscribed too, but nothing indicates when.
             await self.alice.emit("directMessage", "bob", direct)
             return any(
                 args[0]["textMessage"] == direct["textMessage"] for args in self.bob.received("directMessage")

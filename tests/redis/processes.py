@@ -1,4 +1,4 @@
-"""Instances of the service as processes of their own, steered by lines of JSON."""
+"""Instances in separate processes, controlled by lines of JSON."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ServiceProcess:
-    """One instance. ``options`` are those of ``ChatService``, as JSON can say them."""
+    """An instance. ``options``: options of ``ChatService`` in the form of JSON."""
 
     def __init__(self, **options: Any) -> None:
         self._process = subprocess.Popen(
@@ -33,13 +33,13 @@ class ServiceProcess:
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {0: queue.Queue()}
-        #: What hooks and events of the service have told, in order.
+        #: Reports of hooks and events of the service, in order.
         self.told: list[list[Any]] = []
         self.errors: list[str] = []
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._watch)]
         for thread in self._threads:
             thread.start()
-        #: Where clients connect; set by ``ready``.
+        #: The url for clients; set by ``ready``.
         self.port = 0
         self.uid = ""
 
@@ -71,7 +71,7 @@ class ServiceProcess:
         return answer["result"]
 
     async def ready(self) -> Self:
-        """Return when clients can connect."""
+        """Wait until clients can connect."""
         self.port, self.uid = await self._answer(0)
         return self
 
@@ -86,25 +86,25 @@ class ServiceProcess:
         return await self._answer(number)
 
     def count(self, *what: Any) -> int:
-        """How often something was told."""
+        """How often something was reported."""
         return self.told.count(list(what))
 
     # Signals
 
     def stop(self) -> None:
-        """Let it stand still."""
+        """Suspend the process."""
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it at once, as a crash does. Idempotent."""
+        """Kill the process, like a crash. Idempotent."""
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def close(self) -> int:
-        """End it as an operator does, and return the exit code. Idempotent."""
+        """Stop it as an operator does and return the exit code. Idempotent."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()

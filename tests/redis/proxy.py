@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, that goes wrong where a test says so."""
+"""A TCP proxy in front of a server that misbehaves on request."""
 
 import asyncio
 import contextlib
@@ -10,67 +10,67 @@ from typing import Self
 
 
 class Connection:
-    """One connection through the proxy."""
+    """A connection through the proxy."""
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._client = client
         self._server = server
-        #: What the client has sent, until now.
+        #: Everything the client has sent so far.
         self.sent = b""
 
     @property
     def is_bus(self) -> bool:
-        """Whether it has subscribed to something."""
+        """Whether it is a connection of the bus."""
         return b"SSUBSCRIBE" in self.sent
 
     def cut(self) -> None:
-        """End it at both sides."""
+        """Close both sides."""
         for writer in (self._client, self._server):
             writer.transport.abort()
 
 
 def close(writer: asyncio.StreamWriter) -> None:
-    """As a proxy does whose server is away."""
+    """Close, like a proxy whose server is down."""
     writer.close()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """As a proxy or a kernel does that wants no connection."""
+    """Reset, like a proxy or kernel that refuses the connection."""
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.transport.abort()
 
 
 def answer_http(writer: asyncio.StreamWriter) -> None:
-    """As a proxy does that takes everything for HTTP."""
+    """Respond in HTTP, like an HTTP proxy."""
     writer.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n<html>")
     writer.close()
 
 
 def answer_too_much(writer: asyncio.StreamWriter) -> None:
-    """Answers that no command waits for."""
+    """Send replies that no command waits for."""
     writer.write(b"+OK\r\n" * 10)
 
 
 def answer_nonsense(writer: asyncio.StreamWriter) -> None:
-    """Answers of Redis that make no sense."""
+    """Send nonsensical Redis replies."""
     writer.write(b"*1\r\n$3\r\nfoo\r\n:5\r\n$-1\r\n" * 10)
 
 
 class Proxy:
-    """Listens on a free port of the loopback. ``port`` is that of the server behind it."""
+    """Listens on a free loopback port. ``port``: the port of the server behind it."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
         self._listener: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.connections: list[Connection] = []
-        #: Connections whose data get lost on the way to the client, to the server.
+        #: Select the connections whose data is lost on the way to the client or to the server.
         self.deaf: Callable[[Connection], bool] = lambda connection: False
         self.mute: Callable[[Connection], bool] = lambda connection: False
-        #: Whether new connections are taken, though nothing ever comes of them.
+        #: Whether new connections are accepted but never served.
         self.half_open = False
-        #: What happens to new connections instead of being joined with the server.
+        #: Handles new connections instead of connecting them to the server.
         self.refuse: Callable[[asyncio.StreamWriter], None] | None = None
         self.port = 0
 
@@ -79,13 +79,13 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def mend(self) -> None:
-        """Work as it should from now on; what is lost stays lost."""
+        """Work normally from now on. Lost data stays lost."""
         self.deaf = self.mute = lambda connection: False
         self.half_open = False
         self.refuse = None
 
     def cut(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for connection in self.connections:
             connection.cut()
 

@@ -1,4 +1,4 @@
-"""Ways in which servers of Redis answer, but take no changes."""
+"""Makes Redis servers refuse changes in various ways."""
 
 import contextlib
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from chat_service.testing import wait_until
 from tests.support.redis_servers import RedisServer
 
-#: What makes servers refuse, and what ends it, as far as one setting does.
+#: Settings that make servers refuse, and settings that end it.
 SETTINGS = {"OOM": ("maxmemory", 1, 0), "NOREPLICAS": ("min-replicas-to-write", 1, 0)}
 
 
 class Refusal:
-    """Lets all servers refuse changes, until it ends. ``kind``: the first word of their answers."""
+    """Makes all servers refuse changes for a while. ``kind``: the first word of their error."""
 
     def __init__(self, kind: str, servers: Sequence[RedisServer]) -> None:
         self.kind = kind
@@ -24,7 +24,7 @@ class Refusal:
                     name, refusing, _ = SETTINGS[self.kind]
                     admin.config_set(name, refusing)
                 else:
-                    # A snapshot cannot be written over a folder.
+                    # A snapshot cannot overwrite a folder.
                     (server.folder / "dump.rdb").mkdir()
                     admin.config_set("save", "3600 1")
                     admin.bgsave()
@@ -41,7 +41,7 @@ class Refusal:
                 else:
                     with contextlib.suppress(FileNotFoundError):
                         (server.folder / "dump.rdb").rmdir()
-                    # Without snapshots nothing depends on them.
+                    # Without configured snapshots their failure does not matter.
                     admin.config_set("save", "")
 
     def _have_failed(self) -> bool:

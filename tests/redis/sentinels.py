@@ -1,4 +1,4 @@
-"""A real master with a replica, watched by three real sentinels."""
+"""A real master and replica monitored by three real Sentinels."""
 
 import contextlib
 import shutil
@@ -58,12 +58,12 @@ class Sentinel:
 
 
 class SentinelSetup:
-    """Master, replica and sentinels."""
+    """A master, a replica and Sentinels."""
 
     def __init__(self, password: str | None = None, certificates: Certificates | None = None) -> None:
         self.password = password
         self._certificates = certificates
-        # A master that is gone and comes back as one is to be told soon that it is none any more.
+        # A former master that restarts should be demoted quickly.
         options = ("--repl-diskless-sync-delay", "0", "--repl-timeout", "5")
         self.servers = [RedisServer(*options), RedisServer(*options)]
         self.sentinels: list[Sentinel] = []
@@ -79,7 +79,7 @@ class SentinelSetup:
         return {"sentinels": self.addresses, "sentinel_service": SERVICE, **password}
 
     def master_port(self) -> int:
-        """The port of the master that the first living sentinel knows."""
+        """The port of the master according to the first living Sentinel."""
         for sentinel in self.sentinels:
             with contextlib.suppress(redis_client.ConnectionError):
                 answer = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
@@ -88,7 +88,7 @@ class SentinelSetup:
         raise AssertionError("no sentinel answers")
 
     def start(self) -> Self:
-        """Start all, and return when the sentinels know each other and the replica."""
+        """Start all and wait until the Sentinels know each other and the replica."""
         master, replica = self.servers
         master.start()
         replica.start()

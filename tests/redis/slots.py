@@ -1,4 +1,4 @@
-"""Moving slots of a real cluster from node to node, in steps."""
+"""Moves slots between nodes of a real cluster step by step."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from tests.support.redis_servers import RedisCluster
 
 
 class SlotMove:
-    """The move of one slot to another master; each method is a step of it."""
+    """The move of a slot to another master, with a method for each step."""
 
     def __init__(self, cluster: RedisCluster, key: str, to: int | None = None) -> None:
         self.slot = key_slot(key.encode())
@@ -30,12 +30,12 @@ class SlotMove:
         raise LookupError(self.slot)
 
     def begin(self) -> None:
-        """From now on both nodes know that the slot moves."""
+        """Mark the slot as moving on both nodes."""
         self._set(self.target, "IMPORTING", self._ids[self.source])
         self._set(self.source, "MIGRATING", self._ids[self.target])
 
     def move_keys(self, *keys: str) -> None:
-        """Move some keys, all that are there when none is named."""
+        """Move the given keys, or all keys of the slot."""
         source = self._clients[self.source]
         names = list(keys) or source.execute_command("CLUSTER", "GETKEYSINSLOT", self.slot, 1000)
         port = self._ports[self.target]
@@ -43,23 +43,23 @@ class SlotMove:
             source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5000, "KEYS", *names)
 
     def end(self) -> None:
-        """The target owns the slot, and everybody is told."""
+        """Assign the slot to the target on all nodes."""
         for node in (self.target, self.source, *range(len(self._ids))):
             self._set(node, "NODE", self._ids[self.target])
 
     def run(self) -> None:
-        """All steps at once."""
+        """Do all steps."""
         self.begin()
         self.move_keys()
         self.end()
 
     def lose(self) -> None:
-        """Nobody serves the slot any more."""
+        """Unassign the slot."""
         for client in self._clients:
             client.execute_command("CLUSTER", "DELSLOTS", self.slot)
 
     def find(self) -> None:
-        """The source serves it again."""
+        """Assign the slot to the source again."""
         self._clients[self.source].execute_command("CLUSTER", "ADDSLOTS", self.slot)
         for node in range(len(self._ids)):
             self._set(node, "NODE", self._ids[self.source])
@@ -68,12 +68,12 @@ class SlotMove:
         try:
             self._clients[node].execute_command("CLUSTER", "SETSLOT", self.slot, *what)
         except redis_client.ResponseError as error:
-            # The nodes tell each other as well, and one was faster.
+            # Gossip between the nodes was faster.
             if "already the owner" not in str(error):
                 raise
 
     def _settle(self) -> None:
-        """Return when the nodes agree. Moved again before, the slot would go to who says so last."""
+        """Wait until the nodes agree. Otherwise another move could be overridden by gossip."""
         deadline = time.monotonic() + 20
         while True:
             infos = [client.execute_command("CLUSTER", "INFO") for client in self._clients]
@@ -85,7 +85,7 @@ class SlotMove:
             time.sleep(0.02)
 
     def close(self) -> None:
-        """Bring the slot home."""
+        """Move the slot back."""
         self._settle()
         owner, home = self._owner(), self.source
         if owner != home:
@@ -99,7 +99,7 @@ class SlotMove:
 
 @contextmanager
 def slot_move(cluster: RedisCluster, key: str) -> Iterator[SlotMove]:
-    """A move that is undone in the end."""
+    """A move that is undone at the end."""
     move = SlotMove(cluster, key)
     try:
         yield move

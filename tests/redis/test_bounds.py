@@ -1,4 +1,4 @@
-"""Nothing in Redis grows without a bound, and what has no owner any more is gone."""
+"""Nothing in Redis grows without bounds, and data without an owner is removed."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ def prefix_of(world: Any) -> str:
 
 @pytest.mark.covers("option:history_max_size", "api:change_room_history_max_size")
 @pytest.mark.parametrize("size", [1, 10, 150])
-async def test_a_full_history_stays_at_its_size(at: MakeWorld, server: RedisServer, size: int) -> None:
+async def test_full_history_does_not_grow(at: MakeWorld, server: RedisServer, size: int) -> None:
     world = at(server.url)
     instance = await world.start(history_max_size=size)
     await instance.service.add_room("room")
@@ -36,7 +36,7 @@ async def test_a_full_history_stays_at_its_size(at: MakeWorld, server: RedisServ
             assert client.llen(history) == min(number, size)
             if number > size + 100:
                 sizes.add(client.memory_usage(history, samples=0))
-        # Not only the count: the memory stays within a node of the list as well.
+        # The memory is bounded too, up to one node of the list.
         assert max(sizes) - min(sizes) < 20_000
         newest = await alice.call("roomRecentHistory", "room")
         assert newest[0]["id"] == size + 200 and len(newest) == min(size, 100)
@@ -47,7 +47,9 @@ async def test_a_full_history_stays_at_its_size(at: MakeWorld, server: RedisServ
         assert not client.exists(history)
 
 
-async def test_rooms_users_and_instances_leave_nothing_behind(at: MakeWorld, server: RedisServer) -> None:
+async def test_deleted_rooms_users_and_instances_leave_nothing_behind(
+    at: MakeWorld, server: RedisServer
+) -> None:
     world = at(server.url)
     prefix = prefix_of(world)
     first, second = await world.start(), await world.start()
@@ -80,8 +82,8 @@ async def test_rooms_users_and_instances_leave_nothing_behind(at: MakeWorld, ser
         assert client.pubsub_shardchannels(f"{prefix}:*") == []
 
 
-async def test_the_same_again_takes_no_more(at: MakeWorld, server: RedisServer) -> None:
-    """Logins, joins, messages and leaves of the same users, over and over."""
+async def test_repeated_activity_uses_no_additional_memory(at: MakeWorld, server: RedisServer) -> None:
+    """Repeats logins, joins, messages and leaves of the same users."""
     world = at(server.url)
     instance = await world.start(history_max_size=5)
     await instance.service.add_room("room")
@@ -103,7 +105,7 @@ async def test_the_same_again_takes_no_more(at: MakeWorld, server: RedisServer) 
             assert client.type(key) != b"hash" or client.hlen(key) <= 10, key
 
 
-async def test_the_memory_that_the_docs_name_is_true(server: RedisServer) -> None:
+async def test_documented_memory_use_is_correct(server: RedisServer) -> None:
     rows = dict(re.findall(r"^\| ([^|]+?) \| (\d+) \|$", DOCS.read_text("utf-8"), re.MULTILINE))
     measured = await measure(server.url)
     assert set(measured) <= set(rows)

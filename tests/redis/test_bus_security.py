@@ -1,4 +1,4 @@
-"""The bus of a running service: what is not one of ours is dropped and counted; Lua signs as Python does."""
+"""Security of the bus: foreign envelopes are dropped and counted, and Lua signs like Python."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ def rejected(instance: Instance) -> int:
 
 
 class Wire:
-    """What somebody with access to Redis can do: read channels, and write anything to them."""
+    """An attacker with access to Redis, who can read channels and write to them."""
 
     def __init__(self, server: RedisServer, world: World) -> None:
         self._client = server.client()
@@ -53,7 +53,7 @@ class Wire:
         self._heard.ssubscribe(channel)
 
     def hear(self) -> bytes:
-        """The next message on the channels."""
+        """Return the next message on the channels."""
         deadline = time.monotonic() + 10
         deadline = time.monotonic() + 5
         while True:
@@ -83,10 +83,10 @@ async def wires() -> Any:
 
 @pytest.mark.covers("store_option:bus_secret")
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
-async def test_lua_signs_as_python_does(
+async def test_lua_signs_like_python(
     at: MakeWorld, server: RedisServer, wires: Any, secret: bytes | str
 ) -> None:
-    """Every script that publishes is heard, and its envelopes decode with Python's key."""
+    """Envelopes of every publishing script decode with Python's key."""
     world = at(server.url, **({"bus_secret": secret} if secret else {}))
     instance = await world.start(enable_userlist_updates=True, enable_access_lists_updates=True)
     wire = wires(server, world)
@@ -142,7 +142,7 @@ def forgeries(wire: Wire, room: str, secret: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.covers("store_option:bus_secret")
-async def test_what_is_not_signed_by_the_secret_is_dropped_and_counted(
+async def test_envelopes_not_signed_with_the_secret_are_dropped_and_counted(
     at: MakeWorld, server: RedisServer, wires: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = at(server.url, bus_secret="secret")
@@ -169,7 +169,7 @@ async def _heard_message(wire: Wire, client: InProcessClient, room: str) -> byte
 
 
 @pytest.mark.parametrize("secret", [None, "secret"])
-async def test_a_message_that_is_sent_again_is_delivered_once(
+async def test_replayed_message_is_delivered_once(
     at: MakeWorld, server: RedisServer, wires: Any, secret: str | None
 ) -> None:
     world = at(server.url, **({"bus_secret": secret} if secret else {}))
@@ -182,7 +182,7 @@ async def test_a_message_that_is_sent_again_is_delivered_once(
         wire.send(wire.channel("room", "room"), data)
     last = await room_marker(instance.service, "room", alice)
     assert [args[1]["id"] for args in alice.received("roomMessage")] == [last]
-    # In another room it is a forgery when there is a secret; else the room's feed finds it is no event of it.
+    # In another room it is a forgery if there is a secret; otherwise that room's feed rejects it.
     await instance.service.add_room("other")
     bob = await instance.joined("bob", "other")
     wire.send(wire.channel("room", "other"), data)
@@ -191,9 +191,7 @@ async def test_a_message_that_is_sent_again_is_delivered_once(
     assert rejected(instance) == (1 if secret else 0)
 
 
-async def test_random_bytes_on_every_channel_stop_nothing(
-    at: MakeWorld, server: RedisServer, wires: Any
-) -> None:
+async def test_random_bytes_on_channels_do_no_harm(at: MakeWorld, server: RedisServer, wires: Any) -> None:
     world = at(server.url)
     instance = await world.start()
     wire = wires(server, world)
@@ -217,7 +215,7 @@ async def test_random_bytes_on_every_channel_stop_nothing(
         pytest.param(Notify(event="", args=()), id="no name"),
     ],
 )
-async def test_an_instance_without_the_secret_is_not_heard(
+async def test_instance_without_the_secret_is_ignored(
     at: MakeWorld, server: RedisServer, envelope: Envelope
 ) -> None:
     world = at(server.url, bus_secret="secret")

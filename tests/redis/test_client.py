@@ -1,4 +1,4 @@
-"""Commands on the right node: redirections, slots that move, lost scripts, refusals for the moment."""
+"""Sending commands: redirections, moving slots, lost scripts and temporary refusals."""
 
 import asyncio
 import uuid
@@ -68,7 +68,7 @@ async def test_keys_are_spread_over_the_masters(cluster: RedisClient, key: str) 
         await cluster.call(name, "DEL", name)
 
 
-async def test_moved(cluster: RedisClient, cluster_servers: RedisCluster, key: str) -> None:
+async def test_moved_slot_is_followed(cluster: RedisClient, cluster_servers: RedisCluster, key: str) -> None:
     await cluster.call(key, "SET", key, "value")
     before = await cluster.topology.address_of(key)
     with slot_move(cluster_servers, key) as move:
@@ -80,7 +80,7 @@ async def test_moved(cluster: RedisClient, cluster_servers: RedisCluster, key: s
     assert await cluster.call(key, "GETDEL", key) == b"value"
 
 
-async def test_asked_elsewhere_while_a_slot_moves(
+async def test_ask_is_followed_while_a_slot_moves(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:
     await cluster.call(key, "SET", key, "value")
@@ -89,18 +89,18 @@ async def test_asked_elsewhere_while_a_slot_moves(
         move.begin()
         assert await cluster.call(key, "GET", key) == b"value"
         move.move_keys()
-        # Many at once: each of them is asked elsewhere by itself.
+        # Several at once, each of which is redirected separately.
         assert await asyncio.gather(*(cluster.call(key, "GET", key) for _ in range(20))) == [b"value"] * 20
         new = f"{key}:new"
         await cluster.call(new, "SET", new, "made elsewhere")
-        # It is not the owner yet.
+        # The target does not own the slot yet.
         assert cluster.topology.address_known(key) == before
         move.end()
         assert await cluster.call(new, "GETDEL", new) == b"made elsewhere"
     assert await cluster.call(key, "GETDEL", key) == b"value"
 
 
-async def test_try_again_while_half_of_the_keys_have_moved(
+async def test_tryagain_is_retried_while_keys_are_split(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:
     first, second = f"{key}:1", f"{key}:2"
@@ -148,15 +148,15 @@ async def test_a_read_of_several_keys_and_its_errors(single: RedisClient, key: s
         await single.read(key, ("LLEN", key), ("LLEN",))
     with pytest.raises(StoreError, match="WRONGTYPE"):
         await single.read(key, ("LLEN", key), ("GET", key))
-    # The link goes on with the answers of others.
+    # The link still matches the replies of other commands.
     assert await single.call(key, "LPOP", key) == b"a"
     await single.call(key, "DEL", key)
 
 
-async def test_a_script_moves_with_its_slot(
+async def test_script_is_loaded_on_the_new_node(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:
-    """The new node does not know the script yet."""
+    """The new node does not have the script yet."""
     script = scripts.load("instance_pulses")
     keys = [key, f"{key}:claimed", f"{key}:pulses"]
     await cluster.call(key, "ZADD", key, 1, "one")
@@ -169,7 +169,7 @@ async def test_a_script_moves_with_its_slot(
         await cluster.call(key, "DEL", key)
 
 
-async def test_slots_that_nobody_serves(
+async def test_unassigned_slot_times_out_until_it_is_assigned(
     client_of: MakeClient, cluster_servers: RedisCluster, key: str
 ) -> None:
     client = client_of(cluster_servers.url, cluster=True, command_timeout=0.5)
@@ -191,13 +191,11 @@ async def test_slots_that_nobody_serves(
         except StoreTimeoutError:
             return False
 
-    # The nodes take a moment to agree.
+    # The nodes need a moment to agree.
     await wait_until(works, "the slot is served again")
 
 
-async def test_what_the_url_names_may_be_any_node(
-    client_of: MakeClient, cluster_servers: RedisCluster, key: str
-) -> None:
+async def test_url_may_name_any_node(client_of: MakeClient, cluster_servers: RedisCluster, key: str) -> None:
     for node in cluster_servers.servers:
         client = client_of(node.url, cluster=True)
         await client.open()
@@ -208,7 +206,7 @@ async def test_what_the_url_names_may_be_any_node(
 # One server
 
 
-async def test_a_lost_script_is_given_again(single: RedisClient, server: RedisServer) -> None:
+async def test_lost_script_is_loaded_again(single: RedisClient, server: RedisServer) -> None:
     script = scripts.load("instance_pulses")
     with server.client() as client:
         for _ in range(3):
@@ -218,7 +216,7 @@ async def test_a_lost_script_is_given_again(single: RedisClient, server: RedisSe
         await single.run(script, ["{a}", "{a}:b", "{a}:c"])
         await single.run(script, ["{a}", "{a}:b", "{a}:c"])
         stats = client.info("commandstats")
-    # Once whole, then by its digest.
+    # First with its text, then by its digest.
     assert stats["cmdstat_eval"]["calls"] == 1
     assert (stats["cmdstat_evalsha"]["calls"], stats["cmdstat_evalsha"]["failed_calls"]) == (2, 1)
 
@@ -231,9 +229,7 @@ async def test_errors_name_the_script_or_the_command(single: RedisClient) -> Non
         await single.run(scripts.load("instance_pulses"), ["key", "other", "third"])
 
 
-async def test_what_redis_refuses_for_the_moment_is_tried_again(
-    client_of: MakeClient, server: RedisServer
-) -> None:
+async def test_temporary_refusal_is_retried(client_of: MakeClient, server: RedisServer) -> None:
     client = client_of(server.url, command_timeout=5.0)
     await client.open()
     with server.client() as admin:
@@ -245,7 +241,7 @@ async def test_what_redis_refuses_for_the_moment_is_tried_again(
         assert await writing == b"OK"
 
 
-async def test_what_redis_refuses_all_the_time_times_out(client_of: MakeClient, server: RedisServer) -> None:
+async def test_permanent_refusal_times_out(client_of: MakeClient, server: RedisServer) -> None:
     client = client_of(server.url, command_timeout=0.3)
     await client.open()
     with server.client() as admin:
@@ -258,11 +254,11 @@ async def test_what_redis_refuses_all_the_time_times_out(client_of: MakeClient, 
     assert await client.call("key", "GET", "key") is None
 
 
-async def test_a_server_that_loads_its_data_is_waited_for(client_of: MakeClient, server: RedisServer) -> None:
+async def test_loading_server_is_waited_for(client_of: MakeClient, server: RedisServer) -> None:
     client = client_of(server.url)
     await client.open()
     with server.client() as admin:
-        # As long as a script runs, others are refused with BUSY.
+        # While a script runs, other commands are refused with BUSY.
         admin.config_set("busy-reply-threshold", 50)
     other = client_of(server.url)
     await other.open()
@@ -287,20 +283,18 @@ async def test_a_server_that_loads_its_data_is_waited_for(client_of: MakeClient,
         await endless
 
 
-async def test_a_command_without_an_answer_is_not_sent_again(client_of: MakeClient, proxy: Proxy) -> None:
+async def test_command_without_a_reply_is_not_repeated(client_of: MakeClient, proxy: Proxy) -> None:
     client = client_of(proxy.url, command_timeout=0.3)
     await client.open()
     proxy.deaf = lambda connection: True
     with pytest.raises(StoreTimeoutError):
         await client.call("counter", "INCR", "counter")
     proxy.mend()
-    # It was done, and once.
+    # It was executed exactly once.
     assert await client.call("counter", "GET", "counter") == b"1"
 
 
-async def test_a_lost_connection_is_made_again_at_the_next_command(
-    client_of: MakeClient, proxy: Proxy
-) -> None:
+async def test_lost_connection_is_reopened_by_the_next_command(client_of: MakeClient, proxy: Proxy) -> None:
     client = client_of(proxy.url)
     await client.open()
     for _ in range(3):
@@ -310,7 +304,7 @@ async def test_a_lost_connection_is_made_again_at_the_next_command(
         assert await client.call("key", "PING") == b"PONG"
 
 
-async def test_closed_clients_say_so(client_of: MakeClient, redis_servers: RedisServer) -> None:
+async def test_closed_client_raises_a_clear_error(client_of: MakeClient, redis_servers: RedisServer) -> None:
     client = client_of(redis_servers.url)
     await client.open()
     await client.close()

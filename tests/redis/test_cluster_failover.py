@@ -1,4 +1,4 @@
-"""A fail-over in a cluster: the bus goes to the new master, though the old one still answers."""
+"""Cluster failover: the bus moves to the new master even if the old one still responds."""
 
 import pytest
 
@@ -17,7 +17,7 @@ FAST = {"command_timeout": 1.0, "connect_timeout": 1.0, "probe_interval": 0.2}
 
 
 async def _works(instance: Instance, room: str, *clients: InProcessClient) -> None:
-    """A message reaches everybody, and so did all before it."""
+    """Check that a message reaches both users, and that none before it was lost."""
     last = await room_marker(instance.service, room, *clients)
     for client in clients:
         ids = [message["id"] for name, message in client.received("roomMessage") if name == room]
@@ -37,14 +37,14 @@ async def test_the_bus_follows_the_master_of_a_shard(at: MakeWorld) -> None:
         with replica.client() as client:
             client.execute_command("CLUSTER", "FAILOVER")
             cluster.wait_role(replica, "master")
-            # The old master is a replica now, and would go on with what it hears of the new one.
+            # The old master is now a replica and would pass on what it receives from the new one.
             await wait_until(lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus")
         await _works(second, "room", alice, bob)
         await world.close()
 
 
-async def test_one_channel_leaves_a_node_and_the_others_stay(at: MakeWorld) -> None:
-    """As when a slot has moved, before the node itself says so."""
+async def test_single_channel_moves_to_another_node(at: MakeWorld) -> None:
+    """Simulates a moved slot before the node itself reports it."""
     with RedisCluster() as cluster:
         world = at(cluster.url, cluster=True, **FAST)
         instance = await world.start(**LEASE)

@@ -1,4 +1,4 @@
-"""What a command costs: round trips, and commands that Redis executes (docs/redis.md has the table)."""
+"""The cost of commands: round trips and commands executed by Redis (table in docs/redis.md)."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.redis
 
 _numbers = itertools.count(1)
 TEXT = {"textMessage": "hello"}
-#: Neither heartbeats nor probes during the test.
+#: No heartbeats or probes during the test.
 QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
 
 
 class Scene:
-    """Alice with one socket, joined to a room; bob is online. No optional notifications."""
+    """Alice with one socket in a room, and bob online. Optional notifications are off."""
 
     def __init__(self, instance: Instance, alice: InProcessClient) -> None:
         self.instance = instance
@@ -70,7 +70,7 @@ def disconnecting(*rooms: str) -> Any:
     return prepare
 
 
-#: What is measured, by the name in the table; how to prepare it; round trips at most.
+#: Row of the table: how to prepare the measurement, and the maximum number of round trips.
 CASES: dict[str, tuple[Any, int]] = {
     "roomMessage": (command("roomMessage", "room", TEXT), 1),
     "roomHistoryGet, from the start": (command("roomHistoryGet", "room", 0, 10), 1),
@@ -107,12 +107,12 @@ async def scene(at: MakeWorld, server: RedisServer) -> Scene:
 
 async def _measure(scene: Scene, meter: CostMeter, name: str) -> Cost:
     prepare, _ = CASES[name]
-    # Once for the scripts to be loaded, once to be measured.
+    # First run to load the scripts, then measure.
     await (await prepare(scene))()
     return await meter.measure((await prepare(scene))())
 
 
-async def test_every_command_costs_what_the_docs_say(scene: Scene, server: RedisServer) -> None:
+async def test_documented_costs_are_correct(scene: Scene, server: RedisServer) -> None:
     await scene.in_and_out("room", "other")
     with server.client() as client:
         meter = CostMeter(client, scene.bus)
@@ -122,7 +122,7 @@ async def test_every_command_costs_what_the_docs_say(scene: Scene, server: Redis
     assert documented() == {name: cost.row(name) for name, cost in costs.items()}
 
 
-async def test_messages_cost_one_script_each(scene: Scene, server: RedisServer) -> None:
+async def test_each_message_costs_one_script(scene: Scene, server: RedisServer) -> None:
     await scene.alice.call("roomMessage", "room", TEXT)
 
     async def many() -> None:
@@ -134,15 +134,13 @@ async def test_messages_cost_one_script_each(scene: Scene, server: RedisServer) 
     assert cost.sent == ("EVALSHA",) * 10
 
 
-async def test_a_join_of_a_user_with_sockets_elsewhere_is_told_to_those(
-    at: MakeWorld, server: RedisServer
-) -> None:
+async def test_cost_of_a_join_with_other_sockets_elsewhere(at: MakeWorld, server: RedisServer) -> None:
     world = at(server.url, probe_interval=3600.0)
     here, there = await world.start(**QUIET), await world.start(**QUIET)
     await here.service.add_room("room")
     near, far = await here.login("alice"), await there.login("alice")
     for _ in range(2):
-        # The first time loads the scripts.
+        # The first run loads the scripts.
         await near.call("roomJoin", "room")
         await near.call("roomLeave", "room")
     far.clear()
@@ -153,7 +151,7 @@ async def test_a_join_of_a_user_with_sockets_elsewhere_is_told_to_those(
     assert await far.wait_for("roomJoinedEcho") == ["room", near.id, 1]
 
 
-async def test_an_idle_instance_sends_its_heartbeats_and_probes(at: MakeWorld, server: RedisServer) -> None:
+async def test_idle_instance_sends_only_heartbeats_and_probes(at: MakeWorld, server: RedisServer) -> None:
     world = at(server.url, probe_interval=0.05)
     await world.start(heartbeat_rate=0.05, heartbeat_timeout=5.0)
     with server.client() as client:
@@ -165,7 +163,7 @@ async def test_an_idle_instance_sends_its_heartbeats_and_probes(at: MakeWorld, s
         await wait_until(lambda: calls().get("cmdstat_evalsha", 0) >= 4, "heartbeats")
         client.config_resetstat()
         await wait_until(lambda: calls().get("cmdstat_ping", 0) >= 3, "probes")
-        # A heartbeat is a script that renews the instance's lease; another one reads the pulses of all.
+        # A heartbeat is one script that renews the lease and another that reads all pulses.
         renewing = {"cmdstat_zscore", "cmdstat_zadd", "cmdstat_zrem", "cmdstat_hincrby"}
         looking = {"cmdstat_hgetall", "cmdstat_zrange"}
         seen = set(calls()) - {"cmdstat_info", "cmdstat_config|resetstat"}

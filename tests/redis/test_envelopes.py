@@ -1,4 +1,4 @@
-"""Envelopes as bytes: round trips, and what is dropped because it is none, or not one of ours."""
+"""The binary form of envelopes: round trips, and rejection of invalid or foreign data."""
 
 import hmac
 import random
@@ -40,7 +40,7 @@ PLAIN, SIGNED = EnvelopeCodec(b""), EnvelopeCodec(b"secret")
 CODECS = [PLAIN, SIGNED, EnvelopeCodec(b"x" * 64), EnvelopeCodec(b"x" * 65), EnvelopeCodec(b"x" * 1000)]
 CHANNEL = "chat:room:{room}"
 
-# Values that a client or an application can send.
+# Values that clients and applications can send.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
@@ -65,16 +65,16 @@ envelopes: st.SearchStrategy[Envelope] = st.one_of(
 @pytest.mark.parametrize("codec", CODECS, ids=range(len(CODECS)))
 @given(envelope=envelopes)
 @settings(max_examples=40)
-def test_what_is_encoded_is_decoded(codec: EnvelopeCodec, envelope: Envelope) -> None:
+def test_round_trip(codec: EnvelopeCodec, envelope: Envelope) -> None:
     assert codec.decode(CHANNEL, codec.encode(CHANNEL, envelope)) == envelope
 
 
-def test_room_events_are_for_scripts_alone() -> None:
+def test_room_events_cannot_be_encoded_in_python() -> None:
     with pytest.raises(TypeError):
         PLAIN.encode(CHANNEL, RoomEvent(epoch="e", seq=1, last_message_id=0))
 
 
-def test_room_events_as_scripts_make_them() -> None:
+def test_room_events_of_scripts_are_decoded() -> None:
     fields = ["epoch", 3, 2, "roomUserLeft", ["s1"], [["bob", "s2", "s3"], ["carol"]], ["bob"]]
     assert PLAIN.decode(CHANNEL, VERSION + pack([ROOM_EVENT, *fields]) + pack(["room", "bob"])) == RoomEvent(
         epoch="epoch",
@@ -97,7 +97,7 @@ def test_room_events_as_scripts_make_them() -> None:
         )
 
 
-# What is no envelope
+# Invalid data
 
 
 def refused(codec: EnvelopeCodec, data: bytes, channel: str = CHANNEL) -> str:
@@ -108,13 +108,13 @@ def refused(codec: EnvelopeCodec, data: bytes, channel: str = CHANNEL) -> str:
 
 @given(data=st.binary(max_size=200), has_version=st.booleans())
 @settings(max_examples=150)
-def test_random_bytes_raise_nothing_but_bad_envelope(data: bytes, has_version: bool) -> None:
+def test_random_bytes_raise_only_bad_envelope(data: bytes, has_version: bool) -> None:
     for codec in (PLAIN, SIGNED):
         try:
             codec.decode(CHANNEL, VERSION + data if has_version else data)
         except BadEnvelopeError:
             continue
-        # Random bytes can be an envelope by chance only where nothing is signed.
+        # Without signatures random bytes can be a valid envelope by chance.
         assert codec is PLAIN and has_version
 
 
@@ -128,14 +128,14 @@ def test_truncated_envelopes_are_bad(envelope: Envelope, where: float) -> None:
 
 @given(envelope=envelopes, more=st.binary(min_size=1, max_size=20))
 @settings(max_examples=60)
-def test_what_follows_an_envelope_makes_it_bad(envelope: Envelope, more: bytes) -> None:
+def test_trailing_bytes_make_an_envelope_bad(envelope: Envelope, more: bytes) -> None:
     for codec in (PLAIN, SIGNED):
         refused(codec, codec.encode(CHANNEL, envelope) + more)
 
 
 @given(envelope=envelopes, data=st.data())
 @settings(max_examples=100)
-def test_flipped_bits(envelope: Envelope, data: st.DataObject) -> None:
+def test_flipped_bits_never_change_the_kind(envelope: Envelope, data: st.DataObject) -> None:
     for codec in (PLAIN, SIGNED):
         spoilt = bytearray(codec.encode(CHANNEL, envelope))
         for bit in data.draw(st.sets(st.integers(0, len(spoilt) * 8 - 1), min_size=1, max_size=4)):
@@ -144,13 +144,13 @@ def test_flipped_bits(envelope: Envelope, data: st.DataObject) -> None:
             decoded = codec.decode(CHANNEL, bytes(spoilt))
         except BadEnvelopeError:
             continue
-        # Without a signature a flipped bit may make another value, and never one of another kind.
+        # Without a signature a flipped bit may change a value but not the kind.
         assert codec is PLAIN and isinstance(decoded, Envelope)
 
 
 @given(payload=values, body=values, kind=st.integers(-1, 9))
 @settings(max_examples=100)
-def test_any_values_in_the_places_of_fields(payload: Any, body: Any, kind: int) -> None:
+def test_arbitrary_values_in_fields(payload: Any, body: Any, kind: int) -> None:
     fields = [kind, *payload] if isinstance(payload, list) else [kind, payload]
     for data in (pack(fields) + pack(body), pack(payload) + pack(body), pack(fields)):
         try:
@@ -163,14 +163,14 @@ def test_any_values_in_the_places_of_fields(payload: Any, body: Any, kind: int) 
 @pytest.mark.parametrize(
     "payload",
     [
-        pytest.param(pack([NOTIFY, 5, []]) + pack([]), id="an event that is no text"),
-        pytest.param(pack([NOTIFY, "x", [5]]) + pack([]), id="a socket that is no text"),
-        pytest.param(pack([NOTIFY, "x", []]) + pack({}), id="arguments that are no list"),
+        pytest.param(pack([NOTIFY, 5, []]) + pack([]), id="an event that is not text"),
+        pytest.param(pack([NOTIFY, "x", [5]]) + pack([]), id="a socket that is not text"),
+        pytest.param(pack([NOTIFY, "x", []]) + pack({}), id="arguments that are not a list"),
         pytest.param(pack([NOTIFY, "x"]) + pack([]), id="a field too few"),
         pytest.param(pack([NOTIFY, "x", [], 1]) + pack([]), id="a field too many"),
         pytest.param(pack([MESSAGE, "e", -1, 1, "r"]) + pack({}), id="a negative number"),
         pytest.param(pack([MESSAGE, "e", 1.5, 1, "r"]) + pack({}), id="half a number"),
-        pytest.param(pack([MESSAGE, "e", 1, 1, "r"]) + pack(["x"]), id="a message that is no map"),
+        pytest.param(pack([MESSAGE, "e", 1, 1, "r"]) + pack(["x"]), id="a message that is not a map"),
         pytest.param(b'["e",3,2,"r",{"id":3}]', id="JSON with another id"),
         pytest.param(b'["e",3,-2,"r",{"id":-2}]', id="JSON with a negative id"),
         pytest.param(b'["e","3",2,"r",{"id":2}]', id="JSON with text for a number"),
@@ -182,22 +182,22 @@ def test_any_values_in_the_places_of_fields(payload: Any, body: Any, kind: int) 
         pytest.param(b"[" * 100_000, id="JSON without an end"),
         pytest.param(pack([99]), id="an unknown kind"),
         pytest.param(pack([[]]), id="a kind that is a list"),
-        pytest.param(pack("text"), id="no list of fields"),
+        pytest.param(pack("text"), id="fields that are not a list"),
         pytest.param(pack([NOTIFY, "x", []]) + pack([{1: 2}]), id="keys that are numbers"),
         pytest.param(pack([NOTIFY, "x", []]) + pack([msgpack.Timestamp(1)]), id="a timestamp"),
         pytest.param(pack([NOTIFY, "x", []]) + pack([msgpack.ExtType(7, b"")]), id="an extension type"),
-        pytest.param(pack([NOTIFY, "x", []]) + b"\xa1\xff", id="text that is no UTF-8"),
+        pytest.param(pack([NOTIFY, "x", []]) + b"\xa1\xff", id="text that is not UTF-8"),
         pytest.param(pack([NOTIFY, "x", []]) + b"\xc1", id="a byte that msgpack never uses"),
     ],
 )
-def test_shapes_that_cannot_be(payload: bytes) -> None:
+def test_invalid_shapes_are_bad(payload: bytes) -> None:
     refused(PLAIN, VERSION + payload)
 
 
 # Bounds
 
 
-def test_what_is_too_long_is_dropped_unread() -> None:
+def test_too_long_envelope_is_dropped_unread() -> None:
     assert "too long" in refused(PLAIN, VERSION + bytes(MAX_SIZE))
 
 
@@ -213,7 +213,7 @@ def test_what_is_too_long_is_dropped_unread() -> None:
         pytest.param(b"\x81\xa1x" * 50_000, id="maps in maps, 50 thousand deep"),
     ],
 )
-def test_few_bytes_that_promise_much_cost_little(payload: bytes) -> None:
+def test_short_data_cannot_allocate_much_memory(payload: bytes) -> None:
     tracemalloc.start()
     try:
         refused(PLAIN, VERSION + payload)
@@ -258,7 +258,7 @@ def test_forgeries_are_bad(forge: Callable[[Envelope], bytes], envelope: Envelop
     assert "signature" in refused(SIGNED, forge(envelope))
 
 
-def test_every_bit_of_a_signed_envelope_counts() -> None:
+def test_any_flipped_bit_invalidates_a_signed_envelope() -> None:
     data = SIGNED.encode(CHANNEL, Notify(event="event", args=({"key": [1, "two"]},)))
     for bit in range(len(data) * 8):
         spoilt = bytearray(data)
@@ -266,7 +266,7 @@ def test_every_bit_of_a_signed_envelope_counts() -> None:
         refused(SIGNED, bytes(spoilt))
 
 
-def test_a_signed_envelope_is_bad_where_there_is_no_secret() -> None:
+def test_signed_envelope_is_bad_without_a_secret() -> None:
     for seed in range(50):
         secret = random.Random(seed).randbytes(8)
         refused(PLAIN, EnvelopeCodec(secret).encode(CHANNEL, Notify(event="event")))

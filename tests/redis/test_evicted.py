@@ -1,4 +1,4 @@
-"""Redis has evicted some keys of a room, a user or all instances: what is made anew inherits nothing."""
+"""After Redis evicted keys of a room, a user or instances, recreated ones inherit nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.redis, pytest.mark.cluster]
 
 ROOM = RoomName("room")
 TEXT = {"textMessage": "secret"}
-#: The keys of a room that are evicted besides its own one.
+#: Suffixes of the room's keys that are evicted in addition to the main key.
 OTHERS = [(), ("members",), ("history",), ("adminlist", "seen"), ("members", "history", "changes")]
 EVERYTHING = ("adminlist", "blacklist", "whitelist", "members", "seen", "history", "changes")
 
 
 class Scene:
-    """Ann and Bob in a room with lists and messages, each on an instance of their own."""
+    """Ann and Bob in a room with lists and messages, on separate instances."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -45,7 +45,7 @@ class Scene:
         self.eve = await self.second.login("eve")
 
     async def evict(self, *keys: str) -> None:
-        """Every one of these keys goes."""
+        """Delete the keys as an eviction would."""
         client: Any = self.store.client  # type: ignore[attr-defined]
         for key in keys:
             await client.call(key, "UNLINK", key)
@@ -69,7 +69,7 @@ async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
 
 @pytest.mark.covers("command:roomCreate")
 @pytest.mark.parametrize("others", [*OTHERS, EVERYTHING], ids=lambda names: "+".join(names) or "alone")
-async def test_a_room_made_anew_begins_with_nothing(scene: Scene, others: tuple[str, ...]) -> None:
+async def test_recreated_room_is_empty(scene: Scene, others: tuple[str, ...]) -> None:
     ann, bob, eve = scene.ann, scene.bob, scene.eve
     await scene.evict_room(*others)
     for client in (ann, bob):
@@ -85,14 +85,14 @@ async def test_a_room_made_anew_begins_with_nothing(scene: Scene, others: tuple[
     assert await eve.call("roomUserSeen", "room", "bob") == {"joined": False, "timestamp": None}
     assert await eve.call("roomMessage", "room", {"textMessage": "new"}) == 1
     assert [message["id"] for message in await eve.call("roomRecentHistory", "room")] == [1]
-    # Those who were joined are out, and are told so; nothing of the new room reaches them.
+    # Former members are removed and notified; nothing of the new room reaches them.
     for client in (ann, bob):
         await client.wait_for("roomAccessRemoved", "room")
         assert client.received("roomMessage") == []
         assert await client.error("roomRecentHistory", "room") == wire_error("notJoined", "room")
         assert await client.error("roomMessage", "room", TEXT) == wire_error("notJoined", "room")
     assert await bob.error("roomAddToList", "room", "whitelist", ["x"]) == wire_error("notAllowed")
-    # They may come back, as anybody.
+    # They may rejoin like anyone else.
     assert await bob.call("roomJoin", "room") == 1
     await eve.call("roomMessage", "room", {"textMessage": "welcome"})
     _, message = await bob.wait_for("roomMessage", "room")
@@ -100,7 +100,7 @@ async def test_a_room_made_anew_begins_with_nothing(scene: Scene, others: tuple[
     assert ann.received("roomMessage") == []
 
 
-async def test_the_new_room_is_in_no_index_of_those_who_were_joined(scene: Scene) -> None:
+async def test_recreated_room_is_in_no_index_of_former_members(scene: Scene) -> None:
     await scene.evict_room()
     await scene.service.add_room("room", owner="eve", adminlist=["carol"])
     assert await scene.ann.call("listOwnSockets") == {scene.ann.id: []}
@@ -109,8 +109,8 @@ async def test_the_new_room_is_in_no_index_of_those_who_were_joined(scene: Scene
     await scene.ann.wait_for("roomAccessRemoved", "room")
 
 
-async def test_a_join_again_in_the_new_room_is_a_join(scene: Scene) -> None:
-    """Before anything is heard of the new room, too."""
+async def test_rejoining_the_recreated_room_is_a_join(scene: Scene) -> None:
+    """Even before the instance has received anything from the new room."""
     await scene.evict_room(*EVERYTHING)
     await scene.service.add_room("room")
     assert await scene.bob.call("roomJoin", "room") == 1
@@ -123,7 +123,7 @@ async def test_a_join_again_in_the_new_room_is_a_join(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("by", ["login", "creation"])
-async def test_a_user_made_anew_begins_with_nothing(scene: Scene, by: str) -> None:
+async def test_recreated_user_has_empty_lists(scene: Scene, by: str) -> None:
     user = UserName("carol")
     await scene.store.user_create(user, UserConfig(blacklist=["x"], whitelist=["y"], whitelist_only=True))
     await scene.evict(scene.keys.user(user))
@@ -140,7 +140,7 @@ async def test_a_user_made_anew_begins_with_nothing(scene: Scene, by: str) -> No
         assert await scene.store.user_get_mode(user) is False
 
 
-async def test_sockets_of_a_user_made_anew_that_are_connected_stay(scene: Scene) -> None:
+async def test_recreated_user_keeps_connected_sockets(scene: Scene) -> None:
     await scene.evict(scene.keys.user("bob"))
     another = await scene.first.login("bob")
     assert set(await another.call("listOwnSockets")) == {another.id, scene.bob.id}
@@ -150,7 +150,7 @@ async def test_sockets_of_a_user_made_anew_that_are_connected_stay(scene: Scene)
         await client.wait_for("directMessage")
 
 
-async def test_instances_whose_keys_are_gone_start_over_with_nothing(scene: Scene) -> None:
+async def test_instances_with_evicted_keys_start_over(scene: Scene) -> None:
     world = scene.world
     third = await world.start(heartbeat_rate=0.1, heartbeat_timeout=5.0)
     carol = await third.login("carol")

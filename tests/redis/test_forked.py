@@ -1,4 +1,4 @@
-"""A service that is made before its process is forked: each of the processes is an instance of its own."""
+"""A service created before a fork: each process becomes a separate instance."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.mark.covers("api:instance_uid")
-async def test_processes_that_were_forked_before_the_start(redis_servers: RedisServer) -> None:
+async def test_forked_processes_are_separate_instances(redis_servers: RedisServer) -> None:
     world = World(At(redis_servers.url))
     options = {
         "store_options": world.backend.options,  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Three instances as processes of their own, with clients over the network."""
+"""Three instances in separate processes with clients over the network."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ def processes(request: pytest.FixtureRequest) -> Iterator[list[ServiceProcess]]:
 
 
 class Cluster:
-    """The three instances, with clients; names of rooms and users are new in every test."""
+    """Three instances with clients. Room and user names are unique to each test."""
 
     def __init__(self, processes: list[ServiceProcess], clients: PythonClients) -> None:
         self.processes = processes
@@ -96,7 +96,7 @@ async def everybody_has(clients: list[PythonClient], count: int) -> None:
 
 
 @pytest.mark.covers("command:roomMessage", "notification:roomMessage", "better:id order on every instance")
-async def test_messages_reach_everybody_in_one_order(three: Cluster) -> None:
+async def test_messages_reach_all_users_in_the_same_order(three: Cluster) -> None:
     room = three.name("room")
     await three.call(0, "add_room", room)
     clients = [await three.joined(place, three.name("user"), room) for place in (0, 1, 2, 0, 1, 2)]
@@ -118,7 +118,7 @@ async def test_messages_reach_everybody_in_one_order(three: Cluster) -> None:
     "notification:roomJoinedEcho", "notification:roomLeftEcho", "notification:socketConnectEcho",
     "notification:socketDisconnectEcho", "command:listOwnSockets",
 )  # fmt: skip
-async def test_echoes_and_counts_of_presence(three: Cluster) -> None:
+async def test_presence_echoes_and_counts(three: Cluster) -> None:
     room, alice = three.name("room"), three.name("alice")
     await three.call(0, "add_room", room)
     watch = await three.joined(0, three.name("bob"), room)
@@ -152,7 +152,7 @@ async def test_echoes_and_counts_of_presence(three: Cluster) -> None:
     "notification:roomModeChanged", "notification:roomAccessRemoved",
     "better:no reading or posting after a removal",
 )  # fmt: skip
-async def test_kicks_are_in_force_everywhere_when_acknowledged(three: Cluster) -> None:
+async def test_removals_are_effective_everywhere_once_acknowledged(three: Cluster) -> None:
     room, alice, bob = three.name("room"), three.name("alice"), three.name("bob")
     await three.call(0, "add_room", room, owner=alice)
     owner = await three.joined(0, alice, room)
@@ -165,17 +165,17 @@ async def test_kicks_are_in_force_everywhere_when_acknowledged(three: Cluster) -
         assert await client.error("roomRecentHistory", room) == wire_error("notJoined", room)
     await owner.call("roomMessage", room, TEXT)
     for client in [owner, *witnesses]:
-        # Now each instance has handed the message to whom it gives it.
+        # By now each instance has delivered the message.
         await client.wait_for("roomMessage", room)
     assert await owner.wait_for("roomAccessListAdded") == [room, "blacklist", [bob]]
     await owner.wait_for("roomUserLeft", room, bob)
     for client in [*outs, idle]:
         await client.wait_for("roomAccessRemoved", room)
-        # The answer comes after whatever was sent to the socket before it.
+        # The ack arrives after everything sent to the socket before it.
         await client.call("directGetWhitelistMode")
         assert client.received("roomMessage") == []
     assert await idle.call("listOwnSockets") == {id_of(client): [] for client in [*outs, idle]}
-    # A mode that leaves nobody but the owner.
+    # A mode that leaves only the owner.
     carol = await three.joined(2, three.name("carol"), room)
     await owner.call("roomSetWhitelistMode", room, True)
     await carol.wait_for("roomModeChanged", room, True)
@@ -220,7 +220,7 @@ async def test_disconnects_reach_every_instance(three: Cluster) -> None:
 
 
 @pytest.mark.covers("api:exec_user_command", "notification:roomJoinedEcho", "notification:roomLeftEcho")
-async def test_commands_for_a_socket_that_lives_elsewhere(three: Cluster) -> None:
+async def test_commands_for_a_socket_on_another_instance(three: Cluster) -> None:
     room, alice = three.name("room"), three.name("alice")
     await three.call(0, "add_room", room)
     client, other = await three.login(2, alice), await three.login(1, alice)
@@ -239,7 +239,7 @@ async def test_commands_for_a_socket_that_lives_elsewhere(three: Cluster) -> Non
 
 
 @pytest.mark.covers("command:roomDelete", "notification:roomAccessRemoved", "api:delete_room")
-async def test_a_deleted_room_is_gone_everywhere(three: Cluster) -> None:
+async def test_deleted_room_is_gone_everywhere(three: Cluster) -> None:
     room, alice = three.name("room"), three.name("alice")
     await three.call(0, "add_room", room, owner=alice)
     clients = [await three.joined(place, user, room) for place, user in ((0, alice), (1, "b"), (2, "c"))]
@@ -248,7 +248,7 @@ async def test_a_deleted_room_is_gone_everywhere(three: Cluster) -> None:
         await client.wait_for("roomAccessRemoved", room)
         assert await client.error("roomMessage", room, TEXT) == wire_error("noRoom", room)
         assert await three.call(place, "has_room", room) is False
-    # Made again it is another room, with ids from 1.
+    # A recreated room is a new room with ids from 1.
     await three.call(1, "add_room", room)
     for client in clients:
         await client.call("roomJoin", room)

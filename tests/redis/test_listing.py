@@ -1,4 +1,4 @@
-"""What only the lists of the Redis store can meet: cursors over nodes, keys of others, a node that goes."""
+"""Lists of the Redis store: cursors over nodes, foreign keys and disappearing nodes."""
 
 import pytest
 
@@ -32,7 +32,7 @@ async def _names(store: RedisStore, limit: int) -> list[str]:
             return found
 
 
-async def test_a_prefix_is_no_pattern(store: RedisStore, server: RedisServer) -> None:
+async def test_prefix_is_not_a_pattern(store: RedisStore, server: RedisServer) -> None:
     with server.client() as client:
         client.hset("other:room:{strange}", "epoch", "x")
         client.hset("o:room:{strange}", "epoch", "x")
@@ -42,7 +42,7 @@ async def test_a_prefix_is_no_pattern(store: RedisStore, server: RedisServer) ->
     assert [user.name for user in (await store.list_users(10)).items] == ["alice"]
 
 
-async def test_few_rooms_among_many_keys_take_few_scans(
+async def test_few_rooms_among_many_keys_need_few_scans(
     store: RedisStore, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with server.client() as client:
@@ -56,17 +56,17 @@ async def test_few_rooms_among_many_keys_take_few_scans(
 
 
 @pytest.mark.parametrize("cursor", ["", "5", "x@127.0.0.1:1", "5@127.0.0.1", "0@:x"])
-async def test_what_is_no_cursor(store: RedisStore, cursor: str) -> None:
+async def test_invalid_cursors(store: RedisStore, cursor: str) -> None:
     with pytest.raises(ValueError, match="is not a cursor of a list"):
         await store.list_rooms(10, cursor)
 
 
-async def test_a_node_that_serves_no_keys_any_more(store: RedisStore) -> None:
+async def test_cursor_of_a_removed_node_has_expired(store: RedisStore) -> None:
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 no longer holds keys: start the list again"):
         await store.list_users(10, "0@127.0.0.1:1")
 
 
-async def test_cluster_pages_go_from_node_to_node(cluster_servers: RedisCluster) -> None:
+async def test_pages_span_the_nodes_of_a_cluster(cluster_servers: RedisCluster) -> None:
     store = RedisStore({"url": cluster_servers.url, "cluster": True, "prefix": "lists"})
     await store.open(Recorder())
     try:

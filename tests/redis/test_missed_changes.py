@@ -1,4 +1,4 @@
-"""Presence and list changes that a broken subscription lost reach the sockets of a room all the same."""
+"""Presence and list changes lost by a broken subscription still reach a room's sockets."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.markers import room_marker
 pytestmark = pytest.mark.redis
 
 
-async def test_changes_and_messages_are_filled_in_by_their_order(behind: Pair, proxy: Proxy) -> None:
+async def test_missed_changes_and_messages_arrive_in_order(behind: Pair, proxy: Proxy) -> None:
     await behind.service.change_userlist_updates("room", True)
     await behind.service.change_access_lists_updates("room", True)
     first = await room_marker(behind.service, "room")
@@ -48,7 +48,7 @@ def _heard(client, message_id: int) -> bool:
 
 
 def _told(client, after: int) -> list[tuple]:
-    """Everything that the client heard of the room, from the message after ``after`` on."""
+    """Everything the client received from the room after the message ``after``."""
     found, begun = [], False
     for name, args in client.events:
         if name == "roomMessage":

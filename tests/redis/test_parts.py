@@ -1,4 +1,4 @@
-"""Options, key names, scripts and answers: what needs no server."""
+"""Options, key names, scripts and results, tested without a server."""
 
 import re
 from pathlib import Path
@@ -58,13 +58,13 @@ def test_the_defaults() -> None:
         ("lock_ttl", [0, -1, True, "1", None]),
     ],
 )
-def test_each_option_refuses_what_it_cannot_be(name: str, values: list[Any]) -> None:
+def test_invalid_options_are_refused(name: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(ConfigurationError, match=f"^store_options {name}: "):
             RedisStore({name: value})
 
 
-def test_secrets_are_in_no_message() -> None:
+def test_error_texts_contain_no_secrets() -> None:
     for name in ("bus_secret", "sentinel_password"):
         with pytest.raises(ConfigurationError) as caught:
             RedisOptions.from_mapping({name: ["hidden"]})
@@ -77,12 +77,12 @@ def test_cluster_and_sentinels_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize(("secret", "raw"), [("ü", "ü".encode()), (b"\0", b"\0"), (None, b"")])
-def test_a_secret_is_text_or_bytes(secret: str | bytes | None, raw: bytes) -> None:
+def test_secret_may_be_text_or_bytes(secret: str | bytes | None, raw: bytes) -> None:
     assert RedisOptions(bus_secret=secret).secret == raw
 
 
 @pytest.mark.covers("store_option:url", "store_option:tls", "store_option:connect_timeout")
-def test_connections_have_what_url_and_options_say() -> None:
+def test_connections_use_url_and_options() -> None:
     options = RedisOptions(
         url="rediss://user:word@host:1234/5", tls={"ssl_ca_certs": "/ca.pem"}, connect_timeout=1.5
     )
@@ -109,17 +109,17 @@ NAMES = ["room", "a", "ü", "日本語", "with space", "x" * 256, "a.b*c?[d]\\",
 
 @pytest.mark.covers("store_option:prefix")
 @pytest.mark.parametrize("name", NAMES)
-def test_what_one_script_touches_is_in_one_slot(name: str) -> None:
+def test_keys_of_a_script_are_in_one_slot(name: str) -> None:
     keys = Keys("chat")
     for group, kind in ((keys.room_keys(name), TopicKind.ROOM), (keys.user_keys(name), TopicKind.USER)):
         assert len({key_slot(key.encode()) for key in group}) == 1
         assert len(set(group)) == len(group)
-        # The channel of the topic is the first key, so a script may publish there.
+        # The first key is also the channel, so a script may publish to it.
         assert group[0] == keys.topic(Topic(kind, name))
     assert key_slot(keys.instances.encode()) == key_slot(keys.claimed.encode())
 
 
-def test_no_two_things_share_a_key() -> None:
+def test_keys_never_collide() -> None:
     keys = Keys("chat")
     every = [keys.instances, keys.claimed, keys.topic(EVERYONE)]
     for name in ("a", "everyone", "instances", "all"):
@@ -127,7 +127,7 @@ def test_no_two_things_share_a_key() -> None:
         every.append(keys.topic(Topic(TopicKind.INSTANCE, name)))
     assert len(set(every)) == len(every)
     assert not set(every) & {key.replace("chat", "chat2", 1) for key in every}
-    # Nor with prefixes that look like a part of the names of another, or in another database.
+    # Not with prefixes that resemble parts of other names, nor in another database.
     others = [Keys(f"chat:{kind}") for kind in ("room", "user", "instance", "instances", "everyone", "all")]
     for other in (*others, Keys("chat:"), Keys.of("chat", 1), Keys.of("chat", 2)):
         found = [other.instances, other.claimed, other.topic(EVERYONE)]
@@ -138,7 +138,7 @@ def test_no_two_things_share_a_key() -> None:
     assert all(key.startswith("chat:") for key in every)
 
 
-def test_rooms_are_spread_over_the_slots() -> None:
+def test_rooms_are_distributed_over_the_slots() -> None:
     keys = Keys("chat")
     assert len({key_slot(keys.room(f"room{number}").encode()) for number in range(1000)}) > 900
 
@@ -174,12 +174,12 @@ def test_scripts_name_keys_and_arguments_before_use(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_scripts_are_whole(name: str) -> None:
+def test_scripts_are_complete(name: str) -> None:
     script = scripts.load(name)
     assert "include:" not in script.text
     assert script is scripts.load(name)
     assert re.fullmatch("[0-9a-f]{40}", script.digest)
-    # Nothing that looks outside of its keys, or differs from run to run.
+    # No commands that access other keys or give varying results.
     assert not re.search(r"redis\.call\('(SCAN|KEYS|RANDOMKEY|TIME|SRANDMEMBER|SPOP)'", script.text)
 
 
@@ -188,10 +188,10 @@ def test_every_script_is_used_and_packaged() -> None:
     assert [name for name in SCRIPTS if f'"{name}"' not in code] == []
 
 
-# Answers
+# Results
 
 
-def test_answers_become_values_or_errors() -> None:
+def test_results_become_values_or_errors() -> None:
     assert checked([0, 1, b"x"]) == [1, b"x"]
     with pytest.raises(ChatServiceError) as caught:
         checked([b"noRoom"], noRoom="room")

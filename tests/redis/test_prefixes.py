@@ -1,4 +1,4 @@
-"""Services that share a Redis: no prefix reaches into the keys or channels of another."""
+"""Services sharing a Redis: prefixes isolate their keys and channels."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.support.world import World
 
 pytestmark = [pytest.mark.redis, pytest.mark.covers("store_option:prefix", "store_option:url")]
 
-#: Pairs of store options that are easily taken for each other.
+#: Pairs of store options that are easily confused.
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a longer one": ({"prefix": "a"}, {"prefix": "a:b"}),
     "a kind of key": ({"prefix": "a"}, {"prefix": "a:room"}),
@@ -24,7 +24,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-async def test_two_services_do_not_meet(server: RedisServer, name: str) -> None:
+async def test_services_do_not_interfere(server: RedisServer, name: str) -> None:
     worlds: list[World] = []
     try:
         for given in PAIRS[name]:
@@ -35,7 +35,7 @@ async def test_two_services_do_not_meet(server: RedisServer, name: str) -> None:
         others = [await world.start() for world in worlds]
         clients = []
         for one, other, mine in zip(ones, others, ("first", "second"), strict=True):
-            # Names that keys have in them, too.
+            # Names that are also parts of keys.
             for room in (mine, "both", "instances", "room", "all"):
                 await one.service.add_room(room)
             clients.append((await one.joined("alice", "both"), await other.joined("bob", "both"), mine))
@@ -44,7 +44,7 @@ async def test_two_services_do_not_meet(server: RedisServer, name: str) -> None:
                 await alice.call("roomMessage", "both", {"textMessage": mine + text})
                 await alice.call("directMessage", "bob", {"textMessage": mine + text})
         for one, (_, bob, mine) in zip(ones, clients, strict=True):
-            # Between the two messages nothing of the other service comes, though it was sent between them.
+            # Nothing of the other service arrives between the two messages, although it was sent then.
             for event in ("roomMessage", "directMessage"):
                 texts = [(await bob.wait_for(event))[-1]["textMessage"] for _ in range(2)]
                 assert texts == [mine, mine + " end"]
@@ -53,7 +53,7 @@ async def test_two_services_do_not_meet(server: RedisServer, name: str) -> None:
             users = (await one.service.list_users(limit=100)).items
             assert {user.name: user.sockets for user in users} == {"alice": 1, "bob": 1}
             assert len(await one.service.list_instances()) == 2
-        # The end of the one is not that of the other.
+        # Closing one service does not affect the other.
         await worlds[0].close()
         alone = others[1].service
 

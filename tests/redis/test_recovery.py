@@ -1,4 +1,4 @@
-"""Instances that die or stand still, and state that was spoilt by hand."""
+"""Recovery of dead and suspended instances, and repair of corrupted state."""
 
 import asyncio
 import time
@@ -53,7 +53,7 @@ def count(client: InProcessClient, name: str, *args: Any) -> int:
     "hook:on_leave", "api:get_instance_heartbeat", "api:get_instance_sockets",
 )  # fmt: skip
 @pytest.mark.parametrize("survivors", [2, 5])
-async def test_a_killed_instance_is_cleaned_away_once_and_in_time(
+async def test_killed_instance_is_recovered_once_and_in_time(
     at: MakeWorld, server: RedisServer, survivors: int
 ) -> None:
     world = at(server.url)
@@ -112,7 +112,7 @@ async def test_a_killed_instance_is_cleaned_away_once_and_in_time(
 
 
 @pytest.mark.covers("option:auto_recovery")
-async def test_without_auto_recovery_the_dead_stay_until_an_operator_comes(
+async def test_without_auto_recovery_dead_instances_stay_until_recovered_by_hand(
     at: MakeWorld, server: RedisServer
 ) -> None:
     world = at(server.url)
@@ -135,8 +135,10 @@ async def test_without_auto_recovery_the_dead_stay_until_an_operator_comes(
     assert names == []
 
 
-async def test_a_recovery_that_was_broken_off_is_done_by_another(at: MakeWorld, server: RedisServer) -> None:
-    """The first one to claim dies itself, with half of the work done."""
+async def test_interrupted_recovery_is_finished_by_another_instance(
+    at: MakeWorld, server: RedisServer
+) -> None:
+    """The first claimer dies halfway through."""
     world = at(server.url)
     instance = await world.start(enable_userlist_updates=True, heartbeat_rate=0.1, heartbeat_timeout=0.5)
     await instance.service.add_room("room")
@@ -154,13 +156,13 @@ async def test_a_recovery_that_was_broken_off_is_done_by_another(at: MakeWorld, 
     await wait_until(is_forgotten, "the dead instance is forgotten")
     await room_marker(instance.service, "room", watcher)
     gone = Counter(args[1] for args in watcher.received("roomUserLeft"))
-    # Of the one whose index was gone already nothing is known here; the room's own repair finds it.
+    # Recovery cannot find the one whose index was already gone; repairing the room does.
     assert gone == {f"ghost{number}": 1 for number in range(10) if number != 1}
     await instance.service.room_state_sync("room")
     await watcher.wait_for("roomUserLeft", "room", "ghost1")
 
 
-async def test_ten_thousand_sockets_are_recovered_while_commands_are_answered(
+async def test_recovery_of_ten_thousand_sockets_does_not_block_commands(
     at: MakeWorld, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = at(server.url)
@@ -183,7 +185,7 @@ async def test_ten_thousand_sockets_are_recovered_while_commands_are_answered(
 
     await wait_until(is_gone, "the dead instance is gone")
     assert probes > 50
-    # Once, though it took several times as long as a claim is good for.
+    # Only once, although it took several times as long as a claim is valid.
     assert sum("is dead" in record.getMessage() for record in caplog.records) == 1
     await wait_until(lambda: not len(service._context.running), "nothing runs")
     assert list(await service._context.store.instance_pulses()) == [service.instance_uid]
@@ -193,11 +195,11 @@ async def test_ten_thousand_sockets_are_recovered_while_commands_are_answered(
         assert list(client.scan_iter(f"{keys.prefix}:user:{{ghost*:*")) == []
 
 
-# Standing still
+# Suspended instances
 
 
 @pytest.mark.covers("option:heartbeat_timeout", "api:get_instance_heartbeat")
-async def test_an_instance_that_stood_still_starts_over(at: MakeWorld, server: RedisServer) -> None:
+async def test_suspended_instance_starts_over(at: MakeWorld, server: RedisServer) -> None:
     world = at(server.url)
     survivor = await world.start(enable_userlist_updates=True, **LEASE)
     await survivor.service.add_room("room")
@@ -224,7 +226,7 @@ async def test_an_instance_that_stood_still_starts_over(at: MakeWorld, server: R
         assert bob.received("roomMessage") == []
         assert await survivor.service.get_instance_heartbeat(paused.uid) is None
         assert await survivor.service.get_instance_heartbeat(uid) is not None
-        # Who comes back is served as ever.
+        # Reconnecting clients are served normally.
         bob = await clients.connect(paused.url, "bob", transports=["websocket"])
         _, data = await bob.wait_for("loginConfirmed")
         assert await bob.call("roomJoin", "room") == 1
@@ -237,14 +239,14 @@ async def test_an_instance_that_stood_still_starts_over(at: MakeWorld, server: R
 
 
 async def _lapse(instance: Instance, store: RedisStore) -> None:
-    """Another instance has claimed this one, and recovered it."""
+    """Act as another instance that has claimed and recovered this one."""
     now = instance.service._context.clock.now_ms()
     uid = InstanceId(instance.service.instance_uid)
     assert await store.instance_claim(uid, now, (await store.instance_pulses())[uid])
     await store.instance_forget(uid)
 
 
-async def test_clients_that_come_back_at_once_belong_to_the_new_id(
+async def test_clients_that_reconnect_immediately_belong_to_the_new_id(
     at: MakeWorld, server: RedisServer
 ) -> None:
     world = at(server.url)
@@ -254,7 +256,7 @@ async def test_clients_that_come_back_at_once_belong_to_the_new_id(
     service, former = instance.service, instance.service.instance_uid
     await service.add_room("room")
     old = [await instance.joined(name, "room") for name in ("alice", "bob")]
-    # The old sockets go slowly; meanwhile their clients are back.
+    # The old sockets are removed slowly, and meanwhile their clients reconnect.
     gate = faulty.faults.gate("socket_disconnect")
     await _lapse(instance, store)
     await wait_until(lambda: not any(client.connected for client in old), "the old sockets are gone")
@@ -277,7 +279,7 @@ async def test_clients_that_come_back_at_once_belong_to_the_new_id(
     assert ("instance", former) not in service._context.delivery.interest.topics()
 
 
-async def test_an_instance_that_cannot_renew_disconnects_once_and_starts_over_when_it_can(
+async def test_instance_that_cannot_renew_disconnects_once_and_starts_over_later(
     at: MakeWorld, server: RedisServer
 ) -> None:
     world = at(server.url)
@@ -300,11 +302,11 @@ async def test_an_instance_that_cannot_renew_disconnects_once_and_starts_over_wh
     assert list(await store.instance_pulses()) == [fresh]
 
 
-# State that was spoilt by hand
+# Corrupted state
 
 
 class Scene:
-    """Alice and bob in a room of a healthy instance; time stands still."""
+    """Alice and bob in a room on a healthy instance, with a stopped clock."""
 
     def __init__(self, instance: Instance, world: World, server: RedisServer) -> None:
         self.instance = instance
@@ -319,7 +321,7 @@ class Scene:
         self.alice.clear()
 
     async def settled(self) -> list[tuple[str, list[Any]]]:
-        """What alice was told until now."""
+        """The events alice has received so far."""
         await room_marker(self.service, "room", self.alice)
         await user_marker(self.service, "alice", self.alice)
         events = told(self.alice)
@@ -352,7 +354,7 @@ async def test_room_sync_removes_a_member_without_a_socket(scene: Scene) -> None
 
 
 @pytest.mark.covers("api:room_state_sync")
-async def test_room_sync_removes_a_socket_beside_a_living_one(scene: Scene) -> None:
+async def test_room_sync_removes_a_stale_socket_next_to_a_live_one(scene: Scene) -> None:
     packed = msgpack.unpackb(scene.raw.hget(scene.keys.members("room"), "bob"))
     scene.raw.hset(scene.keys.members("room"), "bob", msgpack.packb([*packed, "ghost", DEAD, "t"]))
     for _ in range(2):
@@ -362,14 +364,14 @@ async def test_room_sync_removes_a_socket_beside_a_living_one(scene: Scene) -> N
 
 
 @pytest.mark.covers("api:room_state_sync")
-async def test_room_sync_removes_a_member_with_no_sockets_at_all(scene: Scene) -> None:
+async def test_room_sync_removes_a_member_without_any_sockets(scene: Scene) -> None:
     scene.raw.hset(scene.keys.members("room"), "carol", msgpack.packb([1]))
     await scene.service.room_state_sync("room")
     assert await scene.settled() == [("roomUserLeft", ["room", "carol"])]
 
 
 @pytest.mark.covers("api:room_state_sync", "command:listOwnSockets")
-async def test_room_sync_writes_a_lost_index_again(scene: Scene) -> None:
+async def test_room_sync_restores_a_lost_index(scene: Scene) -> None:
     scene.raw.delete(scene.keys.user_rooms("bob"))
     assert await scene.bob.call("listOwnSockets") == {scene.bob.id: []}
     for _ in range(2):
@@ -381,7 +383,7 @@ async def test_room_sync_writes_a_lost_index_again(scene: Scene) -> None:
 
 
 @pytest.mark.covers("api:room_state_sync", "notification:roomAccessRemoved")
-async def test_room_sync_removes_who_has_no_access(scene: Scene) -> None:
+async def test_room_sync_removes_members_without_access(scene: Scene) -> None:
     scene.raw.sadd(scene.keys.room_list("room", "blacklist"), "bob")
     await scene.service.room_state_sync("room")
     await scene.bob.wait_for("roomAccessRemoved", "room")
@@ -392,7 +394,7 @@ async def test_room_sync_removes_who_has_no_access(scene: Scene) -> None:
 
 
 @pytest.mark.covers("api:user_state_sync", "notification:socketDisconnectEcho")
-async def test_user_sync_removes_sockets_that_are_not_there(scene: Scene) -> None:
+async def test_user_sync_removes_stale_sockets(scene: Scene) -> None:
     scene.raw.hset(scene.keys.user_sockets("alice"), mapping={"ghost": DEAD, "lost": "nobody"})
     scene.raw.hset(scene.keys.user_rooms("alice"), mapping={"ghost:room": "t", "ghost:no such room": "t"})
     await scene.service.user_state_sync("alice")
@@ -407,7 +409,7 @@ async def test_user_sync_removes_sockets_that_are_not_there(scene: Scene) -> Non
 
 
 @pytest.mark.covers("api:user_state_sync")
-async def test_user_sync_removes_rooms_that_a_socket_is_not_joined_to(scene: Scene) -> None:
+async def test_user_sync_removes_rooms_not_joined(scene: Scene) -> None:
     await scene.service.add_room("hall")
     fields: dict[Any, Any] = {f"{scene.alice.id}:hall": "t", f"{scene.alice.id}:none": "t"}
     scene.raw.hset(scene.keys.user_rooms("alice"), mapping=fields)
@@ -418,10 +420,10 @@ async def test_user_sync_removes_rooms_that_a_socket_is_not_joined_to(scene: Sce
 
 
 @pytest.mark.covers("api:instance_recovery", "api:user_state_sync", "api:room_state_sync")
-async def test_a_dead_instance_whose_list_of_sockets_is_lost(scene: Scene) -> None:
+async def test_dead_instance_with_a_lost_list_of_sockets(scene: Scene) -> None:
     write_ghosts(scene.raw, scene.keys.prefix, 4, ["room"])
     scene.raw.delete(scene.keys.instance_sockets(DEAD))
-    # Of which sockets it had nobody knows; users and rooms are repaired one by one.
+    # Its sockets are unknown, so users and rooms are repaired individually.
     await scene.service.instance_recovery(DEAD)
     for number in (0, 1):
         await scene.service.user_state_sync(f"ghost{number}")
@@ -434,8 +436,8 @@ async def test_a_dead_instance_whose_list_of_sockets_is_lost(scene: Scene) -> No
 
 
 @pytest.mark.covers("api:instance_recovery")
-async def test_recovery_passes_by_a_user_whose_state_is_no_state(scene: Scene) -> None:
-    """One spoilt user does not keep the others, and the work is not forgotten."""
+async def test_recovery_skips_a_user_with_corrupt_state(scene: Scene) -> None:
+    """One corrupt user does not stop the recovery of others, and is retried."""
     write_ghosts(scene.raw, scene.keys.prefix, 40, ["room"])
     scene.raw.set(scene.keys.user_sockets("ghost7"), "garbage")
     failures: list[Any] = []

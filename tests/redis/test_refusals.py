@@ -1,4 +1,4 @@
-"""Redis answers, but takes no changes: nobody is disconnected, reads work, and all goes on after it."""
+"""Redis responds but refuses changes: no one is disconnected, reads work, and service resumes later."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.cluster]
 
 TEXT = {"textMessage": "hello"}
 RATE, TIMEOUT = 0.3, 1.2
-#: Longer than a lease: heartbeats are not tried again inside a command.
+#: Longer than a lease, so that heartbeats are not retried within a command.
 COMMAND_TIMEOUT = 2.0
 OPTIONS: dict[str, Any] = {
     "heartbeat_rate": RATE,
@@ -32,7 +32,7 @@ REFUSED = wire_error("timeout")
 
 
 class Scene:
-    """Two instances; alice and bob are in a room of some messages."""
+    """Two instances with alice and bob in a room with some messages."""
 
     def __init__(self, world: World, refusal: Refusal) -> None:
         self.world = world
@@ -54,7 +54,7 @@ class Scene:
         return [instance.service.instance_uid for instance in self.world.instances]
 
     async def outlast(self, seconds: float = 2.5 * TIMEOUT) -> None:
-        """Return when the refusal has lasted longer than a lease."""
+        """Wait until the refusal has lasted longer than a lease."""
         end = asyncio.get_running_loop().time() + seconds
         await wait_until(lambda: asyncio.get_running_loop().time() > end, "time passes")
 
@@ -69,7 +69,7 @@ class Scene:
         return self.alice.connected and self.bob.connected
 
     async def goes_on(self) -> None:
-        """Commands work at once, and everybody hears of them."""
+        """Check that commands work and reach all users."""
         self.bob.clear()
         last = await self.alice.call("roomMessage", "room", TEXT)
         _, message = await self.bob.wait_for("roomMessage", "room")
@@ -102,14 +102,14 @@ async def scene(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Scen
 
 
 @pytest.mark.covers("error:timeout", "option:heartbeat_timeout")
-async def test_nobody_is_disconnected_and_all_goes_on(
+async def test_clients_stay_connected_and_service_resumes(
     scene: Scene, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = scene.alice
     await scene.refusal.begin()
     await scene.outlast()
     assert scene.all_is_well()
-    # Changes are refused, and not by an incident.
+    # Changes are refused without an incident.
     for command, *args in (
         ("roomMessage", "room", TEXT),
         ("roomCreate", "new", False),
@@ -132,11 +132,11 @@ async def test_nobody_is_disconnected_and_all_goes_on(
     assert await alice.call("listOwnSockets") == {alice.id: ["room"]}
     assert await scene.service.room_has_in_list("room", "userlist", "bob") is True
     assert {user.name for user in (await scene.service.list_users()).items} == {"alice", "bob"}
-    # Joins that change nothing do, and others are told why they may not.
+    # Repeated joins work, and users without access learn the reason.
     assert await alice.call("roomJoin", "room") == 1
     assert await alice.error("roomJoin", "closed") == wire_error("notAllowed")
     assert await alice.error("roomJoin", "nowhere") == wire_error("noRoom", "nowhere")
-    # What is not stored is delivered, each time.
+    # Messages that are not stored are still delivered.
     scene.bob.clear()
     await alice.call("directMessage", "bob", TEXT)
     await scene.bob.wait_for("directMessage")
@@ -152,13 +152,13 @@ async def test_nobody_is_disconnected_and_all_goes_on(
     await scene.outlast(1.5 * TIMEOUT)
     assert scene.all_is_well()
     assert await alice.call("listOwnSockets") == {alice.id: ["room"]}
-    # One line for the refusal of all heartbeats, not one for each; none when they are not refused.
+    # One log line for all refused heartbeats; none if they are not refused.
     told = [record for record in caplog.records if "op_type='heartbeat'" in record.getMessage()]
     assert len(told) == (0 if kind == "OOM" else 2)
 
 
 @pytest.mark.covers("error:timeout", "notification:loginRejected")
-async def test_logins_and_disconnects_meanwhile(scene: Scene, kind: str) -> None:
+async def test_logins_and_disconnects_during_the_refusal(scene: Scene, kind: str) -> None:
     second = await scene.second.joined("bob", "room")
     scene.alice.clear()
     await scene.refusal.begin()
@@ -184,11 +184,11 @@ async def test_logins_and_disconnects_meanwhile(scene: Scene, kind: str) -> None
     assert scene.uids_now() == scene.uids
 
 
-async def test_a_leave_is_done_or_refused(scene: Scene, kind: str) -> None:
+async def test_leave_succeeds_or_is_refused(scene: Scene, kind: str) -> None:
     second = await scene.first.joined("alice", "room")
     await scene.refusal.begin()
     if kind == "OOM":
-        # It takes no memory.
+        # It needs no memory.
         assert await second.call("roomLeave", "room") == 1
         assert await scene.alice.call("roomLeave", "room") == 0
         assert await scene.alice.error("roomGetOwner", "other") == wire_error("notJoined", "other")
@@ -201,7 +201,7 @@ async def test_a_leave_is_done_or_refused(scene: Scene, kind: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["room_delete", "user_delete"])
-async def test_a_full_redis_can_be_emptied(scene: Scene, kind: str, step: str) -> None:
+async def test_deletion_works_when_memory_is_full(scene: Scene, kind: str, step: str) -> None:
     await scene.bob.disconnect()
     await scene.refusal.begin()
     removal = scene.service.delete_room("room") if step == "room_delete" else scene.service.delete_user("bob")
@@ -212,12 +212,12 @@ async def test_a_full_redis_can_be_emptied(scene: Scene, kind: str, step: str) -
         await removal
 
 
-async def test_a_dead_instance_is_recovered_after_the_refusal(scene: Scene, kind: str) -> None:
+async def test_dead_instance_is_recovered_after_the_refusal(scene: Scene, kind: str) -> None:
     third = await scene.world.start(**OPTIONS)
     carol = await third.joined("carol", "room")
     uid = third.service.instance_uid
     await scene.refusal.begin()
-    # No heartbeats any more.
+    # Stop its heartbeats.
     await third.service._context.background.close()
     await scene.outlast()
     await scene.refusal.end()
@@ -231,7 +231,7 @@ async def test_a_dead_instance_is_recovered_after_the_refusal(scene: Scene, kind
     assert scene.uids_now()[:2] == scene.uids
 
 
-async def test_a_start_says_why_it_cannot(scene: Scene, kind: str) -> None:
+async def test_failing_start_names_the_reason(scene: Scene, kind: str) -> None:
     await scene.refusal.begin()
     instance = scene.world.make(**OPTIONS)
     if kind == "OOM":
@@ -241,7 +241,7 @@ async def test_a_start_says_why_it_cannot(scene: Scene, kind: str) -> None:
         await instance.service.start()
 
 
-async def test_a_store_refuses_by_its_own_error(scene: Scene, kind: str) -> None:
+async def test_store_raises_refused_error(scene: Scene, kind: str) -> None:
     store = RedisStore(scene.world.backend.options)  # type: ignore[attr-defined]
     context = scene.service._context
     assert isinstance(context.lease, Lease)

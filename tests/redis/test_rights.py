@@ -1,4 +1,4 @@
-"""Redis users with few rights: enough is served, less is refused at the start with what is missing."""
+"""Redis users with few permissions: missing ones are named when the start fails."""
 
 import re
 import uuid
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.redis
 
 HOME = Path(chat_service.stores.redis.__file__).parent
 
-#: What users of managed servers often lack, and the service does not need.
+#: Permissions that managed servers often deny and the service does not need.
 ENOUGH = {
     "no dangerous commands": "+@all -@dangerous",
     "no admin commands": "+@all -@admin",
@@ -33,20 +33,20 @@ ENOUGH = {
     "neither INFO nor HELLO": "+@all -info -hello",
     "no KEYS, SCAN, CONFIG": "+@all -keys -scan -config",
     "few connection commands": "+@all -@connection +auth +ping +select +asking",
-    "what is needed alone": "-@all +@hash +@set +@sortedset +@list +@scripting +@transaction +@pubsub"
+    "only what is needed": "-@all +@hash +@set +@sortedset +@list +@scripting +@transaction +@pubsub"
     " +exists +expire +unlink +ping +cluster|slots +asking",
 }
-#: Rules that are not enough, and what the message names.
+#: Insufficient rules, and the missing ones that the message names.
 NOT_ENOUGH = {
     "no scripts": ("~{prefix}:* &{prefix}:* +@all -@scripting", "+eval", "+evalsha"),
     "no EVALSHA": ("~{prefix}:* &{prefix}:* +@all -evalsha", "+evalsha"),
     "no transactions": ("~{prefix}:* &{prefix}:* +@all -@transaction", "+multi"),
     "no channels": ("~{prefix}:* resetchannels +@all", "&{prefix}:*"),
     "other channels": ("~{prefix}:* resetchannels &other:* +@all", "&{prefix}:*"),
-    "channels of rooms alone": ("~{prefix}:* resetchannels &{prefix}:room:* +@all", "&{prefix}:*"),
+    "only channels of rooms": ("~{prefix}:* resetchannels &{prefix}:room:* +@all", "&{prefix}:*"),
     "other keys": ("~other:* &* +@all", "~{prefix}:*"),
-    "keys of rooms alone": ("~{prefix}:room:* &* +@all", "~{prefix}:*"),
-    "keys to read alone": ("%R~{prefix}:* &* +@all", "~{prefix}:*"),
+    "only keys of rooms": ("~{prefix}:room:* &* +@all", "~{prefix}:*"),
+    "only reading of keys": ("%R~{prefix}:* &* +@all", "~{prefix}:*"),
     "no lists": ("~{prefix}:* &* +@all -@list", "+lpush", "+lrange"),
     "no writes": ("~{prefix}:* &* +@all -@write", "+hset", "+lpush", "+zadd", "+unlink"),
     "no publishing": ("~{prefix}:* &* +@all -spublish", "+spublish"),
@@ -57,7 +57,7 @@ NOT_ENOUGH = {
 
 
 class Users:
-    """Makes users at every node of a server or a cluster."""
+    """Creates users on all nodes of a server or cluster."""
 
     def __init__(self, servers: RedisServer | RedisCluster) -> None:
         self.is_cluster = isinstance(servers, RedisCluster)
@@ -99,7 +99,7 @@ def users(request: pytest.FixtureRequest) -> Iterator[Users]:
 
 
 @pytest.mark.parametrize("name", ENOUGH)
-async def test_users_with_enough_rights_are_served(users: Users, name: str) -> None:
+async def test_users_with_sufficient_permissions(users: Users, name: str) -> None:
     options = users.make(f"~{users.prefix}:*", f"&{users.prefix}:*", *ENOUGH[name].split())
     world = World(At(**options))
     try:
@@ -116,7 +116,7 @@ async def test_users_with_enough_rights_are_served(users: Users, name: str) -> N
 
 
 @pytest.mark.parametrize("name", NOT_ENOUGH)
-async def test_users_without_are_refused_with_what_is_missing(users: Users, name: str) -> None:
+async def test_missing_permissions_are_named(users: Users, name: str) -> None:
     rules, *missing = (text.format(prefix=users.prefix) for text in NOT_ENOUGH[name])
     options = users.make(*rules.split())
     service = ChatService(store="redis", store_options=options, transport=InProcessTransport())
@@ -126,14 +126,14 @@ async def test_users_without_are_refused_with_what_is_missing(users: Users, name
     assert message.startswith(f"Redis at 127.0.0.1:{users.port} does not grant the user {users.made[0]}")
     assert "\n" not in message and set(missing) <= set(message.split())
     await service.close()
-    # What the message says is enough indeed.
+    # The permissions in the message are sufficient.
     _, _, granted = message.partition(f"ACL SETUSER {users.made[0]} ")
     options = users.make(*rules.split(), *granted.split())
     async with ChatService(store="redis", store_options=options, transport=InProcessTransport()):
         pass
 
 
-async def test_a_user_of_a_cluster_needs_to_know_the_slots(cluster_servers: RedisCluster) -> None:
+async def test_cluster_user_needs_cluster_slots(cluster_servers: RedisCluster) -> None:
     users = Users(cluster_servers)
     try:
         for rules, message in (("-cluster", "cluster|slots"), ("-asking", "+asking")):
@@ -146,7 +146,7 @@ async def test_a_user_of_a_cluster_needs_to_know_the_slots(cluster_servers: Redi
         users.close()
 
 
-async def test_the_look_at_rights_leaves_nothing_behind(users: Users) -> None:
+async def test_permission_check_leaves_nothing_behind(users: Users) -> None:
     store = RedisStore(users.make("~*", "&*", "+@all"))
     await store.open(Nobody())
     assert store._open_bus.status().subscriptions == 0
@@ -155,7 +155,7 @@ async def test_the_look_at_rights_leaves_nothing_behind(users: Users) -> None:
 
 
 class Nobody:
-    """A ``BusListener`` to which nothing may come."""
+    """A ``BusListener`` that must receive nothing."""
 
     def on_envelope(self, topic: object, envelope: object) -> None:
         raise AssertionError(envelope)
@@ -164,7 +164,7 @@ class Nobody:
         raise AssertionError(topic)
 
 
-async def test_check_tells_what_a_user_may_not_look_at(users: Users) -> None:
+async def test_check_reports_what_the_user_may_not_read(users: Users) -> None:
     options = users.make(f"~{users.prefix}:*", f"&{users.prefix}:*", "+@all", "-@dangerous")
     found = {item.name: item for item in await check_store(RedisStore(options))}
     assert {item.verdict for item in found.values()} <= {Verdict.OK, Verdict.WARNING}
@@ -177,7 +177,7 @@ async def test_check_tells_what_a_user_may_not_look_at(users: Users) -> None:
     assert found["permissions"].verdict is Verdict.FAILED and "+evalsha" in found["permissions"].detail
 
 
-# What is tried is what is used
+# The check covers all commands in use
 
 
 def _in_scripts(folder: Path) -> set[str]:
@@ -185,7 +185,7 @@ def _in_scripts(folder: Path) -> set[str]:
     return {name for text in texts for name in re.findall(r"redis\.p?call\('([A-Z]+)'", text)}
 
 
-def test_every_command_of_the_scripts_is_tried() -> None:
+def test_every_command_in_scripts_is_tried() -> None:
     tried = set(re.findall(r"^try\('([A-Z]+)'", (HOME / "lua/probe.lua").read_text("utf-8"), re.MULTILINE))
     used = _in_scripts(HOME / "lua")
     assert used and not used - tried
@@ -212,5 +212,5 @@ def test_every_command_of_the_scripts_is_tried() -> None:
         ("HSET", "Redis at 127.0.0.1:1 is not connected", None),
     ],
 )
-def test_the_rule_that_is_missing(command: str, text: str, rule: str | None) -> None:
+def test_missing_rule(command: str, text: str, rule: str | None) -> None:
     assert missing_rule(command, text, "p") == rule

@@ -1,4 +1,4 @@
-"""Behind Sentinel: the service runs on the master, follows a fail-over, and goes on without a restart."""
+"""Sentinel: the service uses the master and follows a failover without a restart."""
 
 import asyncio
 import signal
@@ -30,7 +30,7 @@ async def _answers(client: InProcessClient) -> bool:
 
 
 async def _works(service: Instance, *clients: InProcessClient) -> None:
-    """Messages are taken, and reach everybody without a gap."""
+    """Check that messages reach both users without gaps."""
     last = await room_marker(service.service, "room")
     for client in clients:
         await wait_until(lambda client=client: last in ids_of(client), f"{last} at {client!r}")
@@ -41,9 +41,9 @@ async def _works(service: Instance, *clients: InProcessClient) -> None:
 
 @pytest.mark.covers("store_option:sentinels", "store_option:sentinel_service")
 @pytest.mark.parametrize("how", ["killed", "asked", "stands still"])
-async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
+async def test_service_follows_a_failover(at: MakeWorld, how: str) -> None:
     with SentinelSetup() as setup:
-        # The url gives only what is used besides: here a host where no Redis is.
+        # Only the credentials and database of the url are used; no Redis runs at its host.
         world = at("redis://nowhere.invalid:1/0", **setup.options, **FAST)
         first, second = await world.start(**LEASE), await world.start(**LEASE)
         uids = [instance.service.instance_uid for instance in (first, second)]
@@ -53,7 +53,7 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
         await _works(first, alice, bob)
         master, replica = setup.servers
         with master.client() as client:
-            # So the replica has all that was acknowledged; without it a fail-over may lose the last of it.
+            # Ensures that the replica has every acknowledged write; otherwise a failover may lose some.
             assert client.wait(1, 5000) == 1
         assert master.process is not None
         if how == "killed":
@@ -64,7 +64,7 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
             setup.sentinels[0].ask("SENTINEL", "FAILOVER", "chatmaster")
         await wait_until(lambda: setup.master_port() == replica.port, "a new master")
         if how == "asked":
-            # Until it is told, the old master takes messages that nobody will know of.
+            # Until it is demoted, the old master accepts messages that will be lost.
             with master.client() as client:
                 await wait_until(lambda: client.role()[0] == b"slave", "the old master knows")
         for client in (alice, bob):
@@ -75,7 +75,7 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
         assert [instance.service.instance_uid for instance in (first, second)] == uids
         with replica.client() as client:
             assert client.role()[0] == b"master"
-            # The bus has left the old master, though that one may answer still.
+            # The bus has left the old master even if that still responds.
             channel = Keys(world.backend.options["prefix"]).room("room")  # type: ignore[attr-defined]
             await wait_until(lambda: client.pubsub_shardnumsub(channel) == [(channel.encode(), 2)], "the bus")
         if master.process is not None:
@@ -85,7 +85,7 @@ async def test_the_service_follows_a_fail_over(at: MakeWorld, how: str) -> None:
 
 
 @pytest.mark.covers("store_option:sentinel_password", "store_option:sentinels")
-async def test_sentinels_with_a_password_of_which_some_are_gone(at: MakeWorld) -> None:
+async def test_sentinels_with_a_password_of_which_some_are_down(at: MakeWorld) -> None:
     with SentinelSetup("word") as setup:
         setup.sentinels[0].stop()
         world = at("redis://localhost/0", **setup.options, **FAST)

@@ -1,4 +1,4 @@
-"""What cannot work says so at the start: one clear message, from ``start()`` and from a process."""
+"""Start failures give one clear message, from ``start()`` and from a process."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from tests.support.redis_servers import RedisCluster, RedisServer, free_port
 
 pytestmark = pytest.mark.redis
 
-#: Yields store options that cannot work, and what the message says.
+#: Yields invalid store options and the expected message.
 Trouble = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[tuple[dict[str, Any], str]]]
 
 
@@ -64,7 +64,7 @@ async def unreachable_sentinels(request: pytest.FixtureRequest) -> AsyncIterator
 
 @asynccontextmanager
 async def silent(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict[str, Any], str]]:
-    """A server that takes connections and says nothing."""
+    """A server that accepts connections and stays silent."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -110,14 +110,14 @@ async def no_cluster(request: pytest.FixtureRequest) -> AsyncIterator[tuple[dict
 TROUBLES: dict[str, tuple[Trouble, type[Exception]]] = {
     "too old": (too_old, ConfigurationError),
     "too old cluster": (too_old_cluster, ConfigurationError),
-    "no redis at all": (no_redis_at_all, ConfigurationError),
+    "no Redis": (no_redis_at_all, ConfigurationError),
     "unreachable": (unreachable, StoreTimeoutError),
     "unreachable cluster": (unreachable_cluster, StoreTimeoutError),
     "unreachable sentinels": (unreachable_sentinels, StoreTimeoutError),
     "silent": (silent, StoreTimeoutError),
     "wrong password": (wrong_password, StoreError),
     "no password": (no_password, StoreError),
-    "a cluster after all": (a_cluster_after_all, ConfigurationError),
+    "an unexpected cluster": (a_cluster_after_all, ConfigurationError),
     "no cluster": (no_cluster, ConfigurationError),
 }
 
@@ -131,7 +131,7 @@ def _pattern(options: dict[str, Any], message: str) -> str:
     "store_option:url", "store_option:cluster", "store_option:sentinels", "store_option:connect_timeout"
 )
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_the_start_raises_one_clear_message(name: str, request: pytest.FixtureRequest) -> None:
+async def test_start_raises_one_clear_message(name: str, request: pytest.FixtureRequest) -> None:
     trouble, kind = TROUBLES[name]
     async with trouble(request) as (options, message):
         service = ChatService(store="redis", store_options=options, transport=InProcessTransport())
@@ -160,7 +160,7 @@ def run_service(options: dict[str, Any]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", ["too old", "unreachable", "wrong password", "no password", "no cluster"])
-async def test_a_process_ends_with_one_line(name: str, request: pytest.FixtureRequest) -> None:
+async def test_process_ends_with_one_line(name: str, request: pytest.FixtureRequest) -> None:
     async with TROUBLES[name][0](request) as (options, message):
         done = await asyncio.to_thread(run_service, options)
     assert (done.returncode, done.stdout) == (1, "")
@@ -188,8 +188,6 @@ async def test_a_process_ends_with_one_line(name: str, request: pytest.FixtureRe
         ({"prefx": "x"}, "unknown store_options prefx; did you mean prefix"),
     ],
 )
-async def test_options_that_cannot_work_are_refused_before_the_start(
-    options: dict[str, Any], message: str
-) -> None:
+async def test_invalid_options_are_refused_before_the_start(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         ChatService(store="redis", store_options=options)

@@ -1,4 +1,4 @@
-"""TLS to Redis and to Sentinels, and what is said when it goes wrong."""
+"""TLS to Redis and Sentinels, and the errors when it fails."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -24,7 +24,7 @@ def certificates() -> Iterator[Certificates]:
 
 
 class TlsServer:
-    """A server with a port for TLS, and one without."""
+    """A server with a TLS port and a plain one."""
 
     def __init__(self, certificates: Certificates, *, clients: bool = False) -> None:
         self.tls_port = free_port()
@@ -51,7 +51,7 @@ async def worlds() -> AsyncIterator[list[World]]:
 
 
 async def talks(worlds: list[World], **options: Any) -> None:
-    """Two instances with these store options hand a message over."""
+    """Check that two instances with these store options exchange a message."""
     world = World(At(**options))
     worlds.append(world)
     first, second = await world.start(), await world.start()
@@ -62,7 +62,7 @@ async def talks(worlds: list[World], **options: Any) -> None:
 
 
 async def refusal(options: dict[str, Any]) -> Exception:
-    """What the start raises."""
+    """The exception raised by the start."""
     service = ChatService(store="redis", store_options=options, transport=InProcessTransport())
     with pytest.raises((StoreError, ConfigurationError)) as caught:
         await service.start()
@@ -77,13 +77,13 @@ async def test_tls(tls: TlsServer, worlds: list[World], scheme: str) -> None:
     await talks(worlds, url=tls.url(scheme), tls=tls.trust)
 
 
-async def test_tls_by_the_url_alone(tls: TlsServer, worlds: list[World]) -> None:
+async def test_tls_by_the_url_only(tls: TlsServer, worlds: list[World]) -> None:
     await talks(worlds, url=f"{tls.url()}?ssl_ca_certs={tls.trust['ssl_ca_certs']}&ssl_min_version=771")
     await talks(worlds, url=f"{tls.url()}?ssl_cert_reqs=none")
 
 
 @pytest.mark.covers("store_option:tls")
-async def test_what_is_wrong_with_tls_is_said(tls: TlsServer, certificates: Certificates) -> None:
+async def test_tls_errors_are_explained(tls: TlsServer, certificates: Certificates) -> None:
     error = await refusal({"url": tls.url()})
     assert "its certificate is not trusted" in str(error) and "ssl_ca_certs" in str(error)
     url = tls.url().replace("127.0.0.1", "localhost")
@@ -100,7 +100,7 @@ async def test_what_is_wrong_with_tls_is_said(tls: TlsServer, certificates: Cert
 
 
 @pytest.mark.covers("store_option:tls")
-async def test_clients_with_a_certificate(certificates: Certificates, worlds: list[World]) -> None:
+async def test_client_certificates(certificates: Certificates, worlds: list[World]) -> None:
     made = TlsServer(certificates, clients=True)
     own = {"ssl_certfile": certificates.certificate, "ssl_keyfile": certificates.key}
     with made.server:
@@ -124,7 +124,7 @@ async def test_tls_to_a_plain_port_and_the_reverse(tls: TlsServer) -> None:
 async def test_sentinels_with_users(worlds: list[World]) -> None:
     with SentinelSetup(password="secret") as setup:
         for sentinel in setup.sentinels:
-            # As the documentation of Redis gives it to clients.
+            # The permissions that the Redis documentation recommends for clients.
             rules = ("-@all", "+auth", "+sentinel|get-master-addr-by-name")
             sentinel.ask("ACL", "SETUSER", "chat", "on", ">word", *rules)
         options = {

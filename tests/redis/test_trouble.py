@@ -1,6 +1,6 @@
-"""Redis in trouble: commands fail fast, nothing hangs, nothing is acknowledged that is not stored.
+"""Redis in trouble: commands fail fast, nothing hangs, and only stored messages are acknowledged.
 
-When it is back all goes on without a restart.
+When Redis is back, service resumes without a restart.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from tests.support.wire_errors import wire_error
 
 pytestmark = pytest.mark.redis
 
-# Redis is not there
+# Redis is down
 
 
 @pytest.mark.covers("error:timeout", "store_option:command_timeout")
-async def test_redis_stands_still(pair: Pair, server: RedisServer) -> None:
+async def test_redis_hangs(pair: Pair, server: RedisServer) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     try:
@@ -46,7 +46,7 @@ async def test_redis_stands_still(pair: Pair, server: RedisServer) -> None:
     await pair.works_again()
 
 
-async def test_many_commands_at_once_fail_at_their_time(pair: Pair, server: RedisServer) -> None:
+async def test_many_concurrent_commands_fail_in_time(pair: Pair, server: RedisServer) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     try:
@@ -60,7 +60,7 @@ async def test_many_commands_at_once_fail_at_their_time(pair: Pair, server: Redi
     await pair.works_again()
 
 
-async def test_redis_is_restarted_with_its_data(at: MakeWorld) -> None:
+async def test_redis_restarts_with_its_data(at: MakeWorld) -> None:
     with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
         world = at(server.url, command_timeout=0.5, connect_timeout=0.5, probe_interval=0.2)
         pair = Pair(await world.start(**LEASE), await world.start(**LEASE))
@@ -68,7 +68,7 @@ async def test_redis_is_restarted_with_its_data(at: MakeWorld) -> None:
         acked = [await pair.alice.call("roomMessage", "room", TEXT) for _ in range(5)]
         for _ in range(2):
             server.kill()
-            # Nobody listens: there is nothing to wait for.
+            # Nothing listens, so there is nothing to wait for.
             await pair.fails_fast()
             await pair.fails_fast("directMessage", "bob", TEXT)
             server.start()
@@ -78,8 +78,8 @@ async def test_redis_is_restarted_with_its_data(at: MakeWorld) -> None:
         await world.close()
 
 
-async def test_redis_is_restarted_empty(pair: Pair, server: RedisServer) -> None:
-    """All is lost: clients are told, and the service serves on."""
+async def test_redis_restarts_empty(pair: Pair, server: RedisServer) -> None:
+    """All data is lost: clients are notified and the service continues."""
     server.kill()
     await pair.fails_fast()
     server.start()
@@ -94,7 +94,7 @@ async def test_redis_is_restarted_empty(pair: Pair, server: RedisServer) -> None
     assert (await pair.bob.wait_for("roomMessage", "room"))[1]["id"] == 1
 
 
-async def test_an_instance_that_redis_has_forgotten_starts_over(at: MakeWorld, server: RedisServer) -> None:
+async def test_instance_forgotten_by_redis_starts_over(at: MakeWorld, server: RedisServer) -> None:
     world = at(server.url, command_timeout=0.5)
     instance = await world.start(heartbeat_rate=0.1, heartbeat_timeout=30.0)
     former = instance.service.instance_uid
@@ -120,7 +120,7 @@ async def test_connections_are_killed(pair: Pair, server: RedisServer, kind: str
             await pair.works_again()
 
 
-async def test_what_came_while_the_bus_was_lost_is_filled_in(behind: Pair, proxy: Proxy) -> None:
+async def test_messages_missed_by_the_bus_are_filled_in(behind: Pair, proxy: Proxy) -> None:
     for _ in range(3):
         [bus] = [connection for connection in proxy.connections if connection.is_bus]
         proxy.half_open = True
@@ -134,7 +134,7 @@ async def test_what_came_while_the_bus_was_lost_is_filled_in(behind: Pair, proxy
         assert set(sent) <= set(ids_of(behind.alice))
 
 
-async def test_a_half_open_connection(behind: Pair, proxy: Proxy) -> None:
+async def test_half_open_connection_is_replaced(behind: Pair, proxy: Proxy) -> None:
     proxy.half_open = True
     proxy.cut()
     await behind.fails_fast()
@@ -147,10 +147,10 @@ async def test_a_half_open_connection(behind: Pair, proxy: Proxy) -> None:
 
 @pytest.mark.covers("store_option:probe_interval")
 @pytest.mark.parametrize("way", ["deaf", "mute"])
-async def test_a_deaf_bus_is_noticed_in_five_seconds(
+async def test_silent_bus_is_noticed_in_five_seconds(
     at: MakeWorld, server: RedisServer, proxy: Proxy, way: str
 ) -> None:
-    """With the options that an operator gets without a thought."""
+    """With default options."""
     world = at(proxy.url)
     assert isinstance(world.backend, At)
     first = await world.start()
@@ -161,7 +161,7 @@ async def test_a_deaf_bus_is_noticed_in_five_seconds(
     setattr(proxy, way, lambda connection: connection is bus)
     begun = asyncio.get_running_loop().time()
     if way == "mute":
-        # What Redis sends still comes; only the probe can tell that nothing gets there any more.
+        # Data from Redis still arrives; only the probe shows that nothing reaches Redis.
         await wait_until(lambda: bus not in proxy.connections, "it is connected anew")
     sent = [await pair.bob.call("roomMessage", "room", TEXT) for _ in range(3)]
     await wait_until(lambda: set(sent) <= set(ids_of(pair.alice)), "the messages")
@@ -169,8 +169,8 @@ async def test_a_deaf_bus_is_noticed_in_five_seconds(
     await pair.works_again()
 
 
-async def test_nothing_is_acknowledged_that_is_not_stored(behind: Pair, proxy: Proxy) -> None:
-    """Cut after cut while messages are sent: what was acknowledged is there, once, under its id."""
+async def test_acknowledged_messages_are_stored(behind: Pair, proxy: Proxy) -> None:
+    """With repeated disconnects, each acknowledged message is stored once under its id."""
     acked: dict[int, str] = {}
     done = asyncio.Event()
 
@@ -203,7 +203,7 @@ async def test_nothing_is_acknowledged_that_is_not_stored(behind: Pair, proxy: P
     assert len(texts) == len(set(texts))
 
 
-async def test_scripts_are_flushed_all_the_time(pair: Pair, server: RedisServer) -> None:
+async def test_scripts_are_flushed_repeatedly(pair: Pair, server: RedisServer) -> None:
     done = asyncio.Event()
 
     async def flush() -> None:
@@ -225,17 +225,17 @@ async def test_scripts_are_flushed_all_the_time(pair: Pair, server: RedisServer)
     await pair.works_again()
 
 
-async def test_redis_that_may_not_write_says_so_in_time(pair: Pair, server: RedisServer) -> None:
+async def test_read_only_redis_fails_in_time(pair: Pair, server: RedisServer) -> None:
     with server.client() as admin:
         admin.config_set("min-replicas-to-write", 1)
         await pair.fails_fast()
-        # Reading goes on.
+        # Reads still work.
         assert await pair.alice.call("roomRecentHistory", "room") == []
         admin.config_set("min-replicas-to-write", 0)
     assert await pair.alice.call("roomMessage", "room", TEXT) == 1
 
 
-async def test_redis_that_is_full_stores_nothing_by_halves(pair: Pair, server: RedisServer) -> None:
+async def test_full_redis_stores_nothing_partially(pair: Pair, server: RedisServer) -> None:
     await pair.alice.call("roomMessage", "room", TEXT)
     with server.client() as admin:
         admin.config_set("maxmemory", 1)
@@ -245,7 +245,7 @@ async def test_redis_that_is_full_stores_nothing_by_halves(pair: Pair, server: R
     await pair.works_again()
 
 
-# Spoilt data
+# Corrupt data
 
 
 class Spoilt(Pair):
@@ -269,7 +269,7 @@ async def spoilt(at: MakeWorld, server: RedisServer) -> AsyncIterator[Spoilt]:
     await made.alice.call("roomJoin", "good")
     await made.alice.call("roomMessage", "room", TEXT)
     yield made
-    # What is spoilt cannot be left in good order.
+    # A corrupt room cannot be left properly.
     made.raw.flushall()
     made.raw.close()
 
@@ -288,7 +288,7 @@ WRONG_TYPES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
 
 @pytest.mark.covers("error:internalError")
 @pytest.mark.parametrize("what", WRONG_TYPES)
-async def test_a_key_of_the_wrong_type(spoilt: Spoilt, what: str) -> None:
+async def test_key_of_the_wrong_type(spoilt: Spoilt, what: str) -> None:
     suffix, calls = WRONG_TYPES[what]
     key = spoilt.keys.room("room") + suffix
     spoilt.raw.delete(key)
@@ -333,7 +333,7 @@ async def test_garbage_in_a_message(spoilt: Spoilt, stored: bytes) -> None:
     spoilt.raw.lset(history, 0, stored)
     for call in (HISTORY, RECENT):
         await spoilt.is_internal_error(*call)
-    # It spoils the pages that it is on, and nothing else.
+    # It affects only the pages that contain it.
     assert await spoilt.alice.call(*MESSAGE) == 3
     assert [message["id"] for message in await spoilt.alice.call("roomHistoryGet", "room", 2, 5)] == [3]
     spoilt.raw.delete(history)
@@ -362,7 +362,7 @@ async def test_garbage_in_a_user(spoilt: Spoilt) -> None:
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
 
 
-async def test_a_room_of_which_everything_is_gone(spoilt: Spoilt) -> None:
+async def test_room_with_all_keys_lost(spoilt: Spoilt) -> None:
     spoilt.raw.delete(*spoilt.keys.room_keys("room"))
     assert await spoilt.alice.error(*MESSAGE) == wire_error("noRoom", "room")
     assert await spoilt.alice.error(*RECENT) == wire_error("noRoom", "room")
@@ -370,11 +370,11 @@ async def test_a_room_of_which_everything_is_gone(spoilt: Spoilt) -> None:
     assert await spoilt.alice.call("roomMessage", "good", TEXT) == 1
 
 
-# A fail-over that lost the last writes
+# A failover that lost the last writes
 
 
-async def test_a_room_that_went_back_in_time_is_joined_again(spoilt: Spoilt) -> None:
-    """The new master does not know the last messages: everybody is told, and joins again."""
+async def test_room_that_went_back_in_time_removes_all_users(spoilt: Spoilt) -> None:
+    """The new master lacks the last messages: all users are notified and rejoin."""
     for _ in range(4):
         await spoilt.alice.call("roomMessage", "room", TEXT)
     await room_marker(spoilt.service, "room", spoilt.alice, spoilt.bob)
@@ -399,7 +399,7 @@ async def test_a_room_that_went_back_in_time_is_joined_again(spoilt: Spoilt) -> 
 
 
 @pytest.mark.covers("notification:roomAccessRemoved")
-async def test_a_socket_whose_join_was_lost_is_told(spoilt: Spoilt) -> None:
+async def test_socket_with_a_lost_join_is_notified(spoilt: Spoilt) -> None:
     spoilt.raw.hdel(spoilt.keys.members("room"), "alice")
     spoilt.raw.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     await spoilt.alice.wait_for("roomAccessRemoved", "room")

@@ -1,4 +1,4 @@
-"""URLs of Redis: every option that redis-py takes is honoured, or refused by its name."""
+"""Redis URLs: every option of redis-py is applied, or refused by name."""
 
 import inspect
 import ssl
@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.covers("store_option:url")]
         ("unix://user:word@/run/redis.sock", Address("/run/redis.sock", 0), False, 0),
     ],
 )
-def test_where_redis_is(url: str, address: Address, tls: bool, db: int) -> None:
+def test_addresses(url: str, address: Address, tls: bool, db: int) -> None:
     parsed = parse_redis_url(url)
     assert (parsed.address, parsed.tls, parsed.db) == (address, tls, db)
 
@@ -57,7 +57,7 @@ def test_where_redis_is(url: str, address: Address, tls: bool, db: int) -> None:
         ("unix:///run/redis.sock?username=user&password=word", ("user", "word")),
     ],
 )
-def test_who_logs_in(url: str, login: tuple[str | None, str | None]) -> None:
+def test_credentials(url: str, login: tuple[str | None, str | None]) -> None:
     parsed = parse_redis_url(url)
     assert (parsed.username, parsed.password) == login
     assert "word" not in repr(parsed)
@@ -107,13 +107,13 @@ def test_who_logs_in(url: str, login: tuple[str | None, str | None]) -> None:
         ("redis://host?timeout=5", "timeout is not accepted"),
     ],
 )
-def test_what_cannot_be_is_refused(url: Any, message: str) -> None:
+def test_invalid_urls_are_refused(url: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^store_options url: .*{message}") as caught:
         RedisOptions(url=url)
     assert "hid" not in str(caught.value) and "den" not in str(caught.value).replace("hidden", "")
 
 
-#: What redis-py takes in a URL, and values that make sense.
+#: Options of redis-py in URLs, with plausible values.
 HONOURED = {
     "db": "1",
     "username": "user",
@@ -145,25 +145,25 @@ HONOURED = {
 
 
 def taken_by_redis_py() -> set[str]:
-    """The names that a URL may have: those of parsers, and all arguments of connections."""
+    """All option names of URLs: those with parsers and all arguments of connections."""
     classes = (AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection)
     names = {name for kind in classes for name in inspect.signature(kind.__init__).parameters}
     return names - {"self", "kwargs"} | set(URL_QUERY_ARGUMENT_PARSERS)
 
 
 @pytest.mark.parametrize("name", sorted(taken_by_redis_py() | set(HONOURED)))
-def test_each_option_of_redis_py_is_honoured_or_refused_by_name(name: str) -> None:
+def test_every_redis_py_option_is_applied_or_refused_by_name(name: str) -> None:
     if name in HONOURED:
         RedisOptions(url=f"rediss://host/?{name}={HONOURED[name]}")
     else:
         with pytest.raises(ConfigurationError, match=rf"\b{name}\b"):
             RedisOptions(url=f"rediss://host/?{name}=1")
-    # As a store option, each is refused by its name, with the place where it belongs.
+    # As a store option, each is refused by name with advice where it belongs.
     with pytest.raises(ConfigurationError, match=f"^unknown store_options {name}"):
         RedisOptions.from_mapping({name: HONOURED.get(name, "1")})
 
 
-def test_options_of_tls_are_read() -> None:
+def test_tls_options_are_parsed() -> None:
     parsed = parse_redis_url("rediss://host?ssl_min_version=771&ssl_include_verify_flags=VERIFY_X509_STRICT")
     assert parsed.tls_options == {
         "ssl_min_version": ssl.TLSVersion.TLSv1_2,
@@ -172,7 +172,7 @@ def test_options_of_tls_are_read() -> None:
 
 
 @pytest.mark.covers("store_option:connect_timeout", "store_option:command_timeout")
-def test_times_in_the_url_are_the_store_options() -> None:
+def test_timeouts_in_the_url_set_the_store_options() -> None:
     url = "redis://host?socket_timeout=1.5&socket_connect_timeout=2.5"
     options = RedisOptions(url=url)
     assert (options.command_timeout, options.connect_timeout) == (1.5, 2.5)
@@ -197,12 +197,12 @@ def test_times_in_the_url_are_the_store_options() -> None:
         ({"url": "unix:///a", "sentinels": [("h", 1)]}, "give a Unix socket or sentinels, not both"),
     ],
 )
-def test_options_that_contradict_each_other(options: dict[str, Any], message: str) -> None:
+def test_contradicting_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^store_options.*{message}"):
         RedisOptions.from_mapping(options)
 
 
-def test_no_message_shows_a_password() -> None:
+def test_error_texts_contain_no_password() -> None:
     for url in ("redis://:hidden@host:x", "redis://a:hidden@host/x", "redis://:hidden@host?password="):
         with pytest.raises(ConfigurationError) as caught:
             RedisOptions(url=url)

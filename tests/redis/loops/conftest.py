@@ -1,4 +1,4 @@
-"""The tests of this directory run on both event loops: connections fail in different ways on them."""
+"""These tests run on both event loops, on which connections fail in different ways."""
 
 from tests.e2e.loops.conftest import pytest_asyncio_loop_factories
 

@@ -1,4 +1,4 @@
-"""What stands where Redis should be: each kind gives one clear line, whatever the event loop."""
+"""Connecting to something other than Redis gives one clear line, on any event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -66,7 +66,7 @@ PLAIN = {
         says(b"-DENIED Redis is in protected mode.\r\n"),
         "refused the login: DENIED Redis",
     ),
-    "wants a login": (says(b"-NOAUTH Authentication required.\r\n"), "refused the login: NOAUTH"),
+    "requires a login": (says(b"-NOAUTH Authentication required.\r\n"), "refused the login: NOAUTH"),
 }
 TLS = {
     "closes": (closes, "it hung up immediately"),
@@ -94,20 +94,20 @@ async def failure(url: str) -> StoreError:
 
 @pytest.mark.parametrize(("scheme", "serve", "message"), [(kind[0], *kind[2:]) for kind in KINDS])
 @pytest.mark.parametrize("login", ["", ":word@"], ids=["anybody", "password"])
-async def test_what_is_not_redis_gives_one_line(scheme: str, serve: Serve, message: str, login: str) -> None:
+async def test_non_redis_servers_give_one_line(scheme: str, serve: Serve, message: str, login: str) -> None:
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     error = await failure(f"{scheme}://{login}127.0.0.1:{listener.sockets[0].getsockname()[1]}/1")
     assert message in str(error) and "word" not in str(error)
     listener.close()
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
+async def test_unreachable_address(tmp_path: Path) -> None:
     assert "connection refused" in str(await failure(f"redis://127.0.0.1:{free_port()}"))
     assert "no such file" in str(await failure(f"unix://{tmp_path}/redis.sock"))
     assert "cannot be resolved" in str(await failure("redis://nobody.invalid"))
 
 
-async def test_what_redis_refuses(redis_servers: RedisServer) -> None:
+async def test_refused_greetings(redis_servers: RedisServer) -> None:
     address = f"127.0.0.1:{redis_servers.port}"
     error = await failure(f"redis://{address}/99")
     assert isinstance(error, StoreTimeoutError) and "SELECT 99: ERR DB index is out of range" in str(error)

@@ -1,4 +1,4 @@
-"""The connection to one node: sharing, matching of answers, time-outs, loss."""
+"""The connection to a node: sharing, matching of replies, timeouts and losses."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ async def link_to() -> AsyncIterator[MakeLink]:
         await link.close()
 
 
-async def test_answers_go_to_who_asked(link_to: MakeLink, redis_servers: RedisServer) -> None:
+async def test_replies_are_matched_to_commands(link_to: MakeLink, redis_servers: RedisServer) -> None:
     link = link_to(redis_servers.port)
     await link.open()
     answers = await asyncio.gather(*(link.submit("ECHO", f"text {number}") for number in range(1000)))
@@ -52,7 +52,7 @@ async def test_answers_go_to_who_asked(link_to: MakeLink, redis_servers: RedisSe
     assert "open=True waiting=0" in repr(link)
 
 
-async def test_commands_of_one_turn_leave_together(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_commands_of_one_loop_tick_are_sent_together(link_to: MakeLink, proxy: Proxy) -> None:
     link = link_to(proxy.port)
     await link.open()
     [connection] = proxy.connections
@@ -63,7 +63,7 @@ async def test_commands_of_one_turn_leave_together(link_to: MakeLink, proxy: Pro
     assert connection.sent.count(b"ECHO") == 100
 
 
-async def test_all_kinds_of_arguments_and_answers(link_to: MakeLink, redis_servers: RedisServer) -> None:
+async def test_all_kinds_of_arguments_and_replies(link_to: MakeLink, redis_servers: RedisServer) -> None:
     link = link_to(redis_servers.port)
     await link.open()
     assert await link.submit("ECHO", "ü") == "ü".encode()
@@ -78,9 +78,7 @@ async def test_all_kinds_of_arguments_and_answers(link_to: MakeLink, redis_serve
     ]
 
 
-async def test_errors_of_redis_are_the_answers_of_their_commands(
-    link_to: MakeLink, redis_servers: RedisServer
-) -> None:
+async def test_error_replies_belong_to_their_commands(link_to: MakeLink, redis_servers: RedisServer) -> None:
     link = link_to(redis_servers.port)
     await link.open()
     first, bad, last = link.submit("ECHO", "1"), link.submit("EVALSHA", "0" * 40, 0), link.submit("PING")
@@ -91,32 +89,34 @@ async def test_errors_of_redis_are_the_answers_of_their_commands(
     assert link.is_open
 
 
-async def test_a_link_that_is_not_open_fails_at_once(link_to: MakeLink, redis_servers: RedisServer) -> None:
+async def test_unopened_link_fails_immediately(link_to: MakeLink, redis_servers: RedisServer) -> None:
     link = link_to(redis_servers.port)
     with pytest.raises(StoreTimeoutError, match="is not connected"):
         await link.submit("PING")
 
 
-async def test_many_open_it_once(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_concurrent_opens_connect_once(link_to: MakeLink, proxy: Proxy) -> None:
     link = link_to(proxy.port)
     await asyncio.gather(*(link.open() for _ in range(20)))
     await link.open()
     assert len(proxy.connections) == 1
 
 
-async def test_who_gives_up_does_not_stop_the_others(link_to: MakeLink, redis_servers: RedisServer) -> None:
+async def test_cancelled_command_does_not_affect_others(
+    link_to: MakeLink, redis_servers: RedisServer
+) -> None:
     link = link_to(redis_servers.port)
     hasty, patient = asyncio.create_task(link.open()), asyncio.create_task(link.open())
     await asyncio.sleep(0)
     hasty.cancel()
     await patient
-    # A command that nobody waits for any more does not shift the answers.
+    # A cancelled command does not shift the replies.
     given_up = link.submit("ECHO", "given up")
     given_up.cancel()
     assert await link.submit("ECHO", "mine") == b"mine"
 
 
-async def test_a_loss_fails_what_waits_and_is_told_once(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_loss_fails_pending_commands_and_is_reported_once(link_to: MakeLink, proxy: Proxy) -> None:
     lost: list[bool] = []
     link = link_to(proxy.port, on_lost=lambda: lost.append(True))
     await link.open()
@@ -132,7 +132,7 @@ async def test_a_loss_fails_what_waits_and_is_told_once(link_to: MakeLink, proxy
     assert await link.submit("PING") == b"PONG"
 
 
-async def test_no_answer_in_time_drops_a_silent_connection(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_silent_connection_is_dropped_on_timeout(link_to: MakeLink, proxy: Proxy) -> None:
     lost: list[bool] = []
     link = link_to(proxy.port, 0.2, on_lost=lambda: lost.append(True))
     await link.open()
@@ -143,15 +143,15 @@ async def test_no_answer_in_time_drops_a_silent_connection(link_to: MakeLink, pr
     assert (link.is_open, lost) == (False, [True])
 
 
-async def test_a_connection_that_falls_silent_between_commands_is_dropped(
+async def test_connection_that_goes_silent_between_commands_is_dropped(
     link_to: MakeLink, proxy: Proxy
 ) -> None:
-    """The oldest command without an answer was sent before the last answer came in."""
+    """The oldest pending command was sent before the last reply arrived."""
     lost: list[bool] = []
     link = link_to(proxy.port, 0.5, on_lost=lambda: lost.append(True))
     await link.open()
     slow, quick = link.submit("BLPOP", "nothing", "0.2"), link.submit("PING")
-    # Redis answers neither before 0.2 s are over, and the one behind them gets lost on its way.
+    # Redis replies to neither within 0.2 s, and the command after them is lost.
     await wait_until(lambda: b"PING" in proxy.connections[0].sent, "the commands")
     proxy.mute = lambda connection: True
     unanswered = link.submit("PING")
@@ -165,7 +165,7 @@ async def test_a_connection_that_falls_silent_between_commands_is_dropped(
     assert await link.submit("PING") == b"PONG"
 
 
-async def test_a_process_that_stood_still_reads_what_came_before_it_judges(
+async def test_suspended_process_reads_replies_before_timing_out(
     link_to: MakeLink, redis_servers: RedisServer
 ) -> None:
     link = link_to(redis_servers.port, 0.5)
@@ -178,7 +178,7 @@ async def test_a_process_that_stood_still_reads_what_came_before_it_judges(
 
 
 class Scripted:
-    """A server that answers each command when the test says so."""
+    """A server that replies to commands on request of the test."""
 
     def __init__(self) -> None:
         self.writer: asyncio.StreamWriter | None = None
@@ -204,8 +204,8 @@ class Scripted:
         self.writer.write(data)
 
 
-async def test_each_command_has_its_own_time(link_to: MakeLink) -> None:
-    """An answer now and then keeps the connection, and yet no command waits for longer than its time."""
+async def test_each_command_has_its_own_timeout(link_to: MakeLink) -> None:
+    """Occasional replies keep the connection, but no command waits beyond its timeout."""
     async with Scripted().run() as scripted:
         link = link_to(scripted.port, 0.4)
         await link.open()
@@ -227,11 +227,11 @@ async def test_each_command_has_its_own_time(link_to: MakeLink) -> None:
                 scripted.say(b"+PONG\r\n")
         await asyncio.gather(*asking)
         assert max(ends) < 0.7
-        # Those that were given up are answered late; who comes then gets his own answer.
+        # Late replies to abandoned commands do not reach later commands.
         await link.close()
 
 
-async def test_answers_that_come_too_late_are_nobody_elses(link_to: MakeLink) -> None:
+async def test_late_replies_are_discarded(link_to: MakeLink) -> None:
     async with Scripted().run() as scripted:
         link = link_to(scripted.port, 1.0)
         await link.open()
@@ -248,7 +248,7 @@ async def test_answers_that_come_too_late_are_nobody_elses(link_to: MakeLink) ->
 
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400\r\n", b"*-5\r\n", b"\0\0\0\r\n"])
-async def test_what_is_no_redis_loses_the_connection(link_to: MakeLink, nonsense: bytes) -> None:
+async def test_invalid_protocol_drops_the_connection(link_to: MakeLink, nonsense: bytes) -> None:
     async with Scripted().run() as scripted:
         link = link_to(scripted.port)
         await link.open()
@@ -258,7 +258,7 @@ async def test_what_is_no_redis_loses_the_connection(link_to: MakeLink, nonsense
             await answer
 
 
-async def test_a_closed_link_stays_closed(link_to: MakeLink, redis_servers: RedisServer) -> None:
+async def test_closed_link_stays_closed(link_to: MakeLink, redis_servers: RedisServer) -> None:
     lost: list[bool] = []
     link = link_to(redis_servers.port, on_lost=lambda: lost.append(True))
     await link.open()
@@ -272,7 +272,7 @@ async def test_a_closed_link_stays_closed(link_to: MakeLink, redis_servers: Redi
     assert lost == []
 
 
-async def test_a_close_ends_a_connect_that_hangs(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_close_ends_a_hanging_connect(link_to: MakeLink, proxy: Proxy) -> None:
     proxy.half_open = True
     link = link_to(proxy.port, 30.0)
     opening = asyncio.create_task(link.open())
@@ -282,7 +282,7 @@ async def test_a_close_ends_a_connect_that_hangs(link_to: MakeLink, proxy: Proxy
         await opening
 
 
-async def test_a_half_open_connect_ends_in_time(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_half_open_connect_times_out(link_to: MakeLink, proxy: Proxy) -> None:
     proxy.half_open = True
     link = link_to(proxy.port, 0.2)
     with pytest.raises(StoreTimeoutError, match="cannot be reached"):
@@ -290,7 +290,7 @@ async def test_a_half_open_connect_ends_in_time(link_to: MakeLink, proxy: Proxy)
             await link.open()
 
 
-async def test_tries_to_connect_are_further_and_further_apart(link_to: MakeLink, server: RedisServer) -> None:
+async def test_connect_attempts_back_off(link_to: MakeLink, server: RedisServer) -> None:
     server.kill()
     link = link_to(server.port)
     loop = asyncio.get_running_loop()
@@ -317,7 +317,7 @@ async def test_tries_to_connect_are_further_and_further_apart(link_to: MakeLink,
     assert await link.submit("PING") == b"PONG"
 
 
-async def test_after_a_failure_nobody_waits_for_long(link_to: MakeLink, proxy: Proxy) -> None:
+async def test_commands_wait_briefly_after_a_failure(link_to: MakeLink, proxy: Proxy) -> None:
     link = link_to(proxy.port, 5.0)
     proxy.half_open = True
     link._failures = 1
@@ -327,7 +327,7 @@ async def test_after_a_failure_nobody_waits_for_long(link_to: MakeLink, proxy: P
         with pytest.raises(StoreTimeoutError, match="for now"):
             await link.open()
     assert loop.time() - begun < 2
-    # The try goes on without anybody, and comes to its end when the other side answers.
+    # The attempt continues in the background and ends when the other side responds.
     proxy.mend()
     await link.close()
 
@@ -337,8 +337,8 @@ async def _open_and_ask(link: Link) -> None:
     await link.submit("PING")
 
 
-async def test_a_connection_that_is_reset_at_once_is_an_outage(link_to: MakeLink) -> None:
-    """When it comes between two steps of the set-up, uvloop raises errors that are none of the network."""
+async def test_immediate_reset_is_an_outage(link_to: MakeLink) -> None:
+    """If it occurs between two steps of the set-up, uvloop raises errors unrelated to networks."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def reset_all() -> None:
@@ -353,7 +353,7 @@ async def test_a_connection_that_is_reset_at_once_is_an_outage(link_to: MakeLink
     try:
         for _ in range(200):
             link = link_to(listener.getsockname()[1])
-            # Here or there, the reset is noticed.
+            # The reset is noticed in one place or the other.
             with pytest.raises(StoreTimeoutError):
                 await _open_and_ask(link)
     finally:

@@ -1,4 +1,4 @@
-"""The way to Redis goes wrong, in every manner: commands time out, and all heals by itself."""
+"""Network failures of all kinds: commands time out, and everything recovers by itself."""
 
 import asyncio
 import contextlib
@@ -23,17 +23,17 @@ from tests.support.wire_errors import wire_error
 pytestmark = pytest.mark.redis
 
 
-async def test_a_path_that_falls_silent_while_commands_overlap(
+async def test_connection_goes_silent_while_commands_overlap(
     behind: Pair, proxy: Proxy, server: RedisServer
 ) -> None:
-    """Nothing is reset, and new connections work: those that are silent are replaced."""
-    # Redis has the script from now on: otherwise it would be sent again, after the loss.
+    """Nothing is reset and new connections work: silent connections are replaced."""
+    # Load the script now, otherwise it would be sent again after the loss.
     await behind.alice.call("roomMessage", "room", TEXT)
     dead = list(proxy.connections)
     for connection in dead:
         connection.sent = b""
     assert server.process is not None
-    # The answer to the first command comes after the second one was sent, which is lost on its way.
+    # The reply to the first command arrives after the second, lost one was sent.
     server.process.send_signal(signal.SIGSTOP)
     try:
         first = asyncio.create_task(behind.alice.emit("roomMessage", "room", TEXT))
@@ -98,10 +98,10 @@ def _errors_of_connecting(*errors: BaseException) -> dict[str, "Trouble"]:
 
 @contextlib.contextmanager
 def out_of_descriptors(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process may open no file and no socket any more."""
+    """Exhaust the process's file descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     proxy.cut()
-    # New ones are to be below the limit, and these are in use.
+    # Occupy all descriptors below the limit.
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
@@ -129,10 +129,10 @@ TROUBLES: dict[str, Trouble] = {
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-async def test_an_outage_of_any_kind(
+async def test_outages_of_all_kinds(
     behind: Pair, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever connecting meets: commands time out, and what looks after the bus does not end by it."""
+    """However connecting fails, commands time out and the bus tasks survive."""
     loop = asyncio.get_running_loop()
     unhandled: list[Any] = []
     loop.set_exception_handler(lambda _, context: unhandled.append(context))
