@@ -1,1 +1,1 @@
-"""Running coroutines: at once, in order, in the background, and in time."""
+"""Running coroutines: eagerly, in order, in the background and with deadlines."""

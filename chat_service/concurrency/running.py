@@ -1,4 +1,4 @@
-"""The work in flight: what a close waits for, and background tasks that nobody awaits."""
+"""Tracks running work: commands that a close waits for, and background tasks that nobody awaits."""
 
 import asyncio
 import contextvars
@@ -12,24 +12,24 @@ from chat_service.concurrency.eager import Begun, current_work, is_being_cancell
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds that cancelled work has to end.
+#: Maximum time in seconds to wait for cancelled work.
 CANCEL_GRACE = 1.0
 
 
 class RunningWork:
-    """Counts commands and handlers in flight by name, and owns background tasks."""
+    """Counts running commands and handlers by name, and owns background tasks."""
 
     def __init__(self) -> None:
         self._names: Counter[str] = Counter()
         self._count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        # Work of others that is inside of tracked work, with its name.
+        # Eager work inside tracked work, with its name.
         self._inline: dict[asyncio.Task[Any] | Begun, str] = {}
-        # Whoever waits for the moment at which nothing runs.
+        # Waiters for the moment when nothing runs.
         self._waiting: list[asyncio.Future[None]] = []
 
     def track(self, name: str) -> "Tracked":
-        """A context manager around a piece of work that a close must wait for."""
+        """A context manager for work that a close must wait for."""
         return Tracked(self, name)
 
     def spawn(
@@ -69,27 +69,27 @@ class RunningWork:
             self._waiting.clear()
 
     def count(self, names: Iterable[str]) -> int:
-        """How many pieces of work of these names run now."""
+        """Number of running pieces of work with these names."""
         return sum(self._names[name] for name in names)
 
     def names(self) -> str:
-        """The names of what runs, for messages."""
+        """The names of running work, for messages."""
         return ", ".join(f"{name} ({count})" for name, count in sorted(self._names.items()) if count)
 
     def __len__(self) -> int:
         return self._count
 
     async def wait_idle(self) -> None:
-        """Return when nothing runs."""
+        """Wait until nothing runs."""
         while self._count:
             idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(idle)
             await idle
 
     async def cancel(self, *, spare: str | None = None) -> None:
-        """Cancel everything that still runs, and wait until it has ended; not for long for what does not.
+        """Cancel all running work and wait up to ``CANCEL_GRACE`` seconds for it to end.
 
-        ``spare``: tasks inside of work of this name go on.
+        ``spare``: does not cancel tasks inside work with this name.
         """
         current = asyncio.current_task()
         spared = {_task_of(work) for work, name in self._inline.items() if name == spare}
@@ -100,7 +100,7 @@ class RunningWork:
         if tasks:
             _, refused = await asyncio.wait(tasks, timeout=CANCEL_GRACE)
             for task in refused:
-                logger.error("%r does not end although it was cancelled", task)
+                logger.error("%r did not end although it was cancelled", task)
 
 
 def _task_of(work: "asyncio.Task[Any] | Begun") -> "asyncio.Task[Any] | None":
@@ -108,7 +108,7 @@ def _task_of(work: "asyncio.Task[Any] | Begun") -> "asyncio.Task[Any] | None":
 
 
 class Tracked:
-    """One piece of work in flight, inside of whatever task runs it."""
+    """A piece of running work, in whatever task runs it."""
 
     __slots__ = ("_name", "_running", "_work")
 

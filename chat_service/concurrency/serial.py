@@ -1,4 +1,4 @@
-"""One at a time per key, first come first served."""
+"""Locks by key, first come first served."""
 
 import asyncio
 from collections import deque
@@ -7,16 +7,16 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Optional
 
-#: The holds that the running task is inside of.
+#: The holds around the current code.
 _held: ContextVar[tuple["Hold", ...]] = ContextVar("chat_service_holds", default=())
 
 
 class DeadlockError(RuntimeError):
-    """To wait for a key would never end: its holder waits for one that the caller holds."""
+    """Waiting for the key would never end, because its holder waits for one that the caller holds."""
 
 
 class Place:
-    """A key that is held: by whom, and who waits for it."""
+    """A held key with its holder and waiters."""
 
     __slots__ = ("excused", "holder", "waiting")
 
@@ -28,11 +28,11 @@ class Place:
 
 
 class SerialQueue:
-    """Lets one holder in per key; the others wait in the order in which they came.
+    """Permits one holder per key. Others wait in the order of arrival.
 
-    A hold inside a hold of the same key passes at once, so a hook may run a command on the room that its own
-    command is about. Holds of several keys inside of each other may meet crosswise; the last one to come
-    raises ``DeadlockError`` then.
+    A hold inside a hold of the same key enters immediately, so a hook may run a command on the room of its
+    own command. If nested holds of several keys would wait for each other, the last one raises
+    ``DeadlockError``.
     """
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class SerialQueue:
         return len(self._places)
 
     def hold(self, key: Hashable) -> "Hold":
-        """An async context manager that is entered when the key is free. Raises ``DeadlockError``."""
+        """An async context manager that holds the key, waiting until it is free. Raises ``DeadlockError``."""
         return Hold(self, key)
 
     async def acquire(self, key: Hashable, holder: "Hold | None" = None) -> float:
-        """Returns how many excused seconds the wait has had."""
+        """Returns the excused seconds of the wait."""
         place = self._places.get(key)
         if place is None:
             self._places[key] = Place(holder)
@@ -54,7 +54,7 @@ class SerialQueue:
         excused = place.excused
         outer = [hold for hold in _held.get() if hold.is_active]
         if any(self._leads_to(key, hold) for hold in outer):
-            raise DeadlockError(f"{key} is held by what waits for {[hold.key for hold in outer]}")
+            raise DeadlockError(f"{key} is held by a task that waits for {[hold.key for hold in outer]}")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if place.waiting is None:
             place.waiting = deque()
@@ -73,7 +73,7 @@ class SerialQueue:
         return place.excused - excused
 
     def _leads_to(self, key: Hashable, goal: "Hold") -> bool:
-        """Whether the holder of a key is, or waits for, or waits for one who waits for, a hold."""
+        """Whether the holder of a key is a hold, or waits for it directly or indirectly."""
         seen: set[Hashable] = set()
         keys = [key]
         while keys:
@@ -99,21 +99,21 @@ class SerialQueue:
 
 
 class Hold:
-    """One stay inside a ``SerialQueue``."""
+    """A hold of a key in a ``SerialQueue``."""
 
     __slots__ = ("_queue", "_token", "is_active", "key", "waits_for")
 
     def __init__(self, queue: SerialQueue, key: Hashable) -> None:
         self._queue = queue
         self.key = key
-        #: False before and after the stay, also for tasks that outlive it.
+        #: False before and after the hold, also for tasks that outlive it.
         self.is_active = False
-        #: Keys that work inside of this stay waits for.
+        #: Keys that work inside this hold is waiting for.
         self.waits_for: list[Hashable] = []
         self._token: Token[tuple[Hold, ...]]
 
     def enter_at_once(self) -> bool:
-        """Enter if the key is free, or held by a stay around this one. Else use ``enter``."""
+        """Enter if the key is free or held by an enclosing hold. Otherwise use ``enter``."""
         held = _held.get()
         if held and self._is_inside(held):
             return True
@@ -126,7 +126,7 @@ class Hold:
         return True
 
     async def enter(self) -> float:
-        """Enter when the key is free. Raises ``DeadlockError``. Returns the excused seconds of the wait."""
+        """Wait until the key is free and enter. Raises ``DeadlockError``. Returns the excused seconds."""
         held = _held.get()
         if self._is_inside(held):
             return 0.0
@@ -136,7 +136,7 @@ class Hold:
         return excused
 
     def leave(self, excused: float = 0.0) -> None:
-        """Let the next one in. ``excused``: seconds of the stay that are no fault of it, as in hooks."""
+        """Release the key to the next waiter. ``excused``: seconds for which others are to blame, as in hooks."""
         if self.is_active:
             self.is_active = False
             _held.reset(self._token)

@@ -1,4 +1,4 @@
-"""The ``Transport`` contract: the sockets of one instance, and the channels that group them."""
+"""The ``Transport`` contract: an instance's sockets, and channels that group them."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from typing import Any, Protocol
 
 from chat_service.types import Channel, SocketId
 
-#: Starts or closes the service.
+#: A step that starts or closes the service.
 LifeCycleStep = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """What a client said when it connected (server-api.md, Transport API).
+    """A client's handshake data (server-api.md, Transport API).
 
-    ``query`` has the first value of each query field, ``headers`` names in lower case, ``auth`` is the
-    Socket.IO auth object or None. ``is_connected`` tells of the moment of the call.
+    ``query`` has the first value of each query parameter, ``headers`` has lower-case names, ``auth`` is the
+    Socket.IO auth object or None. ``is_connected`` reflects the time of the call.
     """
 
     is_connected: bool
@@ -27,40 +27,39 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportStatistics:
-    """What a transport has counted since it was made, for metrics.
+    """Counters of a transport since its creation, for metrics.
 
-    A transport may have a method ``statistics()`` that returns it; one that has none is not measured.
+    A transport may have a method ``statistics()`` that returns them.
     """
 
-    #: Events that were sent to channels.
+    #: Number of events broadcast to channels.
     broadcasts: int = 0
-    #: Events that were handed to sockets: of each broadcast one per socket.
+    #: Number of events queued for sockets: one per recipient of each broadcast.
     deliveries: int = 0
-    #: Bytes that wait to be sent now, of all sockets together.
+    #: Bytes currently waiting to be sent, over all sockets.
     send_buffer_bytes: int = 0
-    #: Sockets that were disconnected because they did not read.
+    #: Number of sockets disconnected because they read too slowly.
     slow_consumers: int = 0
-    #: How often background tasks of the transport have failed, by task.
+    #: Failures of the transport's background tasks, by task.
     background_failures: Mapping[str, int] = field(default_factory=dict)
 
 
 class TransportHandler(Protocol):
-    """Who serves the sockets. A transport calls it; it never raises what the transport must handle."""
+    """Serves the sockets. The transport calls it and need not handle exceptions."""
 
     async def on_connect(self, socket_id: SocketId) -> None:
-        """A socket is connected and can be sent to. Called once, before any other call for the socket."""
+        """A socket has connected and can receive events. Called once, before other calls for the socket."""
         ...
 
     async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
-        """A client emitted an event. Returns the values of its ack, for when the client wants one.
+        """A client emitted an event. Returns the values of the ack, if the client requested one.
 
-        Lists of messages may be ``EncodedMessages`` if the transport has an attribute ``takes_encoded`` that
-        is true.
-        A transport may have a method ``async drained(socket_id)`` that waits while too much is unsent for a
-        socket: histories are read after it.
-        Histories are cut to the binary values that one packet may carry if the transport has an attribute
-        ``max_attachments`` that is not None.
-        Calls for one socket are made in the order in which the events came in, not one after another.
+        Calls for a socket must be made in the order of its events, without waiting for each other.
+
+        If the transport has a true attribute ``takes_encoded``, lists of messages may be ``EncodedMessages``.
+        If it has a method ``async drained(socket_id)``, which waits while too much is unsent for a socket,
+        histories are read only after that. If it has an attribute ``max_attachments`` other than None,
+        histories are cut to that number of binary values.
 
         The ack goes out at once: it is handed on before the event loop runs anything else, so that what the
         service sends next, such as the first event of a room that was joined, comes after it.
@@ -68,87 +67,88 @@ class TransportHandler(Protocol):
         ...
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
-        """A socket is gone; nothing can be sent to it any more. Called once per connected socket."""
+        """A socket has disconnected and can no longer receive events. Called once per connected socket."""
         ...
 
 
 class Transport(Protocol):
-    """The sockets of one instance. Methods that are no coroutines return at once and never block."""
+    """The sockets of an instance. Methods that are not coroutines must not block."""
 
     def attach(self, start: LifeCycleStep, close: LifeCycleStep) -> None:
-        """Called once, when the service is made: steps that start and close it, each idempotent.
+        """Called once on creation of the service, with idempotent steps that start and close it.
 
-        A transport inside of an application hooks them into the application's life; others need not.
+        A transport inside an application attaches them to the application's lifecycle; others may ignore
+        them.
         """
         ...
 
     async def start(self, handler: TransportHandler) -> None:
-        """Take what is needed, without letting clients in. Raises ``ConfigurationError`` or ``OSError``."""
+        """Acquire resources without accepting clients yet. Raises ``ConfigurationError`` or ``OSError``."""
         ...
 
     async def listen(self) -> None:
-        """Let clients in. Raises ``OSError`` when the address cannot be used."""
+        """Accept clients. Raises ``OSError`` if the address is unusable."""
         ...
 
     async def stop_listening(self) -> None:
-        """Let no new clients in; sockets that are connected stay. Idempotent."""
+        """Stop accepting clients. Connected sockets stay. Idempotent."""
         ...
 
     async def close(self) -> None:
-        """Disconnect every socket and release what ``start`` took; what was given stays open. Idempotent.
+        """Disconnect all sockets and release what ``start`` acquired, but nothing that was passed in.
+        Idempotent.
 
-        Clients may connect again, to another instance or to this one when it is back.
-
-        ``on_disconnect`` was called for every socket, though it may still be running.
+        Clients may reconnect, to another instance or to this one once it is back. On return ``on_disconnect``
+        has been called for every socket, but may still be running.
         """
         ...
 
     @property
     def port(self) -> int | None:
-        """The TCP port that clients connect to, None when there is none or it is not known."""
+        """The TCP port for clients, None if there is none or it is unknown."""
         ...
 
     def socket_ids(self) -> Collection[SocketId]:
-        """The sockets that are connected."""
+        """The connected sockets."""
         ...
 
     def is_connected(self, socket_id: SocketId) -> bool:
-        """Whether this transport has the socket and it is connected."""
+        """Whether the socket is connected to this transport."""
         ...
 
     def get_handshake(self, socket_id: SocketId) -> Handshake:
-        """The handshake data of a socket; of one that is not here, only ``is_connected=False``."""
+        """The handshake data of a socket; for an unknown one, just ``is_connected=False``."""
         ...
 
     def get_socket(self, socket_id: SocketId) -> Any:
-        """The library's own object of a socket, None when it is not here."""
+        """The library's object for a socket, None if it is unknown."""
         ...
 
     def get_server(self) -> Any:
-        """The library's own server object."""
+        """The library's server object."""
         ...
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
-        """Send an event to one socket; a socket that is not here is no error. In order with ``broadcast``."""
+        """Send an event to a socket, in order with ``broadcast``. Unknown sockets are ignored."""
         ...
 
     def broadcast(
         self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId] = ()
     ) -> None:
-        """Send an event to the sockets of a channel but for some. Encodes once, whatever their number."""
+        """Send an event to a channel's sockets except those in ``exclude``. Encodes it only once."""
         ...
 
     def join_channel(self, socket_id: SocketId, channel: Channel) -> None:
-        """Add a socket to a channel. A socket that is not here, or is in it already, changes nothing."""
+        """Add a socket to a channel. Does nothing if it is unknown or already in it."""
         ...
 
     def leave_channel(self, socket_id: SocketId, channel: Channel) -> None:
-        """Remove a socket from a channel. One that is not in it changes nothing."""
+        """Remove a socket from a channel. Does nothing if it is not in it."""
         ...
 
     async def disconnect(self, socket_id: SocketId, *, may_return: bool = False) -> None:
-        """Send what waits, then disconnect the socket. One that is not here is no error.
+        """Send queued events, then disconnect the socket. Unknown sockets are ignored.
 
-        ``may_return``: the client is to connect again by itself, where the protocol knows a difference.
+        ``may_return``: lets the client reconnect automatically, if the protocol makes that distinction.
         """
         ...

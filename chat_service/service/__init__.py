@@ -1,4 +1,4 @@
-"""The service: wiring, life cycle and the server API."""
+"""The service: wiring, lifecycle and the server API."""
 
 from chat_service.service.chat_service import ChatService
 from chat_service.service.lifecycle import CloseTimeoutError

@@ -1,4 +1,4 @@
-"""What a server says of itself to the person who started it."""
+"""The lines that a server prints for the person who started it."""
 
 import ipaddress
 import sys
@@ -8,7 +8,7 @@ from typing import Final
 
 from chat_service.version import __version__
 
-#: A warning where users name themselves.
+#: Warning if users may choose any name.
 NAMES_ONLY: Final = (
     "logins are by name only, and others than this machine can reach {where}: "
     "anybody who does can be any user there"
@@ -18,9 +18,9 @@ NAMES_ONLY: Final = (
 def announce(
     addresses: Sequence[tuple[str, int]], *, store: object, namespace: str, workers: int = 1
 ) -> None:
-    """Print where a service is, its store and version, and how to stop it.
+    """Print a service's address, store and version, and how to stop it.
 
-    ``addresses``: where it listens, empty when it is mounted. ``workers``: how many processes it has.
+    ``addresses``: where it listens, empty if it is mounted. ``workers``: number of processes.
     """
     parts = [f"{__version__} {_where(addresses)}"]
     if workers > 1:
@@ -31,7 +31,7 @@ def announce(
 
 
 def say(line: str) -> None:
-    """Print a line of the server's own. An output that is closed, or full, does not keep it from serving."""
+    """Print a line. A closed or full output does not stop the server."""
     stream = sys.stdout
     if stream is None:
         return
@@ -44,19 +44,19 @@ def say(line: str) -> None:
 
 
 def http_url(host: str, port: int) -> str:
-    """The URL of an address, for a browser on this machine where it stands for all addresses."""
+    """The URL of an address; for a wildcard address, one that works on this machine."""
     if is_every_address(host):
         return f"http://localhost:{port}/"
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def is_every_address(host: str | None) -> bool:
-    """Whether a server of this host listens on all addresses of the machine."""
+    """Whether the host means all addresses of the machine."""
     return host in (None, "", "0.0.0.0", "::")  # noqa: S104 - nothing is bound here
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether only this machine can reach a server of this host; of names only localhost is known to be."""
+    """Whether the host is reachable only from this machine. Of names, only localhost counts."""
     if host is None:
         return False
     try:

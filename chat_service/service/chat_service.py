@@ -1,4 +1,4 @@
-"""The service itself: options and hooks in, a running server and its API out (server-api.md)."""
+"""``ChatService``: runs a server from options and hooks, and provides its API (server-api.md)."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ HookT = TypeVar("HookT", bound=Hook)
 
 
 class OptionKeywords(TypedDict, total=False):
-    """The options as keyword arguments, for type checkers. ``Options`` says what each means."""
+    """The options as keyword arguments, for type checkers. ``Options`` documents each."""
 
     host: str | None
     port: int
@@ -60,8 +60,8 @@ class OptionKeywords(TypedDict, total=False):
 class ChatService(ServerAPI):
     """A room messaging server.
 
-    Runs with ``run()`` until a signal, or inside a loop: ``async with ChatService(...) as service:``, or
-    ``await service.start()`` and ``await service.close()``.
+    Use ``run()`` to run it until a signal. In a running event loop use ``async with ChatService(...) as
+    service:``, or ``await service.start()`` and ``await service.close()``.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class ChatService(ServerAPI):
         clock: Clock | None = None,
         **keywords: Unpack[OptionKeywords],
     ) -> None:
-        """Take options as one ``Options`` object or as keywords, and hooks as a mapping or any object.
+        """Pass options as an ``Options`` object or as keywords, and hooks as a mapping or any object.
 
-        Raises ``ConfigurationError`` for what cannot work: unknown or ill-typed options and hooks.
+        Raises ``ConfigurationError`` for unknown or invalid options and hooks.
         """
         if options is not None and keywords:
             raise ConfigurationError("give options as one Options object or as keywords, not both")
@@ -105,53 +105,55 @@ class ChatService(ServerAPI):
 
     @property
     def instance_uid(self) -> str:
-        """The id of this instance: empty before the start, which makes it, and another one after the instance
-        has started over."""
+        """The id of this instance, created by the start (empty before it).
+
+        It changes if the instance loses its lease and starts over.
+        """
         return self._context.instance_id()
 
     @property
     def port(self) -> int | None:
-        """The TCP port that clients connect to while the service listens; None when it is mounted."""
+        """The TCP port for clients while the service listens; None if it is mounted."""
         return self._context.transport.port
 
     def listen_at(
         self, *, host: str | None = None, port: int | None = None, sockets: Sequence[socket.socket] = ()
     ) -> None:
-        """Listen elsewhere than the options say; to be called before the start.
+        """Override the address to listen on. Must be called before the start.
 
-        ``host``, ``port``: instead of the options of these names, where they are not None. ``sockets``:
-        sockets that are bound already, such as those that a service manager or a parent process hands on.
-        Raises ``ConfigurationError`` for a transport that has no address of its own.
+        ``host``, ``port``: override the options of these names unless None. ``sockets``: already bound
+        sockets, for example from a service manager or parent process. Raises ``ConfigurationError`` if the
+        transport does not listen itself.
         """
         listen_at = getattr(self._context.transport, "listen_at", None)
         if listen_at is None:
-            raise ConfigurationError(f"{self._context.transport!r} has no address to listen at")
+            raise ConfigurationError(f"{self._context.transport!r} does not listen on an address")
         listen_at(host=host, port=port, sockets=sockets)
 
-    # Life cycle
+    # Lifecycle
 
     async def start(self) -> None:
-        """Start; on return clients can connect. A running service stays as it is.
+        """Start the service. On return clients can connect. Does nothing if it is running.
 
-        Raises what went wrong (``OSError`` for a port in use, ``StoreError``, what ``on_start`` raised),
-        after undoing what was begun; ``ServiceClosedError`` when it was closed before.
+        A failed start is undone and raises its cause, such as ``OSError`` for a port in use, ``StoreError``
+        or an exception of ``on_start``. Raises ``ServiceClosedError`` if the service was closed before.
         """
         await self._life.start()
 
     async def drain(self) -> None:
-        """Turn unready, wait ``drain_delay``, then send the clients away over ``drain_seconds``.
+        """Become unready, wait ``drain_delay``, then disconnect the clients over ``drain_seconds``.
 
-        They connect again by themselves, to another instance; this one lets nobody in any more. Their running
-        commands are answered first. Returns when they were told; does nothing unless the service runs. A
-        close is to follow, and may come at any time.
+        Clients reconnect automatically to another instance, since this one accepts no more. Their running
+        commands are answered first. Returns once all are disconnected. Does nothing unless the service is
+        running. Close it afterwards; a close may also interrupt a drain.
         """
         await self._life.drain()
 
     async def close(self) -> None:
-        """Stop accepting, disconnect everybody, wait for commands, call ``on_close``, close the store.
+        """Stop accepting, disconnect all clients, wait for commands, call ``on_close`` and close the store.
 
-        Idempotent. Raises what went wrong after everything is closed; ``CloseTimeoutError`` when commands
-        took longer than ``close_timeout``. Not to be awaited from inside of a hook.
+        Idempotent. Failures are raised once everything is closed: ``CloseTimeoutError`` if commands took
+        longer than ``close_timeout``. Must not be awaited inside a hook.
         """
         await self._life.close()
 
@@ -168,16 +170,16 @@ class ChatService(ServerAPI):
         """Run until SIGINT, SIGTERM, ``stop()`` or ``close()``, then close; on SIGTERM drain first.
 
         ``announce``: whether to print a line with the address, the store and how to stop. A second signal
-        ends the process at once. Signals are for the main thread; in another one ``stop()`` ends the service.
-        Raises ``SystemExit`` (1), after one line on stderr, when the start or the close fails, and
-        ``RuntimeError`` where an event loop runs already.
+        ends the process immediately. Signals work only in the main thread; in other threads use ``stop()``.
+        If the start or close fails, it prints one line to stderr and raises ``SystemExit`` (1). Raises
+        ``RuntimeError`` if an event loop is already running.
         """
         run(self, self._stop_request, self.announce if announce else lambda: None)
 
     def stop(self, *, drain: bool = False) -> None:
-        """End a ``run()``, soon; to be called from any thread. ``drain``: as on SIGTERM.
+        """Make ``run()`` return soon. May be called from any thread. ``drain``: drain first, as on SIGTERM.
 
-        Before ``run()`` it ends that as soon as it has started. The first call counts.
+        If called before ``run()``, that ends as soon as it has started. Only the first call counts.
         """
         self._stop_request.ask(drain=drain)
 
@@ -197,18 +199,18 @@ class ChatService(ServerAPI):
     def asgi_app(self, other: Any = None) -> Any:
         """An ASGI application that serves Socket.IO and passes everything else to ``other``.
 
-        ``other``: an ASGI application; that of ``transport_options["app"]`` when None. The application's
-        lifespan starts and closes the service.
+        ``other``: an ASGI application; None uses ``transport_options["app"]``. The application's lifespan
+        starts and closes the service.
         """
         make = getattr(self._context.transport, "asgi_app", None)
         if make is None:
-            raise ConfigurationError(f"{self._context.transport!r} cannot be an ASGI application")
+            raise ConfigurationError(f"{self._context.transport!r} does not support ASGI")
         return make(other)
 
     # Hooks and events
 
     def before(self, command: str) -> Callable[[HookT], HookT]:
-        """A decorator: run a hook before a command. What it returns other than None ends the command."""
+        """A decorator: run a hook before a command. A result other than None replaces the command."""
 
         def register(hook: HookT) -> HookT:
             self._context.hooks.add_before(command, hook)
@@ -217,7 +219,7 @@ class ChatService(ServerAPI):
         return register
 
     def after(self, command: str) -> Callable[[HookT], HookT]:
-        """A decorator: run a hook after a command. What it returns or raises replaces the outcome."""
+        """A decorator: run a hook after a command. Its result, unless None, or exception is the outcome."""
 
         def register(hook: HookT) -> HookT:
             self._context.hooks.add_after(command, hook)
@@ -230,10 +232,10 @@ class ChatService(ServerAPI):
     @overload
     def on(self, event: str) -> Callable[[HookT], HookT]: ...
     def on(self, event: str, listener: Hook | None = None) -> Any:
-        """Call a listener on each event of the service, as a call or as a decorator.
+        """Call a listener on each event of the service. Also works as a decorator.
 
         Events are ``ready``, ``closed``, ``store_consistency_failure``, ``transport_consistency_failure`` and
-        ``lock_time_exceeded``, and every service hook's name, such as ``on_join``, as a decorator.
+        ``lock_time_exceeded``. As a decorator it also sets service hooks, such as ``on_join``.
         """
 
         def register(function: HookT) -> HookT:

@@ -1,4 +1,4 @@
-"""Making the parts of a service from its options."""
+"""Creates the parts of a service from its options."""
 
 import math
 from collections.abc import Mapping
@@ -31,31 +31,31 @@ from chat_service.telemetry import Counters
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.version import __version__
 
-#: Seconds after which a long stay in a lock is reported, when ``store_options`` do not say.
+#: Default of the store option ``lock_ttl``, in seconds.
 DEFAULT_LOCK_TTL = 10.0
 
-#: The options that every store has, with their docs.
+#: The options that all stores have, with their docs.
 STORE_OPTIONS: Final = {
-    "lock_ttl": "Seconds after which `lock_time_exceeded` tells of a join or leave that still runs.",
+    "lock_ttl": "Time in seconds after which `lock_time_exceeded` reports a running join or leave.",
 }
 
 
 def make_store(options: Options) -> Store:
-    """The store that the options name, or the one that they bring."""
+    """The store named by the options, or the given one."""
     if options.store == "memory":
         refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
         return MemoryStore()
     if options.store == "redis":
         return RedisStore(options.store_options)
     _check_methods("store", options.store, Store)
-    # A store that was made elsewhere has its own options already.
+    # A store created elsewhere already has its options.
     refuse_unknown("store_options", options.store_options, list(STORE_OPTIONS))
     store: Store = options.store
     return store
 
 
 def make_transport(options: Options) -> Transport:
-    """The transport that the options name, or the one that they bring."""
+    """The transport named by the options, or the given one."""
     if options.transport == "socket.io":
         return SocketIOTransport(
             host=options.host,
@@ -69,7 +69,7 @@ def make_transport(options: Options) -> Transport:
     _check_methods("transport", options.transport, Transport)
     if options.transport_options:
         names = ", ".join(options.transport_options)
-        raise ConfigurationError(f"transport_options {names}: a transport that was made elsewhere takes none")
+        raise ConfigurationError(f"transport_options {names}: not possible for a transport created elsewhere")
     transport: Transport = options.transport
     return transport
 
@@ -84,7 +84,7 @@ def _check_methods(option: str, plugin: Any, protocol: type) -> None:
 
 
 def lock_ttl(store_options: Mapping[str, Any]) -> float:
-    """Seconds of ``store_options["lock_ttl"]``."""
+    """The store option ``lock_ttl``, in seconds."""
     value = store_options.get("lock_ttl", DEFAULT_LOCK_TTL)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value <= 0:
@@ -93,11 +93,11 @@ def lock_ttl(store_options: Mapping[str, Any]) -> float:
 
 
 def make_tracing(provider: Any) -> Any:
-    """What makes spans. ``provider``: True for the global one."""
+    """Creates the tracing. ``provider``: True for the global one."""
     try:
         from chat_service.operations.tracing import Tracing
     except ImportError as error:
-        raise ConfigurationError(f"option tracing needs the package opentelemetry-api: {error}") from None
+        raise ConfigurationError(f"option tracing requires the package opentelemetry-api: {error}") from None
     return Tracing(None if provider is True else provider, __version__)
 
 

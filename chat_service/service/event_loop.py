@@ -1,4 +1,4 @@
-"""What only a process of our own may set: its event loop and its garbage collector. Imports set nothing."""
+"""Event loop and garbage collector settings for our own processes. Importing this sets nothing."""
 
 import asyncio
 import gc
@@ -6,31 +6,30 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-#: Objects of the youngest generation before a collection (Python: 700 to 2,000), and collections of one
-#: generation per collection of the next older one. Commands make few cycles, and each look at them stops
-#: all clients.
+#: Thresholds of the garbage collector (Python: 700 to 2,000 objects). Commands create few reference cycles,
+#: and each collection pauses all clients.
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on the fastest event loop there is."""
+    """Run a coroutine on the fastest available event loop."""
     fill_descriptors()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 
 
 def fill_descriptors() -> None:
-    """Open the standard descriptors that are closed: the loop would get them, and libuv aborts at that."""
+    """Open closed standard descriptors. Otherwise the loop could get them, at which libuv aborts."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # It takes the lowest one that is free.
+            # The system assigns the lowest free descriptor.
             os.open(os.devnull, os.O_RDWR)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """That of uvloop where it is installed, which it is where it can be. None: the one of asyncio."""
+    """uvloop's loop factory if it is installed, else None (asyncio's)."""
     try:
         import uvloop
     except ImportError:
@@ -39,7 +38,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def tune_garbage_collector() -> None:
-    """Call when everything that stays for the life of the process is there: it is not looked at again."""
+    """Exclude all existing objects from collection. Call this once everything permanent is created."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""Starting and closing a service: what is opened is closed in reverse, whatever fails on the way."""
+"""Starts and closes a service. Whatever was opened is closed in reverse order, despite failures."""
 
 import asyncio
 import logging
@@ -20,11 +20,11 @@ logger = logging.getLogger("chat_service")
 
 
 class CloseTimeoutError(TimeoutError):
-    """Work was still running ``close_timeout`` seconds after the clients were gone, and was cancelled."""
+    """Work still running ``close_timeout`` seconds after the clients had disconnected was cancelled."""
 
 
 class Phase(Enum):
-    """A service goes through these once, in this order."""
+    """The phases of a service, passed once in this order."""
 
     NEW = "new"
     STARTING = "starting"
@@ -34,27 +34,27 @@ class Phase(Enum):
 
 
 class LifeCycle:
-    """Starts and closes the parts of one service."""
+    """Starts and closes the parts of a service."""
 
     def __init__(self, context: Context, operations: Operations) -> None:
         self._context = context
         self._operations = operations
         self.phase = Phase.NEW
-        #: The task inside of ``start``, what is set at its end, and how it failed.
+        #: The task running ``start``, the future set at its end, and its failure.
         self._starter: asyncio.Task[Any] | None = None
         self._start_ended = asyncio.Event()
         self._start_error: BaseException | None = None
         self._is_close_asked = False
-        #: Whether the store knows this instance, or may know it.
+        #: Whether the store knows, or may know, this instance.
         self._is_registered = False
         self._closing: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns when clients can connect. Raises what went wrong, after undoing what was done.
+        """Start, and return once clients can connect. A failed start is undone and raises its cause.
 
-        A running service stays as it is; one that was closed does not start again. A call during the start
-        waits for it. A close during the start ends it with ``ServiceClosedError``.
+        Does nothing if running; a closed service cannot start again. A call during the start waits for it. A
+        close during the start ends it with ``ServiceClosedError``.
         """
         if self.phase is Phase.STARTING:
             await self._start_ended.wait()
@@ -72,7 +72,7 @@ class LifeCycle:
                 self._starter = None
                 self._start_ended.set()
         elif self.phase is not Phase.RUNNING:
-            raise ServiceClosedError("the service was closed: make a new one")
+            raise ServiceClosedError("the service was closed: create a new one")
 
     async def _start_or_abandon(self) -> None:
         try:
@@ -93,7 +93,7 @@ class LifeCycle:
     async def _start(self) -> None:
         context = self._context
         context.instance_id.value = new_instance_id()
-        # First, and closed last: health checks are answered all the time.
+        # Opened first and closed last, so that health checks are always answered.
         await self._operations.listen()
         lease = context.lease = Lease(context)
         await context.store.open(Inbox(context, lease))
@@ -109,7 +109,7 @@ class LifeCycle:
         lease.start()
 
     async def _abandon(self, cause: BaseException | None) -> None:
-        """Undo a start. ``cause``: why it failed, None when it was to end."""
+        """Undo a start. ``cause``: its failure, None if it was interrupted."""
         self.phase = Phase.CLOSED
 
         async def tell() -> None:
@@ -128,15 +128,15 @@ class LifeCycle:
                 logger.warning("after a failed start: %r", error)
 
     async def drain(self) -> None:
-        """Turn unready, then send the clients away. Once; calls during a drain wait for it.
+        """Become unready, then disconnect the clients, once. Calls during a drain wait for it.
 
-        Does nothing unless the service runs. A close ends it.
+        Does nothing unless the service is running. A close ends it.
         """
         if self.phase is not Phase.RUNNING:
             return
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(), name="drain")
-        # Ended by a close, it is no error.
+        # Being ended by a close is not an error.
         await asyncio.wait([self._draining])
         if not self._draining.cancelled():
             self._draining.result()
@@ -145,14 +145,14 @@ class LifeCycle:
         context, options = self._context, self._context.options
         context.is_draining = True
         sockets = len(context.transport.socket_ids())
-        logger.info("draining: unready for %s s, then %s sockets are sent away", options.drain_delay, sockets)
+        logger.info("draining: unready for %s s, then disconnecting %s sockets", options.drain_delay, sockets)
         if options.drain_delay:
             await context.clock.sleep(options.drain_delay)
         await context.transport.stop_listening()
         await drain.send_away(context, options.drain_seconds)
 
     async def close(self) -> None:
-        """Close once; calls during the close wait for it. Raises what went wrong, when all is closed."""
+        """Close once. Calls during the close wait for it. Raises failures once everything is closed."""
         if self.phase is Phase.NEW:
             self.phase = Phase.CLOSED
         if self.phase is Phase.STARTING and self._starter is not None:
@@ -189,7 +189,7 @@ class LifeCycle:
     async def _disconnect_clients(self) -> None:
         await self._context.transport.stop_listening()
         await self._context.transport.close()
-        # Let the handlers of the disconnects begin.
+        # Let the disconnect handlers start.
         await asyncio.sleep(0)
 
     async def _finish_commands(self) -> None:
@@ -203,7 +203,7 @@ class LifeCycle:
             raise CloseTimeoutError(f"still running after {timeout} s, and cancelled: {names}") from None
 
     async def _end_commands(self) -> None:
-        """Cancel what runs. Disconnects may have waited for it, and clean up now; else it is done here."""
+        """Cancel running work. Disconnects that waited for it clean up now; the rest is done here."""
         context = self._context
         await context.running.cancel(spare=DISCONNECT)
         try:

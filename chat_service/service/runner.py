@@ -1,4 +1,4 @@
-"""Running a service in a process or a thread: what ends it, one line for what fails, the exit code."""
+"""Runs a service in a process or thread: signals, one line for failures, and the exit code."""
 
 import asyncio
 import functools
@@ -14,13 +14,13 @@ from chat_service.service.event_loop import run_loop, tune_garbage_collector
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 NESTED = (
-    "run() starts an event loop, and one runs in this thread already: use `async with service:`, or "
+    "run() starts an event loop, but this thread already runs one: use `async with service:`, or "
     "`await service.start()` and later `await service.close()`"
 )
 
 
 class Runnable(Protocol):
-    """A service, as far as running it goes."""
+    """The part of a service needed to run it."""
 
     def on(self, event: str, listener: Callable[..., Any]) -> Any: ...
 
@@ -32,17 +32,17 @@ class Runnable(Protocol):
 
 
 class StopRequest:
-    """The wish that a server ends: of a signal, or of any thread. The first one counts."""
+    """A request to stop a server, by a signal or from any thread. Only the first one counts."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event: asyncio.Event | None = None
         self._is_asked = False
-        #: Whether clients should be sent away bit by bit first.
+        #: Whether to drain first.
         self.wants_drain = False
 
     def ask(self, *, drain: bool = False) -> None:
-        """Ask; from any thread, and before or after the end without effect on others."""
+        """Request the stop. May be called from any thread and at any time."""
         if self._is_asked:
             return
         self.wants_drain = drain
@@ -51,19 +51,19 @@ class StopRequest:
             try:
                 self._loop.call_soon_threadsafe(self._event.set)
             except RuntimeError:
-                # The loop is closed: it has ended.
+                # The loop is closed, so the server has ended.
                 return
 
     async def wait(self) -> None:
-        """Return when somebody has asked, perhaps before this call."""
+        """Wait for a request; it may have been made before this call."""
         self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
         if not self._is_asked:
             await self._event.wait()
 
     def hear_signals(self) -> None:
-        """Ask at SIGINT, and at SIGTERM with a drain; a second signal does what it does by default.
+        """Request a stop on SIGINT, and on SIGTERM with a drain. A second signal has its default effect.
 
-        To be called in the loop. Outside the main thread, where Python handles no signals, it does nothing.
+        Must be called in the loop. Does nothing outside the main thread, where Python handles no signals.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -79,7 +79,7 @@ class StopRequest:
             try:
                 loop.add_signal_handler(number, on_signal, number)
             except NotImplementedError:
-                # The loops of Windows.
+                # Event loops on Windows.
                 forget.append(_handle(number, loop, on_signal))
             else:
                 forget.append(functools.partial(loop.remove_signal_handler, number))
@@ -88,7 +88,7 @@ class StopRequest:
 def _handle(
     number: signal.Signals, loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], None]
 ) -> Callable[[], object]:
-    """Handle a signal without the loop's help. Returns what undoes it."""
+    """Handle a signal without the loop's help. Returns a function that undoes it."""
 
     def handle(received: int, _: FrameType | None) -> None:
         loop.call_soon_threadsafe(on_signal, signal.Signals(received))
@@ -98,7 +98,7 @@ def _handle(
 
 
 def refuse_nesting() -> None:
-    """Raise ``RuntimeError`` in a thread whose event loop runs."""
+    """Raise ``RuntimeError`` if an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -117,7 +117,7 @@ def run(service: Runnable, request: StopRequest, on_started: Callable[[], None])
 
 async def _run(service: Runnable, request: StopRequest, on_started: Callable[[], None]) -> None:
     request.hear_signals()
-    # Somebody may close it otherwise.
+    # The service may also be closed in another way.
     service.on("closed", lambda _: request.ask())
     try:
         await service.start()
@@ -138,5 +138,5 @@ async def _run(service: Runnable, request: StopRequest, on_started: Callable[[],
 def _fail(what: str, error: Exception) -> None:
     text = str(error) or type(error).__name__
     print(f"chat_service {what}: {text}", file=sys.stderr)
-    # The cause is for the command line, whose exit codes say more.
+    # The command line needs the cause for its more specific exit codes.
     raise SystemExit(1) from error

@@ -33,7 +33,7 @@ async def test_sockets_that_listen_already() -> None:
 
 
 def test_what_has_no_address() -> None:
-    with pytest.raises(ConfigurationError, match="has no address to listen at"):
+    with pytest.raises(ConfigurationError, match="does not listen on an address"):
         ChatService(transport=InProcessTransport()).listen_at(port=0)
     with pytest.raises(ConfigurationError, match="is mounted on an application"):
         ChatService(transport_options={"app": web.Application()}).listen_at(port=0)

@@ -1,4 +1,4 @@
-"""A state machine that does random operations on a store and on the model, and compares the two."""
+"""A state machine that runs random operations on a store and a model, and compares them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ configs = st.builds(
 
 
 def view(result: Any) -> Any:
-    """What the model says of a result."""
+    """A result in the model's form."""
     match result:
         case JoinResult():
             return result.njoined, result.changed, result.last_message_id
@@ -64,7 +64,7 @@ def view(result: Any) -> Any:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Two instances over one state, and the model. ``make_backend`` is set by the test."""
+    """Two instances with shared state, and the model. The test sets ``make_backend``."""
 
     make_backend: Callable[[], Backend]
 
@@ -102,7 +102,7 @@ class StoreMachine(RuleBasedStateMachine):
         return self.now
 
     def agree(self, expected: Callable[[], Any], work: Awaitable[Any]) -> None:
-        """Both give the same result or error, and the same is told."""
+        """Check that both return the same result or error and publish the same."""
         try:
             should = expected()
         except ChatServiceError as error:

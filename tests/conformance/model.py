@@ -1,7 +1,7 @@
-"""What a store does, as a small model: plain sets and lists, no atomicity, no index, no cleverness.
+"""A simple model of a store: plain sets and lists, without atomicity or indexes.
 
-Methods are named like those of ``Store`` and return what is comparable of their results. What is told on
-topics is collected in ``told``, with the instances that must hear it.
+Methods are named like those of ``Store`` and return the comparable part of their results. Publications are
+collected in ``told``, with the instances that must receive them.
 """
 
 from collections.abc import Collection, Sequence
@@ -53,7 +53,7 @@ class Model:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.rooms: dict[str, Room] = {}
-        #: (topic name, what is told, the instances that must hear it; None: all)
+        #: (topic name, publication, the instances that must receive it; None: all)
         self.told: list[tuple[str, Told, set[str] | None]] = []
 
     # Parts

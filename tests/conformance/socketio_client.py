@@ -1,4 +1,4 @@
-"""A client of the Socket.IO transport for its conformance suite: the real one of python-socketio."""
+"""A client for the conformance suite of the Socket.IO transport: the one of python-socketio."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,18 +43,18 @@ class SocketIOClient:
 
     async def disconnect(self) -> None:
         if self.connected:
-            # A polling client that is in the middle of a request forgets to say goodbye.
+            # A polling client in the middle of a request does not send its disconnect.
             engine = self._client.eio
             sent = asyncio.create_task(engine.queue.join())
             await asyncio.wait([sent, engine.read_loop_task], return_when=asyncio.FIRST_COMPLETED)
             sent.cancel()
         await self._client.disconnect()
-        # The wait() of the client itself sleeps for a second.
+        # The client's own wait() sleeps for a second.
         await self._client.eio.wait()
 
 
 def connector(transport_name: str, serializer: str = "default") -> Connect:
-    """Connects clients over one Engine.IO transport."""
+    """Connects clients with one Engine.IO transport."""
 
     async def connect(
         transport: Transport,

@@ -1,4 +1,4 @@
-"""Random sequences of operations: each store must do what the model does, and tell the same."""
+"""Random operations: each store must behave and publish like the model."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,9 +9,9 @@ from tests.conftest import BACKENDS
 from tests.support.backends import Backend, InMemory, InRedis
 
 
-@pytest.mark.timeout(1800)  # a failure is made small, which takes its time
+@pytest.mark.timeout(1800)  # shrinking a failure takes time
 @pytest.mark.parametrize("name", BACKENDS)
-def test_store_does_what_the_model_does(name: str, request: pytest.FixtureRequest) -> None:
+def test_store_behaves_like_the_model(name: str, request: pytest.FixtureRequest) -> None:
     servers = None if name == "memory" else request.getfixturevalue(f"{name}_servers")
 
     def make_backend() -> Backend:

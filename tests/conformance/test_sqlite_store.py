@@ -1,4 +1,4 @@
-"""The sample plugin passes the suite, reports what is broken, and a service runs on it."""
+"""The sample plugin passes the suite, reports broken data and runs a service."""
 
 import asyncio
 import sqlite3
@@ -62,7 +62,7 @@ class TestFile(StoreSuite):
 
 async def test_a_database_in_memory_is_shared() -> None:
     path = "file:conformance?mode=memory&cache=shared"
-    # The database lives as long as a connection to it does.
+    # The database lives as long as a connection to it.
     keeper, hub = sqlite3.connect(path, uri=True), Hub()
     stores = [SqliteStore(path, hub) for _ in range(2)]
     for store in stores:
@@ -76,8 +76,8 @@ async def test_a_database_in_memory_is_shared() -> None:
     keeper.close()
 
 
-async def test_no_database_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "state.db").write_bytes(b"this is no database" * 100)
+async def test_invalid_database_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"this is not a database" * 100)
     service = ChatService(store=SqliteStore(str(tmp_path / "state.db")), transport=InProcessTransport())
     with pytest.raises(StoreError, match="not a database"):
         await service.start()

@@ -18,5 +18,5 @@ class TestBuiltInStore(StoreSuite):
         else:
             made = InRedis(request.getfixturevalue(f"{request.param}_servers"))
         yield made.new_store
-        # The suite leaves sockets connected, as instances do that die; this removes what is left.
+        # The suite leaves sockets connected, as dying instances do. Remove them.
         await made.leftovers()

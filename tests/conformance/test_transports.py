@@ -33,7 +33,7 @@ class TestInProcess(TransportSuite):
 
 
 class SocketIO(TransportSuite):
-    """A server of its own on a free port; subclasses say how clients talk to it."""
+    """A separate server on a free port. Subclasses define how clients connect."""
 
     serializer = "json"
     engine_transport = "websocket"

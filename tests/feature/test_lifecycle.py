@@ -21,7 +21,7 @@ async def test_start_twice_and_close_twice(world: World) -> None:
     await asyncio.gather(instance.service.close(), instance.service.close())
     await instance.service.close()
     assert not alice.connected
-    with pytest.raises(ServiceClosedError, match="the service was closed: make a new one"):
+    with pytest.raises(ServiceClosedError, match="the service was closed: create a new one"):
         await instance.service.start()
 
 

@@ -1,4 +1,4 @@
-"""Reading the operations port as a monitor does."""
+"""Reads the operations port like a monitoring system."""
 
 import asyncio
 import json
@@ -24,14 +24,14 @@ async def get(port: int | None, path: str, *, accept: str = "") -> tuple[int, st
 
 
 async def get_json(port: int | None, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and data of a page of JSON."""
+    """Status and data of a JSON page."""
     status, content_type, text = await get(port, path)
     assert content_type == "application/json"
     return status, json.loads(text)
 
 
 async def scrape(port: int | None) -> dict[str, float]:
-    """All samples of the metrics page, as ``name{label="value"}``."""
+    """All samples of the metrics page by ``name{label="value"}``."""
     status, _, text = await get(port, "/metrics")
     assert status == 200
     return {
@@ -43,5 +43,5 @@ async def scrape(port: int | None) -> dict[str, float]:
 
 
 def value(service: ChatService, name: str, **labels: str) -> float | None:
-    """A sample of a service's metrics; None when it is not there."""
+    """A sample of a service's metrics, or None."""
     return service.operations.registry.get_sample_value(name, labels)

@@ -1,4 +1,4 @@
-"""The Socket.IO Admin UI: what it gets from a real server, with our connections on it."""
+"""The Socket.IO Admin UI with a real server and real connections."""
 
 import pytest
 
@@ -14,7 +14,7 @@ LOGIN = {"username": "admin", "password": "secret"}
 
 
 async def connect_admin(node: NodeProcess, port: int | None, **auth: str) -> NodeClient:
-    """As the UI does: a socket on the namespace of the admin UI."""
+    """Connect to the namespace of the admin UI, as the UI does."""
     key = f"admin-{len(node._clients)}"
     client = node._clients[key] = NodeClient(node, key)
     options = {"auth": auth, "transports": ["websocket"]}
@@ -26,7 +26,7 @@ async def connect_admin(node: NodeProcess, port: int | None, **auth: str) -> Nod
 
 @pytest.mark.e2e
 @pytest.mark.covers("transport_option:admin_ui")
-async def test_the_admin_ui_sees_the_numbers_of_the_server(
+async def test_admin_ui_shows_the_servers_numbers(
     serve: Serve, connect: ConnectTo, node_process: NodeProcess
 ) -> None:
     service = await serve(transport_options={"admin_ui": LOGIN})
@@ -38,7 +38,7 @@ async def test_the_admin_ui_sees_the_numbers_of_the_server(
         await client.call("roomJoin", "lobby")
     admin = await connect_admin(node_process, service.port, **LOGIN)
     await admin.wait_for("connect")
-    # It may change nothing, and is told so.
+    # It is read-only, and is told so.
     assert await admin.wait_for("config") == [{"supportedFeatures": ["AGGREGATED_EVENTS"]}]
     await clients[0].call("roomMessage", "lobby", {"textMessage": "hello"})
     stats: dict = {}
@@ -55,7 +55,7 @@ async def test_the_admin_ui_sees_the_numbers_of_the_server(
         {"name": "/admin", "socketsCount": 1},
     ]
     assert {event["type"] for event in stats["aggregatedEvents"]} == {"packetsOut"}
-    # What clients say goes to nobody else, and everything else is as ever.
+    # Client traffic is not forwarded, and everything else works as usual.
     assert {name for name, _ in admin.events} <= {"connect", "config", "server_stats"}
     assert await clients[0].wait_for("roomMessage", "lobby")
     await service.close()
@@ -66,7 +66,7 @@ async def test_the_admin_ui_sees_the_numbers_of_the_server(
 @pytest.mark.parametrize(
     "auth", [{}, {"username": "admin", "password": "x"}, {"username": "é", "password": "secret"}], ids=str
 )
-async def test_nobody_else_gets_in(
+async def test_other_clients_are_refused(
     serve: Serve, connect: ConnectTo, node_process: NodeProcess, auth: dict[str, str]
 ) -> None:
     service = await serve(transport_options={"admin_ui": LOGIN})
@@ -93,7 +93,7 @@ def test_bad_logins_are_refused_and_not_shown(bad: object) -> None:
     assert "secret" not in str(caught.value)
 
 
-async def test_a_server_of_the_caller_is_not_instrumented() -> None:
+async def test_callers_own_server_is_not_instrumented() -> None:
     import socketio
 
     server = socketio.AsyncServer(async_mode="aiohttp")

@@ -1,4 +1,4 @@
-"""Drains: unready first, then the clients are sent away in batches, with all that they asked for answered."""
+"""Drains: unready first, then clients are disconnected in batches after their commands are answered."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from tests.support.world import World
 
 
 @pytest.mark.covers("api:drain", "option:drain_delay", "option:drain_seconds")
-async def test_unready_first_then_in_batches(world: World) -> None:
+async def test_drain_turns_unready_then_disconnects_in_batches(world: World) -> None:
     clock = FakeClock()
     instance = await world.start(clock=clock, drain_delay=3, drain_seconds=2 * TICK, operations_port=0)
     port = instance.service.operations.port
-    # Enough for two batches that are larger than the smallest.
+    # Enough for two batches above the minimum size.
     clients = [await instance.login(f"user{number}") for number in range(4 * SMALLEST_BATCH)]
 
     def connected() -> int:
@@ -30,7 +30,7 @@ async def test_unready_first_then_in_batches(world: World) -> None:
     assert value(instance.service, "chat_service_draining") == 1
     await clock.advance(2.9)
     assert connected() == 4 * SMALLEST_BATCH
-    # Load balancers may not know yet.
+    # Load balancers may not have noticed yet.
     late = await instance.login("late")
     await late.disconnect()
     await clock.advance(0.1)
@@ -43,7 +43,7 @@ async def test_unready_first_then_in_batches(world: World) -> None:
     await instance.service.close()
 
 
-async def test_a_few_clients_need_no_time(world: World) -> None:
+async def test_few_clients_are_disconnected_immediately(world: World) -> None:
     instance = await world.start(clock=FakeClock(), drain_seconds=3600)
     client = await instance.login("alice")
     await instance.service.drain()
@@ -70,7 +70,7 @@ async def test_running_commands_are_answered_first(world: World) -> None:
     await wait_until(lambda: not busy.connected, "alice is away, too")
 
 
-async def test_a_command_that_does_not_end_is_not_waited_for_long(world: World) -> None:
+async def test_hanging_command_does_not_block_a_drain(world: World) -> None:
     clock, gate = FakeClock(), asyncio.Event()
 
     async def wait(call: CommandCall) -> None:
@@ -89,7 +89,7 @@ async def test_a_command_that_does_not_end_is_not_waited_for_long(world: World) 
     await command
 
 
-async def test_a_close_ends_a_drain(world: World) -> None:
+async def test_close_ends_a_drain(world: World) -> None:
     clock = FakeClock()
     instance = await world.start(clock=clock, drain_delay=3600)
     client = await instance.login("alice")
@@ -98,6 +98,6 @@ async def test_a_close_ends_a_drain(world: World) -> None:
     await instance.service.close()
     await asyncio.gather(*drains)
     await wait_until(lambda: not client.connected, "alice is away")
-    # And one that comes too late does nothing, as one that comes too early.
+    # A drain after the close does nothing, like one before the start.
     await instance.service.drain()
     await world.make().service.drain()

@@ -1,4 +1,4 @@
-"""The pages for operators: on their own port, mounted, and what makes an instance unready."""
+"""The operations pages on their own port or mounted, and the causes of unreadiness."""
 
 import socket
 
@@ -16,7 +16,7 @@ from tests.support.world import World
 
 
 @pytest.mark.covers("option:operations_port", "option:operations_host", "api:operations.port")
-async def test_the_pages_are_on_a_port_of_their_own_on_the_loopback(world: World) -> None:
+async def test_pages_have_their_own_loopback_port(world: World) -> None:
     instance = await world.start(operations_port=0)
     port = instance.service.operations.port
     uid = instance.service.instance_uid
@@ -46,7 +46,7 @@ async def test_without_the_option_nothing_is_served() -> None:
             assert (await get(service.port, path))[0] == 404
 
 
-async def test_a_port_in_use_ends_the_start() -> None:
+async def test_port_in_use_fails_the_start() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -55,7 +55,7 @@ async def test_a_port_in_use_ends_the_start() -> None:
             await service.start()
 
 
-async def test_a_process_that_replaces_another_shares_its_port(world: World) -> None:
+async def test_replacing_process_shares_the_port(world: World) -> None:
     first = world.make(operations_port=0)
     first.service.operations.shares_port = True
     await first.service.start()
@@ -68,7 +68,7 @@ async def test_a_process_that_replaces_another_shares_its_port(world: World) -> 
     assert page["instance"] == second.service.instance_uid
 
 
-async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world: World) -> None:
+async def test_instance_is_unready_before_the_start_and_after_the_close(world: World) -> None:
     seen = []
 
     async def look(service: ChatService) -> None:
@@ -89,7 +89,7 @@ async def test_an_instance_is_unready_while_it_starts_and_after_its_close(world:
 
 
 @pytest.mark.covers("api:operations.readiness")
-async def test_an_instance_is_unready_while_its_store_does_not_answer(world: World) -> None:
+async def test_instance_is_unready_while_its_store_does_not_respond(world: World) -> None:
     store = FaultyStore(world.backend.new_store())
     instance = await world.start(store=as_store(store), operations_port=0)
     port = instance.service.operations.port
@@ -102,7 +102,7 @@ async def test_an_instance_is_unready_while_its_store_does_not_answer(world: Wor
     assert (await get_json(port, "/readyz"))[0] == 200
 
 
-async def test_an_instance_that_the_store_does_not_know_is_unready(world: World) -> None:
+async def test_instance_unknown_to_the_store_is_unready(world: World) -> None:
     instance = await world.start()
     await world.start()
     await instance.service._context.store.instance_forget(instance.service._context.instance_id())
@@ -112,7 +112,7 @@ async def test_an_instance_that_the_store_does_not_know_is_unready(world: World)
 
 
 @pytest.mark.covers("api:operations.add_routes")
-async def test_mounted_in_an_aiohttp_application() -> None:
+async def test_pages_mounted_in_an_aiohttp_application() -> None:
     async with ChatService(transport=InProcessTransport()) as service:
         app = web.Application()
         service.operations.add_routes(app, "/internal")
@@ -143,7 +143,7 @@ async def asgi_get(app, path: str, *, method: str = "GET", root_path: str = "") 
 
 
 @pytest.mark.covers("api:operations.asgi_app")
-async def test_as_an_asgi_application() -> None:
+async def test_pages_as_an_asgi_application() -> None:
     async with ChatService(transport=InProcessTransport()) as service:
         app = service.operations.asgi_app()
         assert (await asgi_get(app, "/readyz"))[0] == 200
@@ -155,7 +155,7 @@ async def test_as_an_asgi_application() -> None:
         assert (await asgi_get(app, "/secrets"))[0] == 404
 
 
-async def test_metrics_of_two_instances_are_apart(world: World) -> None:
+async def test_metrics_of_instances_are_separate(world: World) -> None:
     first = await world.start(operations_port=0)
     second = await world.start(operations_port=0)
     await first.login("alice")
@@ -163,9 +163,7 @@ async def test_metrics_of_two_instances_are_apart(world: World) -> None:
     assert (await scrape(second.service.operations.port))["chat_service_sockets"] == 0
 
 
-async def test_a_store_that_never_answers_is_not_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hanging_store_does_not_block_readiness(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "STORE_PATIENCE", 0.05)
     store = FaultyStore(world.backend.new_store())
     instance = await world.start(store=as_store(store))

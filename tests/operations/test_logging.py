@@ -1,4 +1,4 @@
-"""Logs: as text and as JSON, with instance, user, room, command and incident."""
+"""Logs as text and JSON with instance, user, room, command and incident."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ logger = logging.getLogger("app")
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """Where logs go; the root logger is as before in the end."""
+    """The log output. The root logger is restored at the end."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield io.StringIO()
@@ -35,7 +35,7 @@ async def hook(call: CommandCall) -> None:
     logger.info("after a pause")
 
 
-async def test_what_a_command_logs_says_who_and_where(world: World, stream: io.StringIO) -> None:
+async def test_records_of_a_command_have_its_context(world: World, stream: io.StringIO) -> None:
     instance = await world.start(hooks={"room_message_before": hook})
     service = instance.service
     await service.add_room("lobby")
@@ -58,7 +58,7 @@ async def test_what_a_command_logs_says_who_and_where(world: World, stream: io.S
     assert found[4]["level"] == "info" and found[4]["time"].endswith("Z")
 
 
-async def test_an_incident_is_found_by_its_id(world: World, stream: io.StringIO) -> None:
+async def test_incident_id_is_in_the_log(world: World, stream: io.StringIO) -> None:
     def broken(call: CommandCall) -> None:
         raise KeyError("on purpose")
 
@@ -90,7 +90,7 @@ async def test_logins_and_disconnects_have_context_too(world: World, stream: io.
     assert gone["command"] == "disconnect" and gone["user"] == "alice"
 
 
-async def test_text_in_one_line_whatever_clients_send(world: World, stream: io.StringIO) -> None:
+async def test_text_format_keeps_records_on_one_line(world: World, stream: io.StringIO) -> None:
     instance = await world.start()
     client = await instance.login("alice b")
     configure("text", "debug", service=instance.service, stream=stream)
@@ -112,7 +112,7 @@ async def test_text_in_one_line_whatever_clients_send(world: World, stream: io.S
     assert "Traceback (most recent call last):" in stream.getvalue()
 
 
-def test_a_second_call_replaces_the_first(stream: io.StringIO) -> None:
+def test_second_call_replaces_the_handler(stream: io.StringIO) -> None:
     others = list(logging.getLogger().handlers)
     first = configure("json", stream=io.StringIO())
     second = configure("text", "WARNING", stream=stream)
@@ -123,7 +123,7 @@ def test_a_second_call_replaces_the_first(stream: io.StringIO) -> None:
     assert stream.getvalue().rstrip().endswith("WARNING app: this")
 
 
-def test_a_handler_of_ones_own_gets_the_fields_by_the_filter() -> None:
+def test_filter_adds_fields_for_other_handlers() -> None:
     class Service:
         instance_uid = "one"
 
@@ -137,7 +137,7 @@ def test_bad_format() -> None:
         configure("xml")  # type: ignore[arg-type]
 
 
-def test_an_import_configures_nothing() -> None:
+def test_import_configures_nothing() -> None:
     import subprocess
     import sys
 

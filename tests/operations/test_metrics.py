@@ -1,4 +1,4 @@
-"""Metrics: what they count, how they are named, and what counting costs."""
+"""Metrics: values, names and labels."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from tests.support.faults import FaultyStore, as_store
 from tests.support.world import World
 
 UNITS = ("_seconds", "_bytes", "_total", "_info")
-#: Gauges of plain numbers, which have no unit.
+#: Gauges without a unit.
 NUMBERS = {
     "chat_service_running",
     "chat_service_draining",
@@ -47,7 +47,7 @@ def test_names_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
-async def test_both_formats_can_be_parsed_and_have_every_metric(world: World) -> None:
+async def test_both_formats_are_valid_and_complete(world: World) -> None:
     instance = await world.start()
     await instance.joined("alice")
     registry = instance.service.operations.registry
@@ -92,7 +92,7 @@ async def test_commands_are_counted_by_name_origin_and_outcome(world: World) -> 
     assert count("roomMessage", "ok") == 2
 
 
-async def test_label_values_are_bounded_whatever_clients_send(world: World) -> None:
+async def test_clients_cannot_add_label_values(world: World) -> None:
     def refuse(call: CommandCall) -> None:
         raise ChatServiceError(f"code {call.args[0]['number']}")
 
@@ -114,7 +114,7 @@ async def test_label_values_are_bounded_whatever_clients_send(world: World) -> N
     assert len(client_labels) == 5
 
 
-async def test_an_incident_and_a_failed_login_are_counted(world: World) -> None:
+async def test_incidents_and_failed_logins_are_counted(world: World) -> None:
     def broken(call: CommandCall) -> None:
         raise KeyError("on purpose")
 
@@ -131,7 +131,7 @@ async def test_an_incident_and_a_failed_login_are_counted(world: World) -> None:
     assert value(service, "chat_service_logins_total", outcome="noLogin") == 1
 
 
-async def test_sockets_users_rooms_and_ends(world: World) -> None:
+async def test_sockets_users_rooms_and_disconnects(world: World) -> None:
     instance = await world.start()
     service = instance.service
     await service.add_room("one")
@@ -164,7 +164,7 @@ async def test_commands_in_flight(world: World) -> None:
     assert value(instance.service, flying) == 0
 
 
-def test_a_histogram_counts_into_the_right_bucket() -> None:
+def test_histogram_buckets() -> None:
     durations = Durations()
     for seconds in (0.0, 0.0005, 0.0006, 99.0):
         durations.observe(seconds)
@@ -173,7 +173,7 @@ def test_a_histogram_counts_into_the_right_bucket() -> None:
     assert list(DURATION_BOUNDS) == sorted(DURATION_BOUNDS)
 
 
-async def test_gaps_and_what_filled_them(world: World) -> None:
+async def test_gaps_and_filled_messages(world: World) -> None:
     store = FaultyStore(world.backend.new_store())
     instance = await world.start(store=as_store(store))
     service = instance.service
@@ -189,12 +189,12 @@ async def test_gaps_and_what_filled_them(world: World) -> None:
     await wait_until(lambda: len(client.received("roomMessage")) == 3, "all came")
     await wait_until(lambda: value(service, "chat_service_gaps_filled_total") == 1, "it is counted")
     assert value(service, "chat_service_gaps_total") == 1
-    # The third may come from the history too.
+    # The third one may come from the history, too.
     assert value(service, "chat_service_gap_messages_total") in (2, 3)
     assert value(service, "chat_service_gap_failures_total") == 0
 
 
-async def test_a_recovery_is_counted(world: World) -> None:
+async def test_recovery_is_counted(world: World) -> None:
     clock = FakeClock()
     survivor = await world.start(clock=clock)
     dead = InstanceId("dead")
@@ -211,7 +211,7 @@ async def test_a_recovery_is_counted(world: World) -> None:
     assert value(survivor.service, "chat_service_leases_lost_total") == 0
 
 
-async def test_a_lost_lease_is_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_lost_lease_is_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     instance = await world.start(clock=clock)
     service = instance.service

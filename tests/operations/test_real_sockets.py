@@ -1,4 +1,4 @@
-"""Metrics, logs and spans of clients that come over the network, by the fast path of the transport."""
+"""Metrics, logs and spans for network clients, on the transport's fast path."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def log() -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
 
 
-async def test_deliveries_and_the_fan_out(serve: Serve, connect: ConnectTo) -> None:
+async def test_deliveries_and_fan_out(serve: Serve, connect: ConnectTo) -> None:
     service = await serve()
     await service.add_room("lobby")
     ways = (["websocket"], ["websocket"], ["polling"])
@@ -83,5 +83,5 @@ async def test_logs_and_spans_of_the_fast_path(serve: Serve, connect: ConnectTo,
         ("chat roomMessage", "alice"),
         ("chat roomMessage", "bob"),
     ]
-    # Each is the first of its trace: nothing of one command is left for the next.
+    # Each span starts its own trace: no context leaks from one command to the next.
     assert all(span.parent is None for span in spans)

@@ -1,4 +1,4 @@
-"""Metrics and health of an instance over Redis: what the store and the bus say of themselves."""
+"""Metrics and health of an instance over Redis."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ async def test_store_times_and_subscriptions(at: MakeWorld, server: RedisServer)
     assert before is not None and before >= 2
     assert await service.has_room("lobby")
     assert value(service, "chat_service_store_duration_seconds_count") == before + 1
-    # Everyone's topic, the instance's own, alice's and the room's.
+    # The topics of all instances, of this instance, of alice and of the room.
     await instance.joined("alice", "lobby")
     assert value(service, "chat_service_bus_subscriptions") == 4
     await wait_until(lambda: (value(service, "chat_service_bus_lag_seconds") or 0) > 0, "a probe came back")
@@ -32,7 +32,7 @@ async def test_store_times_and_subscriptions(at: MakeWorld, server: RedisServer)
     assert lag is not None and lag < 5
 
 
-async def test_envelopes_that_are_not_ours_are_counted(
+async def test_foreign_envelopes_are_counted(
     at: MakeWorld, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = at(server.url, bus_secret="quiet")
@@ -47,7 +47,7 @@ async def test_envelopes_that_are_not_ours_are_counted(
     await wait_until(lambda: value(instance.service, rejected) == len(channels) > 0, "all were counted")
 
 
-async def test_a_deaf_instance_turns_unready_and_ready_again(
+async def test_instance_with_a_silent_bus_is_unready_until_it_recovers(
     at: MakeWorld, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "chat_service")
@@ -55,7 +55,7 @@ async def test_a_deaf_instance_turns_unready_and_ready_again(
     operations = instance.service.operations
     assert (await operations.readiness()).is_ready
     [bus] = [connection for connection in proxy.connections if connection.is_bus]
-    # Nothing tells that it is deaf but the probe; and it cannot be connected anew.
+    # Only the probe can detect the failure, and reconnecting is impossible.
     proxy.half_open = True
     proxy.deaf = lambda connection: connection is bus
 
@@ -76,7 +76,7 @@ async def test_a_deaf_instance_turns_unready_and_ready_again(
     await wait_until(is_ready, "it is ready again")
 
 
-async def test_a_store_that_cannot_be_reached_is_counted(
+async def test_unreachable_store_is_counted(
     at: MakeWorld, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "chat_service")

@@ -1,4 +1,4 @@
-"""Spans: one per command, with what is known of it; nothing without the option."""
+"""Spans: one per command with its attributes, and none without the option."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.support.world import World
 
 
 class Spans:
-    """What was exported."""
+    """The exported spans."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -24,7 +24,7 @@ class Spans:
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
 
     def take(self) -> list[ReadableSpan]:
-        """The spans until now, which are forgotten then."""
+        """Return and forget the spans so far."""
         spans = list(self._exporter.get_finished_spans())
         self._exporter.clear()
         return spans
@@ -40,7 +40,7 @@ def attributes(span: ReadableSpan) -> dict[str, object]:
 
 
 @pytest.mark.covers("option:tracing")
-async def test_a_span_per_command(world: World, spans: Spans) -> None:
+async def test_each_command_has_a_span(world: World, spans: Spans) -> None:
     instance = await world.start(tracing=spans.provider)
     service = instance.service
     await service.add_room("lobby")
@@ -61,7 +61,7 @@ async def test_a_span_per_command(world: World, spans: Spans) -> None:
 
     await client.error("roomMessage", "nowhere", {"textMessage": "hello"})
     [span] = spans.take()
-    # The client's fault is no error of the server.
+    # A client's mistake is not an error of the server.
     assert attributes(span)["outcome"] == "noRoom" and span.status.status_code is StatusCode.UNSET
     assert not span.events
 
@@ -87,7 +87,7 @@ async def test_commands_of_hooks_are_children(world: World, spans: Spans) -> Non
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-async def test_faults_of_the_server_are_errors(world: World, spans: Spans, caplog) -> None:
+async def test_server_faults_are_errors(world: World, spans: Spans, caplog) -> None:
     def broken(call: CommandCall) -> None:
         raise KeyError("on purpose")
 
@@ -110,7 +110,7 @@ async def test_without_the_option_there_are_no_spans(world: World, spans: Spans)
     assert type(instance.transport._handler) is Gateway
 
 
-def test_without_the_option_there_is_not_even_an_import() -> None:
+def test_without_the_option_opentelemetry_is_not_imported() -> None:
     code = (
         "import sys, chat_service; chat_service.ChatService(); "
         "print('chat_service.operations.tracing' in sys.modules)"
@@ -119,14 +119,14 @@ def test_without_the_option_there_is_not_even_an_import() -> None:
     assert done.stdout == "False\n"
 
 
-def test_the_option_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_option_requires_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chat_service.operations.tracing", None)
     with pytest.raises(ConfigurationError, match="opentelemetry-api"):
         ChatService(tracing=True)
 
 
-async def test_true_is_the_global_provider(world: World) -> None:
+async def test_true_uses_the_global_provider(world: World) -> None:
     instance = await world.start(tracing=True)
     client = await instance.login("alice")
-    # Without an SDK the global provider makes spans that go nowhere.
+    # Without an SDK the global provider creates no-op spans.
     assert await client.call("listOwnSockets") == {client.id: []}

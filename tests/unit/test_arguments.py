@@ -1,4 +1,4 @@
-"""Argument types: what each accepts, and the order of errors."""
+"""Argument types: accepted values and the order of errors."""
 
 import math
 from typing import Any
@@ -79,23 +79,23 @@ CASES: list[tuple[types.ArgumentType, dict[str, list[Any]]]] = [
 
 
 @pytest.mark.parametrize(("kind", "cases"), CASES, ids=lambda value: getattr(value, "name", ""))
-def test_values(kind: types.ArgumentType, cases: dict[str, list[Any]]) -> None:
+def test_accepted_values(kind: types.ArgumentType, cases: dict[str, list[Any]]) -> None:
     for outcome, values in cases.items():
         for value in values:
             assert (error_of(kind, value) or "good") == outcome, repr(value)[:80]
 
 
 @pytest.mark.parametrize("value", [{}, {"a": b"1"}, {"textMessage": 1}, {"a": {"b": []}}])
-def test_a_checker_hook_lets_any_object_pass(value: Any) -> None:
+def test_checker_hook_permits_any_object(value: Any) -> None:
     assert error_of(types.MESSAGE, value, custom=True) is None
 
 
 @pytest.mark.parametrize("value", [None, "a", [1], {"a": {"b": {"c": []}}}, {"a": math.inf}, {1: 2}])
-def test_a_custom_message_is_still_an_object_of_plain_data(value: Any) -> None:
+def test_custom_message_must_still_be_an_object_of_plain_data(value: Any) -> None:
     assert error_of(types.MESSAGE, value, custom=True) == "badArgument"
 
 
-def test_the_first_bad_argument_is_named() -> None:
+def test_first_bad_argument_is_named() -> None:
     declared = [Argument("roomName", types.ROOM_NAME), Argument("mode", types.MODE)]
     with pytest.raises(ChatServiceError) as caught:
         check_types(declared, ["room", "yes"], LIMITS, custom=False)
@@ -105,7 +105,7 @@ def test_the_first_bad_argument_is_named() -> None:
     assert caught.value.code == "invalidName"
 
 
-def test_arguments_are_counted() -> None:
+def test_too_few_arguments() -> None:
     declared = [Argument("roomName", types.ROOM_NAME), Argument("mode", types.MODE)]
     check_count(declared, ["a", True])
     check_count(declared, ["a", True, "more"])

@@ -1,4 +1,4 @@
-"""Background tasks: errors are logged and counted, the work begins again, and a close ends all."""
+"""Background tasks: errors are logged and counted, failed work restarts, and a close ends everything."""
 
 import asyncio
 import contextvars
@@ -25,7 +25,7 @@ def error(request: pytest.FixtureRequest) -> BaseException:
     return request.param
 
 
-async def test_work_that_fails_begins_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_work_restarts(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     background, begun = Background(), itertools.count(1)
     seen = 0
 
@@ -49,7 +49,7 @@ async def test_work_that_fails_begins_again(error: BaseException, caplog: pytest
     assert task.cancelled()
 
 
-async def test_work_that_returns_is_over() -> None:
+async def test_finished_work_does_not_restart() -> None:
     background, runs = Background(), 0
 
     async def work() -> None:
@@ -60,7 +60,7 @@ async def test_work_that_returns_is_over() -> None:
     assert (runs, background.failures) == (1, {})
 
 
-async def test_an_error_of_work_that_is_done_once_reaches_nobody_but_the_log(
+async def test_error_of_one_time_work_is_only_logged(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     background = Background()
@@ -73,7 +73,7 @@ async def test_an_error_of_work_that_is_done_once_reaches_nobody_but_the_log(
     assert "background task errand failed and is given up" in caplog.text
 
 
-async def test_pauses_grow_and_begin_anew_after_work_that_went_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_delays_grow_and_reset_after_success(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     background = Background()
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
@@ -97,7 +97,7 @@ async def test_pauses_grow_and_begin_anew_after_work_that_went_well(monkeypatch:
     assert pauses == [0.001, 0.002, 0.004, 0.004, 0.001, 0.002]
 
 
-async def test_a_close_ends_tasks_wherever_they_are() -> None:
+async def test_close_ends_tasks_in_any_state() -> None:
     background, hung = Background(), asyncio.Event()
 
     async def fails() -> None:
@@ -109,13 +109,13 @@ async def test_a_close_ends_tasks_wherever_they_are() -> None:
 
     tasks = [background.keep("failing", fails), background.keep("hanging", hangs)]
     await hung.wait()
-    # This one has not even begun.
+    # This one has not even started.
     tasks += [background.once("new", hangs)]
     await background.close()
     assert all(task.cancelled() for task in tasks)
 
 
-async def test_an_error_of_the_end_does_not_begin_it_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_during_cancellation_does_not_restart_the_work(caplog: pytest.LogCaptureFixture) -> None:
     background, runs = Background(), 0
 
     async def work() -> None:
@@ -133,7 +133,7 @@ async def test_an_error_of_the_end_does_not_begin_it_again(caplog: pytest.LogCap
     assert "broken at the end" in caplog.text
 
 
-async def test_a_cancellation_that_was_lost_is_repeated() -> None:
+async def test_swallowed_cancellation_is_repeated() -> None:
     background, runs = Background(), 0
 
     async def work() -> None:
@@ -151,7 +151,7 @@ async def test_a_cancellation_that_was_lost_is_repeated() -> None:
     assert task.done() and runs == 3
 
 
-async def test_tasks_do_not_inherit_the_context_of_whoever_starts_them() -> None:
+async def test_tasks_do_not_inherit_the_context_of_their_starter() -> None:
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
     background, seen = Background(), []
 

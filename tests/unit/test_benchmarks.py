@@ -1,4 +1,4 @@
-"""What the benchmarks send, and how they reckon; that they measure is shown by running them."""
+"""Traffic and calculations of the benchmarks. The measuring itself is tested by running them."""
 
 import json
 import struct
@@ -22,7 +22,7 @@ from benchmarks.targets import compare
 
 
 def decoded(frame: bytes) -> str:
-    """The text in a client's frame, by another implementation."""
+    """Decode the text in a client's frame by an independent implementation."""
     reader = StreamReader()
     reader.feed_data(frame)
     reader.feed_eof()
@@ -33,7 +33,7 @@ def decoded(frame: bytes) -> str:
 
 
 def outcome(parsing: Generator[None, None, Any]) -> Any:
-    """What a parser returns that has all of its input."""
+    """Run a parser that already has all of its input."""
     try:
         next(parsing)
     except StopIteration as done:
@@ -42,17 +42,17 @@ def outcome(parsing: Generator[None, None, Any]) -> Any:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 125, 126, 65_535, 65_536])
-def test_text_frames_of_every_length_form(size: int) -> None:
+def test_text_frames_with_all_length_encodings(size: int) -> None:
     text = "ö".ljust(size, "x")[:size] if size > 1 else "x" * size
     assert decoded(text_frame(text)) == text
 
 
-def test_a_frame_is_masked() -> None:
+def test_frames_are_masked() -> None:
     assert b"hello" not in text_frame("hello")
 
 
 @pytest.mark.parametrize("dialect", [SOCKETIO_2, SOCKETIO_4])
-def test_request_and_ack_belong_together(dialect) -> None:
+def test_requests_and_acks_match(dialect) -> None:
     packet = decoded(dialect.request("roomJoin", 'room "1"'))
     assert packet == '42/chat-service,1["roomJoin","room \\"1\\""]'
     assert b"43/chat-service,1[null,1]".startswith(dialect.ack_prefix)
@@ -73,7 +73,7 @@ def test_dialects_differ_in_the_handshake() -> None:
         assert login.expect == b'42/chat-service,["loginConfirmed"'
 
 
-def test_a_plan_holds_what_was_put_in() -> None:
+def test_plan_round_trip() -> None:
     client = joined_client(SOCKETIO_4, 4321, 7, "room0", [("roomRecentHistory", "room0")])
     plan = encode(SOCKETIO_4, [client, client])
     position = 0
@@ -107,14 +107,14 @@ def of(workload: str, server: str, cpu_us: float, **others) -> Measurement:
     return Measurement(workload=workload, server=server, operations=1, cpu_us=cpu_us, **others)
 
 
-def test_spread_of_odd_and_even_counts() -> None:
+def test_spread_with_odd_and_even_counts() -> None:
     assert Spread.of([3.0, 1.0, 9.0]) == Spread(median=3.0, min=1.0, max=9.0, rounds=3)
     assert Spread.of([1.0, 4.0]).median == 2.5
     with pytest.raises(ValueError, match="no values"):
         Spread.of([])
 
 
-def test_summaries_keep_servers_metrics_and_points_apart() -> None:
+def test_summaries_separate_servers_metrics_and_points() -> None:
     found = summarize(
         [
             of("command", "service", 10.0),
@@ -137,7 +137,7 @@ def test_ratio_needs_both_sides() -> None:
     assert ratio(ours, {"cpu_us": Spread.of([0.0])}, "cpu_us") is None
 
 
-def test_comparisons_are_to_the_original_on_the_same_store() -> None:
+def test_comparisons_use_the_npm_package_on_the_same_store() -> None:
     found = summarize(
         [
             of("command", "service", 60.0, p99_ms=6.0),
@@ -158,17 +158,17 @@ def test_comparisons_are_to_the_original_on_the_same_store() -> None:
     ]
 
 
-def test_stopped_readers_are_compared_with_our_own_fan_out() -> None:
+def test_stopped_readers_are_compared_with_own_fan_out() -> None:
     found = summarize([of("fanout-all-read", "service", 2.0), of("fanout-10-stopped", "service", 2.1)])
     rows = [(c.workload, c.metric, round(c.ratio, 2), c.limit, c.met) for c in compare(found)]
     assert rows == [("fanout-10-stopped", "cpu_us", 1.05, 1.1, True)]
 
 
-def test_capacity_is_shared_out_as_described() -> None:
+def test_capacity_calculation() -> None:
     costs = Costs(command=100.0, hop=50.0, delivery=10.0, redis=20.0)
     assert costs.instances_us(members=10, spread=1) == 190
     assert costs.instances_us(members=10, spread=4) == 100 + 3 * 50 + 6 * 10
-    # More instances than members: the members are all that a message reaches.
+    # With more instances than members, only instances with members count.
     assert costs.messages_per_second(10, 16) == pytest.approx(16e6 / (100 + 9 * 50))
     assert costs.redis_nodes(100_000) == pytest.approx(2)
     assert measured_costs({}) is None
@@ -187,7 +187,7 @@ def test_tables() -> None:
     assert spread(Spread.of([5.0, 6.0, 20.0])) == "6.00 (5.00–20.0)"
 
 
-def test_the_report_shows_workloads_curves_and_marks_of_targets() -> None:
+def test_report_shows_workloads_curves_and_targets() -> None:
     found = summarize(
         [
             of("command", "service", 60.0),
@@ -205,12 +205,12 @@ def test_the_report_shows_workloads_curves_and_marks_of_targets() -> None:
     assert ["chat_service, memory", "2.50"] in cells
 
 
-def test_each_round_begins_with_another_server() -> None:
+def test_each_round_starts_with_another_server() -> None:
     servers = [SERVICE, NPM]
     assert [turned(servers, n) for n in range(3)] == [servers, [NPM, SERVICE], servers]
 
 
-def test_a_failure_is_kept_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_is_recorded_and_others_continue(monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(server, sizes):
         if server is NPM:
             raise RuntimeError("it ended")
@@ -223,7 +223,7 @@ def test_a_failure_is_kept_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch)
     assert results.failures[0] == "round 1/2: command on npm chat-service, memory: it ended"
 
 
-def test_every_original_is_a_server_on_the_same_store() -> None:
+def test_reference_servers_use_the_same_store() -> None:
     originals = {server.key: ALL[server.original] for server in ALL.values() if server.original}
     assert {key: original.redis == ALL[key].redis for key, original in originals.items()} == {
         "service": True,
@@ -231,7 +231,7 @@ def test_every_original_is_a_server_on_the_same_store() -> None:
     }
 
 
-def test_samples_are_added_up_by_function() -> None:
+def test_samples_are_summed_by_function() -> None:
     stacks = ["run (a.py:1);step (b.py:5) 3", "run (a.py:2);step (b.py:9) 1", "run (a.py:2) 4"]
     assert sampled(stacks, 2).splitlines() == [
         "8 samples",

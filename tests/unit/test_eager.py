@@ -1,4 +1,4 @@
-"""Coroutines that are started at once, and get a task only when they wait."""
+"""Eager coroutines, which get a task only when they wait."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ variable: ContextVar[int] = ContextVar("variable", default=0)
 
 
 class Started:
-    """What became of work that was started."""
+    """The outcome of started work."""
 
     def __init__(self) -> None:
         self.results: list[Any] = []
@@ -25,7 +25,7 @@ class Started:
 
 
 async def start(work: Coroutine[Any, Any, Any]) -> Started:
-    """Start work as a callback of the loop does, outside of any task."""
+    """Start work in a loop callback, outside any task."""
     started = Started()
 
     def begin() -> None:
@@ -36,7 +36,7 @@ async def start(work: Coroutine[Any, Any, Any]) -> Started:
     return started
 
 
-async def test_work_that_does_not_wait_has_ended_without_a_task() -> None:
+async def test_work_that_never_waits_runs_without_a_task() -> None:
     async def work() -> Any:
         return asyncio.current_task(), eager.current_work()
 
@@ -45,7 +45,7 @@ async def test_work_that_does_not_wait_has_ended_without_a_task() -> None:
     assert started.task is None and task is None and isinstance(current, eager.Begun)
 
 
-async def test_what_is_passed_on_comes_after_the_result() -> None:
+async def test_extra_arguments_follow_the_result() -> None:
     seen: list[Any] = []
 
     async def work() -> int:
@@ -56,7 +56,7 @@ async def test_what_is_passed_on_comes_after_the_result() -> None:
     assert seen == [(1, 2, 3)]
 
 
-async def test_work_that_waits_goes_on_in_a_task() -> None:
+async def test_waiting_work_continues_in_a_task() -> None:
     release = asyncio.get_running_loop().create_future()
 
     async def work() -> Any:
@@ -86,7 +86,7 @@ async def test_ways_to_wait(wait: Callable[[], Awaitable[None]]) -> None:
     assert started.results == [True]
 
 
-async def test_in_task_does_nothing_inside_of_a_task() -> None:
+async def test_in_task_does_nothing_inside_a_task() -> None:
     steps: list[str] = []
 
     async def work() -> None:
@@ -99,7 +99,7 @@ async def test_in_task_does_nothing_inside_of_a_task() -> None:
     assert steps == ["work", "later"]
 
 
-async def test_inside_of_a_task_work_gets_one_of_its_own() -> None:
+async def test_work_started_in_a_task_gets_its_own_task() -> None:
     seen: list[Any] = []
 
     async def work() -> Any:
@@ -112,7 +112,7 @@ async def test_inside_of_a_task_work_gets_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_an_error_comes_out(waits: bool) -> None:
+async def test_errors_are_raised(waits: bool) -> None:
     async def work() -> None:
         if waits:
             await asyncio.sleep(0)
@@ -138,7 +138,7 @@ async def test_an_error_comes_out(waits: bool) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 3])
-async def test_cancelling_reaches_the_work_also_before_the_first_step_of_the_task(turns: int) -> None:
+async def test_cancellation_reaches_the_work_even_before_the_first_step_of_the_task(turns: int) -> None:
     ended: list[str] = []
 
     async def work() -> None:
@@ -166,7 +166,7 @@ async def test_cancelling_reaches_the_work_also_before_the_first_step_of_the_tas
     assert ended == ["cleaned up"]
 
 
-async def test_work_that_refuses_to_be_cancelled_has_a_result() -> None:
+async def test_work_that_suppresses_cancellation_has_a_result() -> None:
     async def work() -> str:
         try:
             await asyncio.Event().wait()
@@ -181,12 +181,12 @@ async def test_work_that_refuses_to_be_cancelled_has_a_result() -> None:
     assert started.results == ["stubborn"]
 
 
-async def test_context_variables_are_the_work_s_own() -> None:
+async def test_work_has_its_own_context() -> None:
     async def work() -> int:
         token = variable.set(5)
         await asyncio.sleep(0)
         found = variable.get()
-        # A token is good only in the context in which it was made.
+        # A token is valid only in the context that created it.
         variable.reset(token)
         return found
 
@@ -196,7 +196,7 @@ async def test_context_variables_are_the_work_s_own() -> None:
     assert started.results == [5]
 
 
-async def test_holds_and_running_work_begin_before_the_task_and_end_in_it() -> None:
+async def test_holds_and_running_work_start_before_the_task_and_end_in_it() -> None:
     running, queue, release = RunningWork(), SerialQueue(), asyncio.Event()
 
     async def work() -> None:
@@ -214,7 +214,7 @@ async def test_holds_and_running_work_begin_before_the_task_and_end_in_it() -> N
     assert (len(running), len(queue)) == (0, 0)
 
 
-async def test_running_work_that_got_a_task_can_be_cancelled_and_spared() -> None:
+async def test_running_work_with_a_task_can_be_cancelled_or_spared() -> None:
     running = RunningWork()
 
     async def work(name: str) -> None:
@@ -233,7 +233,7 @@ async def test_running_work_that_got_a_task_can_be_cancelled_and_spared() -> Non
     assert spared.task.cancelled()
 
 
-async def test_a_task_made_by_the_work_is_work_of_its_own() -> None:
+async def test_task_created_by_the_work_is_separate_work() -> None:
     seen: list[Any] = []
 
     async def child() -> None:
@@ -247,7 +247,7 @@ async def test_a_task_made_by_the_work_is_work_of_its_own() -> None:
     assert seen[1:] == [True]
 
 
-async def test_the_task_tells_where_the_work_is() -> None:
+async def test_task_shows_the_position_of_the_work() -> None:
     async def work() -> None:
         await asyncio.Event().wait()
 
@@ -258,8 +258,8 @@ async def test_the_task_tells_where_the_work_is() -> None:
     await asyncio.wait([started.task])
 
 
-async def test_work_that_is_over_is_no_garbage_for_the_collector() -> None:
-    """What refers to itself would stop all clients whenever the collector looks for it."""
+async def test_finished_work_leaves_no_garbage() -> None:
+    """Reference cycles would cause collector pauses for all clients."""
 
     async def work() -> None:
         await asyncio.sleep(0)

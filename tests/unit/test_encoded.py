@@ -1,4 +1,4 @@
-"""Messages that are JSON already."""
+"""Messages kept as JSON text."""
 
 from typing import Any
 
@@ -21,19 +21,19 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(t
 
 
 @given(st.dictionaries(text, values))
-def test_a_text_decodes_to_the_same_values_and_types(message: dict[str, Any]) -> None:
+def test_round_trip_keeps_values_and_types(message: dict[str, Any]) -> None:
     encoded = encode_text(message)
     assert encoded is not None
-    # repr tells 1 from 1.0 and 0.0 from -0.0.
+    # repr distinguishes 1 from 1.0 and 0.0 from -0.0.
     assert repr(decode_text(encoded)) == repr(message)
 
 
 @pytest.mark.parametrize("value", [b"", {"deep": [bytearray(b"a")]}, 2**64, "\ud800"])
-def test_values_that_json_does_not_know_are_not_encoded(value: Any) -> None:
+def test_values_without_json_form_are_not_encoded(value: Any) -> None:
     assert encode_text({"value": value}) is None
 
 
-def test_it_is_a_list_of_dicts() -> None:
+def test_encoded_messages_behave_as_a_list_of_dicts() -> None:
     messages = [{"id": 2, "textMessage": "é"}, {"id": 1, "textMessage": "a"}]
     encoded = EncodedMessages([text for message in messages if (text := encode_text(message))])
     assert encoded == messages

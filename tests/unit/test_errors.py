@@ -1,4 +1,4 @@
-"""Errors as data, and the texts that clients compare with."""
+"""Errors as data, and their texts for clients."""
 
 import pickle
 
@@ -7,7 +7,7 @@ import pytest
 from chat_service import ChatServiceError
 from chat_service.errors import ERROR_TEXTS, MAX_VALUE_TEXT, as_text, format_text
 
-#: Every code with arguments and the text that a client sees (protocol.md, Errors).
+#: Every code with arguments and the text for clients (protocol.md, Errors).
 TEXTS = [
     ("badArgument", (1, "x"), 'Bad argument at position 1, value "x"'),
     ("badArgument", (0, None), "Bad argument at position 0, value null"),
@@ -45,12 +45,12 @@ def test_text(code: str, arguments: tuple[object, ...], text: str) -> None:
     assert (error.code, error.arguments) == (code, arguments)
 
 
-def test_every_code_of_the_table_has_a_test_of_its_text() -> None:
+def test_every_code_has_a_tested_text() -> None:
     assert {code for code, _, _ in TEXTS} == set(ERROR_TEXTS)
 
 
 @pytest.mark.covers("api:ChatServiceError")
-def test_a_code_without_a_text_prints_as_itself() -> None:
+def test_code_without_a_text_prints_as_itself() -> None:
     assert str(ChatServiceError("outOfCoffee", 5)) == "outOfCoffee"
 
 
@@ -59,7 +59,7 @@ class CafeError(ChatServiceError):
 
 
 @pytest.mark.covers("api:ChatServiceError")
-def test_a_subclass_has_texts_of_its_own() -> None:
+def test_subclass_may_add_texts() -> None:
     error = CafeError("outOfCoffee", "coffee", 9)
     assert str(error) == "No coffee before 9"
     assert str(CafeError("noRoom", "cellar")) == "The cellar is closed"
@@ -67,12 +67,12 @@ def test_a_subclass_has_texts_of_its_own() -> None:
     assert str(ChatServiceError("noRoom", "cellar")) == "No such room cellar"
 
 
-def test_a_repr_names_class_code_and_arguments() -> None:
+def test_repr_names_class_code_and_arguments() -> None:
     assert repr(ChatServiceError("noRoom", "attic")) == "ChatServiceError('noRoom', 'attic')"
     assert repr(CafeError("closed")) == "CafeError('closed')"
 
 
-def test_errors_survive_pickling() -> None:
+def test_errors_can_be_pickled() -> None:
     again = pickle.loads(pickle.dumps(ChatServiceError("badArgument", 1, "x")))
     assert (again.code, again.arguments, str(again)) == (
         "badArgument",
@@ -81,7 +81,7 @@ def test_errors_survive_pickling() -> None:
     )
 
 
-def test_a_code_is_a_string() -> None:
+def test_code_must_be_a_string() -> None:
     with pytest.raises(TypeError, match="an error code must be a string, not int"):
         ChatServiceError(5)  # type: ignore[arg-type]
 
@@ -99,27 +99,27 @@ def test_a_code_is_a_string() -> None:
         ("%x %s", ("a",), "%x a"),
     ],
 )
-def test_places_of_a_template(template: str, arguments: tuple[object, ...], text: str) -> None:
+def test_placeholders_of_a_template(template: str, arguments: tuple[object, ...], text: str) -> None:
     assert format_text(template, arguments) == text
 
 
-def test_values_of_clients_are_cut() -> None:
+def test_client_values_are_shortened() -> None:
     assert as_text("x" * MAX_VALUE_TEXT) == "x" * MAX_VALUE_TEXT
     assert as_text("x" * (MAX_VALUE_TEXT + 1)) == "x" * MAX_VALUE_TEXT + "…"
     assert len(as_text(["x"] * 10_000, as_json=True)) == MAX_VALUE_TEXT + 1
 
 
-def test_unpaired_surrogates_do_not_come_back() -> None:
+def test_unpaired_surrogates_are_replaced() -> None:
     assert as_text("a\ud800b") == "a?b"
     assert as_text("a\ud800b", as_json=True) == '"a?b"'
 
 
-def test_what_json_cannot_write_is_named_by_its_type() -> None:
+def test_values_without_json_form_are_named_by_type() -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
     assert as_text(deep) == "<list>"
     assert as_text({(1, 2): 3}) == "<dict>"
-    # Take it apart: its destruction would be as deep.
+    # Take it apart, since its destruction would recurse as deeply.
     while deep:
         deep = deep.pop()  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What is public, tied to what exists; and every table tied to the code that it describes."""
+"""Public names match the modules, and tables match the code they describe."""
 
 import ast
 import dataclasses
@@ -43,7 +43,7 @@ def test_all_is_sorted_and_exists(module: ModuleType) -> None:
         assert getattr(module, name) is not None
 
 
-def test_the_root_exports_all_that_it_imports() -> None:
+def test_root_exports_all_its_imports() -> None:
     tree = ast.parse(inspect.getsource(chat_service))
     (checking,) = (
         node for node in tree.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test)
@@ -57,13 +57,13 @@ def test_the_root_exports_all_that_it_imports() -> None:
         chat_service._load("nothing")
 
 
-def test_importing_the_root_imports_no_library() -> None:
+def test_importing_the_root_imports_no_libraries() -> None:
     code = "import sys, chat_service; print({'aiohttp', 'redis', 'socketio'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_everything_public_says_what_it_is() -> None:
+def test_public_names_have_docstrings() -> None:
     for module in MODULES:
         assert module.__doc__, module.__name__
     for name in chat_service.__all__:
@@ -73,13 +73,13 @@ def test_everything_public_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("owner", ["ChatService", "Store", "Transport", "Clock", "Options"])
-def test_every_public_method_says_what_it_does(owner: str) -> None:
+def test_public_methods_have_docstrings(owner: str) -> None:
     for name, value in inspect.getmembers(getattr(chat_service, owner), inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.getdoc(value), f"{owner}.{name}"
 
 
-def test_the_version_is_one() -> None:
+def test_all_versions_agree() -> None:
     assert all(part.isdigit() for part in chat_service.__version__.split(".")[:2])
 
 
@@ -87,7 +87,7 @@ def test_the_version_is_one() -> None:
 
 
 @pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
-def test_handlers_have_the_parameters_of_their_rows(command: Command) -> None:
+def test_handler_parameters_match_their_rows(command: Command) -> None:
     parameters = list(inspect.signature(command.handler).parameters.values())
     assert [item.name for item in parameters[:2]] == ["context", "call"]
     declared = [snake_case(argument.name) for argument in command.arguments]
@@ -99,13 +99,13 @@ def test_handlers_have_the_parameters_of_their_rows(command: Command) -> None:
 
 
 @pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
-def test_handlers_return_what_their_rows_say(command: Command) -> None:
+def test_handler_results_match_their_rows(command: Command) -> None:
     returned = typing.get_type_hints(command.handler)["return"]
     assert (returned is type(None)) == (command.result_type == "null")
 
 
 @pytest.mark.parametrize("command", TABLE, ids=lambda command: command.name)
-def test_rows_are_whole(command: Command) -> None:
+def test_rows_are_complete(command: Command) -> None:
     for text in (command.result, command.result_type, command.who, command.doc):
         assert text.strip()
     assert command.doc.endswith(".")
@@ -116,13 +116,13 @@ def test_rows_are_whole(command: Command) -> None:
     assert command.takes_room is command.name.startswith("room")
 
 
-def test_every_error_of_the_table_can_happen() -> None:
+def test_every_error_in_the_table_is_raised_somewhere() -> None:
     told = {*COMMON_ERRORS, *(code for command in TABLE for code in command.errors)}
     # Of logins, unknown events and the server API.
     assert set(ERROR_TEXTS) - told == {"noCommand", "userExists", "userOnline"}
 
 
-def test_the_contract_has_so_many() -> None:
+def test_number_of_contract_items() -> None:
     assert len(TABLE) == len(COMMANDS) == 24
     assert [command.name for command in TABLE] == sorted(COMMANDS)
     assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 16
@@ -134,15 +134,15 @@ def test_the_contract_has_so_many() -> None:
 # Options
 
 
-def test_option_keywords_are_the_options() -> None:
+def test_option_keywords_match_the_options() -> None:
     assert set(OptionKeywords.__annotations__) == {item.name for item in dataclasses.fields(Options)}
     assert OptionKeywords.__required_keys__ == frozenset()
 
 
-def test_option_keywords_have_the_types_of_the_options() -> None:
+def test_option_keyword_types_match_the_options() -> None:
     of_options, of_keywords = typing.get_type_hints(Options), typing.get_type_hints(OptionKeywords)
     for name in ("store_options", "transport_options"):
-        # A mapping is shown as a dict to who writes it.
+        # Callers see a mapping as a dict.
         assert of_options.pop(name)
         assert of_keywords.pop(name)
     assert of_keywords == of_options

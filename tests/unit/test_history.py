@@ -1,4 +1,4 @@
-"""The circular buffer of a room, against a list."""
+"""A room's circular buffer, compared with a list."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ steps = st.lists(
 
 @settings(max_examples=300)
 @given(st.integers(0, 8), steps)
-def test_any_appends_and_resizes(max_size: int, actions: list[tuple[str, int]]) -> None:
+def test_appends_and_resizes(max_size: int, actions: list[tuple[str, int]]) -> None:
     history, model, last_id = History(max_size), [], 0
     for action, number in actions:
         if action == "append":
@@ -43,7 +43,7 @@ def ids(messages: Sequence[dict[str, Any]]) -> list[object]:
     return [message["id"] for message in messages]
 
 
-def test_what_is_kept_cannot_be_changed_from_outside() -> None:
+def test_kept_messages_cannot_be_changed_from_outside() -> None:
     history = History(10)
     message = {"textMessage": "a", "inside": {"deep": [1]}}
     history.append(message)
@@ -58,7 +58,7 @@ def test_binary_values_are_kept() -> None:
     assert history.recent(1)[0] == {"file": b"\x00\xff", "list": [b"", {"a": b"1"}], "id": 1}
 
 
-def test_a_message_that_cannot_be_kept_uses_up_no_id() -> None:
+def test_unstorable_message_uses_no_id() -> None:
     history = History(2)
     with pytest.raises(TypeError):
         history.append({"bad": object()})

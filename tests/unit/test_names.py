@@ -1,4 +1,4 @@
-"""The rule for names, and the two spellings of commands."""
+"""Valid names, and the two spellings of commands."""
 
 import itertools
 
@@ -23,13 +23,13 @@ def test_forbidden_characters() -> None:
         assert (caught.value.code, caught.value.arguments) == ("invalidName", (name,))
 
 
-def test_other_characters_are_fine() -> None:
+def test_permitted_characters() -> None:
     for name in ["a", " ", "a b", "ä", "日本", "😀", "a/b", "a%b", "<b>", "'", '"', "\x80", "a,b", "0"]:
         assert is_valid_name(name, 256), name
         check_name(name, 256)
 
 
-def test_no_name_at_all() -> None:
+def test_values_that_are_not_names() -> None:
     for value in ["", None, 5, b"a", ["a"], True]:
         assert not is_valid_name(value, 256), repr(value)
 
@@ -42,13 +42,13 @@ def test_length_counts_characters() -> None:
 
 
 @given(st.text())
-def test_no_valid_name_can_be_mistaken_for_a_users_channel(name: str) -> None:
+def test_valid_names_differ_from_user_channels(name: str) -> None:
     if is_valid_name(name, 256):
         assert room_channel(RoomName(name)) != user_channel(name)
         assert ":" not in room_channel(RoomName(name))
 
 
-def test_spellings_lead_back_to_each_other() -> None:
+def test_spellings_round_trip() -> None:
     for name in COMMANDS:
         assert camel_case(snake_case(name)) == name
         assert snake_case(name) == snake_case(name).lower()
@@ -71,13 +71,13 @@ def test_spellings() -> None:
         ["", "2", "A", "a", "é"],
     ],
 )
-def test_lists_count_as_people_do(names: list[str]) -> None:
+def test_natural_order(names: list[str]) -> None:
     shuffled = names[::-1]
     shuffled.sort(key=natural_key)
     assert shuffled == names
 
 
 @given(st.lists(st.text(alphabet="a0129-")))
-def test_the_order_of_names_is_total(names: list[str]) -> None:
-    """Names that differ are never equal, so that no list depends on the order before."""
+def test_natural_order_is_total(names: list[str]) -> None:
+    """Different names never have equal keys, so sorting does not depend on the previous order."""
     assert len({tuple(natural_key(name)) for name in names}) == len(set(names))

@@ -1,4 +1,4 @@
-"""A test run that is interrupted leaves nothing behind: no server, no browser, no worker."""
+"""An interrupted test run leaves no server, browser or worker behind."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def _wait(what: str, condition: object) -> None:
 
 @contextmanager
 def another_run(tmp_path: Path, name: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A run of its own that is in the middle of a test, and the process that runs the test."""
+    """Start a separate test run, and return it with the process that is in the middle of a test."""
     ready = tmp_path / "ready"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:cov", *options]
     log = tmp_path / "log"
@@ -40,7 +40,7 @@ def another_run(tmp_path: Path, name: str, *options: str) -> Iterator[tuple[subp
             [*command, f"tests/support/interrupted.py::{name}"],
             cwd=ROOT,
             env={**os.environ, "CHAT_TEST_READY": str(ready), "CHAT_TEST_BACKENDS": "redis"},
-            # Also where this run ignores Ctrl+C, as in the background of a shell.
+            # Even if this run ignores Ctrl+C, as background jobs of a shell do.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             stdout=output,
             stderr=output,
@@ -78,7 +78,7 @@ def _is_reaper(pid: int) -> bool:
     ],
     ids=lambda value: getattr(value, "name", None) or (value if isinstance(value, str) else "".join(value)),
 )
-def test_nothing_is_left(
+def test_interrupted_run_leaves_no_processes(
     tmp_path: Path, name: str, options: list[str], who: str, number: signal.Signals
 ) -> None:
     expected = {
@@ -88,9 +88,9 @@ def test_nothing_is_left(
     }[name]
     with another_run(tmp_path, name, *options) as (run, tester):
         assert (tester == run.pid) is not bool(options)
-        # Those that have left their parents are found by their environment.
+        # Detached processes are found by their environment.
         started = reaper.descendants(run.pid) | reaper.marked(str(tmp_path))
-        # With the death of a worker a new one takes its place, and the run goes on.
+        # A dead worker is replaced and the run continues.
         spared = {run.pid, tester} if who == "worker" else {run.pid}
         started = {each for each in started if each[0] not in spared and not _is_reaper(each[0])}
         assert expected <= _kinds(started)

@@ -1,4 +1,4 @@
-"""The permission rules over every combination of facts, against the words of protocol.md."""
+"""The permission rules for every combination of facts, compared with protocol.md."""
 
 import itertools
 
@@ -20,7 +20,7 @@ FACTS = [
 ]
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     assert len(set(FACTS)) == 64
 
 
@@ -37,7 +37,7 @@ def test_room_access() -> None:
         assert rules.has_room_access(facts) is expected, facts
 
 
-def test_reading() -> None:
+def test_read_access() -> None:
     for facts in FACTS:
         assert rules.may_read(facts) is any([facts.joined, facts.is_owner, facts.in_adminlist]), facts
         assert rules.is_admin(facts) is any([facts.is_owner, facts.in_adminlist]), facts
@@ -45,7 +45,7 @@ def test_reading() -> None:
 
 @pytest.mark.parametrize("list_name", ["adminlist", "blacklist", "whitelist"])
 @pytest.mark.parametrize("names_owner", [False, True])
-def test_changing_lists(names_owner: bool, list_name: str) -> None:
+def test_list_change_access(names_owner: bool, list_name: str) -> None:
     for facts in FACTS:
         if facts.is_owner:
             expected = True
@@ -105,7 +105,7 @@ def test_list_names() -> None:
         (["a"], ["b"], 1, False),
         (["a"], ["b", "a", "b"], 2, True),
         (["a"], ["b", "c"], 2, False),
-        # A limit that was lowered later: what is there stays, nothing is added.
+        # After lowering a limit, existing names stay but none can be added.
         (["a", "b", "c"], ["a"], 2, True),
         (["a", "b", "c"], ["d"], 2, False),
     ],

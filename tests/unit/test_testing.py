@@ -1,4 +1,4 @@
-"""The test kit's clock and its waiting."""
+"""The test kit's clock and ``wait_until``."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ async def test_sleepers_wake_in_order_and_at_their_time() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_who_is_about_to_sleep_sleeps_from_the_beginning() -> None:
+async def test_tasks_about_to_sleep_start_from_the_current_time() -> None:
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await clock.advance(5)
@@ -55,7 +55,7 @@ async def test_a_sleeper_may_be_cancelled() -> None:
     assert clock.monotonic() == 5
 
 
-async def test_the_system_clock_tells_the_time() -> None:
+async def test_system_clock() -> None:
     clock = SystemClock()
     before, ticks = clock.now_ms(), clock.monotonic()
     await clock.sleep(0.002)
@@ -84,11 +84,11 @@ async def test_wait_until_awaits_coroutines() -> None:
     await wait_until(is_set, "the event")
 
 
-async def test_wait_until_says_what_it_waited_for() -> None:
+async def test_wait_until_names_the_condition_on_timeout() -> None:
     with pytest.raises(TimeoutError, match=r"waited 0\.01 s for the impossible"):
         await wait_until(lambda: False, "the impossible", timeout=0.01)
 
 
-async def test_wait_until_passes_errors_on() -> None:
+async def test_wait_until_propagates_errors() -> None:
     with pytest.raises(ZeroDivisionError):
         await wait_until(lambda: 1 // 0 == 0, "nothing")

@@ -1,4 +1,4 @@
-"""What may be in a message: values that came from the network."""
+"""Checks of values from the network."""
 
 import math
 from typing import Any
@@ -32,13 +32,13 @@ def test_plain_data_is_clean(value: Any) -> None:
 @given(
     plain, st.sampled_from([math.nan, math.inf, -math.inf, 2**63, -(2**63) - 1, "\ud800", object(), {1}, 1j])
 )
-def test_one_bad_value_anywhere_spoils_all(value: Any, bad: Any) -> None:
+def test_one_bad_value_makes_the_whole_bad(value: Any, bad: Any) -> None:
     assert not is_clean_value([value, {"deep": [value, bad]}], 128)
     assert not is_clean_value(bad, 128)
 
 
 @pytest.mark.parametrize("key", [1, None, b"a", ("a",), "\udc00"])
-def test_keys_are_clean_strings(key: Any) -> None:
+def test_keys_must_be_clean_strings(key: Any) -> None:
     assert not is_clean_value({key: 1}, 128)
 
 
@@ -50,16 +50,16 @@ def nested(levels: int) -> Any:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 32, 128])
-def test_levels_are_counted(limit: int) -> None:
+def test_nesting_levels_are_counted(limit: int) -> None:
     assert is_clean_value(nested(limit), limit)
     assert not is_clean_value(nested(limit + 1), limit)
 
 
-def test_depth_does_not_recurse() -> None:
+def test_deep_nesting_does_not_recurse() -> None:
     assert not is_clean_value(nested(5000), 128)
 
 
-def test_scalars_have_no_depth() -> None:
+def test_scalars_add_no_depth() -> None:
     assert is_clean_value("text", 0)
     assert not is_clean_value([], 0)
 
@@ -71,7 +71,7 @@ def test_clean_text(text: str, clean: bool) -> None:
     assert is_clean_text(text) is clean
 
 
-def test_binary_values_are_counted_wherever_they_are() -> None:
+def test_binary_values_are_counted_at_any_depth() -> None:
     assert count_binary({"a": b"", "b": [bytearray(b"x"), {"c": (b"y", "z", None)}]}, 128) == 3
     assert count_binary(b"x", 0) == 1
     assert count_binary({"a": 1}, 128) == 0

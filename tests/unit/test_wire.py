@@ -1,4 +1,4 @@
-"""How outcomes become acks, and what clients learn of internal errors."""
+"""Outcomes as acks, and hiding of internal errors."""
 
 import logging
 
@@ -43,7 +43,7 @@ def test_raw_arguments_are_bounded() -> None:
 
 
 @pytest.mark.covers("better:no leak of internals", "error:internalError")
-def test_internal_errors_show_an_incident_that_is_in_the_log(
+def test_internal_errors_show_the_incident_id_of_the_log(
     encoder: ErrorEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = encoder.encode(RuntimeError("the password is 1234"), "roomJoin of socket s1")
@@ -66,19 +66,19 @@ def test_internal_errors_can_be_exposed() -> None:
 
 
 @pytest.mark.covers("error:timeout")
-def test_a_store_that_does_not_answer_is_a_timeout(encoder: ErrorEncoder) -> None:
+def test_unresponsive_store_is_a_timeout(encoder: ErrorEncoder) -> None:
     assert (
         encoder.encode(StoreTimeoutError("no answer"), "it") == "ChatServiceError: Server operation timeout"
     )
 
 
 @pytest.mark.covers("error:timeout")
-def test_a_store_that_takes_no_changes_is_no_incident(encoder: ErrorEncoder) -> None:
+def test_refusing_store_is_not_an_incident(encoder: ErrorEncoder) -> None:
     assert encoder.encode(StoreRefusedError("full"), "it") == "ChatServiceError: Server operation timeout"
     assert encoder.incidents == 0
 
 
-def test_errors_of_applications_pass(encoder: ErrorEncoder) -> None:
+def test_application_errors_are_passed_on(encoder: ErrorEncoder) -> None:
     class MyError(ChatServiceError):
         texts = {"late": "Too late by %s ms"}  # noqa: RUF012
 

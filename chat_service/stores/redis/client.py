@@ -281,7 +281,7 @@ async def _ask_what_it_is(link: Link, address: Address) -> tuple[str, str]:
             raise StoreError(f"Redis at {address} refused the login: {error}") from None
     else:
         lines = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-        # Valkey has names of its own beside some of those of Redis.
+        # Valkey has its own names for some fields.
         mode = lines.get("redis_mode") or lines.get("server_mode") or "standalone"
         is_cluster = lines.get("cluster_enabled") == "1"
         return lines.get("redis_version", "unknown"), "cluster" if is_cluster else mode

@@ -129,7 +129,7 @@ class RedisOptions:
         return parse_redis_url(self.url)
 
     def title(self, address: str) -> str:
-        """What the options connect to, for people, without logins. ``address``: without Sentinels."""
+        """A description for people, without credentials. ``address``: used unless there are Sentinels."""
         if self.sentinels:
             return "Redis by Sentinels at " + ", ".join(f"{host}:{port}" for host, port in self.sentinels)
         return f"{'Redis Cluster' if self.cluster else 'Redis'} at {address}"

@@ -80,7 +80,7 @@ class RightsCheck:
         try:
             return await doing
         except StoreRefusedError:
-            # Nobody may do it at the moment, whatever the rights.
+            # Redis currently refuses this to everyone, regardless of permissions.
             return None
         except Exception as error:
             if not self._miss(command, str(error)):

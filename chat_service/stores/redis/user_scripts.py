@@ -160,7 +160,7 @@ class InstanceCommands:
         return {SocketId(socket.decode()): UserName(user.decode()) for socket, user in pairs(fields)}
 
     async def _run(self, script: str, *args: Encodable) -> Any:
-        # A lease is renewed, or claimed, at once or not at all: the answer counts for this moment.
+        # Not retried: a renewal or claim of a lease is only valid at this moment.
         keys = [self._keys.instances, self._keys.claimed, self._keys.pulses]
         return await self._client.run(scripts.load(script), keys, *args, is_patient=False)
 
