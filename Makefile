@@ -1,4 +1,4 @@
-# All work is in tools/, which also runs without make.
+# The targets are implemented in tools/, which also works without make.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast format chaos setup lint docs build bench bench-quick clean distclean
 
@@ -10,7 +10,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | \
 		while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: ## Set up what is needed and run the web chat (PORT=8000 BIND=127.0.0.1)
+run: ## Set up and run the web chat (PORT=8000 BIND=127.0.0.1)
 	@tools/run.sh
 
 test: ## Set up everything and run all checks and tests
@@ -22,10 +22,10 @@ test-fast: ## Run the tests of the daily round: in memory, without a browser, un
 format: ## Bring all Python code into its form, and mend what the linter can
 	@tools/check.sh format
 
-chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10), and judge them
+chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10) and check the results
 	@tools/chaos.sh
 
-setup: ## Set up everything that development and tests need
+setup: ## Set up everything for development and tests
 	@tools/setup.sh dev
 
 lint: ## Run the linters and type checks only
@@ -37,14 +37,14 @@ docs: ## Build the documentation into build/docs
 build: ## Build wheel and sdist into build/dist
 	@tools/check.sh build
 
-bench: ## Measure the service against its peers, about 25 minutes
+bench: ## Compare the service with its peers, about 25 minutes
 	@tools/bench.sh
 
-bench-quick: ## Measure a subset, in 2 minutes
+bench-quick: ## Benchmark a subset, about 2 minutes
 	@tools/bench.sh --quick
 
 clean: ## Remove outputs and caches
 	@tools/clean.sh
 
-distclean: ## The same, and remove what set-up installed
+distclean: ## Also remove everything that set-up installed
 	@tools/clean.sh all

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up what the benchmarks need, and run them in place of this script; arguments: python -m benchmarks --help
+# Set up and run the benchmarks. Arguments: see python -m benchmarks --help
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# chaos.sh [ARGUMENTS]: set up what tests need, then run random scenarios with faults and judge them.
-# CHAOS_MINUTES: for how long (default 10). ARGUMENTS go to `python -m tests.chaos`.
+# chaos.sh [ARGUMENTS]: set up, then run random scenarios with faults and check the results.
+# CHAOS_MINUTES: duration (default 10). ARGUMENTS are passed to `python -m tests.chaos`.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

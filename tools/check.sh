@@ -25,7 +25,7 @@ docs() {
     if [ -f tools/gendocs.py ]; then
         step "generated docs are up to date" "$VENV_PYTHON" tools/gendocs.py --check
     fi
-    # --fresh-env: a second run must find the warnings of pages that have not changed, too.
+    # --fresh-env: repeats the warnings of unchanged pages on every run.
     step "docs" "$VENV_PYTHON" -m sphinx -q -W --keep-going --fresh-env -b html docs build/docs
 }
 
@@ -37,10 +37,10 @@ build() {
 tests() {
     say "pytest"
     rm -f .coverage .coverage.* # left by runs that were broken off
-    # The packaging tests take what the build step made; without this they build for themselves.
+    # The packaging tests use the output of the build step instead of building again.
     export CHAT_SERVICE_DIST="$ROOT/build/dist"
-    # In place of this script: pytest's summary is to be the last line.
-    # loadgroup: tests that share something expensive go to the same worker.
+    # exec, so that pytest's summary is the last line.
+    # loadgroup: runs tests that share something expensive on the same worker.
     exec "$VENV_PYTHON" -m pytest -n 2 --dist loadgroup --cov --cov-fail-under=95
 }
 

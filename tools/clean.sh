@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clean.sh: remove outputs and caches. clean.sh all: also what set-up installed.
+# clean.sh: remove outputs and caches. clean.sh all: also remove everything that set-up installed.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

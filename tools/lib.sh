@@ -1,7 +1,7 @@
-# Shared by the scripts in this directory, which source it after `set -euo pipefail`.
+# Sourced by the scripts in this directory after `set -euo pipefail`.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# From here on only relative paths, so that the place of the checkout does not matter.
+# Only relative paths from here on, so that the location of the checkout does not matter.
 cd "$ROOT"
 
 VENV_PYTHON=.venv/bin/python
@@ -15,18 +15,18 @@ die() {
     exit 1
 }
 
-# fingerprint FILE...: changes with the files, and with the place of the checkout, which environments
-# have written into their scripts. cksum is on every Unix, unlike sha256sum.
+# fingerprint FILE...: changes with the files and the location of the checkout, which virtual environments store in
+# their scripts. cksum exists on every Unix, unlike sha256sum.
 fingerprint() { { printf '%s\n' "$ROOT"; cat "$@"; } | cksum; }
 
-# fresh STAMP FINGERPRINT: has the thing been made from what we have now?
+# fresh STAMP FINGERPRINT: is the target up to date?
 fresh() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
-# Print the first interpreter that runs and is new enough. $PYTHON, when set, is the only candidate.
+# Print the first interpreter that runs and is new enough. If $PYTHON is set, it is the only candidate.
 find_python() {
     local candidate
     for candidate in ${PYTHON:+"$PYTHON"} $([ -n "${PYTHON:-}" ] || echo python3.13 python3.12 python3.11 python3); do
-        # Running it also weeds out version-manager stand-ins for versions that are not there.
+        # Running it also excludes version-manager shims for versions that are not installed.
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             printf '%s\n' "$candidate"
             return
@@ -40,18 +40,18 @@ find_python() {
         "macOS: brew install python@3.13. Or name an interpreter: PYTHON=/path/to/python3.13"
 }
 
-# has_command COMMAND: also where Debian puts servers such as nginx, which the PATH of ordinary users lacks.
+# has_command COMMAND: also looks where Debian installs servers such as nginx, outside the PATH of ordinary users.
 has_command() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
 
-# need_command COMMAND DEBIAN_PACKAGE...: make sure that the command is there.
+# need_command COMMAND DEBIAN_PACKAGE...: ensure that the command exists.
 need_command() {
     local command=$1
     shift
     has_command "$command" && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing Debian packages: $*"
-        # RUNLEVEL=1: only the programs are wanted, no service is to be started.
-        # The package lists are fetched only when those at hand will not do.
+        # RUNLEVEL=1: install only the programs, without starting services.
+        # Fetch the package lists only if the present ones are insufficient.
         RUNLEVEL=1 apt_install "$@" || { apt-get -qq update && RUNLEVEL=1 apt_install "$@"; } || true
         hash -r
         has_command "$command" && return

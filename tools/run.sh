@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up what the web chat needs, and run it in place of this script. PORT: where (8000). BIND: the address
-# (127.0.0.1, which only this machine can reach; 0.0.0.0 for all).
+# Set up and run the web chat. PORT: the port (8000). BIND: the address (127.0.0.1, reachable only from this machine;
+# 0.0.0.0 for all).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,6 +1,6 @@
-"""Make the pictures of the web chat in docs/images: .venv/bin/python tools/screenshots.py [DIRECTORY]
+"""Create the pictures of the web chat in docs/images: .venv/bin/python tools/screenshots.py [DIRECTORY]
 
-`make setup` installs all that it needs: Pillow, Playwright and a browser.
+`make setup` installs its requirements: Pillow, Playwright and a browser.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 ROOM = "Harbour Café"
 #: The colour that is saved as transparent.
 NOTHING = (255, 0, 255)
-#: What people say in it, before and after a break.
+#: The conversation, before and after a break.
 TALK = (
     ("Priya", "Morning! The new espresso machine is here."),
     ("Priya", "It only took them three weeks."),
@@ -39,7 +39,7 @@ OTHERS = ("Announcements", "Deliveries", "Garden", "Night shift")
 
 
 class Stage:
-    """The people of the pictures, each with a page of their own."""
+    """The people in the pictures, with a page for each."""
 
     def __init__(self, browser: Browser, address: str) -> None:
         self._browser = browser
@@ -75,7 +75,7 @@ async def say(page: Page, text: str) -> None:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture with a palette: a third of the size, and no difference to see."""
+    """Write a picture with a palette: a third of the size without a visible difference."""
     small = image.quantize(256, kmeans=8, dither=Image.Dither.NONE)
     palette = small.getpalette() or []
     colours = [tuple(palette[place : place + 3]) for place in range(0, len(palette), 3)]
@@ -89,7 +89,7 @@ async def shoot(page: Page) -> Image.Image:
 
 
 def side_by_side(images: Sequence[Image.Image], gap: int = 48, radius: int = 36) -> Image.Image:
-    """Phones in a row, on nothing."""
+    """Phones in a row on a transparent background."""
     width, height = images[0].size
     row = Image.new("RGB", (len(images) * (width + gap) - gap, height), NOTHING)
     mask = Image.new("L", (width, height))
@@ -141,7 +141,7 @@ async def scene(demo: Demo, stage: Stage, directory: Path) -> None:
 
 
 async def in_the_dark(ada: Page, directory: Path) -> None:
-    """Offline, with a message that waits."""
+    """Offline, with a pending message."""
     await ada.emulate_media(color_scheme="dark")
     await ada.context.set_offline(True)
     await ada.locator(".connection-bar").wait_for()
@@ -152,7 +152,7 @@ async def in_the_dark(ada: Page, directory: Path) -> None:
 
 
 async def on_phones(stage: Stage, phone: Page, directory: Path) -> None:
-    """The conversations, one of them, and its settings in the dark."""
+    """The conversations, a conversation, and its settings in dark mode."""
     await phone.get_by_text("I bring the good biscuits.").wait_for()
     talk = await shoot(phone)
     await phone.get_by_role("button", name="Room settings").click()

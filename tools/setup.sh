@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# setup.sh run: what the server needs. setup.sh dev: also what the checks and tests need.
-# setup.sh bench: what the server and the benchmarks need.
-# Quick when all is there: stamps hold a fingerprint of the files that say what to install.
+# setup.sh run: set up the server. setup.sh dev: also the checks and tests. setup.sh bench: the server and benchmarks.
+# Fast if nothing changed: stamps hold a fingerprint of the files that define what to install.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 kind=${1:-dev}
 case $kind in run | dev | bench) ;; *) die "usage: tools/setup.sh run|dev|bench" ;; esac
 
-# Programs the tests use, and the Debian packages that have them: "command package...".
+# Programs that the tests use, with their Debian packages: "command package...".
 TEST_PROGRAMS=(
     "redis-server redis-server"
     "chromium chromium"
@@ -23,7 +22,7 @@ BENCH_PROGRAMS=(
 make_venv() {
     local python
     python=$(find_python)
-    # Debian leaves out ensurepip, without which there would be an environment without pip.
+    # Debian omits ensurepip, without which the environment would have no pip.
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         die "$python cannot make virtual environments: it has no venv or no ensurepip." \
             "Debian, Ubuntu: sudo apt-get install python3-venv (for another than the system's: pythonX.Y-venv)"
@@ -32,11 +31,11 @@ make_venv() {
     printf '%s\n' "$ROOT" >.venv/made-for
 }
 
-# An environment that was moved, or whose interpreter is gone, is made anew. One that works is
-# updated in place, as somebody may be using it.
+# Recreate an environment that was moved or whose interpreter is gone. Update a working one in place, since it may be
+# in use.
 venv_works() {
     "$VENV_PYTHON" -m pip --version >/dev/null 2>&1 || return
-    # Without that file it is one that somebody made by hand, which will do.
+    # Without that file it was created by hand and is left alone.
     [ ! -f .venv/made-for ] || [ "$(cat .venv/made-for)" = "$ROOT" ]
 }
 
@@ -47,14 +46,14 @@ pip_install() {
 setup_python() {
     local wanted
     wanted=$(fingerprint pyproject.toml constraints.txt)
-    # The development environment has all that `run` needs.
+    # The development environment includes everything for `run`.
     if fresh ".venv/stamp-$kind" "$wanted" || { [ "$kind" = run ] && fresh .venv/stamp-dev "$wanted"; }; then
-        # A look at the interpreter is enough here, starting pip would take longer than all the rest.
+        # Checking the interpreter is enough; starting pip would take longer than everything else.
         "$VENV_PYTHON" -c '' 2>/dev/null && return
     fi
     venv_works || make_venv
     say "installing Python packages ($kind) ..."
-    # The build backend comes first and is pinned like all else; pip would fetch the newest by itself.
+    # Install the pinned build backend first; pip would fetch the newest one.
     pip_install hatchling
     case $kind in
     run) pip_install --no-build-isolation -e . ;;
@@ -70,7 +69,7 @@ node_works() {
     [ "${version%%.*}" -ge 18 ]
 }
 
-# setup_node DIRECTORY: install what the package.json there, and those of its workspaces, name.
+# setup_node DIRECTORY: install the packages of its package.json and those of its workspaces.
 setup_node() {
     local directory=$1 wanted
     local -a files=("$directory/package.json" "$directory/package-lock.json")
@@ -89,14 +88,14 @@ setup_node() {
 }
 
 # Build the client library into clients/js/dist and the web chat into chat_service/demo/static. The stamp is part of
-# what was built, and does not depend on the place, so that a source distribution brings it along.
+# the output and independent of the location, so that source distributions can include it.
 build_clients() {
     local stamp=chat_service/demo/static/sources.txt wanted
     wanted=$("$VENV_PYTHON" tools/webchat.py)
     if [ "$kind" = run ]; then
         ! fresh "$stamp" "$wanted" || return 0
         if ! node_works && ! { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
-            # The server does without: it then serves a page that says the same.
+            # The server works without it and serves a page that says so.
             printf '%s\n' "warning: the web chat is built by Node.js 18 or newer, which is not installed." \
                 "         Debian, Ubuntu: sudo apt-get install nodejs npm. Until then the server runs without" \
                 "         the page, or with the one that was built before." >&2
@@ -120,7 +119,7 @@ setup_programs() {
     done
 }
 
-# Two set-ups at once would spoil each other's work. Where there is no flock, there is no guard.
+# Concurrent set-ups would disturb each other. Without flock there is no protection.
 if command -v flock >/dev/null; then
     mkdir -p build
     exec 9>build/setup.lock

@@ -1,8 +1,8 @@
-"""The built web chat: whether it is there and up to date, and its build for distributions.
+"""Checks whether the built web chat is present and up to date, and builds it for distributions.
 
-As a build hook of hatchling it makes sure that wheels and sdists contain the page. A checkout needs Node.js
-for that; a source distribution brings the page along. `python tools/webchat.py` prints the fingerprint of the
-sources.
+As a build hook of hatchling it ensures that wheels and sdists contain the page. That requires Node.js in a
+checkout; a source distribution contains the built page. `python tools/webchat.py` prints the fingerprint of
+the sources.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 STATIC = Path("chat_service/demo/static")
-#: What the page was built from, as its fingerprint.
+#: The file with the fingerprint of the sources from which the page was built.
 STAMP = "sources.txt"
-#: Directories below clients/ whose files are no sources of the page.
+#: Directories under clients/ that do not contain sources of the page.
 OTHERS = {"node_modules", "dist", "tests"}
 #: The oldest major version of Node.js.
 NODE = 18
 
 
 def fingerprint(root: Path) -> str | None:
-    """Changes with all that the page is built from, and with nothing else. None without sources."""
+    """A hash of all sources of the page, None without sources."""
     clients = root / "clients"
     if not clients.is_dir():
         return None
@@ -37,7 +37,7 @@ def fingerprint(root: Path) -> str | None:
 
 
 def is_built(root: Path) -> bool:
-    """Whether the page is there, and made from the sources that are there, if any."""
+    """Whether the page is present and was built from the present sources, if any."""
     static = root / STATIC
     if not (static / "index.html").is_file():
         return False
@@ -47,7 +47,7 @@ def is_built(root: Path) -> bool:
 
 
 def why_not_buildable(root: Path) -> str | None:
-    """What is missing to build the page; None when nothing is."""
+    """What is missing to build the page, or None."""
     if fingerprint(root) is None:
         return "its sources, the folder clients, are missing"
     node = shutil.which("node")
@@ -64,7 +64,7 @@ def build(root: Path) -> None:
     """Build the page. Raises ``CalledProcessError``."""
     npm = shutil.which("npm") or "npm"
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-    # What npm writes when it has installed all that the lock file names.
+    # npm writes this file once everything in the lock file is installed.
     installed, lock = root / "node_modules" / ".package-lock.json", root / "package-lock.json"
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
         subprocess.run([npm, "ci", "--ignore-scripts", *quiet], cwd=root, check=True)
@@ -73,7 +73,7 @@ def build(root: Path) -> None:
 
 
 class WebChatHook(BuildHookInterface[Any]):
-    """Runs before a wheel or a source distribution is built. An editable install does without the page."""
+    """Runs before a wheel or source distribution is built. An editable install needs no page."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)

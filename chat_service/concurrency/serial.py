@@ -136,7 +136,7 @@ class Hold:
         return excused
 
     def leave(self, excused: float = 0.0) -> None:
-        """Release the key to the next waiter. ``excused``: seconds for which others are to blame, as in hooks."""
+        """Release the key to the next waiter. ``excused``: seconds to blame on others, such as hooks."""
         if self.is_active:
             self.is_active = False
             _held.reset(self._token)

@@ -1,4 +1,4 @@
-"""The web chat: a page to talk with, and the service behind it, in one server.
+"""The web chat: a server with a chat page and the service behind it.
 
 ``main(port=8000)`` runs it until a signal; ``Demo`` runs it inside a loop.
 """

@@ -1,4 +1,4 @@
-"""The server of the web chat: the service, mounted on an application that serves the page."""
+"""The web chat's server: the service mounted on an application that serves the page."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ from chat_service.service.announcement import NAMES_ONLY, http_url, is_loopback,
 from chat_service.service.runner import StopRequest, refuse_nesting
 from chat_service.version import __version__
 
-#: Rooms that are there from the start; nobody owns them.
+#: Rooms created at the start, without owners.
 ROOMS: Final = ("default", "random")
-#: Messages that a room keeps.
+#: Number of messages that a room keeps.
 HISTORY: Final = 2000
-#: Seconds that requests in progress have to end when the server closes.
+#: Time in seconds for running requests to finish when the server closes.
 SHUTDOWN_GRACE: Final = 2.0
 
 
@@ -39,7 +39,7 @@ class Demo:
         store_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        """``host``: None for all addresses; ``port``: 0 for a free one; others: options of ``ChatService``.
+        """``host``: None for all addresses. ``port``: 0 for a free one. Others: options of ``ChatService``.
 
         Raises ``ConfigurationError``.
         """
@@ -47,7 +47,7 @@ class Demo:
         self._app = web.Application(middlewares=[security_headers])
         Pages().add_routes(self._app)
         transport_options = {**options.pop("transport_options", {}), "app": self._app}
-        #: The service, for whoever wants to look inside.
+        #: The service, for inspection.
         self.service = ChatService(
             store=store,
             store_options=dict(store_options or {}),
@@ -74,7 +74,7 @@ class Demo:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """The address and port, while it listens."""
+        """The address and port while it listens."""
         if self._runner is None or not self._runner.addresses:
             return None
         host, port, *_ = self._runner.addresses[0]
@@ -82,11 +82,11 @@ class Demo:
 
     @property
     def port(self) -> int | None:
-        """The TCP port, while it listens."""
+        """The TCP port while it listens."""
         return None if self.address is None else self.address[1]
 
     async def start(self) -> None:
-        """Returns when the page can be opened. Raises what went wrong: ``OSError`` for a port in use."""
+        """Start, and return once the page is available. Raises ``OSError`` for a port in use."""
         runner = PortRunner(self._app, shutdown_timeout=SHUTDOWN_GRACE)
         self._runner = runner
         try:
@@ -97,7 +97,7 @@ class Demo:
             raise
 
     async def close(self) -> None:
-        """Disconnect everybody and close. Idempotent."""
+        """Disconnect all clients and close. Idempotent."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -123,7 +123,7 @@ class Demo:
 
     async def _on_start(self, service: ChatService) -> None:
         for name in ROOMS:
-            await service.add_room(name, exist_ok=True)  # another instance may have made it
+            await service.add_room(name, exist_ok=True)  # another instance may have created it
 
 
 def main(
@@ -134,9 +134,10 @@ def main(
     store_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """Run the web chat until SIGINT or SIGTERM; prints its address. Arguments: those of ``Demo``.
+    """Run the web chat until SIGINT or SIGTERM, and print its address. Takes the arguments of ``Demo``.
 
-    Raises ``ConfigurationError``, and ``SystemExit`` (1), after one line on stderr, when it cannot start.
+    Raises ``ConfigurationError``. If it cannot start, prints one line to stderr and raises ``SystemExit``
+    (1).
     """
     refuse_nesting()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -158,7 +159,7 @@ async def _serve(demo: Demo) -> None:
 
 
 def announce_page(demo: Demo) -> None:
-    """Print where the page is, and who can reach it."""
+    """Print the page's address, and a warning if others can reach it."""
     host, port = demo.address or ("", 0)
     say(f"{__version__}: the web chat is at {http_url(host, port)}; Ctrl+C stops it")
     if not is_loopback(host):

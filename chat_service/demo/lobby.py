@@ -1,7 +1,7 @@
-"""What the page shows besides the contract: the list of all rooms, and people's devices in a room.
+"""Additional data for the page: the list of all rooms, and people's devices in a room.
 
-Requests of clients (with an ack, as commands): ``roomList()`` and ``roomDevices(room)``. Events to clients:
-``roomListChanged(changed, removed)`` to everybody, ``roomDevicesChanged(room, user, devices)`` to the room.
+Client requests (with an ack, like commands): ``roomList()`` and ``roomDevices(room)``. Events to clients:
+``roomListChanged(changed, removed)`` to all, ``roomDevicesChanged(room, user, devices)`` to the room.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from chat_service.types import user_channel
 
 logger = logging.getLogger("chat_service")
 
-#: Changes of so many seconds are told together.
+#: Time in seconds over which changes are combined.
 FLUSH_DELAY = 0.1
 _CHANGED = "demo:rooms-changed"
 
 
 class Lobby:
-    """Answers the requests, and tells changes to all clients of all instances."""
+    """Answers the requests, and sends changes to all clients of all instances."""
 
     def __init__(self, service: ChatService) -> None:
         self._service = service
-        #: Rooms that have changed since the last time it was told.
+        #: Rooms that have changed since the last notification.
         self._changed: set[str] = set()
         self._background = Background()
         self._flushing: asyncio.Task[None] | None = None
@@ -41,7 +41,7 @@ class Lobby:
         service.on("on_close")(self._on_close)
 
     def bind(self, socket_id: str, user: str) -> None:
-        """Let a user's new socket ask."""
+        """Bind the requests of a user's new socket."""
 
         async def room_devices(room: Any = None, *_: Any) -> Any:
             return await self._devices(user, room)
@@ -63,7 +63,7 @@ class Lobby:
         return [list(rooms.values())[:MAX_ROOMS]]
 
     async def _devices(self, user: str, room: Any) -> Any:
-        """The numbers of joined sockets by user, for those who may see the members."""
+        """The numbers of joined sockets by user, for users who may see the members."""
         await self._service.exec_user_command(user, "roomGetAccessList", room, "userlist")
         return dict((await self._service.room_status(room)).members)
 
@@ -104,15 +104,17 @@ class Lobby:
             except ChatServiceError:
                 removed.append(name)
             except Exception as error:
-                logger.warning("the list of rooms could not be told of %s: %r", name, error)
+                logger.warning(
+                    "the change of room %s could not be added to the list of rooms: %r", name, error
+                )
         await self._service.cluster_bus.emit(_CHANGED, changed, removed)
 
     async def _tell(self, changed: list[Any], removed: list[str]) -> None:
-        """Each instance tells its own users; who has sockets on several of them hears it more than once."""
+        """Each instance notifies its users. Users with sockets on several are notified more than once."""
         try:
             sockets = await self._service.get_instance_sockets()
         except ServiceClosedError:
-            # Nobody is here any more.
+            # No one is connected here.
             return
         self._tell_users(set(sockets.values()), changed, removed)
 
@@ -126,7 +128,7 @@ class Lobby:
 
 
 def _entry(room: RoomSummary) -> dict[str, Any]:
-    """A room as clients see it; people who may not join see that it is there."""
+    """A room as shown to clients, including those who may not join."""
     return {
         "name": room.name,
         "owner": room.owner,

@@ -1,11 +1,11 @@
-"""Removing a person from a room without blocking them: they may come back.
+"""Removing users from a room without blocking them: they may rejoin.
 
-Request of clients (with an ack, as a command): ``roomRemoveUser(room, user)``, for the room's owner and
-admins. Event to the removed person: ``roomUserRemoved(room, by)``.
+Client request (with an ack, like a command): ``roomRemoveUser(room, user)``, for the room's owner and admins.
+Event to the removed user: ``roomUserRemoved(room, by)``.
 
-The lists of a room cannot do this. A person on the blacklist for a moment is told that access is lost, and
-clients then try to join again: whether they succeed would depend on how soon the name is taken off. Here
-the server leaves the room for each of the person's sockets, on every instance, and no list changes.
+A room's lists cannot do this: clients rejoin when they lose access, so the effect of a brief blacklisting
+would depend on timing. Instead, the server leaves the room for each of the user's sockets, and no list
+changes.
 """
 
 from typing import Any
@@ -17,13 +17,13 @@ from chat_service.types import user_channel
 
 
 class Moderation:
-    """Answers the request."""
+    """Handles the request."""
 
     def __init__(self, service: ChatService) -> None:
         self._service = service
 
     def bind(self, socket_id: str, user: str) -> None:
-        """Let a user's new socket ask."""
+        """Bind the request of a user's new socket."""
 
         async def room_remove_user(room: Any = None, name: Any = None, *_: Any) -> None:
             await self._remove(user, room, name)
@@ -49,6 +49,6 @@ class Moderation:
         try:
             await self._service.exec_user_command({"user_name": name, "id": socket_id}, "roomLeave", room)
         except ChatServiceError as error:
-            # Disconnected meanwhile, and so out of the room.
+            # Disconnected meanwhile, and therefore no longer in the room.
             if error.code != "invalidSocket":
                 raise

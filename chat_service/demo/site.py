@@ -1,4 +1,4 @@
-"""The files of the page, kept in memory, and the headers that they are served with."""
+"""The files of the page, kept in memory, and their HTTP headers."""
 
 import hashlib
 import mimetypes
@@ -8,11 +8,11 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-#: What tools/setup.sh builds from clients/web; part of the wheel.
+#: Built from clients/web by tools/setup.sh; included in the wheel.
 STATIC: Final = Path(__file__).with_name("static")
 INDEX: Final = "index.html"
 
-#: All parts come from this server, no script is written in the page, nobody may frame it.
+#: Everything comes from this server, without inline scripts, and the page cannot be framed.
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
@@ -48,7 +48,7 @@ _MEDIA_TYPES: Final = {
 
 
 class Pages:
-    """Serves the files of a directory: ``index.html`` at ``/``, the others by their names."""
+    """Serves the files of a directory: ``index.html`` at ``/``, others by name."""
 
     def __init__(self, directory: Path = STATIC) -> None:
         files = sorted(directory.iterdir()) if (directory / INDEX).is_file() else []
@@ -66,7 +66,7 @@ class Pages:
         return self._respond(request, request.match_info["name"])
 
     def _respond(self, request: web.Request, name: str) -> web.Response:
-        """Names that hold a hash never change what they mean; the others are asked for again each time."""
+        """Files with a hash in their name never change; others must be revalidated each time."""
         if name not in self._files:
             raise web.HTTPNotFound
         body, media_type = self._files[name]
@@ -93,7 +93,7 @@ def _media_type(path: Path) -> str:
 async def security_headers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Set the headers on every answer of the page, errors included; the endpoint of Socket.IO has its own."""
+    """Set the headers of all responses, including errors, except those of Socket.IO."""
     try:
         response = await handler(request)
     except web.HTTPException as error:

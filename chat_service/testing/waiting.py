@@ -19,7 +19,7 @@ async def wait_until(
 ) -> None:
     """Return as soon as ``predicate()`` is true. Raises ``TimeoutError`` after ``timeout`` seconds.
 
-    ``timeout``: if None, the environment variable CHAT_TEST_PATIENCE or 20. Use more for slow or busy machines.
+    ``timeout``: if None, the environment variable CHAT_TEST_PATIENCE or 20. Raise it on slow machines.
     The predicate is called after every turn of the event loop, later every few milliseconds.
     """
     loop = asyncio.get_running_loop()
