@@ -16,10 +16,10 @@ run: ## Set up and run the web chat (PORT=8000 BIND=127.0.0.1)
 test: ## Set up everything and run all checks and tests
 	@tools/check.sh all
 
-test-fast: ## Run the tests of the daily round: in memory, without a browser, under 90 s
+test-fast: ## Run the quick daily tests: in memory, without a browser, under 90 s
 	@tools/check.sh fast
 
-format: ## Bring all Python code into its form, and mend what the linter can
+format: ## Format all Python code and apply the linter's automatic fixes
 	@tools/check.sh format
 
 chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10) and check the results
