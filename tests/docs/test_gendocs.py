@@ -104,7 +104,7 @@ def test_items_without_tests_and_markers_without_items_are_named() -> None:
     covers = [("command:roomJoin", "tests/a.py::test_join"), ("command:roomJump", "tests/a.py::test_jump")]
     assert coverage.problems(items, covers) == [
         "no test covers command:roomLeave",
-        "tests/a.py::test_jump covers command:roomJump, which is no item of the contract",
+        "tests/a.py::test_jump covers command:roomJump, which is not an item of the contract",
     ]
 
 
