@@ -31,7 +31,7 @@ def test_signatures_read_as_they_are_written() -> None:
         "    owner: str | None = None,",
     ]
     assert methods["has_room"].section == "Rooms"
-    assert methods["has_room"].doc == "Whether there is such a room."
+    assert methods["has_room"].doc == "Whether the room exists."
     assert not [name for name in methods if name.startswith("_")]
 
 
