@@ -48,23 +48,31 @@ class PortRunner(web.AppRunner):
 
 
 async def stop_sites(sites: Iterable[web.BaseSite]) -> None:
-    """Stop listening at these sites.
+    """Stop listening at these sites."""
+    stopping = list(sites)
+    servers: list[Any] = [site._server for site in stopping]
+    await stop_servers(server for server in servers if server is not None)
+    for site in stopping:
+        await site.stop()
+
+
+async def stop_servers(servers: Iterable[asyncio.Server]) -> None:
+    """Stop listening with these servers.
 
     An accepted connection gets its protocol some turns of the loop later; if its server is closed by then,
     nothing closes the connection. So accepting stops first, and the servers close after those turns.
     """
-    stopping = list(sites)
+    stopping = list(servers)
     if not stopping:
         return
     loop = asyncio.get_running_loop()
-    for site in stopping:
-        server: Any = site._server
-        for listening in server.sockets if server is not None else ():
+    for server in stopping:
+        for listening in server.sockets:
             loop.remove_reader(listening)
     for _ in range(ACCEPT_TURNS):
         await asyncio.sleep(0)
-    for site in stopping:
-        await site.stop()
+    for server in stopping:
+        server.close()
 
 
 async def _end_after_an_unread_body(request: web.Request, response: web.StreamResponse) -> None:

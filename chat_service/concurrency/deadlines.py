@@ -19,10 +19,13 @@ class Deadlines(Generic[T]):
     entry, and all share one timer.
     """
 
-    def __init__(self, seconds: float, on_due: Callable[[T], None]) -> None:
+    def __init__(self, seconds: float, on_due: Callable[[T], None], *, is_exact: bool = False) -> None:
+        """``is_exact``: no item is late so that others can share its wake-up. For items that are nearly
+        always restarted in time."""
         #: Change this only while there are no items.
         self.seconds = seconds
         self._on_due = on_due
+        self._is_exact = is_exact
         self._due: dict[T, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -72,5 +75,5 @@ class Deadlines(Generic[T]):
                 self._on_due(item)
         if self._due and self._timer is None:
             # Wait a little to handle many items in one wake-up.
-            earliest = now + min(self.seconds / 20, LONGEST_WAIT)
+            earliest = now if self._is_exact else now + min(self.seconds / 20, LONGEST_WAIT)
             self._timer = loop.call_at(max(next(iter(self._due.values())), earliest), self._look)

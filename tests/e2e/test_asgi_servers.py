@@ -32,7 +32,13 @@ async def on_start(service):
 def on_close(service, error):
     print("service closes", error, flush=True)
 
-app = ChatService(hooks={"on_connect": on_connect, "on_start": on_start, "on_close": on_close}).asgi_app()
+def on_disconnect(service, info):
+    print("gone:", info.user_name, flush=True)
+
+hooks = {
+    "on_connect": on_connect, "on_disconnect": on_disconnect, "on_start": on_start, "on_close": on_close
+}
+app = ChatService(hooks=hooks).asgi_app()
 """
 UVICORN = ("uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
 SERVERS = {
@@ -86,8 +92,10 @@ async def test_clients_talk_and_the_end_is_in_order(connect: ConnectTo, tmp_path
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 await http.ws_connect(f"http://127.0.0.1:{port}/nothing")
             assert caught.value.status in (403, 404)
-        for client in clients:
+        for number, client in enumerate(clients):
             await client.disconnect()
+            # A poll that waits would hold the end up.
+            await process.wait_for(f"gone: user{number}")
         process.send_signal(signal.SIGTERM)
         await process.wait()
     written = process.output + process.errors

@@ -45,7 +45,7 @@ async def check_gone(service: ChatService) -> None:
     server = service.transport.get_server()
     await wait_until(lambda: len(server.eio.sockets) == 1, "the connection to be forgotten")
     await wait_until(lambda: len(server.environ) == 1, "its environ to be forgotten")
-    assert not server._binary_packet
+    assert service._context.transport._dispatcher.announced == 0  # type: ignore[attr-defined]
     assert list(server.manager.rooms) == [NAMESPACE] and len(server.manager.rooms[NAMESPACE][None]) == 1
     assert not server.manager.pending_connect and not server.manager.pending_disconnect
 
@@ -247,8 +247,8 @@ async def test_attachments_that_never_come(service: ChatService, bystander: Clie
         await raw.login()
         await raw.send(f'452{B}["systemMessage",{{"_placeholder":true,"num":0}}]')
         await raw.send(b"one")
-        server = service.transport.get_server()
-        await wait_until(lambda: len(server._binary_packet) == 1, "the packet to come")
+        dispatcher = service._context.transport._dispatcher  # type: ignore[attr-defined]
+        await wait_until(lambda: dispatcher.announced == 1, "the packet to come")
     await check_gone(service)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio import takeover
+from chat_service.transports.socketio.engine import upgrade
 from tests.e2e.clients import NAMESPACE, Client
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import SEPARATOR, event, polling, websocket
@@ -68,7 +68,7 @@ async def test_end_of_a_session_during_a_poll(service: ChatService, bystander: C
         await raw.login()
         poll = asyncio.create_task(raw.get())
         eio = service.transport.get_server().eio
-        await wait_until(lambda: bool(eio.sockets[raw.sid].queue._getters), "the poll to wait")
+        await wait_until(lambda: eio.sockets[raw.sid].is_polled, "the poll to wait")
         assert await raw.post("42,[") == 400
         # The poll ends, and the next one is refused.
         assert await poll == ["6"]
@@ -94,10 +94,22 @@ async def test_large_body_without_a_length(service: ChatService, bystander: Clie
             yield b"x" * 10_000
 
     async with polling(service.port) as raw:
-        # Nothing is read of it.
+        # Not all of it is read.
+        assert await raw.post(parts()) == 400  # type: ignore[arg-type]
+        assert await raw.get_status() == 400
+    await check_gone(service)
+
+
+async def test_body_without_a_length(service: ChatService, bystander: Client) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for part in (b"40/chat", b"-service,", b"\x1e3"):
+            yield part
+
+    async with polling(service.port) as raw:
         assert await raw.post(parts()) == 200  # type: ignore[arg-type]
-        await raw.login()
+        assert (await raw.get())[0].startswith(f"40{NAMESPACE},")
         await raw.post("1")
+    await check_gone(service)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +126,9 @@ async def test_large_body_without_a_length(service: ChatService, bystander: Clie
         ("GET", "EIO=4&transport=websocket", {"Upgrade": "websocket"}, 400),
         ("GET", "EIO=4&transport=websocket", {"Upgrade": "websocket", "Connection": "Upgrade"}, 400),
         ("GET", "EIO=4&transport=polling", {"Origin": "http://evil.example"}, 400),
-        ("PUT", "EIO=4&transport=polling", {}, 405),
-        ("DELETE", "EIO=4&transport=polling", {}, 405),
-        ("HEAD", "EIO=4&transport=polling", {}, 405),
+        ("PUT", "EIO=4&transport=polling", {}, 400),
+        ("DELETE", "EIO=4&transport=polling", {}, 400),
+        ("HEAD", "EIO=4&transport=polling", {}, 400),
     ],
 )
 async def test_bad_request(
@@ -183,8 +195,8 @@ async def test_a_client_that_leaves_during_the_middleware(serve: Serve, login: C
 async def test_connection_without_a_namespace_is_closed(service: ChatService, bystander: Client) -> None:
     eio = service.transport.get_server().eio
     # The time is the same for all.
-    eio.unused.close()
-    eio.unused.seconds = 0.05
+    eio.hub.unused.close()
+    eio.hub.unused.seconds = 0.05
     async with websocket(service.port) as idle, websocket(service.port) as active:
         await active.login()
         await idle.wait_closed()
@@ -213,7 +225,7 @@ async def test_clients_that_answer_no_pings_are_closed(serve: Serve, login: Conn
 async def test_upgrade_that_does_not_go_on(
     service: ChatService, bystander: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(takeover, "UPGRADE_GRACE", 0.1)
+    monkeypatch.setattr(upgrade, "UPGRADE_GRACE", 0.1)
     async with polling(service.port) as raw:
         await raw.login()
         async with websocket(service.port, sid=raw.sid) as ws:
@@ -252,14 +264,13 @@ async def test_second_upgrade_of_a_session(service: ChatService, bystander: Clie
         async with websocket(service.port, sid=raw.sid) as ws:
             await ws.send("2probe")
             assert await ws.recv() == "3probe"
-            url = f"{raw.url.replace('polling', 'websocket')}"
-            async with aiohttp.ClientSession() as http:
-                with pytest.raises(aiohttp.WSServerHandshakeError):
-                    await http.ws_connect(url)
-                await ws.send("5")
-                assert (await ws.ack("listOwnSockets"))[0] is None
-                with pytest.raises(aiohttp.WSServerHandshakeError):
-                    await http.ws_connect(url)
+            # Others are accepted, closed at once, and change nothing.
+            async with websocket(service.port, sid=raw.sid) as other:
+                assert await other.wait_closed() == []
+            await ws.send("5")
+            assert (await ws.ack("listOwnSockets"))[0] is None
+            async with websocket(service.port, sid=raw.sid) as other:
+                assert await other.wait_closed() == []
             assert await raw.get_status() == 400
             assert await raw.post("3") == 400
             assert (await ws.ack("listOwnSockets"))[0] is None

@@ -103,20 +103,26 @@ class Slow:
         return number
 
 
+@pytest.mark.covers("transport_option:max_waiting_events")
 @pytest.mark.parametrize("kind", ["own", "app", "asgi"])
 @pytest.mark.parametrize("way", ["websocket", "polling"])
-async def test_events_in_progress_are_bounded(kind: str, way: str) -> None:
-    count, slow = 3 * MAX_WAITING, Slow()
+@pytest.mark.parametrize("most", [1, MAX_WAITING])
+async def test_events_in_progress_are_bounded(kind: str, way: str, most: int) -> None:
+    count, slow = 3 * most, Slow()
     hooks = {"on_connect": slow.on_connect}
-    async with small_service(kind, hooks=hooks) as (_, port), websocket(port, "other") as other:
+    options = {"max_waiting_events": most}
+    async with (
+        small_service(kind, hooks=hooks, transport_options=options) as (_, port),
+        websocket(port, "other") as other,
+    ):
         await other.login()
 
         async def check() -> None:
-            await wait_until(lambda: slow.running == MAX_WAITING, "as many as there may be")
+            await wait_until(lambda: slow.running == most, "as many as there may be")
             # Others are served, and no more begin.
             for _ in range(20):
                 assert (await other.ack("listOwnSockets"))[0] is None
-            assert slow.peak == MAX_WAITING
+            assert slow.peak == most
             slow.gate.set()
 
         events = [event("slow", number, id=number) for number in range(count)]
@@ -139,7 +145,7 @@ async def test_events_in_progress_are_bounded(kind: str, way: str) -> None:
                     done += numbers([str(await raw_ws.recv())])
                 await sending
         assert sorted(done) == list(range(count))
-        assert slow.calls == count and slow.peak == MAX_WAITING
+        assert slow.calls == count and slow.peak == most
 
 
 async def send_all(send: Callable[[str], Any], messages: list[str]) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import socket
 from typing import Any
 
 import aiohttp
@@ -10,10 +12,10 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio import engine_server, front
+from chat_service.transports.socketio.engine import aiohttp_carrier, front
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import Serve
-from tests.e2e.raw import websocket
+from tests.e2e.raw import polling, websocket
 from tests.e2e.stopped import masked_frame
 from tests.support.patience import PATIENCE
 
@@ -24,23 +26,21 @@ REQUEST = (
 )
 
 
+#: A request that is not for a WebSocket.
+OTHER = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Who answered each request for a WebSocket."""
     found: list[str] = []
-    open_websocket = engine_server.EngineServer.open_websocket
-    handle_connect = engine_server.EngineServer._handle_connect
+    for name, module in (("front", front), ("aiohttp", aiohttp_carrier)):
 
-    def opened(self: Any, *args: Any) -> None:
-        found.append("front")
-        open_websocket(self, *args)
+        def accept(*args: Any, name: str = name, accept: Any = module.accept) -> Any:
+            found.append(name)
+            return accept(*args)
 
-    async def connected(self: Any, *args: Any) -> Any:
-        found.append("aiohttp")
-        return await handle_connect(self, *args)
-
-    monkeypatch.setattr(engine_server.EngineServer, "open_websocket", opened)
-    monkeypatch.setattr(engine_server.EngineServer, "_handle_connect", connected)
+        monkeypatch.setattr(module, "accept", accept)
     return found
 
 
@@ -63,26 +63,29 @@ async def test_both_ways_are_the_same_to_the_application(serve: Serve, answered:
 
     service = await serve(hooks={"on_connect": on_connect})
     answers = []
-    for parts in ([REQUEST], [REQUEST[:40], REQUEST[40:]]):
+    # In pieces it is the same; aiohttp has what comes on a connection that was used before.
+    for parts in ([REQUEST], [REQUEST[:40], REQUEST[40:]], [OTHER, REQUEST]):
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
         for part in parts:
             writer.write(part.encode())
             await asyncio.sleep(0.05)
         async with asyncio.timeout(PATIENCE):
+            if parts[0] == OTHER:
+                await reader.readuntil(b"404: Not Found")
             answers.append(await reader.readuntil(b"\r\n\r\n"))
             await reader.readuntil(b"pingInterval")
             writer.write(masked_frame(f"40{NAMESPACE},"))
             await reader.readuntil(b"loginConfirmed")
         writer.close()
         await writer.wait_closed()
-    assert answered == ["front", "aiohttp"]
+    assert answered == ["front", "front", "aiohttp"]
     for answer in answers:
         assert answer.startswith(b"HTTP/1.1 101 ")
         lines = answer.split(b"\r\n")
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in lines
         assert b"upgrade: websocket" in answer.lower() and b"connection: upgrade" in answer.lower()
-    (one, environ), (other, full) = seen
-    assert one == other
+    (one, environ), (pieces, _), (other, full) = seen
+    assert one == pieces == other
     assert one.query == {"EIO": "4", "transport": "websocket", "userName": "a&b", "empty": ""}
     assert one.headers["x-some"] == "one,two" and one.remote_addr == "127.0.0.1"
     for name in ("REQUEST_METHOD", "PATH_INFO", "HTTP_X_SOME", "HTTP_HOST", "wsgi.url_scheme", "RAW_URI"):
@@ -98,9 +101,8 @@ async def test_who_answers(serve: Serve, answered: list[str], options: dict[str,
             url = f"http://127.0.0.1:{service.port}{path}/?EIO=4&transport=websocket"
             async with http.ws_connect(url, compress=compress, origin=origin) as ws:
                 assert (await ws.receive_str()).startswith("0{")
-    # One that asks for compression, and gets it, stays with aiohttp.
-    expected = "aiohttp" if options.get("compression") else "front"
-    assert answered == ["front", "front", expected, expected]
+                assert bool(ws.compress) is bool(compress and options.get("compression"))
+    assert answered == ["front"] * 4
 
 
 async def test_other_requests_on_the_same_connection(serve: Serve) -> None:
@@ -127,12 +129,54 @@ async def test_packets_behind_the_request(serve: Serve) -> None:
     await writer.wait_closed()
 
 
-async def test_connections_that_say_nothing_are_cut(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "FIRST_REQUEST_GRACE", 0.05)
-    service = await serve()
+@pytest.mark.covers("transport_option:head_timeout")
+@pytest.mark.parametrize("said", ["", "G", REQUEST[:40], REQUEST[:-2], OTHER[:-2]])
+async def test_connections_without_a_whole_request_are_cut(serve: Serve, said: str) -> None:
+    service = await serve(transport_options={"head_timeout": 0.2})
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(said.encode())
     await read_end(reader)
     writer.close()
+
+
+@pytest.mark.covers("transport_option:keep_alive_timeout")
+@pytest.mark.parametrize("said", [OTHER, OTHER + OTHER[:20], OTHER + OTHER[:-2]])
+async def test_connections_without_another_request_are_cut(serve: Serve, said: str) -> None:
+    service = await serve(transport_options={"keep_alive_timeout": 0.2})
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(said.encode())
+    async with asyncio.timeout(PATIENCE):
+        assert (await reader.readuntil(b"404: Not Found")).startswith(b"HTTP/1.1 404")
+    await read_end(reader)
+    writer.close()
+
+
+@pytest.mark.covers("transport_option:body_timeout")
+async def test_bodies_that_do_not_come_are_refused(serve: Serve) -> None:
+    service = await serve(transport_options={"body_timeout": 0.2})
+    async with polling(service.port) as raw:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        path = f"/socket.io/?EIO=4&transport=polling&sid={raw.sid}"
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4".encode())
+        async with asyncio.timeout(PATIENCE):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408") and b"Connection: close" in answer
+        writer.close()
+        assert await raw.get_status() == 400
+
+
+async def test_connections_that_come_while_the_port_closes_are_closed(serve: Serve) -> None:
+    service = await serve()
+    socks = [socket.socket() for _ in range(20)]
+    for sock in socks:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", service.port))
+    await asyncio.sleep(0)
+    await service.close()
+    for sock in socks:
+        sock.close()
+    # Anything that is left open warns, which is an error.
+    gc.collect()
 
 
 async def test_a_close_ends_connections_that_said_nothing(serve: Serve) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from chat_service.testing import wait_until
-from tests.e2e.clients import NAMESPACE
+from tests.e2e.clients import NAMESPACE, NodeProcess
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import event, websocket
+from tests.operations.test_admin_ui import LOGIN, connect_admin
 from tests.support.patience import PATIENCE
 
 
@@ -106,3 +107,41 @@ async def test_other_namespaces(serve: Serve) -> None:
         assert name == "connect" and "userName=raw" in query and auth == {"a": 1}
     await wait_until(lambda: len(seen) == 2, "the disconnect")
     assert seen[1] == ("disconnect", "transport close")
+
+
+@pytest.mark.parametrize("mode", ["production", "development"])
+async def test_the_instrumentation_of_the_library(
+    serve: Serve, login: ConnectTo, node_process: NodeProcess, mode: str
+) -> None:
+    """``instrument()`` as the documentation of python-socketio has it."""
+    service = await serve()
+    server = service.transport.get_server()
+    instrumentation = server.instrument(auth=LOGIN, mode=mode, server_stats_interval=0.1)
+    try:
+        client = await login(service, "alice")
+        # In development it looks for five seconds whether a polling client is upgraded.
+        transports = POLLING if mode == "production" else WEBSOCKET
+        poller = await login(service, "bob", transports=transports)
+        admin = await connect_admin(node_process, service.port, **LOGIN)
+        (config,) = await admin.wait_for("config")
+        assert ("ALL_EVENTS" in config["supportedFeatures"]) is (mode == "development")
+        if mode == "development":
+            (sockets,) = await admin.wait_for("all_sockets")
+            found = {(item["nsp"], item["transport"]) for item in sockets}
+            assert found == {(NAMESPACE, "websocket"), ("/admin", "websocket")}
+        while (stats := (await admin.wait_for("server_stats"))[0])["clientsCount"] != 3:
+            pass
+        assert stats["pollingClientsCount"] == (mode == "production")
+        assert await client.call("listOwnSockets") and await poller.call("listOwnSockets")
+        # It ends sockets from there, and hears of those that end.
+        (alice, *_) = [id for id, name in (await service.get_instance_sockets()).items() if name == "alice"]
+        await server.disconnect(alice, namespace=NAMESPACE)
+        await client.wait_for("disconnect")
+        if mode == "development":
+            assert (await admin.wait_for("socket_disconnected", NAMESPACE, alice))[2] == "server disconnect"
+        stranger = await connect_admin(node_process, service.port, username="x", password="y")
+        assert (await stranger.wait_for("connect_error"))[0] == "authentication failed"
+    finally:
+        # It has put itself into classes of the library.
+        instrumentation.uninstrument()
+        await instrumentation.shutdown()

@@ -11,6 +11,7 @@ import pytest
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.testing import wait_until
+from chat_service.transports.socketio.engine.peer import Peer
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import event, polling, websocket
@@ -109,18 +110,20 @@ async def test_origins(serve: Serve, allowed: Any, origin: str, passes: bool) ->
 
 @pytest.mark.covers("transport_option:ping_interval", "transport_option:ping_timeout")
 @pytest.mark.parametrize("transports", [WEBSOCKET, POLLING])
-async def test_pings(serve: Serve, login: ConnectTo, transports: list[str]) -> None:
+async def test_pings(
+    serve: Serve, login: ConnectTo, transports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     service = await serve(transport_options={"ping_interval": 0.05, "ping_timeout": 30})
     client = await login(service, "alice", transports=transports)
     (session,) = service.transport.get_server().eio.sockets.values()
     pings: list[float] = []
-    ping = session._ping
+    ping = Peer.ping
 
-    def spy() -> None:
+    def spy(peer: Peer) -> None:
         pings.append(asyncio.get_running_loop().time())
-        ping()
+        ping(peer)
 
-    session._ping = spy
+    monkeypatch.setattr(Peer, "ping", spy)
     await wait_until(lambda: len(pings) >= 4, "pings")
     assert all(later - earlier >= 0.04 for earlier, later in itertools.pairwise(pings))
     assert await client.call("listOwnSockets")
@@ -205,6 +208,13 @@ async def test_origins_that_never_match_are_refused_with_a_form_that_can(origins
         ("max_message_size", 0),
         ("max_message_size", 1.5),
         ("max_message_size", True),
+        ("max_waiting_events", 0),
+        ("max_waiting_events", 1.5),
+        ("max_events_per_turn", 0),
+        ("max_events_per_turn", True),
+        ("head_timeout", 0),
+        ("body_timeout", -1),
+        ("keep_alive_timeout", "75"),
         ("middleware", 5),
         ("middleware", [print, 5]),
         ("path", ""),

@@ -3,6 +3,7 @@
 When a number falls, record the new one. One that rises has to be worth it (docs/performance.md).
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -107,3 +108,23 @@ async def test_a_disconnect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
         in_loop(client.protocol.connection_lost, None)
         await settle()
     assert bench.work == Work()
+
+
+@pytest.mark.covers("transport_option:max_events_per_turn")
+async def test_one_client_cannot_keep_the_others_waiting(bench: Bench) -> None:
+    """What one has sent ahead is handled in parts; what others send comes in between."""
+    hasty, other = await bench.joined("hasty", "room"), await bench.joined("other", "room")
+    await settle()
+    for client in (hasty, other):
+        client.take()
+    in_loop(hasty.emit, *(say(number) for number in range(1000)))
+    in_loop(other.emit, say(7))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    acks = b"43" + NAMESPACE.encode()
+    early, done = other.take().count(acks), hasty.take().count(acks)
+    assert early == 1 and 0 < done < 500
+    while done < 1000:
+        await asyncio.sleep(0)
+        done += hasty.take().count(acks)
+    assert done == 1000

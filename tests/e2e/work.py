@@ -12,7 +12,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.protocol import encoded
-from chat_service.transports.socketio import front, packets
+from chat_service.transports.socketio import packets
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.stopped import masked_frame
 
@@ -87,9 +87,8 @@ class Bench:
         """A new connection, on which a request for a WebSocket comes."""
         transport = CountingTransport(self.work)
         self._clients.append(transport)
-        runner: Any = self._service._context.transport._runner  # type: ignore[attr-defined]
-        assert isinstance(runner.server, front.Front)
-        protocol = runner.server()
+        port: Any = self._service._context.transport._own_port  # type: ignore[attr-defined]
+        protocol = port.make_protocol()
         transport.protocol = protocol
         protocol.connection_made(transport)
         in_loop(

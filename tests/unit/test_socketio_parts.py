@@ -10,14 +10,14 @@ import pytest
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.protocol.encoded import EncodedMessages
 from chat_service.testing import wait_until
-from chat_service.transports.socketio import frames
-from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.encoding import Encoder
+from chat_service.transports.socketio.engine import framing
+from chat_service.transports.socketio.engine.opening import Opening, read_head
+from chat_service.transports.socketio.engine.outbox import Outbox
+from chat_service.transports.socketio.engine.websocket import WebSocketConnection, make_compressed_frame
 from chat_service.transports.socketio.events import EventReader
-from chat_service.transports.socketio.frames import text_frame
-from chat_service.transports.socketio.front import read_opening
-from chat_service.transports.socketio.outbox import Outbox
 from chat_service.transports.socketio.packets import NotPlainJson, encode_json, packet_class
+from tests.e2e.stopped import masked_frame
 
 
 class FakeTransport(asyncio.Transport):
@@ -26,6 +26,7 @@ class FakeTransport(asyncio.Transport):
         self.writes: list[bytes] = []
         self.unsent = unsent
         self.end = ""
+        self.reads = True
 
     def write(self, data: Any) -> None:
         if self.end:
@@ -37,6 +38,17 @@ class FakeTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
+
+    def is_closing(self) -> bool:
+        return bool(self.end)
+
+    def pause_reading(self) -> None:
+        assert self.reads
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        assert not self.reads
+        self.reads = True
 
     def close(self) -> None:
         self.end = "close"
@@ -50,15 +62,13 @@ class Receiver:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[Any] = []
+        self.is_blocked = False
         self._error = error
 
-    def take_text(self, text: str) -> None:
-        self.calls.append(text)
+    def take(self, packet: str | bytes) -> None:
+        self.calls.append(packet)
         if self._error is not None:
             raise self._error
-
-    def take_binary(self, data: bytes) -> None:
-        self.calls.append(data)
 
     def full(self) -> None:
         self.calls.append("full")
@@ -74,12 +84,16 @@ class Receiver:
 
 
 def connect(
-    outbox: Outbox, *, limit: int = 1000, error: Exception | None = None
+    outbox: Outbox, *, limit: int = 1000, error: Exception | None = None, **options: Any
 ) -> tuple[WebSocketConnection, FakeTransport, Receiver]:
     transport, receiver = FakeTransport(), Receiver(error)
     connection = WebSocketConnection(
-        transport, receiver, outbox, max_message_size=100_000, send_buffer_limit=limit
+        transport,
+        outbox,
+        b"head ",
+        **{"max_message_size": 100_000, "send_buffer_limit": limit, "per_turn": 100, **options},
     )
+    connection.receiver = receiver
     return connection, transport, receiver
 
 
@@ -100,21 +114,6 @@ def parsed(data: bytes) -> list[Any]:
     return found
 
 
-# Frames
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
-def test_frames_of_all_sizes(size: int) -> None:
-    text = "x" * size
-    data = frames.text_frame(text.encode()) + frames.binary_frame(text.encode())
-    assert parsed(data) == [text, text.encode()]
-
-
-def test_control_frames() -> None:
-    assert frames.close_frame(1000) == b"\x88\x02\x03\xe8"
-    assert frames.pong_frame(b"abc") == b"\x8a\x03abc"
-
-
 # Joined writes
 
 
@@ -123,7 +122,7 @@ async def test_frames_of_a_turn_leave_in_one_write_each() -> None:
     (one, first, _), (two, second, _) = connect(outbox), connect(outbox)
     for number in range(3):
         one.send(str(number))
-        outbox.put_all([one, two], frames.text_frame(f"all {number}".encode()))
+        outbox.put_all([one, two], framing.text_frame(f"all {number}".encode()))
     assert first.writes == second.writes == []
     await asyncio.sleep(0)
     assert [parsed(data) for data in first.writes] == [["0", "all 0", "1", "all 1", "2", "all 2"]]
@@ -148,7 +147,7 @@ async def test_a_connection_that_cannot_be_written_costs_the_others_nothing() ->
     outbox = Outbox()
     (broken, transport, _), (whole, other, _) = connect(outbox), connect(outbox)
     transport.end = "broken"
-    outbox.put_all([broken, whole], frames.text_frame(b"x"))
+    outbox.put_all([broken, whole], framing.text_frame(b"x"))
     await asyncio.sleep(0)
     assert transport.end == "abort" and len(other.writes) == 1
 
@@ -181,34 +180,35 @@ async def test_answers_do_not_count_against_the_limit() -> None:
     outbox = Outbox()
     connection, transport, receiver = connect(outbox, limit=1000)
     for _ in range(3):
-        connection.answer(text_frame(b"x" * 2000))
+        connection.send("x" * 2000, is_answer=True)
         outbox.flush()
         transport.unsent += 2004
         connection.pause_writing()
     assert set(receiver.calls) == {"full"} and connection.is_full
     connection.send("y" * 990)
     outbox.flush()
-    assert len(transport.writes) == 4
+    assert not transport.end
     transport.unsent += 994
     # Its own limit is full, too.
     connection.send("y" * 10)
     outbox.flush()
-    assert transport.end == "abort"
+    assert connection.unsent and receiver.calls[-1][0] == "slow"
 
 
-async def test_what_was_drained_is_told() -> None:
+async def test_whether_something_was_drained() -> None:
     outbox = Outbox()
     connection, transport, receiver = connect(outbox, limit=1000)
-    connection.answer(text_frame(b"x" * 2000))
+    connection.send("x" * 2000, is_answer=True)
     outbox.flush()
     transport.unsent = 2004
     connection.pause_writing()
-    assert connection.drained_bytes == 0
+    assert not connection.has_drained()
     connection.send("y")
     outbox.flush()
     transport.unsent = 1007
-    assert connection.drained_bytes == 1000
+    assert connection.has_drained() and not connection.has_drained()
     transport.unsent = 0
+    assert connection.has_drained()
     connection.resume_writing()
     assert receiver.calls == ["full", "drained"] and not connection.is_full
 
@@ -238,8 +238,6 @@ async def test_a_connection_recovers_when_its_client_reads_again() -> None:
 
 
 async def test_an_error_of_the_receiver_cuts_its_connection(caplog: pytest.LogCaptureFixture) -> None:
-    from tests.e2e.stopped import masked_frame
-
     connection, transport, receiver = connect(Outbox(), error=RuntimeError("broken"))
     connection.data_received(masked_frame("a") + masked_frame("b"))
     assert transport.end == "abort" and receiver.calls == ["a"]
@@ -254,13 +252,72 @@ async def test_a_close_sends_what_waits_and_waits_for_the_client() -> None:
     connection.close()
     connection.send("too late")
     await asyncio.sleep(0)
-    assert transport.writes == [frames.text_frame(b"last") + frames.close_frame(1000)]
+    assert transport.writes == [framing.text_frame(b"last") + framing.close_frame(1000)]
     waiting = asyncio.create_task(connection.wait_closed())
     connection.data_received(b"\x88\x82mask" + bytes(a ^ b for a, b in zip(b"\x03\xe8", b"ma", strict=True)))
     assert transport.end == "close" and len(transport.writes) == 1
     connection.connection_lost(None)
     await waiting
     assert receiver.calls == ["lost"]
+
+
+async def test_the_first_packet_leaves_with_the_answer_to_the_request() -> None:
+    connection, transport, _ = connect(Outbox())
+    connection.begin("0{}")
+    assert transport.writes == [b"head " + framing.text_frame(b"0{}")]
+
+
+async def test_a_turn_of_the_loop_hands_over_so_many_messages() -> None:
+    connection, _, receiver = connect(Outbox(), per_turn=3)
+    connection.data_received(b"".join(masked_frame(str(number)) for number in range(7)))
+    assert receiver.calls == ["0", "1", "2"]
+    # More may come meanwhile.
+    connection.data_received(masked_frame("7"))
+    assert len(receiver.calls) == 3
+    await asyncio.sleep(0)
+    assert len(receiver.calls) == 6
+    await asyncio.sleep(0)
+    assert receiver.calls == [str(number) for number in range(8)]
+
+
+async def test_nothing_is_read_while_the_receiver_is_blocked() -> None:
+    connection, transport, receiver = connect(Outbox())
+    receiver.is_blocked = True
+    connection.data_received(masked_frame("a"))
+    assert receiver.calls == [] and transport.reads
+    for _ in range(70):
+        connection.data_received(b"".join(masked_frame("x" * 100) for _ in range(10)))
+    assert not transport.reads
+    receiver.is_blocked = False
+    connection.proceed()
+    connection.proceed()
+    assert receiver.calls == []
+    while len(receiver.calls) < 701:
+        await asyncio.sleep(0)
+    assert receiver.calls[0] == "a" and transport.reads
+
+
+async def test_pings_are_answered_and_broken_frames_end_the_connection() -> None:
+    outbox = Outbox()
+    connection, transport, receiver = connect(outbox)
+    connection.data_received(b"\x89\x82\0\0\0\0hi" + masked_frame("a"))
+    outbox.flush()
+    assert transport.writes == [framing.pong_frame(b"hi")] and receiver.calls == ["a"]
+    connection.data_received(b"\x81\x01x")
+    assert transport.writes[1] == framing.close_frame(1002) and transport.end == "close"
+    connection.connection_lost(None)
+
+
+async def test_compressed_messages() -> None:
+    outbox = Outbox()
+    connection, transport, _ = connect(outbox, limit=100_000, is_compressed=True)
+    connection.send("x" * 5000)
+    connection.send("short")
+    connection.send(b"y" * 5000)
+    outbox.flush()
+    (data,) = transport.writes
+    assert len(data) < 500
+    assert data == b"".join([make_compressed_frame(packet) for packet in ("x" * 5000, "short", b"y" * 5000)])
 
 
 # Timers
@@ -283,6 +340,17 @@ async def test_deadlines_come_in_order_and_can_be_discarded_or_begun_anew() -> N
     deadlines.close()
     await asyncio.sleep(0.06)
     assert due == ["c", "a"] and deadlines.items() == []
+
+
+async def test_exact_deadlines_are_not_late_for_the_sake_of_others() -> None:
+    due: list[float] = []
+    loop = asyncio.get_running_loop()
+    deadlines: Deadlines[float] = Deadlines(0.2, lambda begun: due.append(loop.time() - begun), is_exact=True)
+    for _ in range(3):
+        deadlines.add(loop.time())
+        await asyncio.sleep(0.004)
+    await wait_until(lambda: len(due) == 3, "all")
+    assert min(due) >= 0.198
 
 
 async def test_a_deadline_may_discard_another_one_that_is_due() -> None:
@@ -312,61 +380,77 @@ HEAD = {
 }
 
 
-def request(target: str = "/socket.io/?EIO=4&transport=websocket", **changes: str | None) -> bytes:
+def head(target: str = "/socket.io/?EIO=4&transport=websocket", /, **changes: str | None) -> bytes:
     headers = {**HEAD, **{name.replace("_", "-"): value for name, value in changes.items()}}
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
-    return "\r\n".join([f"GET {target} HTTP/1.1", *lines, "", ""]).encode()
+    return "\r\n".join([f"GET {target} HTTP/1.1", *lines]).encode("latin-1")
 
 
-def test_a_request_for_a_websocket_is_read() -> None:
-    data = request("/socket.io/?EIO=4&transport=websocket&userName=a%26b+c&empty=&EIO=5", X_Any="  a:b ")
-    found = read_opening(data + b"rest", "/socket.io/")
-    assert found is not None
-    opening, rest = found
-    assert rest == b"rest"
+def read_request(**changes: str | None) -> Opening:
+    opening = read_head(head(**changes))
+    assert opening is not None
+    return opening
+
+
+def test_a_request_is_read() -> None:
+    query = "EIO=4&transport=websocket&userName=a%26b+c&empty=&EIO=5"
+    opening = read_head(head(f"/socket.io/?{query}", X_Any="  a:b "))
+    assert opening is not None and opening.asks_for_websocket
+    assert (opening.method, opening.path, opening.query_string) == ("GET", "/socket.io/", query)
     assert opening.query == {"EIO": "4", "transport": "websocket", "userName": "a&b c", "empty": ""}
     assert opening.headers["x-any"] == "a:b"
     # The example of RFC 6455.
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in opening.accept()
+    assert opening.accept(("X-More", "1")).endswith(b"\r\nX-More: 1\r\n\r\n")
     environ = opening.environ()
     assert environ["HTTP_X_ANY"] == "a:b" and environ["QUERY_STRING"] == opening.query_string
+
+
+def test_headers_with_one_name_and_other_letters() -> None:
+    data = head(X_Latin="\xfc", X_Utf="\xc3\xbc") + b"\r\nCookie: a=1\r\ncookie: b=2\r\nX-A: 1\r\nx-a: 2"
+    opening = read_head(data)
+    assert opening is not None
+    assert opening.headers["cookie"] == "a=1; b=2" and opening.headers["x-a"] == "1,2"
+    assert opening.headers["x-latin"] == opening.headers["x-utf"] == "ü"
 
 
 @pytest.mark.parametrize(
     "data",
     [
         b"",
-        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n",
-        request().replace(b"GET", b"POST", 1),
-        request().replace(b"HTTP/1.1", b"HTTP/1.0", 1),
-        request().replace(b"Host: x", b"Host: x\r\n folded", 1),
-        request().replace(b"Host:", b"Host :", 1),
-        request("/other/?EIO=4&transport=websocket"),
-        request("/socket.io?EIO=4&transport=websocket"),
-        request("/socket.io/?EIO=3&transport=websocket"),
-        request("/socket.io/?EIO=4&transport=polling"),
-        request("/socket.io/?EIO=4&transport=websocket&sid=x"),
-        request("/socket.io/?EIO=4&transport=websocket&j=0"),
-        request(Upgrade=None),
-        request(Upgrade="h2c"),
-        request(Connection="close"),
-        request(Host=None),
-        request(Content_Length="5"),
-        request(Transfer_Encoding="chunked"),
-        request(Sec_WebSocket_Version="8"),
-        request(Sec_WebSocket_Protocol="chat"),
-        request(Sec_WebSocket_Key=None),
-        request(Sec_WebSocket_Key="AAAA"),
-        request(Sec_WebSocket_Key="!"),
-        request(X_Any="ü"),
-        request(X_Any="a\x00b"),
-        request(X_Any="x" * 9000),
-        request(**{"Bad name": "x"}),
+        b"GET /socket.io/",
+        head().replace(b"HTTP/1.1", b"HTTP/1.0", 1),
+        head().replace(b"Host: x", b"Host: x\r\n folded", 1),
+        head().replace(b"Host:", b"Host :", 1),
+        head().replace(b"Host: x", b"Host", 1),
+        head("/socket io/"),
+        head(X_Any="a\x00b"),
+        head(X_Any="a\x7fb"),
+        head() + b"\r\nBad name: x",
     ],
-    ids=range(27),
+    ids=range(10),
 )
-def test_everything_else_is_left_to_the_http_server(data: bytes) -> None:
-    assert read_opening(data, "/socket.io/") is None
+def test_everything_unclear_is_left_to_the_http_server(data: bytes) -> None:
+    assert read_head(data) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Upgrade": None},
+        {"Upgrade": "h2c"},
+        {"Connection": "close"},
+        {"Host": None},
+        {"Sec_WebSocket_Version": "8"},
+        {"Sec_WebSocket_Key": None},
+        {"Sec_WebSocket_Key": "AAAA"},
+        {"Sec_WebSocket_Key": "!"},
+    ],
+    ids=str,
+)
+def test_handshakes_that_are_none(changes: dict[str, str | None]) -> None:
+    assert not read_request(**changes).asks_for_websocket
+    assert read_request().asks_for_websocket
 
 
 # JSON
@@ -434,20 +518,25 @@ def test_events_and_acks(namespace: str) -> None:
     name = "" if namespace == "/" else namespace + ","
     event = make.event("e", (1, "ü"))
     assert parsed(event.frame) == [f'42{name}["e",1,"ü"]']
-    assert [item.encode() for item in event.packets()] == [f'42{name}["e",1,"ü"]']
-    # They are shared by all queues.
-    assert event.packets() is event.packets()
+    assert event.packets == [f'42{name}["e",1,"ü"]']
+    # They are shared by all sessions.
+    assert event.packets is event.packets
     long = make.ack(12, (None, "x" * 70_000))
-    assert [item.encode() for item in long.packets()] == parsed(long.frame)
+    assert long.packets == parsed(long.frame)
     assert parsed(long.frame)[0].startswith(f'43{name}12[null,"x')
 
 
-def test_binary_packets_are_not_shared() -> None:
-    event = encoder().event("e", [b"x"])
-    first, second = event.packets(), event.packets()
-    assert [item.encode() for item in first][1] == b"x"
-    assert first[1] is not second[1]
+def test_binary_packets() -> None:
+    event = encoder().event("e", [b"x", bytearray(b"y")])
+    assert event.packets[1:] == [b"x", b"y"] and str(event.packets[0]).startswith("452-")
     assert encoder("msgpack").event("e", [1]).frame[0] == 0x82
+
+
+def test_frames_for_clients_that_take_compressed_ones() -> None:
+    event = encoder().event("e", ["x" * 5000])
+    assert len(event.compressed_frame) < 200 and event.compressed_frame is event.compressed_frame
+    short = encoder().event("e", ["x"])
+    assert short.compressed_frame == short.frame
 
 
 def test_messages_that_are_json_already_are_written_as_they_are() -> None:

@@ -1,7 +1,7 @@
 """What the Socket.IO Admin UI connects to: numbers of this server, for whoever has the password.
 
-The library's own instrumentation puts itself into its classes, for all servers of the process and below every
-packet. Here it only answers the UI, in its mode "production", and reads counters for it.
+The library's own instrumentation, ``server.instrument()``, puts itself into its classes, for all servers of
+the process and below every packet. Here counters are read, in the UI's mode "production".
 """
 
 import asyncio
@@ -10,19 +10,23 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from socketio.async_admin import InstrumentedAsyncServer
+from socketio.exceptions import ConnectionRefusedError as Refused
 
 from chat_service.concurrency.background import Background, end
 from chat_service.contracts.transport import TransportStatistics
+from chat_service.transports.socketio.borrowed import forget_namespace
 
 NAMESPACE = "/admin"
 #: Seconds between two reports.
 INTERVAL = 2.0
+#: What the UI may do: it can change nothing.
+FEATURES = ["AGGREGATED_EVENTS"]
 
 
-class AdminUI(InstrumentedAsyncServer):  # type: ignore[misc]
+class AdminUI:
     """Reports to the admin clients of one server. ``login``: user name and password."""
 
     def __init__(
@@ -33,23 +37,13 @@ class AdminUI(InstrumentedAsyncServer):  # type: ignore[misc]
         statistics: Callable[[], TransportStatistics],
         background: Background,
     ) -> None:
+        self._server = server
         self._login = dict(login)
         self._namespaces = namespaces
         self._statistics = statistics
+        self._server_id = f"{socket.gethostname()}#{os.getpid()}"
         self._background = background
-        self._reporting: asyncio.Task[None] | None = None
-        super().__init__(
-            server,
-            auth=self._is_admin,
-            namespace=NAMESPACE,
-            read_only=True,
-            server_id=f"{socket.gethostname()}#{os.getpid()}",
-            mode="production",
-        )
-
-    def instrument(self) -> None:
-        """Called by the constructor of the library's class, whose own method patches classes."""
-        self.sio.on("connect", self.admin_connect, namespace=NAMESPACE)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def _is_admin(self, auth: Any) -> bool:
         if not isinstance(auth, dict):
@@ -63,35 +57,51 @@ class AdminUI(InstrumentedAsyncServer):  # type: ignore[misc]
 
     def start(self) -> None:
         """Begin to report."""
-        self._reporting = self._background.keep("admin UI", self._report)
+        self._server.on("connect", self._connect, namespace=NAMESPACE)
+        self._add(self._background.keep("admin UI", self._report))
+
+    def _add(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """End the reports. Idempotent."""
-        reporting, self._reporting = self._reporting, None
-        if reporting is not None:
-            await end(reporting)
-            self.sio.handlers.pop(NAMESPACE, None)
+        await end(*self._tasks)
+        forget_namespace(self._server, NAMESPACE)
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any) -> None:
+        if not self._is_admin(auth):
+            raise Refused("authentication failed")
+        self._add(self._background.once("admin UI", partial(self._configure, sid)))
+
+    async def _configure(self, sid: str) -> None:
+        """Tell the UI what it may do, as soon as it knows that it is connected."""
+        while not self._server.manager.is_connected(sid, NAMESPACE):
+            if self._server.manager.eio_sid_from_sid(sid, NAMESPACE) is None:
+                return
+            await asyncio.sleep(0)
+        await self._server.emit("config", {"supportedFeatures": FEATURES}, to=sid, namespace=NAMESPACE)
 
     async def _report(self) -> None:
         begun, sent = time.monotonic(), self._statistics().deliveries
         while True:
             await asyncio.sleep(INTERVAL)
             deliveries = self._statistics().deliveries
-            if deliveries > sent:
-                self.event_buffer.push("packetsOut", deliveries - sent)
-            sent = deliveries
-            sessions = list(self.sio.eio.sockets.values())
+            packets = {"timestamp": int(time.time()) * 1000, "type": "packetsOut", "count": deliveries - sent}
+            sessions = list(self._server.eio.sockets.values())
+            members = self._server.manager.get_participants
             report = {
-                "serverId": self.server_id,
+                "serverId": self._server_id,
                 "hostname": socket.gethostname(),
                 "pid": os.getpid(),
                 "uptime": time.monotonic() - begun,
                 "clientsCount": len(sessions),
                 "pollingClientsCount": sum(not session.upgraded for session in sessions),
-                "aggregatedEvents": self.event_buffer.get_and_clear(),
+                "aggregatedEvents": [packets] if deliveries > sent else [],
                 "namespaces": [
-                    {"name": name, "socketsCount": len(self.sio.manager.rooms.get(name, {}).get(None, ()))}
+                    {"name": name, "socketsCount": sum(1 for _ in members(name, None))}
                     for name in (*self._namespaces, NAMESPACE)
                 ],
             }
-            await self.sio.emit("server_stats", report, namespace=NAMESPACE)
+            sent = deliveries
+            await self._server.emit("server_stats", report, namespace=NAMESPACE)

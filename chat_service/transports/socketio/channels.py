@@ -1,52 +1,66 @@
 """The sockets of the namespace, the channels that they are in, and what is sent to them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from chat_service.contracts.transport import Handshake
-from chat_service.transports.socketio.connection import WebSocketConnection
 from chat_service.transports.socketio.encoding import Encoder, Outgoing
-from chat_service.transports.socketio.engine import BUSY, UNSENT, EngineSocket
-from chat_service.transports.socketio.outbox import Outbox
-from chat_service.transports.socketio.slow_consumers import SlowConsumers, unsent_of
+from chat_service.transports.socketio.engine.lines import FrameSink
+from chat_service.transports.socketio.engine.outbox import Outbox
 from chat_service.types import Channel, SocketId
 
-#: Events of one socket that may wait for a store or a hook; what its client sends then waits in the system.
-MAX_WAITING = 1000
-#: Seconds between two looks at how much waits for a client of the caller's own server.
-LOOK_AGAIN = 0.05
+
+class EngineSession(Protocol):
+    """The Engine.IO session of a socket: a ``Peer``, or one of the library."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        ...
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        ...
+
+    def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
+        """Send Engine.IO packets that belong together. ``is_answer``: the client has asked for them."""
+        ...
+
+    async def wait_drained(self) -> None:
+        """Return when little enough is unsent for a large answer, or when it is over."""
+        ...
+
+    def wait_for(self, task: "asyncio.Task[None]") -> None:
+        """An event is being handled."""
+        ...
+
+    def unbind(self) -> None:
+        """Its socket is gone."""
+        ...
 
 
 class Connection:
     """A socket of the namespace."""
 
-    __slots__ = ("channels", "handshake", "session", "sink", "socket_id", "waiting")
+    __slots__ = ("channels", "handshake", "session", "sink", "socket_id")
 
-    def __init__(self, socket_id: SocketId, handshake: Handshake, session: Any) -> None:
+    def __init__(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> None:
         self.socket_id = socket_id
         self.handshake = handshake
-        #: The Engine.IO session, which packets are put into when there is no sink.
+        #: What packets are sent through when there is no sink.
         self.session = session
         #: The WebSocket that frames are written to at once.
-        self.sink: WebSocketConnection | None = None
+        self.sink: FrameSink | None = None
         #: The channels that it is in, as keys.
         self.channels: dict[Channel, None] = {}
-        #: Events that are being handled in tasks.
-        self.waiting = 0
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """An event is being handled. While there are too many, no more are read."""
-        self.waiting += 1
-        if self.waiting == MAX_WAITING and isinstance(self.session, EngineSocket):
-            self.session.hold(BUSY)
-        task.add_done_callback(self._waited)
 
-    def _waited(self, task: "asyncio.Task[None]") -> None:
-        self.waiting -= 1
-        if self.waiting == MAX_WAITING // 2 and isinstance(self.session, EngineSocket):
-            self.session.release(BUSY)
+#: The WebSockets to write to, those of them whose clients take compressed messages, and the connections that
+#: have none.
+Split = tuple[list[FrameSink], list[FrameSink], list[Connection]]
 
 
 class Members:
@@ -57,29 +71,35 @@ class Members:
     def __init__(self) -> None:
         #: As keys.
         self.connections: dict[Connection, None] = {}
-        self._split: tuple[list[WebSocketConnection], list[Connection]] | None = None
+        self._split: Split | None = None
 
     def changed(self) -> None:
         """The members or their sinks are others than before."""
         self._split = None
 
-    def split(self) -> tuple[list[WebSocketConnection], list[Connection]]:
-        """The WebSockets to write to, and the members that have none. Kept from one broadcast to the next."""
+    def split(self) -> Split:
+        """How to reach the members. Kept from one broadcast to the next."""
         if self._split is None:
             self._split = split(self.connections)
         return self._split
 
 
-def split(connections: Collection[Connection]) -> tuple[list[WebSocketConnection], list[Connection]]:
-    """The WebSockets to write to, and the connections that have none."""
+def split(connections: Collection[Connection]) -> Split:
+    """How to reach some connections."""
     sinks = [connection.sink for connection in connections if connection.sink is not None]
-    if len(sinks) == len(connections):
-        return sinks, []
-    return sinks, [connection for connection in connections if connection.sink is None]
+    queued = (
+        []
+        if len(sinks) == len(connections)
+        else [connection for connection in connections if connection.sink is None]
+    )
+    compressed = [sink for sink in sinks if sink.is_compressed]
+    if compressed:
+        sinks = [sink for sink in sinks if not sink.is_compressed]
+    return sinks, compressed, queued
 
 
 class Channels:
-    """Encodes once per event. Frames go to the outbox, or packets into the queues of Engine.IO sessions.
+    """Encodes once per event. Frames go to the outbox, or packets to Engine.IO sessions.
 
     Every packet to a session takes the same way, acks and pings too, so their order holds.
     """
@@ -94,24 +114,23 @@ class Channels:
         self.broadcasts = 0
         self.deliveries = 0
 
-    def use(self, server: Any, outbox: Outbox | None, slow_consumers: SlowConsumers) -> None:
-        """Say which Socket.IO server has the sockets, and what their packets go through."""
-        self._encoder = Encoder(self._namespace, server.packet_class)
+    def use(self, encoder: Encoder, outbox: Outbox | None) -> None:
+        """Say how packets are encoded, and what frames go through."""
+        self._encoder = encoder
         # Only sockets with a sink need it, which those of the caller's server do not have.
         self._outbox = outbox or Outbox()
-        self._slow_consumers = slow_consumers
 
     # Sockets
 
-    def add(self, socket_id: SocketId, handshake: Handshake, session: Any) -> Connection:
-        """A socket is connected, over an Engine.IO session of ours or of the library."""
+    def add(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> Connection:
+        """A socket is connected."""
         connection = self._connections[socket_id] = Connection(socket_id, handshake, session)
         return connection
 
     def get(self, socket_id: SocketId) -> Connection | None:
         return self._connections.get(socket_id)
 
-    def set_sink(self, connection: Connection, sink: WebSocketConnection) -> None:
+    def set_sink(self, connection: Connection, sink: FrameSink) -> None:
         """From now on the socket's packets are written there."""
         connection.sink = sink
         for channel in connection.channels:
@@ -127,20 +146,13 @@ class Channels:
         """Bytes that wait to be sent, of all sockets together."""
         # Of another namespace's sockets too where they share a session.
         sessions = {connection.session for connection in self._connections.values()}
-        return sum(unsent_of(session) for session in sessions)
+        return sum(session.unsent for session in sessions)
 
     async def drained(self, socket_id: SocketId) -> None:
         """Return when little enough is unsent for a large answer, or when the socket is gone."""
         connection = self._connections.get(socket_id)
-        if connection is None:
-            return
-        session = connection.session
-        if isinstance(session, EngineSocket):
-            await session.wait_released(UNSENT)
-            return
-        limit = self._slow_consumers.send_buffer_limit
-        while unsent_of(session) > limit and not session.closed:  # noqa: ASYNC110 - its queue tells nothing
-            await asyncio.sleep(LOOK_AGAIN)
+        if connection is not None:
+            await connection.session.wait_drained()
 
     def handshake(self, socket_id: SocketId) -> Handshake:
         connection = self._connections.get(socket_id)
@@ -157,6 +169,7 @@ class Channels:
         for channel in connection.channels:
             self._remove(connection, channel)
         connection.channels.clear()
+        connection.session.unbind()
         self._leaving[socket_id] = connection
         return True
 
@@ -199,11 +212,7 @@ class Channels:
 
     def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
         """Answer an event of a socket that had this number."""
-        outgoing = self._encoder.ack(number, values)
-        if connection.sink is not None:
-            connection.sink.answer(outgoing.frame)
-        else:
-            self._put(connection.session, outgoing)
+        self._send_to(connection, self._encoder.ack(number, values), is_answer=True)
 
     def broadcast(
         self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId]
@@ -215,25 +224,25 @@ class Channels:
             to = [connection for connection in members.connections if connection.socket_id not in exclude]
             if not to:
                 return
-            sinks, queued = split(to)
+            sinks, compressed, queued = split(to)
         else:
-            sinks, queued = members.split()
+            sinks, compressed, queued = members.split()
         self.broadcasts += 1
-        self.deliveries += len(sinks) + len(queued)
+        self.deliveries += len(sinks) + len(compressed) + len(queued)
         outgoing = self._encoder.event(event, args)
         if sinks:
             self._outbox.put_all(sinks, outgoing.frame)
+        if compressed:
+            self._outbox.put_all(compressed, outgoing.compressed_frame)
         for connection in queued:
-            self._put(connection.session, outgoing)
+            connection.session.send_all(outgoing.packets)
 
-    def _send_to(self, connection: Connection, outgoing: Outgoing) -> None:
-        if connection.sink is not None:
-            self._outbox.put(connection.sink, outgoing.frame)
-        else:
-            self._put(connection.session, outgoing)
-
-    def _put(self, session: Any, outgoing: Outgoing) -> None:
-        if not session.closed:
-            for packet in outgoing.packets():
-                session.queue.put_nowait(packet)
-            self._slow_consumers.check(session)
+    def _send_to(self, connection: Connection, outgoing: Outgoing, *, is_answer: bool = False) -> None:
+        sink = connection.sink
+        if sink is None:
+            connection.session.send_all(outgoing.packets, is_answer=is_answer)
+            return
+        frame = outgoing.compressed_frame if sink.is_compressed else outgoing.frame
+        if is_answer:
+            sink.allow(len(frame))
+        self._outbox.put(sink, frame)

@@ -3,64 +3,55 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engineio import packet as engine_packet
 from socketio.packet import ACK, EVENT
 
-from chat_service.transports.socketio.frames import binary_frame, text_frame
+from chat_service.transports.socketio.engine.framing import text_frame
+from chat_service.transports.socketio.engine.payload import MESSAGE
+from chat_service.transports.socketio.engine.websocket import make_compressed_frame, make_frame
 from chat_service.transports.socketio.packets import JsonPacket, NotPlainJson, encode_json
-from chat_service.transports.socketio.slow_consumers import LivePacket
 
 #: The types of packets that make up a text: an Engine.IO message with a Socket.IO event, or ack, in it.
-EVENT_START = f"{engine_packet.MESSAGE}{EVENT}"
-ACK_START = f"{engine_packet.MESSAGE}{ACK}"
+EVENT_START = f"{MESSAGE}{EVENT}"
+ACK_START = f"{MESSAGE}{ACK}"
 
 
 class Outgoing:
-    """One Socket.IO packet, in the forms that transports need."""
+    """One Socket.IO packet, in the forms that transports need. Each form is made once."""
 
-    __slots__ = ("_frame", "_is_answer", "_packets", "_parts")
+    __slots__ = ("_compressed", "_frame", "_packets")
 
-    def __init__(
-        self, parts: list[str | bytes] | None, frame: bytes | None = None, *, is_answer: bool = False
-    ) -> None:
-        """``parts``: the data of its Engine.IO messages; when None, ``frame`` is that of its only one."""
-        self._is_answer = is_answer
-        self._parts = parts
+    def __init__(self, packets: list[str | bytes] | None, frame: bytes | None = None) -> None:
+        """``packets``: those of Engine.IO that it is; when None, ``frame`` is that of its only one."""
+        self._packets = packets
         self._frame = frame
-        self._packets: list[Any] | None = None
+        self._compressed: bytes | None = None
 
     @property
     def frame(self) -> bytes:
         """All of it as WebSocket frames."""
         if self._frame is None:
-            self._frame = b"".join(
-                binary_frame(bytes(part))
-                if isinstance(part, bytes | bytearray)
-                else text_frame(b"4" + part.encode())
-                for part in self._parts or ()
-            )
+            self._frame = b"".join(map(make_frame, self.packets))
         return self._frame
 
-    def packets(self) -> list[Any]:
-        """Engine.IO packets for a queue. Those of texts are shared by all sessions."""
+    @property
+    def compressed_frame(self) -> bytes:
+        """The same for clients that take compressed messages."""
+        if self._compressed is None:
+            self._compressed = b"".join(map(make_compressed_frame, self.packets))
+        return self._compressed
+
+    @property
+    def packets(self) -> list[str | bytes]:
+        """All of it as Engine.IO packets."""
         if self._packets is None:
-            parts = self._parts
-            if parts is None:
-                parts = self._parts = [_text_of(self.frame)]
-            kind = engine_packet.Packet if self._is_answer else LivePacket
-            packets = [kind(engine_packet.MESSAGE, part) for part in parts]
-            if any(packet.binary for packet in packets):
-                # A binary packet keeps the form that its first reader's transport needs.
-                return packets
-            self._packets = packets
+            self._packets = [_text_of(self.frame)]
         return self._packets
 
 
 def _text_of(frame: bytes) -> str:
-    """What is in the text frame of an Engine.IO message."""
+    """What is in a text frame."""
     size = frame[1]
-    header = 2 if size < 126 else 4 if size == 126 else 10
-    return frame[header + 1 :].decode()
+    return frame[2 if size < 126 else 4 if size == 126 else 10 :].decode()
 
 
 class Encoder:
@@ -87,8 +78,7 @@ class Encoder:
         """``number``: the id that the client gave to its event."""
         if self._is_json:
             try:
-                frame = text_frame(f"{self._ack_start}{number}".encode() + encode_json(values))
-                return Outgoing(None, frame, is_answer=True)
+                return Outgoing(None, text_frame(f"{self._ack_start}{number}".encode() + encode_json(values)))
             except NotPlainJson:
                 pass
         return self._outgoing(ACK, list(values), number)
@@ -97,4 +87,4 @@ class Encoder:
         packet = self._packet_class(kind, namespace=self._namespace, id=number, data=data)
         encoded = packet.encode()
         parts = encoded if isinstance(encoded, list) else [encoded]
-        return Outgoing(parts, is_answer=kind == ACK)
+        return Outgoing([MESSAGE + part if isinstance(part, str) else bytes(part) for part in parts])

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chat_service.protocol.values import PLACEHOLDER
+from chat_service.transports.socketio.borrowed import scan_json
 from chat_service.transports.socketio.encoding import EVENT_START
-from chat_service.transports.socketio.packets import scan_json
 
 #: Digits of the number of an event at most, so that it is no larger than JavaScript counts.
 MAX_DIGITS = 15

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from chat_service.contracts.transport import Handshake
-from chat_service.transports.socketio.front import Opening
+from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.request_head import join_headers, read_text
 
 
@@ -17,10 +17,6 @@ class Environs(dict[str, Any]):
 
     def get(self, sid: str, default: Any = None) -> Any:
         return _environ(super().get(sid, default))
-
-    def opening(self, sid: str) -> Any:
-        """The ``Opening`` of a connection, or its environ."""
-        return super().__getitem__(sid)
 
 
 def _environ(found: Any) -> Any:

@@ -4,12 +4,13 @@ Sharp edges that are kept inside of here: a handler's tuple becomes the ack's va
 handler makes the library call it again with fewer arguments, so none gets out; clients can emit events that
 are named like the library's own.
 
-Our own server does not call ``trigger_event``, but the methods behind it (see server.py).
+Of our own server only connects and disconnects come through ``trigger_event``; events come straight from its
+dispatcher, which greets new sockets, too.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import socketio
@@ -21,13 +22,16 @@ from chat_service.errors import ChatServiceError, clean_text
 from chat_service.hooks import call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.transports.socketio.channels import Channels, Connection
-from chat_service.transports.socketio.front import Opening
+from chat_service.transports.socketio.channels import Channels, Connection, EngineSession
+from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.handshakes import read_handshake
 from chat_service.transports.socketio.socketio_options import Middleware
 from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
+
+#: The Engine.IO session with an id, None when it is over.
+FindSession = Callable[[str], EngineSession | None]
 
 
 class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
@@ -41,9 +45,15 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         handler: TransportHandler,
         expose_internal_errors: bool,
         use_raw_error_objects: bool = False,
+        *,
+        find_session: FindSession,
+        is_own: bool,
     ) -> None:
+        """``is_own``: whether it is on a server of our own."""
         super().__init__(name)
         self.channels = channels
+        self._find_session = find_session
+        self._is_own = is_own
         self._middlewares = middlewares
         self._handler = handler
         self._loop = asyncio.get_running_loop()
@@ -56,9 +66,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     async def trigger_event(self, event: Any, *args: Any) -> Any:
         """Called by a server of the library for everything; ``args`` starts with the socket id."""
         socket_id = SocketId(args[0])
-        # What clients emit was decoded just now, so it cannot be the very environ of the connection.
-        environ = self.server.environ.get(self._session_id(socket_id))
-        if event == "connect" and environ is not None and len(args) > 1 and args[1] is environ:
+        if event == "connect" and self._is_connect(socket_id, args):
             return await self._connect(socket_id, *args[1:])
         if event == "disconnect" and not self.server.manager.is_connected(socket_id, self.namespace):
             self.disconnected(socket_id, str(args[1]) if len(args) > 1 else "")
@@ -67,17 +75,30 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         name = event if isinstance(event, str) else ""
         return tuple(await self._handler.on_event(socket_id, name, args[1:]))
 
+    def _is_connect(self, socket_id: SocketId, args: Sequence[Any]) -> bool:
+        """Whether it is the library's event, not one of a client that is named so."""
+        if self._is_own:
+            return True
+        # What clients emit was decoded just now, so it cannot be the very environ of the connection.
+        environ = self.server.environ.get(self._session_id(socket_id))
+        return environ is not None and len(args) > 1 and args[1] is environ
+
     def _session_id(self, socket_id: SocketId) -> Any:
         """The id of the Engine.IO session of a socket."""
         return self.server.manager.eio_sid_from_sid(socket_id, self.namespace)
 
-    async def _connect(self, socket_id: SocketId, environ: dict[str, Any], auth: Any = None) -> None:
-        session = self.server.eio.sockets.get(self._session_id(socket_id))
-        await self.admit(socket_id, session, environ, auth)
-        self._start(self._greet_when_connected(socket_id))
+    async def _connect(self, socket_id: SocketId, environ: Any, auth: Any = None) -> None:
+        session = self._find_session(self._session_id(socket_id))
+        await self.admit(socket_id, session, getattr(session, "opening", environ), auth)
+        if not self._is_own:
+            self._start(self._greet_when_connected(socket_id))
 
     async def admit(
-        self, socket_id: SocketId, session: Any, environ: Mapping[str, Any] | Opening, auth: Any
+        self,
+        socket_id: SocketId,
+        session: EngineSession | None,
+        environ: Mapping[str, Any] | Opening,
+        auth: Any,
     ) -> Connection:
         """Let a new socket in, or raise the library's ``ConnectionRefusedError``."""
         handshake = read_handshake(environ, auth)
@@ -86,7 +107,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
                 raise Refused("the service does not accept connections now")
             if self._middlewares:
                 await self._run_middlewares(handshake)
-            if session is None or session.closing or session.closed:
+            if session is None or session.closed:
                 # It went away meanwhile, and nobody would tell of its end.
                 raise Refused("the connection is closed")
         except TypeError as error:
@@ -131,7 +152,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         else:
             task = eager.start_in(self._loop, work, self._answer, connection, number)
         if task is not None:
-            connection.wait_for(task)
+            connection.session.wait_for(task)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
         try:

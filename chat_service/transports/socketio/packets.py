@@ -2,12 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable
+import re
 from typing import Any
 
 import msgpack
 import orjson
-from socketio.msgpack_packet import MsgPackPacket
 from socketio.packet import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Packet
 
 from chat_service.protocol.encoded import EncodedMessages
@@ -17,6 +16,8 @@ logger = logging.getLogger("chat_service")
 
 #: Maximum number of binary values in one message that comes in.
 MAX_ATTACHMENTS = 256
+#: Type, number of attachments, namespace with what follows a question mark, and id.
+_START = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]{1,100}(?![0-9]))?")
 
 
 class StrictJson:
@@ -28,7 +29,7 @@ class StrictJson:
 
     @staticmethod
     def loads(text: str, **_: Any) -> Any:
-        return _decoder.decode(text)
+        return strict_decoder.decode(text)
 
 
 def _refuse_constant(name: str) -> Any:
@@ -36,12 +37,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-#: ``scan_json(text, start)`` returns the value that begins there and where it ends, without looking for white
-#: space around it. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
-scan_json: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+strict_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class NotPlainJson(Exception):
@@ -80,22 +76,73 @@ def _check(packet: Any) -> None:
         raise ValueError("auth is an object")
 
 
-class JsonPacket(Packet):  # type: ignore[misc]
-    """The default packet of the protocol, checked."""
+class CheckedPacket(Packet):  # type: ignore[misc]
+    """A packet that the library's server makes and asks for its fields."""
+
+    def __init__(
+        self,
+        packet_type: int = EVENT,
+        data: Any = None,
+        namespace: str | None = None,
+        id: int | None = None,
+        binary: bool | None = None,
+        encoded_packet: str | bytes | None = None,
+    ) -> None:
+        # Without the stock method, which searches for binary values by recursion.
+        self.packet_type: Any = packet_type
+        self.data = data
+        self.namespace = namespace
+        self.id = id
+        #: How many attachments follow it.
+        self.attachment_count = 0
+        if encoded_packet is not None:
+            self.attachment_count = self.decode(encoded_packet) or 0
+        elif self.uses_binary_events and packet_type in (EVENT, ACK) and has_binary(data):
+            self.packet_type += BINARY_EVENT - EVENT
+
+
+class JsonPacket(CheckedPacket):
+    """The default packet of the protocol."""
 
     json = StrictJson
-    #: Bytes of all attachments of one packet at most; set per server.
+    #: Maximum number of bytes of all attachments of one packet; set per server.
     max_attachment_bytes = 1_000_000
     #: Maximum number of attachments of one packet that is sent; set per server.
     max_sent_attachments = 10
 
+    def encode(self) -> str | list[str | bytes]:
+        """The text, or a list of the text and its attachments."""
+        if self.packet_type not in (BINARY_EVENT, BINARY_ACK):
+            return self._text("", self.data)
+        attachments: list[str | bytes] = []
+        data = _take_out(self.data, attachments, self.max_sent_attachments)
+        excess = len(attachments) - self.max_sent_attachments
+        if excess > 0:
+            # Only of a message that was stored under a larger limit.
+            logger.warning("%s binary values past max_attachments are sent as null", excess)
+            del attachments[-excess:]
+        return [self._text(f"{len(attachments)}-", data), *attachments]
+
+    def _text(self, count: str, data: Any) -> str:
+        name = "" if self.namespace in (None, "/") else f"{self.namespace},"
+        number = "" if self.id is None else self.id
+        rest = "" if data is None else StrictJson.dumps(data)
+        return f"{self.packet_type}{count}{name}{number}{rest}"
+
     def decode(self, encoded_packet: Any) -> int:
+        """Read a text, and return the number of its attachments. Raises ``ValueError``."""
         if not isinstance(encoded_packet, str):
             raise ValueError("unexpected binary data")
-        count: int = super().decode(encoded_packet)
+        start = _START.match(encoded_packet)
+        if start is None:
+            raise ValueError("an unknown type of packet")
+        self.packet_type, count = int(start[1]), int(start[2] or 0)
+        self.namespace = start[3]
+        self.id = None if start[4] is None else int(start[4])
+        rest = encoded_packet[start.end() :]
+        self.data = StrictJson.loads(rest) if rest else None
         if count > MAX_ATTACHMENTS:
             raise ValueError("too many attachments")
-        self._attachment_bytes = 0
         _check(self)
         if self.packet_type in (BINARY_EVENT, BINARY_ACK):
             if count == 0:
@@ -105,47 +152,39 @@ class JsonPacket(Packet):  # type: ignore[misc]
             raise ValueError("attachments of a packet that has none")
         if not count and (PLACEHOLDER in encoded_packet or "\\u" in encoded_packet):
             restore(self.data, [])
+        self._attachments: list[bytes] = []
+        self._attachment_bytes = 0
         return count
 
     def add_attachment(self, attachment: Any) -> bool:
+        """Take what follows the text, and return whether the packet is complete. Raises ``ValueError``."""
         if not isinstance(attachment, bytes | bytearray):
             raise ValueError("an attachment was expected")
         self._attachment_bytes += len(attachment)
         if self._attachment_bytes > self.max_attachment_bytes:
             raise ValueError("attachments are too large")
-        is_complete: bool = super().add_attachment(attachment)
-        return is_complete
-
-    @classmethod
-    def reconstruct_binary(cls, data: Any, attachments: list[Any]) -> Any:
-        return restore(data, attachments)
-
-    @classmethod
-    def data_is_binary(cls, data: Any) -> bool:
-        pending = [data]
-        while pending:
-            item = pending.pop()
-            if isinstance(item, bytes | bytearray):
-                return True
-            if isinstance(item, list | tuple):
-                pending.extend(item)
-            elif isinstance(item, dict):
-                pending.extend(item.values())
-        return False
-
-    @classmethod
-    def deconstruct_binary(cls, data: Any) -> tuple[Any, list[bytes]]:
-        attachments: list[bytes] = []
-        taken = _take_out(data, attachments, cls.max_sent_attachments)
-        excess = len(attachments) - cls.max_sent_attachments
-        if excess > 0:
-            # Only of a message that was stored under a larger limit.
-            logger.warning("%s binary values past max_attachments are sent as null", excess)
-            del attachments[-excess:]
-        return taken, attachments
+        self._attachments.append(bytes(attachment))
+        if len(self._attachments) < self.attachment_count:
+            return False
+        self.data = restore(self.data, self._attachments)
+        return True
 
 
-def _take_out(value: Any, attachments: list[bytes], limit: int) -> Any:
+def has_binary(data: Any) -> bool:
+    """Whether there are binary values in the data of a packet."""
+    pending = [data]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, bytes | bytearray):
+            return True
+        if isinstance(item, list | tuple):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+    return False
+
+
+def _take_out(value: Any, attachments: list[str | bytes], limit: int) -> Any:
     """Put placeholders where binary values are, which go into ``attachments``; None past the limit."""
     if isinstance(value, bytes | bytearray):
         attachments.append(bytes(value))
@@ -183,10 +222,24 @@ def restore(data: Any, attachments: list[Any]) -> Any:
     return restored
 
 
-class MsgpackPacket(MsgPackPacket):  # type: ignore[misc]
-    """Packets of the msgpack parser, checked."""
+class MsgpackPacket(CheckedPacket):
+    """Packets of the msgpack parser."""
 
-    def decode(self, encoded_packet: Any) -> None:
+    uses_binary_events = False
+
+    def encode(self) -> bytes:
+        """The whole packet."""
+        fields = {"type": self.packet_type, "nsp": self.namespace}
+        # The parser of the JavaScript client refuses a null for either.
+        if self.data is not None:
+            fields["data"] = self.data
+        if self.id is not None:
+            fields["id"] = self.id
+        packed: bytes = msgpack.packb(fields)
+        return packed
+
+    def decode(self, encoded_packet: Any) -> int:
+        """Read a packet. Raises ``ValueError`` and what msgpack raises."""
         if not isinstance(encoded_packet, bytes):
             raise ValueError("unexpected text")
         fields = msgpack.unpackb(encoded_packet, ext_hook=_read_extension)
@@ -201,13 +254,7 @@ class MsgpackPacket(MsgPackPacket):  # type: ignore[misc]
         if not isinstance(self.namespace, str) or not (self.id is None or type(self.id) is int):
             raise ValueError("bad namespace or id")
         _check(self)
-
-    def _to_dict(self) -> dict[str, Any]:
-        fields: dict[str, Any] = super()._to_dict()
-        if self.data is None:
-            # The parser of the JavaScript client refuses a null here.
-            del fields["data"]
-        return fields
+        return 0
 
 
 def _read_extension(code: int, data: bytes) -> Any:

@@ -1,22 +1,24 @@
-"""The Socket.IO server that the transport owns: what a client sends that cannot be cuts it off."""
+"""The ``socketio.AsyncServer`` that the transport owns: of the library, over our Engine.IO.
+
+Events of the service's namespace go straight to it. Everything else is the library's: connects, disconnects,
+acks, and all that applications do on other namespaces.
+"""
 
 import logging
 from typing import Any
 
 import socketio
-from aiohttp.http_exceptions import HttpProcessingError
-from socketio.exceptions import ConnectionRefusedError
-from socketio.packet import CONNECT, CONNECT_ERROR
+from socketio.packet import BINARY_EVENT, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT
 
 from chat_service.concurrency import eager
 from chat_service.errors import shorten
+from chat_service.transports.socketio.borrowed import Manager, forget_namespace, replace_engine, serves
 from chat_service.transports.socketio.channels import Connection
-from chat_service.transports.socketio.engine import EngineSocket
-from chat_service.transports.socketio.engine_server import EngineServer
+from chat_service.transports.socketio.engine.facade import Engine
+from chat_service.transports.socketio.engine.hub import Hub
+from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.events import EventReader
-from chat_service.transports.socketio.front import Opening
 from chat_service.transports.socketio.handshakes import Environs
-from chat_service.transports.socketio.manager import Manager
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
@@ -26,176 +28,211 @@ from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
 
+#: What a client is told that asks for a namespace that nobody serves.
+INVALID_NAMESPACE = {"message": "Invalid namespace"}
 
-class SocketIOServer(socketio.AsyncServer):  # type: ignore[misc]
-    """A python-socketio server over ``EngineServer``, with one namespace that it serves itself."""
 
-    # Attribute of the stock class, which has no types.
-    manager_initialized: bool
+class Dispatcher:
+    """Decides who handles what comes in: the service's namespace, or the library."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(client_manager=Manager(), **kwargs)
-        self.environ = Environs()
-        self.eio.is_used = self.has_namespaces
-        self.eio.on_opening = self._on_opening
+    def __init__(self, server: Any, engine: Engine) -> None:
+        self._server = server
+        self._engine = engine
+        self._hub = engine.hub
         self._service: ServiceNamespace | None = None
+        self._reader: EventReader | None = None
+        #: Packets of the service's namespace, and numbers of messages for the library, that clients have
+        #: announced binary values of.
+        self._announced: dict[Peer, Any] = {}
+        self._hub.use(self._on_connect, self._on_message, self._on_end)
+        self._hub.is_used = self.has_namespaces
 
-    def _engineio_server_class(self) -> Any:
-        return EngineServer
+    def __repr__(self) -> str:
+        return f"<Dispatcher announced={len(self._announced)}>"
 
-    def _on_opening(self, sid: str, opening: Opening) -> None:
-        """As ``_handle_eio_connect``."""
-        if not self.manager_initialized:
-            self.manager_initialized = True
-            self.manager.initialize()
-        self.environ[sid] = opening
+    @property
+    def announced(self) -> int:
+        """Clients whose binary values have not all come."""
+        return len(self._announced)
 
     def serve(self, namespace: ServiceNamespace) -> None:
         """Serve this namespace, until ``stop_serving``."""
-        self.register_namespace(namespace)
+        self._server.register_namespace(namespace)
         self._service = namespace
         # Packets of msgpack are binary, so no text is an event.
-        self._reader = EventReader(namespace.namespace) if self.packet_class.uses_binary_events else None
+        is_text = self._server.packet_class.uses_binary_events
+        self._reader = EventReader(namespace.namespace) if is_text else None
 
     def stop_serving(self) -> None:
         """Forget the namespace that is served."""
         if self._service is not None:
-            self.namespace_handlers.pop(self._service.namespace, None)
+            forget_namespace(self._server, self._service.namespace)
             self._service = None
 
-    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
-        if eio_sid not in self.environ:
-            # What a client sends after the end of its session.
-            return
+    def has_namespaces(self, sid: str) -> bool:
+        """Whether a connection is in any namespace."""
+        manager = self._server.manager
+        return any(manager.sid_from_eio_sid(sid, name) is not None for name in manager.get_namespaces())
+
+    # What the hub tells
+
+    async def _on_connect(self, peer: Peer) -> None:
+        await self._engine.trigger("connect", peer.sid, peer.opening)
+
+    async def _on_end(self, peer: Peer, reason: str) -> None:
+        self._announced.pop(peer, None)
+        if self._is_elsewhere(peer.sid):
+            # Handlers of the application may need a task.
+            await eager.in_task()
         try:
-            await super()._handle_eio_message(eio_sid, data)
+            await self._engine.trigger("disconnect", peer.sid, reason)
+        except Exception:
+            logger.exception("a disconnect handler failed")
+
+    def _is_elsewhere(self, sid: str) -> bool:
+        """Whether a connection is in a namespace of the application."""
+        own = self._service.namespace if self._service is not None else None
+        manager = self._server.manager
+        return any(
+            name != own and manager.sid_from_eio_sid(sid, name) is not None
+            for name in manager.get_namespaces()
+        )
+
+    async def _on_message(self, peer: Peer, data: str | bytes) -> None:
+        try:
+            await self._dispatch(peer, data)
         except Exception as error:
             # Handlers run in tasks of their own; what fails here is the packet.
             text = shorten(f"{type(error).__name__}: {error}")
-            logger.info("bad packet of connection %s, which is closed: %s", eio_sid, text)
-            self._binary_packet.pop(eio_sid, None)
-            session = self.eio.sockets.get(eio_sid)
-            if session is not None:
-                await session.close()
+            logger.info("bad packet of connection %s, which is closed: %s", peer.sid, text)
+            raise ValueError(text) from None
 
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+    async def _dispatch(self, peer: Peer, data: str | bytes) -> None:
+        announced = self._announced.get(peer)
+        if announced is None:
+            await self._take(peer, data)
+        elif isinstance(announced, int):
+            if announced > 1:
+                self._announced[peer] = announced - 1
+            else:
+                del self._announced[peer]
+            await self._to_library(peer, data)
+        elif announced.add_attachment(data):
+            del self._announced[peer]
+            self._serve(peer, announced)
+
+    async def _take(self, peer: Peer, data: str | bytes) -> None:
+        """Handle a message that begins a packet."""
+        if not data:
+            raise ValueError("an empty packet")
+        packet = self._server.packet_class(encoded_packet=data)
+        kind, name = packet.packet_type, packet.namespace or "/"
         service = self._service
-        name = namespace or "/"
-        if service is None or name != service.namespace or self.manager.sid_from_eio_sid(eio_sid, name):
-            # Handlers of the application may need a task.
-            await eager.in_task()
-            await super()._handle_connect(eio_sid, namespace, data)
-            return
-        session = self.eio.sockets.get(eio_sid)
-        socket_id = SocketId(await self.manager.pre_connect(eio_sid, name))
-        try:
-            # For the library an empty auth object is none.
-            connection = await service.admit(socket_id, session, self.environ.opening(eio_sid), data or None)
-        except ConnectionRefusedError as error:
-            refusal = self.packet_class(CONNECT_ERROR, data=error.error_args, namespace=name)
-            await self._send_packet(eio_sid, refusal)
-            await self.manager.disconnect(socket_id, name, ignore_queue=True)
-            return
-        self._use_session(service, connection, session)
-        reply = self.packet_class(CONNECT, {"sid": socket_id}, namespace=name)
-        await self._send_packet(eio_sid, reply)
-        await self.manager.connect(socket_id, name)
-        service.greet(socket_id)
+        is_ours = service is not None and service.namespace == name
+        if kind == CONNECT:
+            await self._connect(peer, name, data, is_ours)
+        elif kind == EVENT and is_ours:
+            self._serve(peer, packet)
+        elif kind == BINARY_EVENT and is_ours:
+            if self._connection(peer, name) is None:
+                raise ValueError("binary values for nobody")
+            self._announced[peer] = packet
+        else:
+            if not (kind == DISCONNECT and is_ours):
+                await eager.in_task()
+            await self._to_library(peer, data)
+            if packet.attachment_count:
+                self._announced[peer] = packet.attachment_count
+            if kind == DISCONNECT and not peer.closed and not self.has_namespaces(peer.sid):
+                # It may join another one, but not stay for ever.
+                self._hub.unused.add(peer)
 
-    def _use_session(self, service: ServiceNamespace, connection: Connection, session: EngineSocket) -> None:
-        """Let the frames of a socket go to the WebSocket of its session, now or when it has one."""
-        channels, reader, attachments = service.channels, self._reader, self._binary_packet
+    async def _to_library(self, peer: Peer, data: str | bytes) -> None:
+        if peer.sid in self._server.environ:
+            await self._engine.trigger("message", peer.sid, data)
+
+    # The service's namespace
+
+    async def _connect(self, peer: Peer, name: str, data: str | bytes, is_ours: bool) -> None:
+        server = self._server
+        if not is_ours:
+            if not serves(server, name):
+                refusal = server.packet_class(CONNECT_ERROR, data=INVALID_NAMESPACE, namespace=name)
+                self._engine.put(peer.sid, refusal.encode())
+                return
+            await eager.in_task()
+        before = server.manager.sid_from_eio_sid(peer.sid, name)
+        await self._to_library(peer, data)
+        service = self._service
+        if service is None or not is_ours or before is not None:
+            return
+        connection = self._connection(peer, name)
+        if connection is not None:
+            self._use(peer, service, connection)
+            service.greet(connection.socket_id)
+
+    def _connection(self, peer: Peer, name: str) -> Connection | None:
+        """The socket of a client on the service's namespace."""
+        manager = self._server.manager
+        socket_id = manager.sid_from_eio_sid(peer.sid, name)
+        if socket_id is None or not manager.is_connected(socket_id, name) or self._service is None:
+            return None
+        return self._service.channels.get(SocketId(socket_id))
+
+    def _serve(self, peer: Peer, packet: Any) -> None:
+        service = self._service
+        connection = self._connection(peer, packet.namespace or "/")
+        if connection is not None and service is not None:
+            service.serve(connection, packet.data[0], packet.data[1:], packet.id)
+
+    def _use(self, peer: Peer, service: ServiceNamespace, connection: Connection) -> None:
+        """Let plain events of a socket go straight to the service, and its frames to its WebSocket."""
+        channels, reader, announced = service.channels, self._reader, self._announced
 
         def take_event(text: str) -> bool:
-            found = reader.read(text) if reader is not None and session.sid not in attachments else None
+            found = reader.read(text) if reader is not None and peer not in announced else None
             if found is None:
                 return False
             data, number = found
             service.serve(connection, data[0], data[1:], number)
             return True
 
-        session.take_event = take_event
-        session.on_connection = lambda sink: channels.set_sink(connection, sink)
-        if session.connection is not None:
-            channels.set_sink(connection, session.connection)
-
-    async def _handle_event(
-        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
-    ) -> None:
-        service = self._service
-        name = namespace or "/"
-        if service is None or name != service.namespace:
-            await super()._handle_event(eio_sid, namespace, id, data)
-            return
-        socket_id = self.manager.sid_from_eio_sid(eio_sid, name)
-        connection = service.channels.get(socket_id) if socket_id is not None else None
-        if connection is not None and self.manager.is_connected(socket_id, name):
-            service.serve(connection, data[0], data[1:], id)
-
-    async def _handle_ack(self, eio_sid: str, namespace: str | None, id: int, data: list[Any]) -> None:
-        # The callback of the application may need one.
-        await eager.in_task()
-        await super()._handle_ack(eio_sid, namespace, id, data)
-
-    async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: Any = None) -> None:
-        service = self._service
-        name = namespace or "/"
-        if service is None or name != service.namespace:
-            await eager.in_task()
-            await super()._handle_disconnect(eio_sid, namespace, reason)
-            return
-        socket_id = self.manager.sid_from_eio_sid(eio_sid, name)
-        if not self.manager.is_connected(socket_id, name):
-            return
-        session = self.eio.sockets.get(eio_sid)
-        if session is not None:
-            session.take_event = session.on_connection = None
-        self._binary_packet.pop(eio_sid, None)
-        await self.manager.disconnect(socket_id, name, ignore_queue=True)
-        service.disconnected(SocketId(socket_id), str(reason or self.reason.CLIENT_DISCONNECT))
-
-    def has_namespaces(self, eio_sid: str) -> bool:
-        """Whether a connection is still in any namespace."""
-        namespaces = self.manager.get_namespaces()
-        return any(self.manager.sid_from_eio_sid(eio_sid, name) is not None for name in namespaces)
+        peer.take_event = take_event
+        peer.on_sink = lambda sink: channels.set_sink(connection, sink)
+        if peer.sink is not None:
+            channels.set_sink(connection, peer.sink)
 
 
-class _NoClientFaults(logging.Filter):
-    """Drops what the HTTP server logs, with a traceback, of requests that are no HTTP."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
-
-
-_no_client_faults = _NoClientFaults()
-
-
-def http_logger() -> logging.Logger:
-    """The logger of our own HTTP server."""
-    http = logging.getLogger("chat_service.transport.http")
-    http.addFilter(_no_client_faults)
-    return http
-
-
-def make_server(options: SocketIOOptions, async_mode: str, max_attachments: int = 10) -> SocketIOServer:
+def make_server(
+    options: SocketIOOptions, async_mode: str, namespace: str, max_attachments: int = 10
+) -> tuple[Any, Dispatcher]:
     """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
     # Below errors the libraries log every packet with its content, and warn of what clients do wrong.
     quiet = logging.getLogger("chat_service.transport")
     if quiet.level == logging.NOTSET:
         quiet.setLevel(logging.ERROR)
-    return SocketIOServer(
+    server = socketio.AsyncServer(
+        client_manager=Manager(),
         async_mode=async_mode,
         serializer=packet_class(options.serializer, options.max_message_size, max_attachments),
-        origins=AllowedOrigins(options.cors_allowed_origins),
-        limits=HeadLimits(options.max_request_line_size, options.max_header_size),
-        ping_interval=options.ping_interval,
-        ping_timeout=options.ping_timeout,
-        max_http_buffer_size=options.max_message_size,
-        http_compression=options.compression,
-        transports=list(options.transports),
-        allow_upgrades="websocket" in options.transports,
-        send_buffer_limit=options.send_buffer_limit,
+        # Without any, the library lets everybody into the namespace "/".
+        namespaces=[namespace],
         logger=quiet,
         engineio_logger=quiet,
+        monitor_clients=False,
     )
+    hub = Hub(
+        origins=AllowedOrigins(options.cors_allowed_origins),
+        limits=HeadLimits(options.max_request_line_size, options.max_header_size),
+        transports=tuple(options.transports),
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
+        max_message_size=options.max_message_size,
+        send_buffer_limit=options.send_buffer_limit,
+        max_waiting=options.max_waiting_events,
+        per_turn=options.max_events_per_turn,
+        body_timeout=options.body_timeout,
+        compression=options.compression,
+    )
+    engine = replace_engine(server, lambda handlers: Engine(hub, async_mode, handlers), Environs())
+    return server, Dispatcher(server, engine)

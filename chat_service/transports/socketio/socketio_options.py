@@ -43,6 +43,16 @@ class SocketIOOptions:
     max_request_line_size: int = 16 * 1024
     #: Maximum bytes of a request's headers together, cookies and tokens included.
     max_header_size: int = 16 * 1024
+    #: Maximum number of events of one client that are handled at a time; past it no more are read from it.
+    max_waiting_events: int = 1000
+    #: Maximum number of packets of one client that are handled before others have their turn.
+    max_events_per_turn: int = 100
+    #: Seconds in which the head of the first request on a new connection has to come; at our own port.
+    head_timeout: float = 30.0
+    #: Seconds in which the body of a request has to come.
+    body_timeout: float = 30.0
+    #: Seconds that a connection may be idle between two requests of HTTP; at our own port.
+    keep_alive_timeout: float = 75.0
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
     #: Compress what is sent, where a client can read it.
@@ -53,13 +63,16 @@ class SocketIOOptions:
     admin_ui: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("ping_interval", "ping_timeout"):
+        for name in ("ping_interval", "ping_timeout", "head_timeout", "body_timeout", "keep_alive_timeout"):
             value = getattr(self, name)
             self._check(name, _is_number(value) and value > 0, "seconds, more than 0")
         sizes = ("max_message_size", "send_buffer_limit", "max_request_line_size", "max_header_size")
         for name in sizes:
             size = getattr(self, name)
             self._check(name, type(size) is int and size > 0, "a number of bytes, more than 0")
+        for name in ("max_waiting_events", "max_events_per_turn"):
+            number = getattr(self, name)
+            self._check(name, type(number) is int and number > 0, "a number, more than 0")
         self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self._check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path

@@ -17,24 +17,20 @@ from chat_service.contracts.transport import (
     TransportStatistics,
 )
 from chat_service.errors import ConfigurationError
-from chat_service.http_ports import stop_sites
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import AsgiApp
+from chat_service.transports.socketio.borrowed import forget_namespace, serves
 from chat_service.transports.socketio.channels import Channels
-from chat_service.transports.socketio.front import FrontRunner
+from chat_service.transports.socketio.encoding import Encoder
+from chat_service.transports.socketio.engine.front import OwnPort
+from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import ServiceNamespace
-from chat_service.transports.socketio.server import SocketIOServer, http_logger, make_server
-from chat_service.transports.socketio.slow_consumers import SlowConsumers
+from chat_service.transports.socketio.server import Dispatcher, make_server
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.transports.socketio.welcome import HEADERS, welcome
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
-
-#: Seconds that requests in progress have to end when the server closes.
-SHUTDOWN_GRACE = 2.0
-#: How often to look for a port that is free at all addresses of the host.
-BIND_TRIES = 10
 
 
 class SocketIOTransport:
@@ -55,16 +51,14 @@ class SocketIOTransport:
         self._port = port
         #: Sockets that listen already, instead of an address.
         self._sockets: Sequence[socket.socket] = ()
-        self._shared_sites: list[web.SockSite] = []
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
         self._use_raw_error_objects = use_raw_error_objects
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
-        self._slow_consumers = SlowConsumers(self.options.send_buffer_limit)
         self._background = Background()
         self._namespace: ServiceNamespace | None = None
-        self._runner: web.AppRunner | None = None
+        self._own_port: OwnPort | None = None
         self._admin: AdminUI | None = None
         self._steps: tuple[LifeCycleStep, LifeCycleStep] | None = None
         app, given = self.options.app, self.options.server
@@ -76,6 +70,12 @@ class SocketIOTransport:
         #: The server, and whether it is the caller's.
         self._server: Any = given
         self._is_given = given is not None
+        #: Of a server of our own: who handles what comes in.
+        self._dispatcher: Dispatcher | None = None
+        #: Of the caller's server: its sessions.
+        self._library: LibrarySessions | None = None
+        if given is not None:
+            self._library = LibrarySessions(given, self.options.send_buffer_limit, self._background)
         #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
         self.takes_encoded = given is None and self.options.serializer == "json"
         #: Maximum number of binary values in one packet; None in msgpack, which has no attachments.
@@ -116,7 +116,7 @@ class SocketIOTransport:
         """
         if isinstance(self.options.app, web.Application):
             raise ConfigurationError("the service is mounted on an aiohttp application, which is not ASGI")
-        if self._runner is not None or self._steps is None:
+        if self._namespace is not None or self._steps is None:
             raise ConfigurationError("an ASGI application must be made before the service is started")
         self._is_asgi = True
         server = self._server if self._is_given else self._use_server("asgi")
@@ -130,11 +130,12 @@ class SocketIOTransport:
             page=welcome(self._name),
         )
 
-    def _use_server(self, async_mode: str) -> SocketIOServer:
+    def _use_server(self, async_mode: str) -> Any:
         if self._server is None or self._server.eio.async_mode != async_mode:
-            self._server = make_server(self.options, async_mode, self._max_attachments)
-        server: SocketIOServer = self._server
-        return server
+            self._server, self._dispatcher = make_server(
+                self.options, async_mode, self._name, self._max_attachments
+            )
+        return self._server
 
     def listen_at(
         self, *, host: str | None = None, port: int | None = None, sockets: Sequence[socket.socket] = ()
@@ -150,11 +151,10 @@ class SocketIOTransport:
 
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
-        if self._name in server.namespace_handlers or self._name in server.handlers:
+        if serves(server, self._name):
             raise ConfigurationError(f"the server has handlers of the namespace {self._name} already")
-        if not self._is_given:
-            self._slow_consumers = server.eio.slow_consumers
-        self._channels.use(server, None if self._is_given else server.eio.outbox, self._slow_consumers)
+        outbox = None if self._is_given else server.eio.hub.outbox
+        self._channels.use(Encoder(self._name, server.packet_class), outbox)
         if self.options.admin_ui is not None:
             self._admin = AdminUI(
                 server, self.options.admin_ui, (self._name,), self.statistics, self._background
@@ -167,25 +167,27 @@ class SocketIOTransport:
             handler,
             self._expose_internal_errors,
             self._use_raw_error_objects,
+            find_session=self._library.find if self._library is not None else server.eio.sockets.get,
+            is_own=not self._is_given,
         )
-        if self._is_given:
-            server.register_namespace(self._namespace)
+        if self._dispatcher is not None:
+            self._dispatcher.serve(self._namespace)
         else:
-            server.serve(self._namespace)
+            server.register_namespace(self._namespace)
         if not self._is_mounted:
             app = web.Application()
             app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
-            self._runner = FrontRunner(
+            self._own_port = OwnPort(
                 app,
-                server.eio,
-                f"/{self.options.path.strip('/')}/",
-                logger=http_logger(),
-                shutdown_timeout=SHUTDOWN_GRACE,
-                max_line_size=self.options.max_request_line_size,
-                max_field_size=self.options.max_header_size,
+                server.eio.hub,
+                self.options.path,
+                head_timeout=self.options.head_timeout,
+                keep_alive_timeout=self.options.keep_alive_timeout,
+                max_line=self.options.max_request_line_size,
+                max_headers=self.options.max_header_size,
             )
-            await self._runner.setup()
+            await self._own_port.start()
 
     async def _welcome(self, _: web.Request) -> web.Response:
         return web.Response(body=welcome(self._name), headers=HEADERS)
@@ -193,45 +195,25 @@ class SocketIOTransport:
     async def listen(self) -> None:
         if self._namespace is None:
             raise ConfigurationError("the transport was not started")
-        if self._runner is not None:
-            await self._bind(self._runner)
+        if self._own_port is not None:
+            if self._sockets:
+                await self._own_port.listen_at(self._sockets)
+            else:
+                await self._own_port.listen(self._host, self._port)
         self._set_open(True)
-
-    async def _bind(self, runner: web.AppRunner) -> None:
-        if self._sockets:
-            for listening in self._sockets:
-                shared = web.SockSite(runner, listening)
-                await shared.start()
-                self._shared_sites.append(shared)
-            return
-        site = await self._start_site(runner, self._port)
-        tries = BIND_TRIES
-        # Of a free port, each address of the host (IPv4, IPv6) gets its own; there is to be one for all.
-        while len(ports := {address[1] for address in runner.addresses}) > 1 and tries:
-            tries -= 1
-            await site.stop()
-            try:
-                site = await self._start_site(runner, min(ports))
-            except OSError:
-                site = await self._start_site(runner, 0)
-
-    async def _start_site(self, runner: web.AppRunner, port: int) -> web.TCPSite:
-        site = web.TCPSite(runner, self._host, port, reuse_address=True)
-        await site.start()
-        return site
 
     async def stop_listening(self) -> None:
         # A port of our own stays open: polling clients come back with every poll. At sockets that others may
         # listen at, too, who connects now is for them.
-        sites, self._shared_sites = self._shared_sites, []
-        await stop_sites(sites)
+        if self._sockets and self._own_port is not None:
+            await self._own_port.stop_listening()
         self._set_open(False)
 
     def _set_open(self, is_open: bool) -> None:
         if self._namespace is not None:
             self._namespace.is_open = is_open
             if not self._is_given:
-                self.get_server().eio.is_open = is_open
+                self.get_server().eio.hub.is_open = is_open
 
     async def close(self) -> None:
         await self.stop_listening()
@@ -241,19 +223,18 @@ class SocketIOTransport:
         server = self.get_server()
         if self._admin is not None:
             await self._admin.close()
-        if self._is_given:
+        if self._dispatcher is not None:
+            # An ASGI server closes its connections before it lets the application know.
+            await server.eio.hub.close(lets_fetch=not self._is_asgi)
+            self._dispatcher.stop_serving()
+        else:
             # The connections are also those of other namespaces.
             for socket_id in tuple(self._channels.socket_ids()):
                 await server.disconnect(socket_id, self._name)
-        else:
-            await server.eio.close_all()
-        if self._is_given:
-            server.namespace_handlers.pop(self._name, None)
-        else:
-            server.stop_serving()
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+            forget_namespace(server, self._name)
+        if self._own_port is not None:
+            own, self._own_port = self._own_port, None
+            await own.close()
 
     @property
     def _is_mounted(self) -> bool:
@@ -266,9 +247,9 @@ class SocketIOTransport:
     @property
     def address(self) -> tuple[str, int] | None:
         """The address and port that it listens at; the first of several, None when it is mounted."""
-        if self._runner is None:
+        if self._own_port is None:
             return None
-        found = [each for each in self._runner.addresses if isinstance(each, tuple)]
+        found = [each for each in self._own_port.addresses if isinstance(each, tuple)]
         return (str(found[0][0]), int(found[0][1])) if found else None
 
     # Sockets
@@ -303,8 +284,8 @@ class SocketIOTransport:
             broadcasts=self._channels.broadcasts,
             deliveries=self._channels.deliveries,
             send_buffer_bytes=self._channels.unsent(),
-            slow_consumers=self._slow_consumers.count,
-            background_failures=self._background.failures + self._slow_consumers.background.failures,
+            background_failures=self._background.failures,
+            slow_consumers=(self._library or self.get_server().eio.hub).slow_consumers,
         )
 
     def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
@@ -332,7 +313,7 @@ class SocketIOTransport:
         server = self.get_server()
         await server.disconnect(socket_id, self._name)
         # A client of this namespace alone has no use for its connection any more.
-        if not self._is_given and not server.has_namespaces(session.sid):
+        if self._dispatcher is not None and not self._dispatcher.has_namespaces(session.sid):
             session.finish()
 
 

@@ -1,0 +1,128 @@
+"""Requests that aiohttp has: polling, and WebSockets that are taken over from it."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from aiohttp import web
+
+from chat_service.http_ports import refuse_packed
+from chat_service.transports.socketio.borrowed import Detached, detach
+from chat_service.transports.socketio.engine import deflate
+from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.polling import Answer, answer, refuse
+from chat_service.transports.socketio.engine.websocket import WebSocketConnection
+from chat_service.transports.socketio.request_head import join_headers
+
+
+def read_opening(request: web.BaseRequest) -> Opening:
+    """The head of a request."""
+    return Opening(
+        request.method,
+        request.path,
+        request.rel_url.raw_query_string,
+        join_headers(request.raw_headers),
+        remote_addr=request.remote,
+        scheme=request.scheme,
+    )
+
+
+class AiohttpExchange:
+    """An ``Exchange``."""
+
+    def __init__(self, request: web.BaseRequest, opening: Opening) -> None:
+        self.opening = opening
+        self._request = request
+
+    def is_there(self) -> bool:
+        """Whether the client still waits for the answer."""
+        transport = self._request.transport
+        return transport is not None and not transport.is_closing()
+
+    async def read(self, most: int) -> bytes:
+        """The body."""
+        length = self._request.content_length
+        if length is not None and length > most:
+            raise ValueError("the body is too large")
+        body = bytearray()
+        try:
+            while part := await self._request.content.readany():
+                body += part
+                if len(body) > most:
+                    raise ValueError("the body is too large")
+        except (web.RequestPayloadError, ConnectionError) as error:
+            raise ValueError(f"the body does not come: {error!r}") from None
+        return bytes(body)
+
+    async def poll(self, work: Awaitable[list[str | bytes] | None]) -> list[str | bytes] | None:
+        """Wait for a poll. The peer asks by itself whether the client is there."""
+        return await work
+
+
+async def serve_aiohttp(hub: Hub, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request."""
+    if (refused := await refuse_packed(request)) is not None:  # type: ignore[arg-type]
+        return refused
+    opening = read_opening(request)
+    if opening.query.get("transport") == "websocket" and opening.asks_for_websocket:
+        try:
+            return await _take_over(hub, request, opening)
+        except Refusal as refusal:
+            return _respond(refuse(refusal))
+        except ConnectionResetError:
+            return Detached()
+    return _respond(await answer(hub, AiohttpExchange(request, opening)))
+
+
+def _respond(found: Answer) -> web.Response:
+    response = web.Response(status=found.status, body=found.body)
+    response.headers["Content-Type"] = found.content_type
+    for name, value in found.headers:
+        response.headers.add(name, value)
+    if found.ends_connection:
+        response.force_close()
+    return response
+
+
+async def _take_over(hub: Hub, request: web.BaseRequest, opening: Opening) -> Detached:
+    peer = hub.check(opening)
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    transport, tail = detach(request)
+    line = accept(hub, opening, transport)
+    work = hub.join(peer, opening, line)
+    transport.set_protocol(line)
+    if work is not None:
+        await work
+    if tail:
+        line.data_received(tail)
+    # aiohttp stops reading when the tail is long.
+    if not transport.is_closing():
+        transport.resume_reading()
+    if task is not None and task.cancelling() > before:
+        # An application may want its handlers to be cancelled when a connection is lost.
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            task.uncancel()
+    return Detached()
+
+
+def accept(hub: Hub, opening: Opening, transport: asyncio.Transport) -> WebSocketConnection:
+    """Make a WebSocket of a connection, whose protocol it has to become."""
+    extra: list[tuple[str, str]] = []
+    is_compressed = hub.compression and deflate.accepts(opening.headers.get("sec-websocket-extensions", ""))
+    if is_compressed:
+        extra.append(("Sec-WebSocket-Extensions", deflate.ANSWER))
+    if opening.protocols:
+        # Browsers insist on one of those that they offer; the protocol is Engine.IO all the same.
+        extra.append(("Sec-WebSocket-Protocol", opening.protocols[0]))
+    return WebSocketConnection(
+        transport,
+        hub.outbox,
+        opening.accept(*extra),
+        max_message_size=hub.max_message_size,
+        send_buffer_limit=hub.send_buffer_limit,
+        per_turn=hub.per_turn,
+        is_compressed=is_compressed,
+    )

@@ -1,0 +1,304 @@
+"""Requests and WebSockets of ASGI servers."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chat_service.http_ports import refuse_packed_asgi
+from chat_service.transports.socketio.engine.framing import NORMAL_CLOSURE, TOO_LARGE
+from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Receiver
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.polling import Answer, answer
+from chat_service.transports.socketio.engine.session import Waiting
+from chat_service.transports.socketio.request_head import join_headers, read_text
+
+logger = logging.getLogger("chat_service")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+#: The code of a WebSocket that is refused: a policy is violated.
+REFUSED = 1008
+
+
+def read_opening(scope: Scope) -> Opening:
+    """The head of a request, or of a WebSocket."""
+    client = scope.get("client")
+    scheme = scope.get("scheme") or "http"
+    return Opening(
+        scope.get("method", "GET"),
+        scope["path"],
+        read_text(scope.get("query_string") or b""),
+        join_headers(scope.get("headers") or ()),
+        remote_addr=str(client[0]) if client else None,
+        scheme={"ws": "http", "wss": "https"}.get(scheme, scheme),
+    )
+
+
+class ClientGone(Exception):
+    """The client went away before its request was answered."""
+
+
+class AsgiExchange:
+    """An ``Exchange``."""
+
+    def __init__(self, opening: Opening, first: Any, receive: Receive) -> None:
+        """``first``: the first event of the request."""
+        self.opening = opening
+        self._first = first
+        self._receive = receive
+        self._is_there = True
+
+    def is_there(self) -> bool:
+        """Whether the client still waits for the answer."""
+        return self._is_there
+
+    async def read(self, most: int) -> bytes:
+        """The body."""
+        body = bytearray()
+        event = self._first
+        while True:
+            if event["type"] != "http.request":
+                self._is_there = False
+                raise ValueError("the client has gone")
+            body += event.get("body") or b""
+            if len(body) > most:
+                raise ValueError("the body is too large")
+            if not event.get("more_body"):
+                return bytes(body)
+            event = await self._receive()
+
+    async def poll(self, work: Awaitable[list[str | bytes] | None]) -> list[str | bytes] | None:
+        """Wait for a poll, and end it when the client has gone. Raises ``ClientGone``."""
+        polling = asyncio.ensure_future(work)
+        # Most polls of a new session need not wait.
+        await asyncio.sleep(0)
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            await asyncio.wait([polling, watching], return_when=asyncio.FIRST_COMPLETED)
+            if not polling.done():
+                raise ClientGone
+            return polling.result()
+        finally:
+            for task in (polling, watching):
+                task.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._is_there = False
+
+
+async def serve_asgi(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or serve a WebSocket to its end."""
+    if await refuse_packed_asgi(scope, send):
+        return
+    opening = read_opening(scope)
+    if scope["type"] == "websocket":
+        await _serve_websocket(hub, opening, scope, receive, send)
+        return
+    first = await receive()
+    if first["type"] != "http.request":
+        return
+    try:
+        found = await answer(hub, AsgiExchange(opening, first, receive))
+    except ClientGone:
+        return
+    await respond(send, found)
+
+
+async def respond(send: Send, found: Answer) -> None:
+    """Send an answer."""
+    headers = [
+        ("content-type", found.content_type),
+        ("content-length", str(len(found.body))),
+        *found.headers,
+    ]
+    if found.ends_connection:
+        headers.append(("connection", "close"))
+    raw = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in headers]
+    await send({"type": "http.response.start", "status": found.status, "headers": raw})
+    await send({"type": "http.response.body", "body": found.body})
+
+
+async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Receive, send: Send) -> None:
+    if (await receive())["type"] != "websocket.connect":
+        return
+    try:
+        if opening.query.get("transport") != "websocket":
+            raise Refusal(400, "Transport unknown", 0)
+        peer = hub.check(opening)
+    except Refusal as refusal:
+        logger.debug("a websocket is refused: %s", refusal)
+        # 403 in HTTP. For an answer of our own some versions of uvicorn log an error.
+        await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
+        return
+    offered = scope.get("subprotocols") or ()
+    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
+    line = AsgiLine(receive, send, hub.send_buffer_limit, hub.max_message_size)
+    await line.serve(hub.join(peer, opening, line), hub.per_turn)
+
+
+class AsgiLine:
+    """A ``Line``: one task reads and hands over, another one writes."""
+
+    #: Frames are the server's to make.
+    sink = None
+
+    def __init__(self, receive: Receive, send: Send, send_buffer_limit: int, max_message_size: int) -> None:
+        self.receiver: Receiver = NOBODY
+        self._receive = receive
+        self._send = send
+        self._max_message_size = max_message_size
+        self._waiting = Waiting(send_buffer_limit)
+        #: Bytes of the packet that the server is given now.
+        self._in_hand = 0
+        #: Packets that were given to the server, and those at the last look.
+        self._sent = self._seen = 0
+        self._code: int | None = None
+        self._has_more: asyncio.Event = asyncio.Event()
+        self._may_go_on: asyncio.Event = asyncio.Event()
+        self._closed: asyncio.Event = asyncio.Event()
+        # Ends the reading.
+        self._limit: asyncio.Timeout | None = None
+
+    def __repr__(self) -> str:
+        return f"<AsgiLine unsent={self.unsent}>"
+
+    @property
+    def unsent(self) -> int:
+        """Part of ``Line``."""
+        return self._waiting.bytes + self._in_hand
+
+    @property
+    def is_full(self) -> bool:
+        """Part of ``Line``."""
+        return self._waiting.is_full
+
+    def begin(self, packet: str | None) -> None:
+        """Part of ``Line``: the client was accepted before."""
+        if packet is not None:
+            self.send(packet)
+
+    def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
+        """Part of ``Line``."""
+        if self._code is not None:
+            return
+        was_full = self.is_full
+        self._waiting.put(packet, is_answer=is_answer)
+        self._has_more.set()
+        if self.is_full and not was_full:
+            self.receiver.full()
+        if self._waiting.is_over_limit:
+            unsent = self.unsent
+            self.abort()
+            self.receiver.slow(unsent)
+
+    def has_drained(self) -> bool:
+        """Part of ``Line``."""
+        seen, self._seen = self._seen, self._sent
+        return self._sent > seen
+
+    def proceed(self) -> None:
+        """Part of ``Line``."""
+        self._may_go_on.set()
+
+    def close(self) -> None:
+        """Part of ``Line``."""
+        self._close(NORMAL_CLOSURE)
+
+    def _close(self, code: int) -> None:
+        if self._code is None:
+            self._code = code
+            self._has_more.set()
+            self._end_reading(CLOSE_GRACE)
+
+    def abort(self) -> None:
+        """Part of ``Line``."""
+        self._waiting.drop()
+        self._close(NORMAL_CLOSURE)
+        self._end_reading(0)
+
+    def _end_reading(self, seconds: float) -> None:
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def wait_closed(self) -> None:
+        """Part of ``Line``."""
+        await self._closed.wait()
+
+    async def serve(self, first: Awaitable[Any] | None, per_turn: int) -> None:
+        """Return when the WebSocket is over. ``first``: to be done before anything is read."""
+        writer = asyncio.create_task(self._write())
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                if self._code is not None:
+                    self._end_reading(CLOSE_GRACE)
+                if first is not None:
+                    await first
+                await self._read(per_turn)
+        except TimeoutError:
+            logger.debug("a client does not answer the end of its websocket")
+        finally:
+            self._limit = None
+            self._waiting.drop()
+            self._code = self._code or NORMAL_CLOSURE
+            self._has_more.set()
+            await asyncio.wait([writer], timeout=CLOSE_GRACE)
+            writer.cancel()
+            self._closed.set()
+            # They refer to each other.
+            receiver, self.receiver = self.receiver, NOBODY
+            receiver.lost()
+
+    async def _read(self, per_turn: int) -> None:
+        left = per_turn
+        while True:
+            while self.receiver.is_blocked:
+                self._may_go_on.clear()
+                await self._may_go_on.wait()
+            event = await self._receive()
+            if event["type"] != "websocket.receive":
+                return
+            packet = event.get("text")
+            if packet is None:
+                packet = event.get("bytes") or b""
+            if len(packet) > self._max_message_size:
+                self._close(TOO_LARGE)
+                return
+            if self._code is None:
+                self.receiver.take(packet)
+            left -= 1
+            if not left:
+                # Others have their turn.
+                await asyncio.sleep(0)
+                left = per_turn
+
+    async def _write(self) -> None:
+        """Send what waits, until the end, and then say so."""
+        try:
+            while True:
+                was_full = self.is_full
+                for packet in self._waiting.take(1):
+                    self._in_hand = len(packet)
+                    key = "bytes" if isinstance(packet, bytes) else "text"
+                    await self._send({"type": "websocket.send", key: packet})
+                    self._in_hand = 0
+                    self._sent += 1
+                    if was_full and not self.is_full:
+                        self.receiver.drained()
+                if not self._waiting:
+                    if self._code is not None:
+                        await self._send({"type": "websocket.close", "code": self._code})
+                        return
+                    self._has_more.clear()
+                    await self._has_more.wait()
+        except Exception as error:
+            # The client has gone, which the reader hears of.
+            logger.debug("a websocket cannot be written: %r", error)
+            self._waiting.drop()
+            self._code = self._code or NORMAL_CLOSURE
+            self._end_reading(CLOSE_GRACE)

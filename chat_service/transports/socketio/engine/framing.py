@@ -1,0 +1,231 @@
+"""WebSocket frames (RFC 6455, section 5): those of a server are written, those of clients are read."""
+
+from collections.abc import Callable
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+_CONTINUATION = 0x0
+_FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
+
+#: Why a connection ends (section 7.4.1).
+NORMAL_CLOSURE, PROTOCOL_ERROR, NO_CODE, BAD_DATA, TOO_LARGE = 1000, 1002, 1005, 1007, 1009
+
+_SHORT_TEXT = [bytes((_FINAL | TEXT, size)) for size in range(126)]
+#: Bytes of the payload of a control frame.
+_MAX_CONTROL = 125
+
+#: The kind of a message and its content: text, bytes, or the code of a close.
+Message = tuple[int, str | bytes | int]
+#: Makes a message of a compressed payload, of so many bytes at most.
+Decompress = Callable[[bytes, int], bytes]
+
+
+class FrameError(Exception):
+    """A client has broken the protocol. ``code``: what the connection is closed with."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+# Writing
+
+
+def text_frame(message: bytes) -> bytes:
+    """The frame of a text in UTF-8."""
+    size = len(message)
+    if size < 126:
+        return _SHORT_TEXT[size] + message
+    return _head(_FINAL | TEXT, size) + message
+
+
+def binary_frame(message: bytes) -> bytes:
+    """The frame of a binary message."""
+    return _head(_FINAL | BINARY, len(message)) + message
+
+
+def compressed_frame(kind: int, payload: bytes) -> bytes:
+    """The frame of a text or binary message that is compressed already."""
+    return _head(_FINAL | _COMPRESSED | kind, len(payload)) + payload
+
+
+def close_frame(code: int) -> bytes:
+    """The end of a connection (section 7.4)."""
+    return _head(_FINAL | CLOSE, 2) + code.to_bytes(2, "big")
+
+
+def pong_frame(message: bytes) -> bytes:
+    """The answer to a ping with this message."""
+    return _head(_FINAL | PONG, len(message)) + message
+
+
+def _head(first: int, size: int) -> bytes:
+    if size < 126:
+        return bytes((first, size))
+    if size < 0x10000:
+        return bytes((first, 126)) + size.to_bytes(2, "big")
+    return bytes((first, 127)) + size.to_bytes(8, "big")
+
+
+# Reading
+
+
+def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
+    """Apply the mask of a client's frame."""
+    size = len(data)
+    key = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
+    return (int.from_bytes(data, "little") ^ key).to_bytes(size, "little")
+
+
+class FrameReader:
+    """Makes messages of the bytes that a client sends: feed it, then take messages until there are none.
+
+    After a ``FrameError`` nothing more can be read.
+    """
+
+    __slots__ = ("_data", "_decompress", "_kind", "_max_size", "_needed", "_parts", "_start")
+
+    def __init__(self, max_size: int, decompress: Decompress | None = None) -> None:
+        """``max_size``: of a message. ``decompress``: where clients may send compressed ones."""
+        self._max_size = max_size
+        self._decompress = decompress
+        #: What has come and was not read yet, from ``_start`` on.
+        self._data: bytes | bytearray = b""
+        self._start = 0
+        #: Bytes that the next frame needs, as far as is known.
+        self._needed = 2
+        #: Kind and beginning of a message in fragments.
+        self._kind = 0
+        self._parts: bytearray | None = None
+
+    @property
+    def unread(self) -> int:
+        """Bytes that wait to be read."""
+        return len(self._data) - self._start
+
+    def single(self, data: bytes) -> str | None:
+        """The message in data that is a whole frame of text, which is nearly always what comes.
+
+        None for everything else, and when something has come before: then it has to be fed.
+        """
+        size = len(data)
+        if size < 6 or data[0] != 0x81 or self._start != len(self._data) or self._parts is not None:
+            return None
+        length, begin = data[1] - 0x80, 6
+        if length == 126 and size >= 8:
+            length, begin = (data[2] << 8) | data[3], 8
+        if length != size - begin or length > self._max_size:
+            return None
+        key = int.from_bytes((data[begin - 4 : begin] * (length // 4 + 1))[:length], "little")
+        return _decode((int.from_bytes(data[begin:], "little") ^ key).to_bytes(length, "little"))
+
+    def feed(self, data: bytes) -> None:
+        """More has come."""
+        left = len(self._data) - self._start
+        if not left:
+            self._data = data
+        elif isinstance(self._data, bytearray):
+            if self._start:
+                del self._data[: self._start]
+            self._data += data
+        else:
+            self._data = bytearray(self._data[self._start :])
+            self._data += data
+        self._start = 0
+
+    def take(self) -> Message | None:
+        """The next message, None when it has not come as a whole. Raises ``FrameError``."""
+        while True:
+            data, start = self._data, self._start
+            have = len(data) - start
+            if have < self._needed:
+                return None
+            first, second = data[start], data[start + 1]
+            if second < 0x80:
+                raise FrameError(PROTOCOL_ERROR, "a frame without a mask")
+            size, head = second & 0x7F, start + 2
+            if size > 125:
+                width = 2 if size == 126 else 8
+                if have < 2 + width:
+                    self._needed = 2 + width
+                    return None
+                size = int.from_bytes(data[head : head + width], "big")
+                head += width
+            if size > self._max_size:
+                raise FrameError(TOO_LARGE, "a frame is too large")
+            begin = head + 4
+            end = begin + size
+            if end > len(data):
+                if first & 0x08 and size > _MAX_CONTROL:
+                    raise FrameError(PROTOCOL_ERROR, "a control frame is too large")
+                self._needed = end - start
+                return None
+            self._start, self._needed = end, 2
+            payload = unmask(data[begin:end], data[head:begin])
+            # A whole text, which is nearly always what comes.
+            if first == 0x81 and self._parts is None:
+                return TEXT, _decode(payload)
+            message = self._take_frame(first, payload)
+            if message is not None:
+                return message
+
+    def _take_frame(self, first: int, payload: bytes) -> Message | None:
+        kind = first & 0x0F
+        may_be_compressed = self._decompress is not None and kind in (TEXT, BINARY)
+        if first & _RESERVED or (first & _COMPRESSED and not may_be_compressed):
+            raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
+        if kind & 0x08:
+            return _control(kind, first & _FINAL, payload)
+        if kind == _CONTINUATION:
+            if self._parts is None:
+                raise FrameError(PROTOCOL_ERROR, "a continuation of nothing")
+        elif kind not in (TEXT, BINARY):
+            raise FrameError(PROTOCOL_ERROR, "an unknown kind of frame")
+        elif self._parts is not None:
+            raise FrameError(PROTOCOL_ERROR, "a message inside a message")
+        else:
+            self._kind = first & (_COMPRESSED | 0x0F)
+        if self._parts is not None:
+            if len(self._parts) + len(payload) > self._max_size:
+                raise FrameError(TOO_LARGE, "a message is too large")
+            self._parts += payload
+        elif not first & _FINAL:
+            self._parts = bytearray(payload)
+        if not first & _FINAL:
+            return None
+        if self._parts is not None:
+            payload, self._parts = bytes(self._parts), None
+        return self._message(payload)
+
+    def _message(self, payload: bytes) -> Message:
+        if self._kind & _COMPRESSED and self._decompress is not None:
+            payload = self._decompress(payload, self._max_size)
+        if self._kind & 0x0F == TEXT:
+            return TEXT, _decode(payload)
+        return BINARY, payload
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(BAD_DATA, "a text is not UTF-8") from error
+
+
+def _control(kind: int, is_final: int, payload: bytes) -> Message:
+    if not is_final or len(payload) > _MAX_CONTROL:
+        raise FrameError(PROTOCOL_ERROR, "a control frame in fragments, or too large")
+    if kind in (PING, PONG):
+        return kind, payload
+    if kind != CLOSE:
+        raise FrameError(PROTOCOL_ERROR, "an unknown kind of control frame")
+    if not payload:
+        return CLOSE, NO_CODE
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not _may_be_sent(code):
+        raise FrameError(PROTOCOL_ERROR, "a close with a bad code")
+    _decode(payload[2:])
+    return CLOSE, code
+
+
+def _may_be_sent(code: int) -> bool:
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

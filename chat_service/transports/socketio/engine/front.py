@@ -1,0 +1,262 @@
+"""Our own port: WebSockets are answered without the HTTP server, everything else goes to aiohttp.
+
+Where thousands of clients connect at once, most of the time goes into HTTP: a task and a parser per
+connection, a request, a router, a response.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from chat_service.concurrency import eager
+from chat_service.concurrency.deadlines import Deadlines
+from chat_service.http_ports import PortRunner, stop_servers
+from chat_service.transports.socketio.engine.aiohttp_carrier import accept
+from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.opening import Opening, read_head
+
+logger = logging.getLogger("chat_service")
+
+#: Seconds that requests in progress have to end when the port closes.
+SHUTDOWN_GRACE = 2.0
+#: How often to look for a port that is free at all addresses of the host.
+BIND_TRIES = 10
+#: Connections that wait to be taken from the system.
+BACKLOG = 128
+_END = b"\r\n\r\n"
+
+
+class FirstRequest(asyncio.Protocol):
+    """The protocol of a new connection, until the head of its first request has come."""
+
+    __slots__ = ("_data", "_front", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, front: "Front") -> None:
+        self._front = front
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        if self._front.is_closed:
+            # It was accepted while the port was closed, and nobody would know of it.
+            self.transport.abort()
+        else:
+            self._front.waiting.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._front.is_closed:
+            return
+        if self._data:
+            data = self._data + data
+        end = data.find(_END)
+        if end < 0 and len(data) <= self._front.max_head and _may_be_http(data):
+            self._data = data
+            return
+        self._front.waiting.discard(self)
+        self._data = b""
+        self._front.take(self.transport, data, end)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._front.waiting.discard(self)
+
+
+def _may_be_http(data: bytes) -> bool:
+    """Whether data begins as a request for the endpoint of a WebSocket does, as far as it goes."""
+    return data[:4] == b"GET "[: len(data)]
+
+
+class Front:
+    """Makes the protocols of our own port."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        make_other: Callable[[], Any],
+        paths: tuple[str, ...],
+        *,
+        max_head: int,
+        head_timeout: float,
+    ) -> None:
+        """``make_other``: makes the protocol of the HTTP server. ``paths``: of the endpoint.
+
+        ``head_timeout``: seconds in which the head of a connection's first request has to come, ``max_head``:
+        the bytes that it may have.
+        """
+        self._hub = hub
+        self._make_other = make_other
+        self._paths = paths
+        self.max_head = max_head
+        self.is_closed = False
+        #: Connections on which no whole request has come yet.
+        self.waiting: Deadlines[FirstRequest] = Deadlines(
+            head_timeout, lambda waiting: waiting.transport.abort()
+        )
+
+    def __call__(self) -> FirstRequest:
+        return FirstRequest(self)
+
+    def take(self, transport: asyncio.Transport, data: bytes, end: int) -> None:
+        """The first data of a connection has come; a whole head when ``end`` says where it ends."""
+        if 0 <= end <= self.max_head:
+            opening = read_head(data[:end])
+            if opening is not None and opening.path in self._paths and self._is_websocket(opening):
+                peer = transport.get_extra_info("peername")
+                opening.remote_addr = (
+                    str(peer[0]) if isinstance(peer, tuple | list) else str(peer or "") or None
+                )
+                try:
+                    self._open(opening, transport, data[end + len(_END) :])
+                except Refusal:
+                    # The other server tells the client, as it does where it has the request itself.
+                    pass
+                else:
+                    return
+        other = self._make_other()
+        other.connection_made(transport)
+        transport.set_protocol(other)
+        other.data_received(data)
+
+    @staticmethod
+    def _is_websocket(opening: Opening) -> bool:
+        """Whether it asks for a WebSocket, and has nothing that only an HTTP server understands."""
+        headers = opening.headers
+        return (
+            opening.query.get("transport") == "websocket"
+            and opening.asks_for_websocket
+            and "content-length" not in headers
+            and "transfer-encoding" not in headers
+        )
+
+    def _open(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
+        peer = self._hub.check(opening)
+        line = accept(self._hub, opening, transport)
+        work = self._hub.join(peer, opening, line)
+        transport.set_protocol(line)
+        if work is not None:
+            eager.start(work, _nothing)
+        if rest:
+            line.data_received(rest)
+
+    def close(self) -> None:
+        """End the connections on which nothing has come, and those that come from now on."""
+        self.is_closed = True
+        for waiting in self.waiting.items():
+            waiting.transport.abort()
+        self.waiting.close()
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+class OwnPort:
+    """A port of our own: a ``Front``, and the HTTP server behind it."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        hub: Hub,
+        path: str,
+        *,
+        head_timeout: float,
+        keep_alive_timeout: float,
+        max_line: int,
+        max_headers: int,
+    ) -> None:
+        """``app``: answers what is not a WebSocket. ``path``: of the endpoint."""
+        self._hub = hub
+        self._path = f"/{path.strip('/')}"
+        self._head_timeout = head_timeout
+        self._max_head = max_line + max_headers
+        self._runner = PortRunner(
+            app,
+            shutdown_timeout=SHUTDOWN_GRACE,
+            keepalive_timeout=keep_alive_timeout,
+            max_line_size=max_line,
+            max_field_size=max_headers,
+            logger=http_logger(),
+        )
+        self._front: Front | None = None
+        self._servers: list[asyncio.Server] = []
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The addresses that are listened at."""
+        return [sock.getsockname() for server in self._servers for sock in server.sockets]
+
+    async def start(self) -> None:
+        """Take what is needed, without letting anybody in."""
+        await self._runner.setup()
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the HTTP server has not been made")
+        paths = (self._path, f"{self._path}/")
+        self._front = Front(
+            self._hub, server, paths, max_head=self._max_head, head_timeout=self._head_timeout
+        )
+
+    async def listen(self, host: str | None, port: int) -> None:
+        """Listen at all addresses of a host, at one port. Raises ``OSError``."""
+        server, tries = await self._serve(host, port), BIND_TRIES
+        # Of a free port, each address of the host (IPv4, IPv6) gets its own; there is to be one for all.
+        while len(ports := {sock.getsockname()[1] for sock in server.sockets}) > 1 and tries:
+            tries -= 1
+            await stop_servers([server])
+            try:
+                server = await self._serve(host, min(ports))
+            except OSError:
+                server = await self._serve(host, 0)
+        self._servers.append(server)
+
+    async def _serve(self, host: str | None, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self.make_protocol, host, port, backlog=BACKLOG, reuse_address=True)
+
+    async def listen_at(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen at sockets that are bound already."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._servers.append(await loop.create_server(self.make_protocol, sock=sock, backlog=BACKLOG))
+
+    def make_protocol(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        if self._front is None:
+            raise RuntimeError("the port was not started")
+        return self._front()
+
+    async def stop_listening(self) -> None:
+        """Take no new connections; those that are there stay."""
+        servers, self._servers = self._servers, []
+        await stop_servers(servers)
+
+    async def close(self) -> None:
+        """End everything. The sessions have been closed before."""
+        await self.stop_listening()
+        if self._front is not None:
+            self._front.close()
+        await self._runner.cleanup()
+
+
+class _NoClientFaults(logging.Filter):
+    """Drops what the HTTP server logs, with a traceback, of requests that are no HTTP."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_no_client_faults = _NoClientFaults()
+
+
+def http_logger() -> logging.Logger:
+    """The logger of our own HTTP server."""
+    http = logging.getLogger("chat_service.transport.http")
+    http.addFilter(_no_client_faults)
+    return http

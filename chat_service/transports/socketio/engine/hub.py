@@ -1,0 +1,283 @@
+"""All clients of one engine: who is let in, who is pinged, and how it opens and closes."""
+
+import asyncio
+import base64
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from chat_service.concurrency.deadlines import Deadlines
+from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.outbox import Outbox
+from chat_service.transports.socketio.engine.payload import OPEN
+from chat_service.transports.socketio.engine.peer import Peer
+from chat_service.transports.socketio.engine.upgrade import ask
+from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
+from chat_service.transports.socketio.request_head import URI_TOO_LONG, HeadLimits, size_of
+
+logger = logging.getLogger("chat_service")
+
+#: Seconds that a connection may be open without a namespace.
+CONNECT_GRACE = 45.0
+
+#: Called with a new peer.
+OnConnect = Callable[[Peer], Awaitable[None]]
+#: Called with a peer and a message of it.
+OnMessage = Callable[[Peer, str | bytes], Awaitable[None]]
+#: Called with a peer that has ended, and why.
+OnEnd = Callable[[Peer, str], Awaitable[None]]
+
+
+class Refusal(Exception):
+    """A request that is not served. ``status``: of the answer; ``code``: of the Engine.IO error, if any."""
+
+    def __init__(
+        self, status: int, message: str, code: int | None = None, *, ends_connection: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        #: Whether nothing more is read from the client.
+        self.ends_connection = ends_connection
+
+    @property
+    def body(self) -> bytes:
+        """What the client is told."""
+        told = {"message": str(self)} if self.code is None else {"code": self.code, "message": str(self)}
+        return json.dumps(told).encode()
+
+
+def unknown_transport() -> Refusal:
+    return Refusal(400, "Transport unknown", 0)
+
+
+def unknown_session() -> Refusal:
+    return Refusal(400, "Session ID unknown", 1)
+
+
+def bad_method() -> Refusal:
+    return Refusal(400, "Bad handshake method", 2)
+
+
+def bad_request(message: str = "Bad request") -> Refusal:
+    return Refusal(400, message, 3)
+
+
+class Hub:
+    """The peers of a server. ``use`` says who hears of them."""
+
+    def __init__(
+        self,
+        *,
+        origins: AllowedOrigins,
+        limits: HeadLimits,
+        transports: tuple[str, ...],
+        ping_interval: float,
+        ping_timeout: float,
+        max_message_size: int,
+        send_buffer_limit: int,
+        max_waiting: int,
+        per_turn: int,
+        body_timeout: float,
+        compression: bool,
+    ) -> None:
+        self.origins = origins
+        self._limits = limits
+        self.transports = transports
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.max_message_size = max_message_size
+        self.send_buffer_limit = send_buffer_limit
+        self.max_waiting = max_waiting
+        #: Packets of one client that are handled in one turn of the loop.
+        self.per_turn = per_turn
+        #: Seconds in which the body of a request has to come.
+        self.body_timeout = body_timeout
+        self.compression = compression
+        #: Whether new sessions are accepted.
+        self.is_open = False
+        #: The sessions that are not over, by their ids.
+        self.sockets: dict[str, Peer] = {}
+        self.outbox = Outbox(send_buffer_limit)
+        #: Sessions that were closed since their clients do not read.
+        self.slow_consumers = 0
+        self._on_connect: OnConnect = _nobody
+        self._on_message: OnMessage = _nobody
+        self._on_end: OnEnd = _nobody
+        #: Whether a session is used by a namespace.
+        self.is_used: Callable[[str], bool] = lambda sid: True
+        #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
+        self.pings: Deadlines[Peer] = Deadlines(ping_interval, lambda peer: peer.ping())
+        self.silent: Deadlines[Peer] = Deadlines(
+            ping_interval + ping_timeout, lambda peer: peer.check(), is_exact=True
+        )
+        self.unused: Deadlines[Peer] = Deadlines(CONNECT_GRACE, self._end_unused)
+        #: Sessions whose clients have to read something of what waits for them.
+        self.stalled: Deadlines[Peer] = Deadlines(ping_timeout, lambda peer: peer.look_at_stalled())
+        self._settings = json.dumps(
+            {
+                "pingInterval": int(ping_interval * 1000),
+                "pingTimeout": int(ping_timeout * 1000),
+                "maxPayload": max_message_size,
+            },
+            separators=(",", ":"),
+        )[1:]
+
+    def use(self, on_connect: OnConnect, on_message: OnMessage, on_end: OnEnd) -> None:
+        """Say who hears of sessions, their messages and their ends."""
+        self._on_connect, self._on_message, self._on_end = on_connect, on_message, on_end
+
+    # Who is let in
+
+    def check(self, opening: Opening) -> Peer | None:
+        """The session that a request belongs to, None for a new one. Raises ``Refusal``."""
+        self.check_head(opening)
+        self.check_origin(opening)
+        query = opening.query
+        if query.get("transport") not in self.transports:
+            raise unknown_transport()
+        if "j" in query:
+            raise bad_request("JSONP is not supported")
+        sid = query.get("sid")
+        if sid is not None:
+            peer = self.sockets.get(sid)
+            if peer is None:
+                raise unknown_session()
+            return peer
+        if query.get("EIO") != "4":
+            raise Refusal(400, "Unsupported protocol version", 5)
+        if opening.method != "GET":
+            raise bad_method()
+        if not self.is_open:
+            raise Refusal(503, "closed")
+        return None
+
+    def check_head(self, opening: Opening) -> None:
+        """Raise ``Refusal`` for a request whose head is too long."""
+        line = len(opening.path) + len(opening.query_string)
+        status = self._limits.refusal(line, size_of(opening.headers.items()))
+        if status is not None:
+            raise Refusal(
+                status,
+                "the request line is too long" if status == URI_TOO_LONG else "the headers are too large",
+                ends_connection=True,
+            )
+
+    def check_origin(self, opening: Opening) -> None:
+        """Raise ``Refusal`` for a page that must not connect."""
+        if "origin" in opening.headers and not self.allows_origin(opening):
+            raise bad_request("the origin is not allowed")
+
+    def allows_origin(self, opening: Opening) -> bool:
+        """Whether the page that a request comes from may connect."""
+        headers = opening.headers
+        own = own_origins(
+            opening.scheme,
+            headers.get("host"),
+            headers.get("x-forwarded-proto"),
+            headers.get("x-forwarded-host"),
+        )
+        return self.origins.allows(headers.get("origin", ""), own)
+
+    def cors_headers(self, opening: Opening) -> list[tuple[str, str]]:
+        """The headers of an answer that let a page read it."""
+        found: list[tuple[str, str]] = []
+        headers = opening.headers
+        if "origin" in headers and self.allows_origin(opening):
+            found.append(("Access-Control-Allow-Origin", headers["origin"]))
+            found.append(("Access-Control-Allow-Credentials", "true"))
+            found.append(("Vary", "Origin"))
+            if opening.method == "OPTIONS":
+                found.append(("Access-Control-Allow-Methods", "OPTIONS, GET, POST"))
+                asked = headers.get("access-control-request-headers")
+                if asked is not None:
+                    found.append(("Access-Control-Allow-Headers", asked))
+        return found
+
+    # Sessions
+
+    def generate_id(self) -> str:
+        """A new id that nobody can guess."""
+        return base64.urlsafe_b64encode(secrets.token_bytes(15)).decode()
+
+    def _opening_packet(self, sid: str, *, is_websocket: bool) -> str:
+        """The first packet of a session."""
+        upgrades = "[]" if is_websocket or "websocket" not in self.transports else '["websocket"]'
+        return f'{OPEN}{{"sid":"{sid}","upgrades":{upgrades},{self._settings}'
+
+    async def open(self, opening: Opening, line: Line | None = None) -> Peer:
+        """Begin a session, by polling or on a WebSocket."""
+        sid = self.generate_id()
+        peer = self.sockets[sid] = Peer(self, sid, opening, is_websocket=line is not None)
+        # Until everybody knows of it.
+        peer.hold()
+        first = self._opening_packet(sid, is_websocket=line is not None)
+        if line is None:
+            peer.send(first)
+        else:
+            line.begin(first)
+            peer.attach(line)
+        await self._on_connect(peer)
+        if not peer.closed:
+            self.watch(peer)
+            self.unused.add(peer)
+        peer.release()
+        return peer
+
+    def join(self, peer: Peer | None, opening: Opening, line: Line) -> Coroutine[Any, Any, Peer] | None:
+        """A WebSocket is there: for a new session, which the result begins, or for ``peer``."""
+        if peer is None:
+            return self.open(opening, line)
+        line.begin(None)
+        ask(peer, line)
+        return None
+
+    async def on_message(self, peer: Peer, data: str | bytes) -> None:
+        """Part of ``Owner``."""
+        await self._on_message(peer, data)
+
+    async def on_end(self, peer: Peer, reason: str) -> None:
+        """Part of ``Owner``."""
+        await self._on_end(peer, reason)
+
+    def watch(self, peer: Peer) -> None:
+        """Part of ``Owner``."""
+        self.pings.add(peer)
+        self.silent.add(peer)
+
+    def forget(self, peer: Peer) -> None:
+        """Part of ``Owner``."""
+        self.sockets.pop(peer.sid, None)
+        for deadlines in (self.pings, self.silent, self.unused, self.stalled):
+            deadlines.discard(peer)
+
+    def found_slow(self, sid: str, unsent: int) -> None:
+        """Part of ``Owner``."""
+        self.slow_consumers += 1
+        logger.warning("connection %s is cut as a slow consumer: %s bytes are unsent", sid, unsent)
+
+    def _end_unused(self, peer: Peer) -> None:
+        if not self.is_used(peer.sid):
+            peer.end(SERVER_DISCONNECT)
+
+    # The end
+
+    async def close(self, *, lets_fetch: bool) -> None:
+        """End every session; no new one is accepted. ``lets_fetch``: whether polls still come in."""
+        self.is_open = False
+        await asyncio.gather(*(self._close(peer, lets_fetch) for peer in tuple(self.sockets.values())))
+        for deadlines in (self.pings, self.silent, self.unused, self.stalled):
+            deadlines.close()
+
+    async def _close(self, peer: Peer, lets_fetch: bool) -> None:
+        if lets_fetch:
+            await peer.wait_fetched()
+        await peer.close()
+        await peer.wait_closed()
+
+
+async def _nobody(*_: object) -> None:
+    """Takes the place of callbacks that are not set yet."""

@@ -1,0 +1,130 @@
+"""What a client asks for: the head of its request, as every carrier hands it on."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from chat_service.transports.socketio.request_head import read_text, separator
+
+#: What RFC 6455 makes the server's answer of, with the client's key.
+_KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.1")
+_HEADER = re.compile(r"([!#$%&'*+\-.^`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+
+
+class Opening:
+    """The head of a request. ``query`` has the first value of each field, ``headers`` names in lower case."""
+
+    __slots__ = ("headers", "method", "path", "query", "query_string", "remote_addr", "scheme")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query_string: str,
+        headers: Mapping[str, str],
+        *,
+        remote_addr: str | None = None,
+        scheme: str = "http",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query_string = query_string
+        self.query = _read_query(query_string)
+        self.headers = headers
+        self.remote_addr = remote_addr
+        #: "http" or "https", for WebSockets too.
+        self.scheme = scheme
+
+    def environ(self) -> dict[str, Any]:
+        """The same as a WSGI server would tell it."""
+        environ = {
+            "REQUEST_METHOD": self.method,
+            "PATH_INFO": self.path,
+            "SCRIPT_NAME": "",
+            "QUERY_STRING": self.query_string,
+            "RAW_URI": f"{self.path}?{self.query_string}" if self.query_string else self.path,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "SERVER_SOFTWARE": "chat_service",
+            "REMOTE_ADDR": self.remote_addr or "",
+            "wsgi.url_scheme": self.headers.get("x-forwarded-proto", self.scheme),
+        }
+        for name, value in self.headers.items():
+            key = name.upper().replace("-", "_")
+            environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+        return environ
+
+    # WebSockets
+
+    @property
+    def asks_for_websocket(self) -> bool:
+        """Whether it is a good handshake of a WebSocket (RFC 6455, section 4.2.1)."""
+        headers = self.headers
+        if (
+            self.method != "GET"
+            or headers.get("upgrade", "").lower() != "websocket"
+            or headers.get("sec-websocket-version") != "13"
+            or "host" not in headers
+            or "upgrade" not in split_list(headers.get("connection", "").lower())
+        ):
+            return False
+        try:
+            return len(base64.b64decode(headers.get("sec-websocket-key", ""), validate=True)) == 16
+        except binascii.Error:
+            return False
+
+    def accept(self, *extra: tuple[str, str]) -> bytes:
+        """The answer that makes a WebSocket of the connection, with more headers."""
+        key = self.headers["sec-websocket-key"].encode()
+        # RFC 6455 says so; nothing is kept secret by it.
+        digest = hashlib.sha1(key + _KEY_SUFFIX, usedforsecurity=False).digest()
+        lines = [f"{name}: {value}\r\n" for name, value in extra]
+        return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + (
+            f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}\r\n{''.join(lines)}\r\n".encode()
+        )
+
+    @property
+    def protocols(self) -> list[str]:
+        """The sub-protocols that the client offers, the one that it likes best first."""
+        return split_list(self.headers.get("sec-websocket-protocol", ""))
+
+
+def split_list(value: str) -> list[str]:
+    """The items of a header with commas."""
+    return [item for part in value.split(",") if (item := part.strip())]
+
+
+def _read_query(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    if "%" in text or "+" in text or ";" in text:
+        for name, value in parse_qsl(text, keep_blank_values=True):
+            fields.setdefault(name, value)
+    elif text:
+        for field in text.split("&"):
+            name, _, value = field.partition("=")
+            if field:
+                fields.setdefault(name, value)
+    return fields
+
+
+def read_head(head: bytes) -> Opening | None:
+    """The head of a request, without the empty line at its end. None for one that is not plainly right."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    request_line = _REQUEST_LINE.fullmatch(first)
+    if request_line is None:
+        return None
+    path, _, query_string = request_line[2].partition("?")
+    headers: dict[str, str] = {}
+    for line in lines:
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            return None
+        name, value = match[1].lower(), match[2]
+        if not value.isascii():
+            value = read_text(value.encode("latin-1"))
+        headers[name] = headers[name] + separator(name) + value if name in headers else value
+    return Opening(request_line[1], path, query_string, headers)

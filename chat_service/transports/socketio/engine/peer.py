@@ -1,0 +1,399 @@
+"""One client of the engine: its session, the WebSocket that it may have, its timers, and its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chat_service.concurrency import eager
+from chat_service.transports.socketio.engine.lines import (
+    CLIENT_DISCONNECT,
+    PING_TIMEOUT,
+    SERVER_DISCONNECT,
+    SLOW_CONSUMER,
+    TRANSPORT_CLOSE,
+    FrameSink,
+    Line,
+    Owner,
+    UpgradeInProgress,
+)
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.payload import CLOSE, NOOP, PING
+from chat_service.transports.socketio.engine.polls import Polls
+from chat_service.transports.socketio.engine.session import (
+    Kind,
+    Poll,
+    Session,
+    Stage,
+    Waiting,
+    kind_of,
+)
+
+logger = logging.getLogger("chat_service")
+
+#: Seconds that a client has to go away after it was told to, before its connection is cut.
+LEAVE_GRACE = 5.0
+
+
+class Peer:
+    """One session with its client: what python-socketio and applications know as its socket."""
+
+    __slots__ = (
+        "__weakref__",
+        "_awaits_pong",
+        "_end",
+        "_is_busy",
+        "_leaving",
+        "_resume",
+        "hub",
+        "is_faulty",
+        "line",
+        "on_sink",
+        "opening",
+        "polls",
+        "sid",
+        "sink",
+        "state",
+        "take_event",
+        "upgrade",
+        "user_session",
+        "waiting",
+    )
+
+    def __init__(self, hub: "Owner[Peer]", sid: str, opening: Opening, *, is_websocket: bool) -> None:
+        self.hub = hub
+        self.sid = sid
+        self.opening = opening
+        self.state = Session(hub.send_buffer_limit, is_websocket=is_websocket)
+        #: How it fetches what waits for it, when it begins by polling.
+        self.polls: Polls | None = None if is_websocket else Polls(self.state, self._took)
+        #: The WebSocket, when there is one.
+        self.line: Line | None = None
+        #: The same when frames can be written to it through the outbox.
+        self.sink: FrameSink | None = None
+        #: Called when ``sink`` is set.
+        self.on_sink: Callable[[FrameSink], None] | None = None
+        #: Called with each text packet first; False: it has to go the ordinary way.
+        self.take_event: Callable[[Any], bool] | None = None
+        #: What applications keep for it, see ``Hub.get_session``.
+        self.user_session: dict[str, Any] | None = None
+        #: Events that are being handled in tasks.
+        self.waiting = 0
+        #: Whether it ended because of what the client has sent.
+        self.is_faulty = False
+        #: Whether a message is being handled that the next ones have to wait for.
+        self._is_busy = False
+        self._awaits_pong = False
+        #: Who waits until packets may be taken again.
+        self._resume: list[asyncio.Future[None]] | None = None
+        #: The WebSocket that asks for the session.
+        self.upgrade: UpgradeInProgress | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._end: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.sid} {self.state.stage.name}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self.state.stage is Stage.CLOSED
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether it has a WebSocket alone."""
+        return self.state.stage is Stage.WEBSOCKET
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        if self.line is not None:
+            return self.line.unsent
+        return self.state.waiting.bytes if self.state.waiting is not None else 0
+
+    # Sending
+
+    def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
+        """Send a packet; to a session that is over it goes nowhere."""
+        if self.line is not None:
+            self.line.send(packet, is_answer=is_answer)
+        elif self.state.waiting is not None:
+            self._put(self.state.waiting, packet, is_answer)
+
+    def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
+        """Send packets that belong together."""
+        for packet in packets:
+            self.send(packet, is_answer=is_answer)
+
+    def _put(self, waiting: Waiting, packet: str | bytes, is_answer: bool) -> None:
+        """Let a packet wait for a poll."""
+        was_full = waiting.is_full
+        waiting.put(packet, is_answer=is_answer)
+        if self.polls is not None:
+            self.polls.answer()
+        if waiting.is_over_limit:
+            self.slow(waiting.bytes)
+        elif waiting.is_full and not was_full:
+            self.full()
+
+    def hold(self) -> None:
+        """Take nothing until ``release``."""
+        self._is_busy = True
+
+    def release(self, _: None = None) -> None:
+        """What came meanwhile may be taken."""
+        self._is_busy = False
+        self.proceed()
+
+    # Receiving: part of ``Receiver``
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no packets may be taken now: others have to be done first, or their answers sent."""
+        if self._is_busy or self.waiting >= self.hub.max_waiting:
+            return not self.closed
+        # Without a call more where it is asked for each message.
+        line = self.line
+        return (line.is_full if line is not None else self.is_full) and not self.closed
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is unsent that no more requests are to be handled."""
+        unsent = self.line if self.line is not None else self.state.waiting
+        return unsent is not None and unsent.is_full
+
+    def full(self) -> None:
+        """Part of ``Receiver``: no more requests are handled, and the client has to read."""
+        if self.polls is not None:
+            self.polls.has_drained()
+        self.hub.stalled.add(self)
+
+    def drained(self) -> None:
+        """Part of ``Receiver``."""
+        self.hub.stalled.discard(self)
+        self.proceed()
+
+    async def wait_drained(self) -> None:
+        """Return when little enough is unsent for a large answer, or when the session is over."""
+        while self.is_full and not self.closed:
+            await self._wait()
+
+    def look_at_stalled(self) -> None:
+        """The client has had time to read something of what waits for it."""
+        reader = self.line if self.line is not None else self.polls
+        if reader is not None and reader.has_drained():
+            self.hub.stalled.add(self)
+        else:
+            self.slow(self.unsent)
+
+    def take(self, packet: str | bytes) -> None:
+        """Handle a packet, when not ``is_blocked``."""
+        if packet.__class__ is str:
+            take_event = self.take_event
+            if take_event is not None and take_event(packet):
+                return
+        if self.closed:
+            self.is_faulty = True
+            return
+        kind = kind_of(packet)
+        if kind is Kind.MESSAGE:
+            self._is_busy = True
+            data = packet[1:] if isinstance(packet, str) else packet
+            eager.start(self._handle(data), self.release)
+        elif kind is Kind.PONG:
+            self._take_pong()
+        elif kind is Kind.CLOSE:
+            self.end(CLIENT_DISCONNECT)
+        else:
+            self.fail("a packet that clients do not send")
+
+    async def _handle(self, data: str | bytes) -> None:
+        try:
+            await self.hub.on_message(self, data)
+        except ValueError as error:
+            self.fail(str(error))
+        except Exception:
+            logger.exception("a message of connection %s could not be handled", self.sid)
+            self.fail("a message that could not be handled")
+
+    def wait_for(self, task: "asyncio.Task[None]") -> None:
+        """An event is being handled in a task. While there are too many, no more are taken."""
+        self.waiting += 1
+        task.add_done_callback(self._waited)
+
+    def _waited(self, task: "asyncio.Task[None]") -> None:
+        self.waiting -= 1
+        # Not for each one by itself.
+        if self.waiting == self.hub.max_waiting // 2:
+            self.proceed()
+
+    def proceed(self) -> None:
+        """Packets may be taken again, unless there is another reason not to."""
+        if self.line is not None and not self.is_blocked:
+            self.line.proceed()
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            # Each looks whether it may, or waits again.
+            for future in resume:
+                if not future.done():
+                    future.set_result(None)
+
+    async def ready(self) -> None:
+        """Return when packets may be taken."""
+        while self.is_blocked:
+            await self._wait()
+
+    async def settled(self) -> None:
+        """Return when the message is handled that others would have to wait for."""
+        while self._is_busy and not self.closed:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        if self._resume is None:
+            self._resume = []
+        self._resume.append(future)
+        await future
+
+    def unbind(self) -> None:
+        """The socket that events went to is gone."""
+        self.take_event = self.on_sink = None
+
+    def fail(self, why: str) -> None:
+        """The client has sent what it must not."""
+        logger.debug("connection %s ends: %s", self.sid, why)
+        self.is_faulty = True
+        self.end(TRANSPORT_CLOSE)
+
+    def slow(self, unsent: int) -> None:
+        """Part of ``Receiver``: the client does not read."""
+        self.hub.found_slow(self.sid, unsent)
+        self.end(SLOW_CONSUMER, abort=True)
+
+    def lost(self) -> None:
+        """Part of ``Receiver``: the WebSocket is over."""
+        self.end(TRANSPORT_CLOSE, abort=True)
+
+    # Pings
+
+    def ping(self) -> None:
+        """Ask whether the client is there."""
+        if not self.closed:
+            self._awaits_pong = True
+            self.send(PING)
+
+    def _take_pong(self) -> None:
+        if self._awaits_pong:
+            self._awaits_pong = False
+            self.hub.watch(self)
+
+    def check(self) -> None:
+        """The client has not answered in time."""
+        if self.is_blocked:
+            # Its answer may wait behind what it has sent before, and the ping behind what it has to read.
+            self.hub.silent.add(self)
+        else:
+            self.end(PING_TIMEOUT)
+
+    # Polls
+
+    async def poll(self, is_there: Callable[[], bool]) -> list[str | bytes] | None:
+        """The packets for a poll; None when there can be none. ``is_there``: whether its client still is."""
+        if self._leaving is not None and self.state.waiting is not None and not len(self.state.waiting):
+            # It got everything, and did not go away by itself.
+            self.end(SERVER_DISCONNECT)
+        answer = Poll.REFUSE if self.polls is None else await self.polls.poll(is_there)
+        if isinstance(answer, list):
+            return answer
+        if answer is Poll.SECOND:
+            self.is_faulty = True
+            self.end(TRANSPORT_CLOSE, last=CLOSE)
+        return None
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether a poll waits for packets, and its client for the answer."""
+        return self.polls is not None and self.polls.is_waiting
+
+    def _took(self) -> None:
+        """A poll has fetched something."""
+        if not self.is_full:
+            self.drained()
+
+    async def wait_fetched(self) -> None:
+        """Return when a polling client has fetched what waits for it, or has had time to."""
+        if self.polls is not None:
+            await self.polls.wait_fetched()
+
+    # WebSockets
+
+    def attach(self, line: Line) -> None:
+        """The session has its WebSocket: it gets what waits, and all that follows."""
+        self.line = line
+        line.receiver = self
+        for packet in self.state.take_over():
+            line.send(packet, is_answer=True)
+        self.sink = line.sink
+        if self.sink is not None and self.on_sink is not None:
+            self.on_sink(self.sink)
+        if not line.is_full:
+            self.drained()
+
+    def end_upgrade(self, line: Line | None) -> None:
+        """The WebSocket that asked is gone; or it is ``line``, the session's own from now on."""
+        self.upgrade = None
+        if line is not None:
+            # A poll that came too late for it ends, too.
+            if self.state.is_polled and self.polls is not None:
+                self.state.leave_poll()
+                self.polls.end([NOOP])
+            self.attach(line)
+
+    # The end
+
+    def finish(self) -> None:
+        """Close after the client has got what waits for it; a polling client closes then by itself."""
+        if self.closed or self._leaving is not None:
+            return
+        if self.line is not None:
+            self.line.close()
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.call_later(LEAVE_GRACE, self.end, SERVER_DISCONNECT)
+
+    def end(self, reason: str, *, abort: bool = False, last: str = NOOP) -> None:
+        """End the session now. ``abort``: without a word. ``last``: the packet for a poll that waits."""
+        if self.closed:
+            return
+        packets, polls = self.state.close(last), self.polls
+        if polls is not None:
+            # They refer to each other.
+            self.polls = None
+            polls.end(packets)
+        self.hub.forget(self)
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self.upgrade is not None:
+            self.upgrade.cancel()
+        if self.line is not None:
+            (self.line.abort if abort else self.line.close)()
+        self.unbind()
+        self.sink = None
+        self.proceed()
+        self._end = eager.start(self.hub.on_end(self, reason), lambda _: None)
+
+    async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """End the session, and return when everybody has been told. For python-socketio and applications."""
+        self.end(reason or SERVER_DISCONNECT, abort=abort)
+        await self.wait_ended()
+
+    async def wait_ended(self) -> None:
+        """Return when everybody was told of the end."""
+        if self._end is not None:
+            await asyncio.wait([self._end])
+
+    async def wait_closed(self) -> None:
+        """Return when the WebSockets, if there are any, are closed."""
+        if self.line is not None:
+            await self.line.wait_closed()
+        if self.upgrade is not None:
+            await self.upgrade.line.wait_closed()

@@ -1,0 +1,154 @@
+"""Long-polling: requests and answers of HTTP, whatever server has them."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable
+from typing import Protocol
+
+from chat_service.http_ports import PACKED_TEXT, UNSUPPORTED, is_packed
+from chat_service.transports.socketio.engine.hub import (
+    Hub,
+    Refusal,
+    bad_request,
+    unknown_transport,
+)
+from chat_service.transports.socketio.engine.opening import Opening, split_list
+from chat_service.transports.socketio.engine.payload import read_payload, write_payload
+from chat_service.transports.socketio.engine.peer import Peer
+from chat_service.transports.socketio.engine.session import Kind, kind_of
+
+TEXT = "text/plain; charset=UTF-8"
+#: Answers of fewer bytes are not compressed.
+THRESHOLD = 1024
+_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class Answer:
+    """The answer to a request. ``ends_connection``: whether no other request may follow on it."""
+
+    __slots__ = ("body", "content_type", "ends_connection", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes, content_type: str = TEXT, *, ends_connection: bool = False
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers: list[tuple[str, str]] = []
+        self.ends_connection = ends_connection
+
+
+class Exchange(Protocol):
+    """One request of HTTP, as a carrier has it."""
+
+    opening: Opening
+
+    def is_there(self) -> bool:
+        """Whether the client still waits for the answer."""
+        ...
+
+    async def read(self, most: int) -> bytes:
+        """The body. Raises ``ValueError`` when it has more bytes, or does not come as a whole."""
+        ...
+
+    def poll(self, work: Awaitable[list[str | bytes] | None]) -> Awaitable[list[str | bytes] | None]:
+        """Wait for a poll, and end it when the client has gone."""
+        ...
+
+
+async def answer(hub: Hub, exchange: Exchange) -> Answer:
+    """Serve a request."""
+    try:
+        found = await _serve(hub, exchange)
+    except Refusal as refusal:
+        found = refuse(refusal)
+    opening = exchange.opening
+    if hub.compression and len(found.body) >= THRESHOLD:
+        _compress(found, opening.headers.get("accept-encoding", ""))
+    found.headers += hub.cors_headers(opening)
+    return found
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """The answer to a request that is not served."""
+    return Answer(refusal.status, refusal.body, "application/json", ends_connection=refusal.ends_connection)
+
+
+async def _serve(hub: Hub, exchange: Exchange) -> Answer:
+    opening = exchange.opening
+    if is_packed(opening.headers.get("content-encoding")):
+        return Answer(UNSUPPORTED, PACKED_TEXT.encode(), ends_connection=True)
+    hub.check_head(opening)
+    if opening.method == "OPTIONS":
+        hub.check_origin(opening)
+        return Answer(200, b"ok")
+    peer = hub.check(opening)
+    if opening.query["transport"] != "polling":
+        # It is not the request for a WebSocket that it should be.
+        raise unknown_transport() if peer is not None else bad_request("Not a WebSocket handshake")
+    if peer is None:
+        peer = await hub.open(opening)
+        return await _poll(peer, exchange)
+    if opening.method == "GET":
+        return await _poll(peer, exchange)
+    if opening.method == "POST":
+        return await _post(hub, peer, exchange)
+    raise Refusal(405, "Method not allowed")
+
+
+async def _poll(peer: Peer, exchange: Exchange) -> Answer:
+    packets = await exchange.poll(peer.poll(exchange.is_there))
+    if packets is None:
+        raise bad_request()
+    return Answer(200, write_payload(packets))
+
+
+async def _post(hub: Hub, peer: Peer, exchange: Exchange) -> Answer:
+    if peer.upgraded:
+        raise bad_request("The session has a WebSocket")
+    try:
+        async with asyncio.timeout(hub.body_timeout):
+            body = await exchange.read(hub.max_message_size)
+    except TimeoutError:
+        peer.fail("a body that does not come")
+        raise Refusal(408, "The body did not come in time", ends_connection=True) from None
+    except ValueError as error:
+        peer.fail(str(error))
+        raise bad_request(str(error)) from None
+    try:
+        await _take_all(hub, peer, body)
+    except ValueError as error:
+        peer.fail(str(error))
+    await peer.wait_ended()
+    if peer.is_faulty:
+        raise bad_request()
+    return Answer(200, b"ok")
+
+
+async def _take_all(hub: Hub, peer: Peer, body: bytes) -> None:
+    """Handle the packets of a body, in order. Raises ``ValueError`` for one that is none."""
+    left = hub.per_turn
+    for packet in read_payload(body):
+        if not left:
+            # Others have their turn.
+            await asyncio.sleep(0)
+            left = hub.per_turn
+        left -= 1
+        if peer.is_blocked and kind_of(packet) is Kind.MESSAGE:
+            await peer.ready()
+        peer.take(packet)
+        if peer.is_faulty:
+            return
+    # The answer says how the last one went, too.
+    await peer.settled()
+
+
+def _compress(found: Answer, accepted: str) -> None:
+    for item in split_list(accepted.lower()):
+        name, _, quality = item.partition(";")
+        window = _WINDOWS.get(name.strip())
+        if window is not None and quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
+            packer = zlib.compressobj(wbits=window)
+            found.body = packer.compress(found.body) + packer.flush()
+            found.headers += [("Content-Encoding", name.strip()), ("Vary", "Accept-Encoding")]
+            return
