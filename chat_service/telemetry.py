@@ -40,7 +40,7 @@ scope: ContextVar[Scope | None] = ContextVar("chat_service_scope", default=None)
 
 @contextmanager
 def in_scope(known: Scope) -> Iterator[None]:
-    """What runs inside is part of this, for logs."""
+    """Attribute the code in this block to a command, for logs."""
     token = scope.set(known)
     try:
         yield

@@ -1,7 +1,7 @@
-"""How long a command may keep its client waiting for the store, counted from when it came in.
+"""Limits how long a command may wait for the store, counted from its arrival.
 
-A store bounds each of its operations. A command may need several, and may have waited for others before it:
-its ``Patience`` bounds all of that together. What the application's own code takes does not count.
+A store limits each of its operations. A command may need several and may have waited for other commands; its
+``Patience`` limits all of that together. Time spent in the application's code does not count.
 """
 
 from contextvars import ContextVar
@@ -9,36 +9,36 @@ from time import monotonic
 
 
 class Patience:
-    """The time of one command. ``seconds``: from now on."""
+    """The time left for a command. ``seconds``: from now on."""
 
     __slots__ = ("excused", "until")
 
     def __init__(self, seconds: float) -> None:
-        #: ``monotonic()`` when it is over.
+        #: ``monotonic()`` at the end.
         self.until = monotonic() + seconds
-        #: Seconds that do not count.
+        #: Excluded time in seconds.
         self.excused = 0.0
 
     @property
     def left(self) -> float:
-        """Seconds; negative when it is over."""
+        """The remaining time in seconds; negative after the end."""
         return self.until - monotonic()
 
     def suspend(self) -> float:
-        """The application's code runs now, and what it starts is not bound. Returns what ``resume`` takes."""
+        """Stop counting while the application's code runs. Returns the argument for ``resume``."""
         current.set(None)
         return monotonic()
 
     def resume(self, suspended: float) -> None:
-        """The application's code is done."""
+        """Continue counting after the application's code."""
         self.excuse(monotonic() - suspended)
         current.set(self)
 
     def excuse(self, seconds: float) -> None:
-        """So many seconds do not count, neither here nor for those who wait for the end of this command."""
+        """Exclude time from this command and from those that wait for its end."""
         self.until += seconds
         self.excused += seconds
 
 
-#: That of the running command. None: each operation has the whole time of the store.
+#: The patience of the running command. None: each operation has the store's full timeout.
 current: ContextVar[Patience | None] = ContextVar("chat_service_patience", default=None)

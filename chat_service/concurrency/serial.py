@@ -23,7 +23,7 @@ class Place:
     def __init__(self, holder: Optional["Hold"]) -> None:
         self.holder = holder
         self.waiting: deque[tuple[asyncio.Future[None], Hold | None]] | None = None
-        #: Seconds of the stays until now for which nobody can blame the holder.
+        #: Seconds of the holds so far that are excused, such as time in hooks.
         self.excused = 0.0
 
 
