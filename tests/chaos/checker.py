@@ -1,5 +1,7 @@
 """Judges the record of a whole run. Pure: it reads nothing but what it is given."""
 
+from itertools import chain
+
 from tests.chaos import rules_messages, rules_notices, rules_presence
 from tests.chaos.record import FinalState, Record
 from tests.chaos.run import Run
@@ -7,6 +9,18 @@ from tests.chaos.verdict import Rule, Verdict
 
 #: Seconds in which each command on an open connection has to be answered.
 ANSWER_IN = 30.0
+#: Rules that what comes late may still satisfy.
+LATE = frozenset(
+    {
+        Rule.MEMBERS,
+        Rule.SOCKETS,
+        Rule.INDEX,
+        Rule.TAIL,
+        Rule.INSTANCES,
+        Rule.PRESENCE_END,
+        Rule.HUNG,
+    }
+)
 
 
 def judge(
@@ -43,3 +57,18 @@ def judge(
     ):
         verdict.add(found, allowed)
     return verdict
+
+
+def is_at_rest(
+    record: Record, final: FinalState, *, allowed: frozenset[Rule] = frozenset(), alive: int | None = None
+) -> bool:
+    """Whether nothing is left to wait for: what faults permit may last."""
+    run = Run(record, final)
+    found = chain(
+        rules_presence.instances(run, alive),
+        rules_presence.final_state(run),
+        rules_presence.presence(run),
+        rules_messages.times(run, ANSWER_IN),
+        rules_messages.delivered(run, Verdict()),
+    )
+    return not any(violation.rule in LATE - allowed for violation in found)

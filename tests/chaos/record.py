@@ -140,6 +140,10 @@ class Record:
         self.entries.append(entry)
         return entry
 
+    def copy(self) -> "Record":
+        """The record as it is now, for a look from another thread."""
+        return Record(self.rooms, list(self.entries), self._calls)
+
     def lines(self) -> list[str]:
         """The entries as text, one line each, for a look at a run that failed."""
         return [f"{type(entry).__name__} {json.dumps(asdict(entry), default=list)}" for entry in self.entries]

@@ -1,7 +1,8 @@
 """Rules about messages: what is stored, and who gets it."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from tests.chaos.run import NEVER, Post, Run
 from tests.chaos.tracking import Segment
@@ -157,13 +158,12 @@ def uninvited(run: Run) -> Iterator[Violation]:
 
 def reads(run: Run) -> Iterator[Violation]:
     """What is read is dense, newest first, and has what was acknowledged before the read was sent."""
+    acknowledged = {room: _Acknowledged(run, room) for room in run.record.rooms if run.is_kept(room)}
     for call in run.calls.values():
         if not call.is_done or call.acked is None or call.sent.room is None:
             continue
         room, result = call.sent.room, call.acked.result
-        newest = 0
-        if run.is_kept(room):
-            newest = max((post.id or 0 for post in _acked_before(run, room, call.sent.at)), default=0)
+        newest = acknowledged[room].newest_before(call.sent.at) if room in acknowledged else 0
         if call.sent.command == "roomHistoryInfo" and result["lastMessageId"] < newest:
             yield Violation(Rule.STALE_READ, f"{call} says {result}; {newest} was acknowledged before")
         elif call.sent.command in ("roomRecentHistory", "roomHistoryGet"):
@@ -174,10 +174,17 @@ def reads(run: Run) -> Iterator[Violation]:
                 yield Violation(Rule.STALE_READ, f"{call} read {ids[:3]}; {newest} was acknowledged before")
 
 
-def _acked_before(run: Run, room: str, at: int) -> Iterator[Post]:
-    for post in run.posts.values():
-        if post.room == room and post.call.is_done and post.call.end < at:
-            yield post
+class _Acknowledged:
+    """The largest id of a room that was acknowledged before a place in the run."""
+
+    def __init__(self, run: Run, room: str) -> None:
+        done = [post.call for post in run.posts.values() if post.room == room and post.call.is_done]
+        done.sort(key=lambda call: call.end)
+        self._ends = [call.end for call in done]
+        self._newest = [0, *accumulate((call.acked.result for call in done if call.acked), max)]
+
+    def newest_before(self, at: int) -> int:
+        return self._newest[bisect_left(self._ends, at)]
 
 
 def _name(segment: Segment) -> str:

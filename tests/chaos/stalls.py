@@ -29,7 +29,7 @@ class Stalls:
 
     @contextlib.contextmanager
     def expected(self) -> Iterator[None]:
-        """While a fault happens, anything may stand still."""
+        """While a fault happens, the servers may stand still. This process never may."""
         self._is_expected += 1
         try:
             yield
@@ -53,9 +53,12 @@ class Stalls:
             for server in self._backend.servers():
                 with contextlib.suppress(OSError):
                     await self._ask(server.port)
-            await asyncio.sleep(PERIOD)
+            answered = time.monotonic()
             if not was_expected and not self._is_expected:
-                self.longest = max(self.longest, time.monotonic() - begun - PERIOD)
+                self.longest = max(self.longest, answered - begun)
+            await asyncio.sleep(PERIOD)
+            # No fault delays the run itself: that is the machine.
+            self.longest = max(self.longest, time.monotonic() - answered - PERIOD)
 
     async def _ask(self, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

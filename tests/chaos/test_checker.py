@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import judge
+from tests.chaos.checker import is_at_rest, judge
 from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
 from tests.chaos.verdict import Rule, Verdict
 
@@ -73,6 +73,9 @@ class Story:
         return text
 
     def judge(self, **options: Any) -> Verdict:
+        return judge(self.record, self.final(), **options)
+
+    def final(self) -> FinalState:
         rooms = {
             room: FinalRoom(
                 members={user: frozenset(sockets) for user, sockets in self.members[room].items()},
@@ -85,8 +88,7 @@ class Story:
             user: {socket: frozenset(rooms) for socket, rooms in joined.items()}
             for user, joined in self.sockets.items()
         }
-        final = FinalState(rooms=rooms, sockets=sockets, instances=frozenset({"one", "two"}))
-        return judge(self.record, final, **options)
+        return FinalState(rooms=rooms, sockets=sockets, instances=frozenset({"one", "two"}))
 
 
 def both_joined() -> Story:
@@ -429,3 +431,20 @@ def test_what_the_faults_permit_is_told_and_no_violation():
     assert verdict.is_good
     assert str(verdict) == f"good; allowed 1x {Rule.GAP}"
     assert "BAD; 1x a socket missed" in str(story.judge())
+
+
+@pytest.mark.parametrize("spoil", [ghost_member, lost_member, ghost_socket, left_and_there, never_answered])
+def test_there_is_no_rest_while_something_is_late(spoil: Callable[[Story], None]):
+    story = both_joined()
+    assert is_at_rest(story.record.copy(), story.final(), alive=2)
+    assert not is_at_rest(story.record.copy(), story.final(), alive=3)
+    spoil(story)
+    assert not is_at_rest(story.record.copy(), story.final(), alive=2)
+    broken = frozenset(violation.rule for violation in story.judge().violations)
+    assert is_at_rest(story.record.copy(), story.final(), alive=2, allowed=broken)
+
+
+def test_rest_does_not_wait_for_what_is_lost():
+    story = both_joined()
+    gap(story)
+    assert is_at_rest(story.record, story.final())
