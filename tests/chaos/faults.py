@@ -46,6 +46,8 @@ DATA_IS_LOST = FAIL_OVER_LOSES | {
     Rule.TAIL,
     Rule.UNINVITED,
 }
+#: What is empty is filled anew: in the end nobody is where they are not.
+ALL_IS_GONE = DATA_IS_LOST - {Rule.MEMBERS, Rule.SOCKETS, Rule.INDEX, Rule.OWN_SOCKETS, Rule.USERLIST}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ FAULTS: dict[str, Fault] = {
     "sleep": Fault(servers.sleep, STEADY, BUS_LOSES | CLOSES),
     "client-pause": Fault(servers.pause_clients, STEADY, BUS_LOSES | CLOSES),
     "evict": Fault(servers.evict, ("redis",), DATA_IS_LOST),
-    "flush": Fault(servers.flush, STEADY, DATA_IS_LOST),
+    "flush": Fault(servers.flush, STEADY, ALL_IS_GONE),
     "redis-clock": Fault(servers.step_clock, ("redis",), servers_answer=True),
     "delay": Fault(network.delay, ("redis",)),
     "cut": Fault(network.cut, ("redis",), BUS_LOSES | CLOSES),

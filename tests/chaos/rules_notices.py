@@ -129,8 +129,9 @@ def echoes(run: Run) -> Iterator[Violation]:
 
 
 def _joined_by(run: Run, segment: Segment) -> Call | None:
-    """The call that began a stay, if that is known."""
-    if not segment.is_exact or segment.joined is None:
+    """The call that began a stay, if that is known. A socket that may have been in the room may have joined
+    without a change, which nobody is told of."""
+    if not segment.is_exact or segment.joined is None or segment.begun != segment.join_sent:
         return None
     for call in run.by_room.get(segment.room, ()):
         if call.sent.socket == segment.socket and call.end == segment.joined and call.is_done:

@@ -16,7 +16,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
         ("redis", ("kill", "scripts")),
         ("redis", ("pause",)),
         ("redis", ("restart", "cut", "subscribers")),
+        ("redis", ("silence", "roll")),
+        ("redis", ("memory", "skew")),
+        ("redis", ("overflow", "flush")),
         ("cluster", ("slots", "clients")),
+        ("cluster", ("snapshots",)),
+        ("cluster", ("sleep",)),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "peace",
 )
