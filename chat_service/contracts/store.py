@@ -11,51 +11,33 @@ Names passed to a store are valid (protocol.md, Connection). Lists of names may 
 for a user's other sockets must reach the instances that have such sockets; other instances may miss it.
 """
 
+# The records are a part of this interface: they can be imported from here, too.
+# isort: off
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.contracts.records import (
-    SYSTEM,
-    Actor,
-    Departure,
-    HistoryInfo,
-    InstanceRecord,
-    JoinResult,
-    LeaveResult,
-    Page,
-    Removal,
-    RoomConfig,
-    RoomSettings,
-    RoomSummary,
-    SocketInfo,
-    StoreStatistics,
-    UserConfig,
-    UserSeen,
-    UserSummary,
+    SYSTEM as SYSTEM,
+    Actor as Actor,
+    Departure as Departure,
+    HistoryInfo as HistoryInfo,
+    InstanceRecord as InstanceRecord,
+    JoinResult as JoinResult,
+    LeaveResult as LeaveResult,
+    Page as Page,
+    Removal as Removal,
+    RoomConfig as RoomConfig,
+    RoomSettings as RoomSettings,
+    RoomSummary as RoomSummary,
+    SocketInfo as SocketInfo,
+    StoreStatistics as StoreStatistics,
+    UserConfig as UserConfig,
+    UserSeen as UserSeen,
+    UserSummary as UserSummary,
 )
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
-
-__all__ = [  # noqa: RUF022 - sorted as the root's
-    "Actor",
-    "Departure",
-    "HistoryInfo",
-    "InstanceRecord",
-    "JoinResult",
-    "LeaveResult",
-    "Page",
-    "Removal",
-    "RoomConfig",
-    "RoomSettings",
-    "RoomSummary",
-    "SYSTEM",
-    "SocketInfo",
-    "Store",
-    "StoreStatistics",
-    "UserConfig",
-    "UserSeen",
-    "UserSummary",
-]
+# isort: on
 
 
 class Store(Protocol):

@@ -102,8 +102,7 @@ class RoomFeed:
             return join.after
         missed = [event for event in self._asked.pop(socket_id, ()) if join.precedes(event)]
         if self.epoch is None or (self.last_seq is None and self._held is None):
-            self.epoch = cursor.epoch
-            self.last_seq = cursor.seq
+            self.epoch, self.last_seq = cursor.epoch, cursor.seq
             self.last_message_id = max(self.last_message_id, join.last_message_id)
             self._first[socket_id] = join
         elif self._first:
@@ -146,8 +145,7 @@ class RoomFeed:
         )
         if join.cursor.epoch != self.epoch or self.last_seq is None or seq >= self.last_seq:
             return
-        self.last_seq = seq
-        self.last_message_id = message_id
+        self.last_seq, self.last_message_id = seq, message_id
         for socket_id, other in self._first.items():
             if socket_id in self._hearing and self._is_ahead(other.cursor):
                 self._ahead[socket_id] = self._hearing.pop(socket_id)
@@ -311,9 +309,7 @@ class RoomFeed:
         self._ended |= over
         if self.epoch in over:
             self._first.clear()
-            self.epoch = None
-            self.last_seq = None
-            self.last_message_id = 0
+            self.epoch, self.last_seq, self.last_message_id = None, None, 0
 
     def _find_lost(self, reading: Reading, snapshot: Snapshot | None) -> dict[SocketId, RoomCursor]:
         """The sockets that are not joined any more. Those that have joined since the reading began stay."""

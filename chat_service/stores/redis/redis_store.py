@@ -53,6 +53,10 @@ def _new_epoch() -> str:
     return uuid.uuid4().hex[:16]
 
 
+def _echo(event: str, room: RoomName, socket_id: SocketId, njoined: int, echo_all: bool) -> Notify:
+    return Notify(event=event, args=(room, socket_id, njoined), exclude=() if echo_all else (socket_id,))
+
+
 class RedisStore:
     """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
@@ -68,8 +72,7 @@ class RedisStore:
         """
         if not isinstance(options, RedisOptions):
             options = RedisOptions.from_mapping(options or {})
-        self.options = options
-        self.command_timeout = options.command_timeout
+        self.options, self.command_timeout = options, options.command_timeout
         self.keys = Keys.of(self.options.prefix, self.options.parsed_url.db)
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)
@@ -230,9 +233,8 @@ class RedisStore:
             await self._users.index_remove(user, room, [(socket_id, token)])
             raise
         if result.changed and announce and (echo_all or presence.sockets > 1):
-            await self._echo_join(
-                room, user, socket_id, result.njoined, echo_all=echo_all, is_local=not presence.elsewhere
-            )
+            echo = _echo("roomJoinedEcho", room, socket_id, result.njoined, echo_all)
+            await self._tell_user(user, echo, is_local=not presence.elsewhere)
         return result
 
     async def room_announce(
@@ -240,26 +242,16 @@ class RedisStore:
     ) -> None:
         njoined = await self._rooms.announce(room, user, socket_id)
         if njoined:
-            await self._echo_join(room, user, socket_id, njoined, echo_all=echo_all, is_local=False)
+            echo = _echo("roomJoinedEcho", room, socket_id, njoined, echo_all)
+            await self._tell_user(user, echo, is_local=False)
 
-    async def _echo_join(
-        self,
-        room: RoomName,
-        user: UserName,
-        socket_id: SocketId,
-        njoined: int,
-        *,
-        echo_all: bool,
-        is_local: bool,
-    ) -> None:
-        """``is_local``: all the user's sockets are on this instance, so the echo can bypass Redis."""
-        exclude = () if echo_all else (socket_id,)
-        echo = Notify(event="roomJoinedEcho", args=(room, socket_id, njoined), exclude=exclude)
+    async def _tell_user(self, user: UserName, notice: Notify, *, is_local: bool) -> None:
+        """``is_local``: all the user's sockets are on this instance, so the notice can bypass Redis."""
         topic = Topic(TopicKind.USER, user)
         if is_local:
-            self._open_bus.deliver(topic, echo)
+            self._open_bus.deliver(topic, notice)
         else:
-            await self._open_bus.publish(topic, echo)
+            await self._open_bus.publish(topic, notice)
 
     async def room_leave(
         self,
@@ -277,8 +269,7 @@ class RedisStore:
             return result
         notice = None
         if result.changed and echo:
-            exclude = () if echo_all else (socket_id,)
-            notice = Notify(event="roomLeftEcho", args=(room, socket_id, result.njoined), exclude=exclude)
+            notice = _echo("roomLeftEcho", room, socket_id, result.njoined, echo_all)
         try:
             # Takes the same route as the echo of a join, which keeps the two in order.
             is_ours = await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here)
