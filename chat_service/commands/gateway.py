@@ -8,6 +8,7 @@ from chat_service.commands.execution import Execution, make_call, run_command
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency import patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
+from chat_service.contracts.capabilities import RunsWithoutTask
 from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
@@ -31,7 +32,8 @@ class Gateway:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._needs_task = not getattr(context.store, "runs_without_task", False)
+        store = context.store
+        self._needs_task = not (isinstance(store, RunsWithoutTask) and store.runs_without_task)
 
     async def on_connect(self, socket_id: SocketId) -> None:
         if self._needs_task:

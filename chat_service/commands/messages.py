@@ -67,7 +67,7 @@ async def _in_turn(
     context: Context, call: CommandCall, read: Callable[[], Awaitable[Sequence[Message]]]
 ) -> Sequence[Message]:
     """Read a history for a client: one at a time per socket, when enough of the earlier answers is sent."""
-    drained = getattr(context.transport, "drained", None)
+    drained = context.history_delivery.drained
     if drained is None or call.id is None or call.is_local_call:
         return await read()
     async with context.serial.hold((call.id, HISTORIES)):
@@ -79,11 +79,11 @@ def _for_caller(
     context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
 ) -> Sequence[Message]:
     """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
-    limit = getattr(context.transport, "max_attachments", None)
+    delivery = context.history_delivery
+    limit = delivery.max_attachments
     if limit is not None and not call.is_local_call and not isinstance(messages, EncodedMessages):
         messages = within_one_packet(messages, limit, keeps_oldest=keeps_oldest)
-    takes_encoded = getattr(context.transport, "takes_encoded", False)
-    if takes_encoded and not call.is_local_call and call.command not in context.hooks.after:
+    if delivery.takes_encoded and not call.is_local_call and call.command not in context.hooks.after:
         return messages
     return messages if isinstance(messages, list) else list(messages)
 

@@ -131,10 +131,7 @@ Envelope = RoomEvent | Notify | DisconnectUser | DisconnectSocket | Request | Re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusStatus:
-    """The condition of a bus, for health checks and metrics.
-
-    A bus may have a method ``status()`` that returns it; one without is assumed to be healthy.
-    """
+    """The condition of a bus, for health checks and metrics."""
 
     #: Whether all subscriptions work, as far as probes can tell.
     is_hearing: bool = True

@@ -170,10 +170,7 @@ class InstanceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStatistics:
-    """Counters of a store since its creation, for metrics.
-
-    A store may have a method ``statistics()`` that returns them.
-    """
+    """Counters of a store since its creation, for metrics."""
 
     #: Duration in seconds of round trips to the storage.
     durations: Durations

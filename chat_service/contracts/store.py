@@ -37,19 +37,13 @@ from chat_service.contracts.records import (
     UserSummary as UserSummary,
 )
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
-# isort: on
 
 
 class Store(Protocol):
     """The state of the service. Each instance has a store object; these share the storage behind them.
 
-    With the class attribute ``runs_without_task = True`` a store promises that its methods do not need
-    ``asyncio.current_task()``, as ``asyncio.timeout`` and some drivers do, before they first wait, or that
-    they await ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait then run without
-    a task.
-
-    A store with an attribute ``command_timeout`` (seconds) limits the total time for which a command waits
-    for it: ``chat_service.concurrency.patience.current`` tells how much of it is left.
+    A store may have the optional capabilities ``RunsWithoutTask``, ``BoundsCommands``, ``HasTitle`` and
+    ``MeasuredStore`` of ``chat_service.contracts.capabilities``.
     """
 
     @property

@@ -27,10 +27,7 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportStatistics:
-    """Counters of a transport since its creation, for metrics.
-
-    A transport may have a method ``statistics()`` that returns them.
-    """
+    """Counters of a transport since its creation, for metrics."""
 
     #: Number of events broadcast to channels.
     broadcasts: int = 0
@@ -56,10 +53,8 @@ class TransportHandler(Protocol):
 
         Calls for a socket must be made in the order of its events, without waiting for each other.
 
-        If the transport has a true attribute ``takes_encoded``, lists of messages may be ``EncodedMessages``.
-        If it has a method ``async drained(socket_id)``, which waits while too much is unsent for a socket,
-        histories are read only after that. If it has an attribute ``max_attachments`` other than None,
-        histories are cut to that number of binary values.
+        The optional capabilities ``TakesEncoded``, ``Drains`` and ``LimitsAttachments`` of the transport
+        (``chat_service.contracts.capabilities``) determine in which form it gets histories.
 
         The ack goes out at once: it is handed on before the event loop runs anything else, so that what the
         service sends next, such as the first event of a room that was joined, comes after it.

@@ -7,6 +7,7 @@ from chat_service.clock import Clock
 from chat_service.concurrency.background import Background
 from chat_service.concurrency.running import RunningWork
 from chat_service.concurrency.serial import SerialQueue
+from chat_service.contracts.capabilities import HistoryDelivery
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain.consistency import FailureReports
@@ -56,6 +57,7 @@ class Context:
     hooks: Hooks
     store: Store
     transport: Transport
+    history_delivery: HistoryDelivery
     clock: Clock
     errors: ErrorEncoder
     events: EventEmitter

@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
+from chat_service.contracts.capabilities import MeasuredStore, MeasuredTransport
 from chat_service.domain.context import Context
 from chat_service.operations import health
 from chat_service.operations.asgi_pages import OperationsApp
@@ -52,9 +53,9 @@ class Operations:
             context=context,
             version=__version__,
             is_running=self._phase() == "running",
-            store=store.statistics() if hasattr(store, "statistics") else None,
+            store=store.statistics() if isinstance(store, MeasuredStore) else None,
             bus=health.bus_status(context),
-            transport=transport.statistics() if hasattr(transport, "statistics") else None,
+            transport=transport.statistics() if isinstance(transport, MeasuredTransport) else None,
         )
 
     @property

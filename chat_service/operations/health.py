@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat_service.contracts.bus import BusStatus
+from chat_service.contracts.capabilities import MonitoredBus
 from chat_service.domain.context import Context
 
 #: Maximum time in seconds for the store to answer a check.
@@ -44,9 +45,8 @@ def bus_status(context: Context) -> BusStatus | None:
     """The status of the bus; None if it has no status or the store is not open."""
     if not context.is_open:
         return None
-    status = getattr(context.store.bus, "status", None)
-    found: BusStatus | None = None if status is None else status()
-    return found
+    bus = context.store.bus
+    return bus.status() if isinstance(bus, MonitoredBus) else None
 
 
 async def look(context: Context, phase: Callable[[], str]) -> Readiness:

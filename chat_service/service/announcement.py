@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from chat_service.contracts.capabilities import HasTitle
 from chat_service.version import __version__
 
 #: Warning if users may choose any name.
@@ -25,7 +26,8 @@ def announce(
     parts = [f"{__version__} {_where(addresses)}"]
     if workers > 1:
         parts.append(f"{workers} workers")
-    parts += [f"namespace {namespace}", f"store: {getattr(store, 'title', type(store).__name__)}"]
+    title = store.title if isinstance(store, HasTitle) else type(store).__name__
+    parts += [f"namespace {namespace}", f"store: {title}"]
     is_main = threading.current_thread() is threading.main_thread()
     say(", ".join(parts) + ("; Ctrl+C stops it" if is_main else "; stop() stops it"))
 

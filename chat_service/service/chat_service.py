@@ -7,6 +7,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from chat_service.clock import Clock, SystemClock
 from chat_service.concurrency.running import RunningWork
+from chat_service.contracts.capabilities import HasAddress, ListensAnywhere, MountsOnAsgi
 from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
@@ -125,10 +126,10 @@ class ChatService(ServerAPI):
         sockets, for example from a service manager or parent process. Raises ``ConfigurationError`` if the
         transport does not listen itself.
         """
-        listen_at = getattr(self._context.transport, "listen_at", None)
-        if listen_at is None:
-            raise ConfigurationError(f"{self._context.transport!r} does not listen on an address")
-        listen_at(host=host, port=port, sockets=sockets)
+        transport = self._context.transport
+        if not isinstance(transport, ListensAnywhere):
+            raise ConfigurationError(f"{transport!r} does not listen on an address")
+        transport.listen_at(host=host, port=port, sockets=sockets)
 
     # Lifecycle
 
@@ -189,7 +190,7 @@ class ChatService(ServerAPI):
         ``addresses``: of the parent of so many ``workers``, which listens for them; else those that it has.
         """
         context = self._context
-        own = getattr(context.transport, "address", None)
+        own = context.transport.address if isinstance(context.transport, HasAddress) else None
         given = addresses or ([own] if own else [])
         announce(given, store=context.store, namespace=self.options.namespace, workers=workers)
         if self.operations.port is not None:
@@ -202,10 +203,10 @@ class ChatService(ServerAPI):
         ``other``: an ASGI application; None uses ``transport_options["app"]``. The application's lifespan
         starts and closes the service.
         """
-        make = getattr(self._context.transport, "asgi_app", None)
-        if make is None:
-            raise ConfigurationError(f"{self._context.transport!r} does not support ASGI")
-        return make(other)
+        transport = self._context.transport
+        if not isinstance(transport, MountsOnAsgi):
+            raise ConfigurationError(f"{transport!r} does not support ASGI")
+        return transport.asgi_app(other)
 
     # Hooks and events
 

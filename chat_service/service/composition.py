@@ -10,6 +10,7 @@ from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.background import Background
 from chat_service.concurrency.running import RunningWork
 from chat_service.concurrency.serial import SerialQueue
+from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
@@ -126,6 +127,7 @@ def make_context(
         hooks=hooks,
         store=store,
         transport=transport,
+        history_delivery=HistoryDelivery.of(transport),
         clock=clock,
         errors=errors,
         events=events,
@@ -138,7 +140,7 @@ def make_context(
         remote=remote,
         instance_id=identity,
         counters=Counters(COMMANDS),
-        store_timeout=getattr(store, "command_timeout", None),
+        store_timeout=store.command_timeout if isinstance(store, BoundsCommands) else None,
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
         application_events=cluster_events,
     )

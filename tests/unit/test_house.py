@@ -21,7 +21,6 @@ KNOWN_CYCLES = [
 ]
 #: Module names that still occur twice. What is mended leaves this list.
 KNOWN_REPEATED_NAMES = {
-    "listing.py",  # the one of the CLI is to become a part of its subcommand
     "transport.py",  # the one of the Socket.IO transport is about to be rebuilt
 }
 

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from chat_service.contracts import bus as bus
+from chat_service.contracts import capabilities as capabilities
 from chat_service.contracts import store as stores
 from chat_service.contracts import transport as transports
 from chat_service.operations import api as operations
@@ -43,7 +44,18 @@ def plugins_page() -> str:
         _contract("Store", stores, ("Store",)),
         _contract("Bus", bus, ("Bus", "BusListener")),
         _contract("Transport", transports, ("Transport", "TransportHandler")),
+        _capabilities(),
     )
+
+
+def _capabilities() -> str:
+    source = Module(capabilities)
+    parts = [f"## Optional capabilities\n\nModule {code(source.name)}. {source.doc()}\n\n"]
+    for name, kind in vars(capabilities).items():
+        if getattr(kind, "_is_protocol", False) and kind.__module__ == capabilities.__name__:
+            parts.append(f"### {name}\n\n{source.class_doc(name)}\n\n")
+            parts.append(_methods(source.methods(name), 4, prefix=name + "."))
+    return "".join(parts)
 
 
 def _contract(title: str, module: ModuleType, protocols: tuple[str, ...]) -> str:

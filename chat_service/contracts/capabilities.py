@@ -1,0 +1,148 @@
+"""Optional capabilities: what a store, a bus or a transport may offer beyond its contract.
+
+Each one is a protocol, and an object has the capability if it has the members. The members have to exist from
+the beginning, because the service looks for most of them only when it is composed.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Any, Protocol, Self, runtime_checkable
+
+from chat_service.contracts.bus import BusStatus
+from chat_service.contracts.records import StoreStatistics
+from chat_service.contracts.transport import Transport, TransportStatistics
+from chat_service.types import SocketId
+
+
+@runtime_checkable
+class RunsWithoutTask(Protocol):
+    """A store whose commands need no task unless they wait.
+
+    With ``runs_without_task = True`` it promises that its methods do not need ``asyncio.current_task()``, as
+    ``asyncio.timeout`` and some drivers do, before they first wait, or that they await
+    ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait then run without a task.
+    """
+
+    runs_without_task: bool
+
+
+@runtime_checkable
+class BoundsCommands(Protocol):
+    """A store with ``command_timeout`` (seconds), the total time for which a command waits for it.
+
+    ``chat_service.concurrency.patience.current`` tells how much of it is left.
+    """
+
+    command_timeout: float
+
+
+@runtime_checkable
+class HasTitle(Protocol):
+    """A store that has a name for people, without logins. Others are called by the name of their class."""
+
+    @property
+    def title(self) -> str:
+        """The name."""
+        ...
+
+
+@runtime_checkable
+class MeasuredStore(Protocol):
+    """A store that is measured."""
+
+    def statistics(self) -> StoreStatistics:
+        """What it has counted since it was made."""
+        ...
+
+
+@runtime_checkable
+class MonitoredBus(Protocol):
+    """A bus that knows how well it hears. Others are assumed to hear everything."""
+
+    def status(self) -> BusStatus:
+        """The state at this moment."""
+        ...
+
+
+@runtime_checkable
+class MeasuredTransport(Protocol):
+    """A transport that is measured."""
+
+    def statistics(self) -> TransportStatistics:
+        """What it has counted since it was made."""
+        ...
+
+
+@runtime_checkable
+class TakesEncoded(Protocol):
+    """A transport that accepts ``EncodedMessages`` in acks if ``takes_encoded`` is true."""
+
+    takes_encoded: bool
+
+
+@runtime_checkable
+class LimitsAttachments(Protocol):
+    """A transport whose packets hold a limited number of binary values.
+
+    Histories are cut to ``max_attachments``. None: there is no limit.
+    """
+
+    max_attachments: int | None
+
+
+@runtime_checkable
+class Drains(Protocol):
+    """A transport that can slow down the reading of histories."""
+
+    async def drained(self, socket_id: SocketId) -> None:
+        """Wait while too much is unsent for a socket. A history is read after it."""
+        ...
+
+
+@runtime_checkable
+class HasAddress(Protocol):
+    """A transport that knows where it listens."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port, None when it is mounted."""
+        ...
+
+
+@runtime_checkable
+class ListensAnywhere(Protocol):
+    """A transport whose address can be changed before the start."""
+
+    def listen_at(self, *, host: str | None, port: int | None, sockets: Sequence[socket]) -> None:
+        """See ``ChatService.listen_at``."""
+        ...
+
+
+@runtime_checkable
+class MountsOnAsgi(Protocol):
+    """A transport that can be an ASGI application."""
+
+    def asgi_app(self, other: Any = None) -> Any:
+        """See ``ChatService.asgi_app``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryDelivery:
+    """How a transport takes histories, resolved once so that commands need not ask again."""
+
+    #: Whether it accepts ``EncodedMessages``.
+    takes_encoded: bool = False
+    #: Maximum number of binary values in one answer; None: no limit.
+    max_attachments: int | None = None
+    #: Waits while too much is unsent for a socket; None: it cannot wait.
+    drained: Callable[[SocketId], Awaitable[None]] | None = None
+
+    @classmethod
+    def of(cls, transport: Transport) -> Self:
+        return cls(
+            takes_encoded=isinstance(transport, TakesEncoded) and transport.takes_encoded,
+            max_attachments=transport.max_attachments if isinstance(transport, LimitsAttachments) else None,
+            drained=transport.drained if isinstance(transport, Drains) else None,
+        )

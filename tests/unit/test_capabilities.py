@@ -1,0 +1,62 @@
+"""Optional capabilities of stores, buses and transports: which ones the built-in classes have."""
+
+from typing import Any
+
+import pytest
+
+from chat_service.contracts import capabilities
+from chat_service.contracts.capabilities import HistoryDelivery
+from chat_service.stores.memory import MemoryStore
+from chat_service.stores.redis import RedisStore
+from chat_service.stores.redis.redis_bus import RedisBus
+from chat_service.testing import InProcessTransport
+from chat_service.transports.socketio import SocketIOTransport
+
+STORE = {"RunsWithoutTask", "HasTitle"}
+# Only the names of members count, so what is measured has both of these.
+MEASURED = {"MeasuredStore", "MeasuredTransport"}
+TRANSPORT = {"TakesEncoded", "LimitsAttachments", "Drains", "HasAddress", "ListensAnywhere", "MountsOnAsgi"}
+
+
+def socketio_transport(serializer: str = "json") -> SocketIOTransport:
+    return SocketIOTransport(host="127.0.0.1", port=0, namespace="/chat", options={"serializer": serializer})
+
+
+def capabilities_of(part: object) -> set[str]:
+    kinds = [kind for kind in vars(capabilities).values() if getattr(kind, "_is_runtime_protocol", False)]
+    assert {kind.__name__ for kind in kinds} >= STORE | TRANSPORT | MEASURED
+    return {kind.__name__ for kind in kinds if isinstance(part, kind)}
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (MemoryStore, STORE),
+        (RedisStore, STORE | MEASURED | {"BoundsCommands"}),
+        (socketio_transport, TRANSPORT | MEASURED),
+        (InProcessTransport, set()),
+    ],
+)
+def test_built_in_classes_have_their_capabilities(make: Any, expected: set[str]) -> None:
+    assert capabilities_of(make()) == expected
+
+
+def test_the_bus_of_redis_is_monitored() -> None:
+    assert isinstance(object.__new__(RedisBus), capabilities.MonitoredBus)
+
+
+class SlowTransport(InProcessTransport):
+    takes_encoded = False
+    max_attachments = 3
+
+    async def drained(self, socket_id: str) -> None:
+        raise ConnectionError(socket_id)
+
+
+def test_histories_are_delivered_as_the_transport_says() -> None:
+    assert HistoryDelivery.of(InProcessTransport()) == HistoryDelivery()
+    slow = SlowTransport()
+    assert HistoryDelivery.of(slow) == HistoryDelivery(max_attachments=3, drained=slow.drained)
+    for serializer, takes_encoded, limit in (("json", True, 10), ("msgpack", False, None)):
+        delivery = HistoryDelivery.of(socketio_transport(serializer))
+        assert (delivery.takes_encoded, delivery.max_attachments) == (takes_encoded, limit)
