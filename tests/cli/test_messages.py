@@ -24,6 +24,7 @@ from chat_service.types import RoomName
 from tests.cli.conftest import Site, invoke
 from tests.e2e.processes import run
 from tests.redis.proxy import Proxy
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
 ROOM = RoomName("room")
@@ -232,7 +233,7 @@ async def test_send(site: Site) -> None:
     assert await site.json("send", "room", "from the operator") == {"room": "room", "ids": [1]}
     _, message = await alice.wait_for("roomMessage")
     assert (message["id"], message["author"], message["textMessage"]) == (1, "system", "from the operator")
-    assert abs(message["timestamp"] - instance.service._context.clock.now_ms()) < 60_000
+    assert abs(message["timestamp"] - parts_of(instance.service).clock.now_ms()) < 60_000
     assert (await site.run("send", "--as", "alice", "room", "as a user")).stdout == ""
     _, message = await alice.wait_for("roomMessage")
     assert message["author"] == "alice"

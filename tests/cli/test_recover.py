@@ -9,6 +9,7 @@ from chat_service.cli import recovering
 from chat_service.types import InstanceId
 from tests.cli.conftest import Site, invoke
 from tests.support.clocks import SteppedClock
+from tests.support.parts import parts_of
 from tests.support.world import Instance
 
 pytestmark = pytest.mark.redis
@@ -25,7 +26,7 @@ async def _dead(site: Site) -> Instance:
     instance = await site.world.start(**QUIET)
     await instance.service.add_room("room", enable_userlist_updates=True)
     await instance.joined("alice", "room")
-    store, clock = instance.service._context.store, instance.service._context.clock
+    store, clock = parts_of(instance.service).store, parts_of(instance.service).clock
     await store.instance_heartbeat(InstanceId(instance.service.instance_uid), clock.now_ms() - 3_600_000)
     return instance
 
@@ -82,7 +83,7 @@ async def test_an_instance_whose_clock_is_wrong_is_left_alone(site: Site) -> Non
 
 async def test_what_another_one_recovers(site: Site) -> None:
     dead, alive = await _dead(site), await site.world.start(**QUIET)
-    store, now = alive.service._context.store, alive.service._context.clock.now_ms()
+    store, now = parts_of(alive.service).store, parts_of(alive.service).clock.now_ms()
     name = InstanceId(dead.service.instance_uid)
     assert await store.instance_claim(name, now, (await store.instance_pulses())[name])
     (listed,) = [item for item in (await site.json("instances"))["instances"] if item["id"] == name]
@@ -96,7 +97,7 @@ async def test_what_another_one_recovers(site: Site) -> None:
 
 async def test_what_cannot_be_recovered(site: Site) -> None:
     dead = await _dead(site)
-    store: Any = dead.service._context.store
+    store: Any = parts_of(dead.service).store
     key, rooms = store.keys.user_sockets("alice"), store.keys.user_rooms("alice")
     await store.client.call(key, "DEL", key, rooms)
     await store.client.call(key, "SET", key, "of another type")

@@ -13,6 +13,7 @@ from tests.e2e.clients import Client
 from tests.e2e.conftest import POLLING, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.test_mounting import running
 from tests.support.backends import Backend
+from tests.support.parts import parts_of
 from tests.support.world import name_by_query
 
 SERIALIZERS = ("json", "msgpack")
@@ -223,4 +224,4 @@ async def test_histories_of_your_own_server_are_cut(connect: ConnectTo) -> None:
         assert len(await client.call("roomRecentHistory", "room")) == 10
         assert [m["id"] for m in await read_all(client, "room", 100)] == list(range(1, 13))
         await client.disconnect()
-        await wait_until(lambda: len(service._context.sessions) == 0, "the client to be gone")
+        await wait_until(lambda: len(parts_of(service).sessions) == 0, "the client to be gone")

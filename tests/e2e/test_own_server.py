@@ -10,6 +10,7 @@ from tests.e2e.clients import NAMESPACE, NodeProcess
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import event, websocket
 from tests.operations.test_admin_ui import LOGIN, connect_admin
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
 
@@ -44,7 +45,7 @@ async def test_emits_rooms_and_sessions(
     await server.disconnect(alice, namespace=NAMESPACE)
     await client.wait_for("disconnect")
     await wait_until(
-        lambda: [item.socket_id for item in service._context.sessions.all()] == [bob], "alice to be gone"
+        lambda: [item.socket_id for item in parts_of(service).sessions.all()] == [bob], "alice to be gone"
     )
 
 
@@ -60,8 +61,8 @@ async def test_emits_with_a_callback_come_in_order_with_all_else(serve: Serve) -
 
     async with websocket(service.port) as raw:
         await raw.login()
-        (socket_id,) = service._context.transport.socket_ids()
-        transport = service._context.transport
+        (socket_id,) = parts_of(service).transport.socket_ids()
+        transport = parts_of(service).transport
         transport.emit(socket_id, "first", ())
         await server.emit("asked", 1, to=socket_id, namespace=NAMESPACE, callback=callback)
         transport.emit(socket_id, "last", ())

@@ -15,6 +15,7 @@ from tests.e2e.mounted import make_service
 from tests.e2e.stopped import stopped_reader
 from tests.e2e.test_mounting import running
 from tests.e2e.test_mounting_asgi import uvicorn_server
+from tests.support.parts import parts_of
 
 LIMIT = 64 * 1024
 SIZE = 32 * 1024
@@ -52,7 +53,7 @@ async def mounted(kind: str) -> AsyncIterator[tuple[ChatService, int]]:
 @pytest.mark.parametrize("kind", ["app", "asgi", "server"])
 async def test_a_reader_that_stops_is_cut(connect: ConnectTo, kind: str) -> None:
     async with mounted(kind) as (service, port):
-        transport: Any = service._context.transport
+        transport: Any = parts_of(service).transport
         speaker = await connect(port, "speaker")
         await speaker.wait_for("loginConfirmed")
         await speaker.call("roomJoin", "room")
@@ -63,8 +64,8 @@ async def test_a_reader_that_stops_is_cut(connect: ConnectTo, kind: str) -> None
                 await speaker.call("roomMessage", "room", {"textMessage": "x" * SIZE})
                 sent += 1
                 assert transport.statistics().send_buffer_bytes < LIMIT + 20 * SIZE
-            await wait_until(lambda: len(service._context.sessions) == 1, "the reader to be gone")
-            assert service._context.counters.disconnects["slow consumer"] == 1
+            await wait_until(lambda: len(parts_of(service).sessions) == 1, "the reader to be gone")
+            assert parts_of(service).counters.disconnects["slow consumer"] == 1
         ids = [(await speaker.wait_for("roomMessage"))[1]["id"] for _ in range(sent)]
         assert ids == list(range(1, sent + 1))
         await speaker.disconnect()

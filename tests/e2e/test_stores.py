@@ -13,6 +13,7 @@ from chat_service.testing import wait_until
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import event, websocket
 from tests.support.backends import Backend
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
 
@@ -36,7 +37,7 @@ async def test_two_instances_over_one_store(backend: Backend, serve: Serve, logi
     assert [message["id"] for message in await other.call("roomRecentHistory", "room")] == list(
         range(100, 0, -1)
     )
-    await wait_until(lambda: len(services[0]._context.sessions) == 0, "the sender to be gone")
+    await wait_until(lambda: len(parts_of(services[0]).sessions) == 0, "the sender to be gone")
 
 
 async def test_a_close_waits_for_commands_that_wait_for_the_store(backend: Backend, serve: Serve) -> None:
@@ -79,7 +80,7 @@ async def test_a_store_that_needs_a_task_gets_one(serve: Serve, login: ConnectTo
     assert await client.call("roomJoin", "room") == 1
     assert await client.call("roomMessage", "room", {"textMessage": "x"}) == 1
     await client.disconnect()
-    await wait_until(lambda: len(service._context.sessions) == 0, "the client to be gone")
+    await wait_until(lambda: len(parts_of(service).sessions) == 0, "the client to be gone")
 
 
 class SlowStore(MemoryStore):
@@ -107,7 +108,7 @@ async def test_commands_of_several_clients_wait_side_by_side(serve: Serve, login
         asyncio.create_task(client.emit("roomMessage", "room", {"textMessage": text}))
         for client, text in ((alice, "x"), (bob, ""))
     ]
-    await wait_until(lambda: "roomMessage (2)" in service._context.running.names(), "both to wait")
+    await wait_until(lambda: "roomMessage (2)" in parts_of(service).running.names(), "both to wait")
     # Others are served meanwhile, also the same client.
     assert len(await alice.call("listOwnSockets")) == 1
     store.gate.set()
@@ -133,11 +134,11 @@ async def test_a_flood_of_commands_is_read_as_fast_as_it_is_handled(serve: Serve
                 await raw.send(event("roomMessage", "room", {"textMessage": "x" * 500}, id=number))
 
         sending = asyncio.create_task(flood())
-        await wait_until(lambda: len(service._context.running) >= 1000, "many commands to wait")
+        await wait_until(lambda: len(parts_of(service).running) >= 1000, "many commands to wait")
         for _ in range(100):
             assert (await other.ack("listOwnSockets"))[0] is None
         # What one read of the system brings comes on top.
-        assert len(service._context.running) < 2000
+        assert len(parts_of(service).running) < 2000
         store.gate.set()
         await sending
         assert await raw.recv_ack(count - 1) == [None, count]

@@ -15,6 +15,7 @@ from chat_service.protocol import encoded
 from chat_service.transports.socketio import packets
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.stopped import masked_frame
+from tests.support.parts import parts_of
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class Bench:
         """A new connection, on which a request for a WebSocket comes."""
         transport = CountingTransport(self.work)
         self._clients.append(transport)
-        port: Any = self._service._context.transport._own_port  # type: ignore[attr-defined]
+        port: Any = parts_of(self._service).transport._own_port  # type: ignore[attr-defined]
         protocol = port.make_protocol()
         transport.protocol = protocol
         protocol.connection_made(transport)

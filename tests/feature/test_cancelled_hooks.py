@@ -9,6 +9,7 @@ import pytest
 from chat_service import ChatService, CloseTimeoutError, CommandCall, MembershipInfo
 from chat_service.hooks import HookCancelledError, call_hook
 from chat_service.testing import InProcessClient, wait_until
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World, name_by_query
@@ -147,7 +148,7 @@ async def test_the_caller_gets_an_error_and_the_next_command_is_run(
         assert await instance.service.room_has_in_list("room", "userlist", "alice") is is_joined
     assert (await answer(alice, *COMMANDS[place]))[0] is None
     assert (await answer(alice, "roomLeave", "room"))[0] is None
-    assert instance.service._context.running.count(["roomMessage", "roomJoin", "roomLeave"]) == 0
+    assert parts_of(instance.service).running.count(["roomMessage", "roomJoin", "roomLeave"]) == 0
 
 
 @each_way

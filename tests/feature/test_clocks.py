@@ -8,6 +8,7 @@ import pytest
 
 from chat_service.testing import wait_until
 from tests.support.clocks import SteppedClock
+from tests.support.parts import parts_of
 from tests.support.world import Instance, World
 
 RATE, TIMEOUT = 0.2, 1.0
@@ -21,7 +22,7 @@ async def _outlast(seconds: float) -> None:
 
 
 def _lost(instances: list[Instance]) -> int:
-    counters = [instance.service._context.counters for instance in instances]
+    counters = [parts_of(instance.service).counters for instance in instances]
     return sum(each.leases_lost + sum(each.recoveries.values()) for each in counters)
 
 
@@ -72,7 +73,7 @@ async def test_a_dead_instance_is_recovered_whatever_its_clock_showed(world: Wor
     await dead.joined("bob", "room")
     await _outlast(2 * RATE)
     # No heartbeats any more.
-    await dead.service._context.background.close()
+    await parts_of(dead.service).background.close()
     await alice.wait_for("roomUserLeft", "room", "bob")
 
     async def is_alone() -> bool:
@@ -80,5 +81,5 @@ async def test_a_dead_instance_is_recovered_whatever_its_clock_showed(world: Wor
         return known == {survivor.service.instance_uid}
 
     await wait_until(is_alone, "the dead instance is forgotten")
-    assert survivor.service._context.counters.leases_lost == 0
+    assert parts_of(survivor.service).counters.leases_lost == 0
     assert alice.connected

@@ -11,6 +11,7 @@ from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.testing import FakeClock, wait_until
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.support.faults import FaultyStore, as_store
+from tests.support.parts import parts_of
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World
 
@@ -33,7 +34,7 @@ class Failing:
 
     async def service_at(self, world: World) -> ChatService:
         """Another instance, with the same clock and without failures."""
-        return (await world.start(clock=self.service._context.clock)).service
+        return (await world.start(clock=parts_of(self.service).clock)).service
 
     async def is_told(self, event: str, cause: Any, **info: Any) -> None:
         await wait_until(lambda: bool(self.told), f"the event {event}")
@@ -41,10 +42,11 @@ class Failing:
 
     async def next_heartbeat(self) -> None:
         """Return when what the failures left is cleaned."""
-        assert self.service._context.failures.has_leftovers
-        assert isinstance(self.service._context.clock, FakeClock)
-        await self.service._context.clock.advance(self.service.options.heartbeat_rate)
-        failures = self.service._context.failures
+        assert parts_of(self.service).failures.has_leftovers
+        clock = parts_of(self.service).clock
+        assert isinstance(clock, FakeClock)
+        await clock.advance(self.service.options.heartbeat_rate)
+        failures = parts_of(self.service).failures
         await wait_until(lambda: not failures.has_leftovers and not failures.is_cleaning, "the cleaning")
 
 
@@ -68,7 +70,7 @@ async def members(service: ChatService) -> list[str]:
 async def test_whatever_a_heartbeat_meets_does_not_end_the_heartbeats(
     failing: Failing, error: BaseException
 ) -> None:
-    clock = failing.service._context.clock
+    clock = parts_of(failing.service).clock
     assert isinstance(clock, FakeClock)
     failing.faults.calls.clear()
 

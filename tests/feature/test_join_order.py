@@ -9,6 +9,7 @@ import pytest
 from chat_service import CommandCall, MembershipInfo
 from chat_service.testing import InProcessClient, wait_until
 from tests.support.markers import room_marker
+from tests.support.parts import parts_of
 from tests.support.spread import StartSpread
 from tests.support.world import Instance, World
 
@@ -266,7 +267,7 @@ async def test_a_socket_that_goes_before_the_answer(world: World, place: str) ->
     await asyncio.gather(joining, going)
     assert not await instance.service.room_has_in_list("room", "userlist", "alice")
     await bob.call("roomLeave", "room")
-    assert instance.service._context.delivery.rooms() == []
+    assert parts_of(instance.service).delivery.rooms() == []
 
 
 Refusal = Callable[..., Any]
@@ -305,8 +306,8 @@ async def test_a_join_that_the_transport_refuses_is_undone(
             assert "Internal server error" in await alice.error("roomJoin", "room")
     assert await alice.call("listOwnSockets") == {alice.id: [], second.id: []}
     assert not await service.room_has_in_list("room", "userlist", "alice")
-    assert service._context.delivery.rooms() == []
-    assert ("room", "room") not in service._context.delivery.interest.topics()
+    assert parts_of(service).delivery.rooms() == []
+    assert ("room", "room") not in parts_of(service).delivery.interest.topics()
     await room_marker(service, "room", bob)
     # Others that heard of it hear also that it is over.
     assert len(bob.received("roomUserJoined")) == len(bob.received("roomUserLeft"))
@@ -322,7 +323,7 @@ async def test_a_login_that_the_transport_refuses_leaves_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = await world.start()
-    context = instance.service._context
+    context = parts_of(instance.service)
     with monkeypatch.context() as patch:
         await failing_channel(instance, patch)
         client = await instance.transport.connect(query={"userName": "nora"})

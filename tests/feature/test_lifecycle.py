@@ -9,6 +9,7 @@ import pytest
 from chat_service import ChatService, CloseTimeoutError, CommandCall, ServiceClosedError, StoreError
 from chat_service.testing import ConnectionRefused, InProcessTransport, wait_until
 from tests.support.faults import FaultyStore, as_store
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 from tests.support.world import World
 
@@ -443,7 +444,7 @@ async def test_closed_tells_of_a_start_that_failed(
     service = instance.service
     service.on("closed", closed.append)
     if fails == "store":
-        monkeypatch.setattr(service._context.store, "open", fail)
+        monkeypatch.setattr(parts_of(service).store, "open", fail)
     if fails == "listen":
         monkeypatch.setattr(instance.transport, "listen", fail)
     if fails == "close during the start":

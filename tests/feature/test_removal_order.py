@@ -9,6 +9,7 @@ from chat_service import ChatService, MembershipInfo
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.testing import InProcessClient, wait_until
 from tests.support.markers import room_marker
+from tests.support.parts import parts_of
 from tests.support.spread import Spread, StartSpread
 from tests.support.world import World
 
@@ -149,7 +150,7 @@ async def test_a_dead_instance_keeps_nobody_for_long(world: World) -> None:
     there = await world.start()
     await here.service.add_room("room")
     await there.joined("alice", "room")
-    context = there.service._context
+    context = parts_of(there.service)
     # It hears nothing of the requests that are meant for it.
     await context.store.bus.unsubscribe(Topic(TopicKind.INSTANCE, context.instance_id()))
     await remove(here.service, "list")

@@ -8,6 +8,7 @@ from chat_service import ChatService, InstanceState, Page
 from chat_service.domain.inbox import Inbox
 from chat_service.domain.lease import Lease
 from chat_service.testing import FakeClock
+from tests.support.parts import parts_of
 from tests.support.wire_errors import raised
 from tests.support.world import World
 
@@ -80,7 +81,7 @@ async def test_list_instances(world: World) -> None:
     other = listed[there.service.instance_uid]
     assert (other.state, other.age, other.expires_in, other.sockets) == (InstanceState.ALIVE, 0, 30, 1)
     store, now = world.backend.new_store(), clock.now_ms()
-    context = here.service._context
+    context = parts_of(here.service)
     assert isinstance(context.lease, Lease)
     await store.open(Inbox(context, context.lease))
     try:

@@ -3,6 +3,7 @@
 from chat_service.domain.lease import Lease
 from chat_service.testing import wait_until
 from chat_service.types import RoomName, SocketId, UserName
+from tests.support.parts import parts_of
 from tests.support.world import World
 
 
@@ -12,7 +13,7 @@ async def test_nothing_is_delivered_while_it_is_not_sure_to_be_alive(world: Worl
     await alice.call("roomCreate", "room", False)
     await alice.call("roomJoin", "room")
     bob = await paused.joined("bob", "room")
-    lease = paused.service._context.lease
+    lease = parts_of(paused.service).lease
     assert isinstance(lease, Lease)
     answered = lease._answered
     lease._answered = float("-inf")
@@ -33,7 +34,7 @@ async def test_a_removed_user_loses_sockets_that_the_room_forgot_too(world: Worl
     await alice.call("roomJoin", "room")
     forgotten = await paused.joined("bob", "room")
     known = await other.joined("bob", "room")
-    store = other.service._context.store
+    store = parts_of(other.service).store
     # What recovery does with the sockets of a dead instance.
     await store.room_leave(RoomName("room"), UserName("bob"), SocketId(forgotten.id), 1, echo=False)
     await alice.call("roomAddToList", "room", "blacklist", ["bob"])

@@ -12,6 +12,7 @@ from chat_service.operations import health
 from chat_service.testing import InProcessTransport
 from tests.operations.pages import get, get_json, scrape
 from tests.support.faults import FaultyStore, as_store
+from tests.support.parts import parts_of
 from tests.support.world import World
 
 
@@ -105,7 +106,7 @@ async def test_instance_is_unready_while_its_store_does_not_respond(world: World
 async def test_instance_unknown_to_the_store_is_unready(world: World) -> None:
     instance = await world.start()
     await world.start()
-    await instance.service._context.store.instance_forget(instance.service._context.instance_id())
+    await parts_of(instance.service).store.instance_forget(parts_of(instance.service).instance_id())
     readiness = await instance.service.operations.readiness()
     assert not readiness.is_ready
     assert readiness.as_dict()["checks"]["store"] == "the store does not know this instance"

@@ -17,6 +17,7 @@ from chat_service.testing import FakeClock, wait_until
 from chat_service.types import InstanceId
 from tests.operations.pages import value
 from tests.support.faults import FaultyStore, as_store
+from tests.support.parts import parts_of
 from tests.support.world import World
 
 UNITS = ("_seconds", "_bytes", "_total", "_info")
@@ -198,7 +199,7 @@ async def test_recovery_is_counted(world: World) -> None:
     clock = FakeClock()
     survivor = await world.start(clock=clock)
     dead = InstanceId("dead")
-    store = survivor.service._context.store
+    store = parts_of(survivor.service).store
     await store.instance_heartbeat(dead, clock.now_ms())
 
     async def is_counted() -> bool:
@@ -215,7 +216,7 @@ async def test_lost_lease_is_counted(world: World, caplog: pytest.LogCaptureFixt
     clock = FakeClock()
     instance = await world.start(clock=clock)
     service = instance.service
-    await service._context.store.instance_forget(service._context.instance_id())
+    await parts_of(service).store.instance_forget(parts_of(service).instance_id())
     former = service.instance_uid
     await clock.advance(10)
     await wait_until(lambda: service.instance_uid != former, "it has started over")

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from chat_service import ChatService, ChatServiceError, CommandCall, ConfigurationError
 from chat_service.commands.gateway import Gateway
+from tests.support.parts import parts_of
 from tests.support.world import World
 
 
@@ -106,7 +107,7 @@ async def test_server_faults_are_errors(world: World, spans: Spans, caplog) -> N
 
 async def test_without_the_option_there_are_no_spans(world: World, spans: Spans) -> None:
     instance = await world.start()
-    assert instance.service._context.tracing is None
+    assert parts_of(instance.service).tracing is None
     assert type(instance.transport._handler) is Gateway
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from chat_service import ChatService
 from tests.redis.instance import name_by_query
+from tests.support.parts import parts_of
 
 
 async def serve(service: ChatService, store: Any) -> None:
@@ -31,7 +32,7 @@ def main(options: dict[str, Any], processes: int) -> None:
     service = ChatService(
         hooks={"on_connect": name_by_query}, host="127.0.0.1", port=0, store="redis", **options
     )
-    store = service._context.store
+    store = parts_of(service).store
     assert service.instance_uid == ""
     children = []
     for _ in range(processes):

@@ -15,6 +15,7 @@ from chat_service.testing import InProcessClient, wait_until
 from chat_service.types import SocketId
 from tests.redis.conftest import At, MakeWorld
 from tests.support.markers import room_marker, told
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisServer
 from tests.support.world import Instance, World
 
@@ -25,7 +26,7 @@ TEXT = {"textMessage": "hello"}
 
 
 def store_of(instance: Instance) -> RedisStore:
-    store = instance.service._context.store
+    store = parts_of(instance.service).store
     assert isinstance(store, RedisStore)
     return store
 

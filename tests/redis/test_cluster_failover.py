@@ -7,6 +7,7 @@ from chat_service.stores.redis.keys import Keys
 from chat_service.testing import InProcessClient, wait_until
 from tests.redis.conftest import At, MakeWorld
 from tests.support.markers import room_marker
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisCluster
 from tests.support.world import Instance
 
@@ -52,7 +53,7 @@ async def test_single_channel_moves_to_another_node(at: MakeWorld) -> None:
         for room in rooms:
             await instance.service.add_room(room)
         alice = await instance.joined("alice", *rooms)
-        store = instance.service._context.store
+        store = parts_of(instance.service).store
         assert isinstance(store, RedisStore)
         bus = store._open_bus
         subscriber = max(bus._subscribers.values(), key=lambda item: len(item.channels))

@@ -10,6 +10,7 @@ from chat_service.contracts.bus import Bus
 from chat_service.testing import InProcessClient, wait_until
 from tests.redis.conftest import MakeWorld
 from tests.redis.costs import Cost, CostMeter, documented
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisServer
 from tests.support.world import Instance
 
@@ -30,7 +31,7 @@ class Scene:
 
     @property
     def bus(self) -> Bus:
-        return self.instance.service._context.store.bus
+        return parts_of(self.instance.service).store.bus
 
     def call(self, command: str, *args: Any) -> Callable[[], Awaitable[Any]]:
         return lambda: self.alice.call(command, *args)
@@ -145,7 +146,7 @@ async def test_cost_of_a_join_with_other_sockets_elsewhere(at: MakeWorld, server
         await near.call("roomLeave", "room")
     far.clear()
     with server.client() as client:
-        meter = CostMeter(client, here.service._context.store.bus)
+        meter = CostMeter(client, parts_of(here.service).store.bus)
         cost = await meter.measure(near.call("roomJoin", "room"))
     assert cost.sent == ("EVALSHA", "EVALSHA", "SPUBLISH")
     assert await far.wait_for("roomJoinedEcho") == ["room", near.id, 1]

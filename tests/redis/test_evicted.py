@@ -10,6 +10,7 @@ from chat_service.stores.redis.keys import Keys
 from chat_service.testing import wait_until
 from chat_service.types import RoomName, UserName
 from tests.redis.conftest import At
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.wire_errors import wire_error
 from tests.support.world import World
@@ -32,7 +33,7 @@ class Scene:
 
     async def enter(self) -> None:
         self.first, self.second = await self.world.start(), await self.world.start()
-        self.service, self.store = self.first.service, self.first.service._context.store
+        self.service, self.store = self.first.service, parts_of(self.first.service).store
         self.ann, self.bob = await self.first.login("ann"), await self.second.login("bob")
         await self.ann.call("roomCreate", "room", True)
         await self.ann.call("roomAddToList", "room", "whitelist", ["bob"])

@@ -18,6 +18,7 @@ from tests.redis.ghosts import DEAD, write_ghosts
 from tests.redis.processes import ServiceProcess
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker, told, user_marker
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 from tests.support.world import Instance, World
@@ -106,7 +107,7 @@ async def test_killed_instance_is_recovered_once_and_in_time(
     assert sorted(echoes) == [[room, gone, 1] for room in rooms]
     assert left == {("bob", room): 2 for room in rooms} | {("carol", room): 1 for room in rooms}
     assert await service.get_instance_heartbeat(victim.uid) is None
-    assert set(await service._context.store.instances()) == {peer.service.instance_uid for peer in living}
+    assert set(await parts_of(service).store.instances()) == {peer.service.instance_uid for peer in living}
     assert await service.exec_user_command("bob", "listOwnSockets") == [{}]
     await service.delete_user("bob")
 
@@ -143,7 +144,7 @@ async def test_interrupted_recovery_is_finished_by_another_instance(
     instance = await world.start(enable_userlist_updates=True, heartbeat_rate=0.1, heartbeat_timeout=0.5)
     await instance.service.add_room("room")
     watcher = await instance.joined("watcher", "room")
-    store = instance.service._context.store
+    store = parts_of(instance.service).store
     with server.client() as client:
         write_ghosts(client, keys_of(world).prefix, 10, ["room"])
         client.zrem(keys_of(world).instances, DEAD)
@@ -187,8 +188,8 @@ async def test_recovery_of_ten_thousand_sockets_does_not_block_commands(
     assert probes > 50
     # Only once, although it took several times as long as a claim is valid.
     assert sum("is dead" in record.getMessage() for record in caplog.records) == 1
-    await wait_until(lambda: not len(service._context.running), "nothing runs")
-    assert list(await service._context.store.instance_pulses()) == [service.instance_uid]
+    await wait_until(lambda: not len(parts_of(service).running), "nothing runs")
+    assert list(await parts_of(service).store.instance_pulses()) == [service.instance_uid]
     with server.client() as client:
         keys = keys_of(world)
         assert not any(client.exists(keys.members(room)) for room in rooms)
@@ -240,7 +241,7 @@ async def test_suspended_instance_starts_over(at: MakeWorld, server: RedisServer
 
 async def _lapse(instance: Instance, store: RedisStore) -> None:
     """Act as another instance that has claimed and recovered this one."""
-    now = instance.service._context.clock.now_ms()
+    now = parts_of(instance.service).clock.now_ms()
     uid = InstanceId(instance.service.instance_uid)
     assert await store.instance_claim(uid, now, (await store.instance_pulses())[uid])
     await store.instance_forget(uid)
@@ -266,17 +267,17 @@ async def test_clients_that_reconnect_immediately_belong_to_the_new_id(
 
     async def is_buried() -> bool:
         sockets = await store.instance_sockets(InstanceId(former))
-        return not sockets and len(service._context.sessions) == 2
+        return not sockets and len(parts_of(service).sessions) == 2
 
     await wait_until(is_buried, "the former id is forgotten")
-    await wait_until(lambda: not len(service._context.running), "nothing runs")
+    await wait_until(lambda: not len(parts_of(service).running), "nothing runs")
     for client in back:
         user = client.handshake.query["userName"]
         assert await client.call("listOwnSockets") == {client.id: ["room"]}
         assert (await service.get_instance_sockets())[client.id] == user
         assert await client.call("roomMessage", "room", TEXT)
-    assert service._context.delivery.interest.topics() >= {("instance", service.instance_uid)}
-    assert ("instance", former) not in service._context.delivery.interest.topics()
+    assert parts_of(service).delivery.interest.topics() >= {("instance", service.instance_uid)}
+    assert ("instance", former) not in parts_of(service).delivery.interest.topics()
 
 
 async def test_instance_that_cannot_renew_disconnects_once_and_starts_over_later(
@@ -449,5 +450,5 @@ async def test_recovery_skips_a_user_with_corrupt_state(scene: Scene) -> None:
     scene.raw.delete(scene.keys.user_sockets("ghost7"))
     await scene.service.instance_recovery(DEAD)
     assert await scene.service.get_instance_sockets(DEAD) == {}
-    assert list(await scene.service._context.store.instance_pulses()) == [scene.service.instance_uid]
+    assert list(await parts_of(scene.service).store.instance_pulses()) == [scene.service.instance_uid]
     await scene.service.instance_recovery(DEAD)

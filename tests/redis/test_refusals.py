@@ -13,6 +13,7 @@ from chat_service.stores.redis import RedisStore
 from chat_service.testing import wait_until
 from tests.redis.conftest import At
 from tests.redis.refusals import Refusal
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.wire_errors import wire_error
 from tests.support.world import Instance, World
@@ -59,12 +60,12 @@ class Scene:
         await wait_until(lambda: asyncio.get_running_loop().time() > end, "time passes")
 
     def all_is_well(self) -> bool:
-        lost = [instance.service._context.counters.leases_lost for instance in self.world.instances]
+        lost = [parts_of(instance.service).counters.leases_lost for instance in self.world.instances]
         recovered = [
-            sum(instance.service._context.counters.recoveries.values()) for instance in self.world.instances
+            sum(parts_of(instance.service).counters.recoveries.values()) for instance in self.world.instances
         ]
         assert not any(lost) and not any(recovered)
-        assert not any(instance.service._context.counters.interruptions for instance in self.world.instances)
+        assert not any(parts_of(instance.service).counters.interruptions for instance in self.world.instances)
         assert self.uids_now() == self.uids
         return self.alice.connected and self.bob.connected
 
@@ -118,7 +119,7 @@ async def test_clients_stay_connected_and_service_resumes(
         ("directAddToList", "blacklist", ["carol"]),
     ):
         assert await alice.error(command, *args) == REFUSED, command
-    assert scene.service._context.errors.incidents == 0
+    assert parts_of(scene.service).errors.incidents == 0
     # Reads work.
     assert [message["id"] for message in await alice.call("roomRecentHistory", "room")] == [5, 4, 3, 2, 1]
     assert [message["id"] for message in await alice.call("roomHistoryGet", "room", 2, 2)] == [4, 3]
@@ -218,7 +219,7 @@ async def test_dead_instance_is_recovered_after_the_refusal(scene: Scene, kind: 
     uid = third.service.instance_uid
     await scene.refusal.begin()
     # Stop its heartbeats.
-    await third.service._context.background.close()
+    await parts_of(third.service).background.close()
     await scene.outlast()
     await scene.refusal.end()
 
@@ -243,7 +244,7 @@ async def test_failing_start_names_the_reason(scene: Scene, kind: str) -> None:
 
 async def test_store_raises_refused_error(scene: Scene, kind: str) -> None:
     store = RedisStore(scene.world.backend.options)  # type: ignore[attr-defined]
-    context = scene.service._context
+    context = parts_of(scene.service)
     assert isinstance(context.lease, Lease)
     await store.open(Inbox(context, context.lease))
     try:

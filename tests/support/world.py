@@ -7,6 +7,7 @@ from chat_service import ChatService, Clock, Store
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.testing import InProcessClient, InProcessTransport
 from tests.support.backends import Backend
+from tests.support.parts import parts_of
 
 
 def name_by_query(service: ChatService, socket_id: str) -> str | None:
@@ -43,7 +44,7 @@ class Instance:
         everybody = (socket_id for peer in self.peers for socket_id in peer.transport.socket_ids())
         others = tuple(socket_id for socket_id in everybody if socket_id != client.id)
         marker = Notify(event="settled", args=(), exclude=others)
-        await self.service._context.store.bus.publish(Topic(TopicKind.ROOM, room), marker)
+        await parts_of(self.service).store.bus.publish(Topic(TopicKind.ROOM, room), marker)
         await client.wait_for("settled")
 
 

@@ -14,6 +14,7 @@ from chat_service.domain.lease import Lease
 from chat_service.testing import FakeClock, InProcessClient, wait_until
 from chat_service.types import RoomName
 from tests.support.faults import FaultyStore, as_store
+from tests.support.parts import parts_of
 from tests.support.world import Instance, World
 
 
@@ -306,7 +307,7 @@ async def test_an_interruption_during_a_catch_up_is_caught_up_as_well(world: Wor
     instance = await world.start()
     await instance.service.add_room("room")
     client = await instance.joined("alice", "room")
-    context = instance.service._context
+    context = parts_of(instance.service)
     assert isinstance(context.lease, Lease)
     inbox, feed = Inbox(context, context.lease), context.delivery.feed(RoomName("room"))
     assert feed is not None and not feed.is_holding

@@ -105,3 +105,12 @@ def test_modules_are_not_too_long():
         for path in PACKAGE.rglob("*.py")
     }
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_one_module_knows_where_a_service_keeps_its_parts():
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"\w\._context\b", path.read_text("utf-8"))
+    ]
+    assert readers == ["tests/support/parts.py"]

@@ -17,6 +17,7 @@ from tests.e2e.raw import SEPARATOR, event, polling, websocket
 from tests.e2e.small_buffers import KINDS, small_service
 from tests.e2e.stopped import StoppedReader, stopped_reader
 from tests.support.backends import Backend
+from tests.support.parts import parts_of
 
 LIMIT = 64 * 1024
 SIZE = 32 * 1024
@@ -43,7 +44,7 @@ async def filled(kind: str = "own", **options: Any) -> AsyncIterator[tuple[ChatS
 
 
 def statistics(service: ChatService) -> Any:
-    return service._context.transport.statistics()  # type: ignore[attr-defined]
+    return parts_of(service).transport.statistics()  # type: ignore[attr-defined]
 
 
 def requests(count: int) -> list[str]:
@@ -141,8 +142,8 @@ async def talk_until_cut(service: ChatService, room: str) -> None:
         service.transport.emit_to_channel(room, "live", "x" * SIZE)
         sent += 1
         await asyncio.sleep(0)
-    await wait_until(lambda: not len(service._context.sessions), "the reader to be gone")
-    assert service._context.counters.disconnects["slow consumer"] == 1
+    await wait_until(lambda: not len(parts_of(service).sessions), "the reader to be gone")
+    assert parts_of(service).counters.disconnects["slow consumer"] == 1
 
 
 @pytest.mark.parametrize("kind", ["own", "app", "asgi"])
@@ -180,8 +181,8 @@ async def test_a_client_that_asks_and_does_not_read_is_cut(kind: str) -> None:
             peak = max(peak, statistics(service).send_buffer_bytes)
             await asyncio.sleep(0.01)
         assert LIMIT < peak <= LIMIT + ANSWER + 20_000
-        await wait_until(lambda: not len(service._context.sessions), "the reader to be gone")
-        assert service._context.counters.disconnects["slow consumer"] == 1
+        await wait_until(lambda: not len(parts_of(service).sessions), "the reader to be gone")
+        assert parts_of(service).counters.disconnects["slow consumer"] == 1
         assert statistics(service).send_buffer_bytes == 0
         async with websocket(port, "other") as other:
             await other.login()
@@ -195,7 +196,7 @@ async def test_a_client_that_asks_and_does_not_poll_is_cut() -> None:
             await raw.ack("roomJoin", room)
         # Refused when they have to wait for polls, which do not come.
         assert await raw.post(SEPARATOR.join(requests(20))) in (200, 400)
-        await wait_until(lambda: not len(service._context.sessions), "the client to be gone")
+        await wait_until(lambda: not len(parts_of(service).sessions), "the client to be gone")
         assert statistics(service).slow_consumers == 1
         assert await raw.get_status() == 400
 

@@ -13,6 +13,7 @@ from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.raw import polling
 from tests.e2e.stopped import StoppedReader, stopped_reader
+from tests.support.parts import parts_of
 from tests.support.world import name_by_query
 
 LIMIT = 256 * 1024
@@ -52,7 +53,7 @@ async def service(make: Callable[..., Awaitable[ChatService]]) -> ChatService:
 
 
 def statistics(service: ChatService) -> Any:
-    return service._context.transport.statistics()  # type: ignore[attr-defined]
+    return parts_of(service).transport.statistics()  # type: ignore[attr-defined]
 
 
 async def talk_until_cut(service: ChatService, speaker: Any, count: int) -> int:
@@ -78,8 +79,8 @@ async def test_readers_that_stop_are_cut_and_may_come_back(
             for number in range(10)
         ]
         sent = await talk_until_cut(service, speaker, 10)
-        await wait_until(lambda: len(service._context.sessions) == 1, "all but the speaker to be gone")
-        assert service._context.counters.disconnects["slow consumer"] == 10
+        await wait_until(lambda: len(parts_of(service).sessions) == 1, "all but the speaker to be gone")
+        assert parts_of(service).counters.disconnects["slow consumer"] == 10
         assert statistics(service).send_buffer_bytes == 0
         # The others got everything.
         ids = [(await speaker.wait_for("roomMessage"))[1]["id"] for _ in range(sent)]
@@ -91,7 +92,7 @@ async def test_readers_that_stop_are_cut_and_may_come_back(
             assert received == list(range(1, len(received) + 1)) and len(received) < sent
     assert caplog.text.count("slow consumer") == 10
     async with stopped_reader(service.port, "reader0", "room"):
-        assert len(service._context.sessions) == 2
+        assert len(parts_of(service).sessions) == 2
 
 
 async def test_a_reader_that_was_slow_for_a_while_gets_everything_in_order(
@@ -133,7 +134,7 @@ async def test_one_large_packet_passes_but_not_a_second_one(
             await write(reader)
             if statistics(service).slow_consumers:
                 break
-        await wait_until(lambda: len(service._context.sessions) == 1, "the reader to be gone")
+        await wait_until(lambda: len(parts_of(service).sessions) == 1, "the reader to be gone")
         assert statistics(service).slow_consumers == 1
 
 
@@ -144,7 +145,7 @@ async def test_a_client_that_polls_no_more(service: ChatService, login: ConnectT
         await raw.login()
         assert await raw.ack("roomJoin", "room") == [None, 1]
         await talk_until_cut(service, speaker, 1)
-        await wait_until(lambda: len(service._context.sessions) == 1, "the poller to be gone")
+        await wait_until(lambda: len(parts_of(service).sessions) == 1, "the poller to be gone")
         assert await raw.get_status() == 400
     async with polling(service.port, "poller") as raw:
         await raw.login()

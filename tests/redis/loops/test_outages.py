@@ -17,6 +17,7 @@ from chat_service.testing import wait_until
 from tests.redis import proxy as proxies
 from tests.redis.pairs import TEXT, Pair
 from tests.redis.proxy import Proxy
+from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisServer
 from tests.support.wire_errors import wire_error
 
@@ -145,6 +146,6 @@ async def test_outages_of_all_kinds(
         assert errors == {wire_error("timeout")}
     await behind.works_again()
     assert unhandled == []
-    failures = behind.service._context.store.client.background.failures  # type: ignore[attr-defined]
+    failures = parts_of(behind.service).store.client.background.failures  # type: ignore[attr-defined]
     assert failures == {}
     assert "Traceback" not in caplog.text and "never retrieved" not in caplog.text
