@@ -3,15 +3,25 @@
 from chat_service.commands import administration as rooms
 from chat_service.commands import direct, messages, sockets
 from chat_service.commands.spec import Command
-from chat_service.protocol import arguments as types
-from chat_service.protocol.arguments import Argument
+from chat_service.protocol.arguments import (
+    ANY_DATA,
+    LIMIT,
+    LIST_NAME,
+    MESSAGE,
+    MESSAGE_ID,
+    MODE,
+    ROOM_NAME,
+    USER_NAME,
+    USER_NAMES,
+    Argument,
+)
 
-_LIST_NAME = Argument("listName", types.LIST_NAME)
-_MESSAGE = Argument("message", types.MESSAGE)
-_MODE = Argument("mode", types.MODE)
-_ROOM_NAME = Argument("roomName", types.ROOM_NAME)
-_USER_NAME = Argument("userName", types.USER_NAME)
-_USER_NAMES = Argument("userNames", types.USER_NAMES)
+_LIST_NAME = Argument("listName", LIST_NAME)
+_MESSAGE = Argument("message", MESSAGE)
+_MODE = Argument("mode", MODE)
+_ROOM_NAME = Argument("roomName", ROOM_NAME)
+_USER_NAME = Argument("userName", USER_NAME)
+_USER_NAMES = Argument("userNames", USER_NAMES)
 
 _NOTHING = "nothing"
 _READERS = "joined users and admins"
@@ -56,7 +66,7 @@ TABLE: tuple[Command, ...] = (
     ),
     Command(
         name="directMessage",
-        arguments=(Argument("toUser", types.USER_NAME), _MESSAGE),
+        arguments=(Argument("toUser", USER_NAME), _MESSAGE),
         result="the message as it was sent",
         result_type="SentMessage",
         who="users allowed by the recipient's lists, when `enable_direct_messages` is on",
@@ -110,7 +120,7 @@ TABLE: tuple[Command, ...] = (
     ),
     Command(
         name="roomCreate",
-        arguments=(_ROOM_NAME, Argument("whitelistOnly", types.MODE)),
+        arguments=(_ROOM_NAME, Argument("whitelistOnly", MODE)),
         result=_NOTHING,
         result_type="null",
         who="any user, when `enable_rooms_management` is on",
@@ -160,7 +170,7 @@ TABLE: tuple[Command, ...] = (
     ),
     Command(
         name="roomHistoryGet",
-        arguments=(_ROOM_NAME, Argument("id", types.MESSAGE_ID), Argument("limit", types.LIMIT)),
+        arguments=(_ROOM_NAME, Argument("id", MESSAGE_ID), Argument("limit", LIMIT)),
         result="the oldest `limit` messages that follow `id`, newest first",
         result_type="StoredMessage[]",
         who=_READERS,
@@ -272,7 +282,7 @@ TABLE: tuple[Command, ...] = (
     ),
     Command(
         name="systemMessage",
-        arguments=(Argument("data", types.ANY_DATA),),
+        arguments=(Argument("data", ANY_DATA),),
         result=_NOTHING,
         result_type="null",
         who="any user, for themselves",
