@@ -13,6 +13,7 @@ from chat_service.testing import wait_until
 from tests.e2e.clients import NAMESPACE, Client
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import RawWebSocket, event, websocket
+from tests.support.parts import parts_of
 
 LIMIT = 100_000
 #: Events of the namespace, and events with an ack id of 7.
@@ -45,7 +46,7 @@ async def check_gone(service: ChatService) -> None:
     server = service.transport.get_server()
     await wait_until(lambda: len(server.eio.sockets) == 1, "the connection to be forgotten")
     await wait_until(lambda: len(server.environ) == 1, "its environ to be forgotten")
-    assert service._context.transport._dispatcher.announced == 0  # type: ignore[attr-defined]
+    assert parts_of(service).transport._dispatcher.announced == 0  # type: ignore[attr-defined]
     assert list(server.manager.rooms) == [NAMESPACE] and len(server.manager.rooms[NAMESPACE][None]) == 1
     assert not server.manager.pending_connect and not server.manager.pending_disconnect
 
@@ -247,7 +248,7 @@ async def test_attachments_that_never_come(service: ChatService, bystander: Clie
         await raw.login()
         await raw.send(f'452{B}["systemMessage",{{"_placeholder":true,"num":0}}]')
         await raw.send(b"one")
-        dispatcher = service._context.transport._dispatcher  # type: ignore[attr-defined]
+        dispatcher = parts_of(service).transport._dispatcher  # type: ignore[attr-defined]
         await wait_until(lambda: dispatcher.announced == 1, "the packet to come")
     await check_gone(service)
 

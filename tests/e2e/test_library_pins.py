@@ -30,6 +30,7 @@ from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import make_service
 from tests.e2e.test_mounting import running
+from tests.support.parts import parts_of
 
 
 def test_the_scanner_of_json() -> None:
@@ -153,7 +154,7 @@ async def test_the_sessions_of_a_server_of_the_caller(connect: ConnectTo) -> Non
         queue.put_nowait(Packet(MESSAGE, "x"))
         await cut(session, "slow consumer")
         assert is_over(session)
-        disconnects = service._context.counters.disconnects
+        disconnects = parts_of(service).counters.disconnects
         await wait_until(lambda: disconnects["slow consumer"] == 1, "the end to be told")
         await client.wait_for("disconnect")
 
