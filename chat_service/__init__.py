@@ -7,7 +7,8 @@ from chat_service.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chat_service.clock import Clock, SystemClock
-    from chat_service.contracts.store import Page, RoomSummary, Store, UserSummary
+    from chat_service.contracts.records import Page, RoomSummary, UserSummary
+    from chat_service.contracts.store import Store
     from chat_service.contracts.transport import Handshake, Transport
     from chat_service.domain.consistency import FailureInfo
     from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus

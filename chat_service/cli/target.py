@@ -14,7 +14,7 @@ from chat_service.protocol.names import natural_key
 if TYPE_CHECKING:
     from chat_service.cli.settings import Fault, Settings
     from chat_service.contracts.bus import BusListener, Envelope, Topic
-    from chat_service.contracts.store import Page
+    from chat_service.contracts.records import Page
     from chat_service.stores.redis import RedisStore
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.commands.support import actor_of
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.domain import removal
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError

@@ -1,6 +1,6 @@
 """What handlers share."""
 
-from chat_service.contracts.store import Actor
+from chat_service.contracts.records import Actor
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
 from chat_service.types import UserName

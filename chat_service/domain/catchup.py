@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from chat_service.contracts.bus import RoomEvent
-from chat_service.contracts.store import SYSTEM, HistoryInfo
+from chat_service.contracts.records import SYSTEM, HistoryInfo
 from chat_service.domain import removal
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import CaughtUp, Given, Snapshot

@@ -7,7 +7,7 @@ from typing import Any
 
 from chat_service.concurrency.eager import is_being_cancelled
 from chat_service.contracts.bus import Topic, TopicKind
-from chat_service.contracts.store import Departure
+from chat_service.contracts.records import Departure
 from chat_service.domain import membership, removal
 from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context

@@ -395,5 +395,4 @@ class RoomFeed:
         return True
 
     def _is_missing(self, event: RoomEvent) -> bool:
-        """Whether an event is of this life, and was not given."""
         return event.epoch == self.epoch and (self.last_seq is None or event.seq > self.last_seq)

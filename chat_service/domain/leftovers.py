@@ -7,7 +7,7 @@ is gone is removed, a room that a socket is not joined to is left, a socket that
 import asyncio
 import logging
 
-from chat_service.contracts.store import SocketInfo
+from chat_service.contracts.records import SocketInfo
 from chat_service.domain import recovery, removal
 from chat_service.domain.context import Context
 from chat_service.domain.removal import Seat

@@ -7,7 +7,7 @@ import asyncio
 from typing import NamedTuple
 
 from chat_service.contracts.bus import RoomCursor
-from chat_service.contracts.store import JoinResult
+from chat_service.contracts.records import JoinResult
 from chat_service.domain import removal
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import DecidedJoin

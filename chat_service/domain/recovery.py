@@ -6,7 +6,8 @@ All of it is idempotent, and may run on several instances at once.
 import asyncio
 import logging
 
-from chat_service.contracts.store import SocketInfo, Store
+from chat_service.contracts.records import SocketInfo
+from chat_service.contracts.store import Store
 from chat_service.domain import removal
 from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context

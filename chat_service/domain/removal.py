@@ -16,7 +16,8 @@ from chat_service.concurrency import patience
 from chat_service.concurrency.eager import in_task
 from chat_service.concurrency.serial import DeadlockError
 from chat_service.contracts.bus import RoomCursor
-from chat_service.contracts.store import Departure, LeaveResult, Removal, Store
+from chat_service.contracts.records import Departure, LeaveResult, Removal
+from chat_service.contracts.store import Store
 from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session

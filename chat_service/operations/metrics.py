@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from chat_service.commands.table import COMMANDS
 from chat_service.contracts.bus import BusStatus
-from chat_service.contracts.store import StoreStatistics
+from chat_service.contracts.records import StoreStatistics
 from chat_service.contracts.transport import TransportStatistics
 from chat_service.domain.context import Context
 from chat_service.telemetry import DURATION_BOUNDS, CommandCounters, Durations

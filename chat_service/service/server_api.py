@@ -7,7 +7,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.commands import execution
 from chat_service.commands.execution import Execution
-from chat_service.contracts.store import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
+from chat_service.contracts.records import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.domain import listing, recovery, removal
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError, ConfigurationError

@@ -17,7 +17,7 @@ from chat_service.cli.commands import tail
 from chat_service.cli.commands import tail as follow
 from chat_service.cli.commands.tail import Follower, Happening
 from chat_service.contracts.bus import RoomEvent
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.testing import wait_until
 from chat_service.types import RoomName

@@ -13,7 +13,15 @@ from hypothesis.stateful import (
     rule,
 )
 
-from chat_service.contracts.store import SYSTEM, Actor, JoinResult, LeaveResult, Removal, RoomConfig, UserSeen
+from chat_service.contracts.records import (
+    SYSTEM,
+    Actor,
+    JoinResult,
+    LeaveResult,
+    Removal,
+    RoomConfig,
+    UserSeen,
+)
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite import Peer, Peers
 from chat_service.testing.store_suite.base import Told, actor, room_topic, user_topic

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat_service.contracts.store import Actor, RoomConfig
+from chat_service.contracts.records import Actor, RoomConfig
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite.base import Told, told
 

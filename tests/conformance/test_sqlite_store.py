@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat_service import ChatService
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.testing import InProcessTransport
 from chat_service.testing.store_suite import MakeStore, Peers, StoreSuite

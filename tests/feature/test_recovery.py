@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from chat_service import MembershipInfo
-from chat_service.contracts.store import Store, UserConfig
+from chat_service.contracts.records import UserConfig
+from chat_service.contracts.store import Store
 from chat_service.testing import FakeClock, wait_until
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.support.markers import room_marker, told, user_marker

@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import Actor, Removal, RoomConfig, RoomSettings
+from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack

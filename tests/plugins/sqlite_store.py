@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent
-from chat_service.contracts.store import (
+from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     JoinResult,
@@ -17,9 +17,9 @@ from chat_service.contracts.store import (
     RoomConfig,
     RoomSettings,
     RoomSummary,
-    Store,
     UserSeen,
 )
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_room import Room, create

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener
-from chat_service.contracts.store import (
+from chat_service.contracts.records import (
     Actor,
     Departure,
     InstanceRecord,

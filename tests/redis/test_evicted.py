@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.contracts.store import SYSTEM, UserConfig
+from chat_service.contracts.records import SYSTEM, UserConfig
 from chat_service.stores.redis.keys import Keys
 from chat_service.testing import wait_until
 from chat_service.types import RoomName, UserName

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat_service.contracts.store import RoomConfig
+from chat_service.contracts.records import RoomConfig
 from chat_service.errors import StoreError
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis import scanning as listing

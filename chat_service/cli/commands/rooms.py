@@ -9,7 +9,7 @@ from chat_service.cli.parameters import complete_rooms, json_option, subcommand,
 from chat_service.cli.target import Target, collect, run_async
 
 if TYPE_CHECKING:
-    from chat_service.contracts.store import RoomSummary
+    from chat_service.contracts.records import RoomSummary
 
 
 @subcommand(

@@ -75,7 +75,7 @@ def _messages(text: str | None, given: str | None) -> Iterable[dict[str, Any]]:
 async def _send(
     target: Target, room: str, messages: Iterable[dict[str, Any]], user: str | None, as_json: bool
 ) -> None:
-    from chat_service.contracts.store import SYSTEM
+    from chat_service.contracts.records import SYSTEM
     from chat_service.errors import ChatServiceError
     from chat_service.types import RoomName, UserName
 

@@ -21,7 +21,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from chat_service.contracts.bus import Envelope, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import SYSTEM, Store
+from chat_service.contracts.records import SYSTEM
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.types import Message, RoomName
 

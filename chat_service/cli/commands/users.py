@@ -10,7 +10,7 @@ from chat_service.cli.target import Target, collect, run_async
 from chat_service.protocol.names import natural_key
 
 if TYPE_CHECKING:
-    from chat_service.contracts.store import Page, UserSummary
+    from chat_service.contracts.records import Page, UserSummary
 
 
 @subcommand(

@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
-from chat_service.contracts.store import Removal, UserConfig
+from chat_service.contracts.records import Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed

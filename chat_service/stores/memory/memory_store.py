@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
-from chat_service.contracts.store import (
+from chat_service.contracts.records import (
     Actor,
     Departure,
     HistoryInfo,
@@ -19,11 +19,11 @@ from chat_service.contracts.store import (
     RoomSettings,
     RoomSummary,
     SocketInfo,
-    Store,
     UserConfig,
     UserSeen,
     UserSummary,
 )
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket
 from chat_service.stores.memory.local_bus import LocalBus

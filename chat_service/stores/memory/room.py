@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import Actor, Removal, RoomConfig, RoomSettings, RoomSummary, UserSeen
+from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings, RoomSummary, UserSeen
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName

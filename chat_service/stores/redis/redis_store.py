@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import (
+from chat_service.contracts.records import (
     SYSTEM,
     Actor,
     Departure,
@@ -25,12 +25,12 @@ from chat_service.contracts.store import (
     RoomSettings,
     RoomSummary,
     SocketInfo,
-    Store,
     StoreStatistics,
     UserConfig,
     UserSeen,
     UserSummary,
 )
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import flag

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
-from chat_service.contracts.store import (
+from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     JoinResult,

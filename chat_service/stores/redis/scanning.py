@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chat_service.contracts.bus import TopicKind
-from chat_service.contracts.store import InstanceRecord, Page, RoomSummary, UserSummary
+from chat_service.contracts.records import InstanceRecord, Page, RoomSummary, UserSummary
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, pairs, texts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.store import Actor, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import Actor, Departure, SocketInfo, UserConfig
 from chat_service.errors import StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts

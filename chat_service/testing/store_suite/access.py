@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from chat_service import rules
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.rules import RoomFacts
 from chat_service.testing.store_suite.base import (
     ALICE,

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 
 from chat_service.contracts.bus import Envelope, Notify, RoomEvent, Topic, TopicKind
-from chat_service.contracts.store import Actor, JoinResult, LeaveResult, RoomConfig, Store
+from chat_service.contracts.records import Actor, JoinResult, LeaveResult, RoomConfig
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.testing.waiting import wait_until
 from chat_service.types import InstanceId, RoomName, SocketId, UserName

@@ -17,7 +17,7 @@ from chat_service.contracts.bus import (
     Topic,
     TopicKind,
 )
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -1,7 +1,7 @@
 """Events that a room keeps for instances whose subscription broke."""
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

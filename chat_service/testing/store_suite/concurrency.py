@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from chat_service.contracts.bus import RoomEvent
-from chat_service.contracts.store import SYSTEM, RoomConfig, UserConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite.base import (
     ALICE,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from chat_service.contracts.store import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
+from chat_service.contracts.records import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

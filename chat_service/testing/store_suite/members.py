@@ -1,6 +1,6 @@
 """Joining and leaving: results, presence and the users' index."""
 
-from chat_service.contracts.store import SYSTEM, Departure, LeaveResult, RoomConfig, UserSeen
+from chat_service.contracts.records import SYSTEM, Departure, LeaveResult, RoomConfig, UserSeen
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

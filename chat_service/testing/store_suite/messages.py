@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.contracts.store import SYSTEM, Actor, RoomConfig
+from chat_service.contracts.records import SYSTEM, Actor, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -1,6 +1,6 @@
 """Notifications about joins and leaves: announced once, with echoes to the right sockets."""
 
-from chat_service.contracts.store import SYSTEM
+from chat_service.contracts.records import SYSTEM
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chat_service.contracts.store import SYSTEM, RoomConfig
+from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chat_service.contracts.store import SYSTEM, Actor, RoomConfig, RoomSettings, Store, UserSeen
+from chat_service.contracts.records import SYSTEM, Actor, RoomConfig, RoomSettings, UserSeen
+from chat_service.contracts.store import Store
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

@@ -1,6 +1,6 @@
 """Users' sockets and their instances."""
 
-from chat_service.contracts.store import Departure, UserConfig
+from chat_service.contracts.records import Departure, UserConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,

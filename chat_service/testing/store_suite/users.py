@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat_service import rules
-from chat_service.contracts.store import SYSTEM, Actor, Store, UserConfig
+from chat_service.contracts.records import SYSTEM, Actor, UserConfig
+from chat_service.contracts.store import Store
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,
