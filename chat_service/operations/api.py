@@ -79,16 +79,16 @@ class Operations:
         """An ASGI application of the pages, to mount under a path. They are not access-controlled."""
         return OperationsApp(self._pages)
 
-    # Called by the service's lifecycle
-
     def listen_at(self, *, port: int | None, shares_port: bool = False) -> None:
-        """Serve the pages elsewhere than the options say; to be called before the start.
+        """Serve the pages on another port than the options say. Call it before the start.
 
-        ``port``: None does not serve them. ``shares_port``: a process that this one replaces may still listen
-        there.
+        ``port``: None turns the pages off. ``shares_port``: a process that this one replaces may still listen on
+        the port.
         """
         self._asked_port = port
         self.shares_port = shares_port
+
+    # Called by the service's lifecycle
 
     async def listen(self) -> None:
         """Serve the pages if the options ask for it. Raises ``OSError`` if the address is unusable."""

@@ -210,7 +210,7 @@ async def test_a_before_hook_that_changes_the_room(world: World) -> None:
     assert names(alice) == ["roomJoin answered", "roomAccessRemoved"]
 
 
-@pytest.mark.covers("command:roomJoin", "hook:on_join")
+@pytest.mark.covers("command:roomJoin", "hook:on_join", "hook:call.answered")
 async def test_a_hook_that_leaves_and_joins_again(world: World) -> None:
     async def on_join(service: Any, info: MembershipInfo) -> None:
         if info.user_name == "alice" and not again:
