@@ -82,8 +82,8 @@ class Operations:
     def listen_at(self, *, port: int | None, shares_port: bool = False) -> None:
         """Serve the pages on another port than the options say. Call it before the start.
 
-        ``port``: None turns the pages off. ``shares_port``: a process that this one replaces may still listen on
-        the port.
+        ``port``: None turns the pages off. ``shares_port``: a process that this one replaces may still listen
+        on the port.
         """
         self._asked_port = port
         self.shares_port = shares_port
