@@ -14,7 +14,6 @@ CLIENTS = [ROOT / "clients/js/src", ROOT / "clients/web/src"]
 LONGEST = 400
 
 
-#: Module names that still occur twice. What is mended leaves this list.
 def cycles(imports: Mapping[str, set[str]]) -> Iterator[list[str]]:
     """The groups of modules that import each other (Tarjan's strongly connected components)."""
     numbers: dict[str, int] = {}
