@@ -180,7 +180,7 @@ def test_unknown_transport_options() -> None:
     ):
         ChatService(transport_options={"pingInterval": 1})
     with pytest.raises(
-        ConfigurationError, match=r"transport_options ping_interval: .* made elsewhere takes none"
+        ConfigurationError, match=r"transport_options ping_interval: .* a transport created elsewhere"
     ):
         ChatService(transport=InProcessTransport(), transport_options={"ping_interval": 1})
 

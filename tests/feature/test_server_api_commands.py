@@ -73,7 +73,7 @@ async def test_names_of_users_are_checked(instance: Instance, name: str) -> None
 @pytest.mark.covers("api:exec_user_command")
 @pytest.mark.parametrize("context", [None, 5, ["alice"], object()])
 async def test_contexts_that_are_none(instance: Instance, context: Any) -> None:
-    with pytest.raises(ConfigurationError, match="the context is a user name, True or a mapping"):
+    with pytest.raises(ConfigurationError, match="context: expected a user name, True or a mapping, got"):
         await instance.service.exec_user_command(context, "listOwnSockets")
 
 
