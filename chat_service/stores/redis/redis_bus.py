@@ -63,6 +63,12 @@ class Subscriber:
         if self.link.is_open:
             self.link.send("SUNSUBSCRIBE", channel)
 
+    @property
+    def silent_since(self) -> float | None:
+        """Time from which a ping waits without a word from the server, None without such a ping. A pong may
+        stand behind a long line of envelopes, which are signs of life too."""
+        return None if self.pinged_at is None else max(self.pinged_at, self.link.last_heard)
+
     def ping(self) -> None:
         """Send a ping."""
         if self.link.is_open and self.pinged_at is None:
@@ -324,7 +330,7 @@ class RedisBus:
             await asyncio.sleep(interval)
             now = monotonic()
             for subscriber in self._subscribers.values():
-                if subscriber.pinged_at is not None and now - subscriber.pinged_at >= interval:
+                if subscriber.silent_since is not None and now - subscriber.silent_since >= interval:
                     logger.warning(
                         "the bus connection to %s does not answer pings; reconnecting", subscriber.address
                     )
