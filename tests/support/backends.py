@@ -51,7 +51,13 @@ class InRedis:
         self.name = "cluster" if isinstance(servers, RedisCluster) else "redis"
         self._servers = servers
         self.prefix = f"test{uuid.uuid4().hex[:8]}"
-        self.options = {"url": servers.url, "cluster": self.name == "cluster", "prefix": self.prefix}
+        self.options = {
+            "url": servers.url,
+            "cluster": self.name == "cluster",
+            "prefix": self.prefix,
+            # A thousand commands may wait for one another on a slow machine.
+            "command_timeout": 20.0,
+        }
 
     def new_store(self) -> Store:
         return RedisStore(self.options)
