@@ -1,5 +1,6 @@
 """Handlers of the commands about rooms, their settings and their access lists."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chat_service import rules
@@ -34,20 +35,23 @@ async def room_delete(context: Context, call: CommandCall, room_name: RoomName) 
 async def room_add_to_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
 ) -> None:
-    await _check_changeable(context, call, room_name, list_name)
-    removed = await context.store.room_change_list(
-        room_name,
-        actor_of(call),
-        list_name,
-        context.clock.now_ms(),
-        add=user_names,
-        limit=context.options.room_list_size_limit,
-    )
-    await removal.settle(context, room_name, removed)
+    await _change_list(context, call, room_name, list_name, add=user_names)
 
 
 async def room_remove_from_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str, user_names: list[str]
+) -> None:
+    await _change_list(context, call, room_name, list_name, remove=user_names)
+
+
+async def _change_list(
+    context: Context,
+    call: CommandCall,
+    room_name: RoomName,
+    list_name: str,
+    *,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
 ) -> None:
     await _check_changeable(context, call, room_name, list_name)
     removed = await context.store.room_change_list(
@@ -55,7 +59,8 @@ async def room_remove_from_list(
         actor_of(call),
         list_name,
         context.clock.now_ms(),
-        remove=user_names,
+        add=add,
+        remove=remove,
         limit=context.options.room_list_size_limit,
     )
     await removal.settle(context, room_name, removed)
