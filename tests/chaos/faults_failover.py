@@ -53,13 +53,8 @@ async def shard_failover(scene: Scene) -> None:
     """CLUSTER FAILOVER: a replica takes its master's place in agreement with it."""
     cluster = _cluster(scene)
 
-    def order() -> None:
-        replica = scene.rng.choice(cluster.replicas())
-        with replica.client() as client:
-            client.execute_command("CLUSTER", "FAILOVER")
-        cluster.wait_role(replica, "master")
-
-    await asyncio.to_thread(order)
+    replica = scene.rng.choice(await asyncio.to_thread(cluster.replicas))
+    await asyncio.to_thread(cluster.fail_over, replica)
     await asyncio.to_thread(cluster.wait_ok)
     await scene.pause(0.5, 2.0)
 

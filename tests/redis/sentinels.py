@@ -6,14 +6,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import redis as redis_client
 
 from tests.redis.certificates import Certificates
 from tests.support.patience import PATIENCE
-from tests.support.redis_servers import RedisServer, free_port, server_program
+from tests.support.redis_servers import RedisServer, StartedInBlock, free_port, server_program
 
 SERVICE = "chatmaster"
 
@@ -57,7 +56,7 @@ class Sentinel:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class SentinelSetup:
+class SentinelSetup(StartedInBlock):
     """A master, a replica and Sentinels."""
 
     def __init__(self, password: str | None = None, certificates: Certificates | None = None) -> None:
@@ -118,18 +117,6 @@ class SentinelSetup:
             sentinel.stop()
         for server in self.servers:
             server.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _pairs(answer: object) -> dict[str, str]:

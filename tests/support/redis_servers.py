@@ -48,7 +48,29 @@ def free_port() -> int:
             return port
 
 
-class RedisServer:
+class StartedInBlock:
+    """Runs inside a ``with`` block, and leaves nothing behind if it cannot start."""
+
+    def start(self) -> Self:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class RedisServer(StartedInBlock):
     """One redis-server process. ``environment``: of the process; that of this one when not given."""
 
     def __init__(
@@ -108,20 +130,8 @@ class RedisServer:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
-class RedisCluster:
+class RedisCluster(StartedInBlock):
     """A cluster of masters without replicas, unless ``replicas`` are asked for."""
 
     def __init__(self, masters: int = 3, replicas: int = 0) -> None:
@@ -217,13 +227,20 @@ class RedisCluster:
                 assert time.monotonic() < deadline, f"no replica is known after {PATIENCE} s"
                 time.sleep(0.05)
 
-    def wait_role(self, server: RedisServer, role: str) -> None:
-        """Return when a server has a role: "master" or "slave"."""
+    def fail_over(self, replica: RedisServer) -> None:
+        """Let a replica take its master's place in agreement with it, and return when it has.
+
+        An election may fail on a busy machine: the replica gives up after 5 s, or the masters voted recently.
+        """
         deadline = time.monotonic() + PATIENCE
-        with server.client() as client:
-            while client.info("replication")["role"] != role:
-                assert time.monotonic() < deadline, f"the node is no {role} after {PATIENCE} s"
-                time.sleep(0.05)
+        with replica.client() as client:
+            while client.info("replication")["role"] != "master":
+                assert time.monotonic() < deadline, f"the replica is not the master after {PATIENCE} s"
+                with contextlib.suppress(redis_client.ResponseError):
+                    client.execute_command("CLUSTER", "FAILOVER")
+                retry = time.monotonic() + 6
+                while client.info("replication")["role"] != "master" and time.monotonic() < retry:
+                    time.sleep(0.05)
 
     def wait_ok(self) -> None:
         """Return when all nodes that run agree that every slot is served by one of them."""
@@ -273,20 +290,8 @@ class RedisCluster:
             with contextlib.suppress(OSError):
                 server.stop()
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
-class RedisSentinels:
+class RedisSentinels(StartedInBlock):
     """A master with one replica, and three sentinels that fail over soon."""
 
     SERVICE = "mymaster"
@@ -348,18 +353,6 @@ class RedisSentinels:
         for server in (*self.sentinels, *self.servers):
             with contextlib.suppress(OSError):
                 server.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _fields(info: bytes) -> dict[str, str]:
