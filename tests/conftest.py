@@ -27,6 +27,30 @@ def pytest_configure(config: pytest.Config) -> None:
     reaper.watch()
 
 
+#: Folders whose tests are about programs, pages and whole systems. The code is measured by the others.
+UNMEASURED = {"browser", "chaos", "deploy", "docs", "js_client", "packaging"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage doubles the time of a test. Measure only the tests that add to it."""
+    for item in items:
+        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        parameters = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
+        if folder in UNMEASURED or "cluster" in parameters.values():
+            item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """Processes that unmeasured tests start are not measured either."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("no_cover"):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Logs with unpaired surrogates, which some tests are about, cannot be sent from worker to controller."""

@@ -13,15 +13,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
     [
         ("redis", ()),
         ("cluster", ()),
-        ("redis", ("kill", "scripts")),
-        ("redis", ("pause",)),
+        ("redis", ("kill", "scripts", "pause")),
         ("redis", ("restart", "cut", "subscribers")),
         ("redis", ("silence", "roll")),
-        ("redis", ("memory", "skew")),
-        ("redis", ("overflow", "flush")),
-        ("cluster", ("slots", "clients")),
-        ("cluster", ("snapshots",)),
-        ("cluster", ("sleep",)),
+        ("redis", ("memory", "skew", "overflow", "flush")),
+        ("cluster", ("slots", "clients", "snapshots", "sleep")),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "peace",
 )

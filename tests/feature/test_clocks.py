@@ -27,22 +27,22 @@ def _lost(instances: list[Instance]) -> int:
 
 
 @pytest.mark.covers("option:heartbeat_timeout", "option:auto_recovery")
-@pytest.mark.parametrize("steps", [(HOUR, 0, 0), (-HOUR, 0, 0), (HOUR, -HOUR, 0), (HOUR,) * 3, (-HOUR,) * 3])
-async def test_no_step_of_clocks_ends_a_living_instance(world: World, steps: tuple[int, ...]) -> None:
-    clocks = [SteppedClock() for _ in steps]
+async def test_no_step_of_clocks_ends_a_living_instance(world: World) -> None:
+    """One clock, two against each other, or all of them go forward and back."""
+    clocks = [SteppedClock() for _ in range(3)]
     instances = [await world.start(clock=clock, **LEASE) for clock in clocks]
     await instances[0].service.add_room("room")
     clients = [await instance.joined(f"user{at}", "room") for at, instance in enumerate(instances)]
     uids = [instance.service.instance_uid for instance in instances]
-    for direction in (1, -1, 2):
-        for clock, step in zip(clocks, steps, strict=True):
-            clock.step_ms = direction * step
-        await _outlast(1.5 * TIMEOUT)
+    for steps in ((1, 0, 0), (-1, 0, 0), (1, -1, 0), (-1, 2, 0), (1, 1, 1), (-1, -1, -1), (0, 0, 0)):
+        for clock, hours in zip(clocks, steps, strict=True):
+            clock.step_ms = hours * HOUR
+        await _outlast(1.2 * TIMEOUT)
         await instances[0].service.user_state_sync("user1")
         await instances[0].service.room_state_sync("room")
+        assert _lost(instances) == 0, steps
     assert [instance.service.instance_uid for instance in instances] == uids
     assert all(client.connected for client in clients)
-    assert _lost(instances) == 0
     assert set((await instances[0].service.room_status("room")).members) == {"user0", "user1", "user2"}
     states = {str(item.state) for item in await instances[0].service.list_instances()}
     assert states == {"alive"}

@@ -1,7 +1,7 @@
 """Redis responds but refuses changes: no one is disconnected, reads work, and service resumes later."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -84,22 +84,25 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["single", "cluster"])
-async def scene(request: pytest.FixtureRequest, kind: str) -> AsyncIterator[Scene]:
-    servers: RedisServer | RedisCluster
-    is_cluster = request.param == "cluster"
-    servers = RedisCluster() if is_cluster else RedisServer()
+@pytest.fixture(scope="module", params=["single", "cluster"])
+def nodes(request: pytest.FixtureRequest) -> Iterator[list[RedisServer]]:
+    """One server, or the masters of a cluster."""
+    servers = RedisCluster() if request.param == "cluster" else RedisServer()
     with servers:
-        nodes = servers.servers if isinstance(servers, RedisCluster) else [servers]
-        times = {"command_timeout": COMMAND_TIMEOUT, "probe_interval": 0.4}
-        world = World(At(servers.url, cluster=is_cluster, **times))
-        made = Scene(world, Refusal(kind, nodes))
-        try:
-            await made.enter()
-            yield made
-        finally:
-            await made.refusal.end()
-            await world.close()
+        yield servers.servers if isinstance(servers, RedisCluster) else [servers]
+
+
+@pytest.fixture
+async def scene(nodes: list[RedisServer], kind: str) -> AsyncIterator[Scene]:
+    times = {"command_timeout": COMMAND_TIMEOUT, "probe_interval": 0.4}
+    world = World(At(nodes[0].url, cluster=len(nodes) > 1, **times))
+    made = Scene(world, Refusal(kind, nodes))
+    try:
+        await made.enter()
+        yield made
+    finally:
+        await made.refusal.end()
+        await world.close()
 
 
 @pytest.mark.covers("error:timeout", "option:heartbeat_timeout")
