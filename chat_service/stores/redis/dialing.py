@@ -60,6 +60,9 @@ def judge(command: Command, answer: Any) -> None:
         raise _Refused(f"{' '.join(map(str, command))}: {text}")
 
 
+WANTED_CERTIFICATE = "set ssl_certfile and ssl_keyfile in the store option tls"
+
+
 def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
     """Describe an error and how to fix it."""
     other_scheme = "redis:// (valkey://)" if tls else "rediss:// (valkeys://)"
@@ -76,8 +79,7 @@ def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
     if isinstance(error, ssl.SSLError):
         reason = str(error.reason or error)
         if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-            wanted = "set ssl_certfile and ssl_keyfile in the store option tls"
-            return f"it requires a client certificate: {wanted} ({reason})"
+            return f"it requires a client certificate: {WANTED_CERTIFICATE} ({reason})"
         if "VERSION_NUMBER" in reason or "UNKNOWN_PROTOCOL" in reason or "PACKET" in reason:
             return f"it does not speak TLS ({reason}); {begin}"
         return f"TLS failed ({reason})"
@@ -85,7 +87,9 @@ def explain(error: BaseException, *, tls: bool, timeout: float) -> str:
         return f"its name cannot be resolved ({error.strerror})"
     if isinstance(error, ConnectionResetError | BrokenPipeError | EOFError):
         side = "does not speak TLS" if tls else "requires TLS"
-        return f"it hung up immediately, like a proxy whose Redis is down; if it {side}, {begin}"
+        text = f"it hung up immediately, like a proxy whose Redis is down; if it {side}, {begin}"
+        # With TLS 1.3 the server's alert may be lost with the connection.
+        return f"{text}; if it requires a client certificate, {WANTED_CERTIFICATE}" if tls else text
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, OSError) and error.strerror:
