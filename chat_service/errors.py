@@ -6,6 +6,8 @@ from typing import Any, Final
 #: Text of each error code, with printf-like placeholders for its arguments (protocol.md, Errors).
 ERROR_TEXTS: Final[dict[str, str]] = {
     "badArgument": "Bad argument at position %d, value %j",
+    "conflict": "The last message is %s",
+    "idempotencyConflict": "Idempotency key %s was used for another message",
     "internalError": "%s",
     "invalidName": "String %s contains invalid characters",
     "invalidSocket": "Socket %s is not connected",

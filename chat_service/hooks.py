@@ -10,6 +10,7 @@ from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.concurrency.patience import current as current_patience
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
+from chat_service.protocol.arguments import NO_OPTIONS
 from chat_service.protocol.names import snake_case
 from chat_service.types import Message, RoomName, SocketId, UserName
 
@@ -94,12 +95,16 @@ class CommandCall:
     id: SocketId | None
     #: The declared arguments. A before hook may change them.
     args: list[Any]
-    #: Arguments beyond the declared ones.
+    #: Arguments beyond the declared ones. The first may be an object with options.
     rest_args: list[Any]
+    #: The command's options that the caller gave, by their wire names; empty without any.
+    options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
     bypass_permissions: bool = False
     bypass_hooks: bool = False
     #: True when server code made the call.
     is_local_call: bool = False
+    #: What the options have asked for in addition to the result; it follows the result in the ack.
+    extra: tuple[Any, ...] = ()
     #: The command's results, for after hooks.
     results: list[Any] | None = None
     #: The exception that the command raised, for after hooks.

@@ -17,7 +17,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.hooks import CommandCall, Hook, as_results, call_hook
-from chat_service.protocol.arguments import check_count, check_types
+from chat_service.protocol.arguments import NO_OPTIONS, check_count, check_types, parse_options
 from chat_service.telemetry import CommandCounters, scope
 from chat_service.types import SocketId
 
@@ -98,6 +98,7 @@ def make_call(
         id=socket_id,
         args=list(args[:count]),
         rest_args=list(args[count:]),
+        options=NO_OPTIONS,
         bypass_permissions=bypass_permissions,
         bypass_hooks=bypass_hooks,
         is_local_call=is_local_call,
@@ -139,6 +140,8 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
     """``held``: the room that the socket of the call is held for."""
     anonymous = call.is_local_call and call.user_name is None
     checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
+    if call.rest_args and command.options:
+        _take_options(context, command, call)
     if checker is not None:
         await _check_format(checker, call.args[command.format_at], anonymous=anonymous)
     if not call.bypass_hooks:
@@ -154,6 +157,8 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
     try:
         try:
             call.results = [await command.handler(context, call, *call.args)]
+            if call.extra:
+                call.results += call.extra
         except Exception as error:
             call.error = error
         if not call.bypass_hooks:
@@ -165,6 +170,11 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
     if call.error is not None:
         raise call.error
     return call.results or [None]
+
+
+def _take_options(context: Context, command: Command, call: CommandCall) -> None:
+    position = len(command.arguments)
+    call.options = parse_options(command.options, position, call.rest_args[0], context.limits)
 
 
 async def _call_before(context: Context, command: Command, call: CommandCall, hook: Hook) -> Any:
@@ -198,6 +208,9 @@ async def check_arguments(
     ``anonymous``: a message may bring its author, since no user sends it.
     """
     checker = check_arguments_but_format(context, command, args, anonymous=anonymous)
+    count = len(command.arguments)
+    if len(args) > count:
+        parse_options(command.options, count, args[count], context.limits)
     if checker is not None:
         await _check_format(checker, args[command.format_at], anonymous=anonymous)
 

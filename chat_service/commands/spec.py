@@ -4,11 +4,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat_service.protocol.arguments import MESSAGE, Argument
+from chat_service.protocol.arguments import MESSAGE, Argument, CommandOption
 from chat_service.protocol.names import snake_case
 
 #: ``handler(context, call, *args)``; its parameters are named as the command's arguments, in snake case.
 Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraResult:
+    """A value that follows the result in the ack, for callers whose options asked for it."""
+
+    name: str
+    #: Its TypeScript type.
+    type: str
+    #: What it is, and when it is present.
+    doc: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,10 @@ class Command:
     #: Codes that this command can answer with, besides those that every command can (``COMMON_ERRORS``).
     errors: tuple[str, ...]
     handler: Handler
+    #: Fields of the options object that a caller may add after the declared arguments.
+    options: tuple[CommandOption, ...] = ()
+    #: What the handler puts into ``call.extra`` when an option asks for it.
+    extra: ExtraResult | None = None
     #: Means nothing without a user.
     needs_user: bool = False
     #: Server calls must name a socket.
@@ -46,6 +61,11 @@ class Command:
     def python_name(self) -> str:
         """The name in snake case, as in hook names."""
         return snake_case(self.name)
+
+    @property
+    def options_type(self) -> str:
+        """The name of the TypeScript type of its options object."""
+        return f"{self.name[0].upper()}{self.name[1:]}Options"
 
 
 #: Codes that every command can answer with.

@@ -2,9 +2,11 @@
 
 from chat_service.commands import administration as rooms
 from chat_service.commands import direct, messages, sockets
-from chat_service.commands.spec import Command
+from chat_service.commands.spec import Command, ExtraResult
 from chat_service.protocol.arguments import (
     ANY_DATA,
+    FLAG,
+    IDEMPOTENCY_KEY,
     LIMIT,
     LIST_NAME,
     MESSAGE,
@@ -14,6 +16,7 @@ from chat_service.protocol.arguments import (
     USER_NAME,
     USER_NAMES,
     Argument,
+    CommandOption,
 )
 
 _LIST_NAME = Argument("listName", LIST_NAME)
@@ -22,6 +25,13 @@ _MODE = Argument("mode", MODE)
 _ROOM_NAME = Argument("roomName", ROOM_NAME)
 _USER_NAME = Argument("userName", USER_NAME)
 _USER_NAMES = Argument("userNames", USER_NAMES)
+
+_EPOCH = CommandOption("epoch", FLAG, "true: the ack also has the epoch that the messages belong to")
+_EPOCH_RESULT = ExtraResult(
+    name="epoch",
+    type="string",
+    doc="the epoch of the messages, with the option `epoch`",
+)
 
 _NOTHING = "nothing"
 _READERS = "joined users and admins"
@@ -180,6 +190,8 @@ TABLE: tuple[Command, ...] = (
             "holds up to `max_attachments` binary values; request the rest from the last id received."
         ),
         errors=_READ_ERRORS,
+        options=(_EPOCH,),
+        extra=_EPOCH_RESULT,
         handler=messages.room_history_get,
     ),
     Command(
@@ -223,7 +235,26 @@ TABLE: tuple[Command, ...] = (
         result_type="number",
         who="joined users",
         doc="Stores a message under the room's next id and sends it to everyone in the room.",
-        errors=_READ_ERRORS,
+        errors=("conflict", "idempotencyConflict", *_READ_ERRORS),
+        options=(
+            CommandOption(
+                "idempotencyKey",
+                IDEMPOTENCY_KEY,
+                "names this message, so that a repeated send does not store it again: the repeat returns the "
+                "id of the first one. Remembered per user and room for `idempotency_window` seconds",
+            ),
+            CommandOption(
+                "expectedLastId",
+                MESSAGE_ID,
+                "store the message only if the last message of the room has this id (0: none yet), else "
+                "`conflict`",
+            ),
+        ),
+        extra=ExtraResult(
+            name="outcome",
+            type="SendOutcome",
+            doc="present if the key was remembered, so that nothing was stored",
+        ),
         handler=messages.room_message,
         checker="room_messages_checker",
     ),
@@ -248,6 +279,8 @@ TABLE: tuple[Command, ...] = (
             "`max_attachments` binary values."
         ),
         errors=_READ_ERRORS,
+        options=(_EPOCH,),
+        extra=_EPOCH_RESULT,
         handler=messages.room_recent_history,
     ),
     Command(
@@ -295,3 +328,21 @@ TABLE: tuple[Command, ...] = (
 
 #: The commands by their wire names.
 COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
+
+#: Names of commands and notifications of later versions. Applications cannot bind handlers to them.
+RESERVED_NAMES: frozenset[str] = frozenset(
+    {
+        "listOwnRooms",
+        "loginExpiring",
+        "loginRefresh",
+        "roomEvent",
+        "roomGetStatus",
+        "roomGetUnread",
+        "roomHistoryGap",
+        "roomMarkRead",
+        "roomMemberUpdated",
+        "roomReadEcho",
+        "roomSetDetails",
+        "roomStateGap",
+    }
+)

@@ -1,7 +1,8 @@
 """Argument types of commands: how values from the wire are checked, and their Python and TypeScript types."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from chat_service.errors import ChatServiceError
@@ -44,6 +45,19 @@ class Argument:
     type: ArgumentType
 
 
+@dataclass(frozen=True, slots=True)
+class CommandOption:
+    """One field of the options object that may follow the declared arguments of a command."""
+
+    name: str
+    type: ArgumentType
+    doc: str
+
+
+#: The options of a command that was called without any.
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
 def _is_text(value: Any, limits: Limits) -> bool:
     return isinstance(value, str)
 
@@ -80,6 +94,10 @@ def _is_object(value: Any, limits: Limits) -> bool:
 def _is_any(value: Any, limits: Limits) -> bool:
     found = count_binary(value, limits.message_depth)
     return found is not None and found <= limits.attachments
+
+
+def _is_key(value: Any, limits: Limits) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_KEY_LENGTH and is_clean_text(value)
 
 
 def _check_name(value: str, limits: Limits) -> None:
@@ -161,6 +179,25 @@ ANY_DATA = ArgumentType(
 )
 
 
+#: Maximum number of characters of an idempotency key.
+MAX_KEY_LENGTH = 128
+
+IDEMPOTENCY_KEY = ArgumentType(
+    name="idempotency key",
+    doc=f"a string of 1 to {MAX_KEY_LENGTH} characters",
+    python="str",
+    typescript="string",
+    accepts=_is_key,
+)
+FLAG = ArgumentType(
+    name="flag",
+    doc="true or false",
+    python="bool",
+    typescript="boolean",
+    accepts=_is_boolean,
+)
+
+
 def check_count(declared: Sequence[Argument], args: Sequence[Any]) -> None:
     """Raise ``wrongArgumentsCount`` if there are fewer arguments than declared."""
     if len(args) < len(declared):
@@ -179,3 +216,20 @@ def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limit
             raise ChatServiceError("badArgument", position, value)
         if kind.refine is not None:
             kind.refine(value, limits)
+
+
+def parse_options(
+    declared: Sequence[CommandOption], position: int, value: Any, limits: Limits
+) -> Mapping[str, Any]:
+    """The declared options in a value that follows the declared arguments of a command.
+
+    Only an object with at least one declared field holds options; other values, and other fields, are left to
+    hooks. ``position``: of the value among the arguments. Raises ``badArgument`` if a field has a wrong type.
+    """
+    if not isinstance(value, dict):
+        return NO_OPTIONS
+    found = {option.name: value[option.name] for option in declared if option.name in value}
+    for option in declared:
+        if option.name in found and not option.type.accepts(found[option.name], limits):
+            raise ChatServiceError("badArgument", position, value)
+    return found or NO_OPTIONS

@@ -7,6 +7,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.commands import execution
 from chat_service.commands.execution import Execution
+from chat_service.commands.spec import Command
 from chat_service.contracts.records import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.domain import listing, recovery, removal
 from chat_service.domain.context import Context
@@ -31,12 +32,15 @@ class ServerAPI:
 
     # Commands
 
-    async def exec_user_command(self, context: CallContext, command: str, *args: Any) -> list[Any]:
+    async def exec_user_command(
+        self, context: CallContext, command: str, *args: Any, options: Mapping[str, Any] | None = None
+    ) -> list[Any]:
         """Run a command as a user or as the server, and return its results.
 
         ``context``: a user's name; True to act without a user and without permission checks; or a mapping
         with ``user_name``, ``id`` (a socket of the user, on any instance), ``bypass_hooks`` and
-        ``bypass_permissions``. Raises the errors that a client would receive, ``noUser`` for an unknown user,
+        ``bypass_permissions``. ``options``: those of the command, by their wire names; an unknown name raises
+        ``ConfigurationError``. Raises the errors that a client would receive, ``noUser`` for an unknown user,
         and ``noSocket`` if the command needs a socket but ``id`` is missing.
         """
         self._context.check_open()
@@ -51,6 +55,8 @@ class ServerAPI:
             raise ChatServiceError("noUser", None)
         if row.needs_socket and socket_id is None:
             raise ChatServiceError("noSocket", command)
+        if options is not None:
+            args = _with_options(row, args, options)
         call = execution.make_call(
             self._context,
             row,
@@ -329,6 +335,13 @@ def _call_fields(context: CallContext) -> Mapping[str, Any]:
         refuse_unknown("context field", context, _CONTEXT_KEYS)
         return context
     raise ConfigurationError(f"context: expected a user name, True or a mapping, got {context!r}")
+
+
+def _with_options(command: Command, args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arguments as a client would send them."""
+    refuse_unknown(f"option of {command.name}", options, [option.name for option in command.options])
+    count = len(command.arguments)
+    return (*args[:count], dict(options), *args[count:]) if options and len(args) >= count else args
 
 
 @contextmanager

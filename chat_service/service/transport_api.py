@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from chat_service.commands.table import COMMANDS
+from chat_service.commands.table import COMMANDS, RESERVED_NAMES
 from chat_service.contracts.bus import (
     EVERYONE,
     ApplicationEvent,
@@ -99,10 +99,12 @@ class TransportAPI:
         The ack returns the handler's result: the items of a list or tuple, or a single value. An exception is
         returned as an error. Too few arguments are an error (``wrongArgumentsCount``), surplus ones are
         dropped. Raises ``invalidSocket`` unless the socket is on this instance, ``ValueError`` if the name
-        belongs to a command or is reserved by Socket.IO.
+        belongs to a command, or is reserved by Socket.IO or for a later version.
         """
         if event in COMMANDS:
             raise ValueError(f"{event} is a command: use its hooks")
+        if event in RESERVED_NAMES:
+            raise ValueError(f"{event} is reserved for a later version")
         check_event(event, ())
         if not callable(handler):
             raise ConfigurationError(f"event {event}: expected a function, got {handler!r}")

@@ -128,6 +128,20 @@ def test_arguments(row: Any) -> None:
             assert not validator.is_valid([*good[:position], value, *good[position + 1 :]]), (name, value)
 
 
+@pytest.mark.parametrize(
+    ("row", "good", "bad"),
+    [
+        ("roomMessage", {"idempotencyKey": "k", "more": 1}, {"idempotencyKey": ""}),
+        ("roomMessage", {"expectedLastId": 0}, {"expectedLastId": "1"}),
+        ("roomHistoryGet", {"epoch": True}, {"epoch": "yes"}),
+    ],
+)
+def test_options(row: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
+    (command,) = [command for command in TABLE if command.name == row]
+    packet = [row, *(GOOD[argument.name] for argument in command.arguments)]
+    assert payload(row).is_valid([*packet, good]) and not payload(row).is_valid([*packet, bad])
+
+
 @pytest.mark.parametrize("raw", [False, True])
 async def test_what_is_sent_conforms(raw: bool) -> None:
     transport = InProcessTransport()

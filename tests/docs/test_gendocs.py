@@ -77,7 +77,9 @@ def test_client_module_holds_every_row() -> None:
         assert f"\n  {notification.name}(" in text
     for code in errors.ERROR_TEXTS:
         assert f'\n  "{code}": ' in text
-    assert "\n  roomMessage(roomName: string, message: M): number;" in text
+    assert "\n  roomMessage(roomName: string, message: M, options?: RoomMessageOptions): number;" in text
+    assert "\n  idempotencyKey?: string;" in text
+    assert "\n  roomMessage: [outcome?: SendOutcome];" in text
     assert "\n  roomMessage(roomName: string, message: Stored<M>): void;" in text
     assert "SentMessage" not in text and "ChatError" not in text
 
@@ -125,7 +127,7 @@ def test_coverage_page_links_tests_by_file() -> None:
 
 def test_contract_is_complete() -> None:
     counts = {kind: len(names) for kind, names in contract.items().items()}
-    assert (counts["command"], counts["notification"], counts["error"]) == (24, 16, 19)
+    assert (counts["command"], counts["notification"], counts["error"]) == (24, 16, 21)
     assert list(counts) == list(contract.TITLES)
 
 

@@ -57,6 +57,8 @@ async def main() -> None:
     async def before(call: CommandCall) -> list[int] | None:
         assert_type(call.args, list[Any])
         assert_type(call.rest_args, list[Any])
+        assert_type(call.options, Mapping[str, Any])
+        assert_type(call.extra, tuple[Any, ...])
         assert_type(call.user_name, str | None)
         assert_type(call.results, list[Any] | None)
         assert_type(call.error, Exception | None)

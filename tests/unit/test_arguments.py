@@ -51,6 +51,11 @@ CASES: list[tuple[types.ArgumentType, dict[str, list[Any]]]] = [
         {"good": [1, 2.0, HUGE - 1], "badArgument": [0, -1, 1.5, HUGE, math.nan, False, None, "1"]},
     ),
     (
+        types.IDEMPOTENCY_KEY,
+        {"good": ["a", "a" * 128, ":{}\n"], "badArgument": ["", "a" * 129, "\ud800", None, 1, ["a"], b"a"]},
+    ),
+    (types.FLAG, {"good": [True, False], "badArgument": [None, 0, 1, "true", [], {}]}),
+    (
         types.MESSAGE,
         {
             "good": [{"textMessage": ""}, {"textMessage": "hi"}],

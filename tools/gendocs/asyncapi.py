@@ -99,12 +99,18 @@ def _command(row: Command) -> dict[str, Any]:
         else {"title": argument.name, "description": argument.type.doc, "allOf": [schema]}
         for argument in row.arguments
     ]
-    # Arguments beyond the declared ones are passed to hooks.
+    payload = _packet(row.name, arguments, more=True)
+    names = [argument.name for argument in row.arguments]
+    if row.options:
+        # Any other argument beyond the declared ones is passed to hooks.
+        reference = {"$ref": f"#/components/schemas/{row.options_type}"}
+        payload["items"].append({"title": "options", "if": {"type": "object"}, "then": reference})
+        names.append("options?")
     return {
         "name": row.name,
-        "title": _call(row.name, [argument.name for argument in row.arguments]),
+        "title": _call(row.name, names),
         "summary": row.doc,
-        "payload": _packet(row.name, arguments, more=True),
+        "payload": payload,
         "x-packet": "EVENT",
     }
 
@@ -114,6 +120,10 @@ def _ack(row: Command) -> dict[str, Any]:
     success = _tuple(
         [{"type": "null"}, {"description": row.result, **_referable(row.result_type)}], more=True
     )
+    if row.extra is not None:
+        added = {"description": "a value that a hook has added"}
+        value = {"description": row.extra.doc, "anyOf": [schema_of(row.extra.type), added]}
+        success["items"].append({"title": row.extra.name, **value})
     failure = _tuple([{"$ref": "#/components/schemas/ChatError"}, {"type": "null"}], more=True)
     return {
         "name": f"{row.name}.ack",

@@ -37,6 +37,11 @@ _GENERIC = {
 def protocol_module() -> str:
     """Render clients/js/src/protocol.ts."""
     commands = "\n".join(_command(row) for row in TABLE)
+    extras = "\n".join(
+        f"  /** {row.extra.doc} */\n  {row.name}: [{row.extra.name}?: {_type(row.extra.type)}];"
+        for row in TABLE
+        if row.extra is not None
+    )
     notifications = "\n".join(
         f"  /** To {row.sent_to}: {row.doc} */\n  {row.name}({_arguments(row.arguments)}): void;"
         for row in NOTIFICATIONS
@@ -47,6 +52,8 @@ def protocol_module() -> str:
             re.sub(r"^(type|interface) ", r"export \1 ", _type(RECORDS), flags=re.M),
             "\n/** The commands with their arguments and results. M: the type of messages. */\n",
             f"export interface Commands<M = TextMessage> {{\n{commands}\n}}\n\n",
+            "/** Values that follow the result in the ack of a command, when its options ask for them. */\n",
+            f"export interface ExtraResults {{\n{extras}\n}}\n\n",
             _names("COMMANDS", [row.name for row in TABLE]),
             "\n/** The events that the server sends. M: the type of messages. */\n",
             f"export interface Notifications<M = TextMessage> {{\n{notifications}\n}}\n\n",
@@ -61,8 +68,11 @@ def protocol_module() -> str:
 def _command(row: Command) -> str:
     errors = ", ".join(sorted({*row.errors, *COMMON_ERRORS}))
     arguments = _arguments(tuple((argument.name, argument.type.typescript) for argument in row.arguments))
+    if row.options:
+        arguments += f", options?: {row.options_type}"
+    extra = "" if row.extra is None else f"   * Also answers `{row.extra.name}`: {row.extra.doc}.\n"
     return (
-        f"  /**\n   * {row.doc}\n   * Result: {row.result}. Permitted for: {row.who}.\n"
+        f"  /**\n   * {row.doc}\n   * Result: {row.result}. Permitted for: {row.who}.\n{extra}"
         f"   * Errors: {errors}.\n   */\n"
         f"  {row.name}({arguments}): {_type(row.result_type)};"
     )

@@ -1,5 +1,7 @@
 """TypeScript declarations of the types named in the command and notification tables."""
 
+from chat_service.commands.table import TABLE
+
 _MESSAGES = """\
 /** A message as sent by a client: this, or any object that a message checker hook accepts. */
 type ChatMessage = { textMessage: string } | Record<string, unknown>;
@@ -12,8 +14,23 @@ type StoredMessage = SentMessage & { id: number };
 
 """
 
-#: Declarations that do not depend on the format of messages.
-RECORDS = """\
+
+def _options() -> str:
+    """An interface for the options of each command that has some."""
+    return "\n".join(
+        f"/** Options of {row.name}, after its arguments. */\ninterface {row.options_type} {{\n"
+        + "".join(
+            f"  /** {option.doc[0].upper()}{option.doc[1:]}. */\n"
+            f"  {option.name}?: {option.type.typescript};\n"
+            for option in row.options
+        )
+        + "}\n"
+        for row in TABLE
+        if row.options
+    )
+
+
+_RECORDS = """\
 interface HistoryInfo {
   historySize: number;
   historyMaxSize: number;
@@ -21,6 +38,12 @@ interface HistoryInfo {
   lastMessageId: number;
   /** Message ids are comparable only within the same epoch. */
   epoch: string;
+}
+
+/** What roomMessage answers when its idempotency key is remembered. */
+interface SendOutcome {
+  /** true: the message was stored before, under the id of the ack. */
+  duplicate: boolean;
 }
 
 interface NotificationsInfo {
@@ -39,5 +62,8 @@ type AuthData = { id: string } & Record<string, unknown>;
 /** A string, or an object if the option use_raw_error_objects is on. */
 type ChatError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
 """
+
+#: Declarations that do not depend on the format of messages.
+RECORDS = f"{_RECORDS}\n{_options()}"
 
 TYPES = _MESSAGES + RECORDS

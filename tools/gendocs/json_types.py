@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 from chat_service.commands.spec import Command
+from chat_service.commands.table import TABLE
 from chat_service.errors import ERROR_TEXTS
 from chat_service.options import Options
-from chat_service.protocol.arguments import MAX_SAFE_INTEGER, Argument
+from chat_service.protocol.arguments import MAX_KEY_LENGTH, MAX_SAFE_INTEGER, Argument, CommandOption
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 from tools.gendocs.client_types import TYPES
 
@@ -96,6 +97,7 @@ _ARGUMENTS: dict[str, Schema] = {
     "user names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
     "message id": {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},
+    "idempotency key": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
 }
 
 _PRIMITIVES: dict[str, Schema] = {
@@ -110,7 +112,22 @@ _PRIMITIVES: dict[str, Schema] = {
 def schemas() -> dict[str, Schema]:
     """All named types: the aliases, and the interfaces of the TypeScript text."""
     interfaces = re.findall(r"^interface (\w+) \{\n(.*?)^\}", TYPES, re.M | re.S)
-    return _ALIASES | {name: _interface(body) for name, body in interfaces}
+    options = {row.options_type: _options(row) for row in TABLE if row.options}
+    return _ALIASES | {name: _interface(body) for name, body in interfaces} | options
+
+
+def _options(command: Command) -> Schema:
+    return {
+        "description": f"Options of {command.name}, after its arguments. Other fields are left to hooks.",
+        "type": "object",
+        "properties": {option.name: _option(option) for option in command.options},
+        "additionalProperties": True,
+    }
+
+
+def _option(option: CommandOption) -> Schema:
+    kind = option.type
+    return {"description": option.doc, **(_ARGUMENTS.get(kind.name) or schema_of(kind.typescript))}
 
 
 def _interface(body: str) -> Schema:

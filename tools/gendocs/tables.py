@@ -23,12 +23,16 @@ def _call(name: str, arguments: list[str]) -> str:
     return f"{name}({', '.join(arguments)})"
 
 
+def _parameters(row: Command) -> list[str]:
+    return [*(argument.name for argument in row.arguments), *(["options?"] if row.options else [])]
+
+
 def commands() -> str:
     overview = table(
         ("command", "result", "who may"),
         [
             (
-                f"[`{_call(row.name, [argument.name for argument in row.arguments])}`](#{row.name.lower()})",
+                f"[`{_call(row.name, _parameters(row))}`](#{row.name.lower()})",
                 row.result,
                 row.who,
             )
@@ -39,8 +43,11 @@ def commands() -> str:
         "Commands",
         "A command is an `emit` with an ack. The ack is Node-style: `(error, data, ...more)`, always with at "
         "least two values. `error` is null on success; `data` is null if the command has no result; `more` "
-        "holds values added by hooks. Surplus arguments are not an error; hooks see them as "
-        "`rest_args`.\n\n",
+        "holds the value that an option has asked for, then values added by hooks. Surplus arguments are not "
+        "an error; hooks see them as `rest_args`.\n\n",
+        "Some commands take options: an object directly after the declared arguments, with one or more of "
+        "the fields listed. A field of a wrong type is a `badArgument`. An object without any known field "
+        "is an ordinary surplus argument.\n\n",
         f"In addition to the errors listed, every command can return {codes(COMMON_ERRORS)}. The "
         "[errors page](errors.md) lists the texts.\n\n",
         overview,
@@ -55,8 +62,13 @@ def _command(row: Command) -> str:
     if row.arguments:
         arguments = [(code(a.name), code(a.type.typescript), a.type.doc) for a in row.arguments]
         parts.append(table(("argument", "type", "meaning"), arguments))
+    if row.options:
+        options = [(code(it.name), code(it.type.typescript), it.doc) for it in row.options]
+        parts.append(table(("option", "type", "meaning"), options))
     result = row.result if row.result_type == "null" else f"{row.result}: `{row.result_type}`"
     parts.append(f"- Result: {result}.\n- Permitted for: {row.who}.\n")
+    if row.extra is not None:
+        parts.append(f"- Then `{row.extra.name}`: {row.extra.doc}: `{row.extra.type}`.\n")
     if row.errors:
         parts.append(f"- Errors: {codes(row.errors)}.\n")
     parts.append(f"- Hooks: {codes([row.python_name + '_before', row.python_name + '_after'])}.\n")

@@ -20,6 +20,12 @@ export interface HistoryInfo {
   epoch: string;
 }
 
+/** What roomMessage answers when its idempotency key is remembered. */
+export interface SendOutcome {
+  /** true: the message was stored before, under the id of the ack. */
+  duplicate: boolean;
+}
+
 export interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;
@@ -35,6 +41,26 @@ export type AuthData = { id: string } & Record<string, unknown>;
 
 /** A string, or an object if the option use_raw_error_objects is on. */
 export type WireError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
+
+/** Options of roomHistoryGet, after its arguments. */
+export interface RoomHistoryGetOptions {
+  /** True: the ack also has the epoch that the messages belong to. */
+  epoch?: boolean;
+}
+
+/** Options of roomMessage, after its arguments. */
+export interface RoomMessageOptions {
+  /** Names this message, so that a repeated send does not store it again: the repeat returns the id of the first one. Remembered per user and room for `idempotency_window` seconds. */
+  idempotencyKey?: string;
+  /** Store the message only if the last message of the room has this id (0: none yet), else `conflict`. */
+  expectedLastId?: number;
+}
+
+/** Options of roomRecentHistory, after its arguments. */
+export interface RoomRecentHistoryOptions {
+  /** True: the ack also has the epoch that the messages belong to. */
+  epoch?: boolean;
+}
 
 /** The commands with their arguments and results. M: the type of messages. */
 export interface Commands<M = TextMessage> {
@@ -119,9 +145,10 @@ export interface Commands<M = TextMessage> {
   /**
    * Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON holds up to `max_attachments` binary values; request the rest from the last id received.
    * Result: the oldest `limit` messages that follow `id`, newest first. Permitted for: joined users and admins.
+   * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
-  roomHistoryGet(roomName: string, id: number, limit: number): Stored<M>[];
+  roomHistoryGet(roomName: string, id: number, limit: number, options?: RoomHistoryGetOptions): Stored<M>[];
   /**
    * Returns the state of the history. Message ids are comparable within one `epoch`.
    * Result: `{historySize, historyMaxSize, historyMaxGetMessages, lastMessageId, epoch}`. Permitted for: joined users and admins.
@@ -143,9 +170,10 @@ export interface Commands<M = TextMessage> {
   /**
    * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Permitted for: joined users.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Also answers `outcome`: present if the key was remembered, so that nothing was stored.
+   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
-  roomMessage(roomName: string, message: M): number;
+  roomMessage(roomName: string, message: M, options?: RoomMessageOptions): number;
   /**
    * Returns which notifications a room sends.
    * Result: `{enableUserlistUpdates, enableAccessListsUpdates}`. Permitted for: joined users and admins.
@@ -155,9 +183,10 @@ export interface Commands<M = TextMessage> {
   /**
    * Returns the newest messages, up to `history_max_get_messages`, and in JSON up to `max_attachments` binary values.
    * Result: the newest messages, newest first. Permitted for: joined users and admins.
+   * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
-  roomRecentHistory(roomName: string): Stored<M>[];
+  roomRecentHistory(roomName: string, options?: RoomRecentHistoryOptions): Stored<M>[];
   /**
    * Removes names from a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
@@ -182,6 +211,16 @@ export interface Commands<M = TextMessage> {
    * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   systemMessage(data: unknown): null;
+}
+
+/** Values that follow the result in the ack of a command, when its options ask for them. */
+export interface ExtraResults {
+  /** the epoch of the messages, with the option `epoch` */
+  roomHistoryGet: [epoch?: string];
+  /** present if the key was remembered, so that nothing was stored */
+  roomMessage: [outcome?: SendOutcome];
+  /** the epoch of the messages, with the option `epoch` */
+  roomRecentHistory: [epoch?: string];
 }
 
 export const COMMANDS = [
@@ -269,6 +308,8 @@ export const NOTIFICATIONS = [
 /** The text of each error code, with printf-like placeholders for its arguments. */
 export const ERROR_TEXTS = {
   "badArgument": "Bad argument at position %d, value %j",
+  "conflict": "The last message is %s",
+  "idempotencyConflict": "Idempotency key %s was used for another message",
   "internalError": "%s",
   "invalidName": "String %s contains invalid characters",
   "invalidSocket": "Socket %s is not connected",
