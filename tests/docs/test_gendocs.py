@@ -9,6 +9,7 @@ import pytest
 
 from chat_service import errors
 from chat_service.commands.table import TABLE
+from chat_service.contracts import instance_store, room_store, user_store
 from chat_service.contracts import store as base
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, server_api
@@ -52,7 +53,9 @@ def test_fields_have_their_comments_and_defaults() -> None:
 
 
 def test_every_method_of_the_contracts_has_a_text() -> None:
-    assert not [method.name for method in Module(base).methods("Store") if not method.doc]
+    parts = {base: "Store", user_store: "UserStore", room_store: "RoomStore", instance_store: "InstanceStore"}
+    for module, name in parts.items():
+        assert not [method.name for method in Module(module).methods(name) if not method.doc]
 
 
 def test_texts_do_not_name_files_that_readers_lack() -> None:

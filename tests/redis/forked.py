@@ -21,7 +21,7 @@ async def serve(service: ChatService, store: Any) -> None:
         "uid": service.instance_uid,
         "port": service.port,
         "pid": os.getpid(),
-        "token": next(store._tokens),
+        "token": next(store._memberships.tokens),
     }
     os.write(1, (json.dumps(line) + "\n").encode())
     await stop.wait()

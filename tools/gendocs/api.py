@@ -1,9 +1,11 @@
 """Pages generated from docstrings: the server API and the plugin contracts."""
 
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 
 from chat_service.contracts import bus as bus
 from chat_service.contracts import capabilities as capabilities
+from chat_service.contracts import instance_store, room_store, user_store
 from chat_service.contracts import store as stores
 from chat_service.contracts import transport as transports
 from chat_service.operations import api as operations
@@ -37,11 +39,15 @@ def operations_methods() -> list[Method]:
     return [method for method in methods if method.section != "Called by the service's lifecycle"]
 
 
+#: The protocols that ``Store`` is made of.
+STORE_PARTS = {"UserStore": user_store, "RoomStore": room_store, "InstanceStore": instance_store}
+
+
 def plugins_page() -> str:
     return page(
         "Stores and transports",
         "The contracts for plugins. [Architecture](../concepts/architecture.md) shows how the parts fit.\n\n",
-        _contract("Store", stores, ("Store",)),
+        _contract("Store", stores, ("Store",), STORE_PARTS),
         _contract("Bus", bus, ("Bus", "BusListener")),
         _contract("Transport", transports, ("Transport", "TransportHandler")),
         _capabilities(),
@@ -58,12 +64,19 @@ def _capabilities() -> str:
     return "".join(parts)
 
 
-def _contract(title: str, module: ModuleType, protocols: tuple[str, ...]) -> str:
+def _contract(
+    title: str,
+    module: ModuleType,
+    protocols: tuple[str, ...],
+    inherited: Mapping[str, ModuleType] = MappingProxyType({}),
+) -> str:
+    """``inherited``: the protocols that the contract is made of, with their modules."""
     source = Module(module)
     parts = [f"## {title}\n\nModule {code(source.name)}. {source.doc()}\n\n"]
-    for name in protocols:
-        parts.append(f"### {name} methods\n\n{source.class_doc(name)}\n\n")
-        parts.append(_methods(source.methods(name), 4, prefix=name + "."))
+    for name in (*protocols, *inherited):
+        place = Module(inherited[name]) if name in inherited else source
+        parts.append(f"### {name} methods\n\n{place.class_doc(name)}\n\n")
+        parts.append(_methods(place.methods(name), 4, prefix=title + "."))
     parts.append(f"### {title} value types\n\n")
     parts.extend(f"#### {name}\n\n" + _value_type(source, name) for name in source.value_types())
     return "".join(parts)

@@ -1,16 +1,10 @@
-"""The ``Store`` over Redis. Each operation is a script in the slot of a room or user.
+"""The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
-Operations across slots are two idempotent steps: a room is added to the user's index before the socket is
-added to the room, and removed after it, so the index is always a superset.
-"""
-
-import itertools
-import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chat_service.contracts.bus import Bus, BusListener, Notify, RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.contracts.records import (
     SYSTEM,
     Actor,
@@ -31,12 +25,13 @@ from chat_service.contracts.records import (
     UserSummary,
 )
 from chat_service.contracts.store import Store
-from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError, StoreTimeoutError
+from chat_service.errors import StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import flag
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.memberships import Memberships
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.removals import Removals
@@ -46,15 +41,9 @@ from chat_service.stores.redis.scanning import RedisLists
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
-logger = logging.getLogger("chat_service")
-
 
 def _new_epoch() -> str:
     return uuid.uuid4().hex[:16]
-
-
-def _echo(event: str, room: RoomName, socket_id: SocketId, njoined: int, echo_all: bool) -> Notify:
-    return Notify(event=event, args=(room, socket_id, njoined), exclude=() if echo_all else (socket_id,))
 
 
 class RedisStore:
@@ -80,14 +69,10 @@ class RedisStore:
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
         self._removals = Removals(self._users, self.client.background)
+        self._memberships = Memberships(self._rooms, self._users, lambda: self._open_bus)
         self._lists = RedisLists(self.client, self.keys)
         self._needs_all_rights = needs_all_rights
         self._bus: RedisBus | None = None
-        #: The instance that this store serves, known from its first heartbeat on.
-        self._here: InstanceId | None = None
-        # Tokens distinguish the joins of a socket and must be unique across processes. The process may fork
-        # after this store is created, so ``open`` initialises them.
-        self._tokens: Iterator[str] = iter(())
 
     def __repr__(self) -> str:
         return f"<RedisStore {self.client.topology.connector.address} cluster={self.options.cluster}>"
@@ -117,8 +102,7 @@ class RedisStore:
         )
 
     async def open(self, listener: BusListener) -> None:
-        begin = uuid.uuid4().hex[:8]
-        self._tokens = (f"{begin}-{number}" for number in itertools.count(1))
+        self._memberships.begin()
         scripts.load_all()
         try:
             await self.client.open()
@@ -219,39 +203,14 @@ class RedisStore:
         announce: bool,
         echo_all: bool = False,
     ) -> JoinResult:
-        token = next(self._tokens)
-        try:
-            presence = await self._users.index_add(user, socket_id, room, token, instance_id)
-            result = await self._rooms.join(room, user, socket_id, instance_id, token, now, announce=announce)
-        except StoreRefusedError:
-            # A repeated join would change nothing, so it also works while Redis refuses changes.
-            joined = await self._rooms.joined(room, user, socket_id)
-            if joined is None:
-                raise
-            return joined
-        except ChatServiceError:
-            await self._users.index_remove(user, room, [(socket_id, token)])
-            raise
-        if result.changed and announce and (echo_all or presence.sockets > 1):
-            echo = _echo("roomJoinedEcho", room, socket_id, result.njoined, echo_all)
-            await self._tell_user(user, echo, is_local=not presence.elsewhere)
-        return result
+        return await self._memberships.join(
+            room, user, socket_id, instance_id, now, announce=announce, echo_all=echo_all
+        )
 
     async def room_announce(
         self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
     ) -> None:
-        njoined = await self._rooms.announce(room, user, socket_id)
-        if njoined:
-            echo = _echo("roomJoinedEcho", room, socket_id, njoined, echo_all)
-            await self._tell_user(user, echo, is_local=False)
-
-    async def _tell_user(self, user: UserName, notice: Notify, *, is_local: bool) -> None:
-        """``is_local``: all the user's sockets are on this instance, so the notice can bypass Redis."""
-        topic = Topic(TopicKind.USER, user)
-        if is_local:
-            self._open_bus.deliver(topic, notice)
-        else:
-            await self._open_bus.publish(topic, notice)
+        await self._memberships.announce(room, user, socket_id, echo_all=echo_all)
 
     async def room_leave(
         self,
@@ -264,21 +223,9 @@ class RedisStore:
         echo_all: bool = False,
         keep_index: bool = False,
     ) -> LeaveResult:
-        result = await self._rooms.leave(room, user, socket_id, now)
-        if keep_index:
-            return result
-        notice = None
-        if result.changed and echo:
-            notice = _echo("roomLeftEcho", room, socket_id, result.njoined, echo_all)
-        try:
-            # Takes the same route as the echo of a join, which keeps the two in order.
-            is_ours = await self._users.index_remove(user, room, [(socket_id, "")], notice, here=self._here)
-        except StoreRefusedError as error:
-            # The room itself has been left.
-            raise StoreTimeoutError(f"room {room} stays in the index of user {user}: {error}") from error
-        if is_ours and notice:
-            self._open_bus.deliver(Topic(TopicKind.USER, user), notice)
-        return result
+        return await self._memberships.leave(
+            room, user, socket_id, now, echo=echo, echo_all=echo_all, keep_index=keep_index
+        )
 
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return await self._rooms.message(room, actor, message)
@@ -354,7 +301,7 @@ class RedisStore:
     # Instances
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        self._here = instance_id
+        self._memberships.here = instance_id
         await self._instances.heartbeat(instance_id, now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:

@@ -1,0 +1,207 @@
+"""What a store keeps about rooms: a part of ``Store``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.contracts.records import (
+    Actor,
+    HistoryInfo,
+    JoinResult,
+    LeaveResult,
+    Removal,
+    RoomConfig,
+    RoomSettings,
+    UserSeen,
+)
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
+
+
+class RoomStore(Protocol):
+    """Rooms. Each change of a room is one atomic step, which also publishes the room's events."""
+
+    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+        """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``."""
+        ...
+
+    async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
+        """Remove all users (see ``room_change_list``), then delete the room.
+
+        Raises ``noRoom``, ``notAllowed`` for anyone but the owner.
+        """
+        ...
+
+    async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
+        """Start a new epoch of a room whose last changes were lost.
+
+        Messages, lists and settings stay; all users are removed (see ``room_change_list``). ``epoch``: the
+        epoch to end; if it has already ended, nothing changes. ``now``: Unix time in ms. Raises ``noRoom``.
+        """
+        ...
+
+    async def room_exists(self, room: RoomName) -> bool:
+        """Whether the room exists."""
+        ...
+
+    async def room_join(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        now: int,
+        *,
+        announce: bool,
+        echo_all: bool = False,
+    ) -> JoinResult:
+        """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
+
+        Raises ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same step; the
+        result's cursor is the position before the announcement. The room is added to the user's index before
+        the socket is added to the room, never after. If the socket is already joined, nothing is changed or
+        published, except that the index entry is written again.
+        """
+        ...
+
+    async def room_announce(
+        self, room: RoomName, user: UserName, socket_id: SocketId, *, echo_all: bool = False
+    ) -> None:
+        """Announce a join that ``room_join`` did not announce.
+
+        Publishes ``roomUserJoined`` in the room if its ``enable_userlist_updates`` is on and the user has not
+        been announced since their first socket joined. Publishes ``roomJoinedEcho(room, id, njoined)`` for
+        the user's other sockets, or for all of them with ``echo_all``. Does nothing if the socket is not
+        joined.
+        """
+        ...
+
+    async def room_leave(
+        self,
+        room: RoomName,
+        user: UserName,
+        socket_id: SocketId,
+        now: int,
+        *,
+        echo: bool,
+        echo_all: bool = False,
+        keep_index: bool = False,
+    ) -> LeaveResult:
+        """Remove a socket from a room, then the room from the user's index. The room may be missing.
+
+        ``keep_index``: leave the index to the ``socket_disconnect`` that follows.
+
+        Publishes ``roomUserLeft``, except to this socket, if it was the last socket of an announced user.
+        With ``echo`` it publishes ``roomLeftEcho(room, id, njoined)`` for the user's other sockets, with
+        ``echo_all`` for all of them. For a socket that is not joined it changes and publishes nothing.
+        """
+        ...
+
+    async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        """Store a message and publish ``roomMessage(room, message)``.
+
+        Returns the ``id`` that the message was given, the room's next one. Drops the oldest messages beyond
+        the history's maximum size. Raises ``noRoom``, ``notJoined``.
+        """
+        ...
+
+    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
+        """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
+
+        Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, ``notJoined``
+        for anyone who is neither joined nor an admin.
+        """
+        ...
+
+    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
+        """The newest ``limit`` messages, as in ``room_history``. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
+        """The size and position of the history. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
+        """The room's settings. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_get_list(self, room: RoomName, actor: Actor, list_name: str) -> list[str]:
+        """The names in an access list or ``userlist``, in any order. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_user_seen(self, room: RoomName, actor: Actor, user: UserName) -> UserSeen:
+        """A user's presence in the room. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_change_list(
+        self,
+        room: RoomName,
+        actor: Actor,
+        list_name: str,
+        now: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        limit: int,
+    ) -> Removal | None:
+        """Add names to an access list, remove others, and remove the users who lose access.
+
+        Raises ``noRoom``; ``notAllowed`` according to ``rules.may_change_list``; ``listLimitExceeded``.
+        Publishes ``roomAccessListAdded`` and ``roomAccessListRemoved`` for non-empty changes if
+        ``enable_access_lists_updates`` is on.
+
+        The sockets of removed users leave the room in the same step, which publishes, after those events, one
+        ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
+        ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
+        Returns the sockets that have left, or None if nobody was removed.
+        """
+        ...
+
+    async def room_set_mode(
+        self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
+    ) -> Removal | None:
+        """Set the mode, and remove users who lose access as in ``room_change_list``.
+
+        Raises ``noRoom``, ``notAllowed`` for anyone but the owner and admins. Publishes ``roomModeChanged``
+        if ``enable_access_lists_updates`` is on.
+        """
+        ...
+
+    async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
+        """Change the owner, and remove the former one as in ``room_change_list`` if they lose access.
+
+        Raises ``noRoom``.
+        """
+        ...
+
+    async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
+        """Set how many messages are kept, dropping older ones immediately. Raises ``noRoom``."""
+        ...
+
+    async def room_set_updates(
+        self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
+    ) -> None:
+        """Turn optional notifications of a room on or off; None changes nothing. Raises ``noRoom``."""
+        ...
+
+    async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
+        """Whether a name is in a list, ``userlist`` included. Raises ``noRoom``."""
+        ...
+
+    async def room_check_access(self, room: RoomName, user: UserName) -> bool:
+        """Whether the rules allow the user to join. Raises ``noRoom``."""
+        ...
+
+    async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
+        """The joined users with their joined sockets. Raises ``noRoom``."""
+        ...
+
+    async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
+        """The events after ``cursor`` other than messages, oldest first. Raises ``noRoom``.
+
+        A store keeps a limited number of them for a limited time, for instances whose subscription broke.
+        """
+        ...
+
+    async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
+        """Remove users as in ``room_change_list``, ignoring those not joined. Raises ``noRoom``."""
+        ...

@@ -1,0 +1,85 @@
+"""What a store keeps about users and their sockets: a part of ``Store``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from chat_service.contracts.records import Actor, Departure, SocketInfo, UserConfig
+from chat_service.types import InstanceId, Message, SocketId, UserName
+
+
+class UserStore(Protocol):
+    """Users and their sockets. Each change of a user is one atomic step."""
+
+    async def user_create(self, user: UserName, config: UserConfig) -> None:
+        """Create a user, inheriting nothing from a former user of that name. Raises ``userExists``."""
+        ...
+
+    async def user_delete(self, user: UserName) -> None:
+        """Delete a user with the lists. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
+        ...
+
+    async def user_exists(self, user: UserName) -> bool:
+        """Whether the user was created or has ever logged in."""
+        ...
+
+    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
+        """The names in ``blacklist`` or ``whitelist``, in any order. Raises ``noUser``."""
+        ...
+
+    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
+        """Whether a name is in the list. Raises ``noUser``."""
+        ...
+
+    async def user_add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+    ) -> None:
+        """Add names. Raises ``noUser``, ``listLimitExceeded`` if the list would exceed ``limit`` names."""
+        ...
+
+    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
+        """Remove names, ignoring missing ones. Raises ``noUser``."""
+        ...
+
+    async def user_get_mode(self, user: UserName) -> bool:
+        """Whether only whitelisted senders may write to the user. Raises ``noUser``."""
+        ...
+
+    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
+        """Set the mode. Raises ``noUser``."""
+        ...
+
+    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
+        """Whether the lists of ``user`` allow ``sender`` to write; never to themselves. Raises ``noUser``."""
+        ...
+
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        """Check access and publish ``directMessage(message)`` on the recipient's topic in one step.
+
+        Raises, checked in this order: ``noUser``; ``notAllowed`` if the sender is the recipient, or if the
+        lists forbid it and ``sender`` does not bypass them; ``noUserOnline``.
+        """
+        ...
+
+    # Sockets.
+
+    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+        """Add a socket to the instance and to the user, who is created if missing.
+
+        Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns nconnected,
+        the number of the user's sockets. For a known socket it changes and publishes nothing.
+        """
+        ...
+
+    async def socket_disconnect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
+    ) -> int:
+        """Remove a socket, which has left its rooms, from the user and the instance.
+
+        Publishes ``roomLeftEcho`` for each departure, then ``socketDisconnectEcho(id, nconnected)``, for the
+        user's other sockets. Returns nconnected. For an unknown socket it changes and publishes nothing.
+        """
+        ...
+
+    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+        """The user's sockets on all instances. Raises ``noUser``."""
+        ...
