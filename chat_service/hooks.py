@@ -109,8 +109,12 @@ class CommandCall:
     results: list[Any] | None = None
     #: The exception that the command raised, for after hooks.
     error: Exception | None = None
-    #: The message as sent, including the fields the server sets, for after hooks of a sent message.
+    #: The message as sent, including the fields the server sets, for after hooks; None if nothing was sent.
     message: Message | None = None
+    #: Whether a message was not stored because its idempotency key is remembered, for after hooks.
+    duplicate: bool = False
+    #: The digest of a message as the client sent it, if it has a key. For the service itself.
+    digest: bytes = field(default=b"", repr=False)
     #: Called when the answer to the client is about to go out. For the service itself.
     answered: Callable[[], None] | None = field(default=None, repr=False)
     #: Free for hooks to pass data to each other.

@@ -35,12 +35,13 @@ def _count(minimum: int, maximum: int = 2**53 - 1) -> Check:
     return check
 
 
-def _seconds(*, zero: bool = False) -> Check:
+def _seconds(*, zero: bool = False, maximum: float = math.inf) -> Check:
     def check(value: Any) -> str | None:
         number = (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
-        if number and (value > 0 or (zero and value == 0)):
+        if number and (value > 0 or (zero and value == 0)) and value <= maximum:
             return None
-        return "seconds, " + ("0 or more" if zero else "more than 0")
+        limit = "" if maximum == math.inf else f", at most {maximum}"
+        return "seconds, " + ("0 or more" if zero else "more than 0") + limit
 
     return check
 
@@ -128,6 +129,11 @@ class Options:
     )
     history_max_get_messages: int = _option(
         100, _count(0), "Maximum number of messages that a user's history command returns; 0 returns none."
+    )
+    idempotency_window: float = _option(
+        300.0,
+        _seconds(maximum=30 * 86400),
+        "Time in seconds for which the idempotency key of a sent message is remembered.",
     )
     direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
     room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")

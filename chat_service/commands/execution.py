@@ -175,6 +175,8 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
 def _take_options(context: Context, command: Command, call: CommandCall) -> None:
     position = len(command.arguments)
     call.options = parse_options(command.options, position, call.rest_args[0], context.limits)
+    if command.prepare is not None:
+        command.prepare(call)
 
 
 async def _call_before(context: Context, command: Command, call: CommandCall, hook: Hook) -> Any:

@@ -1,14 +1,18 @@
 """Handlers of the commands about a room's messages and their history."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chat_service.commands.support import actor_of
+from chat_service.contracts.records import SendConditions
 from chat_service.domain.context import Context
 from chat_service.hooks import CommandCall
+from chat_service.protocol.digests import digest
 from chat_service.protocol.encoded import EncodedMessages
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
+
+T = TypeVar("T")
 
 #: With a socket id: the key of the histories that a socket reads. It cannot be the name of a room.
 HISTORIES = "\0histories"
@@ -28,10 +32,36 @@ def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
 
 async def room_message(context: Context, call: CommandCall, room_name: RoomName, message: Message) -> int:
     done = processed(message, call, context.clock.now_ms())
-    message_id = await context.store.room_message(room_name, actor_of(call), done)
-    if call.command in context.hooks.after:
+    if call.options:
+        message_id = await _send_on_conditions(context, call, room_name, message, done)
+    else:
+        message_id = await context.store.room_message(room_name, actor_of(call), done)
+    if call.command in context.hooks.after and not call.duplicate:
         call.message = {**done, "id": message_id}
     return message_id
+
+
+def note_what_was_sent(call: CommandCall) -> None:
+    """Take the digest of a message with a key before hooks can change the message."""
+    if "idempotencyKey" in call.options:
+        call.digest = digest(call.args[1])
+
+
+async def _send_on_conditions(
+    context: Context, call: CommandCall, room_name: RoomName, message: Message, done: Message
+) -> int:
+    key, expected = call.options.get("idempotencyKey"), call.options.get("expectedLastId")
+    conditions = SendConditions(
+        key=key,
+        # A before hook may have given the message a key.
+        digest=b"" if key is None else call.digest or digest(message),
+        window=context.options.idempotency_window,
+        expected_last_id=None if expected is None else int(expected),
+    )
+    sent = await context.store.room_send(room_name, actor_of(call), done, conditions)
+    if sent.is_duplicate:
+        call.duplicate, call.extra = True, ({"duplicate": True},)
+    return sent.id
 
 
 async def room_history_get(
@@ -39,33 +69,38 @@ async def room_history_get(
 ) -> Sequence[Message]:
     if not call.bypass_permissions:
         limit = min(limit, context.options.history_max_get_messages)
-    if not limit:
-        return await _no_messages(context, call, room_name)
-    found = await _in_turn(
-        context, call, lambda: context.store.room_history(room_name, actor_of(call), int(id), int(limit))
-    )
-    return _for_caller(context, call, found, keeps_oldest=True)
+    return await _read(context, call, room_name, int(id), int(limit))
 
 
 async def room_recent_history(context: Context, call: CommandCall, room_name: RoomName) -> Sequence[Message]:
-    limit = context.options.history_max_get_messages
-    if not limit:
-        return await _no_messages(context, call, room_name)
-    found = await _in_turn(
-        context, call, lambda: context.store.room_recent_history(room_name, actor_of(call), limit)
-    )
-    return _for_caller(context, call, found, keeps_oldest=False)
+    return await _read(context, call, room_name, None, context.options.history_max_get_messages)
 
 
-async def _no_messages(context: Context, call: CommandCall, room_name: RoomName) -> list[Message]:
-    """The answer when histories may not be read at all. Stores are asked for one message or more."""
-    await context.store.room_history_info(room_name, actor_of(call))
-    return []
-
-
-async def _in_turn(
-    context: Context, call: CommandCall, read: Callable[[], Awaitable[Sequence[Message]]]
+async def _read(
+    context: Context, call: CommandCall, room: RoomName, after: int | None, limit: int
 ) -> Sequence[Message]:
+    """The messages after an id, or the newest ones; with their epoch as an extra value if asked for."""
+    store, actor = context.store, actor_of(call)
+    with_epoch = call.options["epoch"] if call.options else False
+    if not limit:
+        # Histories may not be read at all. Stores are asked for one message or more.
+        info = await store.room_history_info(room, actor)
+        found: Sequence[Message] = []
+        epoch = info.cursor.epoch
+    elif with_epoch:
+        found, epoch = await _in_turn(
+            context, call, lambda: store.room_history_page(room, actor, after, limit)
+        )
+    elif after is None:
+        found = await _in_turn(context, call, lambda: store.room_recent_history(room, actor, limit))
+    else:
+        found = await _in_turn(context, call, lambda: store.room_history(room, actor, after, limit))
+    if with_epoch:
+        call.extra = (epoch,)
+    return _for_caller(context, call, found, keeps_oldest=after is not None)
+
+
+async def _in_turn(context: Context, call: CommandCall, read: Callable[[], Awaitable[T]]) -> T:
     """Read a history for a client: one at a time per socket, when enough of the earlier answers is sent."""
     drained = context.history_delivery.drained
     if drained is None or call.id is None or call.is_local_call:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat_service.hooks import CommandCall
 from chat_service.protocol.arguments import MESSAGE, Argument, CommandOption
 from chat_service.protocol.names import snake_case
 
@@ -38,6 +39,8 @@ class Command:
     handler: Handler
     #: Fields of the options object that a caller may add after the declared arguments.
     options: tuple[CommandOption, ...] = ()
+    #: Called before hooks for a call that has such an object.
+    prepare: Callable[[CommandCall], None] | None = None
     #: What the handler puts into ``call.extra`` when an option asks for it.
     extra: ExtraResult | None = None
     #: Means nothing without a user.

@@ -250,6 +250,7 @@ TABLE: tuple[Command, ...] = (
                 "`conflict`",
             ),
         ),
+        prepare=messages.note_what_was_sent,
         extra=ExtraResult(
             name="outcome",
             type="SendOutcome",

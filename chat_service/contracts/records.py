@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.telemetry import Durations
-from chat_service.types import InstanceId, RoomName, SocketId, UserName
+from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 T = TypeVar("T")
 
@@ -63,6 +63,33 @@ class HistoryInfo:
     max_size: int
     last_message_id: int
     cursor: RoomCursor
+
+
+class HistoryPage(NamedTuple):
+    """Messages, newest first, and the epoch that their ids belong to."""
+
+    messages: Sequence[Message]
+    epoch: str
+
+
+class SendConditions(NamedTuple):
+    """When to store a message. ``expected_last_id``: only after this message; None: after any.
+
+    ``key``: the idempotency key, None without one. It is remembered for ``window`` seconds with ``digest``,
+    the digest of the message that it stands for.
+    """
+
+    key: str | None = None
+    digest: bytes = b""
+    window: float = 300.0
+    expected_last_id: int | None = None
+
+
+class SendResult(NamedTuple):
+    """The id of a message. ``is_duplicate``: it was stored before, under the same idempotency key."""
+
+    id: int
+    is_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,14 @@ from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
+    HistoryPage,
     JoinResult,
     LeaveResult,
     Removal,
     RoomConfig,
     RoomSettings,
+    SendConditions,
+    SendResult,
     UserSeen,
 )
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
@@ -104,6 +107,22 @@ class RoomStore(Protocol):
         """
         ...
 
+    async def room_send(
+        self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
+    ) -> SendResult:
+        """``room_message`` on conditions, which are checked in the same step.
+
+        If a key is remembered for this room and ``actor.name`` (None is a sender of its own), nothing is
+        stored or published: the result is the id of the first message, or ``idempotencyConflict`` is raised
+        if the digest differs. This comes before the rules: it also holds for senders who are no longer
+        joined. Otherwise the message is stored, and the key is remembered for ``window`` seconds. A key
+        belongs to one life of the room: ``room_renew`` keeps it, and it means nothing after ``room_delete``.
+
+        Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
+        the id of the last message (0 before the first) if it is not ``expected_last_id``.
+        """
+        ...
+
     async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
 
@@ -114,6 +133,15 @@ class RoomStore(Protocol):
 
     async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
         """The newest ``limit`` messages, as in ``room_history``. Raises ``noRoom``, ``notJoined``."""
+        ...
+
+    async def room_history_page(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int
+    ) -> HistoryPage:
+        """``room_history``, or ``room_recent_history`` if ``after`` is None, with the epoch in the same step.
+
+        Raises ``noRoom``, ``notJoined``.
+        """
         ...
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:

@@ -39,6 +39,7 @@ class OptionKeywords(TypedDict, total=False):
     enable_access_lists_updates: bool
     history_max_size: int
     history_max_get_messages: int
+    idempotency_window: float
     direct_list_size_limit: int
     room_list_size_limit: int
     name_length_limit: int

@@ -16,10 +16,12 @@ from hypothesis.stateful import (
 from chat_service.contracts.records import (
     SYSTEM,
     Actor,
+    HistoryPage,
     JoinResult,
     LeaveResult,
     Removal,
     RoomConfig,
+    SendConditions,
     UserSeen,
 )
 from chat_service.errors import ChatServiceError
@@ -258,6 +260,26 @@ class StoreMachine(RuleBasedStateMachine):
         at=instances,
         room=rooms,
         who=actors,
+        key=st.none() | st.sampled_from(["k1", "k2"]),
+        digest=st.sampled_from([b"\x00:1", b"\x00:1", b"other"]),
+        behind=st.none() | st.integers(0, 1),
+    )
+    def send_on_conditions(
+        self, at: int, room: RoomName, who: Actor, key: str | None, digest: bytes, behind: int | None
+    ) -> None:
+        last_id = self.model.rooms[room].last_id if room in self.model.rooms else 0
+        expected = None if behind is None else max(0, last_id - behind)
+        conditions = SendConditions(key=key, digest=digest, expected_last_id=expected)
+        message = {"textMessage": "once", "timestamp": self.tick()}
+        self.agree(
+            lambda: self.model.room_send(room, who, message, conditions),
+            self.opened[at].store.room_send(room, who, dict(message), conditions),
+        )
+
+    @rule(
+        at=instances,
+        room=rooms,
+        who=actors,
         list_name=st.sampled_from(LISTS),
         names=names,
         adds=flags,
@@ -325,6 +347,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.agree(
             lambda: model.room_recent_history(room, who, limit), store.room_recent_history(room, who, limit)
         )
+        for start in (after, None):
+
+            def page(start: int | None = start) -> list[dict[str, Any]]:
+                if start is None:
+                    return model.room_recent_history(room, who, limit)
+                return model.room_history(room, who, start, limit)
+
+            self.agree(page, self._page(store.room_history_page(room, who, start, limit), room))
         self.agree(lambda: model.room_user_seen(room, who, user), store.room_user_seen(room, who, user))
         for list_name in (*LISTS, "userlist"):
 
@@ -332,6 +362,12 @@ class StoreMachine(RuleBasedStateMachine):
                 return model.room_get_list(room, who, name)
 
             self.agree(expected, store.room_get_list(room, who, list_name))
+
+    async def _page(self, work: Awaitable[HistoryPage], room: RoomName) -> Any:
+        messages, epoch = await work
+        info = await self.opened[0].store.room_history_info(room, SYSTEM)
+        assert epoch == info.cursor.epoch
+        return messages
 
     @invariant()
     def same_state(self) -> None:

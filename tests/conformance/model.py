@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat_service.contracts.records import Actor, RoomConfig
+from chat_service.contracts.records import Actor, RoomConfig, SendConditions
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite.base import Told, told
 
@@ -39,6 +39,8 @@ class Room:
     seen: dict[str, int] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
     last_id: int = 0
+    #: What was sent with each user's keys: id and digest.
+    sent: dict[tuple[str | None, str], tuple[int, bytes]] = field(default_factory=dict)
 
     def is_admin(self, user: str | None) -> bool:
         return user is not None and (user == self.owner or user in self.lists["adminlist"])
@@ -225,6 +227,24 @@ class Model:
         room.messages = [*room.messages, stored][-room.max_size :] if room.max_size else []
         self.tell_room(name, "roomMessage", name, stored)
         return room.last_id
+
+    def room_send(
+        self, name: str, actor: Actor, message: dict[str, Any], conditions: SendConditions
+    ) -> tuple[int, bool]:
+        room, key, expected = self.room(name), conditions.key, conditions.expected_last_id
+        if key is not None and (actor.name, key) in room.sent:
+            message_id, digest = room.sent[actor.name, key]
+            if digest != conditions.digest:
+                raise ChatServiceError("idempotencyConflict", key)
+            return message_id, True
+        if not actor.bypass and actor.name not in room.members:
+            raise ChatServiceError("notJoined", name)
+        if expected is not None and expected != room.last_id:
+            raise ChatServiceError("conflict", room.last_id)
+        message_id = self.room_message(name, actor, message)
+        if key is not None:
+            room.sent[actor.name, key] = message_id, conditions.digest
+        return message_id, False
 
     def room_history(self, name: str, actor: Actor, after: int, limit: int) -> list[dict[str, Any]]:
         following = [item for item in self.readable(name, actor).messages if item["id"] > after]

@@ -55,6 +55,11 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [-1, 1.0, None, True],
         f"expected a whole number from 0 to {BIG}",
     ),
+    "idempotency_window": (
+        [0.001, 300, 30 * 86400],
+        [0, -1, 30 * 86400 + 1, None, True, "5", float("nan"), float("inf")],
+        "expected seconds, more than 0, at most 2592000",
+    ),
     "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
     "name_length_limit": ([1, 5], [0, -1, None], f"expected a whole number from 1 to {BIG}"),
@@ -156,6 +161,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         )
     )
     assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
+    assert options.idempotency_window == 300
     assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)
     assert (options.close_timeout, options.bus_ack_timeout) == (15.0, 5.0)
     assert (options.heartbeat_rate, options.heartbeat_timeout) == (10.0, 30.0)

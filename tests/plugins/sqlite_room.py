@@ -1,17 +1,18 @@
 """A room of the SQLite store, inside of one step."""
 
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings
+from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings, SendConditions
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack
 
-COLUMNS = """epoch, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
+COLUMNS = """epoch, birth, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
     access_updates"""
 
 #: How many events other than messages a room keeps.
@@ -28,9 +29,10 @@ def create(step: Step, name: RoomName, config: RoomConfig) -> None:
     if step.rows("select 1 from rooms where name = ?", name):
         raise ChatServiceError("roomExists", name)
     step.run(
-        """insert into rooms (name, epoch, owner, whitelist_only, history_max_size, userlist_updates,
-            access_updates) values (?, ?, ?, ?, ?, ?, ?)""",
+        """insert into rooms (name, epoch, birth, owner, whitelist_only, history_max_size, userlist_updates,
+            access_updates) values (?, ?, ?, ?, ?, ?, ?, ?)""",
         name,
+        uuid.uuid4().hex,
         uuid.uuid4().hex,
         config.owner,
         config.whitelist_only,
@@ -53,6 +55,7 @@ class Room:
             raise ChatServiceError("noRoom", name)
         (
             self.epoch,
+            self.birth,
             self.seq,
             self.last_id,
             self.owner,
@@ -206,6 +209,21 @@ class Room:
         self.trim()
         self.publish(event="roomMessage", args=(self.name, unpack(pack(stored))))
         return int(self.last_id)
+
+    def sent(self, user: UserName | None, key: str, digest: bytes) -> int | None:
+        """The id of the message that was sent with a key, None if the key is not remembered."""
+        query = """select id, digest from sent where birth = ? and user = ? and key = ? and expires > ?"""
+        for message_id, its_digest in self._step.rows(query, self.birth, user or "", key, time.time()):
+            if its_digest != digest:
+                raise ChatServiceError("idempotencyConflict", key)
+            return int(message_id)
+        return None
+
+    def remember(self, user: UserName | None, key: str, message_id: int, conditions: SendConditions) -> None:
+        now = time.time()
+        self._step.run("delete from sent where expires <= ?", now)
+        values = (self.birth, user or "", key, message_id, conditions.digest, now + conditions.window)
+        self._step.run("insert into sent values (?, ?, ?, ?, ?, ?)", *values)
 
     def messages(self, after: int, limit: int, *, newest: bool) -> list[Message]:
         """At most ``limit`` messages past ``after``, the newest or the oldest ones of them, newest first."""

@@ -22,7 +22,7 @@ create table if not exists sockets (user text, id text, instance text, primary k
 create table if not exists socket_rooms (user text, id text, room text, primary key (user, id, room));
 create table if not exists instances (name text primary key, heartbeat int, claimed int, pulse int);
 create table if not exists rooms (
-    name text primary key, epoch text, seq int default 0, last_id int default 0, owner text,
+    name text primary key, epoch text, birth text, seq int default 0, last_id int default 0, owner text,
     whitelist_only int, history_max_size int, userlist_updates int, access_updates int);
 create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
 create table if not exists members (room text, user text, announced int default 0, primary key (room, user));
@@ -30,6 +30,8 @@ create table if not exists joined (
     room text, user text, id text, instance text, primary key (room, user, id));
 create table if not exists seen (room text, user text, timestamp int, primary key (room, user));
 create table if not exists changes (room text, epoch text, seq int, body blob);
+create table if not exists sent (
+    birth text, user text, key text, id int, digest blob, expires real, primary key (birth, user, key));
 create table if not exists messages (room text, id int, body blob, primary key (room, id));
 """
 

@@ -10,6 +10,7 @@ from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
+    HistoryPage,
     JoinResult,
     LeaveResult,
     Page,
@@ -17,6 +18,8 @@ from chat_service.contracts.records import (
     RoomConfig,
     RoomSettings,
     RoomSummary,
+    SendConditions,
+    SendResult,
     UserSeen,
 )
 from chat_service.contracts.store import Store
@@ -120,11 +123,33 @@ class SqliteStore(SqliteUsers):
             return LeaveResult(njoined=njoined, changed=changed)
 
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
+        return (await self.room_send(room, actor, message, SendConditions())).id
+
+    async def room_send(
+        self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
+    ) -> SendResult:
         with self._step() as s:
-            entry = Room(s, room)
+            entry, key, expected = Room(s, room), conditions.key, conditions.expected_last_id
+            if key is not None:
+                message_id = entry.sent(actor.name, key, conditions.digest)
+                if message_id is not None:
+                    return SendResult(message_id, True)
             if not actor.bypass and actor.name not in entry.names(USERLIST):
                 raise ChatServiceError("notJoined", room)
-            return entry.add_message(message)
+            if expected is not None and expected != entry.last_id:
+                raise ChatServiceError("conflict", entry.last_id)
+            message_id = entry.add_message(message)
+            if key is not None:
+                entry.remember(actor.name, key, message_id, conditions)
+            return SendResult(message_id, False)
+
+    async def room_history_page(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int
+    ) -> HistoryPage:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return HistoryPage(entry.messages(after or 0, limit, newest=after is None), entry.epoch)
 
     async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
         with self._step() as s:

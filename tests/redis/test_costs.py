@@ -63,6 +63,21 @@ async def logging_in(scene: Scene) -> Any:
     return lambda: scene.instance.login(name)
 
 
+async def keyed(scene: Scene) -> Any:
+    return scene.call("roomMessage", "room", TEXT, {"idempotencyKey": f"k{next(_numbers)}"})
+
+
+async def again(scene: Scene) -> Any:
+    key = {"idempotencyKey": f"k{next(_numbers)}"}
+    await scene.alice.call("roomMessage", "room", TEXT, key)
+    return scene.call("roomMessage", "room", TEXT, key)
+
+
+async def expecting(scene: Scene) -> Any:
+    info = await scene.alice.call("roomHistoryInfo", "room")
+    return scene.call("roomMessage", "room", TEXT, {"expectedLastId": info["lastMessageId"]})
+
+
 def disconnecting(*rooms: str) -> Any:
     async def prepare(scene: Scene) -> Any:
         client = await scene.instance.joined(f"user{next(_numbers)}", *rooms)
@@ -74,9 +89,13 @@ def disconnecting(*rooms: str) -> Any:
 #: Row of the table: how to prepare the measurement, and the maximum number of round trips.
 CASES: dict[str, tuple[Any, int]] = {
     "roomMessage": (command("roomMessage", "room", TEXT), 1),
+    "roomMessage, with a key": (keyed, 1),
+    "roomMessage, with a key, again": (again, 1),
+    "roomMessage, with an expected last id": (expecting, 1),
     "roomHistoryGet, from the start": (command("roomHistoryGet", "room", 0, 10), 1),
     "roomHistoryGet, after an id": (command("roomHistoryGet", "room", 1, 10), 1),
     "roomRecentHistory": (command("roomRecentHistory", "room"), 1),
+    "roomRecentHistory, with its epoch": (command("roomRecentHistory", "room", {"epoch": True}), 1),
     "roomHistoryInfo": (command("roomHistoryInfo", "room"), 1),
     "roomUserSeen": (command("roomUserSeen", "room", "bob"), 1),
     "roomGetAccessList": (command("roomGetAccessList", "room", "userlist"), 1),

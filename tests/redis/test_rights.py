@@ -34,7 +34,7 @@ ENOUGH = {
     "no KEYS, SCAN, CONFIG": "+@all -keys -scan -config",
     "few connection commands": "+@all -@connection +auth +ping +select +asking",
     "only what is needed": "-@all +@hash +@set +@sortedset +@list +@scripting +@transaction +@pubsub"
-    " +exists +expire +unlink +ping +cluster|slots +asking",
+    " +exists +expire +get +set +unlink +ping +cluster|slots +asking",
 }
 #: Insufficient rules, and the missing ones that the message names.
 NOT_ENOUGH = {
@@ -47,6 +47,7 @@ NOT_ENOUGH = {
     "other keys": ("~other:* &* +@all", "~{prefix}:*"),
     "only keys of rooms": ("~{prefix}:room:* &* +@all", "~{prefix}:*"),
     "only reading of keys": ("%R~{prefix}:* &* +@all", "~{prefix}:*"),
+    "no strings": ("~{prefix}:* &{prefix}:* +@all -@string", "+get", "+set"),
     "no lists": ("~{prefix}:* &* +@all -@list", "+lpush", "+lrange"),
     "no writes": ("~{prefix}:* &* +@all -@write", "+hset", "+lpush", "+zadd", "+unlink"),
     "no publishing": ("~{prefix}:* &* +@all -spublish", "+spublish"),

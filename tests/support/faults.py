@@ -109,7 +109,7 @@ class FaultyStore:
         await self.inner.open(self.listener)
 
 
-for _name in vars(Store):
+for _name in dir(Store):
     if not _name.startswith("_") and _name not in vars(FaultyStore):
         setattr(FaultyStore, _name, _passing(_name))
 

@@ -1,8 +1,9 @@
 """State that several memory stores of one process can share."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
@@ -10,7 +11,10 @@ from chat_service.contracts.records import Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
+from chat_service.stores.memory.sent_keys import SentKeys
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
+
+NameT = TypeVar("NameT", UserName, RoomName)
 
 
 @dataclass(slots=True)
@@ -70,6 +74,7 @@ class MemoryBackend:
         self.users: dict[UserName, MemoryUser] = {}
         self.rooms: dict[RoomName, MemoryRoom] = {}
         self.instances: dict[InstanceId, MemoryInstance] = {}
+        self.sent_keys = SentKeys()
 
     def user(self, name: UserName) -> MemoryUser:
         """Raises ``noUser``."""
@@ -107,3 +112,9 @@ class MemoryBackend:
                     entry.rooms.discard(room)
             self.notify_user(user, "roomAccessRemoved", room, exclude=sockets)
         return removed.removal
+
+
+def next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[list[NameT], str | None]:
+    """The first names after the cursor, which is itself a name, and the cursor of the next page."""
+    found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
+    return found[:limit], found[limit - 1] if len(found) > limit else None

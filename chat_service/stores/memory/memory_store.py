@@ -1,8 +1,6 @@
 """The ``Store`` in memory. Its methods never wait, so each is atomic."""
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -10,6 +8,7 @@ from chat_service.contracts.records import (
     Actor,
     Departure,
     HistoryInfo,
+    HistoryPage,
     InstanceRecord,
     JoinResult,
     LeaveResult,
@@ -18,6 +17,8 @@ from chat_service.contracts.records import (
     RoomConfig,
     RoomSettings,
     RoomSummary,
+    SendConditions,
+    SendResult,
     SocketInfo,
     UserConfig,
     UserSeen,
@@ -25,12 +26,10 @@ from chat_service.contracts.records import (
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket
+from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket, next_names
 from chat_service.stores.memory.local_bus import LocalBus
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
-
-NameT = TypeVar("NameT", UserName, RoomName)
 
 
 class MemoryStore:
@@ -232,11 +231,21 @@ class MemoryStore:
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return self.backend.room(room).add_message(actor, message)
 
+    async def room_send(
+        self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
+    ) -> SendResult:
+        return self.backend.room(room).send(actor, message, conditions, self.backend.sent_keys)
+
     async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         return self._readable(room, actor).history.after(after, limit)
 
     async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
         return self._readable(room, actor).history.recent(limit)
+
+    async def room_history_page(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int
+    ) -> HistoryPage:
+        return self._readable(room, actor).page(after, limit)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         entry = self._readable(room, actor)
@@ -364,7 +373,7 @@ class MemoryStore:
         return self.backend.room(room).summary()
 
     async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
-        names, following = _next_names(self.backend.rooms, limit, cursor)
+        names, following = next_names(self.backend.rooms, limit, cursor)
         return Page(items=[self.backend.rooms[name].summary() for name in names], cursor=following)
 
     async def list_users(
@@ -372,7 +381,7 @@ class MemoryStore:
     ) -> Page[UserSummary]:
         users = self.backend.users
         shown = (name for name, user in users.items() if user.sockets) if online else users
-        names, following = _next_names(shown, limit, cursor)
+        names, following = next_names(shown, limit, cursor)
         items = [UserSummary(name=name, sockets=len(users[name].sockets)) for name in names]
         return Page(items=items, cursor=following)
 
@@ -382,12 +391,6 @@ class MemoryStore:
             for name, it in self.backend.instances.items()
             if it.is_listed
         ]
-
-
-def _next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[list[NameT], str | None]:
-    """The first names after the cursor, which is itself a name, and the cursor of the next page."""
-    found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
-    return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 def _conforms(store: MemoryStore) -> Store:

@@ -8,9 +8,20 @@ from typing import Any, NamedTuple
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings, RoomSummary, UserSeen
+from chat_service.contracts.records import (
+    Actor,
+    HistoryPage,
+    Removal,
+    RoomConfig,
+    RoomSettings,
+    RoomSummary,
+    SendConditions,
+    SendResult,
+    UserSeen,
+)
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History
+from chat_service.stores.memory.sent_keys import SentKeys
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.
@@ -43,6 +54,8 @@ class MemoryRoom:
         self.name = name
         self._topic = Topic(TopicKind.ROOM, name)
         self.epoch = new_epoch()
+        #: Identifies this life of the room, also when the epoch changes.
+        self.birth = self.epoch
         self.seq = 0
         self.owner = config.owner
         self.whitelist_only = config.whitelist_only
@@ -111,6 +124,12 @@ class MemoryRoom:
 
     def user_seen(self, user: UserName) -> UserSeen:
         return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
+
+    def page(self, after: int | None, limit: int) -> HistoryPage:
+        history = self.history
+        return HistoryPage(
+            history.recent(limit) if after is None else history.after(after, limit), self.epoch
+        )
 
     @property
     def cursor(self) -> RoomCursor:
@@ -191,6 +210,24 @@ class MemoryRoom:
         return self.remove([user for user in users if not rules.has_room_access(self.facts(user))], now)
 
     # Messages and settings
+
+    def send(
+        self, actor: Actor, message: Message, conditions: SendConditions, sent_keys: SentKeys
+    ) -> SendResult:
+        key, digest, window, expected = conditions
+        scope = None if key is None else (self.birth, actor.name, key)
+        sent = None if scope is None else sent_keys.find(scope)
+        if sent is not None:
+            if sent.digest != digest:
+                raise ChatServiceError("idempotencyConflict", key)
+            return SendResult(sent.id, True)
+        is_behind = expected is not None and expected != self.history.last_id
+        if is_behind and (actor.bypass or actor.name in self.members):
+            raise ChatServiceError("conflict", self.history.last_id)
+        message_id = self.add_message(actor, message)
+        if scope is not None:
+            sent_keys.remember(scope, message_id, digest, window)
+        return SendResult(message_id, False)
 
     def add_message(self, actor: Actor, message: Message) -> int:
         if not actor.bypass and actor.name not in self.members:

@@ -8,14 +8,16 @@ from chat_service.errors import ChatServiceError, StoreError
 def checked(answer: Any, **arguments: Any) -> list[Any]:
     """Return the values after the leading 0. Raises ``ChatServiceError`` for an error code.
 
-    ``arguments``: the error argument for each code that has one.
+    ``arguments``: the error argument for each code that has one. Others have the values after the code.
     """
     if not isinstance(answer, list) or not answer:
         raise StoreError(f"a script answered {answer!r}")
     status, *values = answer
     if isinstance(status, bytes):
         code = status.decode()
-        raise ChatServiceError(code, arguments[code]) if code in arguments else ChatServiceError(code)
+        raise (
+            ChatServiceError(code, arguments[code]) if code in arguments else ChatServiceError(code, *values)
+        )
     return values
 
 

@@ -31,7 +31,7 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, seq, last, owner, wl, uu, au, hmax."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax."""
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
@@ -63,6 +63,10 @@ class Keys:
         """The keys that ``room_message.lua`` needs, in its order."""
         key = self.room(room)
         return [key, key + ":members", key + ":history"]
+
+    def sent(self, room: str, user: str | None, key: str) -> str:
+        """String for an idempotency key: birth of the room, id and digest. Names contain no colons."""
+        return f"{self.room(room)}:sent:{user or ''}:{key}"
 
     def user(self, user: str) -> str:
         """Hash: wl."""

@@ -10,6 +10,7 @@ from chat_service.contracts.records import (
     Actor,
     Departure,
     HistoryInfo,
+    HistoryPage,
     InstanceRecord,
     JoinResult,
     LeaveResult,
@@ -18,6 +19,8 @@ from chat_service.contracts.records import (
     RoomConfig,
     RoomSettings,
     RoomSummary,
+    SendConditions,
+    SendResult,
     SocketInfo,
     StoreStatistics,
     UserConfig,
@@ -230,11 +233,21 @@ class RedisStore:
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return await self._rooms.message(room, actor, message)
 
+    async def room_send(
+        self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
+    ) -> SendResult:
+        return await self._rooms.send(room, actor, message, conditions)
+
     async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         return await self._rooms.history(room, actor, after, limit)
 
     async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
         return await self._rooms.recent_history(room, actor, limit)
+
+    async def room_history_page(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int
+    ) -> HistoryPage:
+        return await self._rooms.history_page(room, actor, after, limit)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         return await self._rooms.history_info(room, actor)

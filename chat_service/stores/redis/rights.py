@@ -33,7 +33,7 @@ class RightsCheck:
         """Raises ``StoreError`` that names the missing permissions."""
         keys = self._keys
         groups = (
-            keys.room_keys(PROBE),
+            [*keys.room_keys(PROBE), keys.sent(PROBE, None, PROBE)],
             keys.user_keys(PROBE),
             [keys.instance_sockets(PROBE)],
             [keys.instances, keys.claimed, keys.pulses],
@@ -60,7 +60,7 @@ class RightsCheck:
             )
 
     async def _try_scripts(self) -> None:
-        keys = self._keys.room_keys(PROBE)[:4]
+        keys = [*self._keys.room_keys(PROBE)[:4], self._keys.sent(PROBE, None, PROBE)]
         channel = self._keys.topic(Topic(TopicKind.ROOM, PROBE))
         run = self._client.run(scripts.load("probe"), keys, channel)
         refused = texts(await self._try("EVALSHA", run) or [])

@@ -10,11 +10,14 @@ from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
+    HistoryPage,
     JoinResult,
     LeaveResult,
     Removal,
     RoomConfig,
     RoomSettings,
+    SendConditions,
+    SendResult,
     UserSeen,
 )
 from chat_service.errors import StoreError, StoreRefusedError
@@ -141,25 +144,36 @@ class RoomScripts:
         return LeaveResult(njoined=njoined, changed=changed == 1, room_exists=exists == 1)
 
     async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
-        if "id" in message:
-            # The store assigns the id.
-            message = {name: value for name, value in message.items() if name != "id"}
-        text, name = encode_text(message), encode_text(room)
-        if text is not None and name is not None:
-            # The text that follows the id: a comma and the other fields, if any.
-            form: tuple[Encodable, ...] = ("1", b"," + text[1:] if message else text[1:], name)
-        else:
-            form = ("0", pack(message), room)
         answer = await self._client.run(
             _MESSAGE,
             self._keys.message_keys(room),
             *self._signing,
             actor.name or "",
             "1" if actor.bypass else "0",
-            *form,
+            *_form(room, message),
         )
         (message_id,) = checked(answer, noRoom=room, notJoined=room)
         return int(message_id)
+
+    async def send(
+        self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
+    ) -> SendResult:
+        keys, key, expected = self._keys.message_keys(room), conditions.key, conditions.expected_last_id
+        if key is not None:
+            keys.append(self._keys.sent(room, actor.name, key))
+        answer = await self._client.run(
+            scripts.load("room_send"),
+            keys,
+            *self._signing,
+            actor.name or "",
+            flag(actor.bypass),
+            *_form(room, message),
+            "" if expected is None else str(expected),
+            conditions.digest,
+            max(1, round(conditions.window * 1000)),
+        )
+        found = checked(answer, noRoom=room, notJoined=room, idempotencyConflict=key)
+        return SendResult(id=found[0], is_duplicate=found[1] == 1)
 
     async def change_list(
         self,
@@ -203,28 +217,44 @@ class RoomScripts:
 
     async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
         if after <= 0:
-            return await self._read_end(room, actor, -limit, -1)
-        # Only a script can translate an id to a position atomically.
-        (stored,) = await self._read(room, actor, "history", after, limit)
-        return _messages(room, stored)
+            return (await self._read_end(room, actor, -limit, -1)).messages
+        return (await self._read_after(room, actor, after, limit)).messages
 
     async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        return await self._read_end(room, actor, 0, limit - 1)
+        return (await self._read_end(room, actor, 0, limit - 1)).messages
 
-    async def _read_end(self, room: RoomName, actor: Actor, first: int, last: int) -> Sequence[Message]:
-        """Read from one end of the list, which needs no script if the actor is joined."""
+    async def history_page(self, room: RoomName, actor: Actor, after: int | None, limit: int) -> HistoryPage:
+        if after is None:
+            return await self._read_end(room, actor, 0, limit - 1, with_epoch=True)
+        if after <= 0:
+            return await self._read_end(room, actor, -limit, -1, with_epoch=True)
+        return await self._read_after(room, actor, after, limit)
+
+    async def _read_after(self, room: RoomName, actor: Actor, after: int, limit: int) -> HistoryPage:
+        # Only a script can translate an id to a position atomically.
+        stored, epoch = await self._read(room, actor, "history", after, limit)
+        return HistoryPage(_messages(room, stored), epoch.decode())
+
+    async def _read_end(
+        self, room: RoomName, actor: Actor, first: int, last: int, *, with_epoch: bool = False
+    ) -> HistoryPage:
+        """Read from one end of the list, which needs no script if the actor is joined.
+
+        The page has an empty epoch unless ``with_epoch`` asks for it.
+        """
         key, members = self._keys.room(room), self._keys.members(room)
         asked = ("EXISTS", key) if actor.bypass else ("HEXISTS", members, actor.name or "")
+        more = [("HGET", key, "epoch")] if with_epoch else []
         try:
-            may_read, stored = await self._client.read(
-                key, asked, ("LRANGE", self._keys.history(room), first, last)
+            may_read, stored, *found = await self._client.read(
+                key, asked, ("LRANGE", self._keys.history(room), first, last), *more
             )
         except StoreRefusedError:
             may_read = 0
-        if may_read != 1:
+        if may_read != 1 or found == [None]:
             # The script also lets admins read, tells others why they may not, and works when memory is full.
-            (stored,) = await self._read(room, actor, "end", first, last)
-        return _messages(room, stored)
+            stored, *found = await self._read(room, actor, "end", first, last)
+        return HistoryPage(_messages(room, stored), found[0].decode() if with_epoch else "")
 
     async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         size, max_size, last_id, epoch, seq = await self._read(room, actor, "info")
@@ -277,6 +307,18 @@ class RoomScripts:
     async def check_access(self, room: RoomName, user: UserName) -> bool:
         (allowed,) = await self._run("room_test", room, "access", user)
         return bool(allowed == 1)
+
+
+def _form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
+    """A message as ``room_message.lua`` expects it."""
+    if "id" in message:
+        # The store assigns the id.
+        message = {name: value for name, value in message.items() if name != "id"}
+    text, name = encode_text(message), encode_text(room)
+    if text is None or name is None:
+        return ("0", pack(message), room)
+    # The text that follows the id: a comma and the other fields, if any.
+    return ("1", b"," + text[1:] if message else text[1:], name)
 
 
 def _removed(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:

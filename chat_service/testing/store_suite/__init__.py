@@ -26,6 +26,7 @@ for _part in (
     "presence",
     "removal",
     "rooms",
+    "sends",
     "sockets",
     "users",
 ):
@@ -43,6 +44,7 @@ from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
 from chat_service.testing.store_suite.removal import RemovalSuite  # noqa: E402
 from chat_service.testing.store_suite.rooms import RoomSuite  # noqa: E402
+from chat_service.testing.store_suite.sends import SendSuite  # noqa: E402
 from chat_service.testing.store_suite.sockets import SocketSuite  # noqa: E402
 from chat_service.testing.store_suite.users import UserSuite  # noqa: E402
 
@@ -56,6 +58,7 @@ class StoreSuite(
     PresenceSuite,
     RemovalSuite,
     MessageSuite,
+    SendSuite,
     AccessSuite,
     ListSuite,
     ChangeSuite,
@@ -78,6 +81,7 @@ __all__ = [
     "PresenceSuite",
     "RemovalSuite",
     "RoomSuite",
+    "SendSuite",
     "SocketSuite",
     "StoreSuite",
     "UserSuite",

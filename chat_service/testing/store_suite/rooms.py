@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chat_service.contracts.records import SYSTEM, Actor, RoomConfig, RoomSettings, UserSeen
+from chat_service.contracts.records import SYSTEM, Actor, RoomConfig, RoomSettings, SendConditions, UserSeen
 from chat_service.contracts.store import Store
 from chat_service.testing.store_suite.base import (
     ALICE,
@@ -32,6 +32,7 @@ Operation = Callable[[Store, Actor], Awaitable[object]]
 READING: dict[str, Operation] = {
     "room_history": lambda store, who: store.room_history(ROOM, who, 0, 10),
     "room_recent_history": lambda store, who: store.room_recent_history(ROOM, who, 10),
+    "room_history_page": lambda store, who: store.room_history_page(ROOM, who, None, 10),
     "room_history_info": lambda store, who: store.room_history_info(ROOM, who),
     "room_settings": lambda store, who: store.room_settings(ROOM, who),
     "room_get_list": lambda store, who: store.room_get_list(ROOM, who, "whitelist"),
@@ -45,6 +46,9 @@ NEEDS_ROOM: dict[str, Operation] = {
     "room_delete": lambda store, who: store.room_delete(ROOM, who),
     "room_join": lambda store, who: store.room_join(ROOM, ALICE, S1, InstanceId("i"), NOW, announce=True),
     "room_message": lambda store, who: store.room_message(ROOM, who, {"textMessage": "hello"}),
+    "room_send": lambda store, who: store.room_send(
+        ROOM, who, {"textMessage": "hello"}, SendConditions(key="k")
+    ),
     "room_change_list": lambda store, who: store.room_change_list(
         ROOM, who, "blacklist", NOW, add=[BOB], limit=0
     ),

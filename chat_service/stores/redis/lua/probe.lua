@@ -1,9 +1,9 @@
 -- Try every command that the scripts use, on keys and a channel reserved for this, and remove the keys again.
--- KEYS: 1 hash  2 set  3 sorted (set)  4 list
+-- KEYS: 1 hash  2 set  3 sorted (set)  4 list  5 text (string)
 -- ARGV: 1 channel
 -- Returns name and error text of each command that Redis refused: the user may not run it, or may not run it on
 -- these keys or this channel.
-local hash, set, sorted, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local hash, set, sorted, list, text = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local channel = ARGV[1]
 
 local refused = {}
@@ -11,10 +11,10 @@ local refused = {}
 local function try(...)
   local answer = redis.pcall(...)
   if type(answer) == 'table' and answer.err then
-    local text = answer.err
-    if text:find('ACL failure') or text:find('user executing the script') or text:find('NOPERM') or text:lower():find('unknown') then
+    local why = answer.err
+    if why:find('ACL failure') or why:find('user executing the script') or why:find('NOPERM') or why:lower():find('unknown') then
       refused[#refused + 1] = ...
-      refused[#refused + 1] = text
+      refused[#refused + 1] = why
     end
   end
 end
@@ -46,6 +46,8 @@ try('LLEN', list)
 try('LRANGE', list, 0, -1)
 try('LTRIM', list, 0, 0)
 try('EXPIRE', list, 1)
-try('UNLINK', hash, set, sorted, list)
+try('SET', text, 't', 'PX', 1000)
+try('GET', text)
+try('UNLINK', hash, set, sorted, list, text)
 try('SPUBLISH', channel, '')
 return refused

@@ -21,7 +21,8 @@ if redis.call('EXISTS', unpack(KEYS)) > 0 then
   gone = remove_users(room, members, '0')
   redis.call('UNLINK', unpack(KEYS))
 end
-redis.call('HSET', room_key, 'epoch', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,
+-- The epoch may change later. Birth stays: idempotency keys belong to this life of the room.
+redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,
   'wl', whitelist_only, 'uu', userlist_updates, 'au', lists_updates, 'hmax', history_max)
 
 local function add_names(list_key, count)

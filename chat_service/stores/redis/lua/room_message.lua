@@ -5,6 +5,7 @@
 --   otherwise: the packed message without its id; the room's plain name
 -- Returns {0, id}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
+-- include: message
 local room_key, members_key, history_key = KEYS[1], KEYS[2], KEYS[3]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 
@@ -13,21 +14,4 @@ if not f[1] then return {'noRoom'} end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end
-local epoch, seq, id, max = f[1], tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
-local stored
-if is_json then
-  stored = '{"id":' .. id .. message
-else
-  stored = '\1' .. cmsgpack.pack(id) .. message
-end
--- LPUSH comes first because it fails when Redis is out of memory, and a failing script does not undo its writes.
-if max > 0 and redis.call('LPUSH', history_key, stored) > max then
-  redis.call('LTRIM', history_key, 0, max - 1)
-end
-redis.call('HSET', room_key, 'seq', seq, 'last', id)
-if is_json then
-  send(room_key, '["' .. epoch .. '",' .. seq .. ',' .. id .. ',' .. room_name .. ',' .. stored .. ']')
-else
-  publish(room_key, {1, epoch, seq, id, room_name}, message)
-end
-return {0, id}
+return {0, store_message(room_key, history_key, f, is_json, message, room_name)}

@@ -13,11 +13,11 @@ if what == 'history' then
   local after, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
   -- Ids are dense and the newest message is at position 0, so ids translate to positions.
   local following = math.min(room.last - after, redis.call('LLEN', history_key))
-  if following <= 0 then return {0, {}} end
-  return {0, redis.call('LRANGE', history_key, math.max(following - limit, 0), following - 1)}
+  if following <= 0 then return {0, {}, room.epoch} end
+  return {0, redis.call('LRANGE', history_key, math.max(following - limit, 0), following - 1), room.epoch}
 elseif what == 'end' then
   local first, last = ARGV[4], ARGV[5]
-  return {0, redis.call('LRANGE', history_key, first, last)}
+  return {0, redis.call('LRANGE', history_key, first, last), room.epoch}
 elseif what == 'info' then
   return {0, redis.call('LLEN', history_key), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
