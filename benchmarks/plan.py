@@ -10,6 +10,9 @@ from benchmarks.framing import Dialect, Step
 #: A message text of 64 characters.
 TEXT = "The quick brown fox jumps over the lazy dog, and then once more."
 
+#: In a request: the load generator writes another number there each time it sends the request.
+STAMP = "~" * 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:

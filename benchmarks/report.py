@@ -11,6 +11,7 @@ Summaries = Mapping[tuple[str, str, int | None], Summary]
 
 TITLES = {
     "command": "Command: per message into a room of one",
+    "command-with-key": "Command with an idempotency key: per message into a room of one",
     "fanout-1": "Fan-out: per delivery, 1 message in flight",
     "fanout-4": "Fan-out: per delivery, 4 messages in flight",
     "fanout-16": "Fan-out: per delivery, 16 messages in flight",

@@ -24,6 +24,8 @@ class Server:
     redis: bool = False
     #: Whether it has a message history.
     history: bool = False
+    #: Whether messages may have idempotency keys.
+    idempotent: bool = False
     #: Whether it disconnects clients that do not read.
     stops_slow_readers: bool = False
     #: The key of the server that the targets refer to.
@@ -39,6 +41,7 @@ SERVICE = Server(
     title="chat_service, memory",
     script="service.py",
     history=True,
+    idempotent=True,
     stops_slow_readers=True,
     original="npm",
 )
@@ -48,6 +51,7 @@ SERVICE_REDIS = Server(
     script="service.py",
     redis=True,
     history=True,
+    idempotent=True,
     stops_slow_readers=True,
     original="npm-redis",
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.loadgen import Done, Load
-from benchmarks.plan import TEXT, Client, joined_client
+from benchmarks.plan import STAMP, TEXT, Client, joined_client
 from benchmarks.processes import cpu_seconds, memory_kb, peak_kb, reset_peak
 from benchmarks.servers import Running, Server, running
 from benchmarks.stats import Measurement
@@ -130,6 +130,25 @@ def command(server: Server, sizes: Sizes) -> list[Measurement]:
         return [
             meter.measure("command", partial(load.loop, sizes.commands, deliveries=1, seconds=sizes.seconds))
         ]
+
+
+def command_with_key(server: Server, sizes: Sizes) -> list[Measurement]:
+    """``command``, each message with an idempotency key of its own."""
+    if not server.idempotent:
+        return []
+    count = sizes.command_clients
+    with running(server, rooms=count) as instances:
+        port = instances.ports[0]
+        clients = []
+        for n in range(count):
+            message = ("roomMessage", f"room{n}", {"textMessage": TEXT}, {"idempotencyKey": STAMP})
+            clients.append(joined_client(server.dialect, port, n, f"room{n}", [message]))
+        with Load(server.dialect, clients) as load:
+            load.open()
+            # A message that is taken for a repeat would be delivered to nobody.
+            load.loop(WARM_UP, request=1, deliveries=1)
+            phase = partial(load.loop, sizes.commands, request=1, deliveries=1, seconds=sizes.seconds)
+            return [Meter(instances).measure("command-with-key", phase)]
 
 
 def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
@@ -310,6 +329,7 @@ def history(server: Server, sizes: Sizes) -> list[Measurement]:
 #: In the order of the table.
 ALL: dict[str, Workload] = {
     "command": command,
+    "command-with-key": command_with_key,
     "fanout": fanout,
     "fanout-two-instances": fanout_two_instances,
     "stopped-readers": stopped_readers,

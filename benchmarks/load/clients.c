@@ -141,10 +141,21 @@ void client_open(Client *client) {
     send_blob(client, client->steps[0].send);
 }
 
+static void write_stamp(const Request *request) {
+    static uint64_t sent;
+    uint64_t rest = ++sent;
+    char *bytes = request->frame.bytes;
+    const char *mask = bytes + request->payload - 4;
+    for (uint32_t at = request->stamp + STAMP_SIZE; at-- > request->stamp; rest /= 10)
+        bytes[at] = (char)(('0' + (char)(rest % 10)) ^ mask[(at - request->payload) % 4]);
+}
+
 void client_request(Client *client, uint32_t number) {
     if (number >= client->request_count) fail("the plan has no request %u", number);
+    const Request *request = &client->requests[number];
+    if (request->stamp) write_stamp(request);
     client->since = now_ns();
-    send_blob(client, client->requests[number]);
+    send_blob(client, request->frame);
 }
 
 void client_close(Client *client) {

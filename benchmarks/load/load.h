@@ -10,8 +10,19 @@
 
 typedef struct {
     uint32_t size;
-    const char *bytes;
+    char *bytes;
 } Blob;
+
+/* A text in a request that is overwritten with another number each time the request is sent (plan.py: STAMP). */
+#define STAMP '~'
+enum { STAMP_SIZE = 10 };
+
+/* A frame that phases send again and again. */
+typedef struct {
+    Blob frame;
+    uint32_t payload; /* where the masked payload begins, after the mask */
+    uint32_t stamp;   /* where the stamp is, 0 without one */
+} Request;
 
 /* Send, then wait for a text that begins with `expect`. */
 typedef struct {
@@ -24,7 +35,7 @@ typedef struct {
     uint16_t port;
     uint16_t step_count, request_count;
     Step *steps;    /* the first one is the HTTP request that opens the WebSocket */
-    Blob *requests; /* frames that a phase sends again and again */
+    Request *requests;
 
     State state;
     int fd;

@@ -8,11 +8,11 @@
 
 Plan plan;
 
-static const char *position, *end;
+static char *position, *end;
 
-static const char *take(uint32_t size) {
+static char *take(uint32_t size) {
     if ((size_t)(end - position) < size) fail("the plan is too short");
-    const char *taken = position;
+    char *taken = position;
     position += size;
     return taken;
 }
@@ -34,6 +34,21 @@ static Blob take_blob(void) {
     blob.size = take_u32();
     blob.bytes = take(blob.size);
     return blob;
+}
+
+static Request take_request(void) {
+    Request request = {take_blob(), 0, 0};
+    const char *bytes = request.frame.bytes;
+    uint32_t size = request.frame.size, stamped = 0;
+    if (size < 6) fail("a request is too short");
+    int length = bytes[1] & 0x7f;
+    request.payload = (length < 126 ? 2 : length == 126 ? 4 : 10) + 4;
+    const char *mask = bytes + request.payload - 4;
+    for (uint32_t at = request.payload; at < size && !request.stamp; at++) {
+        stamped = (bytes[at] ^ mask[(at - request.payload) % 4]) == STAMP ? stamped + 1 : 0;
+        if (stamped == STAMP_SIZE) request.stamp = at + 1 - STAMP_SIZE;
+    }
+    return request;
 }
 
 static void *make(size_t count, size_t size) {
@@ -73,7 +88,7 @@ void plan_read(const char *name) {
             client->steps[k].expect = take_blob();
         }
         client->requests = make(client->request_count, sizeof *client->requests);
-        for (int k = 0; k < client->request_count; k++) client->requests[k] = take_blob();
+        for (int k = 0; k < client->request_count; k++) client->requests[k] = take_request();
     }
     if (position != end) fail("the plan is too long");
 }
