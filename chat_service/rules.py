@@ -6,6 +6,7 @@ these functions over every combination of facts.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chat_service.errors import ChatServiceError
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
@@ -72,3 +73,28 @@ def check_list_growth(current: Collection[str], names: Collection[str], list_nam
     added = set(names).difference(current)
     if added and len(current) + len(added) > limit:
         raise ChatServiceError("listLimitExceeded", list_name)
+
+
+class Selected(NamedTuple):
+    """A range of messages by their ids. ``first`` is greater than ``last`` if there are none."""
+
+    recovered: bool
+    first: int
+    last: int
+    more: bool
+
+
+def select_history(
+    after: int | None, *, is_same: bool, limit: int, recent: int, last_id: int, stored: int
+) -> Selected:
+    """Select the messages that a join with a cursor returns (extensions.md, Join with a cursor).
+
+    ``after``: the last known message, None if none is known. ``is_same``: it belongs to the room's epoch.
+    ``last_id``, ``stored``: the room's last id, and how many messages it still has. The messages after the
+    known one are ``recovered`` if none of them is missing; otherwise the newest ``recent`` are selected.
+    """
+    oldest = last_id - stored + 1
+    if after is not None and is_same and (after == last_id or (limit > 0 and oldest <= after + 1 <= last_id)):
+        last = min(after + limit, last_id)
+        return Selected(True, after + 1, last, last < last_id)
+    return Selected(False, last_id - min(recent, stored) + 1, last_id, False)

@@ -1,11 +1,13 @@
 """Handlers of the commands about a room's messages and their history."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from chat_service.commands.support import actor_of
 from chat_service.contracts.records import SendConditions
 from chat_service.domain.context import Context
+from chat_service.domain.membership import PlacedHistory
 from chat_service.hooks import CommandCall
 from chat_service.protocol.digests import digest
 from chat_service.protocol.encoded import EncodedMessages
@@ -88,19 +90,19 @@ async def _read(
         found: Sequence[Message] = []
         epoch = info.cursor.epoch
     elif with_epoch:
-        found, epoch = await _in_turn(
+        found, epoch = await in_turn(
             context, call, lambda: store.room_history_page(room, actor, after, limit)
         )
     elif after is None:
-        found = await _in_turn(context, call, lambda: store.room_recent_history(room, actor, limit))
+        found = await in_turn(context, call, lambda: store.room_recent_history(room, actor, limit))
     else:
-        found = await _in_turn(context, call, lambda: store.room_history(room, actor, after, limit))
+        found = await in_turn(context, call, lambda: store.room_history(room, actor, after, limit))
     if with_epoch:
         call.extra = (epoch,)
     return _for_caller(context, call, found, keeps_oldest=after is not None)
 
 
-async def _in_turn(context: Context, call: CommandCall, read: Callable[[], Awaitable[T]]) -> T:
+async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaitable[T]]) -> T:
     """Read a history for a client: one at a time per socket, when enough of the earlier answers is sent."""
     drained = context.history_delivery.drained
     if drained is None or call.id is None or call.is_local_call:
@@ -113,12 +115,24 @@ async def _in_turn(context: Context, call: CommandCall, read: Callable[[], Await
 def _for_caller(
     context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
 ) -> Sequence[Message]:
+    """A history, newest first, as it is answered."""
+    return _in_form(context, call, _fit(context, call, messages, keeps_oldest=keeps_oldest))
+
+
+def _fit(
+    context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
+) -> Sequence[Message]:
+    """As many messages, newest first, as one packet can carry."""
+    limit = context.history_delivery.max_attachments
+    if limit is None or call.is_local_call or isinstance(messages, EncodedMessages):
+        return messages
+    return within_one_packet(messages, limit, keeps_oldest=keeps_oldest)
+
+
+def _in_form(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
     """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
-    delivery = context.history_delivery
-    limit = delivery.max_attachments
-    if limit is not None and not call.is_local_call and not isinstance(messages, EncodedMessages):
-        messages = within_one_packet(messages, limit, keeps_oldest=keeps_oldest)
-    if delivery.takes_encoded and not call.is_local_call and call.command not in context.hooks.after:
+    takes_encoded = context.history_delivery.takes_encoded and not call.is_local_call
+    if takes_encoded and call.command not in context.hooks.after:
         return messages
     return messages if isinstance(messages, list) else list(messages)
 
@@ -133,6 +147,29 @@ def within_one_packet(messages: Sequence[Message], limit: int, *, keeps_oldest: 
             kept = max(kept, 1)
             return messages[-kept:] if keeps_oldest else messages[:kept]
     return messages
+
+
+def placed_history(context: Context, call: CommandCall, history: PlacedHistory) -> dict[str, Any]:
+    """What a join has read, as it is answered."""
+    read = history.read
+    messages, more = read.messages, read.more
+    if not isinstance(messages, EncodedMessages):
+        # A recovered answer continues what the client has; another one ends at the join.
+        messages = _fit(context, call, messages[::-1], keeps_oldest=read.recovered)[::-1]
+        more = more or (read.recovered and len(messages) < len(read.messages))
+    made = replace(read, messages=_in_form(context, call, messages), more=more)
+    return as_data(history._replace(read=made))
+
+
+def as_data(history: PlacedHistory) -> dict[str, Any]:
+    """As plain data, for an answer."""
+    return {
+        "epoch": history.epoch,
+        "lastMessageId": history.last_message_id,
+        "recovered": history.read.recovered,
+        "messages": history.read.messages,
+        "more": history.read.more,
+    }
 
 
 async def room_history_info(context: Context, call: CommandCall, room_name: RoomName) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
+from chat_service.commands import messages
 from chat_service.commands.support import user_of
+from chat_service.contracts.records import HistoryQuery
 from chat_service.domain import membership
 from chat_service.domain.context import Context
+from chat_service.domain.membership import PlacedHistory
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
@@ -13,6 +17,7 @@ from chat_service.types import RoomName, SocketId, UserName
 
 #: Names of the operations that instances ask each other for.
 REMOTE_JOIN = "join"
+REMOTE_JOIN_WITH_HISTORY = "join with history"
 REMOTE_LEAVE = "leave"
 
 
@@ -22,12 +27,15 @@ async def list_own_sockets(context: Context, call: CommandCall) -> dict[SocketId
 
 
 async def room_join(context: Context, call: CommandCall, room_name: RoomName) -> int:
+    if call.options:
+        return await _join_with_history(context, call, room_name)
     session = _session_here(context, call)
     if session is None:
-        return await _on_holder(context, call, room_name, REMOTE_JOIN)
+        njoined: int = await _on_holder(context, call, REMOTE_JOIN, room_name)
+        return njoined
     if call.is_local_call:
         return await _join(context, session, room_name)
-    njoined, cursor = await membership.join(context, session, room_name, is_local_call=False)
+    njoined, cursor, _ = await membership.join(context, session, room_name, is_local_call=False)
     if cursor is not None:
         call.answered = partial(membership.answer_join_soon, context, session, room_name, cursor)
     return njoined
@@ -35,16 +43,61 @@ async def room_join(context: Context, call: CommandCall, room_name: RoomName) ->
 
 async def _join(context: Context, session: Session, room: RoomName) -> int:
     """A join that server code has asked for: the client gets no answer that would have to come first."""
-    njoined, cursor = await membership.join(context, session, room, is_local_call=True)
+    njoined, cursor, _ = await membership.join(context, session, room, is_local_call=True)
     if cursor is not None:
         membership.answer_join(context, session, room, cursor)
     return njoined
 
 
+async def _join_with_history(context: Context, call: CommandCall, room: RoomName) -> int:
+    """A join that also reads the messages that its options ask for."""
+    query = _query_of(context, call)
+    session = _session_here(context, call)
+    if session is None:
+        asked = (query.after, query.epoch, query.limit, query.recent)
+        njoined, placed = await _on_holder(context, call, REMOTE_JOIN_WITH_HISTORY, room, *asked)
+        call.extra = (placed,)
+        return int(njoined)
+    found = session
+    outcome = await messages.in_turn(
+        context,
+        call,
+        lambda: membership.join(context, found, room, is_local_call=call.is_local_call, query=query),
+    )
+    if outcome.cursor is not None:
+        if call.is_local_call:
+            membership.answer_join(context, session, room, outcome.cursor)
+        else:
+            call.answered = partial(membership.answer_join_soon, context, session, room, outcome.cursor)
+    if outcome.history is not None:
+        call.extra = (messages.placed_history(context, call, outcome.history),)
+    return outcome.njoined
+
+
+def _as_plain(history: PlacedHistory) -> dict[str, Any]:
+    """For the bus, which carries no encoded messages."""
+    return {**messages.as_data(history), "messages": list(history.read.messages)}
+
+
+def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
+    """What the options of a join ask for. Raises ``badArgument`` if they contradict each other."""
+    after, epoch, recent = (call.options.get(name) for name in ("after", "epoch", "recent"))
+    if (after and epoch is None) or (after is None and epoch is not None):
+        raise ChatServiceError("badArgument", len(call.args), call.rest_args[0])
+    limit = context.options.history_max_get_messages
+    return HistoryQuery(
+        after=None if after is None else int(after),
+        epoch=epoch,
+        limit=limit,
+        recent=limit if recent is None else min(int(recent), limit),
+    )
+
+
 async def room_leave(context: Context, call: CommandCall, room_name: RoomName) -> int:
     session = _session_here(context, call)
     if session is None:
-        return await _on_holder(context, call, room_name, REMOTE_LEAVE)
+        njoined: int = await _on_holder(context, call, REMOTE_LEAVE, room_name)
+        return njoined
     return await membership.leave(context, session, room_name, is_local_call=call.is_local_call)
 
 
@@ -55,7 +108,7 @@ def _session_here(context: Context, call: CommandCall) -> Session | None:
     return _own_session(context, user_of(call), call.id)
 
 
-async def _on_holder(context: Context, call: CommandCall, room: RoomName, operation: str) -> int:
+async def _on_holder(context: Context, call: CommandCall, operation: str, *args: Any) -> Any:
     """Run an operation on the instance that holds the socket."""
     user, socket_id = user_of(call), call.id
     if socket_id is None:
@@ -63,8 +116,7 @@ async def _on_holder(context: Context, call: CommandCall, room: RoomName, operat
     info = (await context.store.user_sockets(user)).get(socket_id)
     if info is None or info.instance_id == context.instance_id():
         raise ChatServiceError("invalidSocket", socket_id)
-    result: int = await context.remote.call(info.instance_id, operation, user, socket_id, room)
-    return result
+    return await context.remote.call(info.instance_id, operation, user, socket_id, *args)
 
 
 def _own_session(context: Context, user: UserName, socket_id: SocketId) -> Session | None:
@@ -82,15 +134,27 @@ def register_remote(context: Context) -> None:
     async def leave(context: Context, session: Session, room: RoomName) -> int:
         return await membership.leave(context, session, room, is_local_call=True)
 
-    def serve(operation: Callable[..., Awaitable[int]]) -> Callable[..., Awaitable[int]]:
-        async def run(user: UserName, socket_id: SocketId, room: RoomName) -> int:
+    async def join_with_history(
+        context: Context, session: Session, room: RoomName, after: int | None, epoch: str | None, *most: int
+    ) -> tuple[int, Any]:
+        limit, recent = most
+        query = HistoryQuery(after=after, epoch=epoch, limit=limit, recent=recent)
+        outcome = await membership.join(context, session, room, is_local_call=True, query=query)
+        if outcome.cursor is not None:
+            membership.answer_join(context, session, room, outcome.cursor)
+        history = outcome.history
+        return outcome.njoined, None if history is None else _as_plain(history)
+
+    def serve(operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def run(user: UserName, socket_id: SocketId, room: RoomName, *args: Any) -> Any:
             session = _own_session(context, user, socket_id)
             if session is None:
                 raise ChatServiceError("invalidSocket", socket_id)
             async with context.serial.hold((socket_id, room)):
-                return await operation(context, session, room)
+                return await operation(context, session, room, *args)
 
         return run
 
     context.remote.register(REMOTE_JOIN, serve(_join))
+    context.remote.register(REMOTE_JOIN_WITH_HISTORY, serve(join_with_history))
     context.remote.register(REMOTE_LEAVE, serve(leave))

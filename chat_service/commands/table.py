@@ -5,6 +5,7 @@ from chat_service.commands import direct, messages, sockets
 from chat_service.commands.spec import Command, ExtraResult
 from chat_service.protocol.arguments import (
     ANY_DATA,
+    EPOCH,
     FLAG,
     IDEMPOTENCY_KEY,
     LIMIT,
@@ -212,6 +213,25 @@ TABLE: tuple[Command, ...] = (
         who="users allowed by the room's lists",
         doc="Joins this socket to a room. From then on it receives the room's messages and notifications.",
         errors=("invalidName", "invalidSocket", "noRoom", "noSocket", "notAllowed"),
+        options=(
+            CommandOption(
+                "after",
+                MESSAGE_ID,
+                "the id of the last message received, so that the ack has those after it; 0 for all messages",
+            ),
+            CommandOption("epoch", EPOCH, "the epoch of that message, which `after` needs unless it is 0"),
+            CommandOption(
+                "recent",
+                LIMIT,
+                "how many of the newest messages the ack has if those after `after` cannot all be read, or "
+                "without `after`",
+            ),
+        ),
+        extra=ExtraResult(
+            name="history",
+            type="JoinHistory",
+            doc="where in the room's messages the socket has joined, and what it has missed, with any option",
+        ),
         handler=sockets.room_join,
         needs_user=True,
         needs_socket=True,
@@ -339,11 +359,9 @@ RESERVED_NAMES: frozenset[str] = frozenset(
         "roomEvent",
         "roomGetStatus",
         "roomGetUnread",
-        "roomHistoryGap",
         "roomMarkRead",
         "roomMemberUpdated",
         "roomReadEcho",
         "roomSetDetails",
-        "roomStateGap",
     }
 )

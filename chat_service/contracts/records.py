@@ -101,13 +101,43 @@ class UserSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryQuery:
+    """Which messages a join also reads: those after a known one, or else the newest."""
+
+    #: The last known message; None if none is known.
+    after: int | None = None
+    #: The epoch of ``after``; None for any.
+    epoch: str | None = None
+    #: Maximum number of messages after the known one.
+    limit: int
+    #: Maximum number of messages if those after the known one cannot be read.
+    recent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinHistory:
+    """What a join has read. ``messages``: oldest first, none later than the join.
+
+    ``recovered``: these are the messages after the known one. ``more``: there are others after these.
+    """
+
+    recovered: bool
+    messages: Sequence[Message]
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JoinResult:
-    """``changed``: False if the socket was already joined. ``cursor``: the position of the join."""
+    """``changed``: False if the socket was already joined. ``cursor``: the position of the join.
+
+    ``history``: the answer to the query of the join, None without one.
+    """
 
     njoined: int
     changed: bool
     cursor: RoomCursor
     last_message_id: int
+    history: JoinHistory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

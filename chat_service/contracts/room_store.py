@@ -8,6 +8,7 @@ from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     HistoryPage,
+    HistoryQuery,
     JoinResult,
     LeaveResult,
     Removal,
@@ -56,6 +57,7 @@ class RoomStore(Protocol):
         *,
         announce: bool,
         echo_all: bool = False,
+        query: HistoryQuery | None = None,
     ) -> JoinResult:
         """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
@@ -63,6 +65,8 @@ class RoomStore(Protocol):
         result's cursor is the position before the announcement. The room is added to the user's index before
         the socket is added to the room, never after. If the socket is already joined, nothing is changed or
         published, except that the index entry is written again.
+
+        ``query``: also read messages as ``rules.select_history`` says, in the same step.
         """
         ...
 

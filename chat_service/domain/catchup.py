@@ -7,7 +7,7 @@ from chat_service.contracts.bus import RoomEvent
 from chat_service.contracts.records import SYSTEM, HistoryInfo
 from chat_service.domain import removal
 from chat_service.domain.context import Context
-from chat_service.domain.decisions import CaughtUp, Given, Snapshot
+from chat_service.domain.decisions import CaughtUp, Given, Missed, Snapshot
 from chat_service.domain.feed import RoomFeed
 from chat_service.domain.removal import Seat
 from chat_service.errors import ChatServiceError
@@ -20,8 +20,8 @@ PAGE = 500
 #: Seconds between two tries while the store cannot be reached: the first, and the longest.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 
-#: Gives an event that is due to the sockets of this instance.
-Give = Callable[[RoomName, Given], None]
+#: Gives an event that is due to the sockets of this instance, or tells them what is missing.
+Give = Callable[[RoomName, Given | Missed], None]
 
 
 def begin(context: Context, room: RoomName, feed: RoomFeed, give: Give) -> None:
@@ -69,7 +69,8 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed, give: Give) ->
 
 
 def _count_filled(caught_up: CaughtUp, known: int) -> int:
-    return sum(item.event.seq == FILLED and item.event.last_message_id > known for item in caught_up.given)
+    events = [item.event for item in caught_up.given if isinstance(item, Given)]
+    return sum(event.seq == FILLED and event.last_message_id > known for event in events)
 
 
 #: The sequence number of messages that were read from the history.

@@ -58,10 +58,44 @@ class DecidedJoin:
             return self.last_message_id < event.last_message_id
         return self.cursor.seq < event.seq
 
+    def due(self, items: "Sequence[RoomEvent | Gap]") -> "list[RoomEvent | Gap]":
+        """Those that the join comes before; of a gap, the part after it."""
+        found: list[RoomEvent | Gap] = []
+        for item in items:
+            due = item.after(self) if isinstance(item, Gap) else item if self.precedes(item) else None
+            if due is not None:
+                found.append(due)
+        return found
+
     @property
     def after(self) -> RoomCursor:
         """The first place that follows the join."""
         return RoomCursor(epoch=self.cursor.epoch, seq=self.cursor.seq + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that no socket here can get any more: the history no longer has them."""
+
+    epoch: str
+    #: The first and the last missing id.
+    first: int
+    last: int
+
+    def after(self, join: DecidedJoin) -> "Gap | None":
+        """The part that a joined socket misses."""
+        if join.cursor.epoch != self.epoch or join.last_message_id >= self.last:
+            return None
+        return Gap(self.epoch, max(self.first, join.last_message_id + 1), self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class StateGap:
+    """Events other than messages are missing, and no longer known: what they changed has to be read again."""
+
+
+#: What a socket gets after the answer to its join.
+Kept = RoomEvent | Notify | Gap | StateGap
 
 
 @dataclass(slots=True)
@@ -69,7 +103,14 @@ class UnansweredJoin:
     """A join that was decided, and what came since then; the client does not know of it yet."""
 
     join: DecidedJoin
-    kept: list[RoomEvent | Notify] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What these sockets miss, to be told now, before the next event."""
+
+    gaps: Mapping[SocketId, Gap | StateGap]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +147,7 @@ class CaughtUp:
     """What follows from a snapshot."""
 
     #: What is due now, in this order.
-    given: Sequence[Given] = ()
+    given: Sequence[Given | Missed] = ()
     #: Sockets that were found not to be joined any more, to be forgotten before anything is given. Each with
     #: a place at which it was not joined; when exactly it was removed is not known.
     lost: Mapping[SocketId, RoomCursor]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from chat_service.contracts.bus import Bus, Notify, RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.contracts.transport import Transport
-from chat_service.domain.decisions import DecidedJoin
+from chat_service.domain.decisions import DecidedJoin, Gap, Missed, StateGap
 from chat_service.domain.feed import RoomFeed
 from chat_service.domain.interest import Interest
 from chat_service.types import RoomName, SocketId, UserName, room_channel
@@ -34,7 +34,7 @@ class Delivery:
         feed = self._feeds.get(room)
         if feed is None:
             feed = self._feeds[room] = RoomFeed()
-        feed.begin_join(socket_id)
+        feed.audience.ask(socket_id)
 
     def decide_join(
         self, room: RoomName, socket_id: SocketId, user: UserName, join: DecidedJoin
@@ -52,21 +52,32 @@ class Delivery:
     def has_kept(self, room: RoomName, socket_id: SocketId) -> bool:
         """Whether something waits for the client to know of its join."""
         feed = self._feeds.get(room)
-        return feed is not None and feed.has_kept(socket_id)
+        return feed is not None and feed.audience.has_kept(socket_id)
 
     def answer_join(self, room: RoomName, socket_id: SocketId) -> None:
         """The client knows of its join: give it what has come since then."""
         feed = self._feeds.get(room)
         for item in feed.answer_join(socket_id) if feed else ():
+            if isinstance(item, Gap | StateGap):
+                self._tell_gap(room, socket_id, item)
+                continue
             if isinstance(item, RoomEvent):
                 for user in item.announced:
                     self._transport.emit(socket_id, "roomUserLeft", (room, user))
             if item.event and socket_id not in item.exclude:
                 self._transport.emit(socket_id, item.event, item.args)
 
+    def repeat_join(self, room: RoomName, socket_id: SocketId) -> int | None:
+        """A joined socket has asked where it is: it gets nothing more before ``answer_join``.
+
+        Returns the id of the last message before that, None if the socket is not joined here.
+        """
+        feed = self._feeds.get(room)
+        return None if feed is None else feed.repeat_join(socket_id)
+
     async def abort_join(self, room: RoomName, socket_id: SocketId) -> None:
         """The join that was begun does not take place."""
-        self._feeds[room].abort_join(socket_id)
+        self._feeds[room].audience.take_asked(socket_id)
         await self.release(room)
 
     async def leave(self, room: RoomName, socket_id: SocketId) -> None:
@@ -85,12 +96,12 @@ class Delivery:
     def is_unanswered(self, room: RoomName, socket_id: SocketId) -> bool:
         """Whether the client does not know of its join yet."""
         feed = self._feeds.get(room)
-        return feed is not None and feed.is_unanswered(socket_id)
+        return feed is not None and feed.audience.is_unanswered(socket_id)
 
     async def release(self, room: RoomName) -> None:
         """Undo one ``begin_join``: one socket less needs the room."""
         feed = self._feeds.get(room)
-        if feed is not None and feed.is_empty:
+        if feed is not None and feed.audience.is_empty:
             del self._feeds[room]
         await self.interest.release(Topic(TopicKind.ROOM, room))
 
@@ -105,9 +116,21 @@ class Delivery:
             exclude = {*event.exclude, *deaf} if deaf else event.exclude
             self._transport.broadcast(channel, event.event, event.args, exclude)
 
+    def tell_missed(self, room: RoomName, missed: Missed) -> None:
+        """Tell sockets what they will never get."""
+        for socket_id, gap in missed.gaps.items():
+            self._tell_gap(room, socket_id, gap)
+
+    def _tell_gap(self, room: RoomName, socket_id: SocketId, gap: Gap | StateGap) -> None:
+        if isinstance(gap, StateGap):
+            self._transport.emit(socket_id, "roomStateGap", (room,))
+        else:
+            told = {"epoch": gap.epoch, "from": gap.first, "to": gap.last}
+            self._transport.emit(socket_id, "roomHistoryGap", (room, told))
+
     def notify(self, room: RoomName, notice: Notify) -> None:
         """Give a notification that is no event of the room to the joined sockets."""
         feed = self._feeds.get(room)
-        later = feed.notify(notice) if feed is not None else ()
+        later = feed.audience.notify(notice) if feed is not None else ()
         exclude = {*notice.exclude, *later} if later else notice.exclude
         self._transport.broadcast(room_channel(room), notice.event, notice.args, exclude)

@@ -8,21 +8,22 @@ are noticed.
 from collections.abc import Sequence
 from typing import Final
 
-from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
+from chat_service.contracts.bus import RoomCursor, RoomEvent
+from chat_service.domain.audience import Audience
 from chat_service.domain.decisions import (
     A_GAP,
-    NOBODY,
     TO_ALL,
     TO_NOBODY,
     CaughtUp,
     DecidedJoin,
     Decision,
+    Gap,
     Given,
+    Kept,
+    Missed,
     Reading,
     Snapshot,
-    UnansweredJoin,
     Verdict,
-    are_same,
 )
 from chat_service.types import SocketId, UserName
 
@@ -40,14 +41,7 @@ class RoomFeed:
         self.last_message_id = 0
         # The last message that was given, with its epoch: the store may have lost it, and reuse its id.
         self._last_message: RoomEvent | None = None
-        # Joins that are asked for, with what came since then: it may come before the store's answer.
-        self._asked: dict[SocketId, list[RoomEvent]] = {}
-        # Joins that the store has decided, until the client has its answer.
-        self._unanswered: dict[SocketId, UnansweredJoin] = {}
-        # Joins that were decided at a place which the feed has not reached.
-        self._ahead: dict[SocketId, DecidedJoin] = {}
-        # Sockets that get what is given.
-        self._hearing: dict[SocketId, DecidedJoin] = {}
+        self.audience = Audience()
         # Joins that started the feed, until the first event: the place may have to go back.
         self._first: dict[SocketId, DecidedJoin] = {}
         # Epochs that are over, so that late events of them start nothing.
@@ -58,13 +52,7 @@ class RoomFeed:
 
     def __repr__(self) -> str:
         state = "ok" if self._held is None else f"filling, {len(self._held)} held"
-        joins = f"asked={len(self._asked)} unanswered={len(self._unanswered)} ahead={len(self._ahead)}"
-        return f"<RoomFeed {self.epoch}:{self.last_seq} {joins} {state}>"
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no socket is joined or being joined."""
-        return not (self._hearing or self._asked or self._unanswered or self._ahead)
+        return f"<RoomFeed {self.epoch}:{self.last_seq} {self.audience!r} {state}>"
 
     @property
     def is_holding(self) -> bool:
@@ -73,23 +61,13 @@ class RoomFeed:
 
     # Joins
 
-    def begin_join(self, socket_id: SocketId) -> None:
-        """A join was asked for; keep what comes until it is decided."""
-        self._asked[socket_id] = []
-
-    def abort_join(self, socket_id: SocketId) -> None:
-        """The join that was begun changes nothing: it was refused, or the socket is joined already."""
-        self._asked.pop(socket_id, None)
-
     def forget(self, socket_id: SocketId) -> bool:
-        """The socket is not joined any more. Returns whether it was.
+        """The socket is no longer joined. Returns whether it was.
 
         A join that is asked for is another one, and goes on.
         """
         self._first.pop(socket_id, None)
-        places = (self._unanswered, self._ahead, self._hearing)
-        found = [joins.pop(socket_id, None) for joins in places]
-        return any(found)
+        return self.audience.forget(socket_id)
 
     def decide_join(self, socket_id: SocketId, user: UserName, join: DecidedJoin) -> RoomCursor | None:
         """The store joined the socket. It gets what follows the join after ``answer_join``.
@@ -97,45 +75,35 @@ class RoomFeed:
         Returns the place at which the access was lost again meanwhile, if it was: then it gets nothing.
         """
         cursor = join.cursor
+        missed = join.due(self.audience.take_asked(socket_id))
         if self.is_over(cursor):
-            self._asked.pop(socket_id, None)
             return join.after
-        missed = [event for event in self._asked.pop(socket_id, ()) if join.precedes(event)]
+        events = [item for item in missed if isinstance(item, RoomEvent)]
         if self.epoch is None or (self.last_seq is None and self._held is None):
             self.epoch, self.last_seq = cursor.epoch, cursor.seq
             self.last_message_id = max(self.last_message_id, join.last_message_id)
             self._first[socket_id] = join
         elif self._first:
-            self._go_back(missed[-1] if missed else None, join)
+            self._go_back(events[-1] if events else None, join)
             self._first[socket_id] = join
-        for event in missed:
+        for event in events:
             if user in event.removed:
                 self.forget(socket_id)
                 return event.cursor
-        self._unanswered[socket_id] = UnansweredJoin(join, [*missed])
+        self.audience.decide(socket_id, join, missed)
         return None
 
-    def is_unanswered(self, socket_id: SocketId) -> bool:
-        """Whether the socket is joined and its client does not know of it yet."""
-        return socket_id in self._unanswered
+    def repeat_join(self, socket_id: SocketId) -> int | None:
+        """A joined socket has asked where it is: it gets nothing more before ``answer_join``.
 
-    def has_kept(self, socket_id: SocketId) -> bool:
-        """Whether there is something that the socket has to get after the answer to its join."""
-        unanswered = self._unanswered.get(socket_id)
-        return unanswered is not None and bool(unanswered.kept)
+        Returns the id of the last message before that, None if the socket is not joined.
+        """
+        reached = None if self.epoch is None else self.place_in(self.epoch)
+        return self.audience.hold(socket_id, reached, self.last_message_id)
 
-    def answer_join(self, socket_id: SocketId) -> Sequence[RoomEvent | Notify]:
+    def answer_join(self, socket_id: SocketId) -> Sequence[Kept]:
         """The client knows of its join. Returns what the socket has to get at once."""
-        unanswered = self._unanswered.pop(socket_id, None)
-        if unanswered is None:
-            return ()
-        join, kept = unanswered.join, unanswered.kept
-        has_events = any(isinstance(item, RoomEvent) for item in kept)
-        if not has_events and self._is_ahead(join.cursor):
-            self._ahead[socket_id] = join
-        else:
-            self._hearing[socket_id] = join
-        return kept
+        return self.audience.answer(socket_id, self._is_ahead)
 
     def _go_back(self, last: RoomEvent | None, join: DecidedJoin) -> None:
         """A join was decided before the one that the feed began with, though its answer came later: begin
@@ -146,9 +114,7 @@ class RoomFeed:
         if join.cursor.epoch != self.epoch or self.last_seq is None or seq >= self.last_seq:
             return
         self.last_seq, self.last_message_id = seq, message_id
-        for socket_id, other in self._first.items():
-            if socket_id in self._hearing and self._is_ahead(other.cursor):
-                self._ahead[socket_id] = self._hearing.pop(socket_id)
+        self.audience.send_back(self._first, self._is_ahead)
 
     def _is_ahead(self, cursor: RoomCursor) -> bool:
         if cursor.epoch != self.epoch:
@@ -190,15 +156,6 @@ class RoomFeed:
             return Verdict.SEEN
         return Verdict.NEXT if event.seq == self.last_seq + 1 else Verdict.GAP
 
-    def notify(self, notice: Notify) -> frozenset[SocketId]:
-        """A notification that is not an event of the room came in. Returns the joined sockets that get it
-        later."""
-        if not self._unanswered:
-            return NOBODY
-        for unanswered in self._unanswered.values():
-            unanswered.kept.append(notice)
-        return frozenset(self._unanswered)
-
     def interrupt(self) -> bool:
         """The subscription was lost and is there again. Returns whether a catch-up has to be started."""
         if self._held is not None:
@@ -214,44 +171,23 @@ class RoomFeed:
         self.last_message_id = event.last_message_id
         if self._first:
             self._first.clear()
-        deaf = self._give(event)
-        if self._ahead:
-            self._admit_reached()
-        return Decision(True, deaf) if deaf else TO_ALL
-
-    def _give(self, event: RoomEvent) -> frozenset[SocketId]:
-        """Returns the sockets that do not get the event now: they joined later, or it is kept for them."""
         if event.is_message:
             self._last_message = event
-        # Nobody is joining at most events.
-        if not (self._asked or self._unanswered or self._ahead):
-            return NOBODY
-        for events in self._asked.values():
-            events.append(event)
-        for unanswered in self._unanswered.values():
-            if unanswered.join.precedes(event):
-                unanswered.kept.append(event)
-        for socket_id, join in list(self._ahead.items()):
-            if join.precedes(event):
-                self._hearing[socket_id] = self._ahead.pop(socket_id)
-        return frozenset((*self._unanswered, *self._ahead))
+        deaf = self.audience.give(event)
+        if deaf:
+            self.audience.admit(self._is_ahead)
+            return Decision(True, deaf)
+        return TO_ALL
 
-    def _admit_reached(self) -> None:
-        for socket_id, join in list(self._ahead.items()):
-            if not self._is_ahead(join.cursor):
-                self._hearing[socket_id] = self._ahead.pop(socket_id)
+    def _give(self, event: RoomEvent) -> frozenset[SocketId]:
+        """Returns the sockets that do not get the event now."""
+        if event.is_message:
+            self._last_message = event
+        return self.audience.give(event)
 
     def _pass_over(self, event: RoomEvent) -> None:
-        """An event that was seen: only sockets that are being joined may lack it."""
-        if event.epoch in self._ended:
-            return
-        for events in self._asked.values():
-            if not any(are_same(event, other) for other in events):
-                events.append(event)
-        for unanswered in self._unanswered.values():
-            kept = [item for item in unanswered.kept if isinstance(item, RoomEvent)]
-            if unanswered.join.precedes(event) and not any(are_same(event, other) for other in kept):
-                unanswered.kept.append(event)
+        if event.epoch not in self._ended:
+            self.audience.pass_over(event)
 
     # Catching up
 
@@ -261,13 +197,12 @@ class RoomFeed:
         # What comes before the first event is read now, too.
         while held and held[0] is INTERRUPTION:
             del held[0]
-        unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
         return Reading(
             epoch=self.epoch,
             seq=self.last_seq,
             last_message_id=self.last_message_id,
             held=len(held),
-            joins={**self._hearing, **self._ahead, **unanswered},
+            joins=self.audience.joins(),
         )
 
     def known_message(self, epoch: str) -> int:
@@ -296,7 +231,7 @@ class RoomFeed:
             return CaughtUp(lost=lost, is_complete=self._settle(reading.held))
         if self._has_gone_back(reading, snapshot):
             return CaughtUp(lost=lost, is_complete=False, has_gone_back=True)
-        given: list[Given] = []
+        given: list[Given | Missed] = []
         return CaughtUp(lost=lost, given=given, is_complete=self._resume(reading.held, snapshot, given))
 
     def _end_epochs(self, reading: Reading, current: str | None) -> None:
@@ -313,9 +248,8 @@ class RoomFeed:
 
     def _find_lost(self, reading: Reading, snapshot: Snapshot | None) -> dict[SocketId, RoomCursor]:
         """The sockets that are not joined any more. Those that have joined since the reading began stay."""
-        unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
         lost = {}
-        for socket_id, join in {**self._hearing, **self._ahead, **unanswered}.items():
+        for socket_id, join in self.audience.joins().items():
             is_over = self.is_over(join.cursor)
             if not is_over and snapshot is not None and reading.joins.get(socket_id) is join:
                 is_over = socket_id not in snapshot.joined or join.cursor.epoch != snapshot.cursor.epoch
@@ -354,7 +288,7 @@ class RoomFeed:
         ] or None
         return self._held is None
 
-    def _resume(self, known: int, snapshot: Snapshot, given: list[Given]) -> bool:
+    def _resume(self, known: int, snapshot: Snapshot, given: list[Given | Missed]) -> bool:
         """Add what is due to ``given``. Returns whether nothing more is missing."""
         cursor = snapshot.cursor
         held, self._held = self._held or [], None
@@ -367,14 +301,7 @@ class RoomFeed:
         seq, message_id = cursor.seq, snapshot.last_message_id
         if first is not None and first.seq <= seq:
             seq, message_id = first.seq - 1, first.last_message_id - first.is_message
-        for kept in snapshot.events:
-            if kept.is_message:
-                is_missed = self.last_message_id < kept.last_message_id <= message_id
-            else:
-                is_missed = self.last_seq is not None and self.last_seq < kept.seq <= seq
-            if is_missed:
-                deaf = self._give(kept)
-                given.append(Given(kept, deaf))
+        self._fill(snapshot, seq, message_id, given)
         if self.last_seq is None or seq > self.last_seq:
             # Not back: the first join may have been decided after the room was read.
             self.last_seq, self.last_message_id = seq, message_id
@@ -391,8 +318,36 @@ class RoomFeed:
             else:
                 self._held = held[position:]
                 return False
-        self._admit_reached()
+        self.audience.admit(self._is_ahead)
         return True
+
+    def _fill(self, snapshot: Snapshot, seq: int, message_id: int, given: list[Given | Missed]) -> None:
+        """Add what the snapshot has up to a place to ``given``, and what is missing for ever."""
+        last_id, changes = self.last_message_id, 0
+        for kept in snapshot.events:
+            if kept.is_message:
+                if not last_id < kept.last_message_id <= message_id:
+                    continue
+                self._miss(last_id + 1, kept.last_message_id - 1, given)
+                last_id = kept.last_message_id
+            elif self.last_seq is None or not self.last_seq < kept.seq <= seq:
+                continue
+            else:
+                changes += 1
+            given.append(Given(kept, self._give(kept)))
+        self._miss(last_id + 1, message_id, given)
+        # Each event has a number, each message also an id: the others are changes.
+        if self.last_seq is not None and seq - self.last_seq > message_id - self.last_message_id + changes:
+            told = self.audience.miss_state()
+            if told:
+                given.append(Missed(told))
+
+    def _miss(self, first: int, last: int, given: list[Given | Missed]) -> None:
+        """Messages from ``first`` to ``last``, if any, are missing for ever."""
+        if first <= last and self.epoch is not None:
+            told = self.audience.miss(Gap(self.epoch, first, last))
+            if told:
+                given.append(Missed(told))
 
     def _is_missing(self, event: RoomEvent) -> bool:
         return event.epoch == self.epoch and (self.last_seq is None or event.seq > self.last_seq)

@@ -14,7 +14,7 @@ from chat_service.contracts.bus import (
 )
 from chat_service.domain import catchup, removal
 from chat_service.domain.context import Context
-from chat_service.domain.decisions import Given
+from chat_service.domain.decisions import Given, Missed
 from chat_service.domain.lease import Lease
 from chat_service.types import RoomName, SocketId, UserName, user_channel
 
@@ -90,7 +90,10 @@ class Inbox:
         elif decision.is_gap:
             catchup.begin(self._context, room, feed, self._give)
 
-    def _give(self, room: RoomName, given: Given) -> None:
+    def _give(self, room: RoomName, given: Given | Missed) -> None:
+        if isinstance(given, Missed):
+            self._context.delivery.tell_missed(room, given)
+            return
         if given.event.removed:
             self._remove(room, given.event)
         self._context.delivery.give(room, given.event, given.deaf)

@@ -4,10 +4,11 @@ The functions that say so are called inside ``context.serial.hold((socket_id, ro
 """
 
 import asyncio
+from dataclasses import replace
 from typing import NamedTuple
 
 from chat_service.contracts.bus import RoomCursor
-from chat_service.contracts.records import JoinResult
+from chat_service.contracts.records import HistoryQuery, JoinHistory, JoinResult
 from chat_service.domain import removal
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import DecidedJoin
@@ -23,29 +24,71 @@ class JoinOutcome(NamedTuple):
 
     #: Sockets of the user that are joined now.
     njoined: int
-    #: The place of the join, None when the socket was joined already. ``answer_join`` has to follow.
+    #: ``answer_join`` has to follow with it; None if the socket was joined already and nothing was asked.
     cursor: RoomCursor | None
+    #: What the join has read, with the epoch and the last message at its place; None without a query.
+    history: "PlacedHistory | None" = None
 
 
-async def join(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> JoinOutcome:
+class PlacedHistory(NamedTuple):
+    """What a join has read. The socket gets every message after ``last_message_id``, and none before."""
+
+    epoch: str
+    last_message_id: int
+    read: JoinHistory
+
+
+async def join(
+    context: Context,
+    session: Session,
+    room: RoomName,
+    *,
+    is_local_call: bool,
+    query: HistoryQuery | None = None,
+) -> JoinOutcome:
     """Join a socket of this instance to a room. Call inside the hold.
 
-    The socket gets nothing of the room before ``answer_join``.
+    The socket gets nothing of the room before ``answer_join``. ``query``: also read messages.
     """
     if session.is_closed:
         raise ChatServiceError("invalidSocket", session.socket_id)
     seat = seat_of(session, room)
     with context.failures.watch_lock(seat.failure("room_join")):
         before = session.rooms.setdefault(room, None)
-        result = await _join_store(context, session, seat, before, echo_all=is_local_call)
+        place = None
+        if query is not None and before is not None:
+            place = context.delivery.repeat_join(room, session.socket_id)
+        try:
+            result = await _join_store(context, session, seat, before, echo_all=is_local_call, query=query)
+        except BaseException:
+            context.delivery.answer_join(room, session.socket_id)
+            raise
         if before is not None and not result.changed:
             await context.delivery.abort_join(room, session.socket_id)
-            return JoinOutcome(result.njoined, None)
+            if query is None:
+                return JoinOutcome(result.njoined, None)
+            return JoinOutcome(result.njoined, before, _placed(result, place))
         if before is not None:
             # The access was lost and given back, and the news of the loss is still on its way.
             await removal.end_membership(context, session, room)
         await _begin_membership(context, session, seat, result, echo_all=is_local_call)
-        return JoinOutcome(result.njoined, result.cursor)
+        return JoinOutcome(result.njoined, result.cursor, _placed(result, None))
+
+
+def _placed(result: JoinResult, place: int | None) -> PlacedHistory | None:
+    """What the join has read, as far as the place of its socket.
+
+    ``place``: the last message that a socket which was joined already got, or is about to get. The room may
+    be further, and what follows comes after the answer.
+    """
+    read = result.history
+    if read is None:
+        return None
+    if place is None or place >= result.last_message_id:
+        return PlacedHistory(result.cursor.epoch, result.last_message_id, read)
+    messages = [message for message in read.messages if message["id"] <= place]
+    more = read.more and len(messages) == len(read.messages)
+    return PlacedHistory(result.cursor.epoch, place, replace(read, messages=messages, more=more))
 
 
 def answer_join(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
@@ -65,7 +108,13 @@ def answer_join_soon(context: Context, session: Session, room: RoomName, cursor:
 
 
 async def _join_store(
-    context: Context, session: Session, seat: Seat, before: RoomCursor | None, *, echo_all: bool
+    context: Context,
+    session: Session,
+    seat: Seat,
+    before: RoomCursor | None,
+    *,
+    echo_all: bool,
+    query: HistoryQuery | None,
 ) -> JoinResult:
     begun = False
     try:
@@ -79,6 +128,7 @@ async def _join_store(
             context.clock.now_ms(),
             announce=context.hooks.get("on_join") is None,
             echo_all=echo_all,
+            query=query,
         )
     except BaseException as error:
         if begun:

@@ -189,6 +189,13 @@ IDEMPOTENCY_KEY = ArgumentType(
     typescript="string",
     accepts=_is_key,
 )
+EPOCH = ArgumentType(
+    name="epoch",
+    doc="an epoch, as the server told it",
+    python="str",
+    typescript="string",
+    accepts=_is_key,
+)
 FLAG = ArgumentType(
     name="flag",
     doc="true or false",

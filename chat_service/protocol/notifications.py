@@ -90,6 +90,19 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "A message in the room. Messages arrive in the order of their ids.",
     ),
     Notification(
+        "roomHistoryGap",
+        (("roomName", "string"), ("gap", "HistoryGap")),
+        "joined sockets that missed messages for ever",
+        "The messages from one id to another never reached this socket and are no longer in the history. "
+        "Sent before the next message.",
+    ),
+    Notification(
+        "roomStateGap",
+        (("roomName", "string"),),
+        "joined sockets that may have missed notifications",
+        "Notifications about members, lists or the mode may be missing: read them again.",
+    ),
+    Notification(
         "directMessage", (("message", "SentMessage"),), "all sockets of the recipient", "A direct message."
     ),
     Notification(

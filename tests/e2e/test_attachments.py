@@ -52,6 +52,11 @@ async def test_histories_are_cut_to_what_one_packet_carries(
     counts = [0, 1, 1, 1, 0, 4, 4, 4, 0, 10, 0, 10, 1, 0, 0, 3, 3, 3, 3]
     for number, count in enumerate(counts):
         assert await client.call("roomMessage", "room", values(count, number)) == number + 1
+    _, _, joined = await client.emit("roomJoin", "room", {"after": 0})
+    assert [message["id"] for message in joined["messages"]] == [1, 2, 3, 4, 5, 6]
+    assert (joined["recovered"], joined["more"]) == (True, True)
+    _, _, joined = await client.emit("roomJoin", "room", {"recent": 50})
+    assert [message["id"] for message in joined["messages"]] == [17, 18, 19]
     recent = await client.call("roomRecentHistory", "room")
     assert [message["id"] for message in recent] == [19, 18, 17]
     first = await client.call("roomHistoryGet", "room", 0, 100)

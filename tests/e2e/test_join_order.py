@@ -67,18 +67,29 @@ class Record:
     def __init__(self) -> None:
         self.is_joined = False
         self.joins = self.leaves = self.messages = 0
+        #: The last message before a join with a cursor, then the last one that came.
+        self.cursor: int | None = None
 
     def take(self, packet: str | bytes) -> None:
         assert isinstance(packet, str)
         if packet.startswith(f"42{NAMESPACE},"):
-            name, *_ = json.loads(packet.split(",", 1)[1])
+            name, *args = json.loads(packet.split(",", 1)[1])
             if name in ("roomMessage", "roomAccessRemoved", "roomUserJoined"):
                 assert self.is_joined, packet
                 self.messages += 1
+            if name == "roomMessage" and self.cursor is not None:
+                self.cursor += 1
+                assert args[1]["id"] == self.cursor, packet
         elif packet.startswith(f"43{NAMESPACE},"):
             number, values = packet.split(",", 1)[1].split("[", 1)
             assert values.startswith("null"), packet
             self.is_joined = int(number) % 2 == 0
+            self.cursor = None
+            if int(number) % 4 == 0:
+                history = json.loads(f"[{values}")[2]
+                self.cursor = history["lastMessageId"]
+                ids = [message["id"] for message in history["messages"]]
+                assert ids == list(range(self.cursor - len(ids) + 1, self.cursor + 1))
             self.joins += self.is_joined
             self.leaves += not self.is_joined
 
@@ -90,10 +101,11 @@ async def write(service: ChatService, is_over: asyncio.Event) -> None:
 
 
 def packets() -> list[str]:
-    """Joins have even numbers, leaves odd ones."""
+    """Joins have even numbers, leaves odd ones. Every other join asks for the last two messages."""
     found = []
     for number in range(0, 2 * PAIRS, 2):
-        found += [event("roomJoin", "room", id=number), event("roomLeave", "room", id=number + 1)]
+        options = [] if number % 4 else [{"recent": 2}]
+        found += [event("roomJoin", "room", *options, id=number), event("roomLeave", "room", id=number + 1)]
     return found
 
 

@@ -7,7 +7,15 @@ from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
-from chat_service.contracts.records import Actor, Removal, RoomConfig, RoomSettings, SendConditions
+from chat_service.contracts.records import (
+    Actor,
+    HistoryQuery,
+    JoinHistory,
+    Removal,
+    RoomConfig,
+    RoomSettings,
+    SendConditions,
+)
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack
@@ -224,6 +232,24 @@ class Room:
         self._step.run("delete from sent where expires <= ?", now)
         values = (self.birth, user or "", key, message_id, conditions.digest, now + conditions.window)
         self._step.run("insert into sent values (?, ?, ?, ?, ?, ?)", *values)
+
+    def read_for_join(self, query: HistoryQuery) -> JoinHistory:
+        found = rules.select_history(
+            query.after,
+            is_same=query.epoch in (None, self.epoch),
+            limit=query.limit,
+            recent=query.recent,
+            last_id=self.last_id,
+            stored=self._step.value("select count(*) from messages where room = ?", self.name),
+        )
+        bodies = self._step.column(
+            "select body from messages where room = ? and id between ? and ? order by id",
+            self.name,
+            found.first,
+            found.last,
+        )
+        messages = [unpack(body) for body in bodies]
+        return JoinHistory(recovered=found.recovered, messages=messages, more=found.more)
 
     def messages(self, after: int, limit: int, *, newest: bool) -> list[Message]:
         """At most ``limit`` messages past ``after``, the newest or the oldest ones of them, newest first."""

@@ -11,6 +11,7 @@ from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     HistoryPage,
+    HistoryQuery,
     JoinResult,
     LeaveResult,
     Page,
@@ -64,6 +65,7 @@ class SqliteStore(SqliteUsers):
         *,
         announce: bool,
         echo_all: bool = False,
+        query: HistoryQuery | None = None,
     ) -> JoinResult:
         with self._step() as s:
             entry = Room(s, room)
@@ -74,12 +76,17 @@ class SqliteStore(SqliteUsers):
                 s.run("insert or ignore into socket_rooms values (?, ?, ?)", user, socket_id, room)
             if s.run("insert or ignore into members (room, user) values (?, ?)", room, user):
                 entry.mark_seen(user, now)
-            query = "insert or ignore into joined values (?, ?, ?, ?)"
-            changed = s.run(query, room, user, socket_id, instance_id)
+            statement = "insert or ignore into joined values (?, ?, ?, ?)"
+            changed = s.run(statement, room, user, socket_id, instance_id)
             if changed and announce:
                 self._announce(s, entry, user, socket_id, echo_all)
-            njoined = len(entry.sockets(user))
-            return JoinResult(njoined=njoined, changed=changed, cursor=place, last_message_id=last_id)
+            return JoinResult(
+                njoined=len(entry.sockets(user)),
+                changed=changed,
+                cursor=place,
+                last_message_id=last_id,
+                history=None if query is None else entry.read_for_join(query),
+            )
 
     def _announce(self, s: Step, room: Room, user: UserName, socket_id: SocketId, echo_all: bool) -> None:
         room.announce(user)

@@ -87,6 +87,53 @@ async def test_messages_that_were_rotated_out_are_gone_and_the_rest_comes(pair: 
     pair.lose(lambda event: event.last_message_id < 10)
     await post(alice, 10)
     await has_all(bob, 8, 10)
+    [gap] = bob.received("roomHistoryGap")
+    epoch = (await alice.call("roomHistoryInfo", "room"))["epoch"]
+    assert gap == ["room", {"epoch": epoch, "from": 1, "to": 7}]
+    order = [name for name, _ in bob.events if name in ("roomHistoryGap", "roomMessage")]
+    assert order == ["roomHistoryGap", *["roomMessage"] * 3]
+    assert alice.received("roomHistoryGap") == bob.received("roomStateGap") == []
+
+
+@pytest.mark.covers("notification:roomHistoryGap")
+async def test_sockets_that_joined_inside_a_hole_miss_only_what_followed(pair: Pair) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    await pair.first.service.change_room_history_max_size("room", 2)
+    await post(alice, 3)
+    await has_all(bob, 1, 3)
+    pair.lose(lambda event: event.last_message_id < 9)
+    await post(alice, 2)
+    carol = await pair.second.joined("carol", "room")
+    await post(alice, 3)
+    dave = await pair.second.joined("dave", "room")
+    await post(alice, 1)
+    await has_all(dave, 9, 9)
+    await has_all(carol, 8, 9)
+    gaps = {
+        name: [(gap["from"], gap["to"]) for _, gap in client.received("roomHistoryGap")]
+        for name, client in (("bob", bob), ("carol", carol), ("dave", dave))
+    }
+    assert gaps == {"bob": [(4, 7)], "carol": [(6, 7)], "dave": []}
+
+
+@pytest.mark.covers("notification:roomStateGap")
+@pytest.mark.parametrize(("lost", "told"), [(200, 0), (201, 1)])
+async def test_changes_beyond_those_that_are_kept_are_told_to_be_missing(
+    pair: Pair, lost: int, told: int
+) -> None:
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    service = pair.first.service
+    await service.change_access_lists_updates("room", True)
+    pair.lose(lambda event: not event.is_message)
+    for number in range(lost):
+        await service.exec_user_command(True, "roomAddToList", "room", "whitelist", [f"guest{number}"])
+    await post(alice, 2)
+    await has_all(bob, 1, 2)
+    assert len(bob.received("roomStateGap")) == told
+    assert len(bob.received("roomAccessListAdded")) == 200
+    assert alice.received("roomStateGap") == bob.received("roomHistoryGap") == []
 
 
 async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
@@ -98,6 +145,7 @@ async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
     await wait_until(lambda: ids(bob)[-1:] == [6], "the last message")
     # What the bus did deliver arrives, though the history has nothing.
     assert ids(bob) == [1, 4, 5, 6]
+    assert [(gap["from"], gap["to"]) for _, gap in bob.received("roomHistoryGap")] == [(2, 3)]
 
 
 async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pair) -> None:

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
-from chat_service.domain.decisions import CaughtUp, DecidedJoin, Given, Reading, Snapshot, Verdict
+from chat_service.domain.decisions import (
+    CaughtUp,
+    DecidedJoin,
+    Gap,
+    Given,
+    Missed,
+    Reading,
+    Snapshot,
+    StateGap,
+    Verdict,
+)
 from chat_service.domain.feed import RoomFeed
 from chat_service.types import SocketId, UserName
 
@@ -59,7 +69,12 @@ class Model:
         for socket_id in self.joined:
             if socket_id not in deaf:
                 assert socket_id not in self.unanswered, "before the answer"
-                self.heard[socket_id].append(told(event))
+                self.heard[socket_id].extend(told(event))
+
+    def miss(self, missed: Missed) -> None:
+        for socket_id, gap in missed.gaps.items():
+            assert socket_id in self.joined and socket_id not in self.unanswered, "before the answer"
+            self.heard[socket_id].extend(told(gap))
 
     # What happens
 
@@ -110,7 +125,7 @@ class Model:
     def ask(self, socket_id: SocketId) -> None:
         if socket_id not in self.asked:
             self.asked.add(socket_id)
-            self.feed.begin_join(socket_id)
+            self.feed.audience.ask(socket_id)
 
     def decide(self, socket_id: SocketId) -> None:
         if socket_id in self.asked and socket_id not in self.answers:
@@ -124,7 +139,7 @@ class Model:
         self.asked.discard(socket_id)
         if socket_id in self.joined:
             # It was joined already: the first join counts.
-            self.feed.abort_join(socket_id)
+            self.feed.audience.take_asked(socket_id)
             return
         self.joined[socket_id] = (decided.cursor.seq, decided.last_message_id)
         self.heard[socket_id] = []
@@ -136,13 +151,23 @@ class Model:
         if socket_id in self.unanswered:
             self.unanswered.discard(socket_id)
             for item in self.feed.answer_join(socket_id):
-                assert isinstance(item, RoomEvent)
-                self.heard[socket_id].append(told(item))
+                assert not isinstance(item, Notify)
+                self.heard[socket_id].extend(told(item))
+
+    def repeat(self, socket_id: SocketId) -> None:
+        """A joined socket joins again, and is told how far it has got."""
+        if socket_id in self.joined and socket_id not in self.asked:
+            place = self.feed.repeat_join(socket_id)
+            assert place is not None
+            ids = [number for name, number in self.heard[socket_id] if name in ("message", "lost")]
+            assert place == (ids[-1] if ids else place)
+            assert self.joined[socket_id][1] <= place <= self.last_id
+            self.unanswered.add(socket_id)
 
     def refuse(self, socket_id: SocketId) -> None:
         if socket_id in self.asked and socket_id not in self.answers:
             self.asked.discard(socket_id)
-            self.feed.abort_join(socket_id)
+            self.feed.audience.take_asked(socket_id)
 
     def leave(self, socket_id: SocketId) -> None:
         if socket_id in self.joined and socket_id not in self.asked:
@@ -180,8 +205,11 @@ class Model:
         self.read_room = None
         caught_up = self.feed.catch_up(reading, snapshot)
         assert not caught_up.lost and not caught_up.has_gone_back
-        for event, deaf in caught_up.given:
-            self.give(event, deaf)
+        for item in caught_up.given:
+            if isinstance(item, Missed):
+                self.miss(item)
+            else:
+                self.give(item.event, item.deaf)
 
     # What must be true
 
@@ -193,12 +221,18 @@ class Model:
         missing = set(expected if whole else expected[: expected.index(ids[-1]) if ids else 0]) - set(ids)
         assert ids == [number for number in expected if number in set(ids)]
         assert missing <= (self.lost_messages if self.max_size < 99 else set())
+        # The others are told to be missing, each once, in its place.
+        known = [number for name, number in self.heard[socket_id] if name in ("message", "lost")]
+        assert known == expected[: len(known)]
         others = [number for name, number in self.heard[socket_id] if name == "other"]
         assert others == sorted(set(others))
         assert all(number > seq for number in others)
         if whole:
             told_all = {number for number in self.others if number > seq}
             assert told_all - set(others) <= self.lost
+            assert len(known) == len(expected)
+            if told_all - set(others):
+                assert ("state", 0) in self.heard[socket_id]
 
     def finish(self, *, marker: bool = True) -> None:
         """``marker``: a last message shows that something was lost before."""
@@ -215,13 +249,18 @@ class Model:
             self.read()
             self.resume()
         assert not self.feed.is_holding
-        assert self.feed.is_empty is not bool(self.joined)
+        assert self.feed.audience.is_empty is not bool(self.joined)
         for socket_id in self.joined:
             self.check(socket_id, whole=True)
 
 
-def told(event: RoomEvent) -> tuple[str, int]:
-    return ("message", event.last_message_id) if event.is_message else ("other", event.seq)
+def told(item: RoomEvent | Gap | StateGap) -> list[tuple[str, int]]:
+    """What a socket hears, with the ids of messages one by one."""
+    if isinstance(item, StateGap):
+        return [("state", 0)]
+    if isinstance(item, Gap):
+        return [("lost", number) for number in range(item.first, item.last + 1)]
+    return [("message", item.last_message_id) if item.is_message else ("other", item.seq)]
 
 
 SOCKETS = st.sampled_from([SocketId("a"), SocketId("b"), SocketId("c")])
@@ -240,6 +279,7 @@ JOINS: dict[str, Callable[[Model, SocketId], None]] = {
     "answer": Model.answer,
     "tell": Model.tell,
     "refuse": Model.refuse,
+    "repeat": Model.repeat,
     "leave": Model.leave,
 }
 steps = st.lists(
@@ -326,13 +366,13 @@ def test_nothing_comes_before_the_answer_to_a_join() -> None:
     model.publish(is_message=True)
     model.deliver()
     notice = Notify(event="news")
-    assert model.feed.notify(notice) == {A}
+    assert model.feed.audience.notify(notice) == {A}
     model.publish(is_message=False)
     model.deliver()
     assert model.heard[A] == []
     first, news, second = model.feed.answer_join(A)
     assert (isinstance(first, RoomEvent), news, isinstance(second, RoomEvent)) == (True, notice, True)
-    assert model.feed.notify(notice) == frozenset()
+    assert model.feed.audience.notify(notice) == frozenset()
     assert list(model.feed.answer_join(A)) == []
 
 
@@ -404,16 +444,16 @@ def test_events_that_came_before_the_answer_are_given_then() -> None:
 
 def test_access_that_is_lost_before_the_answer_of_the_store_is_noticed() -> None:
     feed = RoomFeed()
-    feed.begin_join(A)
+    feed.audience.ask(A)
     feed.decide_join(A, USER, join(0))
     feed.answer_join(A)
-    feed.begin_join(B)
+    feed.audience.ask(B)
     removal = event_of("one", 1, removed={USER: (B,)})
     feed.take(event_of("one", 1, removed={USER: (B,)}))
     assert feed.decide_join(B, USER, join(0)) == removal.cursor
     assert list(feed.answer_join(B)) == []
     # One that comes after the removal is not concerned by it.
-    feed.begin_join(C)
+    feed.audience.ask(C)
     feed.take(event_of("one", 2))
     assert feed.decide_join(C, USER, join(1)) is None
     assert [item.cursor.seq for item in feed.answer_join(C) if isinstance(item, RoomEvent)] == [2]
@@ -474,12 +514,12 @@ def test_the_end_of_an_epoch() -> None:
     )
     for socket_id in caught_up.lost:
         assert model.feed.forget(socket_id)
-    assert model.feed.is_empty
+    assert model.feed.audience.is_empty
     # Late events of the old life start nothing.
     assert not model.feed.take(model.bus.popleft()).is_given
     assert model.feed.take(event_of("two", 3)).is_given
     # A join of it, whose answer comes now, is over as well.
-    model.feed.begin_join(A)
+    model.feed.audience.ask(A)
     assert model.feed.decide_join(A, USER, join(0)) == RoomCursor(epoch="one", seq=1)
 
 
@@ -495,14 +535,14 @@ def test_events_of_the_old_life_are_dropped_when_the_room_is_gone() -> None:
     # That of another life came after the room was read: it may be there again.
     assert not feed.catch_up(reading, None).is_complete
     caught_up = feed.catch_up(feed.begin_reading(), seen_at("two", 0))
-    assert [item.event.epoch for item in caught_up.given] == ["two"]
+    assert [item.event.epoch for item in caught_up.given if isinstance(item, Given)] == ["two"]
 
 
 def test_held_events_of_a_room_that_is_gone_are_of_lives_that_are_over() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
-    feed.begin_join(B)
+    feed.audience.ask(B)
     feed.decide_join(B, USER, join(0, epoch="two"))
     second, third = event_of("two", 1), event_of("three", 1)
     reading = reading_with(feed, second)
@@ -523,7 +563,7 @@ def test_a_life_that_began_while_the_old_one_was_read_is_not_over() -> None:
     feed.catch_up(reading_with(feed), None)
     feed.forget(A)
     reading = feed.begin_reading()
-    feed.begin_join(B)
+    feed.audience.ask(B)
     feed.decide_join(B, USER, join(4, 2, epoch="two"))
     assert feed.catch_up(reading, None).lost == {}
     assert (feed.epoch, feed.last_seq, feed.is_over(RoomCursor(epoch="two", seq=9))) == ("two", 4, False)
@@ -540,7 +580,7 @@ def test_sockets_that_are_not_joined_any_more_are_found() -> None:
     feed = model.feed
     reading = reading_with(feed)
     # Joined since the reading began: not among those that were read, but joined.
-    feed.begin_join(B)
+    feed.audience.ask(B)
     feed.decide_join(B, USER, join(1, 1))
     caught_up = feed.catch_up(reading, seen_at("one", 9, other, last_id=1))
     assert set(caught_up.lost) == {hearing, ahead, A}
@@ -562,10 +602,10 @@ def test_another_gap_behind_the_first() -> None:
     feed = model.feed
     reading = feed.begin_reading()
     caught_up = feed.catch_up(reading, seen_at("one", 2, a, last_id=2))
-    assert [item.event for item in caught_up.given] == [events[1]]
+    assert [item.event for item in caught_up.given if isinstance(item, Given)] == [events[1]]
     assert not caught_up.is_complete and feed.is_holding
     caught_up = feed.catch_up(feed.begin_reading(), seen_at("one", 6, a, last_id=6))
-    assert caught_up.given == [Given(events[5], frozenset())]
+    assert caught_up.given == [Missed({a: Gap("one", 3, 5)}), Given(events[5], frozenset())]
     assert caught_up.is_complete and not feed.is_holding
 
 
@@ -598,7 +638,7 @@ def test_an_interruption_while_the_room_is_read_is_caught_up_as_well() -> None:
 
 def test_a_repr_shows_where_it_is() -> None:
     model = Model()
-    assert repr(model.feed) == "<RoomFeed None:None asked=0 unanswered=0 ahead=0 ok>"
+    assert repr(model.feed) == "<RoomFeed None:None <Audience asked=0 unanswered=0 ahead=0 hearing=0> ok>"
     joined_at(model, "a")
     model.ask(B)
     model.feed.interrupt()

@@ -52,7 +52,7 @@ def test_a_first_join_after_the_room_was_read_is_no_loss():
     feed.interrupt()
     reading = feed.begin_reading()
     socket_id = SocketId("a")
-    feed.begin_join(socket_id)
+    feed.audience.ask(socket_id)
     feed.decide_join(socket_id, UserName("user"), DecidedJoin(RoomCursor(epoch="one", seq=5), 3))
     snapshot = Snapshot(
         cursor=RoomCursor(epoch="one", seq=4), last_message_id=2, events=(), joined={socket_id}

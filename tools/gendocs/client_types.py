@@ -46,6 +46,26 @@ interface SendOutcome {
   duplicate: boolean;
 }
 
+/** What roomJoin answers to its options: where the socket has joined, and what it has missed. */
+interface JoinHistory {
+  epoch: string;
+  /** The last message before the join: the socket gets every later one as an event. */
+  lastMessageId: number;
+  /** Whether nothing is missing between `after` and the messages. */
+  recovered: boolean;
+  /** Oldest first: those after `after` if recovered, else the newest. */
+  messages: StoredMessage[];
+  /** Whether more messages follow, up to lastMessageId, to be read with roomHistoryGet. */
+  more: boolean;
+}
+
+/** Messages that never reached this socket and are no longer stored. */
+interface HistoryGap {
+  epoch: string;
+  from: number;
+  to: number;
+}
+
 interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;

@@ -6,7 +6,9 @@ from typing import cast
 
 import msgpack
 
+from chat_service.contracts.records import HistoryQuery, JoinHistory
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
+from chat_service.rules import select_history
 from chat_service.types import Message
 
 #: The first byte of a JSON text, with which no packed message starts.
@@ -60,6 +62,21 @@ class History:
         count = min(limit, self.size)
         return self._newest_first(self.size - count, count)
 
+    def read_for_join(self, query: HistoryQuery, epoch: str) -> JoinHistory:
+        """The messages that a join in this epoch asks for."""
+        is_same = query.epoch is None or query.epoch == epoch
+        found = select_history(
+            query.after,
+            is_same=is_same,
+            limit=query.limit,
+            recent=query.recent,
+            last_id=self.last_id,
+            stored=self.size,
+        )
+        skipped = found.first - (self.last_id - self.size) - 1
+        messages = self._decoded(self._oldest_first(skipped, found.last - found.first + 1))
+        return JoinHistory(recovered=found.recovered, messages=messages, more=found.more)
+
     def resize(self, max_size: int) -> None:
         """Set the maximum number of messages, dropping the oldest beyond it."""
         kept = min(max_size, self.size)
@@ -78,6 +95,9 @@ class History:
     def _newest_first(self, skipped: int, count: int) -> Sequence[Message]:
         encoded = self._oldest_first(skipped, count)
         encoded.reverse()
+        return self._decoded(encoded)
+
+    def _decoded(self, encoded: list[bytes]) -> Sequence[Message]:
         if self._has_packed and any(item[0] != _OBJECT for item in encoded):
             return [_decode(item) for item in encoded]
         return EncodedMessages(encoded)

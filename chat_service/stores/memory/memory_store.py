@@ -9,6 +9,7 @@ from chat_service.contracts.records import (
     Departure,
     HistoryInfo,
     HistoryPage,
+    HistoryQuery,
     InstanceRecord,
     JoinResult,
     LeaveResult,
@@ -184,6 +185,7 @@ class MemoryStore:
         *,
         announce: bool,
         echo_all: bool = False,
+        query: HistoryQuery | None = None,
     ) -> JoinResult:
         entry = self.backend.room(room)
         entry.check_join(user)
@@ -192,7 +194,11 @@ class MemoryStore:
             index.rooms.add(room)
         njoined, changed = entry.join(user, socket_id, instance_id, now)
         result = JoinResult(
-            njoined=njoined, changed=changed, cursor=entry.cursor, last_message_id=entry.history.last_id
+            njoined=njoined,
+            changed=changed,
+            cursor=entry.cursor,
+            last_message_id=entry.history.last_id,
+            history=None if query is None else entry.history.read_for_join(query, entry.epoch),
         )
         if changed and announce:
             await self.room_announce(room, user, socket_id, echo_all=echo_all)

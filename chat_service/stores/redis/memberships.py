@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from chat_service.contracts.bus import Notify, Topic, TopicKind
-from chat_service.contracts.records import JoinResult, LeaveResult
+from chat_service.contracts.records import HistoryQuery, JoinResult, LeaveResult
 from chat_service.errors import ChatServiceError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.room_scripts import RoomScripts
@@ -46,14 +46,17 @@ class Memberships:
         *,
         announce: bool,
         echo_all: bool,
+        query: HistoryQuery | None,
     ) -> JoinResult:
         token = next(self.tokens)
         try:
             presence = await self._users.index_add(user, socket_id, room, token, instance_id)
-            result = await self._rooms.join(room, user, socket_id, instance_id, token, now, announce=announce)
+            result = await self._rooms.join(
+                room, user, socket_id, instance_id, token, now, announce=announce, query=query
+            )
         except StoreRefusedError:
             # A repeated join would change nothing, so it also works while Redis refuses changes.
-            joined = await self._rooms.joined(room, user, socket_id)
+            joined = await self._rooms.joined(room, user, socket_id, query)
             if joined is None:
                 raise
             return joined

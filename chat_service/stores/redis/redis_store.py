@@ -11,6 +11,7 @@ from chat_service.contracts.records import (
     Departure,
     HistoryInfo,
     HistoryPage,
+    HistoryQuery,
     InstanceRecord,
     JoinResult,
     LeaveResult,
@@ -205,9 +206,10 @@ class RedisStore:
         *,
         announce: bool,
         echo_all: bool = False,
+        query: HistoryQuery | None = None,
     ) -> JoinResult:
         return await self._memberships.join(
-            room, user, socket_id, instance_id, now, announce=announce, echo_all=echo_all
+            room, user, socket_id, instance_id, now, announce=announce, echo_all=echo_all, query=query
         )
 
     async def room_announce(

@@ -11,6 +11,8 @@ from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     HistoryPage,
+    HistoryQuery,
+    JoinHistory,
     JoinResult,
     LeaveResult,
     Removal,
@@ -106,8 +108,9 @@ class RoomScripts:
         now: int,
         *,
         announce: bool,
+        query: HistoryQuery | None,
     ) -> JoinResult:
-        njoined, changed, epoch, seq, last_id = await self._run(
+        njoined, changed, epoch, seq, last_id, *read = await self._run(
             "room_join",
             room,
             *self._signing,
@@ -118,17 +121,32 @@ class RoomScripts:
             now,
             flag(announce),
             pack([room, user]),
+            *_query(query),
         )
-        cursor = RoomCursor(epoch=epoch.decode(), seq=seq)
-        return JoinResult(njoined=njoined, changed=changed == 1, cursor=cursor, last_message_id=last_id)
+        return JoinResult(
+            njoined=njoined,
+            changed=changed == 1,
+            cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
+            last_message_id=last_id,
+            history=_join_history(room, read),
+        )
 
-    async def joined(self, room: RoomName, user: UserName, socket_id: SocketId) -> JoinResult | None:
+    async def joined(
+        self, room: RoomName, user: UserName, socket_id: SocketId, query: HistoryQuery | None
+    ) -> JoinResult | None:
         """The result of joining this socket if it is already joined, else None. Changes nothing."""
-        njoined, epoch, seq, last_id = await self._run("room_test", room, "joined", user, socket_id)
+        njoined, epoch, seq, last_id, *read = await self._run(
+            "room_test", room, "joined", user, socket_id, *_query(query)
+        )
         if not njoined:
             return None
-        cursor = RoomCursor(epoch=epoch.decode(), seq=seq)
-        return JoinResult(njoined=njoined, changed=False, cursor=cursor, last_message_id=last_id)
+        return JoinResult(
+            njoined=njoined,
+            changed=False,
+            cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
+            last_message_id=last_id,
+            history=_join_history(room, read),
+        )
 
     async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
         """Returns the number of the user's joined sockets, 0 if this one is not joined."""
@@ -319,6 +337,22 @@ def _form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
         return ("0", pack(message), room)
     # The text that follows the id: a comma and the other fields, if any.
     return ("1", b"," + text[1:] if message else text[1:], name)
+
+
+def _query(query: HistoryQuery | None) -> tuple[Encodable, ...]:
+    """The arguments of ``lib/join_history.lua``; none without a query, which then costs nothing."""
+    if query is None:
+        return ()
+    after = "" if query.after is None else query.after
+    return after, query.epoch or "", query.limit, query.recent
+
+
+def _join_history(room: RoomName, read: list[Any]) -> JoinHistory | None:
+    if not read:
+        return None
+    recovered, more, newest_first = read
+    messages = _messages(room, newest_first[::-1])
+    return JoinHistory(recovered=recovered == 1, messages=messages, more=more == 1)
 
 
 def _removed(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:

@@ -26,6 +26,26 @@ export interface SendOutcome {
   duplicate: boolean;
 }
 
+/** What roomJoin answers to its options: where the socket has joined, and what it has missed. */
+export interface JoinHistory {
+  epoch: string;
+  /** The last message before the join: the socket gets every later one as an event. */
+  lastMessageId: number;
+  /** Whether nothing is missing between `after` and the messages. */
+  recovered: boolean;
+  /** Oldest first: those after `after` if recovered, else the newest. */
+  messages: Stored<M>[];
+  /** Whether more messages follow, up to lastMessageId, to be read with roomHistoryGet. */
+  more: boolean;
+}
+
+/** Messages that never reached this socket and are no longer stored. */
+export interface HistoryGap {
+  epoch: string;
+  from: number;
+  to: number;
+}
+
 export interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;
@@ -46,6 +66,16 @@ export type WireError = string | { name: "ChatServiceError"; code: string; args:
 export interface RoomHistoryGetOptions {
   /** True: the ack also has the epoch that the messages belong to. */
   epoch?: boolean;
+}
+
+/** Options of roomJoin, after its arguments. */
+export interface RoomJoinOptions {
+  /** The id of the last message received, so that the ack has those after it; 0 for all messages. */
+  after?: number;
+  /** The epoch of that message, which `after` needs unless it is 0. */
+  epoch?: string;
+  /** How many of the newest messages the ack has if those after `after` cannot all be read, or without `after`. */
+  recent?: number;
 }
 
 /** Options of roomMessage, after its arguments. */
@@ -158,9 +188,10 @@ export interface Commands<M = TextMessage> {
   /**
    * Joins this socket to a room. From then on it receives the room's messages and notifications.
    * Result: the number of the user's sockets in the room. Permitted for: users allowed by the room's lists.
+   * Also answers `history`: where in the room's messages the socket has joined, and what it has missed, with any option.
    * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
-  roomJoin(roomName: string): number;
+  roomJoin(roomName: string, options?: RoomJoinOptions): number;
   /**
    * Removes this socket from a room. Has no effect if it has not joined.
    * Result: the number of the user's sockets still in the room. Permitted for: any user.
@@ -217,6 +248,8 @@ export interface Commands<M = TextMessage> {
 export interface ExtraResults {
   /** the epoch of the messages, with the option `epoch` */
   roomHistoryGet: [epoch?: string];
+  /** where in the room's messages the socket has joined, and what it has missed, with any option */
+  roomJoin: [history?: JoinHistory];
   /** present if the key was remembered, so that nothing was stored */
   roomMessage: [outcome?: SendOutcome];
   /** the epoch of the messages, with the option `epoch` */
@@ -278,6 +311,10 @@ export interface Notifications<M = TextMessage> {
   roomAccessRemoved(roomName: string): void;
   /** To the room: A message in the room. Messages arrive in the order of their ids. */
   roomMessage(roomName: string, message: Stored<M>): void;
+  /** To joined sockets that missed messages for ever: The messages from one id to another never reached this socket and are no longer in the history. Sent before the next message. */
+  roomHistoryGap(roomName: string, gap: HistoryGap): void;
+  /** To joined sockets that may have missed notifications: Notifications about members, lists or the mode may be missing: read them again. */
+  roomStateGap(roomName: string): void;
   /** To all sockets of the recipient: A direct message. */
   directMessage(message: Sent<M>): void;
   /** To the user's other sockets: Another socket of this user sent a direct message. */
@@ -300,6 +337,8 @@ export const NOTIFICATIONS = [
   "roomModeChanged",
   "roomAccessRemoved",
   "roomMessage",
+  "roomHistoryGap",
+  "roomStateGap",
   "directMessage",
   "directMessageEcho",
   "systemMessage"

@@ -1,9 +1,11 @@
 -- Answer a question of the server about a user and a room.
 -- ARGV: 1 what  2 name (of the user), then the arguments of what:
---   'access'; 'list' index in KEYS of the list, or 0 for the members; 'joined' socket: whether it is joined already
--- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id}, or
---   {'notAllowed'}.
+--   'access'; 'list' index in KEYS of the list, or 0 for the members; 'joined' socket: whether it is joined
+--   already, then for a join with a cursor the arguments of lib/join_history.lua
+-- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id} with what
+--   lib/join_history.lua appends, or {'notAllowed'}.
 -- include: room
+-- include: join_history
 local what, name = ARGV[1], ARGV[2]
 
 local room = load_room()
@@ -15,7 +17,8 @@ elseif what == 'joined' then
   if not has_access(room, name) then return {'notAllowed'} end
   local member = load_member(name)
   local is_joined = member and find_socket(member, socket)
-  return {0, is_joined and count_sockets(member) or 0, room.epoch, room.seq, room.last}
+  local njoined = is_joined and count_sockets(member) or 0
+  return append_history({0, njoined, room.epoch, room.seq, room.last}, room, 4)
 elseif what == 'list' then
   local list = ARGV[3]
   if list == '0' then return {0, redis.call('HEXISTS', members_key, name)} end

@@ -1,0 +1,171 @@
+"""The sockets of this instance in one room: who gets an event now, who later, and who never.
+
+A socket is asked for, decided by the store, answered to its client, and then hears what is given.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
+from chat_service.domain.decisions import NOBODY, DecidedJoin, Gap, Kept, StateGap, UnansweredJoin, are_same
+from chat_service.types import SocketId
+
+#: Whether a place is one that the feed has not reached.
+IsAhead = Callable[[RoomCursor], bool]
+
+
+class Audience:
+    """Decides without I/O. ``RoomFeed`` says in which order the events come."""
+
+    def __init__(self) -> None:
+        # Joins that are asked for, with what came since then: it may come before the store's answer.
+        self._asked: dict[SocketId, list[RoomEvent | Gap]] = {}
+        # Joins that the store has decided, until the client has its answer.
+        self._unanswered: dict[SocketId, UnansweredJoin] = {}
+        # Joins that were decided at a place which the feed has not reached.
+        self._ahead: dict[SocketId, DecidedJoin] = {}
+        # Sockets that get what is given.
+        self._hearing: dict[SocketId, DecidedJoin] = {}
+
+    def __repr__(self) -> str:
+        counts = f"asked={len(self._asked)} unanswered={len(self._unanswered)} ahead={len(self._ahead)}"
+        return f"<Audience {counts} hearing={len(self._hearing)}>"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no socket is joined or being joined."""
+        return not (self._hearing or self._asked or self._unanswered or self._ahead)
+
+    def joins(self) -> Mapping[SocketId, DecidedJoin]:
+        """The sockets that are joined, with their joins."""
+        unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
+        return {**self._hearing, **self._ahead, **unanswered}
+
+    # Joins
+
+    def ask(self, socket_id: SocketId) -> None:
+        """A join is asked for: keep what comes until it is decided."""
+        self._asked[socket_id] = []
+
+    def take_asked(self, socket_id: SocketId) -> Sequence[RoomEvent | Gap]:
+        """The join was decided, or does not take place. Returns what came since it was asked for."""
+        return self._asked.pop(socket_id, ())
+
+    def decide(self, socket_id: SocketId, join: DecidedJoin, kept: Sequence[RoomEvent | Gap]) -> None:
+        """The socket gets ``kept``, and what follows, after ``answer``."""
+        self._unanswered[socket_id] = UnansweredJoin(join, [*kept])
+
+    def hold(self, socket_id: SocketId, reached: RoomCursor | None, last_message_id: int) -> int | None:
+        """A joined socket gets nothing more before ``answer``. Returns the last message before that.
+
+        ``reached``, ``last_message_id``: the place of the feed. Returns None if the socket is not joined.
+        """
+        unanswered = self._unanswered.get(socket_id)
+        if unanswered is not None:
+            return unanswered.join.last_message_id
+        join = self._hearing.pop(socket_id, None) or self._ahead.pop(socket_id, None)
+        if join is None:
+            return None
+        place = join.last_message_id
+        if reached is not None and reached.epoch == join.cursor.epoch:
+            place = max(place, last_message_id)
+        self._unanswered[socket_id] = UnansweredJoin(DecidedJoin(join.cursor, place))
+        return place
+
+    def is_unanswered(self, socket_id: SocketId) -> bool:
+        """Whether the socket is joined and its client does not know of it yet."""
+        return socket_id in self._unanswered
+
+    def has_kept(self, socket_id: SocketId) -> bool:
+        """Whether there is something that the socket has to get after the answer to its join."""
+        unanswered = self._unanswered.get(socket_id)
+        return unanswered is not None and bool(unanswered.kept)
+
+    def answer(self, socket_id: SocketId, is_ahead: IsAhead) -> Sequence[Kept]:
+        """The client knows of its join. Returns what the socket has to get at once."""
+        unanswered = self._unanswered.pop(socket_id, None)
+        if unanswered is None:
+            return ()
+        join, kept = unanswered.join, unanswered.kept
+        has_events = any(isinstance(item, RoomEvent) for item in kept)
+        if not has_events and is_ahead(join.cursor):
+            self._ahead[socket_id] = join
+        else:
+            self._hearing[socket_id] = join
+        return kept
+
+    def forget(self, socket_id: SocketId) -> bool:
+        """The socket is no longer joined. Returns whether it was. A join that is asked for goes on."""
+        places = (self._unanswered, self._ahead, self._hearing)
+        found = [joins.pop(socket_id, None) for joins in places]
+        return any(found)
+
+    def send_back(self, sockets: Mapping[SocketId, DecidedJoin], is_ahead: IsAhead) -> None:
+        """The feed has gone back: some of these sockets are ahead of it again."""
+        for socket_id, join in sockets.items():
+            if socket_id in self._hearing and is_ahead(join.cursor):
+                self._ahead[socket_id] = self._hearing.pop(socket_id)
+
+    def admit(self, is_ahead: IsAhead) -> None:
+        """The feed went on: sockets whose joins it has reached get what follows."""
+        for socket_id, join in list(self._ahead.items()):
+            if not is_ahead(join.cursor):
+                self._hearing[socket_id] = self._ahead.pop(socket_id)
+
+    # Events
+
+    def give(self, event: RoomEvent) -> frozenset[SocketId]:
+        """Returns the sockets that do not get the event now: they joined later, or it is kept for them."""
+        # Nobody is joining at most events.
+        if not (self._asked or self._unanswered or self._ahead):
+            return NOBODY
+        for events in self._asked.values():
+            events.append(event)
+        for unanswered in self._unanswered.values():
+            if unanswered.join.precedes(event):
+                unanswered.kept.append(event)
+        for socket_id, join in list(self._ahead.items()):
+            if join.precedes(event):
+                self._hearing[socket_id] = self._ahead.pop(socket_id)
+        return frozenset((*self._unanswered, *self._ahead))
+
+    def pass_over(self, event: RoomEvent) -> None:
+        """An event that was seen: only sockets that are being joined may lack it."""
+        for events in self._asked.values():
+            if not any(isinstance(other, RoomEvent) and are_same(event, other) for other in events):
+                events.append(event)
+        for unanswered in self._unanswered.values():
+            kept = [item for item in unanswered.kept if isinstance(item, RoomEvent)]
+            if unanswered.join.precedes(event) and not any(are_same(event, other) for other in kept):
+                unanswered.kept.append(event)
+
+    def notify(self, notice: Notify) -> frozenset[SocketId]:
+        """A notification that is not an event of the room. Returns the joined sockets that get it later."""
+        if not self._unanswered:
+            return NOBODY
+        for unanswered in self._unanswered.values():
+            unanswered.kept.append(notice)
+        return frozenset(self._unanswered)
+
+    # Gaps
+
+    def miss(self, gap: Gap) -> Mapping[SocketId, Gap]:
+        """Messages are lost for ever. Returns what each socket has to be told now."""
+        for events in self._asked.values():
+            events.append(gap)
+        for unanswered in self._unanswered.values():
+            part = gap.after(unanswered.join)
+            if part is not None:
+                unanswered.kept.append(part)
+        told = {}
+        for socket_id, join in {**self._hearing, **self._ahead}.items():
+            part = gap.after(join)
+            if part is not None:
+                told[socket_id] = part
+        return told
+
+    def miss_state(self) -> Mapping[SocketId, StateGap]:
+        """Events other than messages are lost for ever. Returns the sockets that have to be told now."""
+        gap = StateGap()
+        for unanswered in self._unanswered.values():
+            unanswered.kept.append(gap)
+        return dict.fromkeys((*self._hearing, *self._ahead), gap)
