@@ -53,6 +53,16 @@ async def joining(scene: Scene) -> Any:
     return scene.call("roomJoin", "other")
 
 
+async def joining_with_a_cursor(scene: Scene) -> Any:
+    """The answer has 100 messages."""
+    service, info = scene.instance.service, {"lastMessageId": 0}
+    while info["lastMessageId"] < 200:
+        await service.exec_user_command(True, "roomMessage", "other", TEXT)
+        [info] = await service.exec_user_command(True, "roomHistoryInfo", "other")
+    await scene.alice.emit("roomLeave", "other")
+    return scene.call("roomJoin", "other", {"after": 100, "epoch": info["epoch"]})
+
+
 async def leaving(scene: Scene) -> Any:
     await scene.alice.emit("roomJoin", "other")
     return scene.call("roomLeave", "other")
@@ -106,6 +116,7 @@ CASES: dict[str, tuple[Any, int]] = {
     "listOwnSockets": (command("listOwnSockets"), 1),
     "systemMessage": (command("systemMessage", "data"), 1),
     "roomJoin": (joining, 2),
+    "roomJoin, with a cursor and 100 messages": (joining_with_a_cursor, 2),
     "roomLeave": (leaving, 2),
     "login": (logging_in, 2),
     "disconnect": (disconnecting(), 2),

@@ -1,10 +1,12 @@
 """Messages and their history: ids, rotation, ranges and unchanged values."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from chat_service.contracts.records import SYSTEM, Actor, RoomConfig
+from chat_service.contracts.records import SYSTEM, Actor, HistoryQuery, RoomConfig
+from chat_service.rules import select_history
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,
@@ -52,6 +54,14 @@ def stored(number: int) -> Message:
 def newest_first(first: int, last: int) -> list[Message]:
     """The stored messages with these ids."""
     return [stored(number) for number in range(last, first - 1, -1)]
+
+
+def queries(last_id: int, epoch: str) -> Iterator[HistoryQuery]:
+    """Joins with every cursor around a history."""
+    for after in (None, *range(last_id + 2)):
+        for known in (None, epoch, "another"):
+            for limit, recent in ((0, 0), (1, 3), (2, 1), (99, 99)):
+                yield HistoryQuery(after=after, epoch=known, limit=limit, recent=recent)
 
 
 async def fill(peer: Peer, count: int, history_max_size: int) -> None:
@@ -220,3 +230,39 @@ class MessageSuite(StoreTests):
         await peer.store.room_message(ROOM, actor(ALICE), text(1))
         await peer.store.room_remove_users(ROOM, [ALICE], NOW)
         assert await peer.store.room_recent_history(ROOM, actor(BOB), 5) == [stored(1)]
+
+    @pytest.mark.parametrize(("sent", "kept"), [(0, 3), (2, 3), (5, 3), (5, 0)])
+    async def test_joins_read_what_the_rule_selects(self, peer: Peer, sent: int, kept: int) -> None:
+        await fill(peer, sent, kept)
+        await peer.connect(ALICE, S1)
+        first = await peer.join(ALICE, S1, HALL)
+        assert first.history is None
+        epoch = first.cursor.epoch
+        for query in queries(sent, epoch):
+            selected = select_history(
+                query.after,
+                is_same=query.epoch in (None, epoch),
+                limit=query.limit,
+                recent=query.recent,
+                last_id=sent,
+                stored=min(sent, kept),
+            )
+            joined = await peer.store.room_join(
+                HALL, ALICE, S1, peer.instance_id, NOW, announce=True, query=query
+            )
+            history = joined.history
+            assert history is not None
+            assert (history.recovered, history.more) == (selected.recovered, selected.more), query
+            oldest_first = [stored(number) for number in range(selected.first, selected.last + 1)]
+            assert list(history.messages) == oldest_first, query
+            assert (joined.changed, joined.last_message_id) == (False, sent)
+
+    async def test_first_join_reads_in_its_step(self, peer: Peer) -> None:
+        await fill(peer, 3, 3)
+        await peer.connect(ALICE, S1)
+        query = HistoryQuery(after=1, limit=1, recent=0)
+        joined = await peer.store.room_join(
+            HALL, ALICE, S1, peer.instance_id, NOW, announce=True, query=query
+        )
+        assert joined.history is not None and joined.changed
+        assert (list(joined.history.messages), joined.history.more) == ([stored(2)], True)
