@@ -30,6 +30,7 @@ _GENERIC = {
     "ChatMessage": "M",
     "SentMessage": "Sent<M>",
     "StoredMessage": "Stored<M>",
+    "JoinHistory": "JoinHistory<M>",
     "ChatError": "WireError",
 }
 
@@ -53,7 +54,7 @@ def protocol_module() -> str:
             "\n/** The commands with their arguments and results. M: the type of messages. */\n",
             f"export interface Commands<M = TextMessage> {{\n{commands}\n}}\n\n",
             "/** Values that follow the result in the ack of a command, when its options ask for them. */\n",
-            f"export interface ExtraResults {{\n{extras}\n}}\n\n",
+            f"export interface ExtraResults<M = TextMessage> {{\n{extras}\n}}\n\n",
             _names("COMMANDS", [row.name for row in TABLE]),
             "\n/** The events that the server sends. M: the type of messages. */\n",
             f"export interface Notifications<M = TextMessage> {{\n{notifications}\n}}\n\n",

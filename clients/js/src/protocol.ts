@@ -27,7 +27,7 @@ export interface SendOutcome {
 }
 
 /** What roomJoin answers to its options: where the socket has joined, and what it has missed. */
-export interface JoinHistory {
+export interface JoinHistory<M> {
   epoch: string;
   /** The last message before the join: the socket gets every later one as an event. */
   lastMessageId: number;
@@ -245,11 +245,11 @@ export interface Commands<M = TextMessage> {
 }
 
 /** Values that follow the result in the ack of a command, when its options ask for them. */
-export interface ExtraResults {
+export interface ExtraResults<M = TextMessage> {
   /** the epoch of the messages, with the option `epoch` */
   roomHistoryGet: [epoch?: string];
   /** where in the room's messages the socket has joined, and what it has missed, with any option */
-  roomJoin: [history?: JoinHistory];
+  roomJoin: [history?: JoinHistory<M>];
   /** present if the key was remembered, so that nothing was stored */
   roomMessage: [outcome?: SendOutcome];
   /** the epoch of the messages, with the option `epoch` */
