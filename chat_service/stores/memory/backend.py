@@ -56,6 +56,17 @@ class MemoryInstance:
         self.pulse = 0
         self.sockets: dict[SocketId, UserName] = {}
 
+    def beat(self, now: int) -> None:
+        """It is alive: no claim of it counts any longer."""
+        self.heartbeat, self.claimed = now, None
+        self.pulse += 1
+
+    def claim(self, now: int) -> int:
+        """Another instance recovers it. Returns the pulse."""
+        self.heartbeat, self.claimed = None, now
+        self.pulse += 1
+        return self.pulse
+
     @property
     def is_listed(self) -> bool:
         """Whether the instance is alive or claimed. Otherwise only its sockets are known."""

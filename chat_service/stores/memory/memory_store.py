@@ -330,15 +330,13 @@ class MemoryStore:
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
         instance = self.backend.instance(instance_id)
-        instance.heartbeat, instance.claimed = now, None
-        instance.pulse += 1
+        instance.beat(now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         instance = self.backend.instances.get(instance_id)
         if instance is None or instance.heartbeat is None:
             return False
-        instance.heartbeat = now
-        instance.pulse += 1
+        instance.beat(now)
         return True
 
     async def instance_pulses(self) -> Mapping[InstanceId, int]:
@@ -349,9 +347,7 @@ class MemoryStore:
         instance = self.backend.instances.get(instance_id)
         if instance is None or not instance.is_listed or instance.pulse != pulse:
             return None
-        instance.heartbeat, instance.claimed = None, now
-        instance.pulse += 1
-        return instance.pulse
+        return instance.claim(now)
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
         instance = self.backend.instances.get(instance_id)

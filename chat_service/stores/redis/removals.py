@@ -8,7 +8,7 @@ from chat_service.concurrency.background import Background, end
 from chat_service.contracts.bus import Notify
 from chat_service.contracts.records import Removal
 from chat_service.errors import StoreTimeoutError
-from chat_service.stores.redis.room_scripts import Removed, RemovedUser
+from chat_service.stores.redis.room_values import Removed, RemovedUser
 from chat_service.stores.redis.user_scripts import UserScripts
 from chat_service.types import RoomName
 

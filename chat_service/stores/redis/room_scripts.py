@@ -1,10 +1,7 @@
 """Typed methods for the scripts that concern rooms."""
 
 from collections.abc import Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
-
-import msgpack
+from typing import Any
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
@@ -12,50 +9,37 @@ from chat_service.contracts.records import (
     HistoryInfo,
     HistoryPage,
     HistoryQuery,
-    JoinHistory,
     JoinResult,
     LeaveResult,
-    Removal,
     RoomConfig,
     RoomSettings,
     SendConditions,
     SendResult,
     UserSeen,
 )
-from chat_service.errors import StoreError, StoreRefusedError
-from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
+from chat_service.errors import StoreRefusedError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec, decode_room_event, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
+from chat_service.stores.redis.room_values import (
+    Removed,
+    join_history,
+    member_sockets,
+    message_form,
+    query_arguments,
+    removed_users,
+    stored_messages,
+)
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS; 0 stands for the members.
 LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
 
 
-#: First byte of a packed message. A JSON text starts with a brace instead.
-PACKED = b"\x01"
-
-
 _MESSAGE = scripts.load("room_message")
-_ID = itemgetter("id")
-
-
-class RemovedUser(NamedTuple):
-    """A user removed from a room, with the sockets that were joined and the tokens of their joins."""
-
-    user: UserName
-    sockets: tuple[tuple[SocketId, str], ...]
-
-
-class Removed(NamedTuple):
-    """The users who were removed, and where their sockets are."""
-
-    users: list[RemovedUser]
-    removal: Removal | None
 
 
 class RoomScripts:
@@ -88,15 +72,15 @@ class RoomScripts:
             *map(len, lists),
             *(name for names in lists for name in names),
         )
-        return _removed(*removed)
+        return removed_users(*removed)
 
     async def delete(self, room: RoomName, actor: Actor) -> Removed:
         removed = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
-        return _removed(*removed)
+        return removed_users(*removed)
 
     async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> Removed:
         removed = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
-        return _removed(*removed)
+        return removed_users(*removed)
 
     async def join(
         self,
@@ -121,14 +105,14 @@ class RoomScripts:
             now,
             flag(announce),
             pack([room, user]),
-            *_query(query),
+            *query_arguments(query),
         )
         return JoinResult(
             njoined=njoined,
             changed=changed == 1,
             cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
             last_message_id=last_id,
-            history=_join_history(room, read),
+            history=join_history(room, read),
         )
 
     async def joined(
@@ -136,7 +120,7 @@ class RoomScripts:
     ) -> JoinResult | None:
         """The result of joining this socket if it is already joined, else None. Changes nothing."""
         njoined, epoch, seq, last_id, *read = await self._run(
-            "room_test", room, "joined", user, socket_id, *_query(query)
+            "room_test", room, "joined", user, socket_id, *query_arguments(query)
         )
         if not njoined:
             return None
@@ -145,7 +129,7 @@ class RoomScripts:
             changed=False,
             cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
             last_message_id=last_id,
-            history=_join_history(room, read),
+            history=join_history(room, read),
         )
 
     async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
@@ -168,7 +152,7 @@ class RoomScripts:
             *self._signing,
             actor.name or "",
             "1" if actor.bypass else "0",
-            *_form(room, message),
+            *message_form(room, message),
         )
         (message_id,) = checked(answer, noRoom=room, notJoined=room)
         return int(message_id)
@@ -185,7 +169,7 @@ class RoomScripts:
             *self._signing,
             actor.name or "",
             flag(actor.bypass),
-            *_form(room, message),
+            *message_form(room, message),
             "" if expected is None else str(expected),
             conditions.digest,
             max(1, round(conditions.window * 1000)),
@@ -219,14 +203,14 @@ class RoomScripts:
             *remove,
             listLimitExceeded=list_name,
         )
-        return _removed(*removed)
+        return removed_users(*removed)
 
     async def set(self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable) -> Removed:
         """``what``: see ``room_set.lua``."""
         removed = await self._run(
             "room_set", room, *self._signing, actor.name or "", flag(actor.bypass), now, what, *args
         )
-        return _removed(*removed)
+        return removed_users(*removed)
 
     # Reading
 
@@ -251,7 +235,7 @@ class RoomScripts:
     async def _read_after(self, room: RoomName, actor: Actor, after: int, limit: int) -> HistoryPage:
         # Only a script can translate an id to a position atomically.
         stored, epoch = await self._read(room, actor, "history", after, limit)
-        return HistoryPage(_messages(room, stored), epoch.decode())
+        return HistoryPage(stored_messages(room, stored), epoch.decode())
 
     async def _read_end(
         self, room: RoomName, actor: Actor, first: int, last: int, *, with_epoch: bool = False
@@ -272,7 +256,7 @@ class RoomScripts:
         if may_read != 1 or found == [None]:
             # The script also lets admins read, tells others why they may not, and works when memory is full.
             stored, *found = await self._read(room, actor, "end", first, last)
-        return HistoryPage(_messages(room, stored), found[0].decode() if with_epoch else "")
+        return HistoryPage(stored_messages(room, stored), found[0].decode() if with_epoch else "")
 
     async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         size, max_size, last_id, epoch, seq = await self._read(room, actor, "info")
@@ -300,7 +284,7 @@ class RoomScripts:
         (fields,) = await self._read(room, Actor(name=None, bypass=True), "members")
         return {
             UserName(user.decode()): {
-                SocketId(socket): InstanceId(at) for socket, at, _ in _member(room, packed)
+                SocketId(socket): InstanceId(at) for socket, at, _ in member_sockets(room, packed)
             }
             for user, packed in pairs(fields)
         }
@@ -325,84 +309,3 @@ class RoomScripts:
     async def check_access(self, room: RoomName, user: UserName) -> bool:
         (allowed,) = await self._run("room_test", room, "access", user)
         return bool(allowed == 1)
-
-
-def _form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
-    """A message as ``room_message.lua`` expects it."""
-    if "id" in message:
-        # The store assigns the id.
-        message = {name: value for name, value in message.items() if name != "id"}
-    text, name = encode_text(message), encode_text(room)
-    if text is None or name is None:
-        return ("0", pack(message), room)
-    # The text that follows the id: a comma and the other fields, if any.
-    return ("1", b"," + text[1:] if message else text[1:], name)
-
-
-def _query(query: HistoryQuery | None) -> tuple[Encodable, ...]:
-    """The arguments of ``lib/join_history.lua``; none without a query, which then costs nothing."""
-    if query is None:
-        return ()
-    after = "" if query.after is None else query.after
-    return after, query.epoch or "", query.limit, query.recent
-
-
-def _join_history(room: RoomName, read: list[Any]) -> JoinHistory | None:
-    if not read:
-        return None
-    recovered, more, newest_first = read
-    messages = _messages(room, newest_first[::-1])
-    return JoinHistory(recovered=recovered == 1, messages=messages, more=more == 1)
-
-
-def _removed(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
-    users: list[RemovedUser] = []
-    places: dict[InstanceId, list[SocketId]] = {}
-    for user, *rest in gone:
-        fields = [field.decode() for field in rest]
-        sockets = [SocketId(socket) for socket in fields[::3]]
-        users.append(RemovedUser(UserName(user.decode()), tuple(zip(sockets, fields[2::3], strict=True))))
-        for socket_id, instance in zip(sockets, fields[1::3], strict=True):
-            places.setdefault(InstanceId(instance), []).append(socket_id)
-    if not users:
-        return Removed([], None)
-    return Removed(users, Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places))
-
-
-def _messages(room: RoomName, stored: list[bytes]) -> Sequence[Message]:
-    """Decode stored messages, each as JSON or packed. Raises ``StoreError``."""
-    messages = EncodedMessages(stored)
-    try:
-        # Check that all of it is valid before it goes to clients: Redis holds data that others could change.
-        if len(list(map(_ID, messages.as_list()))) == len(stored):
-            return messages
-    except (ValueError, TypeError, KeyError):
-        # Some are packed or corrupt.
-        pass
-    return [_stored_message(room, item) for item in stored]
-
-
-def _stored_message(room: RoomName, item: bytes) -> Message:
-    """Decode ``{"id":1,…}``, or the byte 1 followed by the packed id and the packed rest."""
-    try:
-        if item[:1] == PACKED:
-            unpacker = msgpack.Unpacker(max_buffer_size=len(item))
-            unpacker.feed(item[1:])
-            message_id, message = unpacker.unpack(), unpacker.unpack()
-            message["id"] = message_id
-        else:
-            message = decode_text(item)
-        _ID(message)
-    except Exception as error:
-        raise StoreError(f"corrupt message {item!r} in room {room}: {error}") from error
-    found: Message = message
-    return found
-
-
-def _member(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:
-    """The sockets of a packed member, with the instance and token of each."""
-    try:
-        _, *fields = msgpack.unpackb(packed)
-        return list(zip(fields[::3], fields[1::3], fields[2::3], strict=True))
-    except Exception as error:
-        raise StoreError(f"corrupt member in room {room}: {error}") from error
