@@ -642,4 +642,5 @@ def test_a_repr_shows_where_it_is() -> None:
     joined_at(model, "a")
     model.ask(B)
     model.feed.interrupt()
-    assert repr(model.feed) == "<RoomFeed one:0 asked=1 unanswered=0 ahead=0 filling, 0 held>"
+    audience = "<Audience asked=1 unanswered=0 ahead=0 hearing=1>"
+    assert repr(model.feed) == f"<RoomFeed one:0 {audience} filling, 0 held>"
