@@ -19,17 +19,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ServiceProcess:
-    """An instance. ``options``: options of ``ChatService`` in the form of JSON."""
+    """An instance. ``options``: options of ``ChatService`` in the form of JSON; ``root``: of its checkout."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, root: Path = ROOT, /, **options: Any) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.redis.instance", json.dumps(options)],
-            cwd=ROOT,
+            cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(root)},
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {0: queue.Queue()}

@@ -1,0 +1,149 @@
+"""An instance of the version before options, and one of this version, side by side on one Redis.
+
+So they run during a rolling upgrade. What the earlier version does not know, it leaves alone.
+"""
+
+import asyncio
+import io
+import subprocess
+import tarfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_service.testing import wait_until
+from tests.e2e.clients import PythonClient, PythonClients
+from tests.redis.processes import ROOT, ServiceProcess
+from tests.support.redis_servers import RedisServer
+from tests.support.wire_errors import wire_error
+
+pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("earlier version")]
+
+#: The last commit of the earlier version.
+EARLIER = "afc56c0d3030d9658efe824a2363ace1572e1a25"
+TEA, MILK = {"textMessage": "tea"}, {"textMessage": "milk"}
+KEY, AGAIN = {"idempotencyKey": "k"}, {"duplicate": True}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the earlier version."""
+    archive = subprocess.run(
+        ["git", "archive", EARLIER, "chat_service", "tests/redis/instance.py"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if archive.returncode:
+        pytest.skip("the earlier version is in the history of a git checkout, which is not here")
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def instances(earlier: Path, redis_servers: RedisServer) -> Iterator[list[ServiceProcess]]:
+    options: dict[str, Any] = {
+        "store_options": {
+            "url": redis_servers.url,
+            "prefix": f"test{uuid.uuid4().hex[:8]}",
+            "bus_secret": "the same for both",
+        },
+        "enable_userlist_updates": True,
+    }
+    with ServiceProcess(earlier, **options) as old, ServiceProcess(**options) as new:
+        yield [old, new]
+
+
+class Both:
+    """Alice on the earlier version and Bob on this one, in a room."""
+
+    def __init__(self, old: ServiceProcess, new: ServiceProcess, clients: PythonClients) -> None:
+        self.old, self.new = old, new
+        self._clients = clients
+        self.room = f"room{uuid.uuid4().hex[:6]}"
+
+    async def login(self, at: ServiceProcess, user: str) -> PythonClient:
+        client = await self._clients.connect(at.url, user, transports=["websocket"])
+        await client.wait_for("loginConfirmed", user)
+        return client
+
+    async def enter(self, creator: ServiceProcess) -> None:
+        await creator.call("add_room", self.room)
+        self.alice, self.bob = await self.login(self.old, "alice"), await self.login(self.new, "bob")
+        for client in (self.alice, self.bob):
+            assert await client.call("roomJoin", self.room) == 1
+
+    async def send(self, client: PythonClient, message: Any, *options: Any) -> list[Any]:
+        return await client.emit("roomMessage", self.room, message, *options)
+
+
+@pytest.fixture
+async def both(instances: list[ServiceProcess]) -> AsyncIterator[Both]:
+    for instance in instances:
+        if not instance.port:
+            await instance.ready()
+    clients = PythonClients()
+    yield Both(instances[0], instances[1], clients)
+    await clients.close()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("creator", ["old", "new"])
+async def test_sends_on_both_versions(both: Both, creator: str) -> None:
+    await both.enter(getattr(both, creator))
+    assert await both.send(both.alice, TEA) == [None, 1]
+    assert await both.send(both.bob, MILK, KEY) == [None, 2]
+    assert await both.send(both.bob, MILK, KEY) == [None, 2, AGAIN]
+    # The earlier version takes options for arguments that are left to hooks.
+    assert await both.send(both.alice, TEA, KEY) == [None, 3]
+    assert await both.send(both.alice, TEA, KEY) == [None, 4]
+    assert await both.send(both.bob, MILK, {"expectedLastId": 2}) == [wire_error("conflict", 4), None]
+    assert await both.send(both.bob, MILK, {"expectedLastId": 4}) == [None, 5]
+    histories = []
+    for client in (both.alice, both.bob):
+        for number in range(1, 6):
+            assert (await client.wait_for("roomMessage"))[1]["id"] == number
+        assert client.received("roomMessage") == []
+        histories.append(await client.call("roomRecentHistory", both.room))
+    assert histories[0] == histories[1]
+    assert [message["textMessage"] for message in histories[0]] == ["milk", "tea", "tea", "milk", "tea"]
+    epoch = (await both.alice.call("roomHistoryInfo", both.room))["epoch"]
+    assert (await both.bob.emit("roomHistoryGet", both.room, 1, 9, {"epoch": True}))[2] == epoch
+
+
+async def test_a_room_that_the_earlier_version_deletes_and_creates(both: Both) -> None:
+    await both.enter(both.new)
+    assert await both.send(both.bob, TEA, KEY) == [None, 1]
+    await both.old.call("delete_room", both.room)
+    assert await both.bob.wait_for("roomAccessRemoved") == [both.room]
+    assert await both.send(both.bob, TEA, KEY) == [wire_error("noRoom", both.room), None]
+    await both.old.call("add_room", both.room)
+    await both.bob.call("roomJoin", both.room)
+    assert await both.send(both.bob, MILK, KEY) == [None, 1]
+    assert await both.send(both.bob, MILK, KEY) == [None, 1, AGAIN]
+
+
+async def test_membership_on_both_versions(both: Both) -> None:
+    await both.enter(both.old)
+    await both.send(both.bob, TEA, KEY)
+    blacklist = [both.room, "blacklist", ["bob"]]
+    await both.old.call("exec_user_command", True, "roomAddToList", *blacklist)
+    assert await both.bob.wait_for("roomAccessRemoved") == [both.room]
+    assert await both.alice.wait_for("roomUserLeft") == [both.room, "bob"]
+    # The first id is answered to who has been removed, too.
+    assert await both.send(both.bob, TEA, KEY) == [None, 1, AGAIN]
+    await both.new.call("exec_user_command", True, "roomRemoveFromList", *blacklist)
+    assert await both.bob.call("roomJoin", both.room) == 1
+    assert await both.alice.wait_for("roomUserJoined", both.room, "bob") == [both.room, "bob"]
+    await both.alice.disconnect()
+    assert await both.bob.wait_for("roomUserLeft") == [both.room, "alice"]
+
+    async def is_alone() -> bool:
+        return list(await both.bob.call("roomGetAccessList", both.room, "userlist")) == ["bob"]
+
+    await wait_until(is_alone, "alice has left")
