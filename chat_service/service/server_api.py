@@ -339,6 +339,8 @@ def _call_fields(context: CallContext) -> Mapping[str, Any]:
 
 def _with_options(command: Command, args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
     """The arguments as a client would send them."""
+    if not command.options:
+        raise ConfigurationError(f"{command.name} has no options")
     refuse_unknown(f"option of {command.name}", options, [option.name for option in command.options])
     count = len(command.arguments)
     return (*args[:count], dict(options), *args[count:]) if options and len(args) >= count else args

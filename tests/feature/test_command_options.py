@@ -120,6 +120,8 @@ async def test_options_of_server_calls(instance: Instance, alice: InProcessClien
         ConfigurationError, match="unknown option of roomHistoryGet epohc; did you mean epoch"
     ):
         await run(options={"epohc": True})
+    with pytest.raises(ConfigurationError, match="roomGetOwner has no options"):
+        await instance.service.exec_user_command("alice", "roomGetOwner", "room", options={"epoch": True})
     incomplete = instance.service.exec_user_command(
         "alice", "roomHistoryGet", "room", options={"epoch": True}
     )

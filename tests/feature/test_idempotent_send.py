@@ -111,6 +111,13 @@ async def test_a_key_ends_with_its_room(instance: Instance, alice: InProcessClie
     assert await alice.emit("roomMessage", "room", MILK, KEY) == [None, 1]
 
 
+async def test_a_deleted_room_leaves_keys_that_expire(instance: Instance, alice: InProcessClient) -> None:
+    """What is left at the end of each test is looked at by its backend."""
+    await alice.call("roomMessage", "room", TEA, KEY)
+    await instance.service.delete_room("room")
+    assert await alice.error("roomMessage", "room", TEA, KEY) == wire_error("noRoom", "room")
+
+
 @pytest.mark.covers("option:idempotency_window")
 async def test_a_key_is_remembered_for_the_window(world: World) -> None:
     instance = await world.start(idempotency_window=0.05)

@@ -51,15 +51,15 @@ async def send(peer: Peer, conditions: SendConditions = KEY) -> SendResult:
 
 async def test_a_key_is_one_string_that_expires(peer: Peer) -> None:
     await send(peer)
-    assert 99_000 < await redis(peer, "PTTL", ":sent::k") <= 100_000
+    assert 50_000 < await redis(peer, "PTTL", ":sent::k:id") <= 100_000
     birth = await redis(peer, "HGET", "", "birth")
-    assert await redis(peer, "GET", ":sent::k") == birth + b":1:" + KEY.digest
+    assert await redis(peer, "GET", ":sent::k:id") == birth + b":1:" + KEY.digest
     # Repeats do not prolong it.
-    await redis(peer, "PEXPIRE", ":sent::k", 50_000)
+    await redis(peer, "PEXPIRE", ":sent::k:id", 50_000)
     await send(peer)
-    assert await redis(peer, "PTTL", ":sent::k") <= 50_000
+    assert 0 < await redis(peer, "PTTL", ":sent::k:id") <= 50_000
     await send(peer, KEY._replace(key="short", window=0.0001))
-    assert await redis(peer, "PTTL", ":sent::short") <= 1
+    assert await redis(peer, "PTTL", ":sent::short:id") <= 1
 
 
 async def test_a_room_of_an_earlier_version(peer: Peer) -> None:
@@ -83,9 +83,22 @@ async def test_a_room_that_an_earlier_version_created_again(peer: Peer) -> None:
     assert await send(peer) == SendResult(1, True)
 
 
+async def test_keys_are_not_taken_for_rooms(peer: Peer) -> None:
+    for key in ("a}", "{room}", "x}:members", "}{room}"):
+        assert not (await send(peer, KEY._replace(key=key))).is_duplicate
+    found, cursor = [], None
+    while True:
+        page = await peer.store.list_rooms(100, cursor)
+        found += [room.name for room in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert found == [ROOM]
+
+
 async def test_a_damaged_key_is_no_key(peer: Peer) -> None:
     await send(peer)
-    await redis(peer, "SET", ":sent::k", "damaged")
+    await redis(peer, "SET", ":sent::k:id", "damaged")
     assert await send(peer) == SendResult(2, False)
     assert await send(peer) == SendResult(2, True)
 

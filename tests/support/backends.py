@@ -75,7 +75,9 @@ class InRedis:
                     f"subscription of {name!r}" for name in client.pubsub_shardchannels(f"{self.prefix}:*")
                 ]
                 for key in client.scan_iter(f"{self.prefix}:*"):
-                    keys[key.decode()] = client.type(key)
+                    # Idempotency keys outlive their room, and expire.
+                    if b"}:sent:" not in key or client.pttl(key) == -1:
+                        keys[key.decode()] = client.type(key)
                     client.delete(key)
         return found + [key for key in keys if self._has_no_owner(key, set(keys))]
 

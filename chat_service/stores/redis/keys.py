@@ -65,8 +65,12 @@ class Keys:
         return [key, key + ":members", key + ":history"]
 
     def sent(self, room: str, user: str | None, key: str) -> str:
-        """String for an idempotency key: birth of the room, id and digest. Names contain no colons."""
-        return f"{self.room(room)}:sent:{user or ''}:{key}"
+        """String for an idempotency key: birth of the room, id and digest.
+
+        Names contain no colons, so users cannot be mixed up. What follows the key keeps it from looking like
+        the first key of a room, which ends with a brace.
+        """
+        return f"{self.room(room)}:sent:{user or ''}:{key}:id"
 
     def user(self, user: str) -> str:
         """Hash: wl."""

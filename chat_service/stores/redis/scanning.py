@@ -98,7 +98,7 @@ class RedisLists:
         """Sorted names of existing keys, and the cursor of the next page."""
         head = f"{self._keys.prefix}:{kind}:{{"
         tail = "}" + suffix
-        # Names contain no braces or colons, so no other keys match.
+        # Names contain no braces or colons, and no other keys of a room or user end so: no others match.
         pattern = _GLOB.sub(r"\\\1", head) + "*" + tail
         nodes = await self._client.nodes()
         address, at = (nodes[0], "0") if cursor is None else _place(cursor, nodes)
