@@ -135,6 +135,16 @@ class Options:
         _seconds(maximum=30 * 86400),
         "Time in seconds for which the idempotency key of a sent message is remembered.",
     )
+    login_timeout: float = _option(
+        10.0,
+        _seconds(),
+        "Maximum time in seconds for `on_connect`; then the login is rejected with `timeout`.",
+    )
+    early_commands_limit: int = _option(
+        100,
+        _count(0),
+        "Maximum number of commands of one socket that wait for its login; others get `noLogin`.",
+    )
     direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
     room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")
     name_length_limit: int = _option(256, _count(1), "Maximum length of a user or room name, in characters.")

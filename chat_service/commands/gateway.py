@@ -19,10 +19,6 @@ from chat_service.protocol.wire import success
 from chat_service.telemetry import in_scope
 from chat_service.types import SocketId
 
-#: A socket that sends more commands than this before its login is confirmed is disconnected.
-MAX_EARLY_COMMANDS = 100
-
-
 #: The names of logins and disconnects among the running work.
 LOGIN, DISCONNECT = "login", "disconnect"
 
@@ -72,8 +68,8 @@ class Gateway:
                     if command is None:
                         results = self._sendable(event, await self._run_bound(session, event, args))
                     else:
-                        if session.state is not LoginState.CONFIRMED:
-                            await self._refuse_early(session)
+                        if session.early or session.state is not LoginState.CONFIRMED:
+                            await self._wait_for_login(session)
                         call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
                         results = await run_command(context, command, call)
                         if context.hooks.has_command_hooks(event):
@@ -96,11 +92,19 @@ class Gateway:
         with self._context.running.track(event):
             return as_results(await call_hook(handler, *args))
 
-    async def _refuse_early(self, session: Session) -> None:
-        session.early_commands += 1
-        if session.early_commands > MAX_EARLY_COMMANDS:
-            await self._context.transport.disconnect(session.socket_id)
-        raise ChatServiceError("noLogin")
+    async def _wait_for_login(self, session: Session) -> None:
+        """Let a command that came before the end of the login wait for it. Raises ``noLogin``."""
+        if session.state is LoginState.REJECTED:
+            raise ChatServiceError("noLogin")
+        limit = self._context.options.early_commands_limit
+        if len(session.early) >= limit:
+            session.early_refused += 1
+            if session.early_refused > limit:
+                await self._context.transport.disconnect(session.socket_id)
+            raise ChatServiceError("noLogin")
+        await session.wait_for_login()
+        if session.state is not LoginState.CONFIRMED:
+            raise ChatServiceError("noLogin")
 
     def _sendable(self, event: str, results: list[Any]) -> list[Any]:
         """Raise ``TypeError`` for results of application code that no packet can carry."""

@@ -1,8 +1,9 @@
 """The life of a socket on this instance: login, its user's presence, disconnect (protocol.md, Connection)."""
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from chat_service.concurrency.eager import is_being_cancelled
@@ -13,7 +14,7 @@ from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
-from chat_service.hooks import DisconnectInfo, call_hook
+from chat_service.hooks import DisconnectInfo, Hook, call_hook
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.telemetry import outcome_of
@@ -27,7 +28,7 @@ async def login(context: Context, socket_id: SocketId) -> None:
     session = context.sessions.add(socket_id)
     async with context.serial.hold((socket_id, None)):
         try:
-            user, auth_data = await _name_user(context, socket_id)
+            user, auth_data = await _name_user(context, session)
             if session.is_closed:
                 return
             await _enter(context, session, user)
@@ -39,19 +40,44 @@ async def login(context: Context, socket_id: SocketId) -> None:
         else:
             if not session.is_closed:
                 context.counters.logins["ok"] += 1
-                session.state = LoginState.CONFIRMED
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
+                session.end_login(LoginState.CONFIRMED)
             return
     if not session.is_closed:
         context.transport.emit(socket_id, "loginRejected", (rejection,))
+        session.end_login(LoginState.REJECTED)
+        if session.early:
+            # Their answers go out before the end of the connection.
+            await session.wait_for_login()
         await context.transport.disconnect(socket_id)
 
 
-async def _name_user(context: Context, socket_id: SocketId) -> tuple[UserName, Mapping[str, Any]]:
+def _ask(hook: Hook, context: Context, session: Session) -> Any:
+    """Call ``on_connect``. The answer is limited in time if the hook waits."""
+    answer = hook(context.service, session.socket_id)
+    return _wait_for(answer, context, session) if inspect.isawaitable(answer) else answer
+
+
+async def _wait_for(answer: Awaitable[Any], context: Context, session: Session) -> Any:
+    """Raises ``timeout`` if it takes longer than ``login_timeout``, or when the client has left."""
+    limit = asyncio.timeout(context.options.login_timeout)
+    try:
+        async with limit:
+            session.login_limit = limit
+            return await answer
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise ChatServiceError("timeout") from error
+    finally:
+        session.login_limit = None
+
+
+async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapping[str, Any]]:
     hook = context.hooks.get("on_connect")
     if hook is None:
         raise ChatServiceError("noLogin")
-    answer = await call_hook(hook, context.service, socket_id)
+    answer = await call_hook(_ask, hook, context, session)
     match answer:
         case None | (None, _):
             raise ChatServiceError("noLogin")
@@ -106,7 +132,10 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
     session = context.sessions.get(socket_id)
     if session is None:
         return
-    session.state = LoginState.CLOSED
+    session.end_login(LoginState.CLOSED)
+    if session.login_limit is not None and not session.login_limit.expired():
+        # Nobody waits for the hook any longer.
+        session.login_limit.reschedule(asyncio.get_running_loop().time())
     async with context.serial.hold((socket_id, None)):
         user = session.user
         if user is None or not session.is_stored:

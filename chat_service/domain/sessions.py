@@ -1,5 +1,7 @@
 """The sockets of this instance: who they belong to, and what they are joined to."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +16,7 @@ class LoginState(Enum):
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
+    REJECTED = "rejected"
     CLOSED = "closed"
 
 
@@ -37,14 +40,43 @@ class Session:
     is_left_over: bool = False
     #: Handlers of custom events.
     handlers: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    #: Commands that came before the login.
-    early_commands: int = 0
+    #: Commands that came before the end of the login and wait for it, in their order.
+    early: deque[asyncio.Future[None]] = field(default_factory=deque)
+    #: Early commands that were refused because too many waited.
+    early_refused: int = 0
+    #: The time limit of the ``on_connect`` hook while it runs.
+    login_limit: asyncio.Timeout | None = None
     #: Commands and custom events that run now.
     in_flight: int = 0
 
     @property
     def is_closed(self) -> bool:
         return self.state is LoginState.CLOSED
+
+    def end_login(self, state: LoginState) -> None:
+        """The login is over: commands that wait for it go on, in their order."""
+        self.state = state
+        for waiting in self.early:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def wait_for_login(self) -> None:
+        """Return when the login is over and all commands that came before this one have gone on."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        if self.state is not LoginState.PENDING:
+            # Those before are about to be woken; this one is woken after them.
+            loop.call_soon(_set, turn)
+        self.early.append(turn)
+        try:
+            await turn
+        finally:
+            self.early.remove(turn)
+
+
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class Sessions:

@@ -40,6 +40,8 @@ class OptionKeywords(TypedDict, total=False):
     history_max_size: int
     history_max_get_messages: int
     idempotency_window: float
+    login_timeout: float
+    early_commands_limit: int
     direct_list_size_limit: int
     room_list_size_limit: int
     name_length_limit: int

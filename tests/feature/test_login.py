@@ -186,22 +186,104 @@ def waiting(gate: asyncio.Event) -> Any:
     return on_connect
 
 
-@pytest.mark.covers(
-    "better:noLogin before login", "better:noCommand for unknown events", "error:noLogin", "error:noCommand"
-)
-async def test_commands_before_the_login_are_refused(world: World, gate: asyncio.Event) -> None:
-    instance = await world.start(hooks={"on_connect": waiting(gate)})
+@pytest.mark.covers("better:noLogin before login", "better:noCommand for unknown events", "error:noCommand")
+async def test_commands_before_the_login_wait_for_it(world: World, gate: asyncio.Event) -> None:
+    """They run in the order in which they were sent, and before those that come later."""
+    instance = await world.start(hooks={"on_connect": waiting(gate)}, enable_rooms_management=True)
     client = await instance.transport.connect()
-    for command in TABLE:
-        assert await client.emit(command.name) == [wire_error("noLogin"), None]
-    room = await client.emit("roomCreate", "room", False)
-    assert room == [wire_error("noLogin"), None]
+    order: list[int] = []
+
+    async def send(number: int, event: str, *args: Any) -> list[Any]:
+        ack = await client.emit(event, *args)
+        order.append(number)
+        return ack
+
+    sent: list[tuple[Any, ...]] = [("roomCreate", "room", False), ("roomJoin", "room")]
+    sent += [("roomMessage", "room", {"textMessage": str(number)}) for number in range(10)]
+    early = [asyncio.create_task(send(number, *args)) for number, args in enumerate(sent)]
     assert await client.emit("whatever") == [wire_error("noCommand", "whatever"), None]
-    assert client.events == []
+    assert client.events == [] and not any(task.done() for task in early)
     gate.set()
     await client.wait_for("loginConfirmed")
-    assert not await instance.service.has_room("room")
-    assert await client.emit("roomCreate", "room", False) == [None, None]
+    late = asyncio.create_task(send(len(sent), "roomMessage", "room", {"textMessage": "late"}))
+    acks = await asyncio.gather(*early, late)
+    assert acks == [[None, None], [None, 1], *([None, number] for number in range(1, 12))]
+    assert order == list(range(len(sent) + 1))
+    history = await client.call("roomRecentHistory", "room")
+    assert [message["textMessage"] for message in history] == ["late", *map(str, range(9, -1, -1))]
+
+
+@pytest.mark.covers("better:noLogin before login", "error:noLogin")
+async def test_commands_before_a_rejected_login_are_refused(world: World, gate: asyncio.Event) -> None:
+    async def on_connect(service: ChatService, socket_id: str) -> None:
+        await gate.wait()
+
+    instance = await world.start(hooks={"on_connect": on_connect})
+    client = await instance.transport.connect()
+    early = [asyncio.create_task(client.emit(command.name)) for command in TABLE]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*early) == [[wire_error("noLogin"), None]] * len(TABLE)
+    assert client.received("loginRejected") == [[wire_error("noLogin")]]
+    await wait_until(lambda: not client.connected, "the end of the connection")
+
+
+@pytest.mark.covers("option:early_commands_limit", "error:noLogin")
+async def test_early_commands_are_limited(world: World, gate: asyncio.Event) -> None:
+    instance = await world.start(hooks={"on_connect": waiting(gate)}, early_commands_limit=3)
+    client = await instance.transport.connect()
+    early = [asyncio.create_task(client.emit("listOwnSockets")) for _ in range(5)]
+    done, pending = await asyncio.wait(early, timeout=0.05)
+    assert [task.result() for task in done] == [[wire_error("noLogin"), None]] * 2
+    gate.set()
+    await asyncio.wait(pending)
+    assert [task.result() for task in early[:3]] == [[None, {client.id: []}]] * 3
+
+
+@pytest.mark.covers("option:login_timeout", "notification:loginRejected", "error:timeout")
+async def test_a_login_that_takes_too_long_is_rejected(world: World) -> None:
+    ended = asyncio.Event()
+
+    async def on_connect(service: ChatService, socket_id: str) -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return "alice"
+
+    instance = await world.start(hooks={"on_connect": on_connect}, login_timeout=0.1)
+    client = await instance.transport.connect()
+    early = asyncio.create_task(client.emit("listOwnSockets"))
+    assert await client.wait_for("loginRejected") == [wire_error("timeout")]
+    assert await early == [wire_error("noLogin"), None]
+    await wait_until(lambda: not client.connected, "the end of the connection")
+    assert ended.is_set()
+
+
+@pytest.mark.covers("hook:on_connect", "option:login_timeout")
+async def test_a_login_ends_when_its_client_leaves(world: World) -> None:
+    """Also if the hook does not let itself be cancelled: what it returns in the end counts no more."""
+    entered, ended, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def on_connect(service: ChatService, socket_id: str) -> str:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await goes_on.wait()
+        ended.set()
+        return "alice"
+
+    instance = await world.start(hooks={"on_connect": on_connect})
+    client = await instance.transport.connect()
+    await entered.wait()
+    leaving = asyncio.create_task(client.disconnect())
+    await asyncio.sleep(0)
+    goes_on.set()
+    await leaving
+    await ended.wait()
+    assert client.events == []
+    assert not await instance.service.has_user("alice")
 
 
 @pytest.mark.covers("better:noCommand for unknown events", "error:noCommand", "api:exec_user_command")
@@ -223,13 +305,13 @@ async def test_events_that_nobody_handles(world: World, event: str) -> None:
 async def test_a_flood_before_the_login_is_cut_off(world: World, gate: asyncio.Event) -> None:
     instance = await world.start(hooks={"on_connect": waiting(gate)})
     client, patient = await instance.transport.connect(), await instance.transport.connect()
-    answers: list[Any] = []
-    while client.connected and len(answers) < 1000:
-        answers.append(await client.emit("listOwnSockets"))
-        await asyncio.sleep(0)
-    assert not client.connected
-    assert all(answer == [wire_error("noLogin"), None] for answer in answers)
+    flood = [asyncio.create_task(client.emit("listOwnSockets")) for _ in range(250)]
+    await wait_until(lambda: not client.connected, "the end of the connection")
+    refused = [task for task in flood if task.done()]
+    assert len(refused) >= 100
+    assert all(task.result() == [wire_error("noLogin"), None] for task in refused)
     gate.set()
+    await asyncio.wait(flood)
     await patient.wait_for("loginConfirmed")
     assert client.events == []
     assert await patient.call("listOwnSockets") == {patient.id: []}

@@ -60,6 +60,8 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [0, -1, 30 * 86400 + 1, None, True, "5", float("nan"), float("inf")],
         "expected seconds, more than 0, at most 2592000",
     ),
+    "login_timeout": ([0.1, 10], [0, -1, None, True, "5"], "expected seconds, more than 0"),
+    "early_commands_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
     "name_length_limit": ([1, 5], [0, -1, None], f"expected a whole number from 1 to {BIG}"),
@@ -162,6 +164,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     )
     assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
     assert options.idempotency_window == 300
+    assert (options.login_timeout, options.early_commands_limit) == (10.0, 100)
     assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)
     assert (options.close_timeout, options.bus_ack_timeout) == (15.0, 5.0)
     assert (options.heartbeat_rate, options.heartbeat_timeout) == (10.0, 30.0)
