@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from chat_service.http_ports import stop_servers
+
 
 class Connection:
     """A connection through the proxy."""
@@ -139,8 +141,9 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._listener is not None
-        self._listener.close()
+        # Connections accepted in the last moment are served, and closed below.
+        await stop_servers([self._listener])
         self.cut()
-        for writer in self._tasks.values():
+        for writer in list(self._tasks.values()):
             writer.transport.abort()
         await asyncio.gather(*self._tasks)
