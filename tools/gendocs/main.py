@@ -14,6 +14,7 @@ from tools.gendocs import (
     coverage,
     metrics,
     modules,
+    python_client,
     tables,
 )
 from tools.gendocs.source import ROOT
@@ -44,6 +45,11 @@ def client_modules() -> dict[str, str]:
     return {"js/src/protocol.ts": client_protocol.protocol_module()}
 
 
+def python_modules() -> dict[str, str]:
+    """Sources generated for the Python client, by path under its folder."""
+    return {python_client.PATH: python_client.commands_module()}
+
+
 def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
     """One line for each page that is missing or outdated in a directory."""
     found = []
@@ -54,6 +60,10 @@ def stale(directory: Path, pages: Mapping[str, str]) -> list[str]:
         elif path.read_text("utf-8") != text:
             found.append(f"{path.relative_to(directory.parent)} is out of date")
     return found
+
+
+def _written(pages: Mapping[str, str]) -> Sequence[tuple[Path, Mapping[str, str]]]:
+    return (DOCS, pages), (CLIENTS, client_modules()), (python_client.FOLDER, python_modules())
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,9 +85,10 @@ def main(arguments: Sequence[str]) -> int:
     problems = coverage.problems(items, covers)
     if check:
         out_of_date = stale(DOCS, pages) + stale(CLIENTS, client_modules())
+        out_of_date += stale(python_client.FOLDER, python_modules())
         problems = [f"{line}: run python tools/gendocs.py and commit it" for line in out_of_date] + problems
     else:
-        for directory, files in ((DOCS, pages), (CLIENTS, client_modules())):
+        for directory, files in _written(pages):
             for name, text in files.items():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 (directory / name).write_text(text, "utf-8")

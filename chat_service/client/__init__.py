@@ -1,0 +1,18 @@
+"""A typed client in Python: commands, rooms that catch up, and messages that are stored exactly once.
+
+``pip install chat-service[client]``; see docs/guide/python-client.md.
+"""
+
+from chat_service.client.chat_client import ChatClient as ChatClient
+from chat_service.client.client_commands import Commands as Commands
+from chat_service.client.client_commands import HistoryInfo as HistoryInfo
+from chat_service.client.client_commands import JoinHistory as JoinHistory
+from chat_service.client.client_connection import Login as Login
+from chat_service.client.client_errors import ChatClientError as ChatClientError
+from chat_service.client.client_errors import ConnectFailedError as ConnectFailedError
+from chat_service.client.client_errors import NotConnectedError as NotConnectedError
+from chat_service.client.client_errors import OutboxError as OutboxError
+from chat_service.client.client_errors import OutcomeUnknownError as OutcomeUnknownError
+from chat_service.client.client_room import ClientRoom as ClientRoom
+from chat_service.client.client_room import Gap as Gap
+from chat_service.errors import ChatServiceError as ChatServiceError

@@ -1,0 +1,333 @@
+"""A client of the service that stays connected, catches up, and sends each message exactly once."""
+
+import asyncio
+import inspect
+import logging
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from chat_service.client.client_commands import Commands
+from chat_service.client.client_connection import Connection, ConnectionOptions, Credentials, Login
+from chat_service.client.client_errors import ChatClientError, ConnectFailedError, NotConnectedError
+from chat_service.client.client_outbox import Outbox
+from chat_service.client.client_room import ClientRoom
+from chat_service.errors import ChatServiceError
+
+logger = logging.getLogger("chat_service.client")
+
+#: Errors after which a message is sent again: the server may have stored it, or could not.
+AGAIN = frozenset({"timeout", "internalError"})
+#: What python-socketio calls a connection that the server has ended for good.
+ENDED_BY_SERVER = "server disconnect"
+
+
+class ChatClient:
+    """One login of a user. Use it as a context manager, or call ``connect`` and ``close``.
+
+    After a lost connection it connects again, joins its rooms where they were left, and goes on sending.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: Credentials | None = None,
+        query: Mapping[str, str] | None = None,
+        namespace: str = "/chat-service",
+        timeout: float = 10.0,
+        transports: tuple[str, ...] = ("websocket",),
+        reconnect_delay: float = 0.5,
+        max_reconnect_delay: float = 10.0,
+        outbox: str | Path | None = None,
+        outbox_limit: int = 1000,
+        outbox_max_age: float = 240.0,
+        stream_limit: int = 1000,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Times in seconds.
+
+        ``auth``: the handshake's auth object, or a coroutine function that returns it for each connection and
+        each ``loginExpiring``. ``timeout``: for a connection with its login, and for an answer.
+        ``outbox``: a file that keeps unsent messages over a restart. ``outbox_limit``: messages not yet
+        acknowledged. ``outbox_max_age``: how long a message without an answer is sent again; keep it below
+        ``idempotency_window`` of the service. ``stream_limit``: messages of a room that wait to be read in
+        memory. ``client_options``: keywords of ``socketio.AsyncClient``.
+        """
+        self._options = ConnectionOptions(
+            url=url,
+            namespace=namespace,
+            query=query or {},
+            auth=auth or {},
+            timeout=timeout,
+            transports=transports,
+            client_options=client_options or {},
+        )
+        self._delays = (reconnect_delay, max_reconnect_delay)
+        self._outbox_options = (outbox_limit, outbox_max_age, None if outbox is None else Path(outbox))
+        self._stream_limit = stream_limit
+        self._outbox: Outbox | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._connection: Connection | None = None
+        self._rooms: dict[str, ClientRoom] = {}
+        self._handlers: dict[str, list[Callable[..., Any]]] = {}
+        self._online = asyncio.Event()
+        # Rooms whose messages are being sent.
+        self._sending: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        #: The last confirmed login.
+        self.login: Login | None = None
+        #: Why the client was closed by the server, once it was.
+        self.error: Exception | None = None
+        #: The commands as typed methods: ``await client.commands.room_create("tea", False)``.
+        self.commands = Commands(self._call)
+
+    def __repr__(self) -> str:
+        return f"<ChatClient {self._options.url} {'online' if self.is_online else 'offline'}>"
+
+    @property
+    def is_online(self) -> bool:
+        """Whether a login is confirmed and its connection is not known to be lost."""
+        return self._online.is_set()
+
+    @property
+    def unsent(self) -> int:
+        """Messages that are not acknowledged yet."""
+        return 0 if self._outbox is None else len(self._outbox)
+
+    # Life
+
+    async def connect(self) -> Login:
+        """Connect and log in.
+
+        Raises ``ConnectFailedError``, the ``ChatServiceError`` of a rejected login, or ``OutboxError``.
+        """
+        if self._session is not None:
+            raise ChatClientError("the client is connected already")
+        limit, max_age, path = self._outbox_options
+        self._outbox = Outbox(limit=limit, max_age=max_age, path=path)
+        session = self._session = aiohttp.ClientSession()
+        self.error = None
+        try:
+            connection, login = await self._open(session)
+        except BaseException:
+            await self.close()
+            raise
+        self._spawn(self._keep(session, connection))
+        for room in self._outbox.rooms():
+            self._send_soon(room)
+        return login
+
+    async def close(self) -> None:
+        """Disconnect. Messages of an outbox file are sent by the next client with that file. Idempotent."""
+        self._online.clear()
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            outbox.close(NotConnectedError("the client was closed"))
+        for room in self._rooms.values():
+            room.end()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _open(self, session: aiohttp.ClientSession) -> tuple[Connection, Login]:
+        connection = Connection(self._options, session, self._take)
+        try:
+            login = self.login = await connection.open()
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        self._online.set()
+        return connection, login
+
+    async def _keep(self, session: aiohttp.ClientSession, connection: Connection) -> None:
+        """Connect again whenever the connection is lost, until the server ends it for good."""
+        while True:
+            reason = await connection.lost
+            self._online.clear()
+            for room in self._rooms.values():
+                room.lose()
+            await connection.close()
+            if reason == ENDED_BY_SERVER:
+                self._fail(NotConnectedError("the server has disconnected this socket"))
+                return
+            logger.info("connection to %s lost: %s", self._options.url, reason)
+            following = await self._reconnect(session)
+            if following is None:
+                return
+            connection = following
+            for room in [room for room in self._rooms.values() if room.is_wanted]:
+                self._spawn(self._enter_again(room))
+
+    async def _reconnect(self, session: aiohttp.ClientSession) -> Connection | None:
+        """None if the login is rejected now."""
+        delay, longest = self._delays
+        while True:
+            # With jitter: many clients lose their server at the same moment.
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+            delay = min(delay * 2, longest)
+            try:
+                connection, _ = await self._open(session)
+            except ConnectFailedError as error:
+                logger.info("%s", error)
+            except ChatServiceError as error:
+                if error.code not in AGAIN:
+                    self._fail(error)
+                    return None
+            else:
+                return connection
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        logger.warning("the connection to %s is over: %r", self._options.url, error)
+        for entry in list(self._outbox or ()):
+            if not entry.outcome.done():
+                entry.outcome.set_exception(error)
+                entry.outcome.exception()
+        for room in self._rooms.values():
+            room.end()
+
+    def _spawn(self, work: Any) -> "asyncio.Task[Any]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a task of the chat client failed", exc_info=task.exception())
+
+    # Rooms
+
+    def room(self, name: str) -> ClientRoom:
+        """The room of a name, the same object for the same name. This alone joins nothing."""
+        return self._rooms.setdefault(name, ClientRoom(self, name, self._stream_limit))
+
+    async def join(self, name: str, *, recent: int = 0) -> ClientRoom:
+        """Join a room, whose stream begins with its ``recent`` newest messages.
+
+        Raises the ``ChatServiceError`` of a refusal, ``NotConnectedError``.
+        """
+        room = self.room(name)
+        if not room.joined.is_set():
+            await room.enter(recent)
+        return room
+
+    async def _enter_again(self, room: ClientRoom) -> None:
+        try:
+            await room.enter(None)
+        except NotConnectedError:
+            # The connection is lost once more, or is about to be.
+            return
+        except ChatServiceError as error:
+            logger.warning("room %s cannot be joined again: %s", room.name, error)
+            room.end()
+
+    # Sending
+
+    async def deliver(self, room: str, message: Mapping[str, Any], key: str | None) -> int:
+        """Send a message to a room, and return its id when it is stored. See ``ClientRoom.send``."""
+        if self._outbox is None or self.error is not None:
+            raise NotConnectedError("the client is closed")
+        entry = self._outbox.add(room, message, key)
+        self._send_soon(room)
+        return await asyncio.shield(entry.outcome)
+
+    def _send_soon(self, room: str) -> None:
+        if room not in self._sending:
+            self._sending.add(room)
+            self._spawn(self._send(room))
+
+    async def _send(self, room: str) -> None:
+        try:
+            await self._send_all(room)
+        finally:
+            self._sending.discard(room)
+
+    async def _send_all(self, room: str) -> None:
+        """Send the messages of a room one after the other, each until there is an answer."""
+        delay, longest = self._delays
+        while self._outbox is not None:
+            await self._online.wait()
+            known = self._rooms.get(room)
+            if known is not None and known.is_wanted:
+                await known.joined.wait()
+            # Asked for after the wait, in which it may have grown too old.
+            entry = self._outbox.head(room)
+            if entry is None:
+                return
+            self._outbox.begin(entry)
+            try:
+                message_id, _ = await self.commands.room_message(
+                    room, entry.message, idempotency_key=entry.key
+                )
+            except NotConnectedError:
+                await asyncio.sleep(delay)
+            except ChatServiceError as error:
+                if error.code not in AGAIN:
+                    self._outbox.end(entry, error)
+                    continue
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, longest)
+            else:
+                self._outbox.end(entry, message_id)
+                delay = self._delays[0]
+
+    # Commands and events
+
+    async def _call(self, command: str, *args: Any) -> list[Any]:
+        if self._connection is None or not self._online.is_set():
+            raise NotConnectedError("there is no connection")
+        return await self._connection.call(command, *args)
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        """Call ``handler(*args)``, a plain function, for each notification of a name, in their order."""
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError(f"the handler of {event} is a coroutine function; start a task in a plain one")
+        self._handlers.setdefault(event, []).append(handler)
+
+    def _take(self, event: str, args: tuple[Any, ...]) -> None:
+        room = self._rooms.get(args[0]) if args and isinstance(args[0], str) else None
+        if room is not None:
+            if event == "roomMessage":
+                room.take(args[1])
+            elif event == "roomHistoryGap":
+                room.miss(args[1])
+            elif event == "roomAccessRemoved":
+                room.end()
+        elif event == "loginExpiring":
+            self._spawn(self._refresh())
+        for handler in self._handlers.get(event, ()):
+            try:
+                handler(*args)
+            except Exception:
+                logger.exception("the handler of %s failed", event)
+
+    async def _refresh(self) -> None:
+        """Send fresh credentials, as the server asks for shortly before the login expires."""
+        try:
+            await self._call("loginRefresh", await self._options.credentials())
+        except (ChatServiceError, ChatClientError) as error:
+            logger.warning("the login could not be refreshed: %s", error)

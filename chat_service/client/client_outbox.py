@@ -1,0 +1,161 @@
+"""Messages on their way: kept until the server has acknowledged or refused them, each stored once."""
+
+import asyncio
+import sqlite3
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from chat_service.client.client_errors import OutboxError, OutcomeUnknownError
+from chat_service.types import Message
+
+_TABLE = """create table if not exists outbox (
+    position integer primary key, key text unique, room text, message blob, sent_at real)"""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A message that is not acknowledged yet."""
+
+    room: str
+    message: Message
+    key: str
+    #: Wall clock time in seconds of the first try, None before it.
+    sent_at: float | None = None
+    #: The id of the message, or the error that ended it.
+    outcome: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.key} for {self.room}>"
+
+
+class Storage:
+    """The file of an outbox. One program at a time uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = sqlite3.connect(path, isolation_level=None, timeout=0)
+            self._file.execute("pragma locking_mode = exclusive")
+            self._file.execute("begin exclusive")
+            self._file.execute(_TABLE)
+            self._file.execute("commit")
+        except sqlite3.Error as error:
+            raise OutboxError(f"the outbox {path} cannot be used: {error}") from error
+
+    def read(self) -> list[Entry]:
+        rows = self._run("select key, room, message, sent_at from outbox order by position")
+        return [Entry(room, msgpack.unpackb(packed), key, sent_at) for key, room, packed, sent_at in rows]
+
+    def add(self, entry: Entry) -> None:
+        packed = msgpack.packb(entry.message)
+        self._run("insert into outbox (key, room, message) values (?, ?, ?)", entry.key, entry.room, packed)
+
+    def mark(self, entry: Entry) -> None:
+        """Write down that the entry is being sent."""
+        self._run("update outbox set sent_at = ? where key = ?", entry.sent_at, entry.key)
+
+    def remove(self, entry: Entry) -> None:
+        self._run("delete from outbox where key = ?", entry.key)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _run(self, statement: str, *values: Any) -> list[Any]:
+        try:
+            return self._file.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutboxError(f"the outbox {self._path} cannot be used: {error}") from error
+
+
+class Outbox:
+    """Queues by room. Decides what is sent next; ``ChatClient`` sends it."""
+
+    def __init__(self, *, limit: int, max_age: float, path: Path | None = None) -> None:
+        """``limit``: of entries. ``max_age``: seconds after the first try in which an entry is sent again."""
+        self._limit = limit
+        self._max_age = max_age
+        self._queues: dict[str, deque[Entry]] = {}
+        self._keys: set[str] = set()
+        self._storage = None if path is None else Storage(path)
+        for entry in () if self._storage is None else self._storage.read():
+            self._append(entry)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for queue in self._queues.values():
+            yield from queue
+
+    def rooms(self) -> list[str]:
+        """The rooms that have entries."""
+        return list(self._queues)
+
+    def add(self, room: str, message: Mapping[str, Any], key: str | None) -> Entry:
+        """Put a message at the end of its room's queue. Raises ``OutboxError`` if the outbox is full."""
+        if len(self) >= self._limit:
+            raise OutboxError(f"the outbox is full: {self._limit} messages are not acknowledged yet")
+        entry = Entry(room, dict(message), uuid.uuid4().hex if key is None else key)
+        if entry.key in self._keys:
+            raise OutboxError(f"a message with the key {entry.key} is in the outbox already")
+        if self._storage is not None:
+            self._storage.add(entry)
+        self._append(entry)
+        return entry
+
+    def _append(self, entry: Entry) -> None:
+        self._keys.add(entry.key)
+        self._queues.setdefault(entry.room, deque()).append(entry)
+
+    def head(self, room: str) -> Entry | None:
+        """The entry that is to be sent next to a room. Those that are too old are ended."""
+        queue = self._queues.get(room)
+        while queue:
+            entry = queue[0]
+            if entry.sent_at is None or time.time() - entry.sent_at <= self._max_age:
+                return entry
+            text = f"message {entry.key} for {room} got no answer in {self._max_age:g} s"
+            self.end(entry, OutcomeUnknownError(text))
+        return None
+
+    def begin(self, entry: Entry) -> None:
+        """The entry is going to be sent."""
+        if entry.sent_at is None:
+            entry.sent_at = time.time()
+            if self._storage is not None:
+                self._storage.mark(entry)
+
+    def end(self, entry: Entry, outcome: int | Exception) -> None:
+        """The entry is acknowledged with an id, or has failed for ever."""
+        queue = self._queues.get(entry.room)
+        if queue is not None and entry in queue:
+            queue.remove(entry)
+            self._keys.discard(entry.key)
+            if not queue:
+                del self._queues[entry.room]
+            if self._storage is not None:
+                self._storage.remove(entry)
+        if entry.outcome.done():
+            return
+        if isinstance(outcome, int):
+            entry.outcome.set_result(outcome)
+        else:
+            entry.outcome.set_exception(outcome)
+            # Nobody may be waiting for it.
+            entry.outcome.exception()
+
+    def close(self, error: Exception) -> None:
+        """End the entries of this program; those in a file are sent by the next one."""
+        for entry in list(self):
+            if not entry.outcome.done():
+                entry.outcome.set_exception(error)
+                entry.outcome.exception()
+        if self._storage is not None:
+            self._storage.close()

@@ -1,0 +1,261 @@
+"""A room as a client sees it: a stream of messages, in order and each once, with what is missing told."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from chat_service.client.client_commands import Commands, JoinHistory
+from chat_service.client.client_errors import NotConnectedError
+from chat_service.types import Message
+
+#: Messages that one request reads.
+PAGE = 100
+#: Time in seconds between two tries to read a history.
+RETRY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that cannot be had any more, before the next one that is given.
+
+    ``first``, ``last``: their ids. ``epoch_changed``: the room has begun anew, and ids may come again; which
+    messages are missing is then not known.
+    """
+
+    first: int
+    last: int
+    epoch_changed: bool = False
+
+
+class Stream:
+    """Puts the messages of a room in order. Decides without I/O.
+
+    At most ``limit`` messages wait to be read. Those beyond stay in the history of the room and are read from
+    there later (``is_behind``), as are messages before one that came too early.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: deque[Message | Gap] = deque()
+        self.epoch: str | None = None
+        #: The last message that came in, and the last one that waits or was read.
+        self.last_id = 0
+        self.queued_id = 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages came in that are neither waiting nor read."""
+        return self.queued_id < self.last_id
+
+    def pop(self) -> Message | Gap | None:
+        """The next item, None when nothing waits."""
+        return self._items.popleft() if self._items else None
+
+    def begin(self, epoch: str, last_id: int) -> None:
+        """The room was joined after a message, for the first time or in another epoch."""
+        if self.epoch is not None:
+            self._items.append(Gap(0, 0, epoch_changed=True))
+        self.epoch, self.last_id, self.queued_id = epoch, last_id, last_id
+
+    def take(self, message: Message) -> None:
+        """A message came in, live or from the history."""
+        message_id = message["id"]
+        if message_id <= self.last_id:
+            return
+        is_next = self.queued_id == message_id - 1
+        if is_next and len(self._items) < self._limit:
+            self._items.append(message)
+            self.queued_id = message_id
+        self.last_id = message_id
+
+    def miss(self, last: int) -> None:
+        """The messages up to one, if any, cannot be had."""
+        if last > self.last_id:
+            if not self.is_behind:
+                self._items.append(Gap(self.queued_id + 1, last))
+                self.queued_id = last
+            self.last_id = last
+
+    def refill(self, page: list[Message]) -> None:
+        """The messages after ``queued_id`` were read from the history, oldest first."""
+        first = page[0]["id"] if page else self.last_id + 1
+        if first > self.queued_id + 1 and self.is_behind:
+            last = min(first - 1, self.last_id)
+            self._items.append(Gap(self.queued_id + 1, last))
+            self.queued_id = last
+        for message in page:
+            if message["id"] > self.last_id:
+                break
+            self._items.append(message)
+            self.queued_id = message["id"]
+
+
+class RoomHost(Protocol):
+    """What a room needs of its client."""
+
+    @property
+    def commands(self) -> Commands: ...
+    async def deliver(self, room: str, message: Mapping[str, Any], key: str | None) -> int: ...
+
+
+class ClientRoom:
+    """A room. ``async for message in room`` gives its messages; one reader at a time."""
+
+    def __init__(self, host: RoomHost, name: str, stream_limit: int) -> None:
+        self._host = host
+        self.name = name
+        self._stream = Stream(stream_limit)
+        self._changed = asyncio.Event()
+        # Live messages that wait until those before them have been read.
+        self._live: deque[Message] | None = None
+        self._limit = stream_limit
+        #: Whether this client wants to be in the room, and whether it is.
+        self.is_wanted = False
+        self.joined = asyncio.Event()
+        self._on_gap: list[Callable[[Gap], None]] = []
+
+    def __repr__(self) -> str:
+        state = "joined" if self.joined.is_set() else "wanted" if self.is_wanted else "left"
+        return f"<ClientRoom {self.name} {state} last_id={self.last_id}>"
+
+    @property
+    def last_id(self) -> int:
+        """The id of the last message that came in."""
+        return self._stream.last_id
+
+    @property
+    def epoch(self) -> str | None:
+        """Message ids are comparable within one epoch."""
+        return self._stream.epoch
+
+    def on_gap(self, handler: Callable[[Gap], None]) -> Callable[[Gap], None]:
+        """Call ``handler(gap)`` when the reader comes to messages that are missing. Usable as a decorator."""
+        self._on_gap.append(handler)
+        return handler
+
+    async def send(self, message: Mapping[str, Any], *, key: str | None = None) -> int:
+        """Send a message, and return its id when it is stored, exactly once.
+
+        The message survives reconnects, and with an outbox file also a restart of the program. ``key``: its
+        idempotency key; a new one if None. Messages to one room are stored in the order of the calls. Raises
+        the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
+        """
+        return await self._host.deliver(self.name, message, key)
+
+    async def history(self, after: int = 0, limit: int = PAGE) -> list[Message]:
+        """The stored messages after an id, oldest first."""
+        page, _ = await self._host.commands.room_history_get(self.name, after, limit)
+        return page[::-1]
+
+    async def leave(self) -> None:
+        """Leave the room. The stream ends after what has come in."""
+        self.is_wanted = False
+        await self._host.commands.room_leave(self.name)
+        self.end()
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """The messages from the join on. Ends when the room is left, or the access to it is lost."""
+        while True:
+            self._changed.clear()
+            item = self._stream.pop()
+            if isinstance(item, Gap):
+                for handler in self._on_gap:
+                    handler(item)
+            elif item is not None:
+                yield item
+            elif not self.is_wanted:
+                return
+            elif self._stream.is_behind and self.joined.is_set():
+                await self._read_on()
+            else:
+                await self._changed.wait()
+
+    async def _read_on(self) -> None:
+        try:
+            self._stream.refill(await self.history(self._stream.queued_id))
+        except NotConnectedError:
+            # The connection comes back, or the room ends.
+            await asyncio.sleep(RETRY)
+
+    # Called by the client
+
+    async def enter(self, recent: int | None) -> None:
+        """Join, for the first time or again, and catch up on what was missed. Raises what the join raises."""
+        self.is_wanted = True
+        self._live = deque(maxlen=self._limit)
+        try:
+            commands, stream = self._host.commands, self._stream
+            if stream.epoch is None:
+                _, history = await commands.room_join(self.name, recent=max(recent or 0, 1))
+                history = await self._without_cursor() if history is None else history
+                messages = history["messages"] if recent else []
+                stream.begin(history["epoch"], history["lastMessageId"] - len(messages))
+                history = {**history, "messages": messages, "recovered": True}
+            else:
+                _, history = await commands.room_join(self.name, after=stream.last_id, epoch=stream.epoch)
+                history = await self._without_cursor() if history is None else history
+            await self._catch_up(history)
+        except BaseException:
+            self.is_wanted = stream.epoch is not None
+            raise
+        finally:
+            live, self._live = self._live, None
+        for message in live or ():
+            stream.take(message)
+        self.joined.set()
+        self._changed.set()
+
+    async def _catch_up(self, history: JoinHistory) -> None:
+        stream, last = self._stream, history["lastMessageId"]
+        if history["epoch"] != stream.epoch:
+            stream.begin(history["epoch"], last - len(history["messages"]))
+        elif not history["recovered"]:
+            stream.miss(last - len(history["messages"]))
+        for message in history["messages"]:
+            stream.take(message)
+        while history["more"] and stream.last_id < last:
+            page = await self.history(stream.last_id)
+            if not page:
+                break
+            for message in page:
+                if message["id"] <= last:
+                    stream.take(message)
+        stream.miss(last)
+
+    async def _without_cursor(self) -> JoinHistory:
+        """What a server without cursors does not say: it is read after the join instead."""
+        info = await self._host.commands.room_history_info(self.name)
+        last, epoch = info["lastMessageId"], info.get("epoch", "")
+        known = self._stream.last_id if epoch == self._stream.epoch else max(0, last - PAGE)
+        messages = [message for message in await self.history(known) if message["id"] <= last]
+        recovered = not messages or messages[0]["id"] == known + 1
+        more = bool(messages) and messages[-1]["id"] < last
+        return JoinHistory(
+            epoch=epoch, lastMessageId=last, recovered=recovered or more, messages=messages, more=more
+        )
+
+    def take(self, message: Message) -> None:
+        """A live message came in."""
+        if self._live is not None:
+            self._live.append(message)
+            return
+        self._stream.take(message)
+        self._changed.set()
+
+    def miss(self, gap: Mapping[str, Any]) -> None:
+        """The server says which messages this socket has missed for ever."""
+        if gap.get("epoch") == self._stream.epoch and self._live is None:
+            self._stream.miss(gap["to"])
+            self._changed.set()
+
+    def lose(self) -> None:
+        """The connection was lost: ``enter`` follows when there is another one."""
+        self.joined.clear()
+
+    def end(self) -> None:
+        """The room was left, or the access lost: the stream ends."""
+        self.is_wanted = False
+        self.joined.clear()
+        self._changed.set()

@@ -1,0 +1,367 @@
+"""The Python client against a real service, over connections that break."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService, ChatServiceError
+from chat_service.client import (
+    ChatClient,
+    ClientRoom,
+    ConnectFailedError,
+    Gap,
+    NotConnectedError,
+    OutboxError,
+    OutcomeUnknownError,
+)
+from chat_service.testing import wait_until
+from tests.redis.proxy import Proxy
+from tests.support.patience import PATIENCE
+from tests.support.redis_servers import free_port
+from tests.support.world import name_by_query
+
+pytestmark = pytest.mark.e2e
+
+TEXT = {"textMessage": "tea"}
+#: Makes a client of a user, connected through the proxy.
+Connect = Callable[..., Awaitable[ChatClient]]
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[ChatService]:
+    hooks = {"on_connect": name_by_query, **options.pop("hooks", {})}
+    service = ChatService(host="127.0.0.1", port=0, hooks=hooks, enable_rooms_management=True, **options)
+    async with service:
+        yield service
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[ChatService]:
+    async with serving() as made:
+        await made.add_room("room")
+        yield made
+
+
+@pytest.fixture
+async def proxy(service: ChatService) -> AsyncIterator[Proxy]:
+    assert service.port is not None
+    async with Proxy(service.port) as made:
+        yield made
+
+
+def client_at(port: int | None, name: str = "alice", **options: Any) -> ChatClient:
+    delays = {"reconnect_delay": 0.02, "max_reconnect_delay": 0.1, "timeout": PATIENCE}
+    return ChatClient(f"http://127.0.0.1:{port}", query={"userName": name}, **{**delays, **options})
+
+
+@pytest.fixture
+async def connect(proxy: Proxy) -> AsyncIterator[Connect]:
+    clients: list[ChatClient] = []
+
+    async def make(name: str = "alice", **options: Any) -> ChatClient:
+        clients.append(client_at(proxy.port, name, **options))
+        await clients[-1].connect()
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+async def read(room: ClientRoom, count: int) -> list[Any]:
+    """The next messages, and the gaps before them."""
+    found: list[Any] = []
+
+    def note(gap: Gap) -> None:
+        found.append((gap.first, gap.last) if not gap.epoch_changed else "epoch")
+
+    room.on_gap(note)
+    async with asyncio.timeout(PATIENCE):
+        async for message in room:
+            found.append(message["id"])
+            count -= 1
+            if not count:
+                break
+    return found
+
+
+async def post(service: ChatService, count: int) -> None:
+    for _ in range(count):
+        await service.exec_user_command(True, "roomMessage", "room", TEXT)
+
+
+async def lost(client: ChatClient, proxy: Proxy) -> None:
+    """Cut the connections, and keep new ones away."""
+    proxy.refuse = lambda writer: writer.close()
+    proxy.cut()
+    await wait_until(lambda: not client.is_online, "the loss")
+
+
+async def test_commands_and_errors_are_typed(connect: Connect) -> None:
+    client = await connect()
+    assert client.login is not None and client.login.user_name == "alice"
+    await client.commands.room_create("tea", False)
+    assert await client.commands.room_get_owner("tea") == "alice"
+    assert await client.commands.room_join("tea") == (1, None)
+    assert await client.commands.room_message("tea", TEXT, idempotency_key="k") == (1, None)
+    assert await client.commands.room_message("tea", TEXT, idempotency_key="k") == (1, {"duplicate": True})
+    messages, epoch = await client.commands.room_recent_history("tea", epoch=True)
+    assert [message["id"] for message in messages] == [1] and isinstance(epoch, str)
+    with pytest.raises(ChatServiceError) as caught:
+        await client.commands.room_join("nowhere")
+    assert (caught.value.code, caught.value.arguments) == ("noRoom", ("nowhere",))
+
+
+async def test_logins_that_fail(service: ChatService) -> None:
+    with pytest.raises(ConnectFailedError, match="cannot connect"):
+        await client_at(free_port()).connect()
+    client = client_at(service.port, "a:b")
+    with pytest.raises(ChatServiceError) as caught:
+        await client.connect()
+    assert caught.value.code == "invalidName"
+    with pytest.raises(NotConnectedError):
+        await client.commands.list_own_sockets()
+
+
+async def test_credentials_are_asked_for_at_each_connection(proxy: Proxy, service: ChatService) -> None:
+    seen: list[Any] = []
+    tokens = iter(range(10))
+
+    async def auth() -> dict[str, Any]:
+        seen.append(next(tokens))
+        return {"token": seen[-1]}
+
+    async with client_at(proxy.port, auth=auth) as client:
+        first = client.login
+        proxy.cut()
+        await wait_until(lambda: client.login is not first and client.is_online, "the next login")
+    assert seen == [0, 1]
+
+
+async def test_messages_come_in_order_and_once_over_lost_connections(
+    service: ChatService, proxy: Proxy, connect: Connect
+) -> None:
+    await post(service, 3)
+    client = await connect()
+    room = await client.join("room", recent=2)
+    await post(service, 2)
+    assert await read(room, 4) == [2, 3, 4, 5]
+    for _ in range(3):
+        await lost(client, proxy)
+        await post(service, 120)
+        proxy.mend()
+        await post(service, 3)
+    assert await read(room, 369) == list(range(6, 375))
+
+
+async def test_a_join_without_history_begins_with_what_follows(
+    service: ChatService, connect: Connect
+) -> None:
+    await post(service, 3)
+    room = await (await connect()).join("room")
+    await post(service, 2)
+    assert await read(room, 2) == [4, 5]
+
+
+async def test_what_is_missing_is_told(service: ChatService, proxy: Proxy, connect: Connect) -> None:
+    client = await connect()
+    room = await client.join("room")
+    await service.change_room_history_max_size("room", 3)
+    await post(service, 2)
+    assert await read(room, 2) == [1, 2]
+    await lost(client, proxy)
+    await post(service, 10)
+    proxy.mend()
+    assert await read(room, 3) == [(3, 9), 10, 11, 12]
+
+
+async def test_a_room_that_begins_anew(service: ChatService, proxy: Proxy, connect: Connect) -> None:
+    client = await connect()
+    room = await client.join("room")
+    await post(service, 2)
+    assert await read(room, 2) == [1, 2]
+    await lost(client, proxy)
+    await service.delete_room("room")
+    await service.add_room("room")
+    await post(service, 2)
+    proxy.mend()
+    assert await read(room, 2) == ["epoch", 1, 2]
+
+
+async def test_a_slow_reader_reads_the_rest_from_the_history(service: ChatService, connect: Connect) -> None:
+    client = await connect(stream_limit=5)
+    room = await client.join("room")
+    await post(service, 250)
+    await wait_until(lambda: room.last_id == 250, "the last message")
+    assert len(room._stream._items) == 5
+    assert await read(room, 250) == list(range(1, 251))
+
+
+async def test_lost_access_ends_the_stream(service: ChatService, connect: Connect) -> None:
+    client = await connect()
+    room = await client.join("room")
+    await post(service, 1)
+    await service.exec_user_command(True, "roomAddToList", "room", "blacklist", ["alice"])
+    async with asyncio.timeout(PATIENCE):
+        assert [message["id"] async for message in room] == [1]
+    with pytest.raises(ChatServiceError, match="not allowed"):
+        await client.join("room")
+
+
+async def test_a_server_without_cursors(proxy: Proxy, service: ChatService, connect: Connect) -> None:
+    """It answers a join with one value only."""
+    service.after("roomJoin")(lambda call: call.results[0])
+    await post(service, 3)
+    client = await connect()
+    room = await client.join("room", recent=5)
+    await post(service, 1)
+    assert await read(room, 4) == [1, 2, 3, 4]
+    await lost(client, proxy)
+    await post(service, 230)
+    proxy.mend()
+    assert await read(room, 230) == list(range(5, 235))
+
+
+# Sending
+
+
+async def stored(service: ChatService) -> list[str]:
+    found = await service.exec_user_command(True, "roomHistoryGet", "room", 0, 1000)
+    return [message["textMessage"] for message in reversed(found[0])]
+
+
+async def test_messages_are_stored_once_and_in_order(
+    service: ChatService, proxy: Proxy, connect: Connect
+) -> None:
+    client = await connect()
+    room = await client.join("room")
+    sent = [asyncio.create_task(room.send({"textMessage": str(number)})) for number in range(200)]
+    for _ in range(5):
+        await asyncio.wait(sent, timeout=0.05)
+        proxy.cut()
+    assert await asyncio.gather(*sent) == list(range(1, 201))
+    assert await stored(service) == [str(number) for number in range(200)]
+    assert client.unsent == 0
+
+
+async def test_an_answer_that_is_lost_is_asked_for_again(
+    service: ChatService, proxy: Proxy, connect: Connect
+) -> None:
+    client = await connect()
+    room = await client.join("room")
+    proxy.deaf = lambda connection: True
+    sending = asyncio.create_task(room.send(TEXT))
+
+    async def is_stored() -> bool:
+        return len(await stored(service)) == 1
+
+    await wait_until(is_stored, "the message is stored")
+    proxy.mend()
+    proxy.cut()
+    assert await sending == 1
+    assert len(await stored(service)) == 1
+
+
+async def test_refused_messages_raise_and_the_next_ones_go_on(service: ChatService, connect: Connect) -> None:
+    client = await connect()
+    room = await client.join("room")
+    outcomes = await asyncio.gather(
+        room.send({"wrong": 1}),
+        room.send(TEXT, key="k"),
+        client.room("none").send(TEXT),
+        return_exceptions=True,
+    )
+    codes = [outcome.code if isinstance(outcome, ChatServiceError) else outcome for outcome in outcomes]
+    assert codes == ["badArgument", 1, "noRoom"]
+
+
+async def test_the_outbox_is_bounded(proxy: Proxy, connect: Connect) -> None:
+    client = await connect(outbox_limit=2)
+    room = await client.join("room")
+    await lost(client, proxy)
+    sent = [asyncio.create_task(room.send(TEXT, key=key)) for key in "ab"]
+    await asyncio.sleep(0)
+    with pytest.raises(OutboxError, match="full"):
+        await room.send(TEXT)
+    proxy.mend()
+    assert sorted(await asyncio.gather(*sent)) == [1, 2]
+
+
+async def test_a_restarted_program_sends_what_was_left(
+    service: ChatService, proxy: Proxy, tmp_path: Path
+) -> None:
+    path = tmp_path / "outbox"
+    client = client_at(proxy.port, outbox=path)
+    await client.connect()
+    room = await client.join("room")
+    other = client_at(proxy.port, outbox=path)
+    with pytest.raises(OutboxError, match="locked"):
+        await other.connect()
+    # The first one is stored, but its answer is lost; the others wait behind it.
+    proxy.deaf = lambda connection: True
+    texts = [{"textMessage": str(number), "data": number} for number in range(3)]
+    service.on("room_messages_checker", lambda message: None)
+    sent = [asyncio.create_task(room.send(text)) for text in texts]
+    await wait_until(lambda: client.unsent == 3, "all are written down")
+
+    async def is_stored() -> bool:
+        return await stored(service) == ["0"]
+
+    await wait_until(is_stored, "the first message")
+    await client.close()
+    assert all(
+        isinstance(error, NotConnectedError) for error in await asyncio.gather(*sent, return_exceptions=True)
+    )
+    proxy.mend()
+    # The user has to be in the room.
+    async with client_at(proxy.port) as anchor:
+        await anchor.join("room")
+        async with client_at(proxy.port, outbox=path) as again:
+            await wait_until(lambda: again.unsent == 0, "all is sent")
+    assert await stored(service) == ["0", "1", "2"]
+
+
+async def test_messages_without_an_answer_for_too_long(
+    service: ChatService, proxy: Proxy, connect: Connect
+) -> None:
+    client = await connect(outbox_max_age=0.2)
+    room = await client.join("room")
+    proxy.deaf = lambda connection: True
+    sending = asyncio.create_task(room.send(TEXT))
+
+    async def is_stored() -> bool:
+        return len(await stored(service)) == 1
+
+    await wait_until(is_stored, "the message is stored")
+    await lost(client, proxy)
+    await asyncio.sleep(0.3)
+    proxy.mend()
+    with pytest.raises(OutcomeUnknownError, match="no answer"):
+        await sending
+    assert await room.send(TEXT) == 2
+
+
+async def test_a_client_that_the_server_throws_out_stays_out(service: ChatService, connect: Connect) -> None:
+    client = await connect()
+    room = await client.join("room")
+    await service.disconnect_user_sockets("alice")
+    async with asyncio.timeout(PATIENCE):
+        assert [message async for message in room] == []
+    await wait_until(lambda: client.error is not None, "the end")
+    with pytest.raises(NotConnectedError):
+        await room.send(TEXT)
+
+
+async def test_notifications_reach_handlers(service: ChatService, connect: Connect) -> None:
+    client = await connect()
+    told: list[Any] = []
+    client.on("directMessage", lambda message: told.append(message["textMessage"]))
+    client.on("directMessage", lambda message: 1 / 0)
+    await service.exec_user_command(True, "directMessage", "alice", {"textMessage": "psst"})
+    await wait_until(lambda: told == ["psst"], "the message")
+    with pytest.raises(TypeError, match="coroutine"):
+        client.on("directMessage", connect)
