@@ -35,6 +35,7 @@ class ServerUnderTest:
                 "room_message_after": self._after_message,
                 "room_messages_checker": self._check_message,
                 "room_history_get_after": self._after_history,
+                "room_join_after": self._after_join,
                 "room_history_info_after": self._after_info,
             },
             enable_rooms_management=True,
@@ -114,6 +115,14 @@ class ServerUnderTest:
         messages = call.results[0]
         return [messages[len(messages) - min(limit, len(messages)) :]]
 
+    def _after_join(self, call: CommandCall) -> Any:
+        limit = self._cut_answers.get(call.args[0])
+        if limit is None or call.results is None or len(call.results) < 2:
+            return None
+        njoined, history = call.results
+        messages = history["messages"][:limit] if history["recovered"] else []
+        return [njoined, {**history, "messages": messages, "more": history["recovered"]}]
+
     def _after_info(self, call: CommandCall) -> Any:
         if self._cut_answers.get(call.args[0]) != 0 or call.results is None:
             return None
@@ -125,8 +134,6 @@ class ServerUnderTest:
 
     async def _before_message(self, call: CommandCall) -> Any:
         room, message = call.args
-        if message.get("textMessage") == "cut and store, then more":
-            await self._lose(call)
         if message.get("textMessage") != "cut before" or room in self._cut_rooms:
             return None
         self._cut_rooms.add(room)
@@ -134,6 +141,8 @@ class ServerUnderTest:
         return [None]
 
     async def _after_message(self, call: CommandCall) -> None:
+        if call.duplicate:
+            return
         text = call.args[1].get("textMessage", "")
         if text.startswith("cut after"):
             await self._lose(call)

@@ -36,6 +36,13 @@ export interface ChatClientOptions {
   maxReconnectDelay?: number;
   /** How many rooms catch up on their history at the same time after a reconnect (1); the others follow one by one. */
   parallelCatchUps?: number;
+  /** Messages of one room that may wait for their answers (1000). */
+  outboxSize?: number;
+  /**
+   * Milliseconds in which a message without an answer is sent again (240 000). Keep it below `idempotency_window` of
+   * the server.
+   */
+  outboxMaxAge?: number;
   /** Binary values that one packet of the server may hold (1000); a packet with more ends the connection. */
   maxAttachments?: number;
   /** Further options of socket.io-client, such as `path`, `transports`, `parser`, `extraHeaders`. */
@@ -96,8 +103,9 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     this.#host = {
       catchUp: (work, isUrgent) => slots.run(work, isUrgent),
       request: (event, ...args) => this.request(event, ...args),
+      requestAll: (event, ...args) => this.requestAll(event, ...args),
+      outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
       isOnline: () => this.#state === "online",
-      userName: () => this.#login?.userName,
     };
   }
 
@@ -172,14 +180,19 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   }
 
   /** As `call`, for any event with an ack, such as those that the server's application binds to sockets. */
-  request(event: string, ...args: unknown[]): Promise<unknown> {
+  async request(event: string, ...args: unknown[]): Promise<unknown> {
+    return (await this.requestAll(event, ...args))[0];
+  }
+
+  /** As `request`, but resolves with all values after the error, such as those that options have asked for. */
+  requestAll(event: string, ...args: unknown[]): Promise<unknown[]> {
     const socket = this.#socket;
     if (this.#state !== "online" || !socket?.connected) return Promise.reject(new ChatError("disconnected"));
     return new Promise((resolve, reject) => {
-      socket.timeout(this.#options.timeout ?? 10_000).emit(event, ...args, (lost: Error | null, error: unknown, result: unknown) => {
+      socket.timeout(this.#options.timeout ?? 10_000).emit(event, ...args, (lost: Error | null, error: unknown, ...results: unknown[]) => {
         if (lost) reject(socket.connected ? new ChatError("noAnswer", [event]) : new ChatError("disconnected"));
         else if (error !== null && error !== undefined) reject(ChatError.fromWire(error));
-        else resolve(result);
+        else resolve(results);
       });
     });
   }

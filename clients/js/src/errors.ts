@@ -7,7 +7,8 @@ export const LOCAL_ERROR_TEXTS = {
   connectFailed: "Cannot connect: %s",
   disconnected: "Not connected",
   noAnswer: "No answer to %s in time",
-  unconfirmed: "The connection was lost, and the history cannot tell whether the message was stored",
+  outboxFull: "More than %s messages wait for their answers",
+  unconfirmed: "No answer came in time, so it is not known whether the message was stored",
 } as const;
 
 export type LocalErrorCode = keyof typeof LOCAL_ERROR_TEXTS;

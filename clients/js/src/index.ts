@@ -7,5 +7,6 @@ export {
   type Login,
 } from "./client.js";
 export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./errors.js";
+export { newKey } from "./outbox.js";
 export * from "./protocol.js";
 export { Room, type Gap, type JoinOptions, type RoomEvents, type RoomState } from "./room.js";

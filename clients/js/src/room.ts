@@ -2,9 +2,8 @@
 
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
-import { isSameMessage } from "./messages.js";
-import { Outbox } from "./outbox.js";
-import type { HistoryInfo, Stored, TextMessage } from "./protocol.js";
+import { Outbox, type OutboxLimits } from "./outbox.js";
+import type { HistoryGap, HistoryInfo, JoinHistory, Stored, TextMessage } from "./protocol.js";
 
 /**
  * - `out`: not joined, and not to be
@@ -29,6 +28,8 @@ export interface RoomEvents<M> {
   message(message: Stored<M>, isLive: boolean): void;
   /** Messages were missed and have been rotated out of the history. Told before the message that follows. */
   gap(gap: Gap): void;
+  /** Notifications about members, lists or the mode may be missing: read them again. */
+  stateGap(): void;
   /** The room was made anew: its ids have started over, and what was shown of it is history of another room. */
   restarted(): void;
   state(state: RoomState): void;
@@ -54,8 +55,10 @@ export interface JoinOptions {
 /** What a room asks of its client. */
 export interface RoomHost {
   request(event: string, ...args: unknown[]): Promise<unknown>;
+  /** As `request`, but resolves with all values of the answer. */
+  requestAll(event: string, ...args: unknown[]): Promise<unknown[]>;
+  readonly outboxLimits: OutboxLimits;
   isOnline(): boolean;
-  userName(): string | undefined;
   /** Read a room's history when it is its turn: all rooms at once would be more than a slow connection can take. */
   catchUp(work: () => Promise<void>, isUrgent: boolean): Promise<void>;
 }
@@ -85,7 +88,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   /** Which life of the room's history the range belongs to. */
   #historyEpoch: string | undefined;
   /** How many messages one answer holds at most. */
-  #pageSize = 1;
+  #pageSize = 100;
   #hasOlder = true;
   /** Live messages that wait for the end of the catch-up; undefined when there is none. */
   #waiting: Stored<M>[] | undefined;
@@ -97,8 +100,9 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#host = host;
     this.name = name;
     this.#outbox = new Outbox<M>(
-      (message) => host.request("roomMessage", name, message) as Promise<number>,
-      () => this.lastId,
+      (message, idempotencyKey) =>
+        host.request("roomMessage", name, message, { idempotencyKey }) as Promise<number>,
+      host.outboxLimits,
     );
   }
 
@@ -150,13 +154,14 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   }
 
   /**
-   * Send a message; resolves with its id when it is stored. One after another, in the order of the calls. Without a
-   * connection it waits for it. One whose answer was lost with the connection is looked for in the history before it
-   * is sent again; rejects with `unconfirmed` when the history does not reach far enough back to tell.
+   * Send a message; resolves with its id when it is stored, exactly once. One after another, in the order of the
+   * calls. Without a connection it waits for it, and without an answer it is sent again with the same idempotency key.
+   * Rejects with `unconfirmed` when no answer came for too long, or from a server that knows no keys. `key`: a key of
+   * your own, as when the message was written down before.
    */
-  send(message: M): Promise<number> {
+  send(message: M, key?: string): Promise<number> {
     if (this.#state === "out") return Promise.reject(new ChatError("notJoined", [this.name]));
-    const sent = this.#outbox.add(message);
+    const sent = this.#outbox.add(message, key);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
   }
@@ -204,6 +209,8 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   /** @internal */
   onNotification(event: string, args: unknown[], socketId: string | undefined): void {
     if (event === "roomMessage") this.#onMessage(args[0] as Stored<M>);
+    else if (event === "roomHistoryGap") this.#onGap(args[0] as HistoryGap);
+    else if (event === "roomStateGap") this.emit("stateGap");
     else if (event === "roomAccessRemoved") this.#onAccessRemoved();
     else if (event === "roomLeftEcho" && args[0] === socketId) this.#leaveState();
     else if (event === "roomJoinedEcho" && args[0] === socketId && this.#state === "out") void this.#adopt();
@@ -261,25 +268,51 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   /** `isUrgent`: a join that somebody waits for, which does not queue behind rooms that come back after a reconnect. */
   async #enter(turn: number, isUrgent: boolean): Promise<void> {
-    await this.#host.request("roomJoin", this.name);
-    if (turn !== this.#turn) throw new ChatError("disconnected");
-    await this.#host.catchUp(() => this.#catchUp(turn), isUrgent);
+    await this.#host.catchUp(() => this.#joinAndCatchUp(turn), isUrgent);
     if (turn !== this.#turn) throw new ChatError("disconnected");
     this.#setState("joined");
-    this.#outbox.caughtUp();
+    this.#outbox.pump();
   }
 
-  /** Deliver everything after the last delivered message, live messages that came meanwhile included. */
-  async #catchUp(turn: number): Promise<void> {
+  /** Join, and deliver everything after the last delivered message, live ones that came meanwhile included. */
+  async #joinAndCatchUp(turn: number): Promise<void> {
     if (turn !== this.#turn) return;
+    const [, told] = await this.#host.requestAll("roomJoin", this.name, this.#cursor());
+    if (turn !== this.#turn) return;
+    const history = told as JoinHistory<M> | undefined;
+    this.#outbox.remembersKeys = history !== undefined;
+    const { epoch, lastMessageId } = history ?? (await this.#readInfo());
+    if (turn !== this.#turn) return;
+    if (this.#historyEpoch !== undefined && this.#historyEpoch !== epoch) this.#restart();
+    this.#historyEpoch = epoch;
+    this.#start(lastMessageId);
+    const isWhole = history !== undefined && this.#continues(history);
+    if (isWhole) for (const message of history.messages) this.#deliver(message, false);
+    await this.#fill(turn, lastMessageId, !isWhole || history.more);
+  }
+
+  /** Whether the answer to a join goes on after the last delivered message; otherwise the history has to be read. */
+  #continues(history: JoinHistory<M>): boolean {
+    const first = history.messages[0]?.id ?? history.lastMessageId + 1;
+    return first <= this.lastId + 1;
+  }
+
+  /** The options of the join: from where on it is to tell what was missed. */
+  #cursor(): Record<string, unknown> {
+    if (this.#range !== undefined) return { after: this.lastId, epoch: this.#historyEpoch };
+    const { after, epoch, recent = DEFAULT_RECENT } = this.#options;
+    if (after !== undefined && epoch !== undefined) return { after, epoch };
+    if (after === 0) return { after };
+    // After a message of an unknown epoch only the history itself can tell: it is read after the join.
+    return { recent: after === undefined ? Math.max(1, recent) : 1 };
+  }
+
+  /** What a server does not say that joins without a cursor. */
+  async #readInfo(): Promise<HistoryInfo> {
     const info = (await this.#host.request("roomHistoryInfo", this.name)) as HistoryInfo;
-    if (turn !== this.#turn) return;
     // A server that answers with no messages at all still wants to be asked for one.
     this.#pageSize = Math.max(1, info.historyMaxGetMessages);
-    if (this.#historyEpoch !== undefined && this.#historyEpoch !== info.epoch) this.#restart();
-    this.#historyEpoch = info.epoch;
-    this.#start(info.lastMessageId);
-    await this.#fill(turn, info.lastMessageId);
+    return info;
   }
 
   #start(lastId: number): void {
@@ -291,16 +324,16 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   }
 
   #restart(): void {
-    this.#outbox.forgetHistory();
     this.#range = undefined;
     this.#hasOlder = true;
     this.#options = { recent: this.#options.recent ?? DEFAULT_RECENT };
     this.emit("restarted");
   }
 
-  async #fill(turn: number, lastId: number): Promise<void> {
+  /** `more`: the history may have messages between the last delivered one and `lastId`. */
+  async #fill(turn: number, lastId: number, more: boolean): Promise<void> {
     for (;;) {
-      const page = await this.#page(this.lastId, this.#pageSize);
+      const page = more && this.lastId < lastId ? await this.#page(this.lastId, this.#pageSize) : [];
       if (turn !== this.#turn) return;
       for (const message of page) this.#deliver(message, false);
       if (page.length > 0) continue;
@@ -315,6 +348,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
       }
       // One of those that wait does not follow: the history has what is between, or else it is lost.
       lastId = waiting[0]!.id - 1;
+      more = true;
     }
   }
 
@@ -336,14 +370,18 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     }
   }
 
+  /** The server says that messages are missing. During a catch-up the history itself tells. */
+  #onGap(gap: HistoryGap): void {
+    if (this.#waiting === undefined && gap.epoch === this.#historyEpoch && gap.to > this.lastId) {
+      this.#skipTo(gap.to + 1);
+    }
+  }
+
   #deliver(message: Stored<M>, isLive: boolean): void {
     if (message.id <= this.lastId) return;
     if (message.id > this.lastId + 1) this.#skipTo(message.id);
     this.#range!.last = message.id;
     this.#isFresh = false;
-    if (message.author === this.#host.userName()) {
-      this.#outbox.confirm((body) => isSameMessage(body, message), message.id);
-    }
     this.emit("message", message, isLive);
   }
 
@@ -356,7 +394,6 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
       this.#hasOlder = false;
       return;
     }
-    this.#outbox.forgetHistory();
     this.emit("gap", gap);
   }
 

@@ -221,12 +221,31 @@ test("a message whose answer is lost is sent once", async () => {
   assert.deepEqual(journal.messages.map((message) => message.textMessage), ["cut after", "cut before", "end"]);
 });
 
-test("a message of unknown fate is rejected when the history cannot tell", async () => {
+test("a message whose answer is lost is sent once, though the history does not have it any more", async () => {
   const name = await addRoom({ history_max_size: 1 });
   const client = await login(unique("ann"));
   const room = client.room(name);
+  const journal = record(room);
   await room.join();
-  await assert.rejects(room.send(text("cut and store, then more")), code("unconfirmed"));
+  assert.equal(await room.send(text("cut after, then more")), 1);
+  await until(() => journal.lines.at(-1) === "3 and more (history)", "the last message");
+});
+
+test("a message without an answer for too long is rejected", async () => {
+  const client = await login(unique("ann"), { outboxMaxAge: 0 });
+  const room = client.room(await addRoom());
+  await room.join();
+  await assert.rejects(room.send(text("cut after")), code("unconfirmed"));
+  assert.equal(await room.send(text("next")), 2);
+});
+
+test("the messages that wait for their answers are limited", async () => {
+  const client = await login(unique("ann"), { outboxSize: 1 });
+  const room = client.room(await addRoom());
+  await room.join();
+  const [first, second] = await Promise.allSettled([room.send(text("1")), room.send(text("2"))]);
+  assert.deepEqual(first, { status: "fulfilled", value: 1 });
+  assert.equal(second.status === "rejected" && code("outboxFull")(second.reason), true);
 });
 
 test("refused messages do not stop those that follow", async () => {

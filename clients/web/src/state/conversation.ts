@@ -14,6 +14,9 @@ export interface Closed {
 
 const IN_DOUBT = "The page was closed before this was confirmed. Look whether it has arrived before you send it again.";
 
+/** Milliseconds for which the server surely remembers an idempotency key. */
+const KEYS_ARE_KEPT = 240_000;
+
 export abstract class Conversation {
   abstract readonly kind: "room" | "direct";
   /** Of the room, or of the other person. */
@@ -42,7 +45,7 @@ export abstract class Conversation {
   }
 
   /** Send a message; what goes wrong is shown with it. */
-  abstract send(text: string): void;
+  abstract send(text: string, sendKey?: string): void;
 
   abstract loadOlder(): Promise<void>;
 
@@ -65,9 +68,10 @@ export abstract class Conversation {
     }));
     this.settle();
     return effect(() => {
-      const unsent = this.outgoing.value.map(({ text, timestamp, after = 0, error, isInDoubt }) => ({
+      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, after = 0, error, isInDoubt }) => ({
         text,
         timestamp,
+        sendKey,
         after,
         error: isInDoubt ? undefined : error,
       }));
@@ -79,7 +83,7 @@ export abstract class Conversation {
     this.items.value = [...this.items.value, item];
   }
 
-  protected addOutgoing(author: string, text: string, after = 0): MessageItem {
+  protected addOutgoing(author: string, text: string, after = 0, sendKey?: string): MessageItem {
     const item: MessageItem = {
       kind: "message",
       key: newKey("o"),
@@ -88,6 +92,7 @@ export abstract class Conversation {
       text,
       timestamp: Date.now(),
       sending: "waiting",
+      sendKey,
       after,
     };
     this.outgoing.value = [...this.outgoing.value, item];
@@ -122,6 +127,14 @@ export abstract class Conversation {
 
   retry(item: MessageItem): void {
     this.discard(item.key);
-    this.send(item.text);
+    this.send(item.text, item.sendKey);
+  }
+
+  /** Send again what may have arrived before a reload, as long as the server knows it by its key. */
+  protected sendDoubtful(): void {
+    const oldest = Date.now() - KEYS_ARE_KEPT;
+    for (const item of this.outgoing.value.filter((item) => item.isInDoubt)) {
+      if (item.sendKey !== undefined && item.timestamp > oldest) this.retry(item);
+    }
   }
 }

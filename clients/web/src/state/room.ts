@@ -1,6 +1,6 @@
 /** A room that this person is in. */
 
-import type { ChatError, Room, Stored, TextMessage } from "@chat-service/client";
+import { newKey as newIdempotencyKey, type ChatError, type Room, type Stored, type TextMessage } from "@chat-service/client";
 import { computed, signal } from "@preact/signals";
 
 import { Conversation, type Closed } from "./conversation.js";
@@ -41,6 +41,7 @@ export class RoomConversation extends Conversation {
     this.#stops = [
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
       room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are not kept any more`))),
+      room.on("stateGap", () => void this.#loadDetails()),
       room.on("restarted", () => this.#onRestarted()),
       room.on("state", (state) => {
         if (state === "joined") this.#onJoined();
@@ -78,9 +79,9 @@ export class RoomConversation extends Conversation {
     for (const stop of this.#stops.splice(0)) stop();
   }
 
-  send(text: string): void {
-    const item = this.addOutgoing(this.#host.userName.value, text, this.#room.lastId);
-    this.#room.send({ textMessage: text }).then(
+  send(text: string, sendKey = newIdempotencyKey()): void {
+    const item = this.addOutgoing(this.#host.userName.value, text, this.#room.lastId, sendKey);
+    this.#room.send({ textMessage: text }, sendKey).then(
       () => this.discard(item.key),
       (error: unknown) => this.fail(item, explain(error)),
     );
@@ -180,6 +181,7 @@ export class RoomConversation extends Conversation {
   #onJoined(): void {
     this.#setOlder();
     this.settle();
+    this.sendDoubtful();
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {

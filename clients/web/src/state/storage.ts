@@ -16,6 +16,8 @@ export interface SavedDirect {
 export interface SavedOutgoing {
   text: string;
   timestamp: number;
+  /** In a room: its idempotency key. */
+  sendKey?: string;
   /** In a room: its last message when this one was sent. */
   after: number;
   /** Why it was refused; undefined while nobody knows. */

@@ -14,6 +14,8 @@ export interface MessageItem {
   /** Of a message that is not stored yet. */
   sending?: "waiting" | "failed";
   error?: string;
+  /** In a room: the idempotency key it is sent with, however often. */
+  sendKey?: string;
   /** In a room: its last message when this one was sent. */
   after?: number;
   /** The page was closed before the server answered: it may have arrived. */
