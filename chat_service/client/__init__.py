@@ -1,6 +1,6 @@
 """A typed client in Python: commands, rooms that catch up, and messages that are stored exactly once.
 
-``pip install chat-service[client]``; see docs/guide/python-client.md.
+Needs the extra ``client`` of the package; see docs/guide/python-client.md.
 """
 
 from chat_service.client.chat_client import ChatClient as ChatClient

@@ -7,11 +7,13 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from chat_service import ChatService
+from chat_service import ChatService, MemoryStore
 from chat_service.commands.table import TABLE
+from chat_service.contracts.bus import RoomEvent
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.testing import InProcessClient, InProcessTransport, wait_until
 from tests.docs.blocks import ROOT
+from tests.support.faults import FaultyStore, as_store
 from tests.support.world import name_by_query
 from tools.gendocs import asyncapi
 from tools.gendocs.json_types import argument_schema, schema_of
@@ -144,9 +146,10 @@ def test_options(row: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("raw", [False, True])
 async def test_what_is_sent_conforms(raw: bool) -> None:
-    transport = InProcessTransport()
+    transport, store = InProcessTransport(), FaultyStore(MemoryStore())
     service = ChatService(
         transport=transport,
+        store=as_store(store),
         hooks={"on_connect": name_by_query},
         use_raw_error_objects=raw,
         enable_rooms_management=True,
@@ -200,6 +203,16 @@ async def test_what_is_sent_conforms(raw: bool) -> None:
             (refused, "loginRejected"),
         ):
             await seen(client, event)
+        # The bus loses more than the room keeps.
+        await service.change_room_history_max_size("room", 0)
+        store.loses = lambda topic, envelope: isinstance(envelope, RoomEvent)
+        await service.exec_user_command(True, "roomMessage", "room", message)
+        for number in range(201):
+            await service.exec_user_command(True, "roomAddToList", "room", "whitelist", [f"guest{number}"])
+        store.loses = lambda topic, envelope: False
+        await service.exec_user_command(True, "roomMessage", "room", message)
+        for event in ("roomHistoryGap", "roomStateGap"):
+            await seen(ann, event)
         for client in clients:
             for event, args in client.events:
                 check(f"{event}.event", [event, *args])
