@@ -1,6 +1,7 @@
 """A hook waits for something that is cancelled elsewhere: an error for the caller, and everything goes on."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -261,7 +262,9 @@ async def test_hooks_that_a_close_cancels_end(world: World, place: str) -> None:
         instance.service.transport.bind_handler(alice.id, "custom", hang)
         await alice.send("custom" if place == "custom" else "roomJoin", "room")
     await entered.wait()
-    with pytest.raises(CloseTimeoutError):
+    # A login ends with its client, before the close loses its patience.
+    is_patient = contextlib.nullcontext() if place == "on_connect" else pytest.raises(CloseTimeoutError)
+    with is_patient:
         await instance.service.close()
     assert seen == [asyncio.CancelledError]
 

@@ -22,6 +22,8 @@ TEXTS = [
     ("listLimitExceeded", ("whitelist",), "Exceeded whitelist size limit"),
     ("noCommand", ("fly",), "No such command fly"),
     ("noList", ("redlist",), "No such list redlist"),
+    ("conflict", (7,), "The last message is 7"),
+    ("idempotencyConflict", ("k",), "Idempotency key k was used for another message"),
     ("noLogin", (), "No login provided"),
     ("noRoom", ("attic",), "No such room attic"),
     ("noSocket", ("roomJoin",), "Command roomJoin requires a valid socket"),
