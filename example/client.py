@@ -20,7 +20,7 @@ ROOM = "default"
 
 
 class CommandError(Exception):
-    """What the service answered in place of a result."""
+    """The error that the service returned instead of a result."""
 
 
 class ChatClient:

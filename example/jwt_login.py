@@ -71,7 +71,7 @@ class JwtLogin:
         self._cancel(info.id)
 
     def _end_at(self, service: ChatService, socket_id: str, end: float) -> int:
-        """Disconnect the socket at a time, in place of the time before. Returns it in ms."""
+        """Disconnect the socket at this time instead of the previous one. Returns the time in ms."""
         self._cancel(socket_id)
 
         def disconnect() -> None:

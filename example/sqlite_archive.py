@@ -45,7 +45,7 @@ class Archive:
         await service.add_room("default", exist_ok=True)
 
     async def on_close(self, service: ChatService, error: Exception | None) -> None:
-        # No command runs any more. One that a slow close has cancelled may have left its row here.
+        # No command is running now. One that a slow close cancelled may have left its row here.
         if self._writer is not None:
             await self._writer
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
@@ -56,7 +56,7 @@ class Archive:
             return  # refused: nothing was stored
         message = dict(call.message)
         row = (call.args[0], message.pop("id"), message.pop("author", None), message.pop("timestamp"))
-        # What this raises, the sender gets as an error in place of the id.
+        # If this raises, the sender gets an error instead of the id.
         await self._write((*row, json.dumps(message, ensure_ascii=False)))
 
     async def _write(self, row: Row) -> None:
@@ -79,7 +79,7 @@ class Archive:
                         done.set_exception(error)
             else:
                 for _, done in batch:
-                    # A command that was cancelled by a close waits no more.
+                    # A command that a close cancelled no longer waits.
                     if not done.done():
                         done.set_result(None)
         self._writer = None

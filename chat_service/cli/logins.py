@@ -108,7 +108,7 @@ class JwtLogin:
             service.transport.disconnect_socket(socket_id)
 
     def on_disconnect(self, service: "ChatService", info: Any) -> None:
-        """The timer is not needed any more."""
+        """The timer is no longer needed."""
         timer = self._ends.pop(info.id, None)
         if timer is not None:
             timer.cancel()

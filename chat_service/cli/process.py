@@ -32,7 +32,7 @@ class WorkerRole:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerRole | None":
-        """None in a process that is no worker."""
+        """None in a process that is not a worker."""
         text = environment.get(VARIABLE)
         if text is None:
             return None

@@ -19,7 +19,7 @@ LOOK = 0.2
 
 
 class Recoverer:
-    """Claims instances, as survivors do, and removes what they left. It is no instance itself.
+    """Claims instances, as survivors do, and removes what they left. It is not an instance itself.
 
     ``heartbeat_timeout``: seconds, after which a claim that is not renewed counts as given up.
     """

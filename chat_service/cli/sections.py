@@ -1,4 +1,4 @@
-"""The sections of the file of ``serve`` that are no options of a service, and the list of all."""
+"""The sections of ``serve``'s file that are not service options, and the list of all sections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

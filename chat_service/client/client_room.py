@@ -18,7 +18,7 @@ RETRY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that cannot be had any more, before the next one that is given.
+    """Messages that can no longer be read, before the next one that is given.
 
     ``first``, ``last``: their ids. ``epoch_changed``: the room has begun anew, and ids may come again; which
     messages are missing is then not known.

@@ -218,7 +218,7 @@ async def check_arguments(
 
 
 async def _check_format(checker: Hook, message: Any, *, anonymous: bool) -> None:
-    # The author is no part of what was written, though it may come along when no user sends it.
+    # The author does not belong to the format, though it may be present if no user sends the message.
     await call_hook(checker, _without_author(message) if anonymous else message)
 
 

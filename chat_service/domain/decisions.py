@@ -75,7 +75,7 @@ class DecidedJoin:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that no socket here can get any more: the history no longer has them."""
+    """Messages that no socket here can get, because the history no longer has them."""
 
     epoch: str
     #: The first and the last missing id.
@@ -148,7 +148,7 @@ class CaughtUp:
 
     #: What is due now, in this order.
     given: Sequence[Given | Missed] = ()
-    #: Sockets that were found not to be joined any more, to be forgotten before anything is given. Each with
+    #: Sockets that turned out to be no longer joined; forget them before giving anything. Each with
     #: a place at which it was not joined; when exactly it was removed is not known.
     lost: Mapping[SocketId, RoomCursor]
     #: Whether nothing is missing. If not, the room has to be read again.

@@ -1,4 +1,4 @@
-"""The rooms that this instance serves: their feeds, and the channels through which sockets get the events."""
+"""The rooms that this instance serves: their feeds, and the channels that carry events to sockets."""
 
 from collections.abc import Callable, Collection
 
@@ -129,7 +129,7 @@ class Delivery:
             self._transport.emit(socket_id, "roomHistoryGap", (room, told))
 
     def notify(self, room: RoomName, notice: Notify) -> None:
-        """Give a notification that is no event of the room to the joined sockets."""
+        """Give a notification that is not an event of the room to the joined sockets."""
         feed = self._feeds.get(room)
         later = feed.audience.notify(notice) if feed is not None else ()
         exclude = {*notice.exclude, *later} if later else notice.exclude

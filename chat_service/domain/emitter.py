@@ -28,7 +28,7 @@ class EventEmitter:
         self._listeners.setdefault(event, []).append(listener)
 
     def remove(self, event: str, listener: Hook) -> None:
-        """Forget a listener; an unknown one is no error."""
+        """Forget a listener. Unknown ones are ignored."""
         listeners = self._listeners.get(event, [])
         if listener in listeners:
             listeners.remove(listener)

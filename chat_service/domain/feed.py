@@ -222,7 +222,7 @@ class RoomFeed:
     def catch_up(self, reading: Reading, snapshot: Snapshot | None) -> CaughtUp:
         """The room was read: fill in what is missing, and go on with the held events.
 
-        ``snapshot``: None when there is no such room.
+        ``snapshot``: None if the room does not exist.
         """
         current = None if snapshot is None else snapshot.cursor.epoch
         self._end_epochs(reading, current)
@@ -247,7 +247,7 @@ class RoomFeed:
             self.epoch, self.last_seq, self.last_message_id = None, None, 0
 
     def _find_lost(self, reading: Reading, snapshot: Snapshot | None) -> dict[SocketId, RoomCursor]:
-        """The sockets that are not joined any more. Those that have joined since the reading began stay."""
+        """The sockets that are no longer joined. Those that have joined since the reading began stay."""
         lost = {}
         for socket_id, join in self.audience.joins().items():
             is_over = self.is_over(join.cursor)

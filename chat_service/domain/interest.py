@@ -34,7 +34,7 @@ class Interest:
             raise
 
     async def release(self, topic: Topic) -> None:
-        """Need a topic no more; the last one to say so unsubscribes."""
+        """Stop needing a topic; the last one to do so unsubscribes."""
         if self._discount(topic):
             return
         async with self._changing.hold(topic):

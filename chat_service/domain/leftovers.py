@@ -67,7 +67,7 @@ async def clean(context: Context) -> None:
 async def _check_socket(
     context: Context, instance_id: InstanceId, socket_id: SocketId, user: UserName, *, is_stored: bool
 ) -> None:
-    # Logins and disconnects are over inside of the hold.
+    # Inside the hold, logins and disconnects are over.
     async with context.serial.hold((socket_id, None)):
         info = (await recovery.sockets_of(context.store, user)).get(socket_id)
         session = context.sessions.get(socket_id)

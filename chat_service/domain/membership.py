@@ -189,7 +189,7 @@ async def _undo(context: Context, seat: Seat, op_type: str, *, echo: bool = Fals
     """Take a failed join back in the store. Returns whether it has surely left nothing; else that is cleaned
     later."""
     try:
-        # It was no join, so ``on_leave`` is not called.
+        # It did not count as a join, so ``on_leave`` is not called.
         await leave_room(context, seat, is_told=False, echo=echo)
     except Exception as error:
         context.failures.store(error, seat.failure(op_type))
@@ -208,7 +208,7 @@ def _keep_in_mind(session: Session, room: RoomName) -> None:
 async def leave(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> int:
     """Leave a room. Call inside the hold. Returns the user's sockets that are still joined.
 
-    Raises ``noRoom`` when there is no such room.
+    Raises ``noRoom`` if the room does not exist.
     """
     seat = seat_of(session, room)
     with context.failures.watch_lock(seat.failure("room_leave")):

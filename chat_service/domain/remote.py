@@ -77,7 +77,7 @@ class RemoteCalls:
         await self._bus().publish(Topic(TopicKind.INSTANCE, request.reply_to), reply)
 
     def resolve(self, reply: Reply) -> None:
-        """An answer came in; one that nobody waits for any more is dropped."""
+        """Deliver an answer. It is dropped if nobody waits for it any longer."""
         answer = self._waiting.get(reply.id)
         if answer is not None and not answer.done():
             answer.set_result(reply)

@@ -104,7 +104,7 @@ async def leave_room(
 ) -> LeaveResult:
     """Leave a room in the store, then call ``on_leave`` if the socket was joined.
 
-    ``was_joined``: it was, as far as is known here, even if the store knows nothing of it any more.
+    ``was_joined``: this instance knows it as joined, even if the store no longer does.
     ``is_told``: call the hook. The others as in ``Store.room_leave``. Raises what the store raises.
     """
     result = await upkeep.store.room_leave(

@@ -99,7 +99,7 @@ async def test_scrolling_back_to_messages_that_are_gone(person: People, demo: De
     await ann.log.evaluate("box => { box.scrollTop = 0 }")
     await expect(ann.log.get_by_text("number 31", exact=True)).to_be_attached()
     await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
-    # Nothing loads any more for those who are out.
+    # Nothing is loaded for people who have left.
     await demo.service.delete_room(room)
     await bob.is_told(f"{room} was deleted.")
     await expect(bob.log.locator(".beginning")).to_have_count(0)

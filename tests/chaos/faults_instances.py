@@ -41,7 +41,7 @@ async def roll(scene: Scene) -> None:
 
 
 async def use_up_descriptors(scene: Scene) -> None:
-    """An instance may open no more files: neither clients nor Redis can be connected."""
+    """An instance cannot open further files, so neither clients nor Redis can connect."""
     victim = scene.rng.choice(scene.instances.up())
     victim.limit_descriptors(3)
     if scene.backend.proxy is not None and scene.rng.random() < 0.7:

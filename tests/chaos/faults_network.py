@@ -26,7 +26,7 @@ async def cut(scene: Scene) -> None:
 
 
 async def half_open(scene: Scene) -> None:
-    """Some connections stay open and carry nothing any more; of some only the answers are lost."""
+    """Some connections stay open but carry nothing; on others only the answers are lost."""
     _proxy(scene).deafen(scene.rng.choice([0.3, 0.7, 1.0]), answers_only=scene.rng.random() < 0.5)
     await scene.pause(4.0, 6.0)
 

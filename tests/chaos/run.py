@@ -143,7 +143,7 @@ class Run:
         )
 
     def is_lost(self, post: Post) -> bool:
-        """Whether the message is not stored any more, and not because it was rotated away. Where it may have
+        """Whether the message is no longer stored, and not because it was rotated away. Where it may have
         been: whether its id went to another one as well, in a room that has one life."""
         if post.room not in self._stored:
             state = self.final.rooms.get(post.room)

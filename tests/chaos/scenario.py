@@ -227,7 +227,7 @@ class Scenario:
     # Coming to rest
 
     async def _rest(self, world: World) -> FinalState:
-        """Wait until nothing changes any more, ask the service, and read the final state."""
+        """Wait until nothing changes, ask the service, and read the final state."""
         async with asyncio.timeout(REST_IN):
             await asyncio.gather(*(slot.resolve() for slot in self._slots))
         store = await self._backend.store()

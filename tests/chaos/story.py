@@ -48,7 +48,7 @@ class Story:
         self.sockets[user][socket].add(room)
 
     def forget(self, socket: str, room: str = "room") -> None:
-        """The store knows the socket in the room no more."""
+        """The store no longer has the socket in the room."""
         user = self.users[socket]
         self.members[room][user].discard(socket)
         if not self.members[room][user]:

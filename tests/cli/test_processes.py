@@ -149,7 +149,7 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
     for pid in newest:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    # The instance that was killed is left for the others, of which there are none any more.
+    # The killed instance is left for others to recover, but none is running.
     answer = await redis_site.json("recover", "--heartbeat-timeout", "0.001")
     assert [item["result"] for item in answer["instances"]] == ["recovered"]
 

@@ -25,7 +25,7 @@ class Names:
 
 
 def names_in(expression: str) -> Names:
-    """Raises ``ValueError`` for what is no such expression."""
+    """Raises ``ValueError`` for anything else."""
     tokens: list[tuple[str, str]] = []
     position = 0
     while position < len(expression):

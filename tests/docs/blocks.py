@@ -64,7 +64,7 @@ class Block:
 
 
 def read_blocks(path: str, text: str) -> list[Block]:
-    """The blocks of one page. Directives, whose info is in braces, are no code."""
+    """The blocks of one page. Directives, whose info is in braces, are not code."""
     blocks: list[Block] = []
     lines = text.splitlines()
     position = 0

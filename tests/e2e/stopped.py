@@ -84,7 +84,7 @@ class StoppedReader:
 async def stopped_reader(
     port: int | None, user: str, room: str | None = None
 ) -> AsyncIterator[StoppedReader]:
-    """A client that has logged in, and joined a room, and reads no more."""
+    """A client that logged in, joined a room, and stopped reading."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     sock.setblocking(False)

@@ -87,7 +87,7 @@ CUT_OFF: dict[str, list[str | bytes]] = {
     "deep objects": [A + '["systemMessage",' + '{"a":' * 15_000 + "1" + "}" * 15_000 + "]"],
     "deep Engine.IO data": ["4" + "[" * 99_000],
     "long ack id": [E + "1" * 200 + '["roomJoin","room"]'],
-    "auth that is no object": [f"40{NAMESPACE},[1]"],
+    "auth that is not an object": [f"40{NAMESPACE},[1]"],
     "ack without id": [f"43{NAMESPACE},[]"],
     "ack without array": [f"43{NAMESPACE},1{{}}"],
     "too large": ["4" + "x" * (LIMIT + 10)],
@@ -294,7 +294,7 @@ MSGPACK: dict[str, Any] = {
     "no namespace": msgpack.packb({"type": 2, "data": ["a"]}),
     "namespace that is binary": msgpack.packb({"type": 2, "nsp": b"/chat-service", "data": ["a"]}),
     "no data": msgpack.packb({"type": 2, "nsp": NAMESPACE}),
-    "data that is no array": msgpack.packb({"type": 2, "nsp": NAMESPACE, "data": "roomJoin"}),
+    "data that is not an array": msgpack.packb({"type": 2, "nsp": NAMESPACE, "data": "roomJoin"}),
     "name that is binary": msgpack.packb({"type": 2, "nsp": NAMESPACE, "data": [b"roomJoin"]}),
     "id that is text": msgpack.packb({"type": 2, "nsp": NAMESPACE, "data": ["a"], "id": "1"}),
     "broken UTF-8": b"\x81\xa4type\xa2\xff\xfe",
@@ -303,7 +303,7 @@ MSGPACK: dict[str, Any] = {
     "unknown extension": msgpack.packb(
         {"type": 2, "nsp": NAMESPACE, "data": ["systemMessage", msgpack.ExtType(5, b"x")]}
     ),
-    "keys that are no text": b"\x81\x01\x02",
+    "keys that are not text": b"\x81\x01\x02",
     "text": event("listOwnSockets", id=1),
 }
 

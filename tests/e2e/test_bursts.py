@@ -119,7 +119,7 @@ async def test_events_in_progress_are_bounded(kind: str, way: str, most: int) ->
 
         async def check() -> None:
             await wait_until(lambda: slow.running == most, "as many as there may be")
-            # Others are served, and no more begin.
+            # Others are served, and nothing new begins.
             for _ in range(20):
                 assert (await other.ack("listOwnSockets"))[0] is None
             assert slow.peak == most

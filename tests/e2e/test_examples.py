@@ -53,7 +53,7 @@ async def test_client_says_what_is_wrong(kind: str) -> None:
         assert client.errors.splitlines() == [
             "error: ChatServiceError: String a:b contains invalid characters"
         ]
-    # Nobody listens there any more.
+    # Nothing listens there now.
     async with run(*CLIENTS[kind], "ann", "--once", "--port", str(port)) as client:
         assert await client.wait() == 1
     assert client.errors.startswith("error: ") and len(client.errors.splitlines()) == 1

@@ -213,7 +213,7 @@ async def round_of_life():
     assert not left, left
 
 async def main():
-    # A busy machine is no fault of the service.
+    # A busy machine is not the service's fault.
     asyncio.get_running_loop().slow_callback_duration = 60
     for _ in range(6):
         await round_of_life()

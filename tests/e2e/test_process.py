@@ -177,7 +177,7 @@ async def test_run_says_where_it_is_and_how_to_stop_it(
     )
     with redis_servers.client() as client:
         client.execute_command("ACL", "SETUSER", "user", "on", ">secret", "~*", "&*", "+@all")
-    # An output that shows little is no reason not to serve.
+    # A limited output must not keep it from serving.
     async with run(sys.executable, "-c", code, env={"PYTHONIOENCODING": "ascii"}) as process:
         line = await process.wait_for("; Ctrl+C stops it")
         process.send_signal(signal.SIGINT)

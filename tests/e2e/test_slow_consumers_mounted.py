@@ -1,4 +1,4 @@
-"""Clients that do not read, of a service inside of another application: their queues are bounded, too."""
+"""Clients that do not read, in a mounted service: their queues are bounded as well."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -236,7 +236,7 @@ async def test_a_close_goes_on_after_a_cancelled_on_close(world: World, cancelle
 
 @pytest.mark.parametrize("place", ["on_join", "room_join_before", "room_join_after", "custom", "on_connect"])
 async def test_hooks_that_a_close_cancels_end(world: World, place: str) -> None:
-    """The real cancellation is no error of the hook."""
+    """A real cancellation is not an error of the hook."""
     entered, seen = asyncio.Event(), []
 
     async def hang(*_: Any) -> None:

@@ -72,7 +72,7 @@ async def test_a_dead_instance_is_recovered_whatever_its_clock_showed(world: Wor
     dead = await world.start(clock=SteppedClock(step), **LEASE)
     await dead.joined("bob", "room")
     await _outlast(2 * RATE)
-    # No heartbeats any more.
+    # Stop its heartbeats.
     await parts_of(dead.service).background.close()
     await alice.wait_for("roomUserLeft", "room", "bob")
 

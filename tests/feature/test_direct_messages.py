@@ -60,7 +60,7 @@ async def test_the_recipient_must_exist_and_be_online(spread: StartSpread) -> No
 
 
 @pytest.mark.covers("command:directMessage", "error:notAllowed")
-async def test_nobody_writes_to_oneself(world: World) -> None:
+async def test_users_cannot_write_to_themselves(world: World) -> None:
     instance = await world.start()
     alice, second = await instance.login("alice"), await instance.login("alice")
     assert await alice.error("directMessage", "alice", TEXT) == wire_error("notAllowed")

@@ -59,7 +59,7 @@ async def test_an_empty_history(world: World) -> None:
         (4, 1, [5]),
         (4, 100, [12, 11, 10, 9, 8, 7, 6, 5]),
         (5, 2, [7, 6]),
-        # The next ones were rotated out: from the oldest one that is there.
+        # The next ones were rotated out: the answer starts at the oldest stored one.
         (3, 2, [6, 5]),
         (1, 2, [6, 5]),
         (0, 1, [5]),

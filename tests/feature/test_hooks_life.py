@@ -271,7 +271,7 @@ async def test_on_join_that_raises_undoes_the_join(world: World, error: Exceptio
     assert await alice.call("listOwnSockets") == {alice.id: [], other.id: []}
     await room_marker(instance.service, "room", bob)
     await user_marker(instance.service, "alice", alice, other)
-    # Nobody was told of it, the socket hears nothing of the room, and what was no join is no leave.
+    # Nobody was told, the socket hears nothing of the room, and without a join there is no leave.
     assert told(bob) == told(other) == told(alice) == []
     assert alice.received("roomMessage") == []
     assert watched.events == []

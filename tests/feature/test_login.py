@@ -262,7 +262,7 @@ async def test_a_login_that_takes_too_long_is_rejected(world: World) -> None:
 
 @pytest.mark.covers("hook:on_connect", "option:login_timeout")
 async def test_a_login_ends_when_its_client_leaves(world: World) -> None:
-    """Also if the hook does not let itself be cancelled: what it returns in the end counts no more."""
+    """Also if the hook does not let itself be cancelled: its result is then ignored."""
     entered, ended, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def on_connect(service: ChatService, socket_id: str) -> str:

@@ -102,7 +102,7 @@ async def test_a_dead_instance_is_cleaned_away_once(spoilt: Spoilt) -> None:
         (GHOST, "room", 0),
         (OTHER_GHOST, "room", 0),
     ]
-    # Not online any more.
+    # No longer online.
     await service.delete_user("bob")
 
 
@@ -116,7 +116,7 @@ async def test_recovery_of_nothing(spoilt: Spoilt) -> None:
 @pytest.mark.covers("api:instance_recovery")
 async def test_an_instance_that_has_a_socket_the_user_does_not_know(spoilt: Spoilt) -> None:
     await spoilt.add_ghost(ALICE, GHOST)
-    # The same id elsewhere by now: it is not the dead instance's any more.
+    # The same id elsewhere by now: it no longer belongs to the dead instance.
     alice = await spoilt.instance.joined("alice", "room")
     await spoilt.store.socket_connect(ALICE, SocketId(alice.id), DEAD)
     await spoilt.service.instance_recovery(DEAD)

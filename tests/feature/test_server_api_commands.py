@@ -303,7 +303,7 @@ async def test_an_instance_that_does_not_answer(world: World) -> None:
     # It hears nothing.
     store.loses = lambda topic, envelope: True
     assert await raised(first.service.exec_user_command(context, "roomJoin", "room")) == ("timeout",)
-    # It takes too long; its late answer is no harm.
+    # It takes too long; its late answer does no harm.
     store.loses = lambda topic, envelope: False
     gate = store.faults.gate("room_join")
     assert await raised(first.service.exec_user_command(context, "roomJoin", "room")) == ("timeout",)

@@ -20,7 +20,7 @@ class ServerUnderTest:
         self._runner: web.AppRunner | None = None
         #: Rooms where a message was thrown away, with the connection that it came on.
         self._cut_rooms: set[str] = set()
-        #: Rooms whose history answers hold no more than so many messages.
+        #: Rooms whose history answers are cut to this number of messages.
         self._cut_answers: dict[str, int] = {}
         self._ended = asyncio.Event()
 

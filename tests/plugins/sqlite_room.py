@@ -1,4 +1,4 @@
-"""A room of the SQLite store, inside of one step."""
+"""A room of the SQLite store, within one step."""
 
 import time
 import uuid

@@ -75,7 +75,7 @@ def connect(path: str, timeout: float) -> sqlite3.Connection:
 
 
 class Step:
-    """Queries inside of a transaction, and the envelopes that it publishes."""
+    """Queries in a transaction, and the envelopes that it publishes."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -95,7 +95,7 @@ class Step:
         return [row[0] for row in self.rows(query, *values)]
 
     def value(self, query: str, *values: Any) -> Any:
-        """The one value of the first row, None when there is no row."""
+        """The one value of the first row, None if there is no row."""
         row = self._database.execute(query, values).fetchone()
         return None if row is None else row[0]
 
@@ -114,7 +114,7 @@ class Step:
 def step(database: sqlite3.Connection, hub: Hub) -> Iterator[Step]:
     """A transaction: all or nothing, and published only when it is done.
 
-    There is no await inside of it, so the order of the transactions is that of the publications.
+    It contains no await, so the order of the transactions is that of the publications.
     """
     with wrapped_errors():
         database.execute("begin immediate")

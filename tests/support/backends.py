@@ -82,7 +82,7 @@ class InRedis:
         return found + [key for key in keys if self._has_no_owner(key, set(keys))]
 
     def _has_no_owner(self, key: str, keys: set[str]) -> bool:
-        """Whether a key belongs to a room, user, socket or instance that is not there any more.
+        """Whether a key belongs to a room, user, socket or instance that no longer exists.
 
         All instances are closed by now, so no sockets, members or instances are left.
         """

@@ -143,7 +143,7 @@ def test_the_limit() -> None:
     assert waiting.is_over_limit
     waiting.drop()
     assert not waiting.is_full and len(waiting) == 0
-    # What the client has asked for does not make it slow, but no more is to be asked.
+    # Answers that a client asked for do not make it slow, but it may not ask for more.
     for _ in range(10):
         waiting.put("x" * 900, is_answer=True)
     assert waiting.is_full and not waiting.is_over_limit

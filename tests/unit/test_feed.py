@@ -52,7 +52,7 @@ class Model:
     #: Sequence numbers of events that were lost, and ids of the messages among them.
     lost: set[int] = field(default_factory=set)
     lost_messages: set[int] = field(default_factory=set)
-    #: Sequence numbers of events that are no messages.
+    #: Sequence numbers of events other than messages.
     others: list[int] = field(default_factory=list)
     #: Messages that the history keeps.
     max_size: int = 99

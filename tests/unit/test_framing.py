@@ -131,7 +131,7 @@ BAD: dict[str, tuple[bytes, int]] = {
     "unknown kind 3": (frame(0x83, b""), 1002),
     "unknown kind 15": (frame(0x8F, b""), 1002),
     "continuation of nothing": (frame(0x80, b"x"), 1002),
-    "text inside of a text": (frame(0x01, b"a") + frame(0x81, b"b"), 1002),
+    "text inside a text": (frame(0x01, b"a") + frame(0x81, b"b"), 1002),
     "fragments of a ping": (frame(0x09, b""), 1002),
     "ping of 126 bytes": (frame(0x89, b"x" * 126), 1002),
     "ping of 126 bytes that is not there": (frame(0x89, b"x" * 126)[:20], 1002),

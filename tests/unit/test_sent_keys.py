@@ -1,4 +1,4 @@
-"""Idempotency keys in memory: what has expired is forgotten, and costs nothing any more."""
+"""Idempotency keys in memory: expired ones are forgotten and cost nothing."""
 
 from chat_service.stores.memory.sent_keys import Scope, Sent, SentKeys
 from chat_service.types import UserName

@@ -1,4 +1,4 @@
-"""One at a time per key: order, holds inside of holds, cancellation, holds that meet crosswise."""
+"""One at a time per key: order, nested holds, cancellation, holds that cross."""
 
 import asyncio
 import random
@@ -118,7 +118,7 @@ async def test_a_waiter_that_is_cancelled_when_its_turn_came_hands_it_on() -> No
             order.append(number)
 
     async with queue.hold("key"):
-        # Tasks made here are inside of the hold, so they come from elsewhere.
+        # Tasks created here would be inside the hold, so they are created elsewhere.
         pass
     await queue.acquire("key")
     tasks = [asyncio.create_task(work(number)) for number in range(3)]
@@ -156,7 +156,7 @@ async def test_random_cancellation_never_loses_the_key() -> None:
 
 
 async def crosswise(queue: SerialQueue, keys: list[list[str]]) -> list[BaseException | None]:
-    """Tasks that each hold several keys inside of each other, and have the first before any goes on."""
+    """Tasks that each nest several keys, all holding the first before any continues."""
     barrier = asyncio.Barrier(len(keys))
 
     async def nest(rest: list[str]) -> None:

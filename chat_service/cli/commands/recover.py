@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Remove what dead instances left: sockets, presence, memberships; who has to know is told.
 
-    Running services do this by themselves; this is for when none runs any more, or when they do not recover
+    Running services do this by themselves; use this when none is running, or when they do not recover
     others (auto_recovery = false). An instance is dead when it was not heard of for the time of
     --heartbeat-timeout. Since clocks may be wrong, instances that seem to be dead are watched for that time
     first, and those that are heard of are left alone.

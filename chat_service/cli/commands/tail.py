@@ -1,6 +1,6 @@
 """``chat-service tail``: the messages of a room, in order and each once, history first, then what comes.
 
-Reads only: who follows is no member, has no socket, and is seen by nobody.
+Only reads: the follower is not a member, has no socket, and is invisible.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ CHUNK = 500
 class Happening:
     """A message, or with ``kind`` another than "message" something else that followers should know.
 
-    "gap": messages ``first`` to ``last`` cannot be had any more. "epoch": the room was made anew, or has lost
+    "gap": messages ``first`` to ``last`` can no longer be read. "epoch": the room was made anew, or has lost
     its last changes, and ids may come again. "event": another notification of the room. "deleted": the room
     is gone.
     """

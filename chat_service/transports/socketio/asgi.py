@@ -57,7 +57,7 @@ class AsgiApp:
     ) -> None:
         """``serve``: answers a request or a WebSocket. ``is_started``: whether the service is started.
 
-        ``page``: what is at ``/`` when there is no other application.
+        ``page``: served at ``/`` if there is no other application.
         """
         self._serve = serve
         self._other = other
@@ -107,7 +107,7 @@ class AsgiApp:
         await send({"type": "http.response.body", "body": self._page})
 
     async def _start_late(self) -> None:
-        """Start the service by the first request, when there was no lifespan."""
+        """Start the service at the first request if the server sent no lifespan event."""
         if self._starting is None:
             # In a task of its own: the end of the request must not end it.
             self._starting = asyncio.create_task(self._start_service(), name="start without a lifespan")

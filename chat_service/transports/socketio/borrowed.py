@@ -122,7 +122,7 @@ class _Tail:
 
 
 class Detached(web.StreamResponse):
-    """The answer to a request whose connection aiohttp has nothing to do with any more."""
+    """The answer to a request whose connection aiohttp no longer manages."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         return None

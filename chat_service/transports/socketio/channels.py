@@ -50,7 +50,7 @@ class Connection:
     def __init__(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> None:
         self.socket_id = socket_id
         self.handshake = handshake
-        #: What packets are sent through when there is no sink.
+        #: Where packets are sent when there is no sink.
         self.session = session
         #: The WebSocket that frames are written to at once.
         self.sink: FrameSink | None = None

@@ -11,7 +11,7 @@ from chat_service.protocol.values import PLACEHOLDER
 from chat_service.transports.socketio.borrowed import scan_json
 from chat_service.transports.socketio.encoding import EVENT_START
 
-#: Digits of the number of an event at most, so that it is no larger than JavaScript counts.
+#: Maximum number of digits in an event's number; JavaScript counts no further.
 MAX_DIGITS = 15
 
 

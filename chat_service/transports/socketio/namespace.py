@@ -1,6 +1,6 @@
 """The namespace of the service on a Socket.IO server: connects, events and disconnects of its sockets.
 
-Sharp edges that are kept inside of here: a handler's tuple becomes the ack's values; a ``TypeError`` out of a
+Sharp edges that stay inside this module: a handler's tuple becomes the ack's values; a ``TypeError`` out of a
 handler makes the library call it again with fewer arguments, so none gets out; clients can emit events that
 are named like the library's own.
 

@@ -312,7 +312,7 @@ class SocketIOTransport:
             return
         server = self.get_server()
         await server.disconnect(socket_id, self._name)
-        # A client of this namespace alone has no use for its connection any more.
+        # A client of this namespace alone no longer needs its connection.
         if self._dispatcher is not None and not self._dispatcher.has_namespaces(session.sid):
             session.finish()
 

@@ -140,7 +140,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
 
   /**
    * Connect and log in; resolves at `loginConfirmed`. Rejects with the server's error when the login is rejected,
-   * and with `connectFailed` or `noAnswer` when there is no such server; then it may be called again.
+   * and with `connectFailed` or `noAnswer` when the server cannot be reached; then it may be called again.
    */
   connect(): Promise<Login> {
     if (this.#state !== "idle" && this.#state !== "closed") {

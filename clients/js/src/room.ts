@@ -13,7 +13,7 @@ import type { HistoryGap, HistoryInfo, JoinHistory, Stored, TextMessage } from "
  */
 export type RoomState = "out" | "joining" | "waiting" | "joined";
 
-/** Messages that nobody can get any more. Ids, both inclusive. */
+/** Messages that can no longer be read. Ids, both inclusive. */
 export interface Gap {
   from: number;
   to: number;
@@ -33,7 +33,7 @@ export interface RoomEvents<M> {
   /** The room was made anew: its ids have started over, and what was shown of it is history of another room. */
   restarted(): void;
   state(state: RoomState): void;
-  /** The user has lost the room: `notAllowed` without access, `noRoom` when it is gone. Not joined any more. */
+  /** The user has lost the room: `notAllowed` without access, `noRoom` when it is gone. It is no longer joined. */
   removed(error: ChatError): void;
   /** As the notifications of the same names; which of them come is a setting of the room. */
   userJoined(userName: string): void;

@@ -24,7 +24,7 @@ test("a join begins with the newest messages, older ones are got page by page", 
   assert.equal(journal.lines[2], "8 8");
 });
 
-test("what was rotated out before the first join is no gap", async () => {
+test("messages rotated out before the first join are not a gap", async () => {
   const name = await addRoom({ history_max_size: 2 });
   await post(name, "1", "2", "3", "4");
   const room = (await login(unique("ann"))).room(name);
@@ -221,7 +221,7 @@ test("a message whose answer is lost is sent once", async () => {
   assert.deepEqual(journal.messages.map((message) => message.textMessage), ["cut after", "cut before", "end"]);
 });
 
-test("a message whose answer is lost is sent once, though the history does not have it any more", async () => {
+test("a message whose answer is lost is sent once, even if the history no longer has it", async () => {
   const name = await addRoom({ history_max_size: 1 });
   const client = await login(unique("ann"));
   const room = client.room(name);

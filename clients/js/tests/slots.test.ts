@@ -25,7 +25,7 @@ function pieces(slots: Slots) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("no more work runs at once than there are slots; urgent work does not queue", async () => {
+test("work is limited by the slots; urgent work does not queue", async () => {
   const { begun, start, end } = pieces(new Slots(2));
   const all = [start("a"), start("bad"), start("b"), start("c"), start("urgent", true)];
   const failed = assert.rejects(all[1]!, /bad/);

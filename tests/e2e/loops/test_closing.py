@@ -58,7 +58,7 @@ def connect(port: int | None, text: str, made: list[socket.socket]) -> None:
     try:
         connection.connect(("127.0.0.1", port))
     except ConnectionError:
-        # It listens no more.
+        # It no longer listens.
         connection.close()
         return
     made.append(connection)

@@ -75,7 +75,7 @@ class Line(Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is unsent that no more requests are to be read."""
+        """Whether too much is unsent to read further requests."""
         ...
 
     def begin(self, packet: str | None) -> None:
@@ -146,7 +146,7 @@ class UpgradeInProgress(Protocol):
 
 
 class Nobody:
-    """The ``Receiver`` of a WebSocket that nobody uses, or not any more."""
+    """The ``Receiver`` of a WebSocket that nobody uses yet, or no longer."""
 
     is_blocked = False
 

@@ -158,12 +158,12 @@ class Peer:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is unsent that no more requests are to be handled."""
+        """Whether too much is unsent to handle further requests."""
         unsent = self.line if self.line is not None else self.state.waiting
         return unsent is not None and unsent.is_full
 
     def full(self) -> None:
-        """Part of ``Receiver``: no more requests are handled, and the client has to read."""
+        """Part of ``Receiver``: stop handling requests until the client reads."""
         if self.polls is not None:
             self.polls.has_drained()
         self.hub.stalled.add(self)
@@ -217,7 +217,7 @@ class Peer:
             self.fail("a message that could not be handled")
 
     def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """An event is being handled in a task. While there are too many, no more are taken."""
+        """An event is being handled in a task. While there are too many, further ones wait."""
         self.waiting += 1
         task.add_done_callback(self._waited)
 

@@ -103,7 +103,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.pending: bytes | list[bytes] | None = None
         self.write: Callable[[bytes], None] = transport.write
         self.write_limit = send_buffer_limit
-        #: Whether so much is unsent that no more requests are to be read.
+        #: Whether too much is unsent to read further requests.
         self.is_full = False
         # Bytes among those unsent that the client has asked for, or that are one large packet.
         self._allowed = 0
@@ -175,7 +175,7 @@ class WebSocketConnection(asyncio.Protocol):
         if unsent > self._send_buffer_limit + self._allowed:
             self._cut(unsent)
         else:
-            # From now on every write is looked at, and no more requests are read.
+            # From now on every write is checked, and reading stops.
             self.write_limit = -1
             self.is_full = True
             self._written, self._drained = unsent, 0

@@ -49,7 +49,7 @@ export abstract class Conversation {
 
   abstract loadOlder(): Promise<void>;
 
-  /** Everything that is there has been seen. */
+  /** Everything shown has been seen. */
   abstract markRead(): void;
 
   /** Take up what was not sent before a reload, and keep it from now on. Returns a function that ends that. */

@@ -185,7 +185,7 @@ export class RoomConversation extends Conversation {
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {
-      // The first visit: what was said before is no news.
+      // The first visit: earlier messages are not news.
       this.#saved = { name: this.name, readId: lastId, epoch };
       this.unread.value = 0;
     } else if (this.unread.value > 0) {

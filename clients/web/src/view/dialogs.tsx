@@ -1,4 +1,4 @@
-/** Dialogs that belong to no conversation: a new room, a new direct message, one's own settings. */
+/** Dialogs outside conversations: a new room, a new direct message, the user's settings. */
 
 import { useState } from "preact/hooks";
 

@@ -1,4 +1,4 @@
-/** Files that are dropped or pasted: they cannot be shared, and the browser must not open them in place of the chat. */
+/** Files that are dropped or pasted: they cannot be shared, and the browser must not open them instead of the chat. */
 
 const REFUSAL = "Pictures and other files cannot be shared here, only text.";
 
