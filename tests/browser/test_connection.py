@@ -18,7 +18,9 @@ window.WebSocket = class {
 """
 
 
-async def test_who_was_offline_catches_up_without_loss_or_repeat(person: People, unique: Unique) -> None:
+async def test_a_user_who_was_offline_catches_up_without_loss_or_repeat(
+    person: People, unique: Unique
+) -> None:
     ann = await (await person(unique("Ann"))).login()
     bob = await (await person(unique("Bob"))).login()
     room = unique("Tea")

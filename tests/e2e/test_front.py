@@ -93,7 +93,7 @@ async def test_both_ways_are_the_same_to_the_application(serve: Serve, answered:
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": True}, {"path": "/else/where"}], ids=str)
-async def test_who_answers(serve: Serve, answered: list[str], options: dict[str, Any]) -> None:
+async def test_a_user_who_answers(serve: Serve, answered: list[str], options: dict[str, Any]) -> None:
     service = await serve(transport_options=options)
     path = options.get("path", "/socket.io")
     async with aiohttp.ClientSession() as http:

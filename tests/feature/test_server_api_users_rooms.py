@@ -44,7 +44,7 @@ async def test_add_user(service: ChatService) -> None:
 
 
 @pytest.mark.covers("api:add_user", "error:userExists")
-async def test_who_logged_in_once_is_a_user(instance: Instance) -> None:
+async def test_a_user_who_logged_in_once_is_a_user(instance: Instance) -> None:
     alice = await instance.login("alice")
     assert await raised(instance.service.add_user("alice")) == ("userExists", "alice")
     await alice.disconnect()

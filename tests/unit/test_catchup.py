@@ -148,7 +148,7 @@ async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
     assert [(gap["from"], gap["to"]) for _, gap in bob.received("roomHistoryGap")] == [(2, 3)]
 
 
-async def test_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pair) -> None:
+async def test_a_user_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     gate = pair.store.faults.gate("room_history_info")
@@ -202,7 +202,7 @@ async def test_other_events_of_the_channel_do_not_wait_for_a_catch_up(pair: Pair
     assert dave.received("news") == []
 
 
-async def test_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> None:
+async def test_a_user_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     carol = await pair.second.joined("carol", "room")
@@ -216,7 +216,7 @@ async def test_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> No
     assert ids(bob) == []
 
 
-async def test_who_comes_after_all_have_left_hears_no_old_messages(pair: Pair) -> None:
+async def test_a_user_who_comes_after_all_have_left_hears_no_old_messages(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     gate = pair.store.faults.gate("room_members")

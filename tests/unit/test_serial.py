@@ -188,7 +188,7 @@ async def test_a_line_is_no_circle() -> None:
     assert len(queue) == 0
 
 
-async def test_who_waits_in_line_can_be_part_of_a_circle() -> None:
+async def test_a_user_who_waits_in_line_can_be_part_of_a_circle() -> None:
     """A holds 1 and waits for 2, behind B, which gets 2 and then wants 1."""
     queue, order = SerialQueue(), []
     free = asyncio.Event()
