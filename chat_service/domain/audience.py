@@ -6,7 +6,16 @@ A socket is asked for, decided by the store, answered to its client, and then he
 from collections.abc import Callable, Mapping, Sequence
 
 from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
-from chat_service.domain.decisions import NOBODY, DecidedJoin, Gap, Kept, StateGap, UnansweredJoin, are_same
+from chat_service.domain.decisions import (
+    NOBODY,
+    DecidedJoin,
+    Gap,
+    Happened,
+    Kept,
+    StateGap,
+    UnansweredJoin,
+    are_same,
+)
 from chat_service.types import SocketId
 
 #: Whether a place is one that the feed has not reached.
@@ -18,7 +27,7 @@ class Audience:
 
     def __init__(self) -> None:
         # Joins that are asked for, with what came since then: it may come before the store's answer.
-        self._asked: dict[SocketId, list[RoomEvent | Gap]] = {}
+        self._asked: dict[SocketId, list[Happened]] = {}
         # Joins that the store has decided, until the client has its answer.
         self._unanswered: dict[SocketId, UnansweredJoin] = {}
         # Joins that were decided at a place which the feed has not reached.
@@ -46,11 +55,11 @@ class Audience:
         """A join is asked for: keep what comes until it is decided."""
         self._asked[socket_id] = []
 
-    def take_asked(self, socket_id: SocketId) -> Sequence[RoomEvent | Gap]:
+    def take_asked(self, socket_id: SocketId) -> Sequence[Happened]:
         """The join was decided, or does not take place. Returns what came since it was asked for."""
         return self._asked.pop(socket_id, ())
 
-    def decide(self, socket_id: SocketId, join: DecidedJoin, kept: Sequence[RoomEvent | Gap]) -> None:
+    def decide(self, socket_id: SocketId, join: DecidedJoin, kept: Sequence[Happened]) -> None:
         """The socket gets ``kept``, and what follows, after ``answer``."""
         self._unanswered[socket_id] = UnansweredJoin(join, [*kept])
 
@@ -163,9 +172,12 @@ class Audience:
                 told[socket_id] = part
         return told
 
-    def miss_state(self) -> Mapping[SocketId, StateGap]:
+    def miss_state(self, gap: StateGap) -> Mapping[SocketId, StateGap]:
         """Events other than messages are lost for ever. Returns the sockets that have to be told now."""
-        gap = StateGap()
+        for events in self._asked.values():
+            events.append(gap)
         for unanswered in self._unanswered.values():
-            unanswered.kept.append(gap)
-        return dict.fromkeys((*self._hearing, *self._ahead), gap)
+            if gap.after(unanswered.join):
+                unanswered.kept.append(gap)
+        joins = {**self._hearing, **self._ahead}
+        return {socket_id: gap for socket_id, join in joins.items() if gap.after(join)}

@@ -58,11 +58,14 @@ class DecidedJoin:
             return self.last_message_id < event.last_message_id
         return self.cursor.seq < event.seq
 
-    def due(self, items: "Sequence[RoomEvent | Gap]") -> "list[RoomEvent | Gap]":
+    def due(self, items: "Sequence[Happened]") -> "list[Happened]":
         """Those that the join comes before; of a gap, the part after it."""
-        found: list[RoomEvent | Gap] = []
+        found: list[Happened] = []
         for item in items:
-            due = item.after(self) if isinstance(item, Gap) else item if self.precedes(item) else None
+            if isinstance(item, RoomEvent):
+                due: Happened | None = item if self.precedes(item) else None
+            else:
+                due = item.after(self)
             if due is not None:
                 found.append(due)
         return found
@@ -93,9 +96,20 @@ class Gap:
 class StateGap:
     """Events other than messages are missing, and no longer known: what they changed has to be read again."""
 
+    epoch: str
+    #: The place up to which they are missing.
+    last_seq: int
 
+    def after(self, join: DecidedJoin) -> "StateGap | None":
+        """None for a socket that joined after the missing events."""
+        is_later = join.cursor.epoch != self.epoch or join.cursor.seq >= self.last_seq
+        return None if is_later else self
+
+
+#: What comes to a room's sockets in its order.
+Happened = RoomEvent | Gap | StateGap
 #: What a socket gets after the answer to its join.
-Kept = RoomEvent | Notify | Gap | StateGap
+Kept = Happened | Notify
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from chat_service.domain.decisions import (
     Missed,
     Reading,
     Snapshot,
+    StateGap,
     Verdict,
 )
 from chat_service.types import SocketId, UserName
@@ -337,8 +338,10 @@ class RoomFeed:
             given.append(Given(kept, self._give(kept)))
         self._miss(last_id + 1, message_id, given)
         # Each event has a number, each message also an id: the others are changes.
-        if self.last_seq is not None and seq - self.last_seq > message_id - self.last_message_id + changes:
-            told = self.audience.miss_state()
+        if self.epoch is None or self.last_seq is None:
+            return
+        if seq - self.last_seq > message_id - self.last_message_id + changes:
+            told = self.audience.miss_state(StateGap(self.epoch, seq))
             if told:
                 given.append(Missed(told))
 

@@ -644,3 +644,19 @@ def test_a_repr_shows_where_it_is() -> None:
     model.feed.interrupt()
     audience = "<Audience asked=1 unanswered=0 ahead=0 hearing=1>"
     assert repr(model.feed) == f"<RoomFeed one:0 {audience} filling, 0 held>"
+
+
+def test_a_socket_that_was_joined_before_the_loss_is_told_after_its_answer() -> None:
+    """The store's answer to its join comes in after the catch-up."""
+    model = Model()
+    old = joined_at(model, "old")
+    feed = model.feed
+    feed.audience.ask(A)
+    feed.audience.ask(B)
+    feed.take(event_of("one", 300))
+    caught_up = feed.catch_up(feed.begin_reading(), seen_at("one", 300, old, A, B))
+    assert caught_up.given == [Missed({old: StateGap("one", 299)}), Given(event_of("one", 300), frozenset())]
+    feed.decide_join(A, USER, join(10))
+    feed.decide_join(B, USER, join(299))
+    assert StateGap("one", 299) in feed.answer_join(A)
+    assert feed.answer_join(B) == [event_of("one", 300)]
