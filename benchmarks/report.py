@@ -24,6 +24,7 @@ TITLES = {
     "memory": "Idle memory per joined client",
     "history-oldest": "History: per read of the 100 oldest",
     "history-newest": "History: per read of the 100 newest",
+    "join-with-history": "Join with the 100 newest messages: per join of a joined socket",
     "by-members": "Per delivery, by members of the room",
     "by-rooms": "Per command, by rooms",
     "by-stored": "Per command, by messages stored in the room",

@@ -24,7 +24,7 @@ class Server:
     redis: bool = False
     #: Whether it has a message history.
     history: bool = False
-    #: Whether messages may have idempotency keys.
+    #: Whether messages may have idempotency keys, and joins cursors.
     idempotent: bool = False
     #: Whether it disconnects clients that do not read.
     stops_slow_readers: bool = False

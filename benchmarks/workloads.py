@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from benchmarks.loadgen import Done, Load
 from benchmarks.plan import STAMP, TEXT, Client, joined_client
@@ -302,10 +303,14 @@ def _until_idle(pid: int) -> None:
 
 
 def history(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Read 100 messages of a full history: the oldest and the newest ones."""
+    """Read 100 messages of a full history: the oldest and the newest ones, and with a join."""
     if not server.history:
         return []
-    reads = [("roomHistoryGet", "room0", 0, 100), ("roomRecentHistory", "room0")]
+    names = ["history-oldest", "history-newest"]
+    reads: list[tuple[Any, ...]] = [("roomHistoryGet", "room0", 0, 100), ("roomRecentHistory", "room0")]
+    if server.idempotent:
+        names.append("join-with-history")
+        reads.append(("roomJoin", "room0", {"recent": 100}))
     with running(server) as instances:
         port = instances.ports[0]
         clients = [joined_client(server.dialect, port, n, "room0", reads) for n in range(READERS)]
@@ -315,11 +320,11 @@ def history(server: Server, sizes: Sizes) -> list[Measurement]:
             load.open(WRITERS)
             meter = Meter(instances)
             found = []
-            for request, name in ((1, "oldest"), (2, "newest")):
+            for request, name in enumerate(names, 1):
                 load.loop(sizes.reads // 5, request=request, seconds=sizes.seconds)
                 found.append(
                     meter.measure(
-                        f"history-{name}",
+                        name,
                         partial(load.loop, sizes.reads, request=request, seconds=sizes.seconds),
                     )
                 )
