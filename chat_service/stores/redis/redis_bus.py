@@ -250,12 +250,14 @@ class RedisBus:
         """Whether all subscriptions work, judging by the latest pings."""
         now = monotonic()
         used = [subscriber for subscriber in self._subscribers.values() if subscriber.channels]
-        silent = [now - subscriber.pinged_at for subscriber in used if subscriber.pinged_at is not None]
+        silent = [now - since for subscriber in used if (since := subscriber.silent_since) is not None]
+        waiting = [now - at for subscriber in used if (at := subscriber.pinged_at) is not None]
         # Half the time after which the connection is abandoned.
         patience = self._options.probe_interval / 2
         return BusStatus(
             is_hearing=not self._lost and max(silent, default=0.0) < patience,
-            lag=max([*silent, *(subscriber.lag for subscriber in used)], default=None),
+            # A pong that waits behind envelopes shows how far these are behind.
+            lag=max([*waiting, *(subscriber.lag for subscriber in used)], default=None),
             subscriptions=len(self._at),
             lost_subscriptions=len(self._lost),
             rejected=self.rejected,
