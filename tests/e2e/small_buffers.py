@@ -78,7 +78,7 @@ async def _aiohttp(app: web.Application, listening: socket.socket) -> AsyncItera
 
 @asynccontextmanager
 async def _uvicorn(app: Any, listening: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=int(PATIENCE))
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve([listening]))
     try:

@@ -64,7 +64,13 @@ async def no_lifespan(scope: Any, receive: Any, send: Any) -> None:
 async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     """A uvicorn server on a free port."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=2, **options
+        app,
+        host="127.0.0.1",
+        port=0,
+        lifespan="on",
+        log_config=None,
+        timeout_graceful_shutdown=int(PATIENCE),
+        **options,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -35,7 +35,7 @@ async def uvicorn_server(app: Any, **options: Any) -> AsyncIterator[int]:
     """A uvicorn server on a free port, which is given."""
     options = {"lifespan": "auto", **options}
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2, **options
+        app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=int(PATIENCE), **options
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
