@@ -201,10 +201,8 @@ class ChatClient:
     def _fail(self, error: Exception) -> None:
         self.error = error
         logger.warning("the connection to %s is over: %r", self._options.url, error)
-        for entry in list(self._outbox or ()):
-            if not entry.outcome.done():
-                entry.outcome.set_exception(error)
-                entry.outcome.exception()
+        if self._outbox is not None:
+            self._outbox.fail_all(error)
         for room in self._rooms.values():
             room.end()
 

@@ -34,6 +34,13 @@ class Entry:
     def __repr__(self) -> str:
         return f"<Entry {self.key} for {self.room}>"
 
+    def fail(self, error: Exception) -> None:
+        """End it with an error, unless it has ended."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            # Nobody may be waiting for it.
+            self.outcome.exception()
+
 
 class Storage:
     """The file of an outbox. One program at a time uses it."""
@@ -142,20 +149,18 @@ class Outbox:
                 del self._queues[entry.room]
             if self._storage is not None:
                 self._storage.remove(entry)
-        if entry.outcome.done():
-            return
-        if isinstance(outcome, int):
+        if not isinstance(outcome, int):
+            entry.fail(outcome)
+        elif not entry.outcome.done():
             entry.outcome.set_result(outcome)
-        else:
-            entry.outcome.set_exception(outcome)
-            # Nobody may be waiting for it.
-            entry.outcome.exception()
+
+    def fail_all(self, error: Exception) -> None:
+        """Nothing is sent any longer. Those in a file stay there."""
+        for entry in self:
+            entry.fail(error)
 
     def close(self, error: Exception) -> None:
         """End the entries of this program; those in a file are sent by the next one."""
-        for entry in list(self):
-            if not entry.outcome.done():
-                entry.outcome.set_exception(error)
-                entry.outcome.exception()
+        self.fail_all(error)
         if self._storage is not None:
             self._storage.close()

@@ -188,14 +188,14 @@ class ClientRoom:
         try:
             commands, stream = self._host.commands, self._stream
             if stream.epoch is None:
-                _, history = await commands.room_join(self.name, recent=max(recent or 0, 1))
-                history = await self._without_cursor() if history is None else history
+                _, told = await commands.room_join(self.name, recent=max(recent or 0, 1))
+                history = told or await self._without_cursor()
                 messages = history["messages"] if recent else []
                 stream.begin(history["epoch"], history["lastMessageId"] - len(messages))
                 history = {**history, "messages": messages, "recovered": True}
             else:
-                _, history = await commands.room_join(self.name, after=stream.last_id, epoch=stream.epoch)
-                history = await self._without_cursor() if history is None else history
+                _, told = await commands.room_join(self.name, after=stream.last_id, epoch=stream.epoch)
+                history = told or await self._without_cursor()
             await self._catch_up(history)
         except BaseException:
             self.is_wanted = stream.epoch is not None

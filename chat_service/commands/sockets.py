@@ -9,7 +9,7 @@ from chat_service.commands.support import user_of
 from chat_service.contracts.records import HistoryQuery
 from chat_service.domain import membership
 from chat_service.domain.context import Context
-from chat_service.domain.membership import PlacedHistory
+from chat_service.domain.membership import JoinOutcome, PlacedHistory
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
@@ -34,19 +34,21 @@ async def room_join(context: Context, call: CommandCall, room_name: RoomName) ->
         njoined: int = await _on_holder(context, call, REMOTE_JOIN, room_name)
         return njoined
     if call.is_local_call:
-        return await _join(context, session, room_name)
+        return (await _join_at_once(context, session, room_name)).njoined
     njoined, cursor, _ = await membership.join(context, session, room_name, is_local_call=False)
     if cursor is not None:
         call.answered = partial(membership.answer_join_soon, context, session, room_name, cursor)
     return njoined
 
 
-async def _join(context: Context, session: Session, room: RoomName) -> int:
+async def _join_at_once(
+    context: Context, session: Session, room: RoomName, query: HistoryQuery | None = None
+) -> JoinOutcome:
     """A join that server code has asked for: the client gets no answer that would have to come first."""
-    njoined, cursor, _ = await membership.join(context, session, room, is_local_call=True)
-    if cursor is not None:
-        membership.answer_join(context, session, room, cursor)
-    return njoined
+    outcome = await membership.join(context, session, room, is_local_call=True, query=query)
+    if outcome.cursor is not None:
+        membership.answer_join(context, session, room, outcome.cursor)
+    return outcome
 
 
 async def _join_with_history(context: Context, call: CommandCall, room: RoomName) -> int:
@@ -58,16 +60,12 @@ async def _join_with_history(context: Context, call: CommandCall, room: RoomName
         njoined, placed = await _on_holder(context, call, REMOTE_JOIN_WITH_HISTORY, room, *asked)
         call.extra = (placed,)
         return int(njoined)
-    found = session
-    outcome = await messages.in_turn(
-        context,
-        call,
-        lambda: membership.join(context, found, room, is_local_call=call.is_local_call, query=query),
-    )
-    if outcome.cursor is not None:
-        if call.is_local_call:
-            membership.answer_join(context, session, room, outcome.cursor)
-        else:
+    if call.is_local_call:
+        outcome = await _join_at_once(context, session, room, query)
+    else:
+        join = partial(membership.join, context, session, room, is_local_call=False, query=query)
+        outcome = await messages.in_turn(context, call, join)
+        if outcome.cursor is not None:
             call.answered = partial(membership.answer_join_soon, context, session, room, outcome.cursor)
     if outcome.history is not None:
         call.extra = (messages.placed_history(context, call, outcome.history),)
@@ -131,6 +129,9 @@ def _own_session(context: Context, user: UserName, socket_id: SocketId) -> Sessi
 def register_remote(context: Context) -> None:
     """Let other instances join and leave for sockets of this one."""
 
+    async def join(context: Context, session: Session, room: RoomName) -> int:
+        return (await _join_at_once(context, session, room)).njoined
+
     async def leave(context: Context, session: Session, room: RoomName) -> int:
         return await membership.leave(context, session, room, is_local_call=True)
 
@@ -139,11 +140,8 @@ def register_remote(context: Context) -> None:
     ) -> tuple[int, Any]:
         limit, recent = most
         query = HistoryQuery(after=after, epoch=epoch, limit=limit, recent=recent)
-        outcome = await membership.join(context, session, room, is_local_call=True, query=query)
-        if outcome.cursor is not None:
-            membership.answer_join(context, session, room, outcome.cursor)
-        history = outcome.history
-        return outcome.njoined, None if history is None else _as_plain(history)
+        njoined, _, history = await _join_at_once(context, session, room, query)
+        return njoined, None if history is None else _as_plain(history)
 
     def serve(operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def run(user: UserName, socket_id: SocketId, room: RoomName, *args: Any) -> Any:
@@ -155,6 +153,6 @@ def register_remote(context: Context) -> None:
 
         return run
 
-    context.remote.register(REMOTE_JOIN, serve(_join))
+    context.remote.register(REMOTE_JOIN, serve(join))
     context.remote.register(REMOTE_JOIN_WITH_HISTORY, serve(join_with_history))
     context.remote.register(REMOTE_LEAVE, serve(leave))

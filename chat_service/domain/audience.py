@@ -63,10 +63,10 @@ class Audience:
         """The socket gets ``kept``, and what follows, after ``answer``."""
         self._unanswered[socket_id] = UnansweredJoin(join, [*kept])
 
-    def hold(self, socket_id: SocketId, reached: RoomCursor | None, last_message_id: int) -> int | None:
+    def hold(self, socket_id: SocketId, epoch: str | None, last_message_id: int) -> int | None:
         """A joined socket gets nothing more before ``answer``. Returns the last message before that.
 
-        ``reached``, ``last_message_id``: the place of the feed. Returns None if the socket is not joined.
+        ``epoch``, ``last_message_id``: the place of the feed. Returns None if the socket is not joined.
         """
         unanswered = self._unanswered.get(socket_id)
         if unanswered is not None:
@@ -75,7 +75,7 @@ class Audience:
         if join is None:
             return None
         place = join.last_message_id
-        if reached is not None and reached.epoch == join.cursor.epoch:
+        if epoch == join.cursor.epoch:
             place = max(place, last_message_id)
         self._unanswered[socket_id] = UnansweredJoin(DecidedJoin(join.cursor, place))
         return place

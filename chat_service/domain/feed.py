@@ -99,8 +99,7 @@ class RoomFeed:
 
         Returns the id of the last message before that, None if the socket is not joined.
         """
-        reached = None if self.epoch is None else self.place_in(self.epoch)
-        return self.audience.hold(socket_id, reached, self.last_message_id)
+        return self.audience.hold(socket_id, self.epoch, self.last_message_id)
 
     def answer_join(self, socket_id: SocketId) -> Sequence[Kept]:
         """The client knows of its join. Returns what the socket has to get at once."""

@@ -61,7 +61,8 @@ async def join(
         try:
             result = await _join_store(context, session, seat, before, echo_all=is_local_call, query=query)
         except BaseException:
-            context.delivery.answer_join(room, session.socket_id)
+            if place is not None:
+                context.delivery.answer_join(room, session.socket_id)
             raise
         if before is not None and not result.changed:
             await context.delivery.abort_join(room, session.socket_id)
