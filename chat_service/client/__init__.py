@@ -5,8 +5,6 @@ Needs the extra ``client`` of the package; see docs/guide/python-client.md.
 
 from chat_service.client.chat_client import ChatClient as ChatClient
 from chat_service.client.client_commands import Commands as Commands
-from chat_service.client.client_commands import HistoryInfo as HistoryInfo
-from chat_service.client.client_commands import JoinHistory as JoinHistory
 from chat_service.client.client_connection import Login as Login
 from chat_service.client.client_errors import ChatClientError as ChatClientError
 from chat_service.client.client_errors import ConnectFailedError as ConnectFailedError
@@ -15,4 +13,6 @@ from chat_service.client.client_errors import OutboxError as OutboxError
 from chat_service.client.client_errors import OutcomeUnknownError as OutcomeUnknownError
 from chat_service.client.client_room import ClientRoom as ClientRoom
 from chat_service.client.client_room import Gap as Gap
+from chat_service.client.client_types import HistoryInfo as HistoryInfo
+from chat_service.client.client_types import JoinHistory as JoinHistory
 from chat_service.errors import ChatServiceError as ChatServiceError

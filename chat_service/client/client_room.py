@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chat_service.client.client_commands import Commands, JoinHistory
+from chat_service.client.client_commands import Commands
 from chat_service.client.client_errors import NotConnectedError
+from chat_service.client.client_types import JoinHistory
 from chat_service.types import Message
 
 #: Messages that one request reads.

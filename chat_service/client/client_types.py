@@ -1,0 +1,58 @@
+"""What the commands of the client take and return, as typed dictionaries."""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, Protocol, TypedDict
+
+from chat_service.types import Message
+
+
+class HistoryInfo(TypedDict):
+    """The state of a room's history. Message ids are comparable only within the same epoch."""
+
+    historySize: int
+    historyMaxSize: int
+    historyMaxGetMessages: int
+    lastMessageId: int
+    epoch: NotRequired[str]
+
+
+class JoinHistory(TypedDict):
+    """Where in the room's messages a socket has joined, and what it has missed, oldest first."""
+
+    epoch: str
+    lastMessageId: int
+    recovered: bool
+    messages: list[Message]
+    more: bool
+
+
+class SendOutcome(TypedDict):
+    """``duplicate``: the message was stored before, under the id of the answer."""
+
+    duplicate: bool
+
+
+class NotificationsInfo(TypedDict):
+    """Which notifications a room sends."""
+
+    enableUserlistUpdates: bool
+    enableAccessListsUpdates: bool
+
+
+class UserSeen(TypedDict):
+    """A user's presence in a room. ``timestamp``: Unix time in ms of the last join or leave."""
+
+    joined: bool
+    timestamp: int | None
+
+
+class Caller(Protocol):
+    """Sends a command, and returns the values of its answer after the error."""
+
+    async def __call__(self, command: str, *args: Any) -> list[Any]: ...
+
+
+def options_object(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The options object of a command, if any option was given."""
+    found = {name: value for name, value in given.items() if value is not None}
+    return (found,) if found else ()
