@@ -10,7 +10,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.engine import upgrade
+from chat_service.transports.socketio.engine import polls
 from tests.e2e.clients import NAMESPACE, Client
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import SEPARATOR, event, polling, websocket
@@ -68,7 +68,7 @@ async def test_end_of_a_session_during_a_poll(service: ChatService, bystander: C
         await raw.login()
         poll = asyncio.create_task(raw.get())
         eio = service.transport.get_server().eio
-        await wait_until(lambda: eio.sockets[raw.sid].is_polled, "the poll to wait")
+        await wait_until(lambda: eio.sockets[raw.sid].polls.is_waiting, "the poll to wait")
         assert await raw.post("42,[") == 400
         # The poll ends, and the next one is refused.
         assert await poll == ["6"]
@@ -225,7 +225,7 @@ async def test_clients_that_answer_no_pings_are_closed(serve: Serve, login: Conn
 async def test_upgrade_that_does_not_go_on(
     service: ChatService, bystander: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade, "UPGRADE_GRACE", 0.1)
+    monkeypatch.setattr(polls, "UPGRADE_GRACE", 0.1)
     async with polling(service.port) as raw:
         await raw.login()
         async with websocket(service.port, sid=raw.sid) as ws:

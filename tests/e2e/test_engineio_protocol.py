@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.engine import upgrade
+from chat_service.transports.socketio.engine import polls
 from tests.e2e.raw import SEPARATOR
 from tests.e2e.small_buffers import small_service
 from tests.support.patience import PATIENCE
@@ -220,7 +220,7 @@ async def test_a_bad_packet_ends_the_websocket(echo: Echo, packet: str) -> None:
 
 
 async def waits(echo: Echo, sid: str) -> None:
-    await wait_until(lambda: echo.hub.sockets[sid].is_polled, "the poll to wait")
+    await wait_until(lambda: echo.hub.sockets[sid].polls.is_waiting, "the poll to wait")
 
 
 async def test_two_polls_at_once_end_the_session(echo: Echo) -> None:
@@ -243,7 +243,7 @@ async def test_a_poll_that_was_left_does_not_count(kind: str) -> None:
             poll.cancel()
             await asyncio.wait([poll])
         peer = echo.hub.sockets[sid]
-        await wait_until(lambda: not peer.is_polled, "the server to know")
+        await wait_until(lambda: not peer.polls.is_waiting, "the server to know")
         # Nothing goes to the one that has left.
         assert (await echo.post(sid, "4hello"))[0] == 200
         assert await echo.poll(sid) == (200, "4hello")
@@ -364,7 +364,7 @@ async def test_polls_during_the_upgrade_end(echo: Echo) -> None:
 async def test_a_poll_that_waits_when_the_upgrade_is_done_ends(
     echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade, "POLL_GRACE", 60)
+    monkeypatch.setattr(polls, "POLL_GRACE", 60)
     sid = await echo.open()
     async with echo.upgrade(sid) as ws:
         await ws.send("2probe")

@@ -289,7 +289,7 @@ async def test_polling_clients_hear_of_the_end(serve: Serve) -> None:
         await waiting.login()
         poll = asyncio.create_task(waiting.get())
         eio = service.transport.get_server().eio
-        while not eio.sockets[waiting.sid].is_polled:
+        while not eio.sockets[waiting.sid].polls.is_waiting:
             await asyncio.sleep(0)
         closing = asyncio.create_task(service.close())
         # The poll ends, and there will be no next one: the connection is lost, not closed for good.

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chat_service.transports.socketio.engine.payload import NOOP, PROBE, UPGRADE
 from chat_service.transports.socketio.engine.session import (
+    NOOP,
     PACKET_OVERHEAD,
     POLL_PACKETS,
-    Admission,
+    PROBE,
+    UPGRADE,
     Kind,
     Poll,
     ProbeStep,
@@ -81,7 +82,7 @@ def test_a_session_without_a_poll_ends_without_a_word() -> None:
 def test_an_upgrade() -> None:
     session = Session(1000)
     assert session.poll() is Poll.WAIT
-    assert session.admit() is Admission.PROBES
+    assert session.admit()
     assert session.probe(PROBE) is ProbeStep.ANSWER
     # The poll ends; one more is not ended at once.
     assert session.answer() == [NOOP]
@@ -90,7 +91,7 @@ def test_an_upgrade() -> None:
     assert session.probe(UPGRADE) is ProbeStep.UPGRADE
     assert session.stage is Stage.WEBSOCKET and session.take_over() == ["4waits"]
     assert session.poll() is Poll.REFUSE
-    assert session.admit() is Admission.TURNED_AWAY
+    assert not session.admit()
 
 
 def test_a_poll_after_the_probe_ends_at_once() -> None:
@@ -113,7 +114,7 @@ def test_a_probe_that_is_none(first: str | bytes) -> None:
     session.admit()
     assert session.probe(first) is ProbeStep.FAIL
     assert session.stage is Stage.POLLING and session.poll() is Poll.WAIT
-    assert session.admit() is Admission.PROBES
+    assert session.admit()
 
 
 @pytest.mark.parametrize("second", ["", "5x", PROBE, "4x", "1", b"5"])
@@ -129,9 +130,9 @@ def test_a_probe_that_does_not_go_on(second: str | bytes) -> None:
 def test_only_one_websocket_asks_at_a_time() -> None:
     session = Session(1000)
     session.admit()
-    assert session.admit() is Admission.TURNED_AWAY
+    assert not session.admit()
     session.end_probe()
-    assert session.admit() is Admission.PROBES
+    assert session.admit()
 
 
 def test_the_limit() -> None:
@@ -217,7 +218,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def open_websocket(self) -> None:
         before = self.session.stage
-        assert (self.session.admit() is Admission.PROBES) == (before is Stage.POLLING)
+        assert self.session.admit() == (before is Stage.POLLING)
 
     @precondition(lambda self: self.session.stage in (Stage.OPENED, Stage.PROBED))
     @rule(packet=st.sampled_from([PROBE, UPGRADE, PROBE, UPGRADE, "4x", ""]))

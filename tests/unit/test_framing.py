@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
 from websockets.protocol import State as ProtocolState
 
-from chat_service.transports.socketio.engine import deflate, framing
+from chat_service.transports.socketio.engine import framing
 from chat_service.transports.socketio.engine.framing import (
     BINARY,
     CLOSE,
@@ -39,7 +39,7 @@ def frame(first: int, payload: bytes, *, mask: bytes = b"mask", size: bytes | No
 
 
 def read(data: bytes, *, step: int = 0, max_size: int = 100_000, compressed: bool = False) -> list[Message]:
-    reader = FrameReader(max_size, deflate.decompress if compressed else None)
+    reader = FrameReader(max_size, framing.decompress if compressed else None)
     found: list[Message] = []
     for start in range(0, len(data), step or len(data)):
         reader.feed(data[start : start + (step or len(data))])
@@ -164,7 +164,7 @@ def test_what_no_client_may_send(data: bytes, code: int, step: int) -> None:
 
 @given(st.binary(max_size=300), st.integers(0, 20))
 def test_garbage_is_read_or_refused(data: bytes, step: int) -> None:
-    reader = FrameReader(100, deflate.decompress)
+    reader = FrameReader(100, framing.decompress)
     codes = []
     try:
         for start in range(0, len(data), step or len(data) or 1):
@@ -208,14 +208,14 @@ def test_control_frames_are_read_by_others() -> None:
 
 @pytest.mark.parametrize("message", [b"", b"x", "ü".encode() * 5000, os.urandom(5000)], ids=len)
 def test_compressed_messages_both_ways(message: bytes) -> None:
-    data = framing.compressed_frame(TEXT, deflate.compress(message))
+    data = framing.compressed_frame(TEXT, framing.compress(message))
     (found,) = as_client(data, compressed=True)
     assert bytes(found.data) == message
     encoder = PerMessageDeflate(True, True, 15, 15)
     made = encoder.encode(Frame(Opcode.BINARY, message))
     assert read(frame(0xC2, bytes(made.data)), compressed=True) == [(BINARY, message)]
     # In fragments only the first one says so; others may be plain.
-    payload = deflate.compress(message)
+    payload = framing.compress(message)
     data = frame(0x42, payload[:3]) + frame(0x00, b"") + frame(0x80, payload[3:]) + frame(0x81, b"plain")
     assert read(data, compressed=True) == [(BINARY, message), (TEXT, "plain")]
 
@@ -224,9 +224,9 @@ def test_compressed_messages_both_ways(message: bytes) -> None:
     ("payload", "code"),
     [
         (b"\xff\xff\xff", 1007),
-        (deflate.compress(b"x" * 100_001), 1009),
-        (deflate.compress(b"4\xff"), 1007),
-        (deflate.compress(b"\x00" * 50_000_000), 1009),
+        (framing.compress(b"x" * 100_001), 1009),
+        (framing.compress(b"4\xff"), 1007),
+        (framing.compress(b"\x00" * 50_000_000), 1009),
     ],
     ids=["damaged", "too large", "no UTF-8", "bomb"],
 )
@@ -258,10 +258,10 @@ def test_compressed_messages_that_are_refused(payload: bytes, code: int) -> None
     ],
 )
 def test_offers(offered: str, accepted: bool) -> None:
-    assert deflate.accepts(offered) is accepted
+    assert framing.accepts_deflate(offered) is accepted
 
 
 def test_the_level_makes_messages_smaller() -> None:
     message = b'{"textMessage":"hello"}' * 100
-    assert len(deflate.compress(message)) < len(message) / 5
-    assert zlib.decompressobj(-15).decompress(deflate.compress(message) + b"\x00\x00\xff\xff") == message
+    assert len(framing.compress(message)) < len(message) / 5
+    assert zlib.decompressobj(-15).decompress(framing.compress(message) + b"\x00\x00\xff\xff") == message

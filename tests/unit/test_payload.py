@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service.transports.socketio.engine.payload import SEPARATOR, read_payload, write_payload
+from chat_service.transports.socketio.engine.session import SEPARATOR, read_payload, write_payload
 
 packets = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=SEPARATOR), max_size=20).map(
     "4".__add__

@@ -10,12 +10,11 @@ import pytest
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.protocol.encoded import EncodedMessages
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.encoding import Encoder
+from chat_service.transports.socketio.encoding import Encoder, EventReader
 from chat_service.transports.socketio.engine import framing
+from chat_service.transports.socketio.engine.lines import Outbox
 from chat_service.transports.socketio.engine.opening import Opening, read_head
-from chat_service.transports.socketio.engine.outbox import Outbox
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection, make_compressed_frame
-from chat_service.transports.socketio.events import EventReader
 from chat_service.transports.socketio.packets import NotPlainJson, encode_json, packet_class
 from tests.e2e.stopped import masked_frame
 

@@ -1,13 +1,30 @@
 """Mounting on ASGI: one application for Socket.IO, the service's life cycle and another application."""
 
 import asyncio
+import html
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from chat_service.contracts.transport import LifeCycleStep
 from chat_service.errors import ServiceClosedError
-from chat_service.transports.socketio.welcome import HEADERS
+
+CLIENTS: Final = "https://socket.io/docs/v4/client-initialization/"
+HEADERS: Final = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def welcome(namespace: str) -> bytes:
+    """The page. ``namespace``: that of the service."""
+    return (
+        "<!doctype html><title>chat_service</title>"
+        f"<p>chat_service runs here, in the namespace {html.escape(namespace)}. It is for "
+        f'<a href="{CLIENTS}">Socket.IO clients</a>; there is no page to see.\n'
+    ).encode()
+
 
 logger = logging.getLogger("chat_service")
 

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from chat_service.contracts.transport import Handshake
 from chat_service.transports.socketio.encoding import Encoder, Outgoing
-from chat_service.transports.socketio.engine.lines import FrameSink
-from chat_service.transports.socketio.engine.outbox import Outbox
+from chat_service.transports.socketio.engine.lines import FrameSink, Outbox
 from chat_service.types import Channel, SocketId
 
 

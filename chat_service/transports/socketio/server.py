@@ -14,15 +14,14 @@ from chat_service.concurrency import eager
 from chat_service.errors import shorten
 from chat_service.transports.socketio.borrowed import Manager, forget_namespace, replace_engine, serves
 from chat_service.transports.socketio.channels import Connection
+from chat_service.transports.socketio.encoding import EventReader
 from chat_service.transports.socketio.engine.facade import Engine
 from chat_service.transports.socketio.engine.hub import Hub
+from chat_service.transports.socketio.engine.opening import HeadLimits
 from chat_service.transports.socketio.engine.peer import Peer
-from chat_service.transports.socketio.events import EventReader
-from chat_service.transports.socketio.handshakes import Environs
-from chat_service.transports.socketio.namespace import ServiceNamespace
+from chat_service.transports.socketio.namespace import Environs, ServiceNamespace
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
-from chat_service.transports.socketio.request_head import HeadLimits
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import SocketId
 

@@ -18,7 +18,7 @@ from chat_service.contracts.transport import (
 )
 from chat_service.errors import ConfigurationError
 from chat_service.transports.socketio.admin import AdminUI
-from chat_service.transports.socketio.asgi import AsgiApp
+from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
 from chat_service.transports.socketio.borrowed import forget_namespace, serves
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.encoding import Encoder
@@ -27,7 +27,6 @@ from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import ServiceNamespace
 from chat_service.transports.socketio.server import Dispatcher, make_server
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
-from chat_service.transports.socketio.welcome import HEADERS, welcome
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")

@@ -7,12 +7,11 @@ from aiohttp import web
 
 from chat_service.http_ports import refuse_packed
 from chat_service.transports.socketio.borrowed import Detached, detach
-from chat_service.transports.socketio.engine import deflate
+from chat_service.transports.socketio.engine.framing import DEFLATE_ANSWER, accepts_deflate
 from chat_service.transports.socketio.engine.hub import Hub, Refusal
-from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.opening import Opening, join_headers
 from chat_service.transports.socketio.engine.polling import Answer, answer, refuse
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection
-from chat_service.transports.socketio.request_head import join_headers
 
 
 def read_opening(request: web.BaseRequest) -> Opening:
@@ -111,9 +110,9 @@ async def _take_over(hub: Hub, request: web.BaseRequest, opening: Opening) -> De
 def accept(hub: Hub, opening: Opening, transport: asyncio.Transport) -> WebSocketConnection:
     """Make a WebSocket of a connection, whose protocol it has to become."""
     extra: list[tuple[str, str]] = []
-    is_compressed = hub.compression and deflate.accepts(opening.headers.get("sec-websocket-extensions", ""))
+    is_compressed = hub.compression and accepts_deflate(opening.headers.get("sec-websocket-extensions", ""))
     if is_compressed:
-        extra.append(("Sec-WebSocket-Extensions", deflate.ANSWER))
+        extra.append(("Sec-WebSocket-Extensions", DEFLATE_ANSWER))
     if opening.protocols:
         # Browsers insist on one of those that they offer; the protocol is Engine.IO all the same.
         extra.append(("Sec-WebSocket-Protocol", opening.protocols[0]))

@@ -9,10 +9,9 @@ from chat_service.http_ports import refuse_packed_asgi
 from chat_service.transports.socketio.engine.framing import NORMAL_CLOSURE, TOO_LARGE
 from chat_service.transports.socketio.engine.hub import Hub, Refusal
 from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Receiver
-from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.opening import Opening, join_headers, read_text
 from chat_service.transports.socketio.engine.polling import Answer, answer
 from chat_service.transports.socketio.engine.session import Waiting
-from chat_service.transports.socketio.request_head import join_headers, read_text
 
 logger = logging.getLogger("chat_service")
 

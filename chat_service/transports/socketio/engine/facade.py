@@ -18,8 +18,8 @@ from chat_service.transports.socketio.engine.lines import (
     SERVER_DISCONNECT,
     TRANSPORT_CLOSE,
 )
-from chat_service.transports.socketio.engine.payload import MESSAGE
 from chat_service.transports.socketio.engine.peer import Peer
+from chat_service.transports.socketio.engine.session import MESSAGE
 
 logger = logging.getLogger("chat_service")
 

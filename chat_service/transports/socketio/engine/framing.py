@@ -1,5 +1,10 @@
-"""WebSocket frames (RFC 6455, section 5): those of a server are written, those of clients are read."""
+"""WebSocket frames (RFC 6455, section 5) and compressed messages (RFC 7692).
 
+Frames of a server are written, those of clients are read. Compression keeps no state between messages, so
+that one compressed frame serves all clients.
+"""
+
+import zlib
 from collections.abc import Callable
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -229,3 +234,68 @@ def _control(kind: int, is_final: int, payload: bytes) -> Message:
 
 def _may_be_sent(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+#: Messages with fewer bytes are sent as they are.
+MIN_COMPRESSED_SIZE = 1024
+#: Cheap rather than small: it runs on the event loop.
+_LEVEL = 1
+#: What the sender of a message leaves away at its end.
+_DEFLATE_TAIL = b"\x00\x00\xff\xff"
+
+_DEFLATE = "permessage-deflate"
+#: Neither side keeps a window from one message to the next.
+DEFLATE_ANSWER = f"{_DEFLATE}; server_no_context_takeover; client_no_context_takeover"
+
+
+def accepts_deflate(offered: str) -> bool:
+    """Whether ``DEFLATE_ANSWER`` answers one of the offers in a header ``Sec-WebSocket-Extensions``."""
+    return any(_fits(offer) for offer in offered.split(","))
+
+
+def _fits(offer: str) -> bool:
+    name, *parameters = (part.strip() for part in offer.split(";"))
+    if name != _DEFLATE:
+        return False
+    seen: set[str] = set()
+    for parameter in parameters:
+        key, has_value, value = (part.strip() for part in parameter.partition("="))
+        value = value.strip('"')
+        if key in seen:
+            return False
+        seen.add(key)
+        if key in ("server_no_context_takeover", "client_no_context_takeover"):
+            if has_value:
+                return False
+        elif key == "client_max_window_bits":
+            if has_value and not _is_window(value):
+                return False
+        elif key == "server_max_window_bits":
+            # Frames for a smaller window would have to be made for this client alone.
+            if value != "15":
+                return False
+        else:
+            return False
+    return True
+
+
+def _is_window(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and value == str(int(value)) and 8 <= int(value) <= 15
+
+
+def compress(message: bytes) -> bytes:
+    """The payload of a compressed frame."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return (packer.compress(message) + packer.flush(zlib.Z_SYNC_FLUSH))[: -len(_DEFLATE_TAIL)]
+
+
+def decompress(payload: bytes, max_size: int) -> bytes:
+    """The message in a compressed frame. Raises ``FrameError`` when it is damaged, or larger than that."""
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        message = unpacker.decompress(payload + _DEFLATE_TAIL, max_size + 1)
+    except zlib.error as error:
+        raise FrameError(BAD_DATA, "a compressed message is damaged") from error
+    if len(message) > max_size:
+        raise FrameError(TOO_LARGE, "a compressed message is too large")
+    return message

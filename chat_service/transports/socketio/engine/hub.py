@@ -9,14 +9,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from chat_service.concurrency.deadlines import Deadlines
-from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.outbox import Outbox
-from chat_service.transports.socketio.engine.payload import OPEN
+from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
+from chat_service.transports.socketio.engine.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
 from chat_service.transports.socketio.engine.peer import Peer
-from chat_service.transports.socketio.engine.upgrade import ask
+from chat_service.transports.socketio.engine.session import OPEN
 from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
-from chat_service.transports.socketio.request_head import URI_TOO_LONG, HeadLimits, size_of
 
 logger = logging.getLogger("chat_service")
 
@@ -25,10 +22,8 @@ CONNECT_GRACE = 45.0
 
 #: Called with a new peer.
 OnConnect = Callable[[Peer], Awaitable[None]]
-#: Called with a peer and a message of it.
 OnMessage = Callable[[Peer, str | bytes], Awaitable[None]]
-#: Called with a peer that has ended, and why.
-OnEnd = Callable[[Peer, str], Awaitable[None]]
+OnEnd = Callable[[Peer, str], Coroutine[Any, Any, None]]
 
 
 class Refusal(Exception):
@@ -105,8 +100,8 @@ class Hub:
         #: Sessions that were closed since their clients do not read.
         self.slow_consumers = 0
         self._on_connect: OnConnect = _nobody
-        self._on_message: OnMessage = _nobody
-        self._on_end: OnEnd = _nobody
+        self.on_message: OnMessage = _nobody
+        self.on_end: OnEnd = _nobody
         #: Whether a session is used by a namespace.
         self.is_used: Callable[[str], bool] = lambda sid: True
         #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
@@ -128,7 +123,7 @@ class Hub:
 
     def use(self, on_connect: OnConnect, on_message: OnMessage, on_end: OnEnd) -> None:
         """Say who hears of sessions, their messages and their ends."""
-        self._on_connect, self._on_message, self._on_end = on_connect, on_message, on_end
+        self._on_connect, self.on_message, self.on_end = on_connect, on_message, on_end
 
     # Who is let in
 
@@ -211,15 +206,12 @@ class Hub:
     async def open(self, opening: Opening, line: Line | None = None) -> Peer:
         """Begin a session, by polling or on a WebSocket."""
         sid = self.generate_id()
-        peer = self.sockets[sid] = Peer(self, sid, opening, is_websocket=line is not None)
-        # Until everybody knows of it.
-        peer.hold()
         first = self._opening_packet(sid, is_websocket=line is not None)
+        if line is not None:
+            line.begin(first)
+        peer = self.sockets[sid] = Peer(self, sid, opening, line)
         if line is None:
             peer.send(first)
-        else:
-            line.begin(first)
-            peer.attach(line)
         await self._on_connect(peer)
         if not peer.closed:
             self.watch(peer)
@@ -232,16 +224,8 @@ class Hub:
         if peer is None:
             return self.open(opening, line)
         line.begin(None)
-        ask(peer, line)
+        peer.ask(line)
         return None
-
-    async def on_message(self, peer: Peer, data: str | bytes) -> None:
-        """Part of ``Owner``."""
-        await self._on_message(peer, data)
-
-    async def on_end(self, peer: Peer, reason: str) -> None:
-        """Part of ``Owner``."""
-        await self._on_end(peer, reason)
 
     def watch(self, peer: Peer) -> None:
         """Part of ``Owner``."""
@@ -273,8 +257,8 @@ class Hub:
             deadlines.close()
 
     async def _close(self, peer: Peer, lets_fetch: bool) -> None:
-        if lets_fetch:
-            await peer.wait_fetched()
+        if lets_fetch and peer.polls is not None:
+            await peer.polls.wait_fetched()
         await peer.close()
         await peer.wait_closed()
 

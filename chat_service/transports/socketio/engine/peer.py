@@ -8,6 +8,7 @@ from typing import Any
 from chat_service.concurrency import eager
 from chat_service.transports.socketio.engine.lines import (
     CLIENT_DISCONNECT,
+    NOBODY,
     PING_TIMEOUT,
     SERVER_DISCONNECT,
     SLOW_CONSUMER,
@@ -15,17 +16,17 @@ from chat_service.transports.socketio.engine.lines import (
     FrameSink,
     Line,
     Owner,
-    UpgradeInProgress,
 )
 from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.payload import CLOSE, NOOP, PING
-from chat_service.transports.socketio.engine.polls import Polls
+from chat_service.transports.socketio.engine.polls import Polls, Upgrade
 from chat_service.transports.socketio.engine.session import (
+    CLOSE,
+    NOOP,
+    PING,
     Kind,
     Poll,
     Session,
     Stage,
-    Waiting,
     kind_of,
 )
 
@@ -50,6 +51,7 @@ class Peer:
         "line",
         "on_sink",
         "opening",
+        "out",
         "polls",
         "sid",
         "sink",
@@ -60,13 +62,12 @@ class Peer:
         "waiting",
     )
 
-    def __init__(self, hub: "Owner[Peer]", sid: str, opening: Opening, *, is_websocket: bool) -> None:
+    def __init__(self, hub: "Owner[Peer]", sid: str, opening: Opening, line: Line | None) -> None:
+        """``line``: its WebSocket; None for one that begins by polling. Takes nothing until ``release``."""
         self.hub = hub
         self.sid = sid
         self.opening = opening
-        self.state = Session(hub.send_buffer_limit, is_websocket=is_websocket)
-        #: How it fetches what waits for it, when it begins by polling.
-        self.polls: Polls | None = None if is_websocket else Polls(self.state, self._took)
+        self.state = Session(hub.send_buffer_limit, is_websocket=line is not None)
         #: The WebSocket, when there is one.
         self.line: Line | None = None
         #: The same when frames can be written to it through the outbox.
@@ -82,14 +83,22 @@ class Peer:
         #: Whether it ended because of what the client has sent.
         self.is_faulty = False
         #: Whether a message is being handled that the next ones have to wait for.
-        self._is_busy = False
+        self._is_busy = True
         self._awaits_pong = False
         #: Who waits until packets may be taken again.
-        self._resume: list[asyncio.Future[None]] | None = None
+        self._resume: asyncio.Event | None = None
         #: The WebSocket that asks for the session.
-        self.upgrade: UpgradeInProgress | None = None
+        self.upgrade: Upgrade | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._end: asyncio.Task[None] | None = None
+        #: How it fetches what waits for it, when it begins by polling.
+        self.polls = Polls(self.state, self) if line is None else None
+        #: What packets are sent through.
+        self.out: Line | Polls
+        if line is not None:
+            self.attach(line)
+        elif self.polls is not None:
+            self.out = self.polls
 
     def __repr__(self) -> str:
         return f"<Peer {self.sid} {self.state.stage.name}>"
@@ -107,38 +116,18 @@ class Peer:
     @property
     def unsent(self) -> int:
         """Bytes that wait to be sent."""
-        if self.line is not None:
-            return self.line.unsent
-        return self.state.waiting.bytes if self.state.waiting is not None else 0
+        return self.out.unsent
 
     # Sending
 
     def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
         """Send a packet; to a session that is over it goes nowhere."""
-        if self.line is not None:
-            self.line.send(packet, is_answer=is_answer)
-        elif self.state.waiting is not None:
-            self._put(self.state.waiting, packet, is_answer)
+        self.out.send(packet, is_answer=is_answer)
 
     def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
         """Send packets that belong together."""
         for packet in packets:
-            self.send(packet, is_answer=is_answer)
-
-    def _put(self, waiting: Waiting, packet: str | bytes, is_answer: bool) -> None:
-        """Let a packet wait for a poll."""
-        was_full = waiting.is_full
-        waiting.put(packet, is_answer=is_answer)
-        if self.polls is not None:
-            self.polls.answer()
-        if waiting.is_over_limit:
-            self.slow(waiting.bytes)
-        elif waiting.is_full and not was_full:
-            self.full()
-
-    def hold(self) -> None:
-        """Take nothing until ``release``."""
-        self._is_busy = True
+            self.out.send(packet, is_answer=is_answer)
 
     def release(self, _: None = None) -> None:
         """What came meanwhile may be taken."""
@@ -152,20 +141,10 @@ class Peer:
         """Whether no packets may be taken now: others have to be done first, or their answers sent."""
         if self._is_busy or self.waiting >= self.hub.max_waiting:
             return not self.closed
-        # Without a call more where it is asked for each message.
-        line = self.line
-        return (line.is_full if line is not None else self.is_full) and not self.closed
-
-    @property
-    def is_full(self) -> bool:
-        """Whether too much is unsent to handle further requests."""
-        unsent = self.line if self.line is not None else self.state.waiting
-        return unsent is not None and unsent.is_full
+        return self.out.is_full and not self.closed
 
     def full(self) -> None:
         """Part of ``Receiver``: stop handling requests until the client reads."""
-        if self.polls is not None:
-            self.polls.has_drained()
         self.hub.stalled.add(self)
 
     def drained(self) -> None:
@@ -175,13 +154,12 @@ class Peer:
 
     async def wait_drained(self) -> None:
         """Return when little enough is unsent for a large answer, or when the session is over."""
-        while self.is_full and not self.closed:
+        while self.out.is_full and not self.closed:
             await self._wait()
 
     def look_at_stalled(self) -> None:
         """The client has had time to read something of what waits for it."""
-        reader = self.line if self.line is not None else self.polls
-        if reader is not None and reader.has_drained():
+        if self.out.has_drained():
             self.hub.stalled.add(self)
         else:
             self.slow(self.unsent)
@@ -201,7 +179,9 @@ class Peer:
             data = packet[1:] if isinstance(packet, str) else packet
             eager.start(self._handle(data), self.release)
         elif kind is Kind.PONG:
-            self._take_pong()
+            if self._awaits_pong:
+                self._awaits_pong = False
+                self.hub.watch(self)
         elif kind is Kind.CLOSE:
             self.end(CLIENT_DISCONNECT)
         else:
@@ -231,12 +211,10 @@ class Peer:
         """Packets may be taken again, unless there is another reason not to."""
         if self.line is not None and not self.is_blocked:
             self.line.proceed()
-        resume, self._resume = self._resume, None
-        if resume is not None:
+        if self._resume is not None:
             # Each looks whether it may, or waits again.
-            for future in resume:
-                if not future.done():
-                    future.set_result(None)
+            self._resume.set()
+            self._resume.clear()
 
     async def ready(self) -> None:
         """Return when packets may be taken."""
@@ -249,11 +227,9 @@ class Peer:
             await self._wait()
 
     async def _wait(self) -> None:
-        future = asyncio.get_running_loop().create_future()
         if self._resume is None:
-            self._resume = []
-        self._resume.append(future)
-        await future
+            self._resume = asyncio.Event()
+        await self._resume.wait()
 
     def unbind(self) -> None:
         """The socket that events went to is gone."""
@@ -282,11 +258,6 @@ class Peer:
             self._awaits_pong = True
             self.send(PING)
 
-    def _take_pong(self) -> None:
-        if self._awaits_pong:
-            self._awaits_pong = False
-            self.hub.watch(self)
-
     def check(self) -> None:
         """The client has not answered in time."""
         if self.is_blocked:
@@ -299,10 +270,13 @@ class Peer:
 
     async def poll(self, is_there: Callable[[], bool]) -> list[str | bytes] | None:
         """The packets for a poll; None when there can be none. ``is_there``: whether its client still is."""
-        if self._leaving is not None and self.state.waiting is not None and not len(self.state.waiting):
+        if self.polls is None:
+            return None
+        waiting = self.state.waiting
+        if self._leaving is not None and waiting is not None and not waiting:
             # It got everything, and did not go away by itself.
             self.end(SERVER_DISCONNECT)
-        answer = Poll.REFUSE if self.polls is None else await self.polls.poll(is_there)
+        answer = await self.polls.poll(is_there)
         if isinstance(answer, list):
             return answer
         if answer is Poll.SECOND:
@@ -310,26 +284,11 @@ class Peer:
             self.end(TRANSPORT_CLOSE, last=CLOSE)
         return None
 
-    @property
-    def is_polled(self) -> bool:
-        """Whether a poll waits for packets, and its client for the answer."""
-        return self.polls is not None and self.polls.is_waiting
-
-    def _took(self) -> None:
-        """A poll has fetched something."""
-        if not self.is_full:
-            self.drained()
-
-    async def wait_fetched(self) -> None:
-        """Return when a polling client has fetched what waits for it, or has had time to."""
-        if self.polls is not None:
-            await self.polls.wait_fetched()
-
     # WebSockets
 
     def attach(self, line: Line) -> None:
         """The session has its WebSocket: it gets what waits, and all that follows."""
-        self.line = line
+        self.line = self.out = line
         line.receiver = self
         for packet in self.state.take_over():
             line.send(packet, is_answer=True)
@@ -339,14 +298,20 @@ class Peer:
         if not line.is_full:
             self.drained()
 
-    def end_upgrade(self, line: Line | None) -> None:
-        """The WebSocket that asked is gone; or it is ``line``, the session's own from now on."""
+    def ask(self, line: Line) -> None:
+        """A new WebSocket asks for the session, and is turned away when there is another one."""
+        if self.state.admit() and self.polls is not None:
+            self.upgrade = Upgrade(self.state, self.polls, line, self._end_upgrade)
+        else:
+            line.receiver = NOBODY
+            line.close()
+
+    def _end_upgrade(self, line: Line | None) -> None:
         self.upgrade = None
-        if line is not None:
+        if line is not None and self.polls is not None:
             # A poll that came too late for it ends, too.
-            if self.state.is_polled and self.polls is not None:
-                self.state.leave_poll()
-                self.polls.end([NOOP])
+            self.state.leave_poll()
+            self.polls.end([NOOP])
             self.attach(line)
 
     # The end
@@ -364,11 +329,9 @@ class Peer:
         """End the session now. ``abort``: without a word. ``last``: the packet for a poll that waits."""
         if self.closed:
             return
-        packets, polls = self.state.close(last), self.polls
-        if polls is not None:
-            # They refer to each other.
-            self.polls = None
-            polls.end(packets)
+        packets = self.state.close(last)
+        if self.polls is not None:
+            self.polls.end(packets)
         self.hub.forget(self)
         if self._leaving is not None:
             self._leaving.cancel()

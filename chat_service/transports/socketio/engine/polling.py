@@ -13,9 +13,8 @@ from chat_service.transports.socketio.engine.hub import (
     unknown_transport,
 )
 from chat_service.transports.socketio.engine.opening import Opening, split_list
-from chat_service.transports.socketio.engine.payload import read_payload, write_payload
 from chat_service.transports.socketio.engine.peer import Peer
-from chat_service.transports.socketio.engine.session import Kind, kind_of
+from chat_service.transports.socketio.engine.session import Kind, kind_of, read_payload, write_payload
 
 TEXT = "text/plain; charset=UTF-8"
 #: Answers of fewer bytes are not compressed.

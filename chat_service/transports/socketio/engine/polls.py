@@ -1,20 +1,26 @@
-"""How a polling client fetches what waits for it: one poll at a time."""
+"""The polls of a session, one at a time, and its change to a WebSocket; ``session`` decides."""
 
 import asyncio
 from collections.abc import Callable
 
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE
-from chat_service.transports.socketio.engine.session import Poll, Session
+from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Line, Receiver
+from chat_service.transports.socketio.engine.session import PROBED, Poll, ProbeStep, Session
+
+#: Seconds that the change may take.
+UPGRADE_GRACE = 10.0
+#: Seconds that polls may take meanwhile. A client that has got the answer to its poll before that to its
+#: probe polls again, and changes when that poll ends, too.
+POLL_GRACE = 0.1
 
 
 class Polls:
-    """The polls of one session. ``on_fetched`` is called when one has got something."""
+    """What polls fetch of one session, in place of a ``Line``. ``receiver`` is told how they keep up."""
 
-    __slots__ = ("_done", "_fetched", "_future", "_is_there", "_on_fetched", "_session")
+    __slots__ = ("_done", "_fetched", "_future", "_is_there", "_session", "receiver")
 
-    def __init__(self, session: Session, on_fetched: Callable[[], None]) -> None:
+    def __init__(self, session: Session, receiver: Receiver) -> None:
         self._session = session
-        self._on_fetched = on_fetched
+        self.receiver = receiver
         # Polls that were answered since somebody has asked.
         self._fetched = 0
         self._future: asyncio.Future[list[str | bytes]] | None = None
@@ -27,6 +33,32 @@ class Polls:
     def is_waiting(self) -> bool:
         """Whether a poll waits for packets, and its client for the answer."""
         return self._future is not None and (self._is_there is None or self._is_there())
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for polls."""
+        waiting = self._session.waiting
+        return waiting.bytes if waiting is not None else 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too much waits to handle further requests."""
+        waiting = self._session.waiting
+        return waiting is not None and waiting.is_full
+
+    def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
+        """Let a packet wait for a poll. When the session no longer polls, it goes nowhere."""
+        waiting = self._session.waiting
+        if waiting is None:
+            return
+        was_full = waiting.is_full
+        waiting.put(packet, is_answer=is_answer)
+        self.answer()
+        if waiting.is_over_limit:
+            self.receiver.slow(waiting.bytes)
+        elif waiting.is_full and not was_full:
+            self._fetched = 0
+            self.receiver.full()
 
     async def poll(self, is_there: Callable[[], bool]) -> list[str | bytes] | Poll:
         """The packets for a poll, or why there are none. ``is_there``: whether its client still is."""
@@ -52,18 +84,24 @@ class Polls:
         if self.is_waiting:
             packets = self._session.answer()
             if packets:
-                self.end(packets)
+                self._give(packets)
                 self._took()
 
     def end(self, packets: list[str | bytes]) -> None:
-        """Answer the poll that waits, if there is one."""
+        """Answer the poll that waits, if there is one. It is the last."""
+        self._give(packets)
+        # They refer to each other.
+        self.receiver = NOBODY
+
+    def _give(self, packets: list[str | bytes]) -> None:
         future, self._future = self._future, None
         if future is not None and not future.done():
             future.set_result(packets)
 
     def _took(self) -> None:
         self._fetched += 1
-        self._on_fetched()
+        if not self.is_full:
+            self.receiver.drained()
         if self._done is not None and not self._session.waiting and not self._done.done():
             self._done.set_result(None)
 
@@ -77,3 +115,72 @@ class Polls:
         if self._session.waiting:
             self._done = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._done], timeout=CLOSE_GRACE)
+
+
+class Upgrade:
+    """A WebSocket that asks for a polling session: its ``Receiver`` until the client has confirmed."""
+
+    __slots__ = ("_is_over", "_loop", "_on_end", "_polls", "_reminder", "_session", "_timer", "line")
+
+    #: Its few packets never wait.
+    is_blocked = False
+
+    def __init__(
+        self, session: Session, polls: Polls, line: Line, on_end: Callable[[Line | None], None]
+    ) -> None:
+        """``on_end``: called with the session's WebSocket, or with None when the one that asked is gone."""
+        self._session = session
+        self._polls = polls
+        self._on_end = on_end
+        self._is_over = False
+        self.line = line
+        line.receiver = self
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(UPGRADE_GRACE, self.cancel)
+        self._reminder: asyncio.TimerHandle | None = None
+
+    def take(self, packet: str | bytes) -> None:
+        """Part of ``Receiver``."""
+        if self._is_over:
+            return
+        match self._session.probe(packet):
+            case ProbeStep.ANSWER:
+                self.line.send(PROBED)
+                self._end_poll()
+            case ProbeStep.UPGRADE:
+                self._end()
+                self._on_end(self.line)
+            case ProbeStep.FAIL:
+                self.cancel()
+
+    def _end_poll(self) -> None:
+        self._session.remind()
+        self._polls.answer()
+        self._reminder = self._loop.call_later(POLL_GRACE, self._end_poll)
+
+    def cancel(self) -> None:
+        """The session goes on by polling, or is over."""
+        self._end()
+        self.line.close()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._timer.cancel()
+            if self._reminder is not None:
+                self._reminder.cancel()
+            self._session.end_probe()
+
+    def full(self) -> None:
+        """Part of ``Receiver``: nothing that could be too much is sent before the end."""
+
+    def drained(self) -> None:
+        """Part of ``Receiver``."""
+
+    def slow(self, unsent: int) -> None:
+        """Part of ``Receiver``: nothing that could be too much is sent before the end."""
+
+    def lost(self) -> None:
+        """Part of ``Receiver``."""
+        self._end()
+        self._on_end(None)

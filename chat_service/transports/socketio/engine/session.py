@@ -1,21 +1,60 @@
-"""The life of one Engine.IO session, decided without I/O: what waits, who fetches it, how it is upgraded.
+"""Engine.IO 4 without I/O: packets as they are on the wire, and the life of one session.
+
+A packet is a text that begins with the digit of its type, or bytes, which are a message.
 
 A session begins with polling or with a WebSocket. A polling one may change to a WebSocket: the client opens
-it, asks by a probe, waits until its poll has ended, and confirms. Methods change the state and return what is
-to be done; ``peer`` does it.
+it, asks by a probe, waits until its poll has ended, and confirms. Methods of ``Session`` change the state and
+return what is to be done; ``peer`` does it.
 """
 
+import base64
 from collections import deque
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
-from chat_service.transports.socketio.engine.payload import (
-    CLOSE,
-    MESSAGE,
-    NOOP,
-    PONG,
-    PROBE,
-    UPGRADE,
-)
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
+
+#: Between the packets of one body.
+SEPARATOR = "\x1e"
+#: What a client asks a new WebSocket with, and what the server answers.
+PROBE = f"{PING}probe"
+PROBED = f"{PONG}probe"
+#: Before a message that is bytes, where only text can be sent.
+_BINARY = "b"
+
+
+def read_payload(body: bytes) -> Iterator[str | bytes]:
+    """The packets in the body of a request, one after another. The bytes bound their number."""
+    if not body:
+        return
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("the body is not UTF-8") from error
+    start, end = 0, len(text)
+    while start <= end:
+        stop = text.find(SEPARATOR, start)
+        if stop < 0:
+            stop = end
+        yield _read_part(text[start:stop])
+        start = stop + 1
+
+
+def _read_part(part: str) -> str | bytes:
+    if part.startswith(_BINARY):
+        return base64.b64decode(part[1:], validate=True)
+    if not part:
+        raise ValueError("an empty packet")
+    return part
+
+
+def write_payload(packets: Iterable[str | bytes]) -> bytes:
+    """The body of an answer to a poll."""
+    return SEPARATOR.join(
+        _BINARY + base64.b64encode(packet).decode() if isinstance(packet, bytes) else packet
+        for packet in packets
+    ).encode()
+
 
 #: Packets in one answer to a poll; clients of python-socketio refuse more.
 POLL_PACKETS = 16
@@ -35,15 +74,6 @@ class Stage(Enum):
     #: … a WebSocket alone.
     WEBSOCKET = auto()
     CLOSED = auto()
-
-
-class Admission(Enum):
-    """What becomes of a new WebSocket."""
-
-    #: It begins to ask whether the session can be upgraded.
-    PROBES = auto()
-    #: It is accepted and closed, since the session has another one.
-    TURNED_AWAY = auto()
 
 
 class ProbeStep(Enum):
@@ -170,11 +200,9 @@ class Session:
             return Poll.REFUSE
         if self.is_polled:
             return Poll.SECOND
-        return self.answer() or self._wait()
-
-    def _wait(self) -> Poll:
-        self.is_polled = True
-        return Poll.WAIT
+        packets = self.answer()
+        self.is_polled = not packets
+        return packets or Poll.WAIT
 
     def answer(self) -> list[str | bytes]:
         """The packets for a poll: none while it has to wait."""
@@ -191,12 +219,12 @@ class Session:
 
     # WebSockets
 
-    def admit(self) -> Admission:
-        """A WebSocket of the session has been opened."""
+    def admit(self) -> bool:
+        """Whether a new WebSocket may ask to be the session's. If not, it is accepted and closed."""
         if self.stage is not Stage.POLLING:
-            return Admission.TURNED_AWAY
+            return False
         self.stage = Stage.OPENED
-        return Admission.PROBES
+        return True
 
     def probe(self, packet: str | bytes) -> ProbeStep:
         """A message has come on a WebSocket that asks for an upgrade."""

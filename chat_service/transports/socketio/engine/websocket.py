@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from chat_service.transports.socketio.engine.deflate import THRESHOLD, compress, decompress
 from chat_service.transports.socketio.engine.framing import (
     BINARY,
     CLOSE,
+    MIN_COMPRESSED_SIZE,
     NORMAL_CLOSURE,
     PING,
     TEXT,
@@ -19,12 +19,13 @@ from chat_service.transports.socketio.engine.framing import (
     FrameReader,
     binary_frame,
     close_frame,
+    compress,
     compressed_frame,
+    decompress,
     pong_frame,
     text_frame,
 )
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Receiver
-from chat_service.transports.socketio.engine.outbox import Outbox
+from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Outbox, Receiver
 
 logger = logging.getLogger("chat_service")
 
@@ -40,7 +41,7 @@ def make_frame(packet: str | bytes) -> bytes:
 def make_compressed_frame(packet: str | bytes) -> bytes:
     """The same for clients that take compressed messages."""
     kind, message = (BINARY, packet) if isinstance(packet, bytes) else (TEXT, packet.encode())
-    if len(message) < THRESHOLD:
+    if len(message) < MIN_COMPRESSED_SIZE:
         return make_frame(packet)
     return compressed_frame(kind, compress(message))
 
