@@ -6,7 +6,8 @@ import itertools
 import json
 from typing import Any
 
-from tests.chaos.record import Record
+from tests.chaos.instances import InstanceProcess
+from tests.chaos.record import Opened, Record
 from tests.chaos.tracking import SocketTracker
 from tests.chaos.wires import WIRES, Wire, WireLost
 
@@ -27,10 +28,12 @@ class Connection:
     ``carrier``: one of ``WIRES``.
     """
 
-    def __init__(self, record: Record, user: str, port: int, carrier: str = "websocket") -> None:
+    def __init__(
+        self, record: Record, user: str, instance: InstanceProcess, carrier: str = "websocket"
+    ) -> None:
         self.record = record
         self.user = user
-        self.port = port
+        self.instance = instance
         self._carrier = carrier
         self.socket = ""
         self.tracker = SocketTracker("", user)
@@ -38,15 +41,17 @@ class Connection:
         self._reading: asyncio.Task[None] | None = None
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[int, asyncio.Future[str | None]]] = {}
-        #: Answers by the number of the call.
-        self.results: dict[int, Any] = {}
+        #: Results and extra values by the number of the call.
+        self._results: dict[int, tuple[Any, list[Any]]] = {}
+        #: The last message that came of each room.
+        self.newest: dict[str, int] = {}
         self.is_open = False
 
     async def open(self) -> None:
         """Connect and log in. Raises ``ConnectFailed``."""
         try:
             async with asyncio.timeout(LOGIN_IN):
-                self._wire = await WIRES[self._carrier](self.port, f"userName={self.user}")
+                self._wire = await WIRES[self._carrier](self.instance.port, f"userName={self.user}")
                 await self._log_in(self._wire)
         except (WireLost, TimeoutError, ConnectFailed) as error:
             await self._hang_up()
@@ -56,8 +61,11 @@ class Connection:
             raise
         self.is_open = True
         self.tracker = SocketTracker(self.socket, self.user)
-        self.tracker.feed(self.record.opened(self.socket, self.user))
+        self.tracker.feed(self._opened())
         self._reading = asyncio.create_task(self._read(self._wire), name=f"client {self.user}")
+
+    def _opened(self) -> Opened:
+        return self.record.opened(self.socket, self.user, self.instance.number, self.instance.version)
 
     async def _log_in(self, wire: Wire) -> None:
         await wire.send(f"40{NAMESPACE},")
@@ -97,16 +105,19 @@ class Connection:
         elif packet.startswith("42"):
             event, *args = json.loads(packet.partition(",")[2])
             self.tracker.feed(self.record.received(self.socket, event, *args))
+            if event == "roomMessage":
+                self.newest[args[0]] = args[1]["id"]
         elif packet.startswith("43"):
             digits, _, values = packet.partition(",")[2].partition("[")
             error, *results = json.loads("[" + values)
-            self._answer(int(digits), error["code"] if error else None, results[0] if results else None)
+            self._answer(int(digits), error["code"] if error else None, results)
         return not packet.startswith(("41", "1"))
 
-    def _answer(self, packet_id: int, error: str | None, result: Any) -> None:
+    def _answer(self, packet_id: int, error: str | None, results: list[Any]) -> None:
         call, waiting = self._waiting.pop(packet_id)
-        self.results[call] = result
-        self.tracker.feed(self.record.acked(self.socket, call, error, result))
+        result, *extra = results or [None]
+        self._results[call] = result, extra
+        self.tracker.feed(self.record.acked(self.socket, call, error, result, extra))
         if not waiting.done():
             waiting.set_result(error)
 
@@ -121,8 +132,13 @@ class Connection:
 
     async def call(self, command: str, *args: Any) -> tuple[str | None, Any]:
         """Send a command. Returns the error ("lost": no connection; None on success) and the result."""
+        error, result, _ = await self.call_with_options(command, *args)
+        return error, result
+
+    async def call_with_options(self, command: str, *args: Any) -> tuple[str | None, Any, list[Any]]:
+        """The same, and the values that options asked for."""
         if not self.is_open or self._wire is None:
-            return "lost", None
+            return "lost", None, []
         sent = self.record.sent(self.socket, command, *args)
         self.tracker.feed(sent)
         packet_id = next(self._ids)
@@ -131,7 +147,7 @@ class Connection:
         with contextlib.suppress(WireLost):
             await self._wire.send(f"42{NAMESPACE},{packet_id}{json.dumps([command, *args])}")
         error = await answer
-        return error, self.results.pop(sent.call, None)
+        return error, *self._results.pop(sent.call, (None, []))
 
     async def close(self) -> None:
         """End the connection without a word."""

@@ -33,6 +33,7 @@ FAIL_OVER_LOSES = (
         Rule.PRESENCE_END,
         Rule.REAL_TIME,
         Rule.JOINED_COUNT,
+        Rule.CURSOR,
     }
 )
 #: Where data is thrown away, ids begin again, and bans are forgotten.
@@ -72,6 +73,7 @@ FAULTS: dict[str, Fault] = {
     "pause": Fault(instances.pause_instance, ALL, CLOSES, servers_answer=True),
     "blink": Fault(instances.blink_instance, ALL, servers_answer=True),
     "roll": Fault(instances.roll, ALL, CLOSES, servers_answer=True),
+    "mixed": Fault(instances.roll_through_the_previous_version, ALL, CLOSES, servers_answer=True),
     "descriptors": Fault(instances.use_up_descriptors, ("redis",), BUS_LOSES, servers_answer=True),
     "skew": Fault(instances.skew_clocks, ALL, servers_answer=True),
     "scripts": Fault(servers.flush_scripts, ALL),

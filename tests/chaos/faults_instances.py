@@ -1,5 +1,6 @@
 """Faults of instances: killed, paused, replaced, out of descriptors, with wrong clocks."""
 
+from tests.chaos.record import CURRENT, PREVIOUS
 from tests.chaos.scene import Scene
 
 
@@ -37,6 +38,16 @@ async def roll(scene: Scene) -> None:
         await scene.instances.start()
         await victim.terminate()
         await scene.pause(0.0, 0.5)
+    await scene.pause(1.0, 2.0)
+
+
+async def roll_through_the_previous_version(scene: Scene) -> None:
+    """Instances are replaced by ones of the previous version, one after the other, and these by new ones."""
+    for version in (PREVIOUS, CURRENT):
+        for victim in scene.instances.up():
+            await scene.instances.start(version)
+            await victim.terminate()
+            await scene.pause(0.5, 1.5)
     await scene.pause(1.0, 2.0)
 
 

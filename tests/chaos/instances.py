@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.chaos.record import CURRENT, PREVIOUS
+from tests.support.earlier_version import ROOT, unpack
+
 #: Seconds for a process to serve.
 READY_IN = 40.0
 #: How often an instance is started until Redis answers it, and what its log says when Redis does not.
@@ -21,12 +23,16 @@ END_IN = 40.0
 
 
 class InstanceProcess:
-    """One running process."""
+    """One running process. ``number``: it is the n-th of its run."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, instance_id: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, port: int, instance_id: str, number: int, version: str
+    ) -> None:
         self.process = process
         self.port = port
         self.first_id = instance_id
+        self.number = number
+        self.version = version
         #: Whether it takes clients, as far as the run knows.
         self.is_up = True
 
@@ -85,31 +91,37 @@ class Instances:
         self._folder = folder
         self.all: list[InstanceProcess] = []
         self._count = 0
+        #: Where the files of the previous version are, once they were needed.
+        self._previous: Path | None = None
 
     def up(self) -> list[InstanceProcess]:
         return [instance for instance in self.all if instance.is_up]
 
-    async def start(self) -> InstanceProcess:
+    async def start(self, version: str = CURRENT) -> InstanceProcess:
         """Start one more, as a supervisor does: again, if Redis does not answer in time on a busy machine.
 
         Raises ``RuntimeError`` with the log of one that does not serve.
         """
+        if version == PREVIOUS and self._previous is None:
+            self._previous = await asyncio.to_thread(unpack, self._folder / "previous")
+        root = ROOT if version == CURRENT else self._previous
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._start()
+                return await self._start(version, root)
             except RuntimeError as error:
                 if REDIS_IS_LATE not in str(error):
                     raise
-        return await self._start()
+        return await self._start(version, root)
 
-    async def _start(self) -> InstanceProcess:
+    async def _start(self, version: str, root: Path | None) -> InstanceProcess:
         self._count += 1
-        log = self._folder / f"instance{self._count}.log"
+        number = self._count
+        log = self._folder / f"instance{number}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.chaos.instance", json.dumps(self._options),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=output,
-                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
             )  # fmt: skip
         assert process.stdout is not None
         try:
@@ -125,7 +137,7 @@ class Instances:
             process.kill()
             await process.wait()
             raise
-        instance = InstanceProcess(process, ready["port"], ready["id"])
+        instance = InstanceProcess(process, ready["port"], ready["id"], number, version)
         self.all.append(instance)
         return instance
 

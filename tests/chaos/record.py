@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+#: Versions of instances: this one, and the release before it.
+CURRENT, PREVIOUS = "current", "previous"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -18,9 +21,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened(Entry):
-    """A login was confirmed."""
+    """A login was confirmed. ``instance``: number of a process. ``version``: ``CURRENT`` or ``PREVIOUS``."""
 
     user: str
+    instance: int = 0
+    version: str = CURRENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,12 @@ class Sent(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acked(Entry):
-    """The answer to a call. ``error``: its code, None on success."""
+    """The answer to a call. ``error``: its code; None: done. ``extra``: values that options asked for."""
 
     call: int
     error: str | None
     result: Any = None
+    extra: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +115,8 @@ class Record:
     def _stamp(self, socket: str) -> dict[str, Any]:
         return {"at": len(self.entries), "time": time.monotonic(), "socket": socket}
 
-    def opened(self, socket: str, user: str) -> Opened:
-        entry = Opened(**self._stamp(socket), user=user)
+    def opened(self, socket: str, user: str, instance: int = 0, version: str = CURRENT) -> Opened:
+        entry = Opened(**self._stamp(socket), user=user, instance=instance, version=version)
         self.entries.append(entry)
         return entry
 
@@ -125,8 +131,10 @@ class Record:
         self.entries.append(entry)
         return entry
 
-    def acked(self, socket: str, call: int, error: str | None, result: Any = None) -> Acked:
-        entry = Acked(**self._stamp(socket), call=call, error=error, result=result)
+    def acked(
+        self, socket: str, call: int, error: str | None, result: Any = None, extra: Sequence[Any] = ()
+    ) -> Acked:
+        entry = Acked(**self._stamp(socket), call=call, error=error, result=result, extra=extra)
         self.entries.append(entry)
         return entry
 
@@ -145,5 +153,8 @@ class Record:
         return Record(self.rooms, list(self.entries), self._calls)
 
     def lines(self) -> list[str]:
-        """The entries as text, one line each, for a look at a run that failed."""
-        return [f"{type(entry).__name__} {json.dumps(asdict(entry), default=list)}" for entry in self.entries]
+        """The entries as JSON objects, one line each, ``kind`` first."""
+        return [
+            json.dumps({"kind": type(entry).__name__.lower(), **asdict(entry)}, default=list)
+            for entry in self.entries
+        ]

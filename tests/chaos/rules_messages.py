@@ -1,10 +1,12 @@
 """Rules about messages: what is stored, and who gets it."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from typing import Any
 
-from tests.chaos.run import NEVER, Post, Run
+from tests.chaos.run import NEVER, Call, Post, Run
 from tests.chaos.tracking import Segment
 from tests.chaos.verdict import Rule, Verdict, Violation
 
@@ -14,17 +16,19 @@ def stored(run: Run) -> Iterator[Violation]:
     for _, what in run.invented:
         yield Violation(Rule.INVENTED, what)
     for post in run.posts.values():
-        if len(post.ids) > 1:
+        copies = post.copies()
+        # A key ends with the life of its room.
+        if len(post.ids) > max(1, copies) and not (post.has_key and run.may_be_gone(post)):
             yield Violation(Rule.DUPLICATE, f"{post.text} in {post.room} has the ids {post.ids}")
-        if not post.call.is_done and not post.call.is_unknown and post.ids:
-            yield Violation(Rule.REFUSED_STORED, f"{post.text} in {post.room}: {post.call.acked}, {post.ids}")
+        if not copies and post.ids:
+            answers = [call.acked for call in post.calls]
+            yield Violation(Rule.REFUSED_STORED, f"{post.text} in {post.room}: {answers}, {post.ids}")
     for room, state in run.final.rooms.items():
         texts = [text for _, text in state.history]
-        seen: set[str] = set()
-        for text in texts:
-            if text in seen:
-                yield Violation(Rule.DUPLICATE, f"{text} is twice in the history of {room}")
-            seen.add(text)
+        for text, count in Counter(texts).items():
+            copies = run.posts[text].copies() if text in run.posts else 1
+            if count > max(1, copies):
+                yield Violation(Rule.DUPLICATE, f"{text} is {count} times in the history of {room}")
     for post in run.posts.values():
         yield from _acked_is_stored(run, post)
 
@@ -86,7 +90,7 @@ def _order(run: Run, segment: Segment, verdict: Verdict) -> Iterator[Violation]:
                 (
                     post.id or 0
                     for post in run.posts.values()
-                    if post.room == segment.room and post.call.sent.at < at
+                    if post.room == segment.room and post.sent_at < at
                 ),
                 default=0,
             )
@@ -104,25 +108,29 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
     if first_text in run.posts and run.is_lost(run.posts[first_text]):
         # A fail-over has lost the place where it joined.
         return
+    if segment.joined_last not in (None, first - 1) and not _was_rotated_before(run, segment, first - 1):
+        yield Violation(
+            Rule.CURSOR, f"{_name(segment)} began with {first}; the answer ended with {segment.joined_last}"
+        )
     for post in run.posts.values():
         if post.room != segment.room or post.id is None or run.is_lost(post):
             continue
-        is_later = post.call.sent.at > segment.joined
+        is_later = post.sent_at > segment.joined
         if is_later and post.id < first and not _was_rotated_before(run, segment, post.id):
             yield Violation(
                 Rule.LATE_START, f"{_name(segment)} began with {first}, without {post.id} ({post.text})"
             )
     for at, message_id, text in segment.messages:
         sent = run.posts.get(text)
-        acked = sent.call.acked if sent is not None and not run.is_lost(sent) else None
-        if acked is not None and acked.at < segment.join_sent:
+        end = sent.end if sent is not None and not run.is_lost(sent) else NEVER
+        if end < segment.join_sent and sent.copies() == 1:
             yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
 
 
 def _was_rotated_before(run: Run, segment: Segment, message_id: int) -> bool:
     at = segment.messages[0][0]
     known = max(
-        (post.id or 0 for post in run.posts.values() if post.room == segment.room and post.call.sent.at < at),
+        (post.id or 0 for post in run.posts.values() if post.room == segment.room and post.sent_at < at),
         default=0,
     )
     return _is_rotated(run, segment.room, message_id, known)
@@ -140,7 +148,7 @@ def _end(run: Run, segment: Segment) -> Iterator[Violation]:
         and post.id is not None
         and post.id > last
         and not run.is_lost(post)
-        and post.call.sent.at > segment.joined
+        and post.sent_at > segment.joined
     ]
     if missing:
         yield Violation(Rule.TAIL, f"{_name(segment)} got up to {last}, not {sorted(missing)[:20]}")
@@ -164,7 +172,9 @@ def reads(run: Run) -> Iterator[Violation]:
             continue
         room, result = call.sent.room, call.acked.result
         newest = acknowledged[room].newest_before(call.sent.at) if room in acknowledged else 0
-        if call.sent.command == "roomHistoryInfo" and result["lastMessageId"] < newest:
+        if call.missed is not None:
+            yield from _missed(call, call.missed, newest)
+        elif call.sent.command == "roomHistoryInfo" and result["lastMessageId"] < newest:
             yield Violation(Rule.STALE_READ, f"{call} says {result}; {newest} was acknowledged before")
         elif call.sent.command in ("roomRecentHistory", "roomHistoryGet"):
             ids = [message["id"] for message in result]
@@ -174,11 +184,27 @@ def reads(run: Run) -> Iterator[Violation]:
                 yield Violation(Rule.STALE_READ, f"{call} read {ids[:3]}; {newest} was acknowledged before")
 
 
+def _missed(call: Call, missed: dict[str, Any], newest: int) -> Iterator[Violation]:
+    """The answer to a join with a cursor ends with the last message, and begins after the cursor."""
+    ids = [message["id"] for message in missed["messages"]]
+    if missed["lastMessageId"] < newest:
+        last = missed["lastMessageId"]
+        yield Violation(Rule.STALE_READ, f"{call} says {last}; {newest} was acknowledged before")
+    if any(below + 1 != above for below, above in pairwise(ids)):
+        yield Violation(Rule.NOT_DENSE, f"{call} read {ids}")
+    after = call.options.get("after")
+    is_short = bool(ids) and missed["recovered"] and ids[0] != after + 1
+    if is_short or (ids and not missed["more"] and ids[-1] != missed["lastMessageId"]):
+        yield Violation(Rule.CURSOR, f"{call} was answered {ids}, and {missed['lastMessageId']} as the last")
+
+
 class _Acknowledged:
     """The largest id of a room that was acknowledged before a place in the run."""
 
     def __init__(self, run: Run, room: str) -> None:
-        done = [post.call for post in run.posts.values() if post.room == room and post.call.is_done]
+        done = [
+            call for post in run.posts.values() if post.room == room for call in post.calls if call.is_done
+        ]
         done.sort(key=lambda call: call.end)
         self._ends = [call.end for call in done]
         self._newest = [0, *accumulate((call.acked.result for call in done if call.acked), max)]
@@ -219,7 +245,7 @@ def _hears(run: Run, removal, user: str, room: str, joins) -> Iterator[Violation
         first_join = min((sent.at for sent in joins if sent.socket == segment.socket), default=NEVER)
         for at, message_id, text in segment.messages:
             post = run.posts.get(text)
-            if post is not None and post.call.sent.at > removal.end and at < first_join:
+            if post is not None and post.sent_at > removal.end and at < first_join:
                 yield Violation(
                     Rule.REMOVED_HEARS, f"{_name(segment)} got {message_id} ({text}) at {at} after {removal}"
                 )
@@ -233,6 +259,9 @@ def _acts(run: Run, removal, user: str, room: str, joins) -> Iterator[Violation]
     first_join = min((sent.at for sent in joins), default=NEVER)
     for call in run.by_room.get(room, ()):
         if call.user != user or call.sent.command not in needs_membership:
+            continue
+        # A repeat is told its first id, whatever has happened since.
+        if call.is_repeat:
             continue
         if call.is_done and call.sent.at > removal.end and call.end < first_join:
             yield Violation(Rule.REMOVED_ACTS, f"{call} was done after {removal}")

@@ -183,12 +183,14 @@ def real_time(run: Run) -> Iterator[Violation]:
         if not run.is_kept(room):
             continue
         posts = [
-            post for post in run.posts.values() if post.room == room and post.id and not run.is_lost(post)
+            post
+            for post in run.posts.values()
+            if post.room == room and post.id and post.copies() < 2 and not run.is_lost(post)
         ]
-        acked = sorted((post for post in posts if post.call.is_done), key=lambda post: post.call.end)
+        acked = sorted((post for post in posts if post.is_done), key=lambda post: post.end)
         newest, place = None, 0
-        for post in sorted(posts, key=lambda post: post.call.sent.at):
-            while place < len(acked) and acked[place].call.end < post.call.sent.at:
+        for post in sorted(posts, key=lambda post: post.sent_at):
+            while place < len(acked) and acked[place].end < post.sent_at:
                 if newest is None or (acked[place].id or 0) > (newest.id or 0):
                     newest = acked[place]
                 place += 1

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.chaos.record import (
+    CURRENT,
     UNKNOWN_OUTCOMES,
     Acked,
     FinalState,
@@ -25,7 +27,31 @@ class Call:
 
     sent: Sent
     user: str
+    version: str = CURRENT
     acked: Acked | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that it was sent with; the previous version knows none."""
+        declared = {"roomMessage": 2, "roomJoin": 1}.get(self.sent.command)
+        is_given = declared is not None and len(self.sent.args) > declared and self.version == CURRENT
+        return dict(self.sent.args[declared]) if is_given else {}
+
+    @property
+    def has_key(self) -> bool:
+        """Whether an idempotency key holds it together with its repeats."""
+        return "idempotencyKey" in self.options
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether the answer says that the message was stored before."""
+        return self.acked is not None and {"duplicate": True} in self.acked.extra
+
+    @property
+    def missed(self) -> dict[str, Any] | None:
+        """What the answer to a join with a cursor says."""
+        extra = self.acked.extra if self.acked is not None and self.sent.command == "roomJoin" else ()
+        return dict(extra[0]) if extra else None
 
     @property
     def end(self) -> int:
@@ -48,9 +74,10 @@ class Call:
 
 @dataclass(slots=True)
 class Post:
-    """A room message. ``ids``: all ids that it was seen under, each with where."""
+    """A room message, told from others by its text. ``calls``: all sends of it, the repeats with the same key
+    too. ``ids``: all ids that it was seen under, each with where."""
 
-    call: Call
+    calls: list[Call]
     room: str
     text: str
     ids: dict[int, str] = field(default_factory=dict)
@@ -58,6 +85,40 @@ class Post:
     @property
     def id(self) -> int | None:
         return next(iter(self.ids), None)
+
+    @property
+    def user(self) -> str:
+        return self.calls[0].user
+
+    @property
+    def sent_at(self) -> int:
+        """The place of the first send."""
+        return self.calls[0].sent.at
+
+    @property
+    def is_done(self) -> bool:
+        """Surely stored."""
+        return any(call.is_done for call in self.calls)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Nobody knows whether it was stored."""
+        return not self.is_done and any(call.is_unknown for call in self.calls)
+
+    @property
+    def end(self) -> int:
+        """The place of the first acknowledgement."""
+        return min((call.end for call in self.calls if call.is_done), default=NEVER)
+
+    @property
+    def has_key(self) -> bool:
+        return any(call.has_key for call in self.calls)
+
+    def copies(self) -> int:
+        """How many copies there may be: one of all sends with a key that it was heeded in, and one of each
+        other send."""
+        stored = [call for call in self.calls if call.is_done or call.is_unknown]
+        return sum(not call.has_key for call in stored) + any(call.has_key for call in stored)
 
 
 class Run:
@@ -73,10 +134,12 @@ class Run:
         self.invented: list[tuple[int, str]] = []
         self.settled_at = NEVER
         self._stored: dict[str, set[str]] = {}
+        self._versions: dict[str, str] = {}
         for entry in record.entries:
             match entry:
                 case Opened():
                     self.trackers[entry.socket] = SocketTracker(entry.socket, entry.user)
+                    self._versions[entry.socket] = entry.version
                 case Sent():
                     self._take_sent(entry)
                 case Acked():
@@ -104,10 +167,15 @@ class Run:
                 self.by_room.setdefault(call.sent.room, []).append(call)
 
     def _take_sent(self, entry: Sent) -> None:
-        call = self.calls[entry.call] = Call(entry, self.trackers[entry.socket].user)
+        call = self.calls[entry.call] = Call(
+            entry, self.trackers[entry.socket].user, self._versions[entry.socket]
+        )
         if entry.command == "roomMessage":
-            room, message = entry.args
-            self.posts[message["textMessage"]] = Post(call, room, message["textMessage"])
+            room, text = entry.args[0], entry.args[1]["textMessage"]
+            if text in self.posts:
+                self.posts[text].calls.append(call)
+            else:
+                self.posts[text] = Post([call], room, text)
 
     def _take_acked(self, entry: Acked) -> None:
         call = self.calls[entry.call]
@@ -120,10 +188,13 @@ class Run:
         elif call.sent.command in ("roomHistoryGet", "roomRecentHistory"):
             for message in entry.result:
                 self._see(call.sent.args[0], message, entry.at, f"read by {call}")
+        elif call.missed is not None:
+            for message in call.missed["messages"]:
+                self._see(call.sent.args[0], message, entry.at, f"missed by {call}")
 
     def _see(self, room: str, message: dict, at: int, where: str) -> None:
         post = self.posts.get(message["textMessage"])
-        if post is None or post.room != room or message.get("author", post.call.user) != post.call.user:
+        if post is None or post.room != room or message.get("author", post.user) != post.user:
             self.invented.append((at, f"{message} in {room}, {where}"))
         else:
             post.ids.setdefault(message["id"], where)
@@ -138,7 +209,7 @@ class Run:
         return any(
             call.sent.command == "roomDelete"
             and (call.is_done or call.is_unknown)
-            and call.end > post.call.sent.at
+            and call.end > post.sent_at
             for call in self.by_room.get(post.room, ())
         )
 

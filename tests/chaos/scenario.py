@@ -173,6 +173,7 @@ class Scenario:
             for user in self._users
             for _ in range(rng.choice([1, 2, 2, 3]))
         ]
+        world.slots = self._slots
         fault_rng = random.Random(rng.random())
         async with self._stalls:
             async with asyncio.TaskGroup() as group:

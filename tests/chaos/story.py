@@ -1,9 +1,10 @@
 """Records written by hand, to see what the judge says of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.chaos.checker import judge
-from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
+from tests.chaos.record import CURRENT, FinalRoom, FinalState, Record, RoomSetup
 from tests.chaos.verdict import Verdict
 
 ROOMS = {
@@ -30,19 +31,27 @@ class Story:
         self.users = {"a": "alice", "b": "bob", "o": "owner"}
 
     def call(
-        self, socket: str, command: str, *args: Any, error: str | None = None, result: Any = None
+        self,
+        socket: str,
+        command: str,
+        *args: Any,
+        error: str | None = None,
+        result: Any = None,
+        extra: Sequence[Any] = (),
     ) -> None:
         sent = self.record.sent(socket, command, *args)
-        self.record.acked(socket, sent.call, error, result)
+        self.record.acked(socket, sent.call, error, result, extra)
 
-    def open(self, socket: str, user: str) -> None:
+    def open(self, socket: str, user: str, version: str = CURRENT) -> None:
         """One more socket of a user."""
-        self.record.opened(socket, user)
+        self.record.opened(socket, user, version=version)
         self.sockets[user][socket] = set()
         self.users[socket] = user
 
-    def join(self, socket: str, room: str = "room", *, result: int = 1) -> None:
-        self.call(socket, "roomJoin", room, result=result)
+    def join(
+        self, socket: str, room: str = "room", *options: Any, result: int = 1, extra: Sequence[Any] = ()
+    ) -> None:
+        self.call(socket, "roomJoin", room, *options, result=result, extra=extra)
         user = self.users[socket]
         self.members[room].setdefault(user, set()).add(socket)
         self.sockets[user][socket].add(room)

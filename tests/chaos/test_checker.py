@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.chaos.checker import is_at_rest
+from tests.chaos.record import PREVIOUS
 from tests.chaos.story import Story, both_joined
 from tests.chaos.verdict import Rule
 
@@ -97,7 +98,95 @@ def test_a_join_that_crosses_a_removal_is_not_judged():
     assert [item.rule for item in story.judge().violations] == [Rule.INVENTED, Rule.HUNG]
 
 
+def send_keyed(story: Story, socket: str, message_id: int, *, is_repeat: bool) -> None:
+    message, key = {"textMessage": "keyed"}, {"idempotencyKey": "k"}
+    extra = [{"duplicate": True}] if is_repeat else []
+    story.call(socket, "roomMessage", "room", message, key, result=message_id, extra=extra)
+
+
+def lost_and_sent_again(story: Story) -> None:
+    """Stored by the first send, whose answer was lost with the connection."""
+    story.record.sent("a", "roomMessage", "room", {"textMessage": "keyed"}, {"idempotencyKey": "k"})
+    story.hear("b", 3, "keyed")
+    story.record.closed("a", by_client=True)
+    story.forget("a")
+    del story.sockets["alice"]["a"]
+    story.open("a2", "alice")
+    cursor, missed = {"after": 2, "epoch": "e"}, {"epoch": "e", "lastMessageId": 3, "recovered": True}
+    messages = [{"id": 3, "textMessage": "keyed", "author": "alice"}]
+    story.join("a2", "room", cursor, extra=[{**missed, "messages": messages, "more": False}])
+    send_keyed(story, "a2", 3, is_repeat=True)
+    story.histories["room"].append((3, "keyed"))
+
+
+def stored_by_each_send_to_the_previous_version(story: Story) -> None:
+    story.open("a2", "alice", PREVIOUS)
+    story.join("a2", result=2)
+    story.record.received("a", "roomJoinedEcho", "room", "a2", 2)
+    for message_id in (3, 4):
+        send_keyed(story, "a2", message_id, is_repeat=False)
+        for hearer in ("a", "a2", "b"):
+            story.hear(hearer, message_id, "keyed")
+        story.histories["room"].append((message_id, "keyed"))
+
+
+def repeated_after_a_removal(story: Story) -> None:
+    send_keyed(story, "b", 3, is_repeat=False)
+    for hearer in ("a", "b"):
+        story.hear(hearer, 3, "keyed", author="bob")
+    story.histories["room"].append((3, "keyed"))
+    banned(story)
+    story.record.received("b", "roomAccessRemoved", "room")
+    story.forget("b")
+    send_keyed(story, "b", 3, is_repeat=True)
+
+
+@pytest.mark.parametrize(
+    "tell", [lost_and_sent_again, stored_by_each_send_to_the_previous_version, repeated_after_a_removal]
+)
+def test_repeats_with_a_key(tell: Callable[[Story], None]):
+    story = both_joined()
+    tell(story)
+    assert story.judge().is_good, story.judge().violations
+
+
 # Each rule
+
+
+def stored_twice_in_spite_of_its_key(story: Story) -> None:
+    for message_id in (3, 4):
+        send_keyed(story, "a", message_id, is_repeat=False)
+        for hearer in ("a", "b"):
+            story.hear(hearer, message_id, "keyed")
+        story.histories["room"].append((message_id, "keyed"))
+
+
+def join_with(story: Story, last_id: int, *ids: int, recovered: bool = True) -> None:
+    story.leave("b")
+    missed = {"epoch": "e", "lastMessageId": last_id, "recovered": recovered, "more": False}
+    messages = [{"id": message_id, "textMessage": f"room-{message_id}"} for message_id in ids]
+    story.join("b", "room", {"after": 0}, extra=[{**missed, "messages": messages}])
+
+
+def cursor_that_leaves_out_the_first(story: Story) -> None:
+    join_with(story, 2, 2)
+
+
+def cursor_that_leaves_out_the_last(story: Story) -> None:
+    join_with(story, 2, 1)
+
+
+def cursor_before_the_last_acknowledged(story: Story) -> None:
+    join_with(story, 1, 1)
+
+
+def hole_after_the_cursor(story: Story) -> None:
+    sent = story.record.sent("a", "roomMessage", "room", {"textMessage": "room-3"})
+    join_with(story, 2, 1, 2)
+    story.hear("a", 3, "room-3")
+    story.record.acked("a", sent.call, None, 3)
+    story.histories["room"].append((3, "room-3"))
+    story.post("a", 4, "a", "b")
 
 
 def acked_lost(story: Story) -> None:
@@ -295,6 +384,11 @@ def internal_error(story: Story) -> None:
         (late_start, {Rule.LATE_START}),
         (old_message, {Rule.OLD_MESSAGE}),
         (tail, {Rule.TAIL}),
+        (stored_twice_in_spite_of_its_key, {Rule.DUPLICATE}),
+        (cursor_that_leaves_out_the_first, {Rule.CURSOR}),
+        (cursor_that_leaves_out_the_last, {Rule.CURSOR}),
+        (cursor_before_the_last_acknowledged, {Rule.STALE_READ}),
+        (hole_after_the_cursor, {Rule.CURSOR}),
         (hears_after_leaving, {Rule.UNINVITED}),
         (hears_without_joining, {Rule.UNINVITED}),
         (hears_after_its_removal, {Rule.UNINVITED}),

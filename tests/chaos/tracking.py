@@ -32,6 +32,8 @@ class Segment:
     join_sent: int = 0
     #: Place of the acknowledgement of the join.
     joined: int | None = None
+    #: The last message when it joined, if the answer says so.
+    joined_last: int | None = None
     ended: int | None = None
     ended_by: str = ""
     #: Places, ids and texts of the messages.
@@ -63,6 +65,10 @@ ROOM_EVENTS = frozenset(
         "roomModeChanged",
     }
 )
+
+
+def _last_id(join: Acked) -> int | None:
+    return int(join.extra[0]["lastMessageId"]) if join.extra else None
 
 
 class SocketTracker:
@@ -150,11 +156,13 @@ class SocketTracker:
             elif standing is Standing.JOINING and view.segment is not None:
                 view.standing = Standing.IN
                 view.segment.joined = entry.at
+                view.segment.joined_last = _last_id(entry)
             elif standing is not Standing.IN:
                 self._end(view, entry.at, "unknown")
                 view.standing = Standing.IN
                 segment = self._begin(room, view, entry.at, is_exact=True)
                 segment.join_sent, segment.joined = sent.at, entry.at
+                segment.joined_last = _last_id(entry)
         elif entry.error in UNKNOWN_OUTCOMES:
             if standing is not Standing.IN:
                 self._lose_track(room, view, entry.at)

@@ -19,6 +19,7 @@ class Rule(StrEnum):
     GAP = "a socket missed messages in the middle"
     LATE_START = "a socket missed messages after its join"
     OLD_MESSAGE = "a socket got a message from before its join"
+    CURSOR = "a join with a cursor left something out, or the first message after it does not follow"
     TAIL = "a joined socket lacks the last messages"
     UNINVITED = "a socket outside a room got its events"
     REMOVED_HEARS = "a removed user got a later message"

@@ -4,9 +4,6 @@ So they run during a rolling upgrade. What the earlier version does not know, it
 """
 
 import asyncio
-import io
-import subprocess
-import tarfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,15 +13,14 @@ import pytest
 
 from chat_service.testing import wait_until
 from tests.e2e.clients import PythonClient, PythonClients
-from tests.redis.processes import ROOT, ServiceProcess
+from tests.redis.processes import ServiceProcess
+from tests.support.earlier_version import NoHistory, unpack
 from tests.support.redis_servers import RedisServer
 from tests.support.wire_errors import wire_error
 
 # Not measured: the other version is a copy of the package elsewhere.
 pytestmark = [pytest.mark.redis, pytest.mark.no_cover, pytest.mark.xdist_group("earlier version")]
 
-#: The last commit of the earlier version.
-EARLIER = "afc56c0d3030d9658efe824a2363ace1572e1a25"
 TEA, MILK = {"textMessage": "tea"}, {"textMessage": "milk"}
 KEY, AGAIN = {"idempotencyKey": "k"}, {"duplicate": True}
 
@@ -32,19 +28,10 @@ KEY, AGAIN = {"idempotencyKey": "k"}, {"duplicate": True}
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of the earlier version."""
-    archive = subprocess.run(
-        ["git", "archive", EARLIER, "chat_service", "tests/redis/instance.py"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if archive.returncode:
-        assert not (ROOT / ".git").exists(), f"the history lacks {EARLIER}: fetch all of it"
-        pytest.skip("the earlier version is in the history of a git checkout, which is not here")
-    folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
+    try:
+        return unpack(tmp_path_factory.mktemp("earlier"))
+    except NoHistory as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
