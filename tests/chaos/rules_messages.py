@@ -122,8 +122,8 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
             )
     for at, message_id, text in segment.messages:
         sent = run.posts.get(text)
-        end = sent.end if sent is not None and not run.is_lost(sent) else NEVER
-        if end < segment.join_sent and sent.copies() == 1:
+        is_judged = sent is not None and sent.copies() == 1 and not run.is_lost(sent)
+        if sent is not None and is_judged and sent.end < segment.join_sent:
             yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
 
 
@@ -192,8 +192,7 @@ def _missed(call: Call, missed: dict[str, Any], newest: int) -> Iterator[Violati
         yield Violation(Rule.STALE_READ, f"{call} says {last}; {newest} was acknowledged before")
     if any(below + 1 != above for below, above in pairwise(ids)):
         yield Violation(Rule.NOT_DENSE, f"{call} read {ids}")
-    after = call.options.get("after")
-    is_short = bool(ids) and missed["recovered"] and ids[0] != after + 1
+    is_short = bool(ids) and missed["recovered"] and ids[0] != call.options["after"] + 1
     if is_short or (ids and not missed["more"] and ids[-1] != missed["lastMessageId"]):
         yield Violation(Rule.CURSOR, f"{call} was answered {ids}, and {missed['lastMessageId']} as the last")
 

@@ -33,8 +33,8 @@ class Call:
     @property
     def options(self) -> dict[str, Any]:
         """The options that it was sent with; the previous version knows none."""
-        declared = {"roomMessage": 2, "roomJoin": 1}.get(self.sent.command)
-        is_given = declared is not None and len(self.sent.args) > declared and self.version == CURRENT
+        declared = {"roomMessage": 2, "roomJoin": 1}.get(self.sent.command, NEVER)
+        is_given = len(self.sent.args) > declared and self.version == CURRENT
         return dict(self.sent.args[declared]) if is_given else {}
 
     @property
