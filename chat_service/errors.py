@@ -12,6 +12,7 @@ ERROR_TEXTS: Final[dict[str, str]] = {
     "invalidName": "String %s contains invalid characters",
     "invalidSocket": "Socket %s is not connected",
     "listLimitExceeded": "Exceeded %s size limit",
+    "messageTooLarge": "Message of %s bytes exceeds the limit of %s bytes",
     "noCommand": "No such command %s",
     "noList": "No such list %s",
     "noLogin": "No login provided",

@@ -147,7 +147,16 @@ class Options:
     )
     direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
     room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")
+    names_per_command_limit: int = _option(
+        1000, _count(1), "Maximum number of names in one command that changes an access list."
+    )
     name_length_limit: int = _option(256, _count(1), "Maximum length of a user or room name, in characters.")
+    message_size_limit: int = _option(
+        1024 * 1024,
+        _count(1),
+        "Maximum size in bytes, as JSON, of one message or of system message data; larger ones get "
+        "`messageTooLarge`.",
+    )
     message_depth_limit: int = _option(
         32, _count(1, 128), "Maximum nesting depth of a message or of system message data."
     )

@@ -17,7 +17,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.hooks import CommandCall, Hook, as_results, call_hook
-from chat_service.protocol.arguments import NO_OPTIONS, check_count, check_types, parse_options
+from chat_service.protocol.arguments import NO_OPTIONS, Limits, check_count, check_types, parse_options
 from chat_service.telemetry import CommandCounters, scope
 from chat_service.types import SocketId
 
@@ -139,7 +139,8 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
 async def _run(context: Context, command: Command, call: CommandCall, held: str | None) -> list[Any]:
     """``held``: the room that the socket of the call is held for."""
     anonymous = call.is_local_call and call.user_name is None
-    checker = check_arguments_but_format(context, command, call.args, anonymous=anonymous)
+    limits = context.trusted_limits if call.bypass_permissions else context.limits
+    checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
     if call.rest_args and command.options:
         _take_options(context, command, call)
     if checker is not None:
@@ -186,7 +187,7 @@ async def _call_before(context: Context, command: Command, call: CommandCall, ho
             if type(call.args) is not list or len(call.args) != len(command.arguments):
                 raise ChatServiceError("wrongArgumentsCount", len(command.arguments), call.args)
             # A hook may send messages of its own format.
-            check_types(command.arguments, call.args, context.limits, custom=True)
+            check_types(command.arguments, call.args, context.trusted_limits, custom=True)
         except ChatServiceError as error:
             raise TypeError(f"a before hook of {command.name} left bad arguments: {error}") from error
     return answer
@@ -209,7 +210,7 @@ async def check_arguments(
 
     ``anonymous``: a message may bring its author, since no user sends it.
     """
-    checker = check_arguments_but_format(context, command, args, anonymous=anonymous)
+    checker = check_arguments_but_format(context, command, args, context.limits, anonymous=anonymous)
     count = len(command.arguments)
     if len(args) > count:
         parse_options(command.options, count, args[count], context.limits)
@@ -223,20 +224,20 @@ async def _check_format(checker: Hook, message: Any, *, anonymous: bool) -> None
 
 
 def check_arguments_but_format(
-    context: Context, command: Command, args: Sequence[Any], *, anonymous: bool
+    context: Context, command: Command, args: Sequence[Any], limits: Limits, *, anonymous: bool
 ) -> Hook | None:
     """As ``check_arguments``, but the hook that decides the format of the message is left to the caller."""
     declared = command.arguments
     check_count(declared, args)
     checked = args[: len(declared)] if len(args) > len(declared) else args
     if command.checker is None:
-        check_types(declared, checked, context.limits, custom=False)
+        check_types(declared, checked, limits, custom=False)
         return None
     checker = context.hooks.get(command.checker)
     if anonymous and checker is None:
         checked = list(checked)
         checked[command.format_at] = _without_author(checked[command.format_at])
-    check_types(declared, checked, context.limits, custom=checker is not None)
+    check_types(declared, checked, limits, custom=checker is not None)
     return checker
 
 

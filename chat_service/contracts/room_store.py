@@ -178,8 +178,9 @@ class RoomStore(Protocol):
         """Add names to an access list, remove others, and remove the users who lose access.
 
         Raises ``noRoom``; ``notAllowed`` according to ``rules.may_change_list``; ``listLimitExceeded``.
-        Publishes ``roomAccessListAdded`` and ``roomAccessListRemoved`` for non-empty changes if
-        ``enable_access_lists_updates`` is on.
+        If ``enable_access_lists_updates`` is on, publishes ``roomAccessListAdded`` with the names that were
+        not in the list, and ``roomAccessListRemoved`` with those that were, each once in the given order; not
+        without such names.
 
         The sockets of removed users leave the room in the same step, which publishes, after those events, one
         ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and

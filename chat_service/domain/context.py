@@ -54,6 +54,8 @@ class Context:
     service: Any
     options: Options
     limits: Limits
+    #: Those of the server's own code: hooks, and calls with ``bypass_permissions``.
+    trusted_limits: Limits
     hooks: Hooks
     store: Store
     transport: Transport

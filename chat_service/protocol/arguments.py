@@ -6,8 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 from chat_service.errors import ChatServiceError
+from chat_service.protocol.encoded import encoded_size
 from chat_service.protocol.names import check_name, is_valid_name
 from chat_service.protocol.values import count_binary, is_clean_text
+
+_EMPTY_MESSAGE = '{"textMessage":""}'
 
 #: JavaScript's ``Number.MAX_SAFE_INTEGER``.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -21,11 +24,16 @@ class Limits:
     message_depth: int
     #: Maximum number of binary values in one message or in the data of a system message.
     attachments: int
+    #: Maximum number of names in one list; None for any.
+    names: int | None = None
+    #: Maximum size in bytes of one message or of the data of a system message; None for any.
+    message_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgumentType:
-    """A type of argument. A false ``accepts`` means ``badArgument``; ``refine`` may raise other errors."""
+    """A type of argument. A false ``accepts`` means ``badArgument``; it may raise other errors, as ``refine``
+    does, which comes after it."""
 
     name: str
     doc: str
@@ -67,7 +75,12 @@ def _is_boolean(value: Any, limits: Limits) -> bool:
 
 
 def _is_texts(value: Any, limits: Limits) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if not isinstance(value, list | tuple):
+        return False
+    if limits.names is not None and len(value) > limits.names:
+        # Before anything looks at the names, or an error repeats them.
+        raise ChatServiceError("listLimitExceeded", "userNames")
+    return all(isinstance(item, str) for item in value)
 
 
 def _is_number(minimum: int) -> Callable[[Any, Limits], bool]:
@@ -84,7 +97,12 @@ def _is_message(value: Any, limits: Limits) -> bool:
     if not isinstance(value, dict) or len(value) != 1:
         return False
     text = value.get("textMessage")
-    return isinstance(text, str) and is_clean_text(text)
+    if not isinstance(text, str) or not is_clean_text(text):
+        return False
+    # A character takes up to 6 bytes, so that most messages need not be encoded to know that they fit.
+    if limits.message_size is not None and len(text) * 6 + len(_EMPTY_MESSAGE) > limits.message_size:
+        _check_size(value, limits)
+    return True
 
 
 def _is_object(value: Any, limits: Limits) -> bool:
@@ -93,7 +111,15 @@ def _is_object(value: Any, limits: Limits) -> bool:
 
 def _is_any(value: Any, limits: Limits) -> bool:
     found = count_binary(value, limits.message_depth)
-    return found is not None and found <= limits.attachments
+    if found is None or found > limits.attachments:
+        return False
+    _check_size(value, limits)
+    return True
+
+
+def _check_size(value: Any, limits: Limits) -> None:
+    if limits.message_size is not None and (size := encoded_size(value)) > limits.message_size:
+        raise ChatServiceError("messageTooLarge", size, limits.message_size)
 
 
 def _is_key(value: Any, limits: Limits) -> bool:
@@ -212,7 +238,7 @@ def check_count(declared: Sequence[Argument], args: Sequence[Any]) -> None:
 
 
 def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limits, *, custom: bool) -> None:
-    """Raise ``badArgument`` or ``invalidName`` for the first invalid argument.
+    """Raise ``badArgument`` or a more specific error for the first invalid argument.
 
     ``custom``: a checker hook decides message formats, so any object is accepted as a message here.
     """

@@ -7,7 +7,7 @@ import orjson
 
 from chat_service.types import Message
 
-__all__ = ["EncodedMessages", "decode_text", "encode_text"]
+__all__ = ["EncodedMessages", "decode_text", "encode_text", "encoded_size"]
 
 
 def encode_text(value: Any) -> bytes | None:
@@ -19,6 +19,23 @@ def encode_text(value: Any) -> bytes | None:
         return orjson.dumps(value)
     except TypeError:
         return None
+
+
+def encoded_size(value: Any) -> int:
+    """The size of a value as JSON in bytes; a binary value counts with its length.
+
+    ``value`` must have passed ``is_clean_value``.
+    """
+    text = encode_text(value)
+    if text is not None:
+        return len(text)
+    sizes: list[int] = []
+
+    def measure(binary: bytes | bytearray) -> str:
+        sizes.append(len(binary))
+        return ""
+
+    return len(orjson.dumps(value, measure)) + sum(sizes)
 
 
 def decode_text(text: bytes) -> Any:

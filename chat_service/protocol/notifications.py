@@ -63,13 +63,13 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "roomAccessListAdded",
         _ROOM_LIST,
         _ROOM + ", if `enableAccessListsUpdates` is on",
-        "Names were added to an access list.",
+        "Names were added to an access list. It has only those that were not in the list before.",
     ),
     Notification(
         "roomAccessListRemoved",
         _ROOM_LIST,
         _ROOM + ", if `enableAccessListsUpdates` is on",
-        "Names were removed from an access list.",
+        "Names were removed from an access list. It has only those that were in the list.",
     ),
     Notification(
         "roomModeChanged",

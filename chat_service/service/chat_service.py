@@ -44,7 +44,9 @@ class OptionKeywords(TypedDict, total=False):
     early_commands_limit: int
     direct_list_size_limit: int
     room_list_size_limit: int
+    names_per_command_limit: int
     name_length_limit: int
+    message_size_limit: int
     message_depth_limit: int
     max_attachments: int
     use_raw_error_objects: bool

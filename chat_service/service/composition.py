@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from chat_service.clock import Clock
@@ -116,14 +117,18 @@ def make_context(
     events = EventEmitter(running, EVENTS)
     identity = Identity()
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
+    limits = Limits(
+        name_length=options.name_length_limit,
+        message_depth=options.message_depth_limit,
+        attachments=options.max_attachments,
+        names=options.names_per_command_limit,
+        message_size=options.message_size_limit,
+    )
     context = Context(
         service=service,
         options=options,
-        limits=Limits(
-            name_length=options.name_length_limit,
-            message_depth=options.message_depth_limit,
-            attachments=options.max_attachments,
-        ),
+        limits=limits,
+        trusted_limits=replace(limits, names=None, message_size=None),
         hooks=hooks,
         store=store,
         transport=transport,

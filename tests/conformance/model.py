@@ -272,9 +272,11 @@ class Model:
         names = room.lists[list_name]
         if set(add) - names and len(names | set(add)) > limit:
             raise ChatServiceError("listLimitExceeded", list_name)
-        names.update(add)
-        names.difference_update(remove)
-        for event, changed in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
+        added = [item for item in dict.fromkeys(add) if item not in names]
+        names.update(added)
+        removed = [item for item in dict.fromkeys(remove) if item in names]
+        names.difference_update(removed)
+        for event, changed in (("roomAccessListAdded", added), ("roomAccessListRemoved", removed)):
             if changed and room.access_updates:
                 self.tell_room(name, event, name, list_name, changed)
         return self.remove_without_access(name, {*add, *remove}, now)

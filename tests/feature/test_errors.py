@@ -23,6 +23,7 @@ CASES: dict[str, tuple[tuple[Any, ...] | None, tuple[Any, ...]]] = {
     "invalidName": (("roomJoin", "a:b"), ("a:b",)),
     "invalidSocket": (None, ("socket",)),
     "listLimitExceeded": (("directAddToList", "whitelist", ["a", "b", "c"]), ("whitelist",)),
+    "messageTooLarge": (None, (101, 100)),
     "noCommand": (("whatever",), ("whatever",)),
     "noList": (("directGetAccessList", "x"), ("x",)),
     "noLogin": (None, ()),
@@ -67,7 +68,7 @@ async def provoke(instance: Instance, code: str, emitted: tuple[Any, ...] | None
 
 def test_every_code_is_tried() -> None:
     assert set(CASES) == set(ERROR_TEXTS) == set(TEXTS)
-    assert len(CASES) == 21
+    assert len(CASES) == 22
 
 
 @EACH_CODE

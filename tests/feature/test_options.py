@@ -55,6 +55,16 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [-1, 1.0, None, True],
         f"expected a whole number from 0 to {BIG}",
     ),
+    "names_per_command_limit": (
+        [1, 1000, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
+    "message_size_limit": (
+        [1, 2**20, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
     "idempotency_window": (
         [0.001, 300, 30 * 86400],
         [0, -1, 30 * 86400 + 1, None, True, "5", float("nan"), float("inf")],
@@ -164,6 +174,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     )
     assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
     assert options.idempotency_window == 300
+    assert (options.names_per_command_limit, options.message_size_limit) == (1000, 2**20)
     assert (options.login_timeout, options.early_commands_limit) == (10.0, 100)
     assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)
     assert (options.close_timeout, options.bus_ack_timeout) == (15.0, 5.0)

@@ -216,13 +216,16 @@ class SqliteStore(SqliteUsers):
             facts, names_owner = entry.facts(actor.name), entry.owner in {*add, *remove}
             if not actor.bypass and not rules.may_change_list(facts, list_name, names_owner=names_owner):
                 raise ChatServiceError("notAllowed")
-            rules.check_list_growth(entry.names(list_name), add, list_name, limit)
-            s.many("insert or ignore into room_lists values (?, ?, ?)", [(room, list_name, n) for n in add])
+            before = set(entry.names(list_name))
+            rules.check_list_growth(before, add, list_name, limit)
+            added = [name for name in dict.fromkeys(add) if name not in before]
+            s.many("insert into room_lists values (?, ?, ?)", [(room, list_name, n) for n in added])
+            removed = [name for name in dict.fromkeys(remove) if name in before.union(added)]
             query = "delete from room_lists where room = ? and list = ? and name = ?"
-            s.many(query, [(room, list_name, n) for n in remove])
-            for event, names in (("roomAccessListAdded", add), ("roomAccessListRemoved", remove)):
+            s.many(query, [(room, list_name, n) for n in removed])
+            for event, names in (("roomAccessListAdded", added), ("roomAccessListRemoved", removed)):
                 if names and entry.access_updates:
-                    entry.tell(event, list_name, list(names))
+                    entry.tell(event, list_name, names)
             return entry.remove_without_access([*add, *remove], now)
 
     async def room_set_mode(

@@ -17,6 +17,7 @@ TEXTS = {
     "invalidName": "String {} contains invalid characters",
     "invalidSocket": "Socket {} is not connected",
     "listLimitExceeded": "Exceeded {} size limit",
+    "messageTooLarge": "Message of {} bytes exceeds the limit of {} bytes",
     "noCommand": "No such command {}",
     "noList": "No such list {}",
     "noLogin": "No login provided",

@@ -20,6 +20,7 @@ TEXTS = [
     ("invalidName", ("",), "String  contains invalid characters"),
     ("invalidSocket", ("s1",), "Socket s1 is not connected"),
     ("listLimitExceeded", ("whitelist",), "Exceeded whitelist size limit"),
+    ("messageTooLarge", (101, 100), "Message of 101 bytes exceeds the limit of 100 bytes"),
     ("noCommand", ("fly",), "No such command fly"),
     ("noList", ("redlist",), "No such list redlist"),
     ("conflict", (7,), "The last message is 7"),

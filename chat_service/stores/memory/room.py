@@ -246,14 +246,16 @@ class MemoryRoom:
             raise ChatServiceError("notAllowed")
         names = self.lists[list_name]
         rules.check_list_growth(names, add, list_name, limit)
-        names.update(dict.fromkeys(add))
-        for name in remove:
-            names.pop(name, None)
+        added = [name for name in dict.fromkeys(add) if name not in names]
+        names.update(dict.fromkeys(added))
+        removed = [name for name in dict.fromkeys(remove) if name in names]
+        for name in removed:
+            del names[name]
         if self.enable_access_lists_updates:
-            if add:
-                self.notify("roomAccessListAdded", self.name, list_name, list(add))
-            if remove:
-                self.notify("roomAccessListRemoved", self.name, list_name, list(remove))
+            if added:
+                self.notify("roomAccessListAdded", self.name, list_name, added)
+            if removed:
+                self.notify("roomAccessListRemoved", self.name, list_name, removed)
 
     def set_mode(self, actor: Actor, whitelist_only: bool) -> None:
         if not actor.bypass and not rules.is_admin(self.facts(actor.name)):

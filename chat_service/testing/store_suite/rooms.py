@@ -1,6 +1,6 @@
 """Rooms: creation, deletion, settings, access lists and modes, with their notifications."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -199,6 +199,7 @@ class RoomSuite(StoreTests):
 
     async def test_list_changes_are_published(self, peer: Peer) -> None:
         await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=[BOB, CAROL], limit=LIMIT)
+        await peer.store.room_change_list(ROOM, SYSTEM, "adminlist", NOW, add=[BOB], limit=LIMIT)
         await peer.store.room_change_list(ROOM, SYSTEM, "adminlist", NOW, remove=[BOB], limit=LIMIT)
         await peer.store.room_change_list(
             ROOM, SYSTEM, "whitelist", NOW, add=[DAVE], remove=[BOB], limit=LIMIT
@@ -206,10 +207,32 @@ class RoomSuite(StoreTests):
         await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, limit=LIMIT)
         assert await peer.room_told() == [
             told("roomAccessListAdded", ROOM, "whitelist", [BOB, CAROL]),
+            told("roomAccessListAdded", ROOM, "adminlist", [BOB]),
             told("roomAccessListRemoved", ROOM, "adminlist", [BOB]),
             told("roomAccessListAdded", ROOM, "whitelist", [DAVE]),
             told("roomAccessListRemoved", ROOM, "whitelist", [BOB]),
         ]
+
+    async def test_only_changes_of_lists_are_published(self, peer: Peer) -> None:
+        async def change(*, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+            await peer.store.room_change_list(
+                ROOM, SYSTEM, "whitelist", NOW, add=add, remove=remove, limit=LIMIT
+            )
+
+        await change(add=[BOB, CAROL, BOB])
+        await change(add=[CAROL, BOB])
+        await change(add=[BOB, DAVE, CAROL, DAVE])
+        await change(remove=["missing", ALICE])
+        await change(remove=[CAROL, "missing", BOB, CAROL])
+        await change(add=[DAVE], remove=[BOB, CAROL])
+        assert await peer.room_told() == [
+            told("roomAccessListAdded", ROOM, "whitelist", [BOB, CAROL]),
+            told("roomAccessListAdded", ROOM, "whitelist", [DAVE]),
+            told("roomAccessListRemoved", ROOM, "whitelist", [CAROL, BOB]),
+        ]
+        cursor = (await peer.store.room_history_info(ROOM, SYSTEM)).cursor
+        await change(add=[DAVE])
+        assert (await peer.store.room_history_info(ROOM, SYSTEM)).cursor == cursor
 
     async def test_list_limit_counts_distinct_names(self, peer: Peer) -> None:
         async def add(*names: str, limit: int = 3) -> None:

@@ -115,13 +115,13 @@ export interface Commands<M = TextMessage> {
   /**
    * Sends a message to all sockets of a user who is online. Nothing is stored.
    * Result: the message as it was sent. Permitted for: users allowed by the recipient's lists, when `enable_direct_messages` is on.
-   * Errors: badArgument, internalError, invalidName, noLogin, noUser, noUserOnline, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noUser, noUserOnline, notAllowed, timeout, wrongArgumentsCount.
    */
   directMessage(toUser: string, message: M): Sent<M>;
   /**
    * Removes names from the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
-   * Errors: badArgument, internalError, invalidName, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   directRemoveFromList(listName: string, userNames: string[]): null;
   /**
@@ -202,7 +202,7 @@ export interface Commands<M = TextMessage> {
    * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Permitted for: joined users.
    * Also answers `outcome`: present if the key was remembered, so that nothing was stored.
-   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, messageTooLarge, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
    */
   roomMessage(roomName: string, message: M, options?: RoomMessageOptions): number;
   /**
@@ -221,7 +221,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Removes names from a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
-   * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   roomRemoveFromList(roomName: string, listName: string, userNames: string[]): null;
   /**
@@ -239,7 +239,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Sends data to the user's other sockets.
    * Result: nothing. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, messageTooLarge, noLogin, noUser, timeout, wrongArgumentsCount.
    */
   systemMessage(data: unknown): null;
 }
@@ -301,9 +301,9 @@ export interface Notifications<M = TextMessage> {
   roomUserJoined(roomName: string, userName: string): void;
   /** To the room, if `enableUserlistUpdates` is on: A user's last socket has left the room. */
   roomUserLeft(roomName: string, userName: string): void;
-  /** To the room, if `enableAccessListsUpdates` is on: Names were added to an access list. */
+  /** To the room, if `enableAccessListsUpdates` is on: Names were added to an access list. It has only those that were not in the list before. */
   roomAccessListAdded(roomName: string, listName: string, userNames: string[]): void;
-  /** To the room, if `enableAccessListsUpdates` is on: Names were removed from an access list. */
+  /** To the room, if `enableAccessListsUpdates` is on: Names were removed from an access list. It has only those that were in the list. */
   roomAccessListRemoved(roomName: string, listName: string, userNames: string[]): void;
   /** To the room, if `enableAccessListsUpdates` is on: The whitelist mode was set. */
   roomModeChanged(roomName: string, mode: boolean): void;
@@ -353,6 +353,7 @@ export const ERROR_TEXTS = {
   "invalidName": "String %s contains invalid characters",
   "invalidSocket": "Socket %s is not connected",
   "listLimitExceeded": "Exceeded %s size limit",
+  "messageTooLarge": "Message of %s bytes exceeds the limit of %s bytes",
   "noCommand": "No such command %s",
   "noList": "No such list %s",
   "noLogin": "No login provided",

@@ -1,15 +1,13 @@
 -- Add names to an access list, remove others, and remove the users who lose access from the room.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
---   7 limit  8 added_body (packed arguments of roomAccessListAdded, or '')
---   9 removed_body (packed arguments of roomAccessListRemoved, or '')
---   10 count of the names to add, then those names, then the names to remove
+--   7 limit  8 room_name  9 list_name  10 count of the names to add, then those names, then the names to remove
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
 -- include: bus
 -- include: room
 -- include: room_event
 -- include: remove
 local actor, bypass, list, now, limit = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local added_body, removed_body = ARGV[8], ARGV[9]
+local room_name, list_name = ARGV[8], ARGV[9]
 local first_added, first_removed = 11, 11 + tonumber(ARGV[10])
 local list_key = KEYS[list]
 
@@ -31,12 +29,22 @@ for at = first_added, first_removed - 1 do
   end
 end
 if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
-for at = first_added, first_removed - 1 do redis.call('SADD', list_key, ARGV[at]) end
-for at = first_removed, #ARGV do redis.call('SREM', list_key, ARGV[at]) end
+-- The room is told of what changes, not of names that were there already, or were not there.
+local added, removed = {}, {}
+for at = first_added, first_removed - 1 do
+  if redis.call('SADD', list_key, ARGV[at]) == 1 then added[#added + 1] = ARGV[at] end
+end
+for at = first_removed, #ARGV do
+  if redis.call('SREM', list_key, ARGV[at]) == 1 then removed[#removed + 1] = ARGV[at] end
+end
 local before = room.seq
 if room.lists_updates then
-  if added_body ~= '' then publish_room_event(room, 'roomAccessListAdded', added_body) end
-  if removed_body ~= '' then publish_room_event(room, 'roomAccessListRemoved', removed_body) end
+  if #added > 0 then
+    publish_room_event(room, 'roomAccessListAdded', cmsgpack.pack({room_name, list_name, added}))
+  end
+  if #removed > 0 then
+    publish_room_event(room, 'roomAccessListRemoved', cmsgpack.pack({room_name, list_name, removed}))
+  end
 end
 local out = {}
 for at = first_added, #ARGV do
