@@ -132,7 +132,8 @@ def _fit(
 def _in_form(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
     """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
     takes_encoded = context.history_delivery.takes_encoded and not call.is_local_call
-    if takes_encoded and call.command not in context.hooks.after:
+    # Hooks look into results, and what they may have changed is checked.
+    if takes_encoded and not context.hooks.has_command_hooks(call.command):
         return messages
     return messages if isinstance(messages, list) else list(messages)
 

@@ -143,3 +143,23 @@ async def test_hooks_and_server_code_get_histories_as_lists(serve: Serve, connec
     assert type(answer) is list
     assert await client.emit("roomRecentHistory", "room") == [None, [{**answer[0], "seen": True}], "more"]
     assert await client.call("roomHistoryGet", "room", 0, 5) == answer
+
+
+@pytest.mark.covers("hook:before", "command:roomRecentHistory", "command:roomHistoryGet", "command:roomJoin")
+@pytest.mark.parametrize("name", ["before", "after"])
+async def test_hooks_that_only_watch_leave_histories_as_they_are(
+    serve: Serve, connect: ConnectTo, name: str
+) -> None:
+    service = await serve()
+    await service.add_room("room")
+    calls: list[str] = []
+    for command in ("roomJoin", "roomRecentHistory", "roomHistoryGet"):
+        getattr(service, name)(command)(lambda call: calls.append(call.command))
+    client = await connect(service, "alice", kind="py")
+    await client.call("roomJoin", "room")
+    await client.call("roomMessage", "room", {"textMessage": "hello"})
+    (message,) = await client.call("roomRecentHistory", "room")
+    assert await client.call("roomHistoryGet", "room", 0, 5) == [message]
+    error, njoined, history = await client.emit("roomJoin", "room", {"after": 0})
+    assert (error, njoined, history["messages"]) == (None, 1, [message])
+    assert calls == ["roomJoin", "roomRecentHistory", "roomHistoryGet", "roomJoin"]
