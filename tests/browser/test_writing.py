@@ -1,11 +1,19 @@
 """Writing: drafts, messages that did not arrive, long texts, files, links, text from right to left."""
 
+import asyncio
 import base64
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
+from chat_service import ChatServiceError, CommandCall
+from chat_service.demo import Demo
+from chat_service.testing import wait_until
 from tests.browser.conftest import MARKS, People, Unique
 from tests.browser.person import Person
 
@@ -27,6 +35,41 @@ PASTE = """
 """
 
 REFUSAL = "Pictures and other files cannot be shared here, only text."
+
+
+#: Stores in the page what an earlier one has left unsent: ``[user, room, messages]``.
+LEAVE_UNSENT = """
+([user, room, outgoing]) => {
+  const unsent = JSON.stringify({ draft: "", outgoing });
+  addEventListener("pagehide", () => sessionStorage.setItem(`chat:unsent:${user}:room:${room}`, unsent));
+}
+"""
+
+
+class Gate:
+    """Keeps a command from running as long as it is shut. It is refused if its connection is lost by then."""
+
+    def __init__(self, demo: Demo, command: str) -> None:
+        self.waiting = 0
+        self.is_shut = False
+        self._opened = asyncio.Event()
+        demo.service.before(command)(self._wait)
+
+    async def _wait(self, call: CommandCall) -> None:
+        if self.is_shut:
+            self.waiting += 1
+            await self._opened.wait()
+            if call.service.transport.get_socket(call.id) is None:
+                raise ChatServiceError("notAllowed")
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        self.is_shut = True
+        try:
+            yield
+        finally:
+            self.is_shut = False
+            self._opened.set()
 
 
 # Drafts and messages that did not arrive
@@ -107,6 +150,99 @@ async def test_messages_that_wait_for_the_connection_survive_a_reload(person: Pe
     assert await ann.texts() == ["stored", "never sent"]
 
 
+async def test_an_equal_text_does_not_stand_for_a_message_that_can_be_sent_again(
+    person: People, unique: Unique
+) -> None:
+    """The equal text may come from another device of the same person."""
+    ann = await (await person(unique("Ann"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await ann.say("ok")
+    await ann.sees("ok")
+    await expect(ann.log.locator(".sending")).to_have_count(0)
+    # As a page leaves it that was closed before it could send its own "ok".
+    never_sent = {"text": "ok", "timestamp": int(time.time() * 1000), "after": 0, "sendKey": "never sent"}
+    await ann.page.evaluate(LEAVE_UNSENT, [ann.name, room, [never_sent]])
+    await ann.page.reload()
+    await ann.open_room(room)
+    await ann.say("end")
+    await ann.sees("end")
+    await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+    await expect(ann.log.locator(".bubble > p")).to_have_text(["ok", "ok", "end"])
+
+
+async def test_an_equal_text_does_not_stand_for_a_message_without_an_answer(
+    person: People, unique: Unique
+) -> None:
+    """Both devices say the same while the first one waits for its answer."""
+    async with Demo("127.0.0.1", 0) as demo:
+        name = unique("Ann")
+        ann = await (await person(name, at=demo)).login()
+        await ann.say("hello")
+        await ann.sees("hello")
+        await expect(ann.log.locator(".sending")).to_have_count(0)
+        gate = Gate(demo, "roomMessage")
+        with gate.shut():
+            await ann.say("ok")
+            await expect(ann.log.get_by_text("Sending…")).to_be_visible()
+            await wait_until(lambda: gate.waiting == 1, "the message has come in")
+            gate.is_shut = False
+            other = await (await person(name, at=demo)).login()
+            await other.say("ok")
+            await other.sees("ok")
+            await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok"])
+            await ann.page.reload()
+        await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
+        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+        await expect(other.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
+
+
+async def test_a_message_written_during_the_join_does_not_overtake_unsent_ones(
+    person: People, unique: Unique
+) -> None:
+    async with Demo("127.0.0.1", 0) as demo:
+        ann = await (await person(unique("Ann"), at=demo)).login()
+        gate = Gate(demo, "roomJoin")
+        never_sent = [{"text": text, "timestamp": 1, "after": 0, "sentAt": None} for text in ("1", "2")]
+        outgoing = [{**message, "sendKey": message["text"]} for message in never_sent]
+        await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", outgoing])
+        with gate.shut():
+            await ann.page.reload()
+            await wait_until(lambda: gate.waiting == 1, "the join waits")
+            await ann.open_room("default")
+            await ann.say("3")
+            await expect(ann.log.get_by_text("Sending…")).to_have_count(3)
+        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+        await expect(ann.log.locator(".bubble > p")).to_have_text(["1", "2", "3"])
+
+
+async def test_a_message_is_not_sent_again_when_its_key_may_be_forgotten(
+    person: People, unique: Unique
+) -> None:
+    """The time of the first try counts, however often the page was loaded since."""
+    async with Demo("127.0.0.1", 0) as demo:
+        ann = await (await person(unique("Ann"), at=demo)).login()
+        gate = Gate(demo, "roomMessage")
+        now = int(time.time() * 1000)
+        old = {"text": "old", "timestamp": now, "after": 0, "sendKey": "old", "sentAt": now - 250_000}
+        young = {"text": "young", "timestamp": now, "after": 0, "sendKey": "young", "sentAt": now - 100_000}
+        await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", [old, young]])
+        key = f"chat:unsent:{ann.name}:room:default"
+        with gate.shut():
+            for tries in (1, 2):
+                await ann.page.reload()
+                await ann.is_told("The page was closed before this was confirmed.")
+                await wait_until(lambda: gate.waiting == tries, "it is sent again")  # noqa: B023
+                kept = json.loads(await ann.page.evaluate("key => sessionStorage[key]", key))["outgoing"]
+                assert {each["text"]: each["sentAt"] for each in kept} == {
+                    "old": old["sentAt"],
+                    "young": young["sentAt"],
+                }
+        await ann.click("Send again")
+        await ann.sees("old")
+        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+
+
 async def test_an_old_message_that_arrived_without_an_answer_is_not_shown_twice(
     person: People, unique: Unique
 ) -> None:
@@ -118,16 +254,9 @@ async def test_an_old_message_that_arrived_without_an_answer_is_not_shown_twice(
     await ann.sees("one")
     await expect(ann.log.locator(".sending")).to_have_count(0)
     # As a page leaves it that was closed between the message and its answer; "two" was lost on the way.
-    await ann.page.evaluate(
-        """([user, room]) => {
-          const message = { timestamp: Date.now(), after: 0 };
-          const outgoing = [{ ...message, text: "one" }, { ...message, text: "two" }];
-          const key = `chat:unsent:${user}:room:${room}`;
-          const unsent = JSON.stringify({ draft: "", outgoing });
-          addEventListener("pagehide", () => sessionStorage.setItem(key, unsent));
-        }""",
-        [ann.name, room],
-    )
+    message = {"timestamp": int(time.time() * 1000), "after": 0}
+    outgoing = [{**message, "text": text} for text in ("one", "two")]
+    await ann.page.evaluate(LEAVE_UNSENT, [ann.name, room, outgoing])
     await ann.page.reload()
     await ann.open_room(room)
     await ann.is_told("The page was closed before this was confirmed.")

@@ -8,7 +8,7 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from chat_service import ChatService, CommandCall, MemoryBackend, MemoryStore, user_channel
+from chat_service import ChatService, ChatServiceError, CommandCall, MemoryBackend, MemoryStore, user_channel
 
 
 class ServerUnderTest:
@@ -106,7 +106,7 @@ class ServerUnderTest:
 
     def _check_message(self, message: Any) -> None:
         if "textMessage" not in message and "parts" not in message:
-            raise ValueError("neither a text nor parts")
+            raise ChatServiceError("badArgument", 1, message)
 
     def _after_history(self, call: CommandCall) -> Any:
         limit = self._cut_answers.get(call.args[0])

@@ -5,8 +5,10 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 import { Emitter, type EventArguments } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
+import { SavedOutbox, type OutboxStorage } from "./outbox-storage.js";
 import { parserFor } from "./parser.js";
-import { Room, type RoomHost } from "./room.js";
+import type { RoomHost } from "./room-types.js";
+import { Room } from "./room.js";
 import { Slots } from "./slots.js";
 
 /**
@@ -19,6 +21,8 @@ import { Slots } from "./slots.js";
 export type ConnectionState = "idle" | "connecting" | "online" | "reconnecting" | "closed";
 
 type Auth = Record<string, unknown>;
+
+const NAMESPACE = "/chat-service";
 
 export interface ChatClientOptions {
   /** The namespace of the service. */
@@ -43,6 +47,11 @@ export interface ChatClientOptions {
    * the server.
    */
   outboxMaxAge?: number;
+  /**
+   * Where unsent messages are written down, so that they survive a reload: `sessionStorage` for this tab, `localStorage`
+   * for all tabs and beyond the end of the browser. They are sent when their room is joined again.
+   */
+  outboxStorage?: OutboxStorage;
   /** Binary values that one packet of the server may hold (1000); a packet with more ends the connection. */
   maxAttachments?: number;
   /** Further options of socket.io-client, such as `path`, `transports`, `parser`, `extraHeaders`. */
@@ -105,6 +114,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
       request: (event, ...args) => this.request(event, ...args),
       requestAll: (event, ...args) => this.requestAll(event, ...args),
       outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
+      savedOutbox: (room) => this.#savedOutbox(room),
       isOnline: () => this.#state === "online",
     };
   }
@@ -197,12 +207,18 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     });
   }
 
+  #savedOutbox<T>(room: string): SavedOutbox<T> | undefined {
+    const { outboxStorage, namespace = NAMESPACE } = this.#options;
+    if (outboxStorage === undefined || this.#login === undefined || this.#state === "closed") return undefined;
+    return new SavedOutbox<T>(outboxStorage, this.#url + namespace, this.#login.userName, room);
+  }
+
   get #connectTimeout(): number {
     return this.#options.connectTimeout ?? 10_000;
   }
 
   #makeSocket(): Socket {
-    const { auth, query, namespace = "/chat-service", maxAttachments = 1000, socketOptions } = this.#options;
+    const { auth, query, namespace = NAMESPACE, maxAttachments = 1000, socketOptions } = this.#options;
     return io(this.#url + namespace, {
       reconnectionDelay: this.#options.reconnectDelay ?? 500,
       reconnectionDelayMax: this.#options.maxReconnectDelay ?? 10_000,

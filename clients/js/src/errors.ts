@@ -8,7 +8,8 @@ export const LOCAL_ERROR_TEXTS = {
   disconnected: "Not connected",
   noAnswer: "No answer to %s in time",
   outboxFull: "More than %s messages wait for their answers",
-  unconfirmed: "No answer came in time, so it is not known whether the message was stored",
+  outboxUnusable: "The outbox cannot be used: %s",
+  unconfirmed: "It is not known whether the message was stored: %s",
 } as const;
 
 export type LocalErrorCode = keyof typeof LOCAL_ERROR_TEXTS;

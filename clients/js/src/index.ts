@@ -7,6 +7,8 @@ export {
   type Login,
 } from "./client.js";
 export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./errors.js";
-export { newKey } from "./outbox.js";
+export type { OutboxStorage } from "./outbox-storage.js";
+export { newKey, type Unsent } from "./outbox.js";
 export * from "./protocol.js";
-export { Room, type Gap, type JoinOptions, type RoomEvents, type RoomState } from "./room.js";
+export type { Gap, JoinOptions, RoomEvents, RoomState } from "./room-types.js";
+export { Room } from "./room.js";

@@ -2,70 +2,11 @@
 
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
-import { Outbox, type OutboxLimits } from "./outbox.js";
+import { Outbox, retryDelay, type Unsent } from "./outbox.js";
 import type { HistoryGap, HistoryInfo, JoinHistory, Stored, TextMessage } from "./protocol.js";
-
-/**
- * - `out`: not joined, and not to be
- * - `joining`: joining or catching up
- * - `waiting`: to be joined again when the connection is back
- * - `joined`: messages arrive as they are sent
- */
-export type RoomState = "out" | "joining" | "waiting" | "joined";
-
-/** Messages that can no longer be read. Ids, both inclusive. */
-export interface Gap {
-  from: number;
-  to: number;
-}
-
-/** `M`: the form of messages. */
-export interface RoomEvents<M> {
-  /**
-   * A message, in the order of ids, each once. `isLive`: it came as it was sent; false for one out of the history,
-   * at the join or after a reconnect.
-   */
-  message(message: Stored<M>, isLive: boolean): void;
-  /** Messages were missed and have been rotated out of the history. Told before the message that follows. */
-  gap(gap: Gap): void;
-  /** Notifications about members, lists or the mode may be missing: read them again. */
-  stateGap(): void;
-  /** The room was made anew: its ids have started over, and what was shown of it is history of another room. */
-  restarted(): void;
-  state(state: RoomState): void;
-  /** The user has lost the room: `notAllowed` without access, `noRoom` when it is gone. It is no longer joined. */
-  removed(error: ChatError): void;
-  /** As the notifications of the same names; which of them come is a setting of the room. */
-  userJoined(userName: string): void;
-  userLeft(userName: string): void;
-  accessListAdded(listName: string, userNames: string[]): void;
-  accessListRemoved(listName: string, userNames: string[]): void;
-  modeChanged(whitelistOnly: boolean): void;
-}
-
-export interface JoinOptions {
-  /** Begin with so many of the newest messages (50). */
-  recent?: number;
-  /** Begin with the message after this id, as when the application has stored those until there. */
-  after?: number;
-  /** The `epoch` that the room had then: ids of another one do not count. */
-  epoch?: string;
-}
-
-/** What a room asks of its client. */
-export interface RoomHost {
-  request(event: string, ...args: unknown[]): Promise<unknown>;
-  /** As `request`, but resolves with all values of the answer. */
-  requestAll(event: string, ...args: unknown[]): Promise<unknown[]>;
-  readonly outboxLimits: OutboxLimits;
-  isOnline(): boolean;
-  /** Read a room's history when it is its turn: all rooms at once would be more than a slow connection can take. */
-  catchUp(work: () => Promise<void>, isUrgent: boolean): Promise<void>;
-}
+import type { JoinOptions, RoomEvents, RoomHost, RoomState } from "./room-types.js";
 
 const DEFAULT_RECENT = 50;
-/** Milliseconds between tries to join again that the server could not answer. */
-const RETRY_DELAYS = [500, 1000, 2000, 5000, 10_000];
 
 const NOTIFICATIONS = {
   roomUserJoined: "userJoined",
@@ -103,6 +44,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
       (message, idempotencyKey) =>
         host.request("roomMessage", name, message, { idempotencyKey }) as Promise<number>,
       host.outboxLimits,
+      (key) => this.emit("sending", key),
     );
   }
 
@@ -130,9 +72,20 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return this.#hasOlder && (this.#range?.first ?? 1) > 1;
   }
 
+  /**
+   * The messages that the server has not confirmed, in the order in which they are sent. With a storage these are also
+   * the ones of an earlier page, as soon as the login is confirmed. Throws a `ChatError`, `outboxUnusable`.
+   */
+  get unsent(): readonly Unsent<M>[] {
+    this.#restore();
+    return this.#outbox.unsent;
+  }
+
   /** Join, and deliver what `options` ask for of the history; resolves when that is done. Rejects with a `ChatError`. */
   async join(options: JoinOptions = {}): Promise<void> {
     if (this.#state !== "out") return;
+    this.#restore();
+    this.#outbox.pause();
     this.#options = options;
     this.#range = undefined;
     this.#historyEpoch = options.epoch;
@@ -156,12 +109,15 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   /**
    * Send a message; resolves with its id when it is stored, exactly once. One after another, in the order of the
    * calls. Without a connection it waits for it, and without an answer it is sent again with the same idempotency key.
-   * Rejects with `unconfirmed` when no answer came for too long, or from a server that knows no keys. `key`: a key of
-   * your own, as when the message was written down before.
+   * Rejects with the server's refusal, or with `unconfirmed` when it is not known whether the message is stored: no
+   * answer came for too long, the server knows no keys, or the access to the room was lost before the answer.
+   *
+   * For a message that the application has written down itself: `key` is its idempotency key, and `sentAt` the time of
+   * the event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent.
    */
-  send(message: M, key?: string): Promise<number> {
+  send(message: M, key?: string, sentAt?: number): Promise<number> {
     if (this.#state === "out") return Promise.reject(new ChatError("notJoined", [this.name]));
-    const sent = this.#outbox.add(message, key);
+    const sent = this.#outbox.add(message, key, sentAt);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
   }
@@ -196,14 +152,14 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   /** @internal */
   onOffline(): void {
-    if (this.#state === "out") return;
     this.#outbox.connectionLost();
-    this.#begin("waiting");
+    if (this.#state !== "out") this.#begin("waiting");
   }
 
   /** @internal */
   onClosed(): void {
-    this.#leaveState();
+    this.#begin("out");
+    this.#outbox.closed(new ChatError("disconnected"));
   }
 
   /** @internal */
@@ -230,7 +186,14 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   #leaveState(): void {
     this.#begin("out");
-    this.#outbox.rejectAll(new ChatError(this.#host.isOnline() ? "notJoined" : "disconnected", [this.name]));
+    if (this.#host.isOnline()) this.#outbox.left(new ChatError("notJoined", [this.name]));
+    else this.#outbox.abandoned(new ChatError("disconnected"));
+  }
+
+  /** Take up the unsent messages of an earlier page. */
+  #restore(): void {
+    const saved = this.#host.savedOutbox<M>(this.name);
+    if (saved !== undefined) this.#outbox.restore(saved);
   }
 
   /** The server has joined this socket by itself. */
@@ -244,6 +207,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
 
   #onAccessRemoved(): void {
     if (this.#state === "out") return;
+    this.#outbox.pause();
     // Told also to a user who may come back: when a fail-over of the store has lost messages.
     void this.#rejoin(this.#begin("joining"), 0);
   }
@@ -258,10 +222,9 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
         this.#leaveState();
         this.emit("removed", error as ChatError);
       } else if (this.#host.isOnline()) {
-        const delay = RETRY_DELAYS[Math.min(tries, RETRY_DELAYS.length - 1)]!;
         setTimeout(() => {
           if (turn === this.#turn) void this.#rejoin(turn, tries + 1);
-        }, delay);
+        }, retryDelay(tries));
       }
     }
   }

@@ -34,7 +34,10 @@ export abstract class Conversation {
   /** What was written and not sent. */
   readonly draft = signal("");
   readonly closed = signal<Closed | null>(null);
-  readonly timeline: ReadonlySignal<Item[]> = computed(() => [...this.items.value, ...this.outgoing.value]);
+  readonly timeline: ReadonlySignal<Item[]> = computed(() => [
+    ...this.items.value,
+    ...this.outgoing.value.filter((item) => !item.isEchoed),
+  ]);
 
   constructor(name: string) {
     this.name = name;
@@ -44,8 +47,8 @@ export abstract class Conversation {
     return `${this.kind}:${this.name}`;
   }
 
-  /** Send a message; what goes wrong is shown with it. */
-  abstract send(text: string, sendKey?: string): void;
+  /** Send a message; what goes wrong is shown with it. `earlier`: the message as it was sent before. */
+  abstract send(text: string, earlier?: MessageItem): void;
 
   abstract loadOlder(): Promise<void>;
 
@@ -56,22 +59,19 @@ export abstract class Conversation {
   keepUnsent(user: string): () => void {
     const { draft, outgoing } = savedUnsent.get(user, this.key);
     this.draft.value = draft;
-    this.outgoing.value = outgoing.map(({ error, ...saved }) => ({
-      kind: "message",
-      key: newKey("o"),
-      id: 0,
-      author: user,
-      sending: "failed",
-      error: error ?? IN_DOUBT,
-      isInDoubt: error === undefined,
-      ...saved,
-    }));
+    this.outgoing.value = outgoing.map(({ error, ...saved }) => {
+      const item = { kind: "message", key: newKey("o"), id: 0, author: user, ...saved } as const;
+      if (error !== undefined) return { ...item, sending: "failed", error };
+      const isWaiting = isRepeatable(item);
+      return { ...item, isInDoubt: true, ...(isWaiting ? { sending: "waiting" } : { sending: "failed", error: IN_DOUBT }) };
+    });
     this.settle();
     return effect(() => {
-      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, after = 0, error, isInDoubt }) => ({
+      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, error, isInDoubt }) => ({
         text,
         timestamp,
         sendKey,
+        sentAt,
         after,
         error: isInDoubt ? undefined : error,
       }));
@@ -83,7 +83,7 @@ export abstract class Conversation {
     this.items.value = [...this.items.value, item];
   }
 
-  protected addOutgoing(author: string, text: string, after = 0, sendKey?: string): MessageItem {
+  protected addOutgoing(author: string, text: string, more: Partial<MessageItem> = {}): MessageItem {
     const item: MessageItem = {
       kind: "message",
       key: newKey("o"),
@@ -92,23 +92,28 @@ export abstract class Conversation {
       text,
       timestamp: Date.now(),
       sending: "waiting",
-      sendKey,
-      after,
+      ...more,
     };
     this.outgoing.value = [...this.outgoing.value, item];
     return item;
   }
 
   protected fail(item: MessageItem, error: string): void {
-    this.outgoing.value = this.outgoing.value.map((other) =>
-      other.key === item.key ? { ...item, sending: "failed", error } : other,
-    );
+    this.change(item.key, { sending: "failed", error, isEchoed: false });
   }
 
-  /** Of the messages in doubt, drop those that have arrived, as the items show. */
+  /** Change an own message that is not confirmed. */
+  protected change(key: string, changes: Partial<MessageItem>): void {
+    this.outgoing.value = this.outgoing.value.map((item) => (item.key === key ? { ...item, ...changes } : item));
+  }
+
+  /**
+   * Of the messages in doubt that cannot be sent again by key, drop those that have arrived, as the items show. The
+   * others are left to their keys: an equal text may come from another device.
+   */
   protected settle(): void {
     let last = 0;
-    for (const doubtful of this.outgoing.value.filter((item) => item.isInDoubt)) {
+    for (const doubtful of this.outgoing.value.filter((item) => item.isInDoubt && !isRepeatable(item))) {
       const begin = Math.max(last, doubtful.after ?? 0);
       const arrived = this.items.value.find(
         (item) =>
@@ -127,14 +132,27 @@ export abstract class Conversation {
 
   retry(item: MessageItem): void {
     this.discard(item.key);
-    this.send(item.text, item.sendKey);
+    this.send(item.text, item);
   }
 
-  /** Send again what may have arrived before a reload, as long as the server knows it by its key. */
-  protected sendDoubtful(): void {
-    const oldest = Date.now() - KEYS_ARE_KEPT;
-    for (const item of this.outgoing.value.filter((item) => item.isInDoubt)) {
-      if (item.sendKey !== undefined && item.timestamp > oldest) this.retry(item);
+  /** Own messages that wait for the join: those of before a reload that can be sent again, and what came after them. */
+  protected get held(): MessageItem[] {
+    return this.outgoing.value.filter((item) => item.isInDoubt && isRepeatable(item));
+  }
+
+  /** Send what has waited for the join, in the order in which it was written. */
+  protected sendHeld(): void {
+    for (const item of this.held) this.retry(item);
+    for (const item of this.outgoing.value) {
+      // It has become too old meanwhile.
+      if (item.isInDoubt && item.sending === "waiting") this.fail(item, IN_DOUBT);
     }
   }
+}
+
+/** Whether the server stores a message only once, however often it is sent. */
+export function isRepeatable({ sendKey, sentAt, timestamp }: MessageItem): boolean {
+  if (sendKey === undefined) return false;
+  // One that was never sent can be sent at any time.
+  return sentAt === null || (sentAt ?? timestamp) > Date.now() - KEYS_ARE_KEPT;
 }

@@ -1,9 +1,9 @@
 /** A room that this person is in. */
 
-import { newKey as newIdempotencyKey, type ChatError, type Room, type Stored, type TextMessage } from "@chat-service/client";
+import { newKey as newIdempotencyKey, ChatError, type Room, type Stored, type TextMessage } from "@chat-service/client";
 import { computed, signal } from "@preact/signals";
 
-import { Conversation, type Closed } from "./conversation.js";
+import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
 import type { SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
@@ -46,7 +46,9 @@ export class RoomConversation extends Conversation {
       room.on("state", (state) => {
         if (state === "joined") this.#onJoined();
         if (state === "out") this.#onOut();
+        if (state === "waiting") this.#onWaiting();
       }),
+      room.on("sending", (key) => this.#onSending(key)),
       room.on("removed", (error) => this.#onRemoved(error)),
       room.on("userJoined", (name) => this.#onPresence(name, true)),
       room.on("userLeft", (name) => this.#onPresence(name, false)),
@@ -79,11 +81,31 @@ export class RoomConversation extends Conversation {
     for (const stop of this.#stops.splice(0)) stop();
   }
 
-  send(text: string, sendKey = newIdempotencyKey()): void {
-    const item = this.addOutgoing(this.#host.userName.value, text, this.#room.lastId, sendKey);
-    this.#room.send({ textMessage: text }, sendKey).then(
+  override keepUnsent(user: string): () => void {
+    const stop = super.keepUnsent(user);
+    if (this.#room.state === "joined") this.#onMayWrite();
+    return stop;
+  }
+
+  send(text: string, earlier?: MessageItem): void {
+    const isHeld = earlier === undefined && this.held.length > 0;
+    const item = this.addOutgoing(this.#host.userName.value, text, {
+      sendKey: newIdempotencyKey(),
+      sentAt: null,
+      after: this.#room.lastId,
+      isInDoubt: isHeld,
+      // Otherwise the server may have forgotten the key.
+      ...(earlier && isRepeatable(earlier) && repeated(earlier)),
+    });
+    if (isHeld) return;
+    const { sendKey, sentAt = item.timestamp } = item;
+    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined).then(
       () => this.discard(item.key),
-      (error: unknown) => this.fail(item, explain(error)),
+      (error: unknown) => {
+        // A refusal says that it is not stored.
+        if (!(error instanceof ChatError && error.code === "unconfirmed")) this.change(item.key, { sentAt: null });
+        this.fail(item, explain(error));
+      },
     );
   }
 
@@ -161,9 +183,9 @@ export class RoomConversation extends Conversation {
   #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
     const isOwn = message.author === this.#host.userName.value;
     if (isOwn) {
-      // Its answer comes a moment later.
-      const sent = this.outgoing.value.find((item) => item.text === message.textMessage && item.sending === "waiting");
-      if (sent) this.discard(sent.key);
+      // Perhaps the one whose answer comes a moment later, perhaps an equal one from another device.
+      const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
+      if (sent?.text === message.textMessage) this.change(sent.key, { isEchoed: true });
     }
     this.append(asItem(message));
     if (isOwn) this.settle();
@@ -180,8 +202,7 @@ export class RoomConversation extends Conversation {
 
   #onJoined(): void {
     this.#setOlder();
-    this.settle();
-    this.sendDoubtful();
+    this.#onMayWrite();
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {
@@ -193,6 +214,22 @@ export class RoomConversation extends Conversation {
     }
     this.#host.saveRoom(this.#saved);
     void this.#loadDetails();
+  }
+
+  #onMayWrite(): void {
+    this.settle();
+    this.sendHeld();
+  }
+
+  /** A message goes out for the first time: from now on it may be stored. */
+  #onSending(sendKey: string): void {
+    const item = this.outgoing.value.find((item) => item.sendKey === sendKey);
+    if (item) this.change(item.key, { sentAt: Date.now() });
+  }
+
+  /** Without a connection the answers do not come. */
+  #onWaiting(): void {
+    for (const { key, isEchoed } of this.outgoing.value) if (isEchoed) this.change(key, { isEchoed: false });
   }
 
   #setOlder(): void {
@@ -261,6 +298,11 @@ export class RoomConversation extends Conversation {
     for (const name of removed) names.delete(name);
     this.lists.value = { ...lists, [list]: [...names] };
   }
+}
+
+/** What stays the same when a message is sent again under its key. */
+function repeated({ sendKey, sentAt, timestamp, after }: MessageItem): Partial<MessageItem> {
+  return { sendKey, sentAt, timestamp, after };
 }
 
 function asItem(message: Stored<TextMessage>): MessageItem {

@@ -18,7 +18,9 @@ export interface SavedOutgoing {
   timestamp: number;
   /** In a room: its idempotency key. */
   sendKey?: string;
-  /** In a room: its last message when this one was sent. */
+  /** In a room: when it was first sent; null before that, undefined if nobody knows. */
+  sentAt?: number | null;
+  /** In a room: its last message when this one was written. */
   after: number;
   /** Why it was refused; undefined while nobody knows. */
   error: string | undefined;

@@ -16,10 +16,14 @@ export interface MessageItem {
   error?: string;
   /** In a room: the idempotency key it is sent with, however often. */
   sendKey?: string;
-  /** In a room: its last message when this one was sent. */
+  /** In a room: when it was first sent; null before that. Undefined if nobody knows. */
+  sentAt?: number | null;
+  /** In a room: its last message when this one was written. */
   after?: number;
   /** The page was closed before the server answered: it may have arrived. */
   isInDoubt?: boolean;
+  /** It seems to have arrived, and its answer will tell: it does not stand there twice until then. */
+  isEchoed?: boolean;
 }
 
 /** Something that happened: who came and went, what is missing. */
