@@ -230,7 +230,13 @@ class ChatClient:
         """
         room = self.room(name)
         if not room.joined.is_set():
-            await room.enter(recent)
+            try:
+                await room.enter(recent)
+            except ChatServiceError:
+                room.end()
+                raise
+            if self._outbox is not None and name in self._outbox.rooms():
+                self._send_soon(name)
         return room
 
     async def _enter_again(self, room: ClientRoom) -> None:
@@ -270,12 +276,13 @@ class ChatClient:
         while self._outbox is not None:
             await self._online.wait()
             known = self._rooms.get(room)
-            if known is not None and known.is_wanted:
-                await known.joined.wait()
+            if known is not None:
+                await known.decided.wait()
             # Asked for after the wait, in which it may have grown too old.
             entry = self._outbox.head(room)
             if entry is None:
                 return
+            is_repeat = entry.sent_at is not None
             self._outbox.begin(entry)
             try:
                 message_id, _ = await self.commands.room_message(
@@ -284,8 +291,13 @@ class ChatClient:
             except NotConnectedError:
                 await asyncio.sleep(delay)
             except ChatServiceError as error:
-                if error.code not in AGAIN:
-                    self._outbox.end(entry, error)
+                if error.code == "notJoined" and entry.is_restored:
+                    self._outbox.postpone(entry, is_repeat=is_repeat)
+                    if room not in self._rooms or not self._rooms[room].is_wanted:
+                        # ``join`` goes on with it.
+                        return
+                elif error.code not in AGAIN:
+                    self._outbox.refuse(entry, error, is_repeat=is_repeat)
                     continue
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)

@@ -26,9 +26,10 @@ class NotConnectedError(ChatClientError):
 
 
 class OutcomeUnknownError(ChatClientError):
-    """A message was sent, and for too long nobody could tell whether it is stored.
+    """A message was sent, and it is not known whether it is stored.
 
-    The server has forgotten its idempotency key by now, so sending it again could store it twice.
+    Either no answer came for so long that the server may have forgotten its idempotency key, or the server
+    refused to repeat it, as when the access to the room was lost. Sending it anew could store it twice.
     """
 
 

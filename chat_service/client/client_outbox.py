@@ -13,7 +13,11 @@ from typing import Any
 import msgpack
 
 from chat_service.client.client_errors import OutboxError, OutcomeUnknownError
+from chat_service.errors import ChatServiceError
 from chat_service.types import Message
+
+#: Refusals of the message itself, whenever it is sent. Others say nothing about an earlier try.
+FINAL = frozenset({"badArgument", "idempotencyConflict"})
 
 _TABLE = """create table if not exists outbox (
     position integer primary key, key text unique, room text, message blob, sent_at real)"""
@@ -28,6 +32,8 @@ class Entry:
     key: str
     #: Wall clock time in seconds of the first try, None before it.
     sent_at: float | None = None
+    #: Whether an earlier program has left it in the file.
+    is_restored: bool = False
     #: The id of the message, or the error that ended it.
     outcome: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -58,14 +64,17 @@ class Storage:
 
     def read(self) -> list[Entry]:
         rows = self._run("select key, room, message, sent_at from outbox order by position")
-        return [Entry(room, msgpack.unpackb(packed), key, sent_at) for key, room, packed, sent_at in rows]
+        return [
+            Entry(room, msgpack.unpackb(packed), key, sent_at, is_restored=True)
+            for key, room, packed, sent_at in rows
+        ]
 
     def add(self, entry: Entry) -> None:
         packed = msgpack.packb(entry.message)
         self._run("insert into outbox (key, room, message) values (?, ?, ?)", entry.key, entry.room, packed)
 
     def mark(self, entry: Entry) -> None:
-        """Write down that the entry is being sent."""
+        """Write down when the entry was first sent, if it was."""
         self._run("update outbox set sent_at = ? where key = ?", entry.sent_at, entry.key)
 
     def remove(self, entry: Entry) -> None:
@@ -139,6 +148,25 @@ class Outbox:
             if self._storage is not None:
                 self._storage.mark(entry)
 
+    def postpone(self, entry: Entry, *, is_repeat: bool) -> None:
+        """The entry has to wait until its room is joined; the server has just refused it."""
+        if not is_repeat:
+            # It is surely not stored, and does not grow old.
+            entry.sent_at = None
+            if self._storage is not None:
+                self._storage.mark(entry)
+
+    def refuse(self, entry: Entry, error: ChatServiceError, *, is_repeat: bool) -> None:
+        """The server has refused the entry. ``is_repeat``: it was sent before, and may have been stored."""
+        if not is_repeat or error.code in FINAL:
+            self.end(entry, error)
+            return
+        unknown = OutcomeUnknownError(
+            f"message {entry.key} for {entry.room} was refused when repeated: {error}"
+        )
+        unknown.__cause__ = error
+        self.end(entry, unknown)
+
     def end(self, entry: Entry, outcome: int | Exception) -> None:
         """The entry is acknowledged with an id, or has failed for ever."""
         queue = self._queues.get(entry.room)
@@ -157,7 +185,12 @@ class Outbox:
     def fail_all(self, error: Exception) -> None:
         """Nothing is sent any longer. Those in a file stay there."""
         for entry in self:
-            entry.fail(error)
+            if entry.sent_at is not None and isinstance(error, ChatServiceError):
+                # The error does not refuse what was sent before.
+                text = f"message {entry.key} for {entry.room} got no answer before the end: {error}"
+                entry.fail(OutcomeUnknownError(text))
+            else:
+                entry.fail(error)
 
     def close(self, error: Exception) -> None:
         """End the entries of this program; those in a file are sent by the next one."""

@@ -115,6 +115,9 @@ class ClientRoom:
         #: Whether this client wants to be in the room, and whether it is.
         self.is_wanted = False
         self.joined = asyncio.Event()
+        #: Set unless the room is wanted and not joined at the moment: then a join is to come or under way.
+        self.decided = asyncio.Event()
+        self.decided.set()
         self._on_gap: list[Callable[[Gap], None]] = []
 
     def __repr__(self) -> str:
@@ -153,6 +156,7 @@ class ClientRoom:
     async def leave(self) -> None:
         """Leave the room. The stream ends after what has come in."""
         self.is_wanted = False
+        self.decided.set()
         await self._host.commands.room_leave(self.name)
         self.end()
 
@@ -185,6 +189,7 @@ class ClientRoom:
     async def enter(self, recent: int | None) -> None:
         """Join, for the first time or again, and catch up on what was missed. Raises what the join raises."""
         self.is_wanted = True
+        self.decided.clear()
         self._live = deque(maxlen=self._limit)
         try:
             commands, stream = self._host.commands, self._stream
@@ -200,12 +205,15 @@ class ClientRoom:
             await self._catch_up(history)
         except BaseException:
             self.is_wanted = stream.epoch is not None
+            if not self.is_wanted:
+                self.decided.set()
             raise
         finally:
             live, self._live = self._live, None
         for message in live or ():
             stream.take(message)
         self.joined.set()
+        self.decided.set()
         self._changed.set()
 
     async def _catch_up(self, history: JoinHistory) -> None:
@@ -254,9 +262,12 @@ class ClientRoom:
     def lose(self) -> None:
         """The connection was lost: ``enter`` follows when there is another one."""
         self.joined.clear()
+        if self.is_wanted:
+            self.decided.clear()
 
     def end(self) -> None:
         """The room was left, or the access lost: the stream ends."""
         self.is_wanted = False
         self.joined.clear()
+        self.decided.set()
         self._changed.set()

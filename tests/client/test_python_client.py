@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chat_service import ChatService, ChatServiceError
+from chat_service import ChatService, ChatServiceError, CommandCall
 from chat_service.client import (
     ChatClient,
     ClientRoom,
@@ -323,6 +323,91 @@ async def test_a_restarted_program_sends_what_was_left(
         async with client_at(proxy.port, outbox=path) as again:
             await wait_until(lambda: again.unsent == 0, "all is sent")
     assert await stored(service) == ["0", "1", "2"]
+
+
+async def test_a_restarted_program_that_joins_again_sends_what_was_left(
+    service: ChatService, proxy: Proxy, tmp_path: Path
+) -> None:
+    """What was left is refused until the room is joined, and is not lost by that."""
+    path = tmp_path / "outbox"
+    async with client_at(proxy.port, outbox=path) as client:
+        room = await client.join("room")
+        await lost(client, proxy)
+        unsent = asyncio.create_task(room.send(TEXT))
+        await wait_until(lambda: client.unsent == 1, "it is written down")
+    with pytest.raises(NotConnectedError):
+        await unsent
+    proxy.mend()
+    refused: list[object] = []
+    service.after("roomMessage")(lambda call: refused.append(call.error))
+    async with client_at(proxy.port, outbox=path) as again:
+        await wait_until(lambda: len(refused) == 1, "it was sent too early")
+        assert (again.unsent, await stored(service)) == (1, [])
+        await again.join("room")
+        await wait_until(lambda: again.unsent == 0, "it is sent")
+    assert await stored(service) == ["tea"]
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_access_that_is_lost_before_the_answer(
+    service: ChatService, proxy: Proxy, connect: Connect, is_stored: bool
+) -> None:
+    """The key tells what was stored; a refusal of the repeat does not say that nothing was."""
+    came: list[CommandCall] = []
+    hook = service.after if is_stored else service.before
+
+    @hook("roomMessage")
+    async def keep_the_first(call: CommandCall) -> None:
+        came.append(call)
+        if len(came) == 1:
+            await gone.wait()
+            raise ChatServiceError("notAllowed")
+
+    gone = asyncio.Event()
+    client = await connect()
+    room = await client.join("room")
+    sent = [asyncio.create_task(room.send({"textMessage": text})) for text in ("first", "second")]
+    await wait_until(lambda: bool(came), "the first one has come in")
+    await lost(client, proxy)
+    await service.exec_user_command(True, "roomAddToList", "room", "blacklist", ["alice"])
+    gone.set()
+    proxy.mend()
+    async with asyncio.timeout(PATIENCE):
+        first, second = await asyncio.gather(*sent, return_exceptions=True)
+    if is_stored:
+        assert first == 1
+    else:
+        assert isinstance(first, OutcomeUnknownError) and "refused when repeated" in str(first)
+        assert isinstance(first.__cause__, ChatServiceError)
+    # It was never sent before.
+    assert isinstance(second, ChatServiceError) and second.code == "notJoined"
+    assert await stored(service) == ["first"] * is_stored
+    assert client.unsent == 0
+
+
+async def test_a_login_that_is_rejected_later_refuses_only_what_was_never_sent() -> None:
+    names = ["alice"]
+    gone = asyncio.Event()
+    came: list[CommandCall] = []
+
+    async def keep(call: CommandCall) -> None:
+        came.append(call)
+        await gone.wait()
+
+    hooks = {"on_connect": lambda *_: names.pop() if names else None, "room_message_before": keep}
+    async with serving(hooks=hooks) as service, Proxy(service.port or 0) as proxy:
+        await service.add_room("room")
+        async with client_at(proxy.port) as client:
+            room = await client.join("room")
+            sent = [asyncio.create_task(room.send(TEXT)) for _ in range(2)]
+            await wait_until(lambda: bool(came), "the first one has come in")
+            await lost(client, proxy)
+            gone.set()
+            proxy.mend()
+            async with asyncio.timeout(PATIENCE):
+                first, second = await asyncio.gather(*sent, return_exceptions=True)
+    assert isinstance(first, OutcomeUnknownError)
+    assert isinstance(second, ChatServiceError) and second.code == "noLogin"
 
 
 async def test_messages_without_an_answer_for_too_long(
