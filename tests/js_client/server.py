@@ -22,6 +22,10 @@ class ServerUnderTest:
         self._cut_rooms: set[str] = set()
         #: Rooms whose history answers are cut to this number of messages.
         self._cut_answers: dict[str, int] = {}
+        #: Rooms where the server behaves as one that knows neither keys nor cursors.
+        self._old_rooms: set[str] = set()
+        #: Rooms where a message has failed, which does not happen again.
+        self._failed_rooms: set[str] = set()
         self._ended = asyncio.Event()
 
     def _make(self, port: int) -> ChatService:
@@ -31,6 +35,7 @@ class ServerUnderTest:
             store=MemoryStore(self._backend),
             hooks={
                 "on_connect": self._on_connect,
+                "room_join_before": self._before_join,
                 "room_message_before": self._before_message,
                 "room_message_after": self._after_message,
                 "room_messages_checker": self._check_message,
@@ -93,6 +98,9 @@ class ServerUnderTest:
     async def do_cut_answers(self, room: str, limit: int) -> None:
         self._cut_answers[room] = limit
 
+    async def do_know_no_options(self, room: str) -> None:
+        self._old_rooms.add(room)
+
     async def do_tell(self, user: str, event: str, *data: Any) -> None:
         await self.service.transport.emit_to_channel(user_channel(user), event, *data)
 
@@ -115,6 +123,10 @@ class ServerUnderTest:
         messages = call.results[0]
         return [messages[len(messages) - min(limit, len(messages)) :]]
 
+    def _before_join(self, call: CommandCall) -> None:
+        if call.args[0] in self._old_rooms:
+            call.options = {}
+
     def _after_join(self, call: CommandCall) -> Any:
         limit = self._cut_answers.get(call.args[0])
         if limit is None or call.results is None or len(call.results) < 2:
@@ -134,7 +146,13 @@ class ServerUnderTest:
 
     async def _before_message(self, call: CommandCall) -> Any:
         room, message = call.args
-        if message.get("textMessage") != "cut before" or room in self._cut_rooms:
+        text = message.get("textMessage")
+        if room in self._old_rooms:
+            call.options = {}
+        if text == "fail always" or (text == "fail before" and room not in self._failed_rooms):
+            self._failed_rooms.add(room)
+            raise RuntimeError("this message fails")
+        if text != "cut before" or room in self._cut_rooms:
             return None
         self._cut_rooms.add(room)
         await self._lose(call)
@@ -144,6 +162,8 @@ class ServerUnderTest:
         if call.duplicate:
             return
         text = call.args[1].get("textMessage", "")
+        if text == "fail after":
+            raise RuntimeError("this message is stored, and fails")
         if text.startswith("cut after"):
             await self._lose(call)
         if text.endswith("then more"):

@@ -12,7 +12,6 @@ from tests.js_client.server import server_under_test
 from tests.support.patience import PATIENCE
 
 CLIENT = ROOT / "clients" / "js"
-#: Seconds that one file of tests may take.
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +22,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("js_client")
 
 
-@pytest.mark.parametrize("name", ["errors", "slots", "client", "room"])
+@pytest.mark.parametrize("name", ["errors", "slots", "client", "room", "outbox", "older"])
 async def test_javascript(name: str, bundled: Path) -> None:
     target = bundled / f"{name}.test.mjs"
     options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning", "--target=node18")

@@ -273,6 +273,23 @@ test("who loses access is told why, and does not come back", async () => {
   await assert.rejects(rooms[0]!.join(), code("notAllowed"));
 });
 
+test("a server that misses messages tells which, and the next one follows", async () => {
+  const user = unique("ann");
+  const room = (await login(user)).room(await addRoom());
+  const journal = record(room);
+  await room.join();
+  await post(room.name, "1");
+  await until(() => journal.lines.length === 1, "the first message");
+  const tell = (gap: object) => server("tell", user, "roomHistoryGap", room.name, gap, {});
+  await tell({ epoch: "of another life", from: 2, to: 9 });
+  await tell({ epoch: room.epoch, from: 1, to: 1 });
+  await tell({ epoch: room.epoch, from: 1, to: 3 });
+  await server("tell", user, "roomStateGap", room.name, {});
+  await post(room.name, "2", "3", "4");
+  await until(() => journal.lines.length === 4, "the next message");
+  assert.deepEqual(journal.lines, ["1 1", "gap 2-3", "state gap", "4 4"]);
+});
+
 test("who lost access while away is told after the reconnect", async () => {
   const room = await addRoom({ owner: "admin" });
   const name = unique("ann");

@@ -83,6 +83,7 @@ export function record(room: Room): Journal {
     journal.lines.push(`${message.id} ${message.textMessage}${isLive ? "" : " (history)"}`);
   });
   room.on("gap", ({ from, to }) => journal.lines.push(`gap ${from}-${to}`));
+  room.on("stateGap", () => journal.lines.push("state gap"));
   room.on("restarted", () => journal.lines.push("restarted"));
   room.on("removed", (error) => journal.lines.push(`removed ${error.code}`));
   return journal;
