@@ -89,8 +89,9 @@ test("notifications and events of the application are typed events", async () =>
 });
 
 test("a command that gets no answer, and one whose connection is lost", async () => {
-  const client = await login(unique("ann"), { timeout: 50 });
-  await assert.rejects(client.request("never"), code("noAnswer"));
+  const impatient = await login(unique("ann"), { timeout: 50 });
+  await assert.rejects(impatient.request("never"), code("noAnswer"));
+  const client = await login(unique("ann"));
   const lost = client.request("never");
   cut(client);
   await assert.rejects(lost, code("disconnected"));
