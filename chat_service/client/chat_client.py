@@ -240,14 +240,23 @@ class ChatClient:
         return room
 
     async def _enter_again(self, room: ClientRoom) -> None:
-        try:
-            await room.enter(None)
-        except NotConnectedError:
-            # The connection is lost once more, or is about to be.
-            return
-        except ChatServiceError as error:
-            logger.warning("room %s cannot be joined again: %s", room.name, error)
-            room.end()
+        connection, (delay, longest) = self._connection, self._delays
+        # Each connection joins for itself.
+        while room.is_wanted and connection is self._connection:
+            try:
+                await room.enter(None)
+            except NotConnectedError:
+                # The connection is lost once more, or is about to be.
+                return
+            except ChatServiceError as error:
+                if error.code not in AGAIN:
+                    logger.warning("room %s cannot be joined again: %s", room.name, error)
+                    room.end()
+                    return
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, longest)
+            else:
+                return
 
     # Sending
 

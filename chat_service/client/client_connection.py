@@ -97,6 +97,12 @@ class Connection:
         """Disconnect. Idempotent."""
         with contextlib.suppress(Exception):
             await self._sio.disconnect()
+        # After an end by the server the library's loops wait for a time-out of their own.
+        eio = self._sio.eio
+        loops = [task for task in (eio.read_loop_task, eio.write_loop_task) if task is not None]
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         self._end("closed")
 
     async def call(self, command: str, *args: Any) -> list[Any]:

@@ -76,11 +76,14 @@ class Connect(Protocol):
 
 
 class NodeProcess:
-    """The Node process, shared by all tests. Lines come in by a thread and go to the running loop."""
+    """A Node process, shared by many tests. Lines come in by a thread and go to the running loop.
 
-    def __init__(self) -> None:
+    ``script``: the program, which follows ``steered.js``.
+    """
+
+    def __init__(self, script: Path = HERE / "driver.js") -> None:
         self._process = subprocess.Popen(
-            ["node", str(HERE / "driver.js")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["node", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
@@ -100,14 +103,14 @@ class NodeProcess:
         if "client" in line:
             client = self._clients.get(line["client"])
             if client is not None:
-                client.events.append((line["event"], _from_json(line["args"])))
+                client.events.append((line["event"], from_json(line["args"])))
             return
         answer = self._answers.pop(line["id"], None)
         if answer is not None and not answer.done():
             if "error" in line:
                 answer.set_exception(AssertionError(line["error"]))
             else:
-                answer.set_result(_from_json(line.get("result")))
+                answer.set_result(from_json(line.get("result")))
 
     async def ask(self, op: str, **fields: Any) -> Any:
         """Run an operation of the driver."""
@@ -152,18 +155,18 @@ class NodeClient(Client):
         self._node = node
 
     async def emit(self, event: str, *args: Any) -> list[Any]:
-        ack = await self._node.ask("emit", client=self.name, event=event, args=_to_json(args))
+        ack = await self._node.ask("emit", client=self.name, event=event, args=to_json(args))
         assert isinstance(ack, list)
         return ack
 
     async def tell(self, event: str, *args: Any) -> None:
         """Emit without an ack."""
-        await self._node.ask("tell", client=self.name, event=event, args=_to_json(args))
+        await self._node.ask("tell", client=self.name, event=event, args=to_json(args))
 
     async def burst(self, *emits: tuple[str, Sequence[Any]]) -> list[list[Any]]:
         """Emit all at once; acks in the order in which they come, as ``[index of the emit, *values]``."""
         acks = await self._node.ask(
-            "burst", client=self.name, emits=[[event, _to_json(args)] for event, args in emits]
+            "burst", client=self.name, emits=[[event, to_json(args)] for event, args in emits]
         )
         assert isinstance(acks, list)
         return acks
@@ -265,7 +268,8 @@ class _Undefined:
 UNDEFINED = _Undefined()
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """A value as the programs that follow ``steered.js`` understand it."""
     if value is UNDEFINED:
         return {"$undefined": True}
     if isinstance(value, TypedArray):
@@ -273,19 +277,20 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"$binary": base64.b64encode(value).decode()}
     if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, dict):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     return value
 
 
-def _from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """A value as those programs send it."""
     if isinstance(value, list):
-        return [_from_json(item) for item in value]
+        return [from_json(item) for item in value]
     if isinstance(value, dict):
         if "$binary" in value:
             return base64.b64decode(value["$binary"])
         if "$undefined" in value:
             return UNDEFINED
-        return {key: _from_json(item) for key, item in value.items()}
+        return {key: from_json(item) for key, item in value.items()}
     return value

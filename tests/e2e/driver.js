@@ -1,41 +1,12 @@
-// Many socket.io-client sockets in one process, steered by lines of JSON: commands come on stdin as
-// {id, op, ...}, answers go to stdout as {id, result} or {id, error}, what happens at a socket as
-// {client, event, args}. Values that JSON has not: {$binary: base64}, {$undefined: true},
-// {$typed: base64} for a typed array.
+// Many socket.io-client sockets in one process, steered as steered.js says. What happens at a socket goes to
+// stdout as {client, event, args}.
 'use strict'
 
-const readline = require('readline')
 const { io } = require('socket.io-client')
 const msgpackParser = require('socket.io-msgpack-parser')
+const { send, toJson, fromJson, serve } = require('./steered.js')
 
 const sockets = new Map()
-
-function send (line) {
-  process.stdout.write(JSON.stringify(line) + '\n')
-}
-
-function toJson (value) {
-  if (value === undefined) return { $undefined: true }
-  if (Buffer.isBuffer(value)) return { $binary: value.toString('base64') }
-  if (value instanceof ArrayBuffer) return toJson(Buffer.from(value))
-  if (ArrayBuffer.isView(value)) return toJson(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
-  if (Array.isArray(value)) return value.map(toJson)
-  if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
-  }
-  return value
-}
-
-function fromJson (value) {
-  if (Array.isArray(value)) return value.map(fromJson)
-  if (value !== null && typeof value === 'object') {
-    if (value.$undefined) return undefined
-    if (value.$typed !== undefined) return Uint8Array.from(Buffer.from(value.$typed, 'base64'))
-    if (value.$binary !== undefined) return Buffer.from(value.$binary, 'base64')
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]))
-  }
-  return value
-}
 
 function watch (client, socket) {
   const report = (event, ...args) => send({ client, event, args: args.map(toJson) })
@@ -99,11 +70,4 @@ const operations = {
   }
 }
 
-readline.createInterface({ input: process.stdin }).on('line', async (line) => {
-  const { id, op, ...rest } = JSON.parse(line)
-  try {
-    send({ id, result: await operations[op](rest) })
-  } catch (error) {
-    send({ id, error: String(error) })
-  }
-}).on('close', () => process.exit(0))
+serve(operations)
