@@ -29,7 +29,8 @@ class OutcomeUnknownError(ChatClientError):
     """A message was sent, and it is not known whether it is stored.
 
     Either no answer came for so long that the server may have forgotten its idempotency key, or the server
-    refused to repeat it, as when the access to the room was lost. Sending it anew could store it twice.
+    refused to repeat it, as when the access to the room was lost, or the client was closed before the answer.
+    Sending it anew could store it twice.
     """
 
 

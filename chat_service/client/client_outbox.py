@@ -183,9 +183,10 @@ class Outbox:
             entry.outcome.set_result(outcome)
 
     def fail_all(self, error: Exception) -> None:
-        """Nothing is sent any longer. Those in a file stay there."""
+        """Nothing is sent any longer. Those in a file stay there; others that were sent may be stored."""
         for entry in self:
-            if entry.sent_at is not None and isinstance(error, ChatServiceError):
+            is_kept = self._storage is not None and not isinstance(error, ChatServiceError)
+            if entry.sent_at is not None and not is_kept:
                 # The error does not refuse what was sent before.
                 text = f"message {entry.key} for {entry.room} got no answer before the end: {error}"
                 entry.fail(OutcomeUnknownError(text))

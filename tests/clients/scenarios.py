@@ -391,7 +391,7 @@ SCENARIOS = [
             step("ann", "join", "tea"),
             step("network", "offline", "ann"),
             step("server", "post", "tea", "a"),
-            step("server", "refuses_joins", 1),
+            step("server", "fails", "roomJoin", 1),
             step("network", "online", "ann"),
             step("ann", "reads", "tea", by_server("a")),
             step("ann", "send", "tea", text("b"), expect=value(2)),
@@ -437,6 +437,18 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        name="a message that the store cannot take at once",
+        steps=[
+            step("ann", "join", "tea"),
+            step("server", "fails", "roomMessage", 1),
+            step("ann", "begin", "one", "tea", text("one")),
+            step("ann", "begin", "two", "tea", text("two")),
+            step("ann", "outcome", "one", expect=value(1)),
+            step("ann", "outcome", "two", expect=value(2)),
+            step("ann", "reads", "tea", [[1, "ann", "one"], [2, "ann", "two"]]),
+        ],
+    ),
+    Scenario(
         name="a message without an answer for too long",
         # What was sent is too old as soon as it is sent again.
         options={"outbox_max_age": 0.001},
@@ -474,7 +486,7 @@ SCENARIOS = [
             step("ann", "begin", "two", "tea", text("two")),
             step("server", "stores", "tea", ["one"]),
             step("ann", "close"),
-            step("ann", "outcome", "one", expect=failed("disconnected")),
+            step("ann", "outcome", "one", expect=failed("unconfirmed")),
             step("ann", "outcome", "two", expect=failed("disconnected")),
         ],
     ),

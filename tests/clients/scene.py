@@ -9,7 +9,7 @@ from typing import Any, Self
 from chat_service import ChatService, ChatServiceError, CommandCall, MemoryBackend, MemoryStore
 from chat_service.contracts.bus import Envelope, RoomEvent, Topic
 from chat_service.testing import wait_until
-from tests.clients.people import Person
+from tests.clients.people import Outcome, Person
 from tests.clients.scenarios import Scenario, Step
 from tests.redis.proxy import Proxy
 from tests.support.faults import FaultyStore, as_store
@@ -27,8 +27,8 @@ class Scene:
         self._make_person = make_person
         self._people: dict[str, Person] = {}
         self._proxies: dict[str, Proxy] = {}
-        #: Joins that the store will not be able to answer.
-        self._refused_joins = 0
+        #: How many calls of a command the store will not be able to answer.
+        self._failing: dict[str, int] = {}
         #: How much of a log the steps have read, by person and log.
         self._read: dict[tuple[str, str], int] = {}
         #: The logins of a user, as the client has numbered them.
@@ -41,7 +41,7 @@ class Scene:
             store=as_store(self._store),
             hooks={
                 "on_connect": self._on_connect,
-                "room_join_before": self._before_join,
+                "room_join_before": self._fail,
                 "room_messages_checker": self._check_message,
                 "room_message_before": self._before_message,
             },
@@ -86,11 +86,14 @@ class Scene:
             if step.do == "login":
                 outcome = await self._log_in(step.who, **step.named)
             else:
-                outcome: Any = await getattr(self._people[step.who], step.do)(*step.args, **step.named)
-            if step.expect is None:
-                assert outcome is None or "value" in outcome, f"{step}: {outcome}"
-            else:
-                assert outcome == step.expect, f"{step}: {outcome}"
+                outcome = await getattr(self._people[step.who], step.do)(*step.args, **step.named)
+            self._check(step, outcome)
+
+    def _check(self, step: Step, outcome: Outcome | None) -> None:
+        if step.expect is not None:
+            assert outcome == step.expect, f"{step}: {outcome}"
+        elif outcome is not None:
+            assert "value" in outcome, f"{step}: {outcome}"
 
     async def _expect_nothing_more(self) -> None:
         """A message that follows everything comes right after what was read."""
@@ -204,8 +207,8 @@ class Scene:
 
         self._store.loses = loses
 
-    async def _server_refuses_joins(self, count: int) -> None:
-        self._refused_joins = count
+    async def _server_fails(self, command: str, count: int) -> None:
+        self._failing[command] = count
 
     async def _server_stores(self, room: str, texts: list[str]) -> None:
         """In the end the room has these messages."""
@@ -232,15 +235,17 @@ class Scene:
         self._logins.setdefault(auth["userName"], []).append(auth["login"])
         return str(auth["userName"])
 
-    def _before_join(self, call: CommandCall) -> None:
-        if self._refused_joins:
-            self._refused_joins -= 1
+    def _fail(self, call: CommandCall) -> None:
+        left = self._failing.get(call.command, 0)
+        if left and not call.is_local_call:
+            self._failing[call.command] = left - 1
             raise ChatServiceError("timeout")
 
     def _check_message(self, message: Any) -> None:
         if "textMessage" not in message and "parts" not in message:
-            raise ValueError("neither a text nor parts")
+            raise ChatServiceError("badArgument", 1, message)
 
     def _before_message(self, call: CommandCall) -> None:
+        self._fail(call)
         if call.args[1].get("textMessage") == "coffee":
             raise ChatServiceError("teapot", call.args[0])
