@@ -130,6 +130,12 @@ class Options:
     history_max_get_messages: int = _option(
         100, _count(0), "Maximum number of messages that a user's history command returns; 0 returns none."
     )
+    history_max_get_bytes: int = _option(
+        1024 * 1024,
+        _count(1),
+        "Maximum size in bytes, as stored, of the messages that a user's history command returns; the "
+        "rest comes with the next request. One message is always returned.",
+    )
     idempotency_window: float = _option(
         300.0,
         _seconds(maximum=30 * 86400),

@@ -4,7 +4,7 @@ A store that decides elsewhere than in Python has its own copy. The conformance 
 these functions over every combination of facts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,6 +73,17 @@ def check_list_growth(current: Collection[str], names: Collection[str], list_nam
     added = set(names).difference(current)
     if added and len(current) + len(added) > limit:
         raise ChatServiceError("listLimitExceeded", list_name)
+
+
+def count_within(sizes: Iterable[int], limit: int) -> int:
+    """How many of the first sizes have a sum of at most ``limit``; at least one, if there is any."""
+    total = count = 0
+    for size in sizes:
+        total += size
+        if total > limit and count:
+            return count
+        count += 1
+    return count
 
 
 class Selected(NamedTuple):

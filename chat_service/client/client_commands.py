@@ -98,9 +98,9 @@ class Commands:
         epoch: bool | None = None,
     ) -> tuple[list[Message], str | None]:
         """Returns the messages that follow an id, up to ``history_max_get_messages`` for a user. If the
-        next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON
-        holds up to ``max_attachments`` binary values; request the rest from the last id received. Also
-        returns the epoch of the messages, with the option ``epoch``.
+        next ones were rotated out, the answer starts at the oldest stored message. An answer has up to
+        ``history_max_get_bytes``, and in JSON up to ``max_attachments`` binary values; request the rest
+        from the last id received. Also returns the epoch of the messages, with the option ``epoch``.
         """
         answer = await self._call("roomHistoryGet", room_name, id, limit, *options_object({"epoch": epoch}))
         result: list[Message] = answer[0]
@@ -170,9 +170,9 @@ class Commands:
         *,
         epoch: bool | None = None,
     ) -> tuple[list[Message], str | None]:
-        """Returns the newest messages, up to ``history_max_get_messages``, and in JSON up to
-        ``max_attachments`` binary values. Also returns the epoch of the messages, with the option
-        ``epoch``.
+        """Returns the newest messages, up to ``history_max_get_messages`` and ``history_max_get_bytes``,
+        and in JSON up to ``max_attachments`` binary values. Also returns the epoch of the messages, with
+        the option ``epoch``.
         """
         answer = await self._call("roomRecentHistory", room_name, *options_object({"epoch": epoch}))
         result: list[Message] = answer[0]

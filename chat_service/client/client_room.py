@@ -197,7 +197,7 @@ class ClientRoom:
                 _, told = await commands.room_join(self.name, recent=max(recent or 0, 1))
                 history = told or await self._without_cursor()
                 messages = history["messages"] if recent else []
-                stream.begin(history["epoch"], history["lastMessageId"] - len(messages))
+                stream.begin(history["epoch"], _id_before(messages, history["lastMessageId"]))
                 history = {**history, "messages": messages, "recovered": True}
             else:
                 _, told = await commands.room_join(self.name, after=stream.last_id, epoch=stream.epoch)
@@ -219,9 +219,9 @@ class ClientRoom:
     async def _catch_up(self, history: JoinHistory) -> None:
         stream, last = self._stream, history["lastMessageId"]
         if history["epoch"] != stream.epoch:
-            stream.begin(history["epoch"], last - len(history["messages"]))
+            stream.begin(history["epoch"], _id_before(history["messages"], last))
         elif not history["recovered"]:
-            stream.miss(last - len(history["messages"]))
+            stream.miss(_id_before(history["messages"], last))
         for message in history["messages"]:
             stream.take(message)
         while history["more"] and stream.last_id < last:
@@ -271,3 +271,8 @@ class ClientRoom:
         self.joined.clear()
         self.decided.set()
         self._changed.set()
+
+
+def _id_before(messages: list[Message], last: int) -> int:
+    """The id before the first message, or the last id without any. Some in between may be missing."""
+    return messages[0]["id"] - 1 if messages else last

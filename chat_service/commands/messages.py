@@ -83,6 +83,7 @@ async def _read(
 ) -> Sequence[Message]:
     """The messages after an id, or the newest ones; with their epoch as an extra value if asked for."""
     store, actor = context.store, actor_of(call)
+    max_bytes = None if call.bypass_permissions else context.options.history_max_get_bytes
     with_epoch = call.options["epoch"] if call.options else False
     if not limit:
         # Histories may not be read at all. Stores are asked for one message or more.
@@ -91,12 +92,16 @@ async def _read(
         epoch = info.cursor.epoch
     elif with_epoch:
         found, epoch = await in_turn(
-            context, call, lambda: store.room_history_page(room, actor, after, limit)
+            context, call, lambda: store.room_history_page(room, actor, after, limit, max_bytes=max_bytes)
         )
     elif after is None:
-        found = await in_turn(context, call, lambda: store.room_recent_history(room, actor, limit))
+        found = await in_turn(
+            context, call, lambda: store.room_recent_history(room, actor, limit, max_bytes=max_bytes)
+        )
     else:
-        found = await in_turn(context, call, lambda: store.room_history(room, actor, after, limit))
+        found = await in_turn(
+            context, call, lambda: store.room_history(room, actor, after, limit, max_bytes=max_bytes)
+        )
     if with_epoch:
         call.extra = (epoch,)
     return _for_caller(context, call, found, keeps_oldest=after is not None)

@@ -88,6 +88,7 @@ def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
         epoch=epoch,
         limit=limit,
         recent=limit if recent is None else min(int(recent), limit),
+        max_bytes=context.options.history_max_get_bytes,
     )
 
 
@@ -139,7 +140,8 @@ def register_remote(context: Context) -> None:
         context: Context, session: Session, room: RoomName, after: int | None, epoch: str | None, *most: int
     ) -> tuple[int, Any]:
         limit, recent = most
-        query = HistoryQuery(after=after, epoch=epoch, limit=limit, recent=recent)
+        max_bytes = context.options.history_max_get_bytes
+        query = HistoryQuery(after=after, epoch=epoch, limit=limit, recent=recent, max_bytes=max_bytes)
         njoined, _, history = await _join_at_once(context, session, room, query)
         return njoined, None if history is None else _as_plain(history)
 

@@ -187,8 +187,9 @@ TABLE: tuple[Command, ...] = (
         who=_READERS,
         doc=(
             "Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the "
-            "next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON "
-            "holds up to `max_attachments` binary values; request the rest from the last id received."
+            "next ones were rotated out, the answer starts at the oldest stored message. An answer has up to "
+            "`history_max_get_bytes`, and in JSON up to `max_attachments` binary values; request the rest "
+            "from the last id received."
         ),
         errors=_READ_ERRORS,
         options=(_EPOCH,),
@@ -296,8 +297,8 @@ TABLE: tuple[Command, ...] = (
         result_type="StoredMessage[]",
         who=_READERS,
         doc=(
-            "Returns the newest messages, up to `history_max_get_messages`, and in JSON up to "
-            "`max_attachments` binary values."
+            "Returns the newest messages, up to `history_max_get_messages` and `history_max_get_bytes`, and "
+            "in JSON up to `max_attachments` binary values."
         ),
         errors=_READ_ERRORS,
         options=(_EPOCH,),

@@ -112,6 +112,8 @@ class HistoryQuery:
     limit: int
     #: Maximum number of messages if those after the known one cannot be read.
     recent: int
+    #: Maximum size of all messages in bytes, as for ``RoomStore.room_history``; None for any.
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

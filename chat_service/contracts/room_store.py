@@ -66,7 +66,8 @@ class RoomStore(Protocol):
         the socket is added to the room, never after. If the socket is already joined, nothing is changed or
         published, except that the index entry is written again.
 
-        ``query``: also read messages as ``rules.select_history`` says, in the same step.
+        ``query``: also read messages as ``rules.select_history`` says, in the same step. If its ``max_bytes``
+        does not allow all of them, recovered messages are the oldest ones, with ``more``; others the newest.
         """
         ...
 
@@ -127,20 +128,31 @@ class RoomStore(Protocol):
         """
         ...
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
+    async def room_history(
+        self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
         """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
+
+        ``max_bytes``: fewer of them, the oldest, if they have more bytes as they are stored, but at least
+        one; None for any size. The store decides it in the same step and does not read all the rest.
+        Messages that the store cannot decode may be left out; it logs each once.
 
         Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, ``notJoined``
         for anyone who is neither joined nor an admin.
         """
         ...
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        """The newest ``limit`` messages, as in ``room_history``. Raises ``noRoom``, ``notJoined``."""
+    async def room_recent_history(
+        self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
+        """The newest ``limit`` messages, as in ``room_history``; with ``max_bytes`` the newest ones that fit.
+
+        Raises ``noRoom``, ``notJoined``.
+        """
         ...
 
     async def room_history_page(
-        self, room: RoomName, actor: Actor, after: int | None, limit: int
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
         """``room_history``, or ``room_recent_history`` if ``after`` is None, with the epoch in the same step.
 

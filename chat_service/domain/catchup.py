@@ -104,7 +104,9 @@ async def _read_messages(context: Context, room: RoomName, after: int, info: His
     """The stored messages with ids past ``after``, up to the last one of ``info``, oldest first."""
     messages: list[Message] = []
     while after < info.last_message_id:
-        page = await context.store.room_history(room, SYSTEM, after, PAGE)
+        page = await context.store.room_history(
+            room, SYSTEM, after, PAGE, max_bytes=context.options.history_max_get_bytes
+        )
         if not page:
             break
         messages.extend(message for message in reversed(page) if message["id"] <= info.last_message_id)

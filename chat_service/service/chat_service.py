@@ -39,6 +39,7 @@ class OptionKeywords(TypedDict, total=False):
     enable_access_lists_updates: bool
     history_max_size: int
     history_max_get_messages: int
+    history_max_get_bytes: int
     idempotency_window: float
     login_timeout: float
     early_commands_limit: int

@@ -156,7 +156,7 @@ async def test_what_a_store_plugin_returns(
     serve: Serve, login: ConnectTo, serializer: str, raw: bool
 ) -> None:
     class OddStore(MemoryStore):
-        async def room_recent_history(self, *_: Any) -> Any:
+        async def room_recent_history(self, *_: Any, **__: Any) -> Any:
             return [{"at": object()}]
 
     service = await serve(

@@ -242,18 +242,17 @@ class Room:
             last_id=self.last_id,
             stored=self._step.value("select count(*) from messages where room = ?", self.name),
         )
-        bodies = self._step.column(
-            "select body from messages where room = ? and id between ? and ? order by id",
-            self.name,
-            found.first,
-            found.last,
-        )
-        messages = [unpack(body) for body in bodies]
-        return JoinHistory(recovered=found.recovered, messages=messages, more=found.more)
+        count, newest = found.last - found.first + 1, not found.recovered
+        newest_first = self.messages(found.first - 1, count, newest=newest, max_bytes=query.max_bytes)
+        more = found.more or (found.recovered and len(newest_first) < count)
+        return JoinHistory(recovered=found.recovered, messages=newest_first[::-1], more=more)
 
-    def messages(self, after: int, limit: int, *, newest: bool) -> list[Message]:
+    def messages(self, after: int, limit: int, *, newest: bool, max_bytes: int | None) -> list[Message]:
         """At most ``limit`` messages past ``after``, the newest or the oldest ones of them, newest first."""
         order = "desc" if newest else "asc"
-        query = f"select body from messages where room = ? and id > ? order by id {order} limit ?"
-        bodies = self._step.column(query, self.name, after, limit)
+        where = f"from messages where room = ? and id > ? order by id {order} limit ?"
+        if max_bytes is not None:
+            sizes = self._step.column(f"select length(body) {where}", self.name, after, limit)
+            limit = rules.count_within(sizes, max_bytes)
+        bodies = self._step.column(f"select body {where}", self.name, after, limit)
         return [unpack(body) for body in (bodies if newest else reversed(bodies))]

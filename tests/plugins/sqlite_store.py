@@ -151,24 +151,25 @@ class SqliteStore(SqliteUsers):
             return SendResult(message_id, False)
 
     async def room_history_page(
-        self, room: RoomName, actor: Actor, after: int | None, limit: int
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
         with self._step() as s:
             entry = Room(s, room)
             entry.check(actor)
-            return HistoryPage(entry.messages(after or 0, limit, newest=after is None), entry.epoch)
+            found = entry.messages(after or 0, limit, newest=after is None, max_bytes=max_bytes)
+            return HistoryPage(found, entry.epoch)
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> list[Message]:
-        with self._step() as s:
-            entry = Room(s, room)
-            entry.check(actor)
-            return entry.messages(after, limit, newest=False)
+    async def room_history(
+        self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None
+    ) -> list[Message]:
+        page = await self.room_history_page(room, actor, after, limit, max_bytes=max_bytes)
+        return list(page.messages)
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> list[Message]:
-        with self._step() as s:
-            entry = Room(s, room)
-            entry.check(actor)
-            return entry.messages(0, limit, newest=True)
+    async def room_recent_history(
+        self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
+    ) -> list[Message]:
+        page = await self.room_history_page(room, actor, None, limit, max_bytes=max_bytes)
+        return list(page.messages)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         with self._step() as s:

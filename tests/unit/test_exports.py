@@ -126,7 +126,7 @@ def test_number_of_contract_items() -> None:
     assert len(TABLE) == len(COMMANDS) == 24
     assert [command.name for command in TABLE] == sorted(COMMANDS)
     assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 18
-    assert len(ERROR_TEXTS) == 21
+    assert len(ERROR_TEXTS) == 22
     assert len(SERVICE_HOOKS) == 8
     assert len(EVENTS) == 5
 

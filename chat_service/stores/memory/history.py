@@ -1,18 +1,19 @@
-"""The messages of a room in a circular buffer with consecutive ids."""
+"""The messages of a room with consecutive ids, limited by their number and their size."""
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import cast
 
 import msgpack
 
 from chat_service.contracts.records import HistoryQuery, JoinHistory
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
-from chat_service.rules import select_history
+from chat_service.rules import count_within, select_history
 from chat_service.types import Message
 
 #: The first byte of a JSON text, with which no packed message starts.
 _OBJECT = ord("{")
+#: Number of places of dropped messages from which on they may be removed.
+_DROPPED = 1000
 
 
 class History:
@@ -25,8 +26,8 @@ class History:
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.last_id = 0
-        # Encoded messages; once full, a ring with the oldest message at ``_start``.
-        self._ring: list[bytes] = []
+        # Encoded messages, oldest first. Those before ``_start`` are dropped, and empty.
+        self._items: list[bytes] = []
         self._start = 0
         # Whether a packed message was ever among them.
         self._has_packed = False
@@ -34,7 +35,7 @@ class History:
     @property
     def size(self) -> int:
         """Number of stored messages."""
-        return len(self._ring)
+        return len(self._items) - self._start
 
     def append(self, message: Message) -> int:
         """Store a message under the next id. Returns the id."""
@@ -44,23 +45,27 @@ class History:
             if encoded is None:
                 encoded = msgpack.packb(message)
                 self._has_packed = True
-            if len(self._ring) < self.max_size:
-                self._ring.append(encoded)
             else:
-                self._ring[self._start] = encoded
-                self._start = (self._start + 1) % self.max_size
+                # A copy, since the encoder's result holds on to its buffer of some KB.
+                encoded = encoded[:-1] + b"}"
+            self._items.append(encoded)
+            if self.size > self.max_size:
+                self._drop_oldest()
         self.last_id = message_id
         return message_id
 
-    def after(self, message_id: int, limit: int) -> Sequence[Message]:
-        """The oldest ``limit`` messages with a greater id, newest first."""
-        skipped = max(message_id - (self.last_id - self.size), 0)
-        return self._newest_first(skipped, min(limit, self.size - skipped))
+    def after(self, message_id: int, limit: int, max_bytes: int | None = None) -> Sequence[Message]:
+        """The oldest ``limit`` messages with a greater id, newest first.
 
-    def recent(self, limit: int) -> Sequence[Message]:
-        """The newest ``limit`` messages, newest first."""
+        ``max_bytes``: fewer of them if they have more bytes in all, but at least one.
+        """
+        skipped = max(message_id - (self.last_id - self.size), 0)
+        return self._newest_first(_oldest_within(self._oldest_first(skipped, limit), max_bytes))
+
+    def recent(self, limit: int, max_bytes: int | None = None) -> Sequence[Message]:
+        """The newest ``limit`` messages, newest first. ``max_bytes``: as for ``after``."""
         count = min(limit, self.size)
-        return self._newest_first(self.size - count, count)
+        return self._newest_first(_newest_within(self._oldest_first(self.size - count, count), max_bytes))
 
     def read_for_join(self, query: HistoryQuery, epoch: str) -> JoinHistory:
         """The messages that a join in this epoch asks for."""
@@ -73,27 +78,30 @@ class History:
             last_id=self.last_id,
             stored=self.size,
         )
-        skipped = found.first - (self.last_id - self.size) - 1
-        messages = self._decoded(self._oldest_first(skipped, found.last - found.first + 1))
-        return JoinHistory(recovered=found.recovered, messages=messages, more=found.more)
+        count = found.last - found.first + 1
+        selected = self._oldest_first(found.first - (self.last_id - self.size) - 1, count)
+        within = (_oldest_within if found.recovered else _newest_within)(selected, query.max_bytes)
+        more = found.more or (found.recovered and len(within) < len(selected))
+        return JoinHistory(recovered=found.recovered, messages=self._decoded(within), more=more)
 
     def resize(self, max_size: int) -> None:
         """Set the maximum number of messages, dropping the oldest beyond it."""
-        kept = min(max_size, self.size)
-        self._ring = self._oldest_first(self.size - kept, kept)
-        self._start = 0
         self.max_size = max_size
+        while self.size > max_size:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._items[self._start] = b""
+        self._start += 1
+        if self._start >= _DROPPED and self._start * 2 >= len(self._items):
+            del self._items[: self._start]
+            self._start = 0
 
     def _oldest_first(self, skipped: int, count: int) -> list[bytes]:
-        if count <= 0:
-            return []
-        begin = (self._start + skipped) % len(self._ring)
-        messages = self._ring[begin : begin + count]
-        messages.extend(islice(self._ring, count - len(messages)))
-        return messages
+        first = self._start + skipped
+        return self._items[first : first + count] if count > 0 else []
 
-    def _newest_first(self, skipped: int, count: int) -> Sequence[Message]:
-        encoded = self._oldest_first(skipped, count)
+    def _newest_first(self, encoded: list[bytes]) -> Sequence[Message]:
         encoded.reverse()
         return self._decoded(encoded)
 
@@ -101,6 +109,16 @@ class History:
         if self._has_packed and any(item[0] != _OBJECT for item in encoded):
             return [_decode(item) for item in encoded]
         return EncodedMessages(encoded)
+
+
+def _oldest_within(encoded: list[bytes], max_bytes: int | None) -> list[bytes]:
+    return encoded if max_bytes is None else encoded[: count_within(map(len, encoded), max_bytes)]
+
+
+def _newest_within(encoded: list[bytes], max_bytes: int | None) -> list[bytes]:
+    if max_bytes is None:
+        return encoded
+    return encoded[len(encoded) - count_within(map(len, reversed(encoded)), max_bytes) :]
 
 
 def _decode(encoded: bytes) -> Message:

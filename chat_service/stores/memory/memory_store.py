@@ -242,23 +242,23 @@ class MemoryStore:
     ) -> SendResult:
         return self.backend.room(room).send(actor, message, conditions, self.backend.sent_keys)
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
-        return self._readable(room, actor).history.after(after, limit)
+    async def room_history(
+        self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
+        return self._readable(room, actor).history.after(after, limit, max_bytes)
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        return self._readable(room, actor).history.recent(limit)
+    async def room_recent_history(
+        self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
+        return self._readable(room, actor).history.recent(limit, max_bytes)
 
     async def room_history_page(
-        self, room: RoomName, actor: Actor, after: int | None, limit: int
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
-        return self._readable(room, actor).page(after, limit)
+        return self._readable(room, actor).page(after, limit, max_bytes)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
-        entry = self._readable(room, actor)
-        history = entry.history
-        return HistoryInfo(
-            size=history.size, max_size=history.max_size, last_message_id=history.last_id, cursor=entry.cursor
-        )
+        return self._readable(room, actor).history_info()
 
     async def room_settings(self, room: RoomName, actor: Actor) -> RoomSettings:
         return self._readable(room, actor).settings()
@@ -329,8 +329,7 @@ class MemoryStore:
     # Instances
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        instance = self.backend.instance(instance_id)
-        instance.beat(now)
+        self.backend.instance(instance_id).beat(now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
         instance = self.backend.instances.get(instance_id)

@@ -10,6 +10,7 @@ from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.contracts.records import (
     Actor,
+    HistoryInfo,
     HistoryPage,
     Removal,
     RoomConfig,
@@ -119,17 +120,22 @@ class MemoryRoom:
             epoch=self.epoch,
         )
 
+    def history_info(self) -> HistoryInfo:
+        history = self.history
+        return HistoryInfo(
+            size=history.size, max_size=history.max_size, last_message_id=history.last_id, cursor=self.cursor
+        )
+
     def names(self, list_name: str) -> Iterable[str]:
         return self.members if list_name == USERLIST else self.lists[list_name]
 
     def user_seen(self, user: UserName) -> UserSeen:
         return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
 
-    def page(self, after: int | None, limit: int) -> HistoryPage:
+    def page(self, after: int | None, limit: int, max_bytes: int | None) -> HistoryPage:
         history = self.history
-        return HistoryPage(
-            history.recent(limit) if after is None else history.after(after, limit), self.epoch
-        )
+        found = history.recent(limit, max_bytes) if after is None else history.after(after, limit, max_bytes)
+        return HistoryPage(found, self.epoch)
 
     @property
     def cursor(self) -> RoomCursor:

@@ -240,16 +240,20 @@ class RedisStore:
     ) -> SendResult:
         return await self._rooms.send(room, actor, message, conditions)
 
-    async def room_history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
-        return await self._rooms.history(room, actor, after, limit)
+    async def room_history(
+        self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
+        return (await self._rooms.history(room, actor, after, limit, max_bytes)).messages
 
-    async def room_recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        return await self._rooms.recent_history(room, actor, limit)
+    async def room_recent_history(
+        self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
+    ) -> Sequence[Message]:
+        return (await self._rooms.history(room, actor, None, limit, max_bytes)).messages
 
     async def room_history_page(
-        self, room: RoomName, actor: Actor, after: int | None, limit: int
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
-        return await self._rooms.history_page(room, actor, after, limit)
+        return await self._rooms.history(room, actor, after, limit, max_bytes)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         return await self._rooms.history_info(room, actor)

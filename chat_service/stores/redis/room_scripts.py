@@ -5,10 +5,12 @@ from typing import Any
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
+    SYSTEM,
     Actor,
     HistoryInfo,
     HistoryPage,
     HistoryQuery,
+    JoinHistory,
     JoinResult,
     LeaveResult,
     RoomConfig,
@@ -25,8 +27,8 @@ from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec,
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.stores.redis.room_values import (
+    CorruptMessages,
     Removed,
-    join_history,
     member_sockets,
     message_form,
     query_arguments,
@@ -49,6 +51,7 @@ class RoomScripts:
         self._client = client
         self._keys = keys
         self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+        self._corrupt = CorruptMessages()
 
     async def _run(self, script: str, room: RoomName, *args: Encodable, **arguments: Any) -> list[Any]:
         answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
@@ -112,7 +115,7 @@ class RoomScripts:
             changed=changed == 1,
             cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
             last_message_id=last_id,
-            history=join_history(room, read),
+            history=await self._join_history(room, read, query, last_id),
         )
 
     async def joined(
@@ -129,8 +132,24 @@ class RoomScripts:
             changed=False,
             cursor=RoomCursor(epoch=epoch.decode(), seq=seq),
             last_message_id=last_id,
-            history=join_history(room, read),
+            history=await self._join_history(room, read, query, last_id),
         )
+
+    async def _join_history(
+        self, room: RoomName, read: list[Any], query: HistoryQuery | None, last_id: int
+    ) -> JoinHistory | None:
+        if query is None:
+            return None
+        recovered, more, newest_first = read
+        messages = stored_messages(room, newest_first[::-1], self._corrupt)
+        if not recovered or len(messages) == len(newest_first):
+            return JoinHistory(recovered=recovered == 1, messages=messages, more=more == 1)
+        # Something that the client has missed is corrupt, so it cannot be told that nothing is missing.
+        recent: Sequence[Message] = ()
+        if query.recent:
+            recent = (await self.history(room, SYSTEM, None, query.recent, query.max_bytes)).messages
+        until_join = [message for message in reversed(recent) if message["id"] <= last_id]
+        return JoinHistory(recovered=False, messages=until_join)
 
     async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
         """Returns the number of the user's joined sockets, 0 if this one is not joined."""
@@ -217,46 +236,48 @@ class RoomScripts:
     async def _read(self, room: RoomName, actor: Actor, what: str, *args: Encodable) -> list[Any]:
         return await self._run("room_read", room, actor.name or "", flag(actor.bypass), what, *args)
 
-    async def history(self, room: RoomName, actor: Actor, after: int, limit: int) -> Sequence[Message]:
-        if after <= 0:
-            return (await self._read_end(room, actor, -limit, -1)).messages
-        return (await self._read_after(room, actor, after, limit)).messages
-
-    async def recent_history(self, room: RoomName, actor: Actor, limit: int) -> Sequence[Message]:
-        return (await self._read_end(room, actor, 0, limit - 1)).messages
-
-    async def history_page(self, room: RoomName, actor: Actor, after: int | None, limit: int) -> HistoryPage:
+    async def history(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, max_bytes: int | None
+    ) -> HistoryPage:
+        """The messages after an id, or the newest ones if it is None."""
+        is_end = after is None or after <= 0
+        found = await self._read_end(room, actor, after, limit) if is_end and max_bytes is None else None
+        if found is not None:
+            return found
+        budget = "" if max_bytes is None else max_bytes
         if after is None:
-            return await self._read_end(room, actor, 0, limit - 1, with_epoch=True)
-        if after <= 0:
-            return await self._read_end(room, actor, -limit, -1, with_epoch=True)
-        return await self._read_after(room, actor, after, limit)
-
-    async def _read_after(self, room: RoomName, actor: Actor, after: int, limit: int) -> HistoryPage:
-        # Only a script can translate an id to a position atomically.
-        stored, epoch = await self._read(room, actor, "history", after, limit)
-        return HistoryPage(stored_messages(room, stored), epoch.decode())
+            stored, epoch = await self._read(room, actor, "recent", limit, budget)
+            return HistoryPage(stored_messages(room, stored, self._corrupt), epoch.decode())
+        while True:
+            # Only a script can translate an id to a position atomically.
+            stored, epoch, before = await self._read(room, actor, "history", after, limit, budget)
+            messages = stored_messages(room, stored, self._corrupt)
+            if messages or not stored:
+                return HistoryPage(messages, epoch.decode())
+            # All of these are corrupt: an empty answer would say that no others follow.
+            after = before + len(stored)
 
     async def _read_end(
-        self, room: RoomName, actor: Actor, first: int, last: int, *, with_epoch: bool = False
-    ) -> HistoryPage:
-        """Read from one end of the list, which needs no script if the actor is joined.
+        self, room: RoomName, actor: Actor, after: int | None, limit: int
+    ) -> HistoryPage | None:
+        """Read any number of bytes from one end of the list, which needs no script if the actor is joined.
 
-        The page has an empty epoch unless ``with_epoch`` asks for it.
+        Returns None if a script has to tell more: it also lets admins read, tells others why they may not,
+        works when memory is full, and looks further if all that was read is corrupt.
         """
         key, members = self._keys.room(room), self._keys.members(room)
         asked = ("EXISTS", key) if actor.bypass else ("HEXISTS", members, actor.name or "")
-        more = [("HGET", key, "epoch")] if with_epoch else []
+        first, last = (0, limit - 1) if after is None else (-limit, -1)
         try:
-            may_read, stored, *found = await self._client.read(
-                key, asked, ("LRANGE", self._keys.history(room), first, last), *more
+            may_read, stored, epoch = await self._client.read(
+                key, asked, ("LRANGE", self._keys.history(room), first, last), ("HGET", key, "epoch")
             )
         except StoreRefusedError:
-            may_read = 0
-        if may_read != 1 or found == [None]:
-            # The script also lets admins read, tells others why they may not, and works when memory is full.
-            stored, *found = await self._read(room, actor, "end", first, last)
-        return HistoryPage(stored_messages(room, stored), found[0].decode() if with_epoch else "")
+            return None
+        if may_read != 1 or epoch is None:
+            return None
+        messages = stored_messages(room, stored, self._corrupt)
+        return HistoryPage(messages, epoch.decode()) if messages or not stored else None
 
     async def history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         size, max_size, last_id, epoch, seq = await self._read(room, actor, "info")
@@ -281,7 +302,7 @@ class RoomScripts:
         return UserSeen(joined=joined == 1, timestamp=None if timestamp is None else int(timestamp))
 
     async def members(self, room: RoomName) -> dict[UserName, dict[SocketId, InstanceId]]:
-        (fields,) = await self._read(room, Actor(name=None, bypass=True), "members")
+        (fields,) = await self._read(room, SYSTEM, "members")
         return {
             UserName(user.decode()): {
                 SocketId(socket): InstanceId(at) for socket, at, _ in member_sockets(room, packed)
@@ -290,7 +311,7 @@ class RoomScripts:
         }
 
     async def changes(self, room: RoomName, cursor: RoomCursor) -> list[RoomEvent]:
-        (stored,) = await self._read(room, Actor(name=None, bypass=True), "changes")
+        (stored,) = await self._read(room, SYSTEM, "changes")
         events = []
         for item in reversed(stored):
             try:

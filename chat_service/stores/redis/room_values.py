@@ -1,13 +1,15 @@
 """The values of rooms in the form that scripts take and return them."""
 
+import hashlib
+import logging
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
 from chat_service.contracts.bus import RoomCursor
-from chat_service.contracts.records import HistoryQuery, JoinHistory, Removal
+from chat_service.contracts.records import HistoryQuery, Removal
 from chat_service.errors import StoreError
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.stores.redis.envelopes import pack
@@ -18,6 +20,11 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 PACKED = b"\x01"
 
 _ID = itemgetter("id")
+
+#: Maximum number of corrupt messages that a process logs.
+MAX_REPORTS = 100
+
+logger = logging.getLogger("chat_service")
 
 
 class RemovedUser(NamedTuple):
@@ -51,15 +58,8 @@ def query_arguments(query: HistoryQuery | None) -> tuple[Encodable, ...]:
     if query is None:
         return ()
     after = "" if query.after is None else query.after
-    return after, query.epoch or "", query.limit, query.recent
-
-
-def join_history(room: RoomName, read: list[Any]) -> JoinHistory | None:
-    if not read:
-        return None
-    recovered, more, newest_first = read
-    messages = stored_messages(room, newest_first[::-1])
-    return JoinHistory(recovered=recovered == 1, messages=messages, more=more == 1)
+    budget = "" if query.max_bytes is None else query.max_bytes
+    return after, query.epoch or "", query.limit, query.recent, budget
 
 
 def removed_users(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
@@ -76,34 +76,56 @@ def removed_users(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
     return Removed(users, Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places))
 
 
-def stored_messages(room: RoomName, stored: list[bytes]) -> Sequence[Message]:
-    """Decode stored messages, each as JSON or packed. Raises ``StoreError``."""
+class CorruptMessages:
+    """Logs stored messages that cannot be read: each once, and only so many in all."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[RoomName, bytes]] = set()
+
+    def found(self, room: RoomName, item: bytes, error: Exception) -> None:
+        known = (room, hashlib.sha1(item, usedforsecurity=False).digest())
+        if known in self._known or len(self._known) >= MAX_REPORTS:
+            return
+        self._known.add(known)
+        more = "" if len(self._known) < MAX_REPORTS else "; further corrupt messages are not logged"
+        logger.error(
+            "a stored message of room %s is corrupt and left out: %d bytes, %.100r…, %.200r%s",
+            room, len(item), bytes(item[:30]), error, more,
+        )  # fmt: skip
+
+
+def stored_messages(room: RoomName, stored: list[bytes], corrupt: CorruptMessages) -> Sequence[Message]:
+    """Decode stored messages, each as JSON or packed. Those that cannot be read are left out and logged."""
     messages = EncodedMessages(stored)
     try:
         # Check that all of it is valid before it goes to clients: Redis holds data that others could change.
-        if len(list(map(_ID, messages.as_list()))) == len(stored):
+        types = list(map(type, map(_ID, messages.as_list())))
+        if types.count(int) == len(types) == len(stored):
             return messages
     except (ValueError, TypeError, KeyError):
         # Some are packed or corrupt.
         pass
-    return [_stored_message(room, item) for item in stored]
-
-
-def _stored_message(room: RoomName, item: bytes) -> Message:
-    """Decode ``{"id":1,…}``, or the byte 1 followed by the packed id and the packed rest."""
-    try:
-        if item[:1] == PACKED:
-            unpacker = msgpack.Unpacker(max_buffer_size=len(item))
-            unpacker.feed(item[1:])
-            message_id, message = unpacker.unpack(), unpacker.unpack()
-            message["id"] = message_id
-        else:
-            message = decode_text(item)
-        _ID(message)
-    except Exception as error:
-        raise StoreError(f"corrupt message {item!r} in room {room}: {error}") from error
-    found: Message = message
+    found: list[Message] = []
+    for item in stored:
+        try:
+            found.append(_stored_message(item))
+        except Exception as error:
+            corrupt.found(room, item, error)
     return found
+
+
+def _stored_message(item: bytes) -> Message:
+    """Decode ``{"id":1,…}``, or the byte 1 followed by the packed id and the packed rest."""
+    if item[:1] == PACKED:
+        unpacker = msgpack.Unpacker(max_buffer_size=len(item))
+        unpacker.feed(item[1:])
+        message_id, message = unpacker.unpack(), unpacker.unpack()
+        message["id"] = message_id
+    else:
+        message = decode_text(item)
+    if not isinstance(message, dict) or not isinstance(message["id"], int):
+        raise TypeError("expected an object with an id")
+    return message
 
 
 def member_sockets(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:

@@ -20,6 +20,7 @@ for _part in (
     "bus",
     "changes",
     "concurrency",
+    "history_sizes",
     "lists",
     "members",
     "messages",
@@ -38,6 +39,7 @@ from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
 from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
+from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
 from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
@@ -58,6 +60,7 @@ class StoreSuite(
     PresenceSuite,
     RemovalSuite,
     MessageSuite,
+    HistorySizeSuite,
     SendSuite,
     AccessSuite,
     ListSuite,
@@ -72,6 +75,7 @@ __all__ = [
     "BusSuite",
     "ChangeSuite",
     "ConcurrencySuite",
+    "HistorySizeSuite",
     "ListSuite",
     "MakeStore",
     "MemberSuite",

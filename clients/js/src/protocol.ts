@@ -173,7 +173,7 @@ export interface Commands<M = TextMessage> {
    */
   roomGetWhitelistMode(roomName: string): boolean;
   /**
-   * Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the next ones were rotated out, the answer starts at the oldest stored message. An answer in JSON holds up to `max_attachments` binary values; request the rest from the last id received.
+   * Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the next ones were rotated out, the answer starts at the oldest stored message. An answer has up to `history_max_get_bytes`, and in JSON up to `max_attachments` binary values; request the rest from the last id received.
    * Result: the oldest `limit` messages that follow `id`, newest first. Permitted for: joined users and admins.
    * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
@@ -212,7 +212,7 @@ export interface Commands<M = TextMessage> {
    */
   roomNotificationsInfo(roomName: string): NotificationsInfo;
   /**
-   * Returns the newest messages, up to `history_max_get_messages`, and in JSON up to `max_attachments` binary values.
+   * Returns the newest messages, up to `history_max_get_messages` and `history_max_get_bytes`, and in JSON up to `max_attachments` binary values.
    * Result: the newest messages, newest first. Permitted for: joined users and admins.
    * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.

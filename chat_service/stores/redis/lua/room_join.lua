@@ -1,12 +1,13 @@
 -- Join a socket to a room if its user has access.
 -- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 instance  6 token  7 now (ms)
 --   8 announce (0 or 1)  9 body (packed arguments of roomUserJoined)
---   10 to 13, for a join with a cursor: see lib/join_history.lua
+--   10 to 14, for a join with a cursor: see lib/join_history.lua
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
 --   or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: history
 -- include: join_history
 local user, socket, instance, token, now = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local announce, body = ARGV[8] == '1', ARGV[9]

@@ -1,23 +1,24 @@
 -- Read part of a room if the actor may.
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
---   'history' after (an id), limit; 'end' first, last (positions); 'info'; 'settings';
+--   'history' after (an id), limit, budget; 'recent' limit, budget: in bytes, or '' for any; 'info'; 'settings';
 --   'list' index in KEYS of the list, or 0 for the members; 'seen' user; 'members'; 'changes'
--- Returns {0, ...}, or {'noRoom'}, {'notJoined'}.
+-- Returns {0, ...}; for a history {0, messages (newest first), epoch}, and for 'history' the id before the oldest one; or {'noRoom'}, {'notJoined'}.
 -- include: room
+-- include: history
 local actor, bypass, what = ARGV[1], ARGV[2] == '1', ARGV[3]
 
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not may_read(room, actor) then return {'notJoined'} end
 if what == 'history' then
-  local after, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local after, limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
   -- Ids are dense and the newest message is at position 0, so ids translate to positions.
   local following = math.min(room.last - after, redis.call('LLEN', history_key))
-  if following <= 0 then return {0, {}, room.epoch} end
-  return {0, redis.call('LRANGE', history_key, math.max(following - limit, 0), following - 1), room.epoch}
-elseif what == 'end' then
-  local first, last = ARGV[4], ARGV[5]
-  return {0, redis.call('LRANGE', history_key, first, last), room.epoch}
+  return {0, read_history(history_key, math.max(following - limit, 0), following - 1, budget, true), room.epoch,
+    room.last - following}
+elseif what == 'recent' then
+  local limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
+  return {0, read_history(history_key, 0, math.min(limit, redis.call('LLEN', history_key)) - 1, budget, false), room.epoch}
 elseif what == 'info' then
   return {0, redis.call('LLEN', history_key), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
