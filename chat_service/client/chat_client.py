@@ -242,21 +242,19 @@ class ChatClient:
     async def _enter_again(self, room: ClientRoom) -> None:
         connection, (delay, longest) = self._connection, self._delays
         # Each connection joins for itself.
-        while room.is_wanted and connection is self._connection:
+        while room.is_wanted and connection is self._connection and self._online.is_set():
             try:
                 await room.enter(None)
-            except NotConnectedError:
-                # The connection is lost once more, or is about to be.
                 return
+            except NotConnectedError as error:
+                logger.info("room %s is not joined again yet: %s", room.name, error)
             except ChatServiceError as error:
                 if error.code not in AGAIN:
                     logger.warning("room %s cannot be joined again: %s", room.name, error)
                     room.end()
                     return
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, longest)
-            else:
-                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, longest)
 
     # Sending
 

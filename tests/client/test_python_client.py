@@ -212,6 +212,33 @@ async def test_lost_access_ends_the_stream(service: ChatService, connect: Connec
         await client.join("room")
 
 
+async def test_a_room_is_joined_again_although_the_first_try_gets_no_answer(
+    service: ChatService, proxy: Proxy, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer comes too late."""
+    caplog.set_level("INFO", "chat_service.client")
+    client = await connect(timeout=1.0)
+    room = await client.join("room")
+    joins: list[CommandCall] = []
+    is_over = asyncio.Event()
+
+    @service.before("roomJoin")
+    async def keep_the_first(call: CommandCall) -> None:
+        joins.append(call)
+        if len(joins) == 1:
+            await is_over.wait()
+
+    await lost(client, proxy)
+    await post(service, 1)
+    proxy.mend()
+    await wait_until(lambda: "room is not joined again yet" in caplog.text, "the first try is given up")
+    is_over.set()
+    assert await read(room, 1) == [1]
+    assert await room.send(TEXT) == 2
+    # Over the same connection.
+    assert len(joins) == 2 and len({call.id for call in joins}) == 1
+
+
 async def test_a_server_without_cursors(proxy: Proxy, service: ChatService, connect: Connect) -> None:
     """It answers a join with one value only."""
     service.after("roomJoin")(lambda call: call.results[0])
