@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         StoreRefusedError,
         StoreTimeoutError,
     )
-    from chat_service.hooks import CommandCall, DisconnectInfo, MembershipInfo
+    from chat_service.hooks import CommandCall, DisconnectInfo, Login, MembershipInfo
     from chat_service.options import Options
     from chat_service.service import ChatService, CloseTimeoutError
     from chat_service.stores.memory import MemoryBackend, MemoryStore
@@ -39,7 +39,7 @@ _HOMES = {
         "StoreRefusedError",
         "StoreTimeoutError",
     ),
-    "chat_service.hooks": ("CommandCall", "DisconnectInfo", "MembershipInfo"),
+    "chat_service.hooks": ("CommandCall", "DisconnectInfo", "Login", "MembershipInfo"),
     "chat_service.options": ("Options",),
     "chat_service.service": ("ChatService", "CloseTimeoutError"),
     "chat_service.contracts.records": ("Page", "RoomSummary", "UserSummary"),
@@ -74,6 +74,7 @@ __all__ = [
     "Handshake",
     "InstanceState",
     "InstanceStatus",
+    "Login",
     "MembershipInfo",
     "MemoryBackend",
     "MemoryStore",

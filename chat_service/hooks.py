@@ -2,17 +2,20 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.concurrency.patience import current as current_patience
-from chat_service.errors import ConfigurationError
+from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.arguments import NO_OPTIONS
 from chat_service.protocol.names import snake_case
 from chat_service.types import Message, RoomName, SocketId, UserName
+
+logger = logging.getLogger("chat_service")
 
 #: A hook is a plain function or a coroutine function.
 Hook = Callable[..., Any]
@@ -30,7 +33,13 @@ class Signature:
 SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
     "on_connect": Signature(
         "service, socket_id",
-        "Names the user of a new socket: returns `name` or `(name, auth_data)`. Raising rejects the login.",
+        "Names the user of a new socket: returns `name`, `(name, auth_data)` or a `Login`. Raising rejects "
+        "the login.",
+    ),
+    "on_refresh": Signature(
+        "service, socket_id, credentials",
+        "Answers `loginRefresh`: returns the new end of the login in seconds of Unix time, or a `Login` of "
+        "the same user. Raising refuses the refresh; the login keeps its expiry.",
     ),
     "on_disconnect": Signature("service, info", "A socket has disconnected; `info` is a `DisconnectInfo`."),
     "on_start": Signature(
@@ -79,6 +88,20 @@ EVENTS: Final[Mapping[str, Signature]] = {
         "A join or leave that others wait for takes longer than `lock_ttl`. `info` is a `FailureInfo`.",
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What ``on_connect`` may return: who a socket belongs to, and for how long."""
+
+    #: The user's name.
+    name: str
+    #: Sent to the client with ``loginConfirmed``.
+    data: Mapping[str, Any] | None = None
+    #: End of the login in seconds of Unix time, None for no end. See the option ``login_expiry_notice``.
+    expires_at: float | None = None
+    #: Whether a new user of this name is deleted when the last socket disconnects.
+    ephemeral: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +175,8 @@ class Hooks:
     def __init__(self, source: Mapping[str, Hook | None] | object | None, commands: Iterable[str]) -> None:
         self._commands = {snake_case(name): name for name in commands}
         self._service: dict[str, Hook] = {}
+        #: Seconds that a hook may take, for ``call_hook``; None for no limit.
+        self.timeout: float | None = None
         self.before: dict[str, list[Hook]] = {}
         self.after: dict[str, list[Hook]] = {}
         for name, hook in self._named(source):
@@ -233,8 +258,10 @@ class HookCancelledError(RuntimeError):
         return f"something that {self.hook!r} awaited was cancelled"
 
 
-async def call_hook(hook: Hook, *args: Any) -> Any:
+async def call_hook(hook: Hook, *args: Any, limit: float | None = None) -> Any:
     """Call a plain function or a coroutine function, and return its result.
+
+    ``limit``: seconds that a coroutine may take; then it is cancelled, and ``timeout`` is raised.
 
     Unless the calling task itself is being cancelled, a ``CancelledError`` from the hook becomes a
     ``HookCancelledError``: it would otherwise end the caller silently.
@@ -248,7 +275,7 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
         if inspect.isawaitable(result):
             # The hook may use timeouts, which need a task.
             await in_task()
-            return await result
+            return await (result if limit is None else _within(limit, hook, result))
     except asyncio.CancelledError as error:
         if is_being_cancelled():
             raise
@@ -257,6 +284,18 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
         if patience is not None:
             patience.resume(suspended)
     return result
+
+
+async def _within(limit: float, hook: Hook, answer: Awaitable[Any]) -> Any:
+    waiting = asyncio.timeout(limit)
+    try:
+        async with waiting:
+            return await answer
+    except TimeoutError as error:
+        if not waiting.expired():
+            raise
+        logger.warning("%r was cancelled: it took longer than %s s", hook, limit)
+        raise ChatServiceError("timeout") from error
 
 
 def as_results(value: Any) -> list[Any]:

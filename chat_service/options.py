@@ -146,6 +146,28 @@ class Options:
         _seconds(),
         "Maximum time in seconds for `on_connect`; then the login is rejected with `timeout`.",
     )
+    hook_timeout: float | None = _option(
+        30.0,
+        _optional(_seconds()),
+        "Maximum time in seconds for a hook or a handler of a custom event; then it is cancelled and the "
+        "command fails with `timeout`. None: no limit. `on_connect` and `on_refresh` have `login_timeout`.",
+    )
+    login_expiry_notice: float = _option(
+        60.0,
+        _seconds(zero=True),
+        "Time in seconds before the end of a login at which its client gets `loginExpiring`.",
+    )
+    login_expiry_grace: float = _option(
+        25.0,
+        _seconds(zero=True),
+        "Time in seconds after the end of a login at which its socket is disconnected.",
+    )
+    seen_limit: int = _option(
+        10_000,
+        _count(0),
+        "Number of users of whom a room remembers when they last joined or left; those who left long ago are "
+        "forgotten first.",
+    )
     early_commands_limit: int = _option(
         100,
         _count(0),

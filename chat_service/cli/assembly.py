@@ -7,6 +7,7 @@ from chat_service.cli.logins import make_login
 from chat_service.cli.sections import RoomSettings
 from chat_service.cli.settings import Fault, Settings
 from chat_service.errors import ConfigurationError
+from chat_service.jwt_login import JwtLogin
 from chat_service.options import Options
 from chat_service.service import ChatService
 from chat_service.stores.redis.redis_options import RedisOptions
@@ -25,9 +26,8 @@ def build_service(settings: Settings) -> ChatService:
             raise ConfigurationError(NO_LOGIN)
         login = make_login(settings.login)
         hooks: dict[str, Any] = {"on_connect": login.on_connect, "on_start": _RoomMaker(settings.rooms)}
-        on_disconnect = getattr(login, "on_disconnect", None)
-        if on_disconnect is not None:
-            hooks["on_disconnect"] = on_disconnect
+        if isinstance(login, JwtLogin):
+            hooks["on_refresh"] = login.on_refresh
         return ChatService(
             hooks=hooks,
             store=settings.store_type,

@@ -61,6 +61,8 @@ class LoginSettings:
     secret: str | None = None
     #: jwt: a PEM file with the public key of RSA, EC or Ed25519 signatures.
     public_key_file: str | None = None
+    #: jwt: a file with a JWK set, the public keys of signatures. It is read again when it changes.
+    jwks_file: str | None = None
     #: jwt: signature algorithms that are accepted.
     algorithms: tuple[str, ...] = ("HS256",)
     #: jwt: the claim that names the user.
@@ -71,18 +73,26 @@ class LoginSettings:
     issuer: str | None = None
     #: jwt: seconds that clocks may differ.
     leeway: float = 0.0
+    #: jwt: refuse tokens that do not expire.
+    require_expiry: bool = True
+    #: Delete new users, their lists included, when their last socket disconnects.
+    ephemeral: bool = False
 
     def __post_init__(self) -> None:
         check_choice("[login] type", self.type, ("jwt", "name"))
         check_choice("[login] source", self.source, ("auth", "query"))
-        if self.type == "jwt" and (self.secret is None) == (self.public_key_file is None):
+        keys = [key for key in (self.secret, self.public_key_file, self.jwks_file) if key is not None]
+        if self.type == "jwt" and len(keys) != 1:
             raise ConfigurationError(
-                "[login] jwt needs either secret or public_key_file; the environment variable "
+                "[login] jwt needs either secret, public_key_file or jwks_file; the environment variable "
                 "CHAT_LOGIN_SECRET can bring the secret"
             )
         if self.type == "name":
             for item in fields(self):
-                if item.name not in ("type", "source", "field") and getattr(self, item.name) != item.default:
+                if (
+                    item.name not in ("type", "source", "field", "ephemeral")
+                    and getattr(self, item.name) != item.default
+                ):
                     raise ConfigurationError(f'[login] {item.name} is for type = "jwt"')
 
     @property

@@ -57,6 +57,12 @@ class Commands:
         result: dict[str, list[str]] = answer[0]
         return result
 
+    async def login_refresh(self, credentials: Any) -> number | null:
+        """Renews a login before it ends."""
+        answer = await self._call("loginRefresh", credentials)
+        result: number | null = answer[0]
+        return result
+
     async def room_add_to_list(self, room_name: str, list_name: str, user_names: Sequence[str]) -> None:
         """Adds names to a room's list. Users who lose access are removed from the room."""
         await self._call("roomAddToList", room_name, list_name, user_names)

@@ -144,7 +144,7 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
     if call.rest_args and command.options:
         _take_options(context, command, call)
     if checker is not None:
-        await _check_format(checker, call.args[command.format_at], anonymous=anonymous)
+        await _check_format(context, checker, call.args[command.format_at], anonymous=anonymous)
     if not call.bypass_hooks:
         for hook in context.hooks.before.get(command.name, ()):
             answer = await _call_before(context, command, call, hook)
@@ -164,7 +164,7 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
             call.error = error
         if not call.bypass_hooks:
             for hook in context.hooks.after.get(command.name, ()):
-                await _call_after(call, hook)
+                await _call_after(context, call, hook)
     finally:
         if hold is not None:
             hold.leave()
@@ -181,7 +181,7 @@ def _take_options(context: Context, command: Command, call: CommandCall) -> None
 
 
 async def _call_before(context: Context, command: Command, call: CommandCall, hook: Hook) -> Any:
-    answer = await call_hook(hook, call)
+    answer = await call_hook(hook, call, limit=context.hooks.timeout)
     if answer is None:
         try:
             if type(call.args) is not list or len(call.args) != len(command.arguments):
@@ -193,9 +193,9 @@ async def _call_before(context: Context, command: Command, call: CommandCall, ho
     return answer
 
 
-async def _call_after(call: CommandCall, hook: Hook) -> None:
+async def _call_after(context: Context, call: CommandCall, hook: Hook) -> None:
     try:
-        answer = await call_hook(hook, call)
+        answer = await call_hook(hook, call, limit=context.hooks.timeout)
     except Exception as error:
         call.error, call.results = error, None
         return
@@ -215,12 +215,13 @@ async def check_arguments(
     if len(args) > count:
         parse_options(command.options, count, args[count], context.limits)
     if checker is not None:
-        await _check_format(checker, args[command.format_at], anonymous=anonymous)
+        await _check_format(context, checker, args[command.format_at], anonymous=anonymous)
 
 
-async def _check_format(checker: Hook, message: Any, *, anonymous: bool) -> None:
+async def _check_format(context: Context, checker: Hook, message: Any, *, anonymous: bool) -> None:
     # The author does not belong to the format, though it may be present if no user sends the message.
-    await call_hook(checker, _without_author(message) if anonymous else message)
+    checked = _without_author(message) if anonymous else message
+    await call_hook(checker, checked, limit=context.hooks.timeout)
 
 
 def check_arguments_but_format(

@@ -90,7 +90,8 @@ class Gateway:
         if handler is None:
             raise ChatServiceError("noCommand", event)
         with self._context.running.track(event):
-            return as_results(await call_hook(handler, *args))
+            limit = self._context.hooks.timeout
+            return as_results(await call_hook(handler, *args, limit=limit))
 
     async def _wait_for_login(self, session: Session) -> None:
         """Let a command that came before the end of the login wait for it. Raises ``noLogin``."""

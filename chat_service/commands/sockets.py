@@ -7,7 +7,7 @@ from typing import Any
 from chat_service.commands import messages
 from chat_service.commands.support import user_of
 from chat_service.contracts.records import HistoryQuery
-from chat_service.domain import membership
+from chat_service.domain import connections, membership
 from chat_service.domain.context import Context
 from chat_service.domain.membership import JoinOutcome, PlacedHistory
 from chat_service.domain.sessions import LoginState, Session
@@ -90,6 +90,13 @@ def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
         recent=limit if recent is None else min(int(recent), limit),
         max_bytes=context.options.history_max_get_bytes,
     )
+
+
+async def login_refresh(context: Context, call: CommandCall, credentials: Any) -> float | None:
+    session = _session_here(context, call)
+    if session is None:
+        raise ChatServiceError("invalidSocket", call.id)
+    return await connections.refresh(context, session, credentials)
 
 
 async def room_leave(context: Context, call: CommandCall, room_name: RoomName) -> int:

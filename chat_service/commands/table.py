@@ -120,6 +120,18 @@ TABLE: tuple[Command, ...] = (
         needs_user=True,
     ),
     Command(
+        name="loginRefresh",
+        arguments=(Argument("credentials", ANY_DATA),),
+        result="the new end of the login in seconds of Unix time, or null if it does not end",
+        result_type="number | null",
+        who="any user, for the socket that calls, when the service has an `on_refresh` hook",
+        doc="Renews a login before it ends.",
+        errors=("notAllowed",),
+        handler=sockets.login_refresh,
+        needs_user=True,
+        needs_socket=True,
+    ),
+    Command(
         name="roomAddToList",
         arguments=(_ROOM_NAME, _LIST_NAME, _USER_NAMES),
         result=_NOTHING,
@@ -355,8 +367,6 @@ COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
 RESERVED_NAMES: frozenset[str] = frozenset(
     {
         "listOwnRooms",
-        "loginExpiring",
-        "loginRefresh",
         "roomEvent",
         "roomGetStatus",
         "roomGetUnread",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.telemetry import Durations
@@ -17,6 +17,9 @@ class Actor(NamedTuple):  # created for each command, at half the cost of a froz
     name: UserName | None
     bypass: bool = False
 
+
+#: Of how many users a room remembers when they last joined or left, unless another number is given.
+SEEN_LIMIT: Final = 10_000
 
 #: The server itself.
 SYSTEM = Actor(name=None, bypass=True)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
+    SEEN_LIMIT,
     Actor,
     HistoryInfo,
     HistoryPage,
@@ -58,6 +59,7 @@ class RoomStore(Protocol):
         announce: bool,
         echo_all: bool = False,
         query: HistoryQuery | None = None,
+        seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
         """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
@@ -68,6 +70,10 @@ class RoomStore(Protocol):
 
         ``query``: also read messages as ``rules.select_history`` says, in the same step. If its ``max_bytes``
         does not allow all of them, recovered messages are the oldest ones, with ``more``; others the newest.
+
+        ``seen_limit``: of how many users the room remembers when they last joined or left, for
+        ``room_user_seen``. Beyond it, users who left long ago are forgotten. With 0 this user is not
+        remembered, neither now nor when they leave, unless an earlier join was.
         """
         ...
 

@@ -62,8 +62,13 @@ class UserStore(Protocol):
 
     # Sockets.
 
-    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+    async def socket_connect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+    ) -> int:
         """Add a socket to the instance and to the user, who is created if missing.
+
+        A user who was created by an ``ephemeral`` connect is deleted with the lists when the last socket
+        disconnects, unless a connect without it comes first.
 
         Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns nconnected,
         the number of the user's sockets. For a known socket it changes and publishes nothing.

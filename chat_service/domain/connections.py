@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
-from chat_service.hooks import DisconnectInfo, Hook, call_hook
+from chat_service.hooks import DisconnectInfo, Hook, Login, call_hook
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.telemetry import outcome_of
@@ -42,6 +43,8 @@ async def login(context: Context, socket_id: SocketId) -> None:
                 context.counters.logins["ok"] += 1
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
                 session.end_login(LoginState.CONFIRMED)
+                if session.expires_at is not None:
+                    context.login_expiry.set(session, session.expires_at)
             return
     if not session.is_closed:
         context.transport.emit(socket_id, "loginRejected", (rejection,))
@@ -78,18 +81,23 @@ async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapp
     if hook is None:
         raise ChatServiceError("noLogin")
     answer = await call_hook(_ask, hook, context, session)
+    auth_data: Mapping[str, Any]
     match answer:
         case None | (None, _):
             raise ChatServiceError("noLogin")
+        case Login():
+            name, auth_data = answer.name, answer.data or {}
+            _keep_terms(context, session, answer)
         case str() as name:
-            auth_data: Mapping[str, Any] = {}
+            auth_data = {}
         case (str() as name, None):
             auth_data = {}
         case (str() as name, dict() as data):
             auth_data = data
         case _:
             raise TypeError(
-                f"the on_connect hook returned {answer!r}; expected a user name, or a user name and a dict"
+                f"the on_connect hook returned {answer!r}; expected a user name, a user name and a dict, "
+                "or a Login"
             )
     check_name(name, context.options.name_length_limit)
     found, limit = count_binary(auth_data, MAX_DEPTH), context.limits.attachments
@@ -100,6 +108,48 @@ async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapp
             f"the on_connect hook returned auth data with {found} binary values; max_attachments is {limit}"
         )
     return UserName(name), auth_data
+
+
+def _keep_terms(context: Context, session: Session, login: Login) -> None:
+    """Note for how long a login is. Raises ``noLogin`` if it is over already."""
+    check_expiry(login.expires_at)
+    if context.login_expiry.has_ended(login.expires_at):
+        raise ChatServiceError("noLogin")
+    session.expires_at, session.is_ephemeral = login.expires_at, bool(login.ephemeral)
+
+
+def check_expiry(expires_at: Any) -> None:
+    """Raise ``TypeError`` unless it is None or seconds of Unix time."""
+    is_number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
+    if expires_at is not None and not (is_number and math.isfinite(expires_at)):
+        raise TypeError(f"the end of a login has to be seconds of Unix time or None, not {expires_at!r}")
+
+
+async def refresh(context: Context, session: Session, credentials: Any) -> float | None:
+    """Renew a login by the ``on_refresh`` hook. Returns its new end.
+
+    Raises ``notAllowed`` without a hook, for another user, and for an end that has passed; ``timeout``.
+    """
+    hook = context.hooks.get("on_refresh")
+    if hook is None:
+        raise ChatServiceError("notAllowed")
+    limit = context.options.login_timeout
+    answer = await call_hook(hook, context.service, session.socket_id, credentials, limit=limit)
+    if isinstance(answer, Login):
+        if answer.name != session.user:
+            raise ChatServiceError("notAllowed")
+        expires_at = answer.expires_at
+    elif answer is None:
+        # Most likely a forgotten return, which must not make a login that never ends.
+        raise TypeError("the on_refresh hook returned None; expected seconds of Unix time or a Login")
+    else:
+        expires_at = answer
+    check_expiry(expires_at)
+    if context.login_expiry.has_ended(expires_at):
+        raise ChatServiceError("notAllowed")
+    if not session.is_closed:
+        context.login_expiry.set(session, expires_at)
+    return expires_at
 
 
 async def _enter(context: Context, session: Session, user: UserName) -> None:
@@ -114,7 +164,9 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
     session.is_stored = True
     instance_id = session.instance_id = context.instance_id()
     try:
-        await context.store.socket_connect(user, session.socket_id, instance_id)
+        await context.store.socket_connect(
+            user, session.socket_id, instance_id, ephemeral=session.is_ephemeral
+        )
     except Exception as error:
         if isinstance(error, StoreRefusedError):
             # The user has not got the socket; the instance may have.
@@ -219,6 +271,6 @@ async def _call_on_disconnect(
         joined_sockets=[departure.njoined for departure in departures],
     )
     try:
-        await call_hook(hook, context.service, info)
+        await call_hook(hook, context.service, info, limit=context.hooks.timeout)
     except Exception:
         logger.exception("on_disconnect hook failed for %s", info)

@@ -13,6 +13,7 @@ from chat_service.contracts.transport import Transport
 from chat_service.domain.consistency import FailureReports
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter
+from chat_service.domain.login_expiry import LoginExpiry
 from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
 from chat_service.domain.sessions import Sessions
@@ -72,6 +73,7 @@ class Context:
     serial: SerialQueue
     delivery: Delivery
     remote: RemoteCalls
+    login_expiry: LoginExpiry
     instance_id: Identity
     counters: Counters
     #: What this instance has seen of the others.

@@ -77,7 +77,9 @@ async def _check_socket(
             return
         if session.state is LoginState.CONFIRMED and (info is None or not is_stored):
             # A fail-over has lost it.
-            await context.store.socket_connect(user, socket_id, session.instance_id or instance_id)
+            await context.store.socket_connect(
+                user, socket_id, session.instance_id or instance_id, ephemeral=session.is_ephemeral
+            )
     if session.state is LoginState.CONFIRMED:
         await _check_rooms(context, session, user, info)
 

@@ -130,6 +130,7 @@ async def _join_store(
             announce=context.hooks.get("on_join") is None,
             echo_all=echo_all,
             query=query,
+            seen_limit=0 if session.is_ephemeral else context.options.seen_limit,
         )
     except BaseException as error:
         if begun:
@@ -173,7 +174,7 @@ async def _begin_membership(
         return
     info = MembershipInfo(id=socket_id, user_name=seat.user, njoined=result.njoined, room_name=room)
     try:
-        await call_hook(hook, context.service, info)
+        await call_hook(hook, context.service, info, limit=context.hooks.timeout)
         await context.store.room_announce(room, seat.user, socket_id, echo_all=echo_all)
     except BaseException:
         await forget(context, session, room)

@@ -147,7 +147,7 @@ async def call_on_leave(upkeep: Upkeep, seat: Seat, njoined: int) -> None:
         return
     info = MembershipInfo(id=seat.socket_id, user_name=seat.user, njoined=njoined, room_name=seat.room)
     try:
-        await call_hook(hook, upkeep.service, info)
+        await call_hook(hook, upkeep.service, info, limit=upkeep.hooks.timeout)
     except Exception:
         logger.exception("on_leave hook failed for %s", info)
 

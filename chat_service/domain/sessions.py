@@ -28,6 +28,10 @@ class Session:
     state: LoginState = LoginState.PENDING
     #: Set before the store learns of the socket.
     user: UserName | None = None
+    #: The end of the login in seconds of Unix time; None if it does not end.
+    expires_at: float | None = None
+    #: Whether the login asked for a user that goes with the last socket.
+    is_ephemeral: bool = False
     #: Whether the store knows of the socket, or may know.
     is_stored: bool = False
     #: The id under which this instance told the store of the socket.

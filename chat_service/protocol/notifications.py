@@ -33,6 +33,12 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "the connecting socket",
         "The login failed; the server disconnects the socket next.",
     ),
+    Notification(
+        "loginExpiring",
+        (("seconds", "number"),),
+        "the socket whose login is about to end",
+        "The login ends in so many seconds; `loginRefresh` renews it.",
+    ),
     Notification("socketConnectEcho", _ECHO, _USER, "Another socket of this user has connected."),
     Notification("socketDisconnectEcho", _ECHO, _USER, "Another socket of this user has disconnected."),
     Notification(

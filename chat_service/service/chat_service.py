@@ -42,6 +42,10 @@ class OptionKeywords(TypedDict, total=False):
     history_max_get_bytes: int
     idempotency_window: float
     login_timeout: float
+    hook_timeout: float | None
+    login_expiry_notice: float
+    login_expiry_grace: float
+    seen_limit: int
     early_commands_limit: int
     direct_list_size_limit: int
     room_list_size_limit: int

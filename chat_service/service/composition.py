@@ -19,6 +19,7 @@ from chat_service.domain.consistency import FailureReports
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter
+from chat_service.domain.login_expiry import LoginExpiry
 from chat_service.domain.pulses import PulseWatch
 from chat_service.domain.remote import RemoteCalls
 from chat_service.domain.sessions import Sessions
@@ -116,6 +117,7 @@ def make_context(
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     identity = Identity()
+    hooks.timeout = options.hook_timeout
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
     limits = Limits(
         name_length=options.name_length_limit,
@@ -143,6 +145,9 @@ def make_context(
         serial=SerialQueue(),
         delivery=Delivery(transport, lambda: store.bus),
         remote=remote,
+        login_expiry=LoginExpiry(
+            transport, clock, notice=options.login_expiry_notice, grace=options.login_expiry_grace
+        ),
         instance_id=identity,
         counters=Counters(COMMANDS),
         store_timeout=store.command_timeout if isinstance(store, BoundsCommands) else None,

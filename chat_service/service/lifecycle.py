@@ -107,6 +107,7 @@ class LifeCycle:
             await call_hook(hook, context.service)
         await context.transport.listen()
         lease.start()
+        context.login_expiry.start(context.background)
 
     async def _abandon(self, cause: BaseException | None) -> None:
         """Undo a start. ``cause``: its failure, None if it was interrupted."""

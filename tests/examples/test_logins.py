@@ -56,18 +56,18 @@ async def test_jwt_names_the_user_until_it_ends(start: Start, connect: Login, lo
 
 @one_store
 async def test_jwt_can_be_renewed(start: Start, login: Login) -> None:
-    service = await start(jwt_login.make_service, SECRET)
+    service = await start(jwt_login.make_service, SECRET, login_expiry_grace=0)
     stays, leaves = [await login(service, "", auth=token("ann")) for _ in range(2)]
     # Tokens that end soon, at the same moment; one of the clients gets a newer one in time.
     short = token("ann", seconds=3)["token"]
     for client in (stays, leaves):
-        assert await client.call("renew", short) < (time.time() + 4) * 1000
-    assert await stays.call("renew", token("ann")["token"]) > (time.time() + 50) * 1000
-    assert (
-        await stays.error("renew", token("bob")["token"]) == "ChatServiceError: The token is of another user"
-    )
-    assert await stays.error("renew", "nonsense", "more") == "ChatServiceError: The token is not valid"
-    assert await stays.error("renew") == "ChatServiceError: Expected 1 arguments, got 0"
+        assert await client.call("loginRefresh", short) < time.time() + 4
+        await client.wait_for("loginExpiring")
+    assert await stays.call("loginRefresh", token("ann")["token"]) > time.time() + 50
+    refused = await stays.error("loginRefresh", token("bob")["token"])
+    assert refused == "ChatServiceError: Action is not allowed"
+    assert await stays.error("loginRefresh", "nonsense", "more") == "ChatServiceError: The token is not valid"
+    assert await stays.error("loginRefresh") == "ChatServiceError: Expected 1 arguments, got 0"
 
     await leaves.wait_for("disconnect")
     assert len(await stays.call("listOwnSockets")) == 1

@@ -153,6 +153,12 @@ class Room:
     def mark_seen(self, user: UserName, now: int) -> None:
         self._step.run("insert or replace into seen values (?, ?, ?)", self.name, user, now)
 
+    def forget_seen(self, limit: int) -> None:
+        count = self._step.value("select count(*) from seen where room = ?", self.name)
+        query = """delete from seen where rowid in (select rowid from seen where room = ? and user not in
+                   (select user from members where room = ?) order by timestamp limit ?)"""
+        self._step.run(query, self.name, self.name, max(0, count - limit))
+
     def announce(self, user: UserName) -> None:
         """Tell of a joined user whom the room was not told of yet."""
         query = "update members set announced = 1 where room = ? and user = ? and announced = 0"
@@ -165,7 +171,7 @@ class Room:
         announced = self._step.value(query, self.name, user)
         for table in ("members", "joined"):
             self._step.run(f"delete from {table} where room = ? and user = ?", self.name, user)
-        self.mark_seen(user, now)
+        self._step.run("update seen set timestamp = ? where room = ? and user = ?", now, self.name, user)
         return bool(announced and self.userlist_updates)
 
     def renew(self, now: int) -> Removal | None:

@@ -16,7 +16,7 @@ from tests.plugins.sqlite_bus import Hub
 SCHEMA = """
 pragma synchronous = off;
 pragma journal_mode = memory;
-create table if not exists users (name text primary key, whitelist_only int);
+create table if not exists users (name text primary key, whitelist_only int, ephemeral int);
 create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
 create table if not exists sockets (user text, id text, instance text, primary key (user, id));
 create table if not exists socket_rooms (user text, id text, room text, primary key (user, id, room));

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
+    SEEN_LIMIT,
     Actor,
     HistoryInfo,
     HistoryPage,
@@ -66,6 +67,7 @@ class SqliteStore(SqliteUsers):
         announce: bool,
         echo_all: bool = False,
         query: HistoryQuery | None = None,
+        seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
         with self._step() as s:
             entry = Room(s, room)
@@ -74,8 +76,10 @@ class SqliteStore(SqliteUsers):
             place, last_id = entry.cursor, entry.last_id
             if s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id):
                 s.run("insert or ignore into socket_rooms values (?, ?, ?)", user, socket_id, room)
-            if s.run("insert or ignore into members (room, user) values (?, ?)", room, user):
+            is_new = s.run("insert or ignore into members (room, user) values (?, ?)", room, user)
+            if is_new and seen_limit:
                 entry.mark_seen(user, now)
+                entry.forget_seen(seen_limit)
             statement = "insert or ignore into joined values (?, ?, ?, ?)"
             changed = s.run(statement, room, user, socket_id, instance_id)
             if changed and announce:

@@ -63,7 +63,7 @@ class SqliteUsers:
         with self._step() as s:
             if s.rows("select 1 from users where name = ?", user):
                 raise ChatServiceError("userExists", user)
-            s.run("insert into users values (?, ?)", user, config.whitelist_only)
+            s.run("insert into users values (?, ?, 0)", user, config.whitelist_only)
             for list_name, names in (("whitelist", config.whitelist), ("blacklist", config.blacklist)):
                 s.many("insert into user_lists values (?, ?, ?)", [(user, list_name, n) for n in set(names)])
 
@@ -140,9 +140,13 @@ class SqliteUsers:
     def _count(self, s: Step, user: UserName) -> int:
         return int(s.value("select count(*) from sockets where user = ?", user))
 
-    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+    async def socket_connect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+    ) -> int:
         with self._step() as s:
-            s.run("insert or ignore into users values (?, 0)", user)
+            s.run("insert or ignore into users values (?, 0, ?)", user, ephemeral)
+            if not ephemeral:
+                s.run("update users set ephemeral = 0 where name = ?", user)
             query = "insert or ignore into sockets values (?, ?, ?)"
             is_new, count = s.run(query, user, socket_id, instance_id), self._count(s, user)
             if is_new:
@@ -160,6 +164,8 @@ class SqliteUsers:
                 for left in departures:
                     s.tell_user(user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only)
                 s.tell_user(user, "socketDisconnectEcho", socket_id, count, exclude=only)
+            if known and not count and s.run("delete from users where name = ? and ephemeral", user):
+                s.run("delete from user_lists where user = ?", user)
             return count
 
     async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:

@@ -1,7 +1,7 @@
 """The stores that the whole suite runs on: each backend makes stores that share their state."""
 
 import uuid
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import redis as redis_client
@@ -40,6 +40,13 @@ class InMemory:
     def new_store(self) -> Store:
         return MemoryStore(self.shared)
 
+    async def inventory(self) -> dict[str, int]:
+        """What is stored, each with its size, except the changes of rooms."""
+        found = {f"user {name}": len(user.sockets) for name, user in self.shared.users.items()}
+        for name, room in self.shared.rooms.items():
+            found |= {f"members of {name}": len(room.members), f"seen in {name}": len(room.seen)}
+        return found | {name: len(item.sockets) for name, item in self.shared.instances.items()}
+
     async def leftovers(self) -> list[str]:
         return [f"subscription of {topic}" for topic in self.shared.hub.topics()]
 
@@ -61,6 +68,21 @@ class InRedis:
 
     def new_store(self) -> Store:
         return RedisStore(self.options)
+
+    async def inventory(self) -> dict[str, int]:
+        sizes: dict[Any, str] = {
+            b"hash": "hlen",
+            b"set": "scard",
+            b"list": "llen",
+            b"zset": "zcard",
+            b"string": "strlen",
+        }
+        found = {}
+        for client in self.clients():
+            for key in client.scan_iter(match=f"{self.prefix}*", count=1000):
+                if not key.endswith(b":changes"):
+                    found[key.decode()] = int(getattr(client, sizes[client.type(key)])(key))
+        return found
 
     def clients(self) -> list["redis_client.Redis"]:
         """A blocking client of each node."""

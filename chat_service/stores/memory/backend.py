@@ -28,7 +28,9 @@ class UserSocket:
 class MemoryUser:
     """One user's lists and sockets."""
 
-    def __init__(self, config: UserConfig) -> None:
+    def __init__(self, config: UserConfig, *, is_ephemeral: bool = False) -> None:
+        #: Whether the user goes with the last socket.
+        self.is_ephemeral = is_ephemeral
         self.whitelist_only = config.whitelist_only
         self.lists: dict[str, dict[str, None]] = {
             "blacklist": dict.fromkeys(config.blacklist),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.contracts.records import (
+    SEEN_LIMIT,
     Actor,
     Departure,
     HistoryInfo,
@@ -115,9 +116,15 @@ class MemoryStore:
 
     # Sockets
 
-    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+    async def socket_connect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+    ) -> int:
         self.backend.instance(instance_id).sockets[socket_id] = user
-        entry = self.backend.users.setdefault(user, MemoryUser(UserConfig()))
+        entry = self.backend.users.get(user)
+        if entry is None:
+            entry = self.backend.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
+        elif not ephemeral:
+            entry.is_ephemeral = False
         if socket_id not in entry.sockets:
             entry.sockets[socket_id] = UserSocket(instance_id)
             nconnected = len(entry.sockets)
@@ -137,6 +144,8 @@ class MemoryStore:
                     user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only
                 )
             self.backend.notify_user(user, "socketDisconnectEcho", socket_id, nconnected, exclude=only)
+            if entry is not None and not entry.sockets and entry.is_ephemeral:
+                del self.backend.users[user]
         instance = self.backend.instances.get(instance_id)
         if instance is not None:
             instance.sockets.pop(socket_id, None)
@@ -186,13 +195,14 @@ class MemoryStore:
         announce: bool,
         echo_all: bool = False,
         query: HistoryQuery | None = None,
+        seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
         entry = self.backend.room(room)
         entry.check_join(user)
         index = self.backend.index(user, socket_id)
         if index is not None:
             index.rooms.add(room)
-        njoined, changed = entry.join(user, socket_id, instance_id, now)
+        njoined, changed = entry.join(user, socket_id, instance_id, now, seen_limit)
         result = JoinResult(
             njoined=njoined,
             changed=changed,

@@ -4,6 +4,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from chat_service import rules
@@ -148,17 +149,32 @@ class MemoryRoom:
             raise ChatServiceError("notAllowed")
 
     def join(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, now: int
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, now: int, seen_limit: int
     ) -> tuple[int, bool]:
         """Returns the number of the user's joined sockets, and whether this one is new."""
         member = self.members.get(user)
         if member is None:
             member = self.members[user] = Member()
-            self.seen[user] = now
+            if seen_limit:
+                self.seen.pop(user, None)
+                self.seen[user] = now
+                self._forget_seen(seen_limit)
         changed = socket_id not in member.sockets
         if changed:
             member.sockets[socket_id] = instance_id
         return len(member.sockets), changed
+
+    def _update_seen(self, user: UserName, now: int) -> None:
+        """Users whose joins were not remembered are not remembered when they leave either."""
+        if self.seen.pop(user, None) is not None:
+            # At the end: those who left longest ago come first.
+            self.seen[user] = now
+
+    def _forget_seen(self, limit: int) -> None:
+        if len(self.seen) > limit:
+            left = (user for user in self.seen if user not in self.members)
+            for user in list(islice(left, len(self.seen) - limit)):
+                del self.seen[user]
 
     def announce(self, user: UserName, socket_id: SocketId) -> int:
         """Announce a user once. Returns the user's joined sockets, 0 if this one is not joined."""
@@ -179,7 +195,7 @@ class MemoryRoom:
         del member.sockets[socket_id]
         if not member.sockets:
             del self.members[user]
-            self.seen[user] = now
+            self._update_seen(user, now)
             if member.announced and self.enable_userlist_updates:
                 self.notify("roomUserLeft", self.name, user, exclude=(socket_id,))
         return len(member.sockets), True
@@ -195,7 +211,7 @@ class MemoryRoom:
                 removed[user] = tuple(member.sockets)
                 for socket_id, instance_id in member.sockets.items():
                     places.setdefault(instance_id, []).append(socket_id)
-                self.seen[user] = now
+                self._update_seen(user, now)
                 if member.announced and self.enable_userlist_updates:
                     announced.append(user)
         if not removed:

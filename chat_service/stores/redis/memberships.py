@@ -47,12 +47,21 @@ class Memberships:
         announce: bool,
         echo_all: bool,
         query: HistoryQuery | None,
+        seen_limit: int,
     ) -> JoinResult:
         token = next(self.tokens)
         try:
             presence = await self._users.index_add(user, socket_id, room, token, instance_id)
             result = await self._rooms.join(
-                room, user, socket_id, instance_id, token, now, announce=announce, query=query
+                room,
+                user,
+                socket_id,
+                instance_id,
+                token,
+                now,
+                announce=announce,
+                query=query,
+                seen_limit=seen_limit,
             )
         except StoreRefusedError:
             # A repeated join would change nothing, so it also works while Redis refuses changes.

@@ -6,6 +6,7 @@ from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.contracts.records import (
+    SEEN_LIMIT,
     SYSTEM,
     Actor,
     Departure,
@@ -168,9 +169,11 @@ class RedisStore:
 
     # Sockets
 
-    async def socket_connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
+    async def socket_connect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+    ) -> int:
         await self._instances.add_socket(instance_id, socket_id, user)
-        return await self._users.connect(user, socket_id, instance_id)
+        return await self._users.connect(user, socket_id, instance_id, ephemeral)
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
@@ -207,9 +210,18 @@ class RedisStore:
         announce: bool,
         echo_all: bool = False,
         query: HistoryQuery | None = None,
+        seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
         return await self._memberships.join(
-            room, user, socket_id, instance_id, now, announce=announce, echo_all=echo_all, query=query
+            room,
+            user,
+            socket_id,
+            instance_id,
+            now,
+            announce=announce,
+            echo_all=echo_all,
+            query=query,
+            seen_limit=seen_limit,
         )
 
     async def room_announce(

@@ -96,6 +96,7 @@ class RoomScripts:
         *,
         announce: bool,
         query: HistoryQuery | None,
+        seen_limit: int,
     ) -> JoinResult:
         njoined, changed, epoch, seq, last_id, *read = await self._run(
             "room_join",
@@ -108,6 +109,7 @@ class RoomScripts:
             now,
             flag(announce),
             pack([room, user]),
+            seen_limit,
             *query_arguments(query),
         )
         return JoinResult(

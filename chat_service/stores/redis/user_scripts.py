@@ -89,8 +89,11 @@ class UserScripts:
 
     # Sockets
 
-    async def connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId) -> int:
-        (count,) = await self._run("socket_connect", user, *self._signing, socket_id, instance_id)
+    async def connect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, ephemeral: bool
+    ) -> int:
+        signing = self._signing
+        (count,) = await self._run("socket_connect", user, *signing, socket_id, instance_id, flag(ephemeral))
         return int(count)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:

@@ -137,6 +137,12 @@ export interface Commands<M = TextMessage> {
    */
   listOwnSockets(): Record<string, string[]>;
   /**
+   * Renews a login before it ends.
+   * Result: the new end of the login in seconds of Unix time, or null if it does not end. Permitted for: any user, for the socket that calls, when the service has an `on_refresh` hook.
+   * Errors: badArgument, internalError, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
+   */
+  loginRefresh(credentials: unknown): number | null;
+  /**
    * Adds names to a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
    * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
@@ -264,6 +270,7 @@ export const COMMANDS = [
   "directRemoveFromList",
   "directSetWhitelistMode",
   "listOwnSockets",
+  "loginRefresh",
   "roomAddToList",
   "roomCreate",
   "roomDelete",
@@ -289,6 +296,8 @@ export interface Notifications<M = TextMessage> {
   loginConfirmed(userName: string, authData: AuthData): void;
   /** To the connecting socket: The login failed; the server disconnects the socket next. */
   loginRejected(error: WireError): void;
+  /** To the socket whose login is about to end: The login ends in so many seconds; `loginRefresh` renews it. */
+  loginExpiring(seconds: number): void;
   /** To the user's other sockets: Another socket of this user has connected. */
   socketConnectEcho(id: string, nconnected: number): void;
   /** To the user's other sockets: Another socket of this user has disconnected. */
@@ -326,6 +335,7 @@ export interface Notifications<M = TextMessage> {
 export const NOTIFICATIONS = [
   "loginConfirmed",
   "loginRejected",
+  "loginExpiring",
   "socketConnectEcho",
   "socketDisconnectEcho",
   "roomJoinedEcho",

@@ -1,7 +1,12 @@
 -- Join a socket to a room if its user has access.
 -- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 instance  6 token  7 now (ms)
 --   8 announce (0 or 1)  9 body (packed arguments of roomUserJoined)
+<<<<<<< HEAD
 --   10 to 14, for a join with a cursor: see lib/join_history.lua
+=======
+--   10 seen_limit: number of users whose presence the room remembers; 0 does not remember this one
+--   11 to 14, for a join with a cursor: see lib/join_history.lua
+>>>>>>> 3d52cac (Logins that end: Login, on_refresh, loginExpiring, loginRefresh; users who go with their last socket; seen_limit, hook_timeout)
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
 --   or {'noRoom'}, {'notAllowed'}.
 -- include: bus
@@ -10,7 +15,7 @@
 -- include: history
 -- include: join_history
 local user, socket, instance, token, now = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local announce, body = ARGV[8] == '1', ARGV[9]
+local announce, body, seen_limit = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10])
 
 local room = load_room()
 if not room then return {'noRoom'} end
@@ -18,14 +23,17 @@ if not has_access(room, user) then return {'notAllowed'} end
 local member = load_member(user)
 if not member then
   member = {0}
-  redis.call('HSET', seen_key, user, now)
+  if seen_limit > 0 then
+    redis.call('HSET', seen_key, user, now)
+    forget_seen(seen_limit)
+  end
 end
 local at = find_socket(member, socket)
 local changed = at and 0 or 1
 at = at or #member + 1
 member[at], member[at + 1], member[at + 2] = socket, instance, token
 -- Taken before an announcement advances room.seq.
-local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 10)
+local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 11)
 if changed == 1 and announce and member[1] == 0 then
   member[1] = 1
   if room.userlist_updates then

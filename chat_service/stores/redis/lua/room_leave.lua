@@ -18,7 +18,7 @@ if #member > 1 then
   redis.call('HSET', members_key, user, cmsgpack.pack(member))
 else
   redis.call('HDEL', members_key, user)
-  redis.call('HSET', seen_key, user, now)
+  update_seen(user, now)
   if member[1] == 1 and room.userlist_updates then
     publish_room_event(room, 'roomUserLeft', body, {socket})
     redis.call('HSET', room_key, 'seq', room.seq)

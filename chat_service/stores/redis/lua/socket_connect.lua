@@ -1,13 +1,16 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
--- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance
+-- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
 -- Returns {0, nconnected}.
 -- include: bus
 -- include: user
-local socket, instance = ARGV[3], ARGV[4]
+local socket, instance, ephemeral = ARGV[3], ARGV[4], ARGV[5] == '1'
 
 if redis.call('HSETNX', user_key, 'wl', '0') == 1 then
   -- If Redis evicted the key of a former user of this name, that user's lists must not pass to this one.
   redis.call('UNLINK', blacklist_key, whitelist_key)
+  if ephemeral then redis.call('HSET', user_key, 'ephemeral', '1') end
+elseif not ephemeral then
+  redis.call('HDEL', user_key, 'ephemeral')
 end
 local is_new = redis.call('HSETNX', sockets_key, socket, instance)
 local count = redis.call('HLEN', sockets_key)

@@ -19,5 +19,7 @@ if count > 0 then
     publish(user_key, {2, 'roomLeftEcho', {socket}}, cmsgpack.pack({room, socket, njoined}))
   end
   publish(user_key, {2, 'socketDisconnectEcho', {socket}}, cmsgpack.pack({socket, count}))
+elseif redis.call('HEXISTS', user_key, 'ephemeral') == 1 then
+  redis.call('UNLINK', user_key, blacklist_key, whitelist_key, rooms_key)
 end
 return {0, count}

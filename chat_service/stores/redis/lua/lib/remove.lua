@@ -14,7 +14,7 @@ local function remove_users(room, users, now)
       member[1] = user
       gone[#gone + 1] = member
       redis.call('HDEL', members_key, user)
-      redis.call('HSET', seen_key, user, now)
+      update_seen(user, now)
     end
   end
   if #gone > 0 then

@@ -52,3 +52,24 @@ end
 local function count_sockets(member)
   return (#member - 1) / 3
 end
+
+-- Users whose joins were not remembered are not remembered when they leave either.
+local function update_seen(user, now)
+  if redis.call('HEXISTS', seen_key, user) == 1 then redis.call('HSET', seen_key, user, now) end
+end
+
+-- Beyond the limit, forget the two who left longest ago among some, as Redis evicts keys: each join adds at most
+-- one, so the number comes down to the limit at a constant cost. Joined users are kept.
+local function forget_seen(limit)
+  if redis.call('HLEN', seen_key) <= limit then return end
+  local some, left = redis.call('HRANDFIELD', seen_key, 24, 'WITHVALUES'), {}
+  for at = 1, #some, 2 do
+    if redis.call('HEXISTS', members_key, some[at]) == 0 then
+      left[#left + 1] = {some[at], tonumber(some[at + 1])}
+    end
+  end
+  table.sort(left, function(a, b) return a[2] < b[2] end)
+  for at = 1, math.min(2, #left, redis.call('HLEN', seen_key) - limit) do
+    redis.call('HDEL', seen_key, left[at][1])
+  end
+end
