@@ -128,7 +128,6 @@ TABLE: tuple[Command, ...] = (
         doc="Renews a login before it ends.",
         errors=("notAllowed",),
         handler=sockets.login_refresh,
-        needs_user=True,
         needs_socket=True,
     ),
     Command(

@@ -1,5 +1,7 @@
 """Logins of serve: a token that names the user until it expires, or the client's word."""
 
+import asyncio
+import json
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -8,6 +10,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.cli.logins import make_login
@@ -26,10 +29,7 @@ async def start() -> AsyncIterator[Any]:
     async def start(**settings: Any) -> Instance:
         transport = InProcessTransport()
         login = make_login(LoginSettings(**settings))
-        hooks = {
-            name: getattr(login, name) for name in ("on_connect", "on_disconnect") if hasattr(login, name)
-        }
-        services.append(ChatService(transport=transport, hooks=hooks))
+        services.append(ChatService(transport=transport, hooks=login, login_expiry_grace=0))
         await services[-1].start()
         return Instance(services[-1], transport)
 
@@ -53,15 +53,18 @@ async def _login(instance: Instance, **handshake: Any) -> list[Any]:
 
 
 async def test_tokens(start: Any) -> None:
-    instance = await start(type="jwt", secret=KEY)
-    user, data = await _login(instance, auth={"token": token()})
+    without_end = await start(type="jwt", secret=KEY, require_expiry=False)
+    user, data = await _login(without_end, auth={"token": token()})
     assert (user, set(data)) == ("alice", {"id"})
+    instance = await start(type="jwt", secret=KEY)
     end = int(time.time()) + 3600
     _, data = await _login(instance, auth={"token": token(exp=end)})
     assert data["expiresAt"] == end * 1000
     for auth in (
         {"token": token(key=KEY + "x")},
+        {"token": token()},
         {"token": token(exp=1)},
+        {"token": token(exp="soon")},
         {"token": jwt.encode({"aud": "x"}, KEY, algorithm="HS256")},
         {"token": jwt.encode({"sub": "alice"}, "", algorithm="none")},
         {"token": "no token"},
@@ -85,7 +88,7 @@ async def test_what_a_token_has_to_say(start: Any) -> None:
         audience="chat",
         issuer="shop",
     )
-    good = {"name": "bob", "aud": "chat", "iss": "shop"}
+    good = {"name": "bob", "aud": "chat", "iss": "shop", "exp": time.time() + 60}
     ticket = jwt.encode(good, LONG[::-1], algorithm="HS512")
     assert (await _login(instance, query={"ticket": ticket}))[0] != "bob"
     ticket = jwt.encode(good, LONG, algorithm="HS256")
@@ -131,7 +134,7 @@ def test_keys_that_cannot_be(tmp_path: Path) -> None:
     for settings, message in (
         ({"secret": KEY, "algorithms": ("HS257",)}, r"\[login\] algorithms and key"),
         ({"secret": KEY, "algorithms": ("none",)}, r"\[login\] algorithms and key"),
-        ({"public_key_file": str(tmp_path / "none")}, r"\[login\] public_key_file .*No such file"),
+        ({"public_key_file": str(tmp_path / "none")}, r"\[login\] key file .*No such file"),
     ):
         with pytest.raises(ConfigurationError, match=message):
             make_login(LoginSettings(type="jwt", **settings))
@@ -139,5 +142,69 @@ def test_keys_that_cannot_be(tmp_path: Path) -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'pyjwt>="):
+    with pytest.raises(ConfigurationError, match=r"pip install 'chat-service\[jwt\]"):
         make_login(LoginSettings(type="jwt", secret=KEY))
+
+
+def key_set(*keys: tuple[str, Any]) -> str:
+    made = [{**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name} for name, key in keys]
+    return json.dumps({"keys": made})
+
+
+async def test_keys_of_a_set_are_rotated_while_it_runs(start: Any, tmp_path: Path) -> None:
+    old, new = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    path = tmp_path / "keys.json"
+    path.write_text(key_set(("old", old)))
+    instance = await start(type="jwt", jwks_file=str(path), algorithms=("ES256",))
+    exp = int(time.time()) + 60
+
+    def signed(key: Any, name: str | None) -> dict[str, str]:
+        headers = None if name is None else {"kid": name}
+        return {"token": jwt.encode({"sub": "bob", "exp": exp}, key, algorithm="ES256", headers=headers)}
+
+    assert (await _login(instance, auth=signed(old, "old")))[0] == "bob"
+    assert (await _login(instance, auth=signed(old, None)))[0] == "bob"
+    for auth in (signed(new, "old"), signed(new, "new"), signed(old, "other")):
+        assert (await _login(instance, auth=auth))[0] == "ChatServiceError: The token is not valid"
+
+    path.write_text(key_set(("new", new), ("old", old)))
+
+    async def new_is_known() -> bool:
+        return bool((await _login(instance, auth=signed(new, "new")))[0] == "bob")
+
+    await wait_until(new_is_known, "the new keys")
+    assert (await _login(instance, auth=signed(old, "old")))[0] == "bob"
+    assert (await _login(instance, auth=signed(old, None)))[0] != "bob"
+    # A file that is being written locks nobody out.
+    path.write_text("{")
+    await asyncio.sleep(1.1)
+    assert (await _login(instance, auth=signed(new, "new")))[0] == "bob"
+
+
+def test_sets_that_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key = ec.generate_private_key(ec.SECP256R1())
+    nameless = json.loads(key_set(("a", key), ("b", key)))
+    for item in nameless["keys"]:
+        del item["kid"]
+    for text, message in (
+        ("{}", "no JWK set"),
+        ('{"keys": []}', "no JWK set"),
+        (json.dumps(nameless), "several keys need a kid each"),
+        ("{" + " " * 1_000_000, "larger than"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=message):
+            make_login(LoginSettings(type="jwt", jwks_file=str(path), algorithms=("ES256",)))
+
+
+async def test_a_login_is_refreshed_by_a_newer_token(start: Any) -> None:
+    instance = await start(type="jwt", secret=KEY)
+    end = int(time.time()) + 60
+    client = await instance.transport.connect(auth={"token": token(exp=end)})
+    await client.wait_for("loginConfirmed")
+    assert await client.call("loginRefresh", token(exp=end + 60)) == end + 60
+    assert await client.call("loginRefresh", {"token": token(exp=end + 90)}) == end + 90
+    for bad in (None, "x", {}, token(exp=1), token(exp=end, sub=5)):
+        assert await client.error("loginRefresh", bad) == "ChatServiceError: The token is not valid"
+    assert await client.error("loginRefresh", token(exp=end, sub="bob")) == "ChatServiceError: Action is not allowed"

@@ -101,6 +101,7 @@ GOOD = {
     "id": 0,
     "limit": 10,
     "data": {"anything": [1, None]},
+    "credentials": "a token",
 }
 BAD: dict[str, list[Any]] = {
     "roomName": ["", "a:b", 5, None],
@@ -114,6 +115,7 @@ BAD: dict[str, list[Any]] = {
     "id": [-1, 0.5, "1"],
     "limit": [0],
     "data": [],
+    "credentials": [],
 }
 
 

@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "limit": 5,
     "message": {"textMessage": "x"},
     "data": {"any": ["data"]},
+    "credentials": "a token",
 }
 NAMES = ("room name", "user name", "user names")
 
@@ -105,6 +106,7 @@ RIGHT: dict[str, Callable[[Any], bool]] = {
     "limit": lambda value: _is_whole(value, 1),
     "message": lambda value: value == {"textMessage": "x"},
     "data": _is_data,
+    "credentials": _is_data,
 }
 
 

@@ -10,6 +10,7 @@ from chat_service.contracts.records import SYSTEM
 from chat_service.testing import FakeClock, wait_until
 from chat_service.types import RoomName
 from tests.support.backends import ONE_STORE, InMemory, InRedis
+from tests.support.parts import parts_of
 from tests.support.world import Instance, World
 
 ROOM = RoomName("lobby")
@@ -135,10 +136,10 @@ async def test_refreshes_and_disconnects_leave_nothing_behind(world: World) -> N
     client = await instance.transport.login("alice")
     for number in range(1000):
         await client.call("loginRefresh", number)
-    assert len(instance.service._context.login_expiry) < 600
+    assert len(parts_of(instance.service).login_expiry) < 600
     for _ in range(600):
         await (await instance.transport.login("alice")).disconnect()
-    assert len(instance.service._context.login_expiry) < 600
+    assert len(parts_of(instance.service).login_expiry) < 600
 
 
 # Ephemeral users
@@ -169,7 +170,7 @@ async def test_guests_leave_nothing_in_the_store(world: World, backend: InMemory
 
     for first in range(0, 200, 20):
         await asyncio.gather(*(visit(first + number) for number in range(20)))
-    await wait_until(lambda: len(instance.service._context.sessions) == 1, "the end of the visits")
+    await wait_until(lambda: len(parts_of(instance.service).sessions) == 1, "the end of the visits")
     for number in range(200):
         assert not await instance.service.has_user(f"guest{number}")
     assert await backend.inventory() == before
@@ -185,7 +186,7 @@ async def test_an_ephemeral_login_of_a_user_who_is_known_keeps_the_user(world: W
     await stays.call("directAddToList", "blacklist", ["eve"])
     await guest.disconnect()
     await stays.disconnect()
-    sessions = instance.service._context.sessions
+    sessions = parts_of(instance.service).sessions
     await wait_until(lambda: len(sessions) == 0, "the disconnects")
     for name in ("alice", "bob"):
         assert await instance.service.user_has_in_list(name, "blacklist", "eve")
@@ -201,7 +202,7 @@ async def test_a_room_remembers_a_limited_number_of_users(world: World) -> None:
         client = await instance.transport.login(f"user{number}")
         await client.call("roomJoin", ROOM)
         await client.call("roomLeave", ROOM)
-    store = instance.service._context.store
+    store = parts_of(instance.service).store
     seen = [await store.room_user_seen(ROOM, SYSTEM, f"user{number}") for number in range(60)]  # type: ignore[arg-type]
     # The joined user takes one place, and the last one has just gone.
     assert 9 <= sum(item.timestamp is not None for item in seen) <= 11
