@@ -22,6 +22,8 @@ logger = logging.getLogger("chat_service.client")
 
 #: Errors after which a message is sent again: the server may have stored it, or could not.
 AGAIN = frozenset({"timeout", "internalError"})
+#: Attempts to refresh a login, and the pause in seconds after the first; it doubles with each.
+REFRESH_ATTEMPTS, REFRESH_PAUSE = 4, 1.0
 #: What python-socketio calls a connection that the server has ended for good.
 ENDED_BY_SERVER = "server disconnect"
 
@@ -344,7 +346,14 @@ class ChatClient:
 
     async def _refresh(self) -> None:
         """Send fresh credentials, as the server asks for shortly before the login expires."""
-        try:
-            await self._call("loginRefresh", await self._options.credentials())
-        except (ChatServiceError, ChatClientError) as error:
-            logger.warning("the login could not be refreshed: %s", error)
+        for attempt in range(REFRESH_ATTEMPTS):
+            try:
+                await self._call("loginRefresh", await self._options.credentials())
+                return
+            except NotConnectedError:
+                # The next connection logs in with fresh credentials anyway.
+                return
+            except Exception as error:
+                # Also the errors of the application's function.
+                logger.warning("the login could not be refreshed, attempt %d: %r", attempt + 1, error)
+            await asyncio.sleep(REFRESH_PAUSE * 2**attempt)

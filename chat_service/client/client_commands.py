@@ -57,10 +57,10 @@ class Commands:
         result: dict[str, list[str]] = answer[0]
         return result
 
-    async def login_refresh(self, credentials: Any) -> number | null:
+    async def login_refresh(self, credentials: Any) -> int | None:
         """Renews a login before it ends."""
         answer = await self._call("loginRefresh", credentials)
-        result: number | null = answer[0]
+        result: int | None = answer[0]
         return result
 
     async def room_add_to_list(self, room_name: str, list_name: str, user_names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Handlers of the commands about a socket: joining and leaving, on whatever instance it is."""
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -92,11 +93,12 @@ def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
     )
 
 
-async def login_refresh(context: Context, call: CommandCall, credentials: Any) -> float | None:
+async def login_refresh(context: Context, call: CommandCall, credentials: Any) -> int | None:
     session = _session_here(context, call)
     if session is None:
         raise ChatServiceError("invalidSocket", call.id)
-    return await connections.refresh(context, session, credentials)
+    expires_at = await connections.refresh(context, session, credentials)
+    return None if expires_at is None else math.floor(expires_at)
 
 
 async def room_leave(context: Context, call: CommandCall, room_name: RoomName) -> int:

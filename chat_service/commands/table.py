@@ -122,12 +122,13 @@ TABLE: tuple[Command, ...] = (
     Command(
         name="loginRefresh",
         arguments=(Argument("credentials", ANY_DATA),),
-        result="the new end of the login in seconds of Unix time, or null if it does not end",
+        result="the new end of the login in whole seconds of Unix time, or null if it does not end",
         result_type="number | null",
         who="any user, for the socket that calls, when the service has an `on_refresh` hook",
         doc="Renews a login before it ends.",
         errors=("notAllowed",),
         handler=sockets.login_refresh,
+        needs_user=True,
         needs_socket=True,
     ),
     Command(

@@ -188,6 +188,12 @@ METRICS: Final = (
         read=lambda reading: _by_label(reading.context.counters.logins, "ok"),
     ),
     Metric(
+        name="chat_service_logins_ended_total",
+        kind=COUNTER,
+        doc="Sockets disconnected because their logins had ended.",
+        read=lambda reading: _one(reading.context.login_expiry.ended),
+    ),
+    Metric(
         name="chat_service_disconnects_total",
         kind=COUNTER,
         labels=("reason",),

@@ -147,7 +147,10 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def key_set(*keys: tuple[str, Any]) -> str:
-    made = [{**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name} for name, key in keys]
+    made = [
+        {**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name}
+        for name, key in keys
+    ]
     return json.dumps({"keys": made})
 
 
@@ -205,6 +208,10 @@ async def test_a_login_is_refreshed_by_a_newer_token(start: Any) -> None:
     await client.wait_for("loginConfirmed")
     assert await client.call("loginRefresh", token(exp=end + 60)) == end + 60
     assert await client.call("loginRefresh", {"token": token(exp=end + 90)}) == end + 90
-    for bad in (None, "x", {}, token(exp=1), token(exp=end, sub=5)):
+    refused: list[Any] = [None, "x", {}, token(exp=1), token(exp=end, sub=5)]
+    for bad in refused:
         assert await client.error("loginRefresh", bad) == "ChatServiceError: The token is not valid"
-    assert await client.error("loginRefresh", token(exp=end, sub="bob")) == "ChatServiceError: Action is not allowed"
+    assert (
+        await client.error("loginRefresh", token(exp=end, sub="bob"))
+        == "ChatServiceError: Action is not allowed"
+    )

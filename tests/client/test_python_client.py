@@ -1,6 +1,7 @@
 """The Python client against a real service, over connections that break."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat_service import ChatService, ChatServiceError, CommandCall
+from chat_service import ChatService, ChatServiceError, CommandCall, Login
 from chat_service.client import (
     ChatClient,
     ClientRoom,
@@ -477,3 +478,32 @@ async def test_notifications_reach_handlers(service: ChatService, connect: Conne
     await wait_until(lambda: told == ["psst"], "the message")
     with pytest.raises(TypeError, match="coroutine"):
         client.on("directMessage", connect)
+
+
+@pytest.mark.covers("notification:loginExpiring", "command:loginRefresh")
+async def test_a_login_that_ends_is_refreshed_by_the_client() -> None:
+    """With fresh credentials each time; a failure to get them is made good by another attempt."""
+    given: list[int] = []
+
+    async def credentials() -> dict[str, int]:
+        given.append(len(given))
+        if len(given) == 2:
+            raise OSError("the login page is down")
+        return {"token": given[-1]}
+
+    def on_connect(service: ChatService, socket_id: str) -> Login:
+        return Login("alice", expires_at=time.time() + 1)
+
+    def on_refresh(service: ChatService, socket_id: str, token: dict[str, int]) -> float:
+        refreshed.append(token["token"])
+        # Ends soon for the first time, and then no longer within this test.
+        return time.time() + (1 if len(refreshed) == 1 else 3600)
+
+    refreshed: list[int] = []
+    hooks = {"on_connect": on_connect, "on_refresh": on_refresh}
+    async with (
+        serving(hooks=hooks, login_expiry_grace=10) as service,
+        client_at(service.port, auth=credentials) as client,
+    ):
+        await wait_until(lambda: refreshed == [2, 3], "both refreshes")
+        assert await client.commands.list_own_sockets()

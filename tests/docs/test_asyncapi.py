@@ -1,13 +1,14 @@
 """The AsyncAPI document: it is one, it is complete, and what the service sends and takes conforms to it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from chat_service import ChatService, MemoryStore
+from chat_service import ChatService, Login, MemoryStore
 from chat_service.commands.table import TABLE
 from chat_service.contracts.bus import RoomEvent
 from chat_service.protocol.notifications import NOTIFICATIONS
@@ -146,19 +147,26 @@ def test_options(row: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
     assert payload(row).is_valid([*packet, good]) and not payload(row).is_valid([*packet, bad])
 
 
+def named(service: ChatService, socket_id: str) -> Any:
+    name = name_by_query(service, socket_id)
+    # One that is told at once that it is about to end.
+    return Login(name, expires_at=time.time() + 30) if name == "bob" else name
+
+
 @pytest.mark.parametrize("raw", [False, True])
 async def test_what_is_sent_conforms(raw: bool) -> None:
     transport, store = InProcessTransport(), FaultyStore(MemoryStore())
     service = ChatService(
         transport=transport,
         store=as_store(store),
-        hooks={"on_connect": name_by_query},
+        hooks={"on_connect": named, "on_refresh": lambda *_: Login("ann", expires_at=time.time() + 30)},
         use_raw_error_objects=raw,
         enable_rooms_management=True,
         enable_direct_messages=True,
         enable_userlist_updates=True,
         enable_access_lists_updates=True,
     )
+
     checked: set[str] = set()
 
     def check(message: str, value: Any) -> None:
@@ -194,6 +202,7 @@ async def test_what_is_sent_conforms(raw: bool) -> None:
         for mode in (True, False):
             await run(ann, "roomSetWhitelistMode", "room", mode)
         await run(bob, "roomJoin", "room")
+        await run(ann, "roomAddToList", "room", "blacklist", ["dave"])
         await run(ann, "roomRemoveFromList", "room", "blacklist", ["dave"])
         await run(ann, "roomAddToList", "room", "blacklist", ["bob"])
         await run(bob, "directMessage", "ann", {"textMessage": "out"})

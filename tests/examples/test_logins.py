@@ -47,7 +47,7 @@ async def test_jwt_names_the_user_until_it_ends(start: Start, connect: Login, lo
     user, data = await client.wait_for("loginConfirmed")
     assert user == "ann" and data["expiresAt"] > time.time() * 1000
 
-    unsigned = {"token": jwt.encode({"sub": "eve", "aud": "chat", "exp": time.time() + 60}, None, "none")}
+    unsigned = {"token": jwt.encode({"sub": "eve", "aud": "chat", "exp": time.time() + 60}, "", "none")}
     bad = [None, {}, {"token": 5}, {"token": "?"}, unsigned, token(secret=SECRET + "!"), token(seconds=-5)]
     for auth in [*bad, token(aud="shop"), token(sub=None)]:
         refused = await connect(service, "", auth=auth)

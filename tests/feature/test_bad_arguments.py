@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chat_service import Login
 from chat_service.commands.spec import Command
 from chat_service.commands.table import TABLE
 from chat_service.testing import InProcessClient
@@ -146,7 +147,8 @@ class Scene:
 
     @classmethod
     async def set(cls, world: World, **options: Any) -> "Scene":
-        instance = await world.start(**options)
+        hooks = {"on_refresh": lambda *_: Login("alice"), **options.pop("hooks", {})}
+        instance = await world.start(hooks=hooks, **options)
         await instance.service.add_room("room", owner="alice")
         return cls(instance, await instance.joined("alice", "room"), await instance.joined("bob", "room"))
 

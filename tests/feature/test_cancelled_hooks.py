@@ -10,6 +10,7 @@ import pytest
 from chat_service import ChatService, CloseTimeoutError, CommandCall, MembershipInfo
 from chat_service.hooks import HookCancelledError, call_hook
 from chat_service.testing import InProcessClient, wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 from tests.support.wire_errors import wire_error
@@ -284,3 +285,27 @@ async def test_a_time_out_inside_a_hook_is_its_own(world: World) -> None:
     assert await answer(alice, "roomJoin", "nowhere") == [wire_error("noRoom", "nowhere"), None]
     assert await answer(alice, "roomJoin", "room") == [None, 1]
     assert len(joined) == 1
+
+
+@ONE_STORE
+@pytest.mark.covers("option:hook_timeout")
+@pytest.mark.parametrize("hook", ["list_own_sockets_before", "list_own_sockets_after", "on_join", "mine"])
+async def test_a_hook_that_hangs_is_cancelled(world: World, hook: str) -> None:
+    ended: list[str] = []
+
+    async def hangs(*_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(hook)
+
+    hooks = {} if hook == "mine" else {hook: hangs}
+    instance = await world.start(hooks=hooks, hook_timeout=0.05)
+    await instance.service.add_room("room")
+    client = await instance.transport.login("alice")
+    instance.service.transport.bind_handler(client.id, "mine", hangs)
+    command = {"mine": ("mine",), "on_join": ("roomJoin", "room")}.get(hook, ("listOwnSockets",))
+    assert await client.error(*command) == wire_error("timeout")
+    assert ended == [hook]
+    # The next one is not held up.
+    assert await client.call("directGetWhitelistMode") is False

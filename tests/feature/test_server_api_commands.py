@@ -58,6 +58,7 @@ def test_which_commands_need_a_user() -> None:
         "directRemoveFromList",
         "directSetWhitelistMode",
         "listOwnSockets",
+        "loginRefresh",
         "roomJoin",
         "roomLeave",
         "systemMessage",

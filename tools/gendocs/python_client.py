@@ -41,7 +41,7 @@ _TYPES = {
     "boolean": "bool",
     "string": "str",
     "string | null": "str | None",
-    "number | null": "float | None",
+    "number | null": "int | None",
     "string[]": "list[str]",
     "Record<string, string[]>": "dict[str, list[str]]",
     "SentMessage": "Message",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
-from chat_service.contracts.records import Removal, UserConfig
+from chat_service.contracts.records import Departure, Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
@@ -111,6 +111,40 @@ class MemoryBackend:
         """A socket in its user's index, None if the user or the socket is missing."""
         entry = self.users.get(user)
         return entry.sockets.get(socket_id) if entry else None
+
+    def connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId, ephemeral: bool) -> int:
+        """``Store.socket_connect``."""
+        self.instance(instance_id).sockets[socket_id] = user
+        entry = self.users.get(user)
+        if entry is None:
+            entry = self.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
+        elif not ephemeral:
+            entry.is_ephemeral = False
+        if socket_id not in entry.sockets:
+            entry.sockets[socket_id] = UserSocket(instance_id)
+            self.notify_user(user, "socketConnectEcho", socket_id, len(entry.sockets), exclude=(socket_id,))
+        return len(entry.sockets)
+
+    def disconnect(
+        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
+    ) -> int:
+        """``Store.socket_disconnect``."""
+        instance = self.instances.get(instance_id)
+        if instance is not None:
+            instance.sockets.pop(socket_id, None)
+        entry = self.users.get(user)
+        if entry is None:
+            return 0
+        nconnected, only = len(entry.sockets), (socket_id,)
+        if entry.sockets.pop(socket_id, None) is None:
+            return nconnected
+        nconnected -= 1
+        for left in departures:
+            self.notify_user(user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only)
+        self.notify_user(user, "socketDisconnectEcho", socket_id, nconnected, exclude=only)
+        if not nconnected and entry.is_ephemeral:
+            del self.users[user]
+        return nconnected
 
     def notify_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
         topic = Topic(TopicKind.USER, user)

@@ -28,7 +28,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, UserSocket, next_names
+from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, next_names
 from chat_service.stores.memory.local_bus import LocalBus
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
@@ -119,37 +119,12 @@ class MemoryStore:
     async def socket_connect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
     ) -> int:
-        self.backend.instance(instance_id).sockets[socket_id] = user
-        entry = self.backend.users.get(user)
-        if entry is None:
-            entry = self.backend.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
-        elif not ephemeral:
-            entry.is_ephemeral = False
-        if socket_id not in entry.sockets:
-            entry.sockets[socket_id] = UserSocket(instance_id)
-            nconnected = len(entry.sockets)
-            self.backend.notify_user(user, "socketConnectEcho", socket_id, nconnected, exclude=(socket_id,))
-        return len(entry.sockets)
+        return self.backend.connect(user, socket_id, instance_id, ephemeral)
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
     ) -> int:
-        entry = self.backend.users.get(user)
-        known = entry is not None and entry.sockets.pop(socket_id, None) is not None
-        nconnected = len(entry.sockets) if entry else 0
-        if known:
-            only = (socket_id,)
-            for left in departures:
-                self.backend.notify_user(
-                    user, "roomLeftEcho", left.room, socket_id, left.njoined, exclude=only
-                )
-            self.backend.notify_user(user, "socketDisconnectEcho", socket_id, nconnected, exclude=only)
-            if entry is not None and not entry.sockets and entry.is_ephemeral:
-                del self.backend.users[user]
-        instance = self.backend.instances.get(instance_id)
-        if instance is not None:
-            instance.sockets.pop(socket_id, None)
-        return nconnected
+        return self.backend.disconnect(user, socket_id, instance_id, departures)
 
     async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
         return {

@@ -138,7 +138,7 @@ export interface Commands<M = TextMessage> {
   listOwnSockets(): Record<string, string[]>;
   /**
    * Renews a login before it ends.
-   * Result: the new end of the login in seconds of Unix time, or null if it does not end. Permitted for: any user, for the socket that calls, when the service has an `on_refresh` hook.
+   * Result: the new end of the login in whole seconds of Unix time, or null if it does not end. Permitted for: any user, for the socket that calls, when the service has an `on_refresh` hook.
    * Errors: badArgument, internalError, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
    */
   loginRefresh(credentials: unknown): number | null;
