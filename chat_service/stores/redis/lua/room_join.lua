@@ -1,12 +1,8 @@
 -- Join a socket to a room if its user has access.
 -- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 instance  6 token  7 now (ms)
 --   8 announce (0 or 1)  9 body (packed arguments of roomUserJoined)
-<<<<<<< HEAD
---   10 to 14, for a join with a cursor: see lib/join_history.lua
-=======
 --   10 seen_limit: number of users whose presence the room remembers; 0 does not remember this one
---   11 to 14, for a join with a cursor: see lib/join_history.lua
->>>>>>> 3d52cac (Logins that end: Login, on_refresh, loginExpiring, loginRefresh; users who go with their last socket; seen_limit, hook_timeout)
+--   11 to 15, for a join with a cursor: see lib/join_history.lua
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
 --   or {'noRoom'}, {'notAllowed'}.
 -- include: bus
