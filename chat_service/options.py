@@ -87,10 +87,10 @@ def _tracing(value: Any) -> str | None:
     return "True, False or an OpenTelemetry TracerProvider"
 
 
-def _option(default: Any, check: Check, doc: str) -> Any:
-    metadata = {"check": check, "doc": doc}
+def _option(default: Any, check: Check, doc: str, *, is_secret: bool = False) -> Any:
+    metadata = {"check": check, "doc": doc, "is_secret": is_secret}
     if default is _nothing:
-        return field(default_factory=_nothing, metadata=metadata)
+        return field(default_factory=_nothing, metadata=metadata, repr=not is_secret)
     return field(default=default, metadata=metadata)
 
 
@@ -221,6 +221,13 @@ class Options:
     operations_host: str = _option(
         "127.0.0.1", _text, "Address of the operations port. Anyone who can reach it can read the metrics."
     )
+    api_options: Mapping[str, Any] = _option(
+        _nothing,
+        _mapping,
+        "Options of the HTTP API by name. With a token in `tokens` or `tokens_file`, the operations port "
+        "also serves the API, at `/api`.",
+        is_secret=True,
+    )
     drain_delay: float = _option(
         0.0,
         _seconds(zero=True),
@@ -239,7 +246,10 @@ class Options:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check_option(item.name, getattr(self, item.name), item.metadata["check"])
+            value = getattr(self, item.name)
+            if item.metadata["is_secret"] and value and not isinstance(value, Mapping):
+                value = type(value)
+            check_option(item.name, value, item.metadata["check"])
         if self.heartbeat_timeout <= self.heartbeat_rate:
             raise ConfigurationError(
                 f"option heartbeat_timeout ({self.heartbeat_timeout} s) must be longer than "

@@ -7,6 +7,7 @@ from chat_service.cli.logins import make_login
 from chat_service.cli.sections import RoomSettings
 from chat_service.cli.settings import Fault, Settings
 from chat_service.errors import ConfigurationError
+from chat_service.http_api.api_options import ApiOptions
 from chat_service.jwt_login import JwtLogin
 from chat_service.options import Options
 from chat_service.service import ChatService
@@ -33,6 +34,7 @@ def build_service(settings: Settings) -> ChatService:
             store=settings.store_type,
             store_options=dict(settings.store_options),
             transport_options=dict(settings.transport_options),
+            api_options=dict(settings.api_options),
             **settings.service,
         )
     except ConfigurationError as error:
@@ -49,6 +51,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("service", Options.from_keywords, settings.service)
     if settings.store_type == "redis":
         faults += _option_faults("store", RedisOptions.from_mapping, settings.store_options)
+    faults += _option_faults("api", ApiOptions.from_mapping, settings.api_options)
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     login = settings.login
     if login is not None:

@@ -11,6 +11,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "service": "Options of the service.",
     "store": "Where state lives: `type`, and the options of that store.",
     "transport": "Options of the Socket.IO transport.",
+    "api": "Options of the HTTP API, which the operations port serves once there is a token.",
     "login": "How sockets get their users.",
     "rooms": "Rooms that are made at the start.",
     "process": "The processes, and what they log.",
@@ -22,6 +23,8 @@ SECRETS: Final = {
     "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
     "CHAT_STORE_SENTINEL_PASSWORD": ("store", "sentinel_password"),
     "CHAT_LOGIN_SECRET": ("login", "secret"),
+    "CHAT_API_TOKENS": ("api", "tokens"),
+    "CHAT_API_TOKENS_FILE": ("api", "tokens_file"),
 }
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")

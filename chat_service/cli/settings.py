@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 STORES: Final = ("memory", "redis")
 #: Options that are sections of their own here.
-_SECTIONS_OF_OPTIONS: Final = frozenset({"store", "store_options", "transport", "transport_options"})
+_SECTIONS_OF_OPTIONS: Final = frozenset(
+    {"store", "store_options", "transport", "transport_options", "api_options"}
+)
 #: Options of the transport that are objects of Python.
 _OBJECTS: Final = frozenset({"app", "server", "middleware"})
 
@@ -44,6 +46,7 @@ class Settings:
     store_type: str = "memory"
     store_options: Mapping[str, Any] = field(default_factory=dict)
     transport_options: Mapping[str, Any] = field(default_factory=dict)
+    api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
     process: ProcessSettings = field(default_factory=ProcessSettings)
@@ -98,6 +101,7 @@ class _Reader:
         service = self.known("key in [service]", "service", sections["service"], _service_keys())
         store_type, store = self._store(sections["store"])
         transport = self.known("key in [transport]", "transport", sections["transport"], _transport_keys())
+        api = self.known("key in [api]", "api", sections["api"], _api_keys())
         login = None
         if "login" in given:
             login = self.record(LoginSettings, "login", sections["login"])
@@ -110,6 +114,7 @@ class _Reader:
             store_type=store_type,
             store_options=store,
             transport_options=transport,
+            api_options=api,
             login=login,
             rooms=tuple(record for record in records if record is not None),
             process=self.record(ProcessSettings, "process", sections["process"]) or ProcessSettings(),
@@ -118,7 +123,7 @@ class _Reader:
     def _sections(self, given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         self.known("section", "sections", given, list(SECTIONS))
         sections: dict[str, dict[str, Any]] = {}
-        for name in ("service", "store", "transport", "login", "process"):
+        for name in ("service", "store", "transport", "api", "login", "process"):
             nothing: dict[str, Any] = {}
             wanted = f"{name}: expected a section [{name}]"
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
@@ -203,6 +208,12 @@ def _transport_keys() -> list[str]:
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
     return [item.name for item in fields(SocketIOOptions) if item.name not in _OBJECTS]
+
+
+def _api_keys() -> list[str]:
+    from chat_service.http_api.api_options import ApiOptions
+
+    return [item.name for item in fields(ApiOptions)]
 
 
 def _converted(what: str, value: Any, annotation: str) -> Any:

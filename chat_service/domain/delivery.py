@@ -7,6 +7,7 @@ from chat_service.contracts.transport import Transport
 from chat_service.domain.decisions import DecidedJoin, Gap, Missed, StateGap
 from chat_service.domain.feed import RoomFeed
 from chat_service.domain.interest import Interest
+from chat_service.domain.taps import Taps
 from chat_service.types import RoomName, SocketId, UserName, room_channel
 
 
@@ -16,6 +17,8 @@ class Delivery:
     def __init__(self, transport: Transport, bus: Callable[[], Bus]) -> None:
         self._transport = transport
         self.interest = Interest(bus)
+        #: Who else listens to rooms on this instance.
+        self.taps = Taps(self.interest)
         self._feeds: dict[RoomName, RoomFeed] = {}
 
     def feed(self, room: RoomName) -> RoomFeed | None:

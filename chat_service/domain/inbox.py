@@ -46,6 +46,7 @@ class Inbox:
             context.failures.suspect_leftovers()
         elif topic.kind is TopicKind.ROOM:
             room = RoomName(topic.name)
+            context.delivery.taps.interrupt(room)
             feed = context.delivery.feed(room)
             if feed is not None and feed.interrupt():
                 catchup.begin(context, room, feed, self._give)
@@ -56,6 +57,7 @@ class Inbox:
             case RoomEvent():
                 self._take_event(RoomName(topic.name), envelope)
             case Notify() if topic.kind is TopicKind.ROOM:
+                context.delivery.taps.hear(RoomName(topic.name), envelope)
                 context.delivery.notify(RoomName(topic.name), envelope)
             case Notify() if topic.kind is TopicKind.USER:
                 channel = user_channel(topic.name)
@@ -79,7 +81,10 @@ class Inbox:
     # Events of rooms
 
     def _take_event(self, room: RoomName, event: RoomEvent) -> None:
-        feed = self._context.delivery.feed(room)
+        delivery = self._context.delivery
+        if delivery.taps.by_room:
+            delivery.taps.hear(room, event)
+        feed = delivery.feed(room)
         if feed is None:
             return
         decision = feed.take(event)

@@ -8,6 +8,10 @@ from prometheus_client.registry import Collector
 
 from chat_service.contracts.capabilities import MeasuredStore, MeasuredTransport
 from chat_service.domain.context import Context
+from chat_service.http_api.aiohttp_api import add_api_routes
+from chat_service.http_api.api_options import ApiOptions
+from chat_service.http_api.asgi_api import ApiApp
+from chat_service.http_api.http_api import HttpApi
 from chat_service.operations import health
 from chat_service.operations.asgi_pages import OperationsApp
 from chat_service.operations.health import Readiness
@@ -21,7 +25,8 @@ class Operations:
     """Metrics, health and the operations pages of a service.
 
     The option ``operations_port`` serves the pages ``/metrics``, ``/healthz`` and ``/readyz`` on a separate
-    port. Without it, an application can mount them.
+    port, and the HTTP API at ``/api`` if ``api_options`` has a token. Without it, an application can mount
+    them.
     """
 
     def __init__(self, context: Context, phase: Callable[[], str]) -> None:
@@ -41,6 +46,7 @@ class Operations:
             lambda: phase() != "closed",
             lambda: str(context.instance_id()),
         )
+        self._api = HttpApi(context, ApiOptions.from_mapping(context.options.api_options))
         #: Whether the process being replaced may still listen on the same port.
         self.shares_port = False
         self._asked_port = context.options.operations_port
@@ -71,13 +77,32 @@ class Operations:
         """
         return await health.look(self._context, self._phase)
 
+    @property
+    def has_api(self) -> bool:
+        """Whether the HTTP API is on, because it has a token."""
+        return self._api.is_on
+
     def add_routes(self, app: Any, prefix: str = "") -> None:
-        """Add the pages to an ``aiohttp.web.Application`` under a prefix. They are not access-controlled."""
+        """Add the pages to an ``aiohttp.web.Application`` under a prefix. They are not access-controlled.
+
+        The HTTP API is not among them: see ``add_api_routes``.
+        """
         add_routes(app, self._pages, prefix)
 
     def asgi_app(self) -> Any:
-        """An ASGI application of the pages, to mount under a path. They are not access-controlled."""
+        """An ASGI application of the pages, to mount under a path. They are not access-controlled.
+
+        The HTTP API is not among them: see ``asgi_api_app``.
+        """
         return OperationsApp(self._pages)
+
+    def add_api_routes(self, app: Any, prefix: str = "") -> None:
+        """Add the HTTP API to an ``aiohttp.web.Application``, at ``/api`` under a prefix."""
+        add_api_routes(app, self._api, prefix)
+
+    def asgi_api_app(self) -> Any:
+        """An ASGI application of the HTTP API, to mount under a path, such as ``/api``."""
+        return ApiApp(self._api)
 
     def listen_at(self, *, port: int | None, shares_port: bool = False) -> None:
         """Serve the pages on another port than the options say. Call it before the start.
@@ -99,8 +124,13 @@ class Operations:
                 options.operations_host,
                 self._asked_port,
                 shares_port=self.shares_port,
+                api=self._api if self._api.is_on else None,
             )
             await self._server.start()
+
+    async def close_api(self) -> None:
+        """Refuse new requests of the HTTP API, and end its streams. Idempotent."""
+        await self._api.close()
 
     async def close(self) -> None:
         """Stop serving the pages. Idempotent."""

@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from chat_service.http_api.aiohttp_api import add_api_routes
+from chat_service.http_api.http_api import HttpApi
 from chat_service.http_ports import PortRunner
 from chat_service.operations.pages import PATHS, Pages
 
@@ -26,19 +28,27 @@ def add_routes(app: web.Application, pages: Pages, prefix: str = "") -> None:
 
 
 class OperationsServer:
-    """A server for the pages only. ``shares_port``: allows others with this setting on the same port."""
+    """A server for the pages, and the HTTP API if there is one.
 
-    def __init__(self, pages: Pages, host: str, port: int, *, shares_port: bool = False) -> None:
+    ``shares_port``: allows others with this setting on the same port.
+    """
+
+    def __init__(
+        self, pages: Pages, host: str, port: int, *, shares_port: bool = False, api: HttpApi | None = None
+    ) -> None:
         self._pages = pages
         self._host = host
         self._port = port
         self._shares_port = shares_port
+        self._api = api
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Start listening. Raises ``OSError`` if the address is unusable."""
         app = web.Application()
         add_routes(app, self._pages)
+        if self._api is not None:
+            add_api_routes(app, self._api)
         self._runner = PortRunner(app, shutdown_timeout=SHUTDOWN_GRACE)
         await self._runner.setup()
         # None leaves the option alone, for platforms that lack it.

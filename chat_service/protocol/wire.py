@@ -42,7 +42,7 @@ class ErrorEncoder:
         public = self.public_error(error, where)
         if not self._raw:
             return f"ChatServiceError: {clean_text(str(public))}"
-        arguments = [_bounded(argument) for argument in public.arguments]
+        arguments = [bounded(argument) for argument in public.arguments]
         return {"name": "ChatServiceError", "code": clean_text(public.code), "args": arguments}
 
 
@@ -51,7 +51,7 @@ def success(results: Sequence[Any]) -> tuple[Any, ...]:
     return (None, *results) if results else (None, None)
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
     """The value itself if it is short and can be serialised, else a short text describing it."""
     try:
         if len(json.dumps(value)) <= MAX_VALUE_TEXT and is_clean_value(value, MAX_DEPTH):

@@ -63,6 +63,7 @@ class OptionKeywords(TypedDict, total=False):
     bus_ack_timeout: float
     operations_port: int | None
     operations_host: str
+    api_options: dict[str, Any]
     drain_delay: float
     drain_seconds: float
     tracing: Any
@@ -206,6 +207,8 @@ class ChatService(ServerAPI):
         if self.operations.port is not None:
             url = http_url(self.options.operations_host, self.operations.port)
             say(f"metrics and health: {url}metrics, {url}healthz and {url}readyz")
+            if self.operations.has_api:
+                say(f"HTTP API: {url}api/")
 
     def asgi_app(self, other: Any = None) -> Any:
         """An ASGI application that serves Socket.IO and passes everything else to ``other``.

@@ -188,6 +188,7 @@ class LifeCycle:
             raise error
 
     async def _disconnect_clients(self) -> None:
+        await self._operations.close_api()
         await self._context.transport.stop_listening()
         await self._context.transport.close()
         # Let the disconnect handlers start.

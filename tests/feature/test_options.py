@@ -107,6 +107,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "bus_ack_timeout": ([0.5, 5], [0, -1, "5", None, True, float("nan")], "expected seconds, more than 0"),
     "operations_port": ([None, 0, 65535], [-1, 65536, "1", True], "expected a whole number from 0 to 65535"),
     "operations_host": (["0.0.0.0", "::1"], ["", None, 5], "expected a non-empty string"),
+    "api_options": ([{}, {"max_page_size": 5}], [[], None], "expected a mapping"),
     "drain_delay": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
     "drain_seconds": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
     "tracing": ([True, False], [None, 1, "yes"], "expected True, False or an OpenTelemetry TracerProvider"),
@@ -140,7 +141,7 @@ def test_good_and_bad_values(name: str) -> None:
             "enableRoomsManagement",
             "unknown option enableRoomsManagement; did you mean enable_rooms_management?",
         ),
-        ("zzz", "unknown option zzz; known are auto_recovery, bus_ack_timeout, "),
+        ("zzz", "unknown option zzz; known are api_options, auto_recovery, "),
     ],
 )
 def test_unknown_options(name: str, text: str) -> None:

@@ -11,6 +11,7 @@ from chat_service.cli import app, sections, settings
 from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
+from chat_service.http_api import api_options
 from chat_service.options import Options
 from chat_service.stores.redis import redis_options as redis_options
 from chat_service.transports.socketio import socketio_options as socketio_options
@@ -78,6 +79,8 @@ def _file() -> str:
                 if item.name not in ("app", "server", "middleware")
             ]
         )
+        + f"### [api]\n\n{sections.SECTIONS['api']}\n\n"
+        + _table(Module(api_options).fields("ApiOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
         + _table(Module(sections).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
@@ -91,7 +94,7 @@ def _options() -> str:
     rows = [
         (code(item.name), code(_literal(item.default)), item.metadata["doc"])
         for item in fields(Options)
-        if item.name not in ("store", "store_options", "transport", "transport_options")
+        if item.name not in ("store", "store_options", "transport", "transport_options", "api_options")
     ]
     return table(("key", "default", "meaning"), rows)
 

@@ -7,6 +7,7 @@ from chat_service import hooks
 from chat_service.cli.app import SECTIONS
 from chat_service.commands.table import TABLE
 from chat_service.errors import ERROR_TEXTS
+from chat_service.http_api.api_options import ApiOptions
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, composition, server_api, transport_api
@@ -38,6 +39,7 @@ TITLES = {
     "option": "Options",
     "store_option": "Store options",
     "transport_option": "Socket.IO options",
+    "api_option": "HTTP API options",
     "hook": "Hooks",
     "event": "Events",
     "api": "Server, recovery and transport API",
@@ -56,6 +58,7 @@ def items() -> Mapping[str, list[str]]:
         "option": [*(field.name for field in fields(Options)), "hooks"],
         "store_option": _store_options(),
         "transport_option": [field.name for field in fields(SocketIOOptions)],
+        "api_option": [field.name for field in fields(ApiOptions)],
         "hook": [*hooks.SERVICE_HOOKS, "before", "after", *(f"call.{name}" for name in call_fields)],
         "event": list(hooks.EVENTS),
         "api": [

@@ -14,6 +14,7 @@ from tools.gendocs import (
     coverage,
     metrics,
     modules,
+    openapi_document,
     python_client,
     tables,
 )
@@ -34,6 +35,7 @@ def reference_pages() -> dict[str, str]:
         "reference/server-api.md": api.server_api_page(),
         "reference/stores-and-transports.md": api.plugins_page(),
         "reference/asyncapi.yaml": asyncapi.page(),
+        "reference/openapi.json": openapi_document.openapi_text(),
         "reference/command-line.md": command_line.command_line_page(),
         "reference/metrics.md": metrics.metrics_page(),
         "reference/modules.md": modules.modules_page(),

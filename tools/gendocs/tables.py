@@ -8,6 +8,7 @@ from chat_service.commands.spec import COMMON_ERRORS, Command
 from chat_service.commands.table import TABLE
 from chat_service.domain import consistency as failures
 from chat_service.errors import ERROR_TEXTS
+from chat_service.http_api import api_options
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import DEFAULT_LOCK_TTL, STORE_OPTIONS
@@ -138,6 +139,8 @@ def option_page() -> str:
         _plugin_options(Module(redis_options).fields("RedisOptions")),
         '## Socket.IO options\n\nIn `transport_options`, for `transport="socket.io"`:\n\n',
         _plugin_options(Module(socketio_options).fields("SocketIOOptions")),
+        "## HTTP API options\n\nIn `api_options`.\n\n",
+        _plugin_options(Module(api_options).fields("ApiOptions")),
     )
 
 

@@ -49,9 +49,9 @@ def command(
 ) -> None:
     """Run a service that a file describes, without code.
 
-    The file has the sections [service], [store], [transport], [login], [process] and [[rooms]]. A key that is
-    not known is refused. Secrets may come from the environment instead: CHAT_STORE_URL,
-    CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET.
+    The file has the sections [service], [store], [transport], [api], [login], [process] and [[rooms]]. A key
+    that is not known is refused. Secrets may come from the environment instead: CHAT_STORE_URL,
+    CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET, CHAT_API_TOKENS.
     """
     from chat_service.cli.assembly import build_service
 
@@ -87,12 +87,13 @@ _SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})
 _PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
 _PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl_)?password)=[^&]*")
 _ELSEWHERE: Final = frozenset(
-    {"store", "store_options", "transport", "transport_options", "app", "server", "middleware"}
+    {"store", "store_options", "transport", "transport_options", "api_options", "app", "server", "middleware"}
 )
 
 
 def as_toml(settings: Settings) -> str:
     """A file that means the same, where the secrets are put in again."""
+    from chat_service.http_api.api_options import ApiOptions
     from chat_service.stores.redis.redis_options import RedisOptions
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
@@ -104,6 +105,7 @@ def as_toml(settings: Settings) -> str:
         store |= settings.store_options
     blocks.append(_section("[store]", store))
     blocks.append(_section("[transport]", _with_defaults(SocketIOOptions, settings.transport_options)))
+    blocks.append(_section("[api]", _with_defaults(ApiOptions, settings.api_options)))
     if settings.login is not None:
         blocks.append(_section("[login]", _values(LoginSettings, settings.login)))
     blocks.append(_section("[process]", _values(ProcessSettings, settings.process)))
@@ -141,6 +143,9 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _hidden(name: str, value: Any) -> Any:
+    if name == "tokens":
+        # Who has one may be seen.
+        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if name in _SECRET_KEYS:
         return HIDDEN
     if isinstance(value, Mapping):

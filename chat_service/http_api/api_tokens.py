@@ -1,0 +1,136 @@
+"""Tokens of the HTTP API: who has which scopes, and how a given token is found among them.
+
+Only digests are kept, so that no token can show in a log, a ``repr`` or a dump of memory.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from chat_service.errors import ConfigurationError
+
+#: What a token may do. "admin" includes the others; "read" and "write" stand for themselves.
+SCOPES: Final = ("read", "write", "admin")
+#: Characters that a token needs, so that nobody guesses it.
+MIN_LENGTH: Final = 32
+#: Addresses whose failures are counted at a time, and seconds until they are forgotten.
+MAX_ADDRESSES: Final = 10_000
+WINDOW: Final = 60.0
+
+_LINE = '"name:scopes:token", such as "celery:read,write:…"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token by its name. ``digest``: SHA-256 of its text."""
+
+    name: str
+    scopes: frozenset[str]
+    digest: bytes = field(repr=False)
+
+    def has(self, scope: str) -> bool:
+        """Whether the token may do what needs a scope."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def digest(text: str) -> bytes:
+    """The digest of a token's text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def find_token(tokens: Sequence[Token], given: str) -> Token | None:
+    """The token with a text. The time does not depend on which one it is, nor on how much is right."""
+    asked = digest(given)
+    found = None
+    for token in tokens:
+        if hmac.compare_digest(token.digest, asked):
+            found = token
+    return found
+
+
+def read_tokens(given: Any) -> tuple[Token, ...]:
+    """The tokens of the option ``tokens``. Raises ``ConfigurationError``, which shows no token."""
+    if isinstance(given, str):
+        return _of_lines("api_options tokens", given.split())
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"api_options tokens: expected a mapping of names or lines {_LINE}, got a {type(given).__name__}"
+        )
+    return tuple(_of_entry(name, entry) for name, entry in given.items())
+
+
+def read_tokens_file(path: str) -> tuple[Token, ...]:
+    """The tokens of a file. Raises ``ConfigurationError``, which shows no token."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"api_options tokens_file {path}: {reason}") from None
+    lines = (line.strip() for line in text.splitlines())
+    return _of_lines(f"api_options tokens_file {path}", [each for each in lines if each and each[0] != "#"])
+
+
+def _of_lines(what: str, lines: Sequence[str]) -> tuple[Token, ...]:
+    tokens = []
+    for number, line in enumerate(lines, 1):
+        name, first, rest = line.partition(":")
+        scopes, second, text = rest.partition(":")
+        if not (first and second):
+            raise ConfigurationError(f"{what}: entry {number} is not of the form {_LINE}")
+        tokens.append(_token(f"{what}: {name!r}", name, scopes.split(","), text))
+    return tuple(tokens)
+
+
+def _of_entry(name: Any, entry: Any) -> Token:
+    what = f"api_options tokens {name!r}"
+    if not isinstance(entry, Mapping) or set(entry) != {"token", "scopes"}:
+        raise ConfigurationError(f'{what}: expected {{"token": …, "scopes": […]}}')
+    scopes = entry["scopes"]
+    if isinstance(scopes, str) or not isinstance(scopes, list | tuple | set | frozenset):
+        raise ConfigurationError(f"{what}: expected a list of scopes, got {scopes!r}")
+    return _token(what, name, list(scopes), entry["token"])
+
+
+def _token(what: str, name: Any, scopes: Sequence[Any], text: Any) -> Token:
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 64 or ":" in name:
+        raise ConfigurationError(f"{what}: a token's name has 1 to 64 printable characters without a colon")
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        got = f"got {unknown[0]!r}" if unknown else "got none"
+        raise ConfigurationError(f"{what}: expected scopes of {', '.join(SCOPES)}, {got}")
+    if not isinstance(text, str) or len(text) < MIN_LENGTH or not text.isascii() or " " in text:
+        raise ConfigurationError(
+            f"{what}: a token has {MIN_LENGTH} or more ASCII characters without a space, as "
+            "`openssl rand -hex 32` makes it"
+        )
+    return Token(name=name, scopes=frozenset(scopes), digest=digest(text))
+
+
+class Failures:
+    """Counts wrong tokens by address, for a minute each.
+
+    A right token is never refused for the failures of others, so guesses lock nobody out.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # When the first failure of the window was, and how many there are; oldest address first.
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def note(self, address: str, now: float) -> tuple[int, float]:
+        """One more failure at ``now`` (s). Returns their number, and seconds until they are forgotten."""
+        begun, count = self._counts.pop(address, (now, 0))
+        if now - begun >= WINDOW:
+            begun, count = now, 0
+        self._counts[address] = (begun, count + 1)
+        if len(self._counts) > MAX_ADDRESSES:
+            self._counts.popitem(last=False)
+        return count + 1, begun + WINDOW - now
+
+    def is_over(self, count: int) -> bool:
+        """Whether a number of failures is more than an address may have."""
+        return count > self._limit

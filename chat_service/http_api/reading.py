@@ -1,0 +1,170 @@
+"""Handlers of the HTTP API that read: rooms, members, lists, histories, users and instances."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chat_service.contracts.records import SYSTEM, Page, RoomSummary
+from chat_service.http_api.api_call import ApiCall, bad_request, check_user, page_of_names, room_of
+from chat_service.http_api.exchange import as_json
+from chat_service.types import Message, RoomName, UserName
+
+#: Messages that are read from the store at once.
+CHUNK = 100
+
+
+async def list_rooms(call: ApiCall) -> dict[str, Any]:
+    page: Page[RoomSummary] = await _checked(
+        call.service.list_rooms(call.page_size(), call.query.get("cursor"))
+    )
+    return {"rooms": [_room(room) for room in page.items], "cursor": page.cursor}
+
+
+async def get_room(call: ApiCall) -> dict[str, Any]:
+    status = await call.service.room_status(call.path["room"])
+    return {
+        **_room(status.room),
+        "enableUserlistUpdates": status.enable_userlist_updates,
+        "enableAccessListsUpdates": status.enable_access_lists_updates,
+    }
+
+
+def _room(room: RoomSummary) -> dict[str, Any]:
+    return {
+        "name": room.name,
+        "owner": room.owner,
+        "membersCount": room.members_count,
+        "lastMessageId": room.last_message_id,
+        "historySize": room.history_size,
+        "historyMaxSize": room.history_max_size,
+        "whitelistOnly": room.whitelist_only,
+        "epoch": room.epoch,
+    }
+
+
+async def list_members(call: ApiCall) -> dict[str, Any]:
+    status = await call.service.room_status(call.path["room"])
+    names, cursor = page_of_names([*status.members], call.page_size(), call.query.get("cursor"))
+    members = [{"userName": name, "sockets": status.members[UserName(name)]} for name in names]
+    return {"members": members, "membersCount": len(status.members), "cursor": cursor}
+
+
+async def get_room_list(call: ApiCall) -> dict[str, Any]:
+    [names, *_] = await call.service.exec_user_command(
+        True, "roomGetAccessList", call.path["room"], call.path["list"]
+    )
+    return _names(call, names)
+
+
+async def get_user_list(call: ApiCall) -> dict[str, Any]:
+    [names, *_] = await call.service.exec_user_command(
+        call.path["user"], "directGetAccessList", call.path["list"]
+    )
+    return _names(call, names)
+
+
+def _names(call: ApiCall, names: Sequence[str]) -> dict[str, Any]:
+    page, cursor = page_of_names(names, call.page_size(), call.query.get("cursor"))
+    return {"names": page, "count": len(names), "cursor": cursor}
+
+
+async def get_history(call: ApiCall) -> dict[str, Any]:
+    """The messages after a known one; the newest ones if none is known, or if it is of another epoch."""
+    after, epoch = call.query.get("after"), call.query.get("epoch")
+    room = room_of(call)
+    if after is None:
+        if epoch is not None:
+            raise bad_request("query.epoch: is for a request with after")
+    elif after > 0 and epoch is None:
+        raise bad_request("query.epoch: an id means nothing without its epoch, which after needs")
+    limit = call.page_size()
+    info = await call.context.store.room_history_info(room, SYSTEM)
+    last, oldest = info.last_message_id, info.last_message_id - info.size
+    # The newest ones are those after an id, too: so one loop keeps the bounds of both.
+    recovered, start = False, max(last - limit, oldest)
+    if after is not None and epoch in (None, info.cursor.epoch):
+        recovered = oldest <= after <= last
+        start = int(after) if recovered else start
+    messages = await read_messages(call, room, start, limit)
+    reached = messages[-1]["id"] if messages else start
+    return {
+        "epoch": info.cursor.epoch,
+        "lastMessageId": last,
+        "recovered": recovered,
+        "messages": messages,
+        "more": reached < last,
+    }
+
+
+async def read_messages(call: ApiCall, room: RoomName, after: int, limit: int) -> list[Message]:
+    """The oldest messages after an id, oldest first: up to ``limit``, and up to the bytes of an answer."""
+    messages: list[Message] = []
+    size = 0
+    while len(messages) < limit:
+        wanted = min(CHUNK, limit - len(messages))
+        chunk = await call.context.store.room_history(room, SYSTEM, after, wanted)
+        for message in reversed(chunk):
+            size += len(as_json(message))
+            if messages and size > call.options.max_answer_size:
+                return messages
+            messages.append(message)
+        if len(chunk) < wanted:
+            break
+        after = messages[-1]["id"]
+    return messages
+
+
+async def list_users(call: ApiCall) -> dict[str, Any]:
+    online = call.query.get("online", True)
+    page = await _checked(call.service.list_users(call.page_size(), call.query.get("cursor"), online=online))
+    users = [{"name": user.name, "sockets": user.sockets} for user in page.items]
+    return {"users": users, "cursor": page.cursor}
+
+
+async def get_user(call: ApiCall) -> dict[str, Any]:
+    name = call.path["user"]
+    await check_user(call)
+    whitelist_only = await call.context.store.user_get_mode(UserName(name))
+    sockets = await call.context.store.user_sockets(UserName(name))
+    return {"name": name, "sockets": len(sockets), "whitelistOnly": whitelist_only}
+
+
+async def list_sockets(call: ApiCall) -> dict[str, Any]:
+    name = call.path["user"]
+    await check_user(call)
+    found = {str(key): info for key, info in (await call.context.store.user_sockets(UserName(name))).items()}
+    ids, cursor = page_of_names([*found], call.page_size(), call.query.get("cursor"))
+    sockets = [
+        {
+            "id": socket_id,
+            "instanceId": found[socket_id].instance_id,
+            "roomsCount": len(found[socket_id].rooms),
+            "rooms": page_of_names([*found[socket_id].rooms], call.options.max_page_size, None)[0],
+        }
+        for socket_id in ids
+    ]
+    return {"sockets": sockets, "cursor": cursor}
+
+
+async def list_instances(call: ApiCall) -> dict[str, Any]:
+    own = call.context.instance_id()
+    return {
+        "instances": [
+            {
+                "id": each.id,
+                "state": str(each.state),
+                "age": round(each.age, 3),
+                "expiresIn": round(each.expires_in, 3),
+                "sockets": each.sockets,
+                "isThisOne": each.id == own,
+            }
+            for each in await call.service.list_instances()
+        ]
+    }
+
+
+async def _checked(page: Any) -> Any:
+    """A page of the service, whose cursor may be of another list."""
+    try:
+        return await page
+    except ValueError as error:
+        raise bad_request(f"query.{error}") from None
