@@ -10,12 +10,14 @@ from chat_service.protocol.wire import ErrorEncoder, bounded
 #: The statuses of the service's codes. A code of the application's own has ``APPLICATION_STATUS``.
 STATUSES: Final[Mapping[str, int]] = {
     "badArgument": 400,
+    "banned": 403,
     "conflict": 409,
     "idempotencyConflict": 409,
     "internalError": 500,
     "invalidName": 400,
     "invalidSocket": 404,
     "listLimitExceeded": 409,
+    "messageTooLarge": 413,
     "noCommand": 404,
     "noList": 404,
     "noLogin": 403,
