@@ -10,7 +10,13 @@ import time
 from tests.chaos.backends import BACKENDS
 from tests.chaos.faults import FAULTS
 from tests.chaos.scenario import Outcome, Plan, run
+from tests.chaos.table import align, verdicts
 from tests.support import reaper
+from tests.support.earlier_version import is_there
+
+#: The fault that needs the previous release, and what is told where there is none.
+MIXED = "mixed"
+WHY_NOT = "no git history to take the previous release from"
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,27 +47,28 @@ def _random_plan(number: int, seconds: float, pace: float) -> Plan:
     return Plan(seed=seed, backend=backend, faults=faults, seconds=seconds, pace=pace)
 
 
-def _table(outcomes: list[Outcome]) -> str:
-    rows = [("scenario", "faults", "seed", "commands", "messages", "verdict")]
+def _table(outcomes: list[Outcome], skipped: list[Plan]) -> str:
+    rows = [("scenario", "faults", "seed", "commands", "messages", "second judge", "verdict")]
     for outcome in outcomes:
         plan = outcome.plan
         faults = f"{outcome.faults}x {', '.join(plan.faults)}" if plan.faults else "none"
-        counts = (str(outcome.commands), str(outcome.messages))
+        counts = (str(outcome.commands), str(outcome.messages), str(outcome.second))
         rows.append((plan.backend, faults, str(plan.seed), *counts, str(outcome.verdict)))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:5], widths, strict=True)]
-        lines.append("  ".join([*cells, row[5]]))
-    return "\n".join(lines)
+    rows += [
+        (plan.backend, ", ".join(plan.faults), str(plan.seed), "-", "-", "-", f"skipped: {WHY_NOT}")
+        for plan in skipped
+    ]
+    return align(rows)
 
 
 async def _one(plan: Plan) -> Outcome:
     print(f"==> {plan.command}", flush=True)
     outcome = await run(plan)
-    print(f"    {outcome.verdict}", flush=True)
+    print(f"    {outcome.verdict}\n    second judge: {outcome.second}", flush=True)
     for violation in outcome.verdict.violations[:10]:
         print(f"    {violation}")
+    for kind, what in outcome.second.findings[:10]:
+        print(f"    second judge: {kind}: {what}")
     if outcome.folder is not None:
         print(f"    record and logs: {outcome.folder}", flush=True)
     return outcome
@@ -71,28 +78,36 @@ async def _main() -> int:
     arguments = _arguments()
     level = logging.INFO if arguments.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s")
-    outcomes = []
+    outcomes: list[Outcome] = []
+    skipped: list[Plan] = []
+
+    async def go(plan: Plan) -> None:
+        if MIXED in plan.faults and not is_there():
+            print(f"==> {plan.command}\n    SKIPPED: {WHY_NOT}", flush=True)
+            skipped.append(plan)
+        else:
+            outcomes.append(await _one(plan))
+
     if arguments.seed is not None:
         faults = tuple(name for name in arguments.faults.split(",") if name)
-        backend = arguments.backend or "redis"
-        outcomes.append(
-            await _one(
-                Plan(
-                    seed=arguments.seed,
-                    backend=backend,
-                    faults=faults,
-                    seconds=arguments.seconds,
-                    pace=arguments.pace,
-                )
+        await go(
+            Plan(
+                seed=arguments.seed,
+                backend=arguments.backend or "redis",
+                faults=faults,
+                seconds=arguments.seconds,
+                pace=arguments.pace,
             )
         )
     else:
         end = time.monotonic() + arguments.minutes * 60
         while time.monotonic() < end:
-            outcomes.append(await _one(_random_plan(len(outcomes), arguments.seconds, arguments.pace)))
-    print()
-    print(_table(outcomes))
-    return 0 if all(outcome.verdict.is_good for outcome in outcomes) else 1
+            await go(_random_plan(len(outcomes) + len(skipped), arguments.seconds, arguments.pace))
+    print(f"\n{_table(outcomes, skipped)}\n")
+    runs = [(outcome.verdict, outcome.second) for outcome in outcomes]
+    print(verdicts(runs, sum(outcome.commands for outcome in outcomes)))
+    print(f"\n{len(outcomes)} runs, {len(skipped)} skipped")
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":

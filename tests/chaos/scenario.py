@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import random
 import shutil
@@ -20,7 +21,9 @@ from tests.chaos.actors import Slot, World
 from tests.chaos.backends import Backend
 from tests.chaos.checker import is_at_rest, judge
 from tests.chaos.faults import BUS_LOSES, CLOSES, FAULTS
+from tests.chaos.history_judge import HistoryVerdict, judge_history
 from tests.chaos.instances import Instances
+from tests.chaos.readers import read_everything
 from tests.chaos.record import FinalRoom, FinalState, Record, RoomSetup
 from tests.chaos.scene import Scene
 from tests.chaos.stalls import Stalls
@@ -77,10 +80,16 @@ class Outcome:
 
     plan: Plan
     verdict: Verdict
+    second: HistoryVerdict
     commands: int
     messages: int
     faults: int
     folder: Path | None
+
+    @property
+    def is_good(self) -> bool:
+        """What both judges say."""
+        return self.verdict.is_good and self.second.is_good
 
 
 def _rooms(plan: Plan, rng: random.Random, users: list[str]) -> dict[str, RoomSetup]:
@@ -131,32 +140,34 @@ class Scenario:
 
     async def run(self) -> Outcome:
         """Raises what goes wrong in the run itself; nothing of it is left running."""
-        verdict = None
+        verdict, is_good = None, False
         try:
-            verdict, final = await self._run()
+            verdict, second, final = await self._run()
+            is_good = verdict.is_good and second.is_good
         finally:
             for slot in self._slots:
                 await slot.close()
             if self._instances is not None:
                 await self._instances.stop()
             await self._backend.stop()
-            if verdict is not None and verdict.is_good:
+            if is_good:
                 shutil.rmtree(self._folder, ignore_errors=True)
             else:
-                (self._folder / "record.txt").write_text("\n".join(self.record.lines()))
-        if not verdict.is_good:
-            texts = [str(item) for item in (*verdict.violations, *verdict.allowed)]
+                (self._folder / "record.jsonl").write_text("\n".join(self.record.lines()))
+        if not is_good:
+            texts = [f"{kind}: {what}" for kind, what in second.findings]
+            texts += map(str, (*verdict.violations, *verdict.allowed))
             (self._folder / "verdict.txt").write_text("\n".join([*texts, repr(final)]))
         messages = sum(len(room.history) for room in final.rooms.values())
         return Outcome(
-            plan=self.plan, verdict=verdict, commands=self._sent(), messages=messages, faults=self._faults,
-            folder=None if verdict.is_good else self._folder,
+            plan=self.plan, verdict=verdict, second=second, commands=self._sent(), messages=messages,
+            faults=self._faults, folder=None if is_good else self._folder,
         )  # fmt: skip
 
     def _sent(self) -> int:
         return sum(type(entry).__name__ == "Sent" for entry in self.record.entries)
 
-    async def _run(self) -> tuple[Verdict, FinalState]:
+    async def _run(self) -> tuple[Verdict, HistoryVerdict, FinalState]:
         plan, rng = self.plan, self._rng
         await self._backend.start()
         await self._restore_rooms()
@@ -185,7 +196,10 @@ class Scenario:
         verdict = judge(self.record, final, allowed=self._allowed, alive=len(instances.up()))
         if self._stalls.longest > LONGEST_STALL:
             verdict.notes["ms for which everything stood still"] = round(self._stalls.longest * 1000)
-        return verdict, final
+        sizes = {room: setup.history_max_size for room, setup in self.record.rooms.items()}
+        entries = map(json.loads, self.record.lines())
+        second = judge_history(entries, sizes, [instance.number for instance in instances.up()])
+        return verdict, second, final
 
     @property
     def _allowed(self) -> frozenset[Rule]:
@@ -232,6 +246,7 @@ class Scenario:
         async with asyncio.timeout(REST_IN):
             await asyncio.gather(*(slot.resolve() for slot in self._slots))
         store = await self._backend.store()
+        readers = await self._open_readers(world)
         try:
             await self._send_last_messages(world)
             deadline = time.monotonic() + REST_IN
@@ -239,9 +254,24 @@ class Scenario:
                 await asyncio.sleep(0.2)
             self.record.settled()
             await self._ask_all()
+            await read_everything(self.record.rooms, readers)
             return await self._read(store)
         finally:
             await store.close()
+
+    async def _open_readers(self, world: World) -> list[Slot]:
+        """A socket of each owner at each instance, to read all rooms through all instances."""
+        assert self._instances is not None
+        owners = sorted({setup.owner for setup in self.record.rooms.values()})
+        readers = [
+            Slot(world, owner, random.Random(0), instance)
+            for instance in self._instances.up()
+            for owner in owners
+        ]
+        self._slots += readers
+        async with asyncio.timeout(REST_IN):
+            await asyncio.gather(*(reader.connect() for reader in readers))
+        return readers
 
     def _joined(self, room: str) -> list[Slot]:
         return [

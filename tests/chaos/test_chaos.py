@@ -1,9 +1,13 @@
 """Short runs with fixed seeds: in peace, and with some of the faults. ``make chaos`` runs all, for long."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.chaos.faults import FAULTS
+from tests.chaos.history_judge import Property
 from tests.chaos.scenario import Plan, run
+from tests.support.earlier_version import is_there
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -16,6 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
         ("redis", ("kill", "scripts", "pause")),
         ("redis", ("restart", "cut", "subscribers")),
         ("redis", ("silence", "roll")),
+        ("redis", ("mixed",)),
         ("redis", ("memory", "skew", "overflow", "flush")),
         ("cluster", ("slots", "clients", "snapshots", "sleep")),
     ],
@@ -23,9 +28,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
 )
 async def test_a_run_is_good(backend: str, faults: tuple[str, ...]):
     plan = Plan(seed=20, backend=backend, faults=faults, seconds=4.0, commands=250)
+    if "mixed" in faults:
+        if not is_there():
+            pytest.skip("no git history to take the previous release from")
+        plan = replace(plan, instances=2, users=8, seconds=1.0)
     outcome = await run(plan)
-    text = "\n".join([plan.command, str(outcome.verdict), *map(str, outcome.verdict.violations[:20])])
-    assert outcome.verdict.is_good, text
+    found = [*map(str, outcome.verdict.violations[:20]), *map(str, outcome.second.findings[:20])]
+    text = "\n".join([plan.command, str(outcome.verdict), str(outcome.second), *found])
+    assert outcome.is_good, text
+    # What a run hardly ever lacks was judged.
+    for kind in (Property.EXACTLY_ONCE, Property.NO_LOSS, Property.CURSOR, Property.PRESENCE):
+        assert outcome.second.examined[kind] > 0, kind
     assert outcome.commands > 200, "hardly anything was done"
 
 

@@ -16,6 +16,12 @@ class NoHistory(Exception):
     """This is no git checkout, so there is no earlier version."""
 
 
+def is_there() -> bool:
+    """Whether the earlier version can be taken from here."""
+    found = subprocess.run(["git", "cat-file", "-e", EARLIER], cwd=ROOT, capture_output=True, check=False)
+    return found.returncode == 0
+
+
 def unpack(folder: Path) -> Path:
     """Write the files of the earlier version to a folder, and return it.
 
