@@ -14,8 +14,8 @@ Entry = Mapping[str, Any]
 
 #: Faults that throw away what was confirmed.
 LOSING = frozenset({"evict", "flush", "sentinel", "master", "shard"})
-#: Seconds after such a fault in which instances may still find out what is gone.
-FOUND_OUT_IN = 5.0
+#: Seconds after such a fault in which instances may still find out what is gone: they probe once a second.
+FOUND_OUT_IN = 1.0
 #: Answers that do not say whether the command was done.
 UNCLEAR = frozenset({"timeout", "internalError"})
 #: Where the options of a command are among its arguments.

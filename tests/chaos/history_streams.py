@@ -88,9 +88,11 @@ class Stream:
                 self._message(entry["args"][1]["id"], entry["time"])
 
     def _message(self, message_id: int, time: float) -> None:
-        self.delivered += 1
-        if self._is_excused_at(time):
-            self.excused += 1
+        is_excused = self._is_excused_at(time)
+        self.delivered += not is_excused
+        self.excused += is_excused
+        if is_excused:
+            pass
         elif message_id <= self._last:
             self.unordered.append(f"{self._name} got {message_id} after {self._last}")
             return
