@@ -127,6 +127,11 @@ class Options:
     history_max_size: int = _option(
         10000, _count(0), "Default for new rooms: number of messages kept; 0 keeps none but still counts ids."
     )
+    history_max_bytes: int = _option(
+        16 * 1024 * 1024,
+        _count(1),
+        "Default for new rooms: bytes of the messages kept, as stored. The newest message is always kept.",
+    )
     history_max_get_messages: int = _option(
         100, _count(0), "Maximum number of messages that a user's history command returns; 0 returns none."
     )

@@ -114,8 +114,9 @@ class RoomSettings:
     blacklist: tuple[str, ...] = ()
     adminlist: tuple[str, ...] = ()
     whitelist_only: bool = False
-    #: The option of the service when it is not given; so with the next two.
+    #: The option of the service when it is not given; so with the next three.
     history_max_size: int | None = None
+    history_max_bytes: int | None = None
     enable_access_lists_updates: bool | None = None
     enable_userlist_updates: bool | None = None
 

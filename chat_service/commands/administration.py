@@ -20,6 +20,7 @@ async def room_create(context: Context, call: CommandCall, room_name: RoomName, 
         owner=actor_of(call).name,
         whitelist_only=whitelist_only,
         history_max_size=options.history_max_size,
+        history_max_bytes=options.history_max_bytes,
         enable_userlist_updates=options.enable_userlist_updates,
         enable_access_lists_updates=options.enable_access_lists_updates,
     )

@@ -36,7 +36,11 @@ class UserConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomConfig:
-    """Initial owner, lists and settings of a room. ``history_max_size`` counts messages."""
+    """Initial owner, lists and settings of a room.
+
+    ``history_max_size`` counts messages, ``history_max_bytes`` their bytes as they are stored. None is
+    any number.
+    """
 
     owner: UserName | None = None
     adminlist: Sequence[str] = ()
@@ -44,6 +48,7 @@ class RoomConfig:
     blacklist: Sequence[str] = ()
     whitelist_only: bool = False
     history_max_size: int = 10000
+    history_max_bytes: int | None = 16 * 1024 * 1024
     enable_userlist_updates: bool = False
     enable_access_lists_updates: bool = False
 

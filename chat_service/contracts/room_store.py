@@ -114,7 +114,8 @@ class RoomStore(Protocol):
         """Store a message and publish ``roomMessage(room, message)``.
 
         Returns the ``id`` that the message was given, the room's next one. Drops the oldest messages beyond
-        the history's maximum size. Raises ``noRoom``, ``notJoined``.
+        the history's maximum number of them, or of their bytes. The newest message is kept, whatever its
+        size, unless no messages are kept. Raises ``noRoom``, ``notJoined``.
         """
         ...
 
@@ -226,6 +227,13 @@ class RoomStore(Protocol):
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         """Set how many messages are kept, dropping older ones immediately. Raises ``noRoom``."""
+        ...
+
+    async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
+        """Set how many bytes of messages are kept, dropping the oldest ones beyond it immediately.
+
+        The newest message stays. Raises ``noRoom``.
+        """
         ...
 
     async def room_set_updates(

@@ -38,6 +38,7 @@ class OptionKeywords(TypedDict, total=False):
     enable_userlist_updates: bool
     enable_access_lists_updates: bool
     history_max_size: int
+    history_max_bytes: int
     history_max_get_messages: int
     history_max_get_bytes: int
     idempotency_window: float

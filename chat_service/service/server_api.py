@@ -145,6 +145,7 @@ class ServerAPI:
         adminlist: Sequence[str] = (),
         whitelist_only: bool = False,
         history_max_size: int | None = None,
+        history_max_bytes: int | None = None,
         enable_access_lists_updates: bool | None = None,
         enable_userlist_updates: bool | None = None,
         exist_ok: bool = False,
@@ -158,6 +159,7 @@ class ServerAPI:
         options = self._context.options
         limit = options.room_list_size_limit
         size = options.history_max_size if history_max_size is None else history_max_size
+        max_bytes = options.history_max_bytes if history_max_bytes is None else history_max_bytes
         lists_updates, user_updates = enable_access_lists_updates, enable_userlist_updates
         config = RoomConfig(
             owner=None if owner is None else self._user(owner),
@@ -166,6 +168,7 @@ class ServerAPI:
             blacklist=self._names("blacklist", blacklist, limit),
             whitelist_only=_flag("whitelist_only", whitelist_only),
             history_max_size=_size(size),
+            history_max_bytes=_bytes(max_bytes),
             enable_access_lists_updates=options.enable_access_lists_updates
             if lists_updates is None
             else _flag("enable_access_lists_updates", lists_updates),
@@ -217,6 +220,15 @@ class ServerAPI:
         """Set how many messages a room keeps, dropping older ones immediately. Raises ``noRoom``."""
         self._context.check_open()
         await self._context.store.room_set_history_max_size(self._room(room), _size(size))
+
+    async def change_room_history_max_bytes(self, room: str, size: int) -> None:
+        """Set how many bytes of messages a room keeps, dropping the oldest immediately. The newest stays.
+
+        Rooms that were created before this option existed keep any number of bytes until this is called.
+        Raises ``noRoom``.
+        """
+        self._context.check_open()
+        await self._context.store.room_set_history_max_bytes(self._room(room), _bytes(size))
 
     async def change_access_lists_updates(self, room: str, enabled: bool) -> None:
         """Turn notifications about changed lists and modes on or off. Raises ``noRoom``."""
@@ -365,4 +377,10 @@ def _flag(name: str, value: Any) -> bool:
 def _size(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"history_max_size: expected a whole number, 0 or more, got {value!r}")
+    return value
+
+
+def _bytes(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"history_max_bytes: expected a whole number, 1 or more, got {value!r}")
     return value

@@ -65,6 +65,11 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [0, -1, 1.0, None, True],
         f"expected a whole number from 1 to {BIG}",
     ),
+    "history_max_bytes": (
+        [1, 2**24, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
     "history_max_get_bytes": (
         [1, 2**20, BIG],
         [0, -1, 1.0, None, True],
@@ -184,7 +189,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     )
     assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
     assert options.idempotency_window == 300
-    assert options.history_max_get_bytes == 2**20
+    assert (options.history_max_bytes, options.history_max_get_bytes) == (2**24, 2**20)
     assert (options.names_per_command_limit, options.message_size_limit) == (1000, 2**20)
     assert (options.login_timeout, options.early_commands_limit) == (10.0, 100)
     assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)

@@ -20,8 +20,8 @@ from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 from tests.plugins.sqlite_step import Step, pack, unpack
 
-COLUMNS = """epoch, birth, seq, last_id, owner, whitelist_only, history_max_size, userlist_updates,
-    access_updates"""
+COLUMNS = """epoch, birth, seq, last_id, owner, whitelist_only, history_max_size, history_max_bytes,
+    userlist_updates, access_updates"""
 
 #: How many events other than messages a room keeps.
 CHANGES_KEPT = 200
@@ -37,14 +37,15 @@ def create(step: Step, name: RoomName, config: RoomConfig) -> None:
     if step.rows("select 1 from rooms where name = ?", name):
         raise ChatServiceError("roomExists", name)
     step.run(
-        """insert into rooms (name, epoch, birth, owner, whitelist_only, history_max_size, userlist_updates,
-            access_updates) values (?, ?, ?, ?, ?, ?, ?, ?)""",
+        """insert into rooms (name, epoch, birth, owner, whitelist_only, history_max_size, history_max_bytes,
+            userlist_updates, access_updates) values (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         name,
         uuid.uuid4().hex,
         uuid.uuid4().hex,
         config.owner,
         config.whitelist_only,
         config.history_max_size,
+        config.history_max_bytes,
         config.enable_userlist_updates,
         config.enable_access_lists_updates,
     )
@@ -69,6 +70,7 @@ class Room:
             self.owner,
             self.whitelist_only,
             self.history_max_size,
+            self.history_max_bytes,
             self.userlist_updates,
             self.access_updates,
         ) = rows[0]
@@ -214,6 +216,10 @@ class Room:
 
     def trim(self) -> None:
         oldest = self.last_id - self.history_max_size
+        if self.history_max_bytes is not None:
+            query = "select length(body) from messages where room = ? order by id desc"
+            kept = rules.count_within(self._step.column(query, self.name), self.history_max_bytes)
+            oldest = max(oldest, self.last_id - kept)
         self._step.run("delete from messages where room = ? and id <= ?", self.name, oldest)
 
     def add_message(self, message: Message) -> int:

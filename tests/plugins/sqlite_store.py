@@ -257,6 +257,12 @@ class SqliteStore(SqliteUsers):
             entry.set("history_max_size", size)
             entry.trim()
 
+    async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.set("history_max_bytes", size)
+            entry.trim()
+
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:

@@ -15,6 +15,7 @@ from chat_service.types import RoomName
 from tests.conftest import BACKENDS
 from tests.support.backends import Backend
 from tests.support.parts import parts_of
+from tests.support.wire_errors import raised
 from tests.support.world import Instance, World
 
 KB = 1000
@@ -80,6 +81,30 @@ async def test_by_default_an_answer_has_about_a_megabyte(world: World) -> None:
     _, alice = await filled(world, 12, 250 * KB)
     assert ids(await alice.call("roomRecentHistory", "room")) == [12, 11, 10, 9]
     assert ids(await alice.call("roomHistoryGet", "room", 0, 100)) == [4, 3, 2, 1]
+
+
+@pytest.mark.covers("option:history_max_bytes", "api:change_room_history_max_bytes", "command:roomCreate")
+async def test_a_room_keeps_a_bounded_number_of_bytes(world: World) -> None:
+    instance, alice = await filled(world, 9, 10 * KB, history_max_bytes=45 * KB)
+    service = instance.service
+    info = await alice.call("roomHistoryInfo", "room")
+    assert (info["historySize"], info["historyMaxSize"], info["lastMessageId"]) == (4, 10_000, 9)
+    assert ids(await alice.call("roomRecentHistory", "room")) == [9, 8, 7, 6]
+    # What follows an id that is dropped begins with the oldest one.
+    assert ids(await alice.call("roomHistoryGet", "room", 2, 2)) == [7, 6]
+    await service.change_room_history_max_bytes("room", 25 * KB)
+    assert ids(await alice.call("roomHistoryGet", "room", 0, 9)) == [9, 8]
+    await alice.call("roomCreate", "mine", False)
+    await service.add_room("small", history_max_bytes=15 * KB)
+    for room in ("mine", "small"):
+        for _ in range(5):
+            await service.exec_user_command(True, "roomMessage", room, {"textMessage": "x" * 10 * KB})
+        [history] = await service.exec_user_command(True, "roomRecentHistory", room)
+        assert ids(history) == ([5, 4, 3, 2] if room == "mine" else [5])
+    assert await raised(service.change_room_history_max_bytes("nowhere", 1)) == ("noRoom", "nowhere")
+    for size in (0, -1, 1.5, True, None):
+        with pytest.raises(ValueError, match="history_max_bytes: expected a whole number, 1 or more"):
+            await service.change_room_history_max_bytes("room", size)  # type: ignore[arg-type]
 
 
 # Entries that somebody else has written: nobody else writes to the memory of this process.

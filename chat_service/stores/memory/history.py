@@ -17,14 +17,18 @@ _DROPPED = 1000
 
 
 class History:
-    """The newest ``max_size`` messages. Ids are 1, 2, 3, … and keep counting if no messages are kept.
+    """The newest ``max_size`` messages, fewer if they have more than ``max_bytes``, but at least one. Ids are
+    1, 2, 3, … and keep counting if no messages are kept.
 
     Messages are kept as JSON texts, the form in which most clients receive them: small, encoded once, and
     safe from changes to messages that were returned. Messages with binary values are packed instead.
     """
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, max_bytes: int | None = None) -> None:
         self.max_size = max_size
+        self.max_bytes = max_bytes
+        #: The bytes of the stored messages.
+        self.bytes = 0
         self.last_id = 0
         # Encoded messages, oldest first. Those before ``_start`` are dropped, and empty.
         self._items: list[bytes] = []
@@ -49,8 +53,8 @@ class History:
                 # A copy, since the encoder's result holds on to its buffer of some KB.
                 encoded = encoded[:-1] + b"}"
             self._items.append(encoded)
-            if self.size > self.max_size:
-                self._drop_oldest()
+            self.bytes += len(encoded)
+            self._drop_surplus()
         self.last_id = message_id
         return message_id
 
@@ -87,12 +91,24 @@ class History:
     def resize(self, max_size: int) -> None:
         """Set the maximum number of messages, dropping the oldest beyond it."""
         self.max_size = max_size
-        while self.size > max_size:
-            self._drop_oldest()
+        self._drop_surplus()
 
-    def _drop_oldest(self) -> None:
-        self._items[self._start] = b""
-        self._start += 1
+    def limit_bytes(self, max_bytes: int) -> None:
+        """Set the maximum number of bytes, dropping the oldest messages beyond it."""
+        self.max_bytes = max_bytes
+        self._drop_surplus()
+
+    def _drop_surplus(self) -> None:
+        items, start = self._items, self._start
+        count = len(items) - start
+        while count > self.max_size or (
+            self.max_bytes is not None and self.bytes > self.max_bytes and count > 1
+        ):
+            self.bytes -= len(items[start])
+            items[start] = b""
+            start += 1
+            count -= 1
+        self._start = start
         if self._start >= _DROPPED and self._start * 2 >= len(self._items):
             del self._items[: self._start]
             self._start = 0

@@ -286,6 +286,9 @@ class MemoryStore:
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         self.backend.room(room).history.resize(size)
 
+    async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
+        self.backend.room(room).history.limit_bytes(size)
+
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:
@@ -324,8 +327,7 @@ class MemoryStore:
         return True
 
     async def instance_pulses(self) -> Mapping[InstanceId, int]:
-        instances = self.backend.instances.items()
-        return {name: instance.pulse for name, instance in instances if instance.is_listed}
+        return {name: it.pulse for name, it in self.backend.instances.items() if it.is_listed}
 
     async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
         instance = self.backend.instances.get(instance_id)
@@ -334,8 +336,7 @@ class MemoryStore:
         return instance.claim(now)
 
     async def instance_get_heartbeat(self, instance_id: InstanceId) -> int | None:
-        instance = self.backend.instances.get(instance_id)
-        return instance.heartbeat if instance else None
+        return it.heartbeat if (it := self.backend.instances.get(instance_id)) else None
 
     async def instance_sockets(self, instance_id: InstanceId) -> Mapping[SocketId, UserName]:
         instance = self.backend.instances.get(instance_id)

@@ -71,7 +71,7 @@ class MemoryRoom:
         }
         self.members: dict[UserName, Member] = {}
         self.seen: dict[UserName, int] = {}
-        self.history = History(config.history_max_size)
+        self.history = History(config.history_max_size, config.history_max_bytes)
         # The latest events other than messages.
         self._changes: deque[RoomEvent] = deque(maxlen=CHANGES_KEPT)
         self._emit = emit

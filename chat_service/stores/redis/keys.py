@@ -31,7 +31,7 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb."""
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:

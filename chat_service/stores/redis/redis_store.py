@@ -307,6 +307,9 @@ class RedisStore:
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         await self._rooms.set(room, SYSTEM, 0, "history", size)
 
+    async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
+        await self._rooms.set(room, SYSTEM, 0, "bytes", size)
+
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:

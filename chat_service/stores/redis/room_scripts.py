@@ -72,6 +72,7 @@ class RoomScripts:
             flag(config.enable_userlist_updates),
             flag(config.enable_access_lists_updates),
             config.history_max_size,
+            "" if config.history_max_bytes is None else config.history_max_bytes,
             *map(len, lists),
             *(name for names in lists for name in names),
         )

@@ -1,11 +1,11 @@
-"""The bytes of histories: how many of them an answer has."""
+"""The bytes of histories: how many of them an answer has, and how many a room keeps."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from chat_service.contracts.records import SYSTEM, HistoryQuery, RoomConfig
-from chat_service.testing.store_suite.base import ALICE, HALL, NOW, S1, Peer, StoreTests, actor
+from chat_service.testing.store_suite.base import ALICE, HALL, NOW, S1, Peer, Peers, StoreTests, actor
 from chat_service.types import Message
 
 #: Size of a message's text. The other fields, and what a store adds, have far fewer bytes.
@@ -91,3 +91,70 @@ class HistorySizeSuite(StoreTests):
         assert await join(20) == (True, [], False)
         assert await join(None) == (False, [18, 19, 20], False)
         assert await join(99) == (False, [18, 19, 20], False)
+
+    # What a room keeps
+
+    async def _kept(self, peer: Peer) -> list[int]:
+        """The ids of the stored messages. All ways to read them agree."""
+        store = peer.store
+        info = await store.room_history_info(HALL, SYSTEM)
+        recent = ids(await store.room_recent_history(HALL, SYSTEM, 1000))
+        assert ids(await store.room_history(HALL, SYSTEM, 0, 1000)) == recent
+        assert info.size == len(recent) == (await store.room_summary(HALL)).history_size
+        for after in range(max(info.last_message_id - 12, 0), info.last_message_id + 1):
+            following = ids(await store.room_history(HALL, SYSTEM, after, 2))
+            assert following[::-1] == [number for number in recent[::-1] if number > after][:2]
+        return recent[::-1]
+
+    async def _send(self, peer: Peer, *sizes: int, binary: bool = False) -> None:
+        for size in sizes:
+            await peer.store.room_message(HALL, SYSTEM, message(size, binary=binary))
+
+    @pytest.mark.parametrize("binary", [False, True], ids=["texts", "binary"])
+    async def test_a_room_keeps_so_many_bytes(self, peer: Peer, binary: bool) -> None:
+        config = RoomConfig(history_max_size=8, history_max_bytes=55 * KB)
+        await peer.store.room_create(HALL, config)
+        await self._send(peer, *[10 * KB] * 4, binary=binary)
+        assert await self._kept(peer) == [1, 2, 3, 4]
+        await self._send(peer, *[10 * KB] * 9, binary=binary)
+        assert await self._kept(peer) == [9, 10, 11, 12, 13]
+        await self._send(peer, 100, 100, 100, binary=binary)
+        assert await self._kept(peer) == [9, 10, 11, 12, 13, 14, 15, 16]
+        await self._send(peer, 100, binary=binary)
+        assert await self._kept(peer) == [10, 11, 12, 13, 14, 15, 16, 17]
+        # One large message takes the place of many.
+        await self._send(peer, 50 * KB, binary=binary)
+        assert await self._kept(peer) == [14, 15, 16, 17, 18]
+        # The newest one is kept, whatever its size.
+        await self._send(peer, 90 * KB, binary=binary)
+        assert await self._kept(peer) == [19]
+        await self._send(peer, 100, 100, binary=binary)
+        assert await self._kept(peer) == [20, 21]
+
+    async def test_the_bytes_of_a_room_can_be_changed(self, peers: Peers, peer: Peer) -> None:
+        other = await peers.open()
+        await peer.store.room_create(HALL, RoomConfig(history_max_bytes=None))
+        await self._send(peer, *[10 * KB] * 30)
+        assert len(await self._kept(peer)) == 30
+        await other.store.room_set_history_max_bytes(HALL, 125 * KB)
+        assert await self._kept(peer) == list(range(19, 31))
+        await self._send(peer, 10 * KB)
+        await self._send(other, 10 * KB)
+        assert await self._kept(peer) == list(range(21, 33))
+        await peer.store.room_set_history_max_size(HALL, 5)
+        assert await self._kept(peer) == list(range(28, 33))
+        await peer.store.room_set_history_max_size(HALL, 100)
+        await self._send(peer, *[10 * KB] * 9)
+        assert await self._kept(peer) == list(range(30, 42))
+        await peer.store.room_set_history_max_bytes(HALL, 999 * KB)
+        await self._send(peer, *[10 * KB] * 9)
+        assert await self._kept(peer) == list(range(30, 51))
+        await peer.store.room_set_history_max_bytes(HALL, 1)
+        assert await self._kept(peer) == [50]
+        await peer.store.room_set_history_max_size(HALL, 0)
+        await self._send(peer, 100)
+        assert await self._kept(peer) == []
+        await peer.store.room_set_history_max_size(HALL, 9)
+        await peer.store.room_set_history_max_bytes(HALL, 15 * KB)
+        await self._send(peer, 10 * KB, 4 * KB, 9 * KB)
+        assert await self._kept(peer) == [53, 54]

@@ -1,16 +1,16 @@
 -- Create a room.
 -- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
---   8 history_max  9 admins  10 blacklisted  11 whitelisted: counts of the names that follow in this order
+--   8 history_max  9 history_max_bytes or ''  10 admins  11 blacklisted  12 whitelisted: counts of the names that follow in this order
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'roomExists'}.
 -- include: bus
 -- include: room
 -- include: room_event
 -- include: remove
 local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
-local userlist_updates, lists_updates, history_max = ARGV[6], ARGV[7], ARGV[8]
-local admins, blacklisted, whitelisted = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local next_name = 12
+local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local admins, blacklisted, whitelisted = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local next_name = 13
 
 if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
 local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
@@ -24,6 +24,7 @@ end
 -- The epoch may change later. Birth stays: idempotency keys belong to this life of the room.
 redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,
   'wl', whitelist_only, 'uu', userlist_updates, 'au', lists_updates, 'hmax', history_max)
+if history_max_bytes ~= '' then redis.call('HSET', room_key, 'hb', history_max_bytes .. ':0:0:0') end
 
 local function add_names(list_key, count)
   for _ = 1, count do

@@ -5,11 +5,12 @@
 --   otherwise: the packed message without its id; the room's plain name
 -- Returns {0, id}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
+-- include: history_size
 -- include: message
 local room_key, members_key, history_key = KEYS[1], KEYS[2], KEYS[3]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb')
 if not f[1] then return {'noRoom'} end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}

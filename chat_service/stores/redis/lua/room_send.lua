@@ -5,15 +5,16 @@
 --   room_message.lua  8 expected last id or ''  9 digest  10 window (ms): both of the idempotency key
 -- Returns {0, id, is_duplicate (0 or 1)}, or {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id}.
 -- include: bus
+-- include: history_size
 -- include: message
 local room_key, members_key, history_key, sent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'birth')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'birth')
 if not f[1] then return {'noRoom'} end
 -- Rooms of earlier versions get a birth with the first key: the epoch of this moment, which no other life has.
-local birth = f[5] or f[1]
+local birth = f[6] or f[1]
 -- The key comes before the rules: the message was stored, whatever happened to the sender since.
 local remembered = sent_key and redis.call('GET', sent_key)
 if remembered then

@@ -1,12 +1,14 @@
 -- Change a setting of a room, and remove the users who lose access.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
---   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or ''; 'history' size;
+--   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or ''; 'history' size; 'bytes' size of the
+--   history;
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: room_event
 -- include: remove
+-- include: history_size
 local actor, bypass, now, what = ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6]
 local first_argument = 7
 
@@ -33,6 +35,10 @@ elseif what == 'history' then
   else
     redis.call('LTRIM', history_key, 0, tonumber(size) - 1)
   end
+  local known = parse_size(redis.call('HGET', room_key, 'hb'))
+  if known then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, known.max_bytes)) end
+elseif what == 'bytes' then
+  redis.call('HSET', room_key, 'hb', recount(history_key, room.last, tonumber(ARGV[7])))
 elseif what == 'updates' then
   local userlist, lists = ARGV[7], ARGV[8]
   if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end
