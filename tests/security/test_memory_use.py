@@ -19,7 +19,7 @@ count = 40_000
 history = History(count)
 before = resident()
 for number in range(count):
-    history.append({"textMessage": "hello, how are you today?", "timestamp": 1764161388000, "author": "alice"})
+    history.append({"textMessage": "hello, how are you today?", "timestamp": number, "author": "alice"})
 assert history.size == count
 print((resident() - before) / count)
 """
@@ -29,4 +29,4 @@ print((resident() - before) / count)
 def test_a_short_message_takes_little_memory() -> None:
     """The encoder's results hold on to their buffers: a message of 94 bytes took 4.1 KB."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert 94 < float(done.stdout) < 400
+    assert 80 < float(done.stdout) < 400

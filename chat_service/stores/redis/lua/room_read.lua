@@ -2,7 +2,8 @@
 -- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 what, then its arguments:
 --   'history' after (an id), limit, budget; 'recent' limit, budget: in bytes, or '' for any; 'info'; 'settings';
 --   'list' index in KEYS of the list, or 0 for the members; 'seen' user; 'members'; 'changes'
--- Returns {0, ...}; for a history {0, messages (newest first), epoch}, and for 'history' the id before the oldest one; or {'noRoom'}, {'notJoined'}.
+-- Returns {0, ...}, for 'recent' {0, messages (newest first), epoch}, for 'history' also the id before the oldest one;
+--   or {'noRoom'}, {'notJoined'}.
 -- include: room
 -- include: history
 local actor, bypass, what = ARGV[1], ARGV[2] == '1', ARGV[3]
@@ -18,7 +19,8 @@ if what == 'history' then
     room.last - following}
 elseif what == 'recent' then
   local limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
-  return {0, read_history(history_key, 0, math.min(limit, redis.call('LLEN', history_key)) - 1, budget, false), room.epoch}
+  local last = math.min(limit, redis.call('LLEN', history_key)) - 1
+  return {0, read_history(history_key, 0, last, budget, false), room.epoch}
 elseif what == 'info' then
   return {0, redis.call('LLEN', history_key), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then

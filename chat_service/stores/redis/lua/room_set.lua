@@ -1,8 +1,7 @@
 -- Change a setting of a room, and remove the users who lose access.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
---   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or ''; 'history' size; 'bytes' size of the
---   history;
---   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
+--   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or '';
+--   'history' size (number of messages); 'bytes' size (of the messages in the history); 'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
