@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     FAILED = 1, "It could not be done; `check`: something does not work."
     USAGE = 2, "The command line is wrong: an unknown option, a missing argument."
     CONFIGURATION = 3, "A configuration that cannot work: the file, an option, the module of `run`."
-    STORE = 4, "The store cannot be reached, or refuses the login."
+    STORE = 4, "The store or the server cannot be reached, or refuses the login."
     ADDRESS = 5, "The service cannot listen: the port is in use, or not allowed."
     NOT_FOUND = 6, "There is no such room, user or instance."
     INTERRUPTED = 130, "Ended by Ctrl+C."

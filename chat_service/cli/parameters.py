@@ -71,18 +71,26 @@ _TARGET_OPTIONS = (
 )
 
 
+#: The parameters of ``target_options``.
+TARGET_NAMES = ("url", "config", "store", "cluster", "prefix", "sentinels", "sentinel_service")
+
+
+def target_options(function: FunctionT) -> FunctionT:
+    """A decorator: options that say which services."""
+    for option in reversed(_TARGET_OPTIONS):
+        function = option(function)
+    return function
+
+
 def takes_target(function: FunctionT) -> FunctionT:
     """A decorator: options that say which services; the function gets ``target``."""
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> Any:
-        names = ("url", "config", "store", "cluster", "prefix", "sentinels", "sentinel_service")
-        target = Target.from_options(**{name: given.pop(name) for name in names})
+        target = Target.from_options(**{name: given.pop(name) for name in TARGET_NAMES})
         return function(target=target, **given)
 
-    for option in reversed(_TARGET_OPTIONS):
-        wrapper = option(wrapper)
-    return wrapper  # type: ignore[return-value]
+    return target_options(wrapper)  # type: ignore[return-value]
 
 
 def json_option(function: FunctionT) -> FunctionT:
@@ -148,9 +156,8 @@ def complete_rooms(ctx: click.Context, parameter: click.Parameter, incomplete: s
     """Names of rooms, when the store is known and quick; else none."""
     import asyncio
 
-    names = ("url", "config", "store", "cluster", "prefix", "sentinels", "sentinel_service")
     try:
-        target = Target.from_options(**{name: ctx.params.get(name) for name in names})
+        target = Target.from_options(**{name: ctx.params.get(name) for name in TARGET_NAMES})
         return asyncio.run(_rooms(target, incomplete))
     except Exception:
         # There is nobody to tell.

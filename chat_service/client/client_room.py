@@ -50,6 +50,11 @@ class Stream:
         """Whether messages came in that are neither waiting nor read."""
         return self.queued_id < self.last_id
 
+    @property
+    def has_items(self) -> bool:
+        """Whether something waits to be read."""
+        return bool(self._items)
+
     def pop(self) -> Message | Gap | None:
         """The next item, None when nothing waits."""
         return self._items.popleft() if self._items else None
@@ -128,6 +133,11 @@ class ClientRoom:
     def last_id(self) -> int:
         """The id of the last message that came in."""
         return self._stream.last_id
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether messages or gaps came in that the reader of the stream did not get yet."""
+        return self._stream.has_items or self._stream.is_behind
 
     @property
     def epoch(self) -> str | None:

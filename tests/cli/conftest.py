@@ -16,7 +16,7 @@ from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.world import World
 
 #: Variables that would say which services.
-VARIABLES = ("CHAT_STORE_URL", "CHAT_CONFIG", "CHAT_STORE_BUS_SECRET", "CHAT_LOGIN_SECRET")
+VARIABLES = ("CHAT_STORE_URL", "CHAT_CONFIG", "CHAT_STORE_BUS_SECRET", "CHAT_LOGIN_SECRET", "CHAT_TOKEN")
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from chat_service import StoreError, StoreTimeoutError
-from chat_service.cli import output
-from chat_service.cli.commands import tail
+from chat_service.cli import happenings, output
 from chat_service.cli.commands import tail as follow
-from chat_service.cli.commands.tail import Follower, Happening
+from chat_service.cli.commands.tail import Follower
+from chat_service.cli.happenings import Happening
 from chat_service.contracts.bus import RoomEvent
 from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.stores.memory import MemoryBackend, MemoryStore
@@ -266,15 +266,15 @@ def test_what_cannot_be_sent(args: list[str], text: str) -> None:
 
 def test_lines_of_what_happens() -> None:
     message = {"id": 5, "timestamp": 0, "author": {"odd": 1}, "image": "a.png", "data": b"123"}
-    line = tail._line(Happening(kind="message", message=message))
+    line = happenings.line(Happening(kind="message", message=message))
     assert line.plain.endswith(' #5 {"odd":1}: {"image":"a.png","data":"<3 bytes>"}')
-    assert tail._line(Happening(kind="message", message={"textMessage": "x"})).plain == "? #None x"
-    assert tail._line(Happening(kind="gap", first=3, last=5)).plain == "-- messages 3 to 5 are lost --"
+    assert happenings.line(Happening(kind="message", message={"textMessage": "x"})).plain == "? #None x"
+    assert happenings.line(Happening(kind="gap", first=3, last=5)).plain == "-- messages 3 to 5 are lost --"
     joined = Happening(kind="event", event="roomUserJoined", args=("room", "alice"))
-    assert tail._line(joined).plain == "-- roomUserJoined alice --"
-    assert "begun anew" in tail._line(Happening(kind="epoch")).plain
-    assert "is deleted" in tail._line(Happening(kind="deleted")).plain
-    gap = tail._as_object("room", Happening(kind="gap", first=3, last=5))
+    assert happenings.line(joined).plain == "-- roomUserJoined alice --"
+    assert "begun anew" in happenings.line(Happening(kind="epoch")).plain
+    assert "is deleted" in happenings.line(Happening(kind="deleted")).plain
+    gap = happenings.as_object("room", Happening(kind="gap", first=3, last=5))
     assert gap == {"kind": "gap", "room": "room", "from": 3, "to": 5}
 
 

@@ -10,8 +10,9 @@ import click
 
 from chat_service.cli import output, parameters
 from chat_service.cli.failures import CliError, ExitCode
-from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
+from chat_service.cli.parameters import complete_rooms, json_option, subcommand
 from chat_service.cli.target import Target, run_async
+from chat_service.cli.through_server import Server, takes_target_or_server
 
 #: The author of messages that no user sends.
 SYSTEM_AUTHOR = "system"
@@ -24,13 +25,14 @@ SYSTEM_AUTHOR = "system"
     chat-service send --config chat.toml --as alice default "hello"
     chat-service send --config chat.toml --message '{"image": "logo.png"}' default
     tail -F app.log | chat-service send --config chat.toml logs -      # a message per line
+    chat-service send --server https://chat.example.com --user ci --key build-7 news "Build 7 is out."
     """,
 )
 @click.argument("room", type=parameters.text, shell_complete=complete_rooms)
 @click.argument("text", type=parameters.text, required=False)
 @click.option(
     "--as",
-    "user",
+    "author",
     type=parameters.text,
     metavar="USER",
     help=f"Author, a user who exists.  [default: {SYSTEM_AUTHOR}]",
@@ -41,21 +43,62 @@ SYSTEM_AUTHOR = "system"
     metavar="JSON",
     help="A message of another format than text, as a JSON object.",
 )
+@click.option(
+    "--key",
+    type=parameters.text,
+    help="With --server: idempotency key of the message; sent again with it, it is stored once.",
+)
 @json_option
-@takes_target
+@takes_target_or_server
 def command(
-    target: Target, room: str, text: str | None, user: str | None, message: str | None, as_json: bool
+    target: Target | None,
+    server: Server | None,
+    room: str,
+    text: str | None,
+    author: str | None,
+    message: str | None,
+    key: str | None,
+    as_json: bool,
 ) -> None:
     """Send a message to a room; TEXT "-" sends every line of the standard input.
 
-    Who may write does not matter here. The message is stored and told to everybody in the room, as any
-    other; but no hook runs and no messages checker, since those live in the services.
+    To a store, who may write does not matter. The message is stored and told to everybody in the room, as
+    any other; but no hook runs and no messages checker, since those live in the services.
+
+    With --server the user joins the room and sends, as any client does: each message is sent until the
+    server answers, and stored once. Prints the id of each.
     """
     if (text is None) == (message is None):
         raise CliError(
             ExitCode.USAGE, 'give either TEXT or --message JSON, or "-" to read the standard input'
         )
-    run_async(_send(target, room, _messages(text, message), user, as_json))
+    messages = _messages(text, message)
+    if target is not None:
+        if key is not None:
+            raise CliError(ExitCode.USAGE, "--key goes with --server URL")
+        run_async(_send(target, room, messages, author, as_json))
+    elif server is not None:
+        _send_there(server, room, messages, author, text == "-", key, as_json)
+
+
+def _send_there(
+    server: Server,
+    room: str,
+    messages: Iterable[dict[str, Any]],
+    author: str | None,
+    are_many: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    if author is not None:
+        raise CliError(ExitCode.USAGE, "--as is for a store; the author at a server is its --user")
+    if key is not None and are_many:
+        raise CliError(ExitCode.USAGE, '--key names one message, and "-" sends many')
+    ids: list[int] = []
+    show = ids.append if as_json else lambda message_id: output.write(str(message_id))
+    run_async(server.send(room, messages, key=key, sent=show))
+    if as_json:
+        output.print_json({"room": room, "ids": ids})
 
 
 def _messages(text: str | None, given: str | None) -> Iterable[dict[str, Any]]:

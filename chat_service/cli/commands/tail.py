@@ -3,23 +3,17 @@
 Only reads: the follower is not a member, has no socket, and is invisible.
 """
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
 
 import click
 
-from chat_service.cli import output, parameters
-from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
+from chat_service.cli import parameters
+from chat_service.cli.happenings import Happening, show
+from chat_service.cli.parameters import complete_rooms, json_option, subcommand
 from chat_service.cli.target import Target, run_async
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-
+from chat_service.cli.through_server import Server, takes_target_or_server
 from chat_service.contracts.bus import Envelope, RoomEvent, Topic, TopicKind
 from chat_service.contracts.records import SYSTEM
 from chat_service.contracts.store import Store
@@ -32,23 +26,6 @@ logger = logging.getLogger("chat_service")
 AGAIN, AGAIN_LONGEST = 0.5, 5.0
 #: Messages that one look into the history asks for.
 CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """A message, or with ``kind`` another than "message" something else that followers should know.
-
-    "gap": messages ``first`` to ``last`` can no longer be read. "epoch": the room was made anew, or has lost
-    its last changes, and ids may come again. "event": another notification of the room. "deleted": the room
-    is gone.
-    """
-
-    kind: str
-    message: Message = field(default_factory=dict)
-    event: str = ""
-    args: Sequence[Any] = ()
-    first: int = 0
-    last: int = 0
 
 
 class Follower:
@@ -150,6 +127,7 @@ class Follower:
     chat-service tail --url redis://localhost default
     chat-service tail --config chat.toml -n 100 --no-follow default
     chat-service tail --config chat.toml --json default | jq -r .message.textMessage
+    chat-service tail --server https://chat.example.com --user alice default
     """,
 )
 @click.argument("room", type=parameters.text, shell_complete=complete_rooms)
@@ -164,78 +142,44 @@ class Follower:
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what comes.")
 @click.option("--events", is_flag=True, help="Show also who joins and leaves, where the room tells of it.")
 @json_option
-@takes_target
-def command(target: Target, room: str, count: int, follow: bool, events: bool, as_json: bool) -> None:
-    """Follow a room's messages, history first. Nobody in the room sees that.
+@takes_target_or_server
+def command(
+    target: Target | None,
+    server: Server | None,
+    room: str,
+    count: int,
+    follow: bool,
+    events: bool,
+    as_json: bool,
+) -> None:
+    """Follow a room's messages, history first.
 
     Messages come in order and each once, also over a lost connection. With --json every line is one
     object, whose "kind" is message, gap, epoch, event or deleted.
+
+    From a store nobody in the room sees that. With --server it is a member of the room who follows, with
+    the permissions of the user.
     """
-    run_async(_tail(target, room, count, follow, events, as_json))
+
+    def print_it(happening: Happening) -> None:
+        if happening.kind != "event" or events:
+            show(room, happening, as_json)
+
+    if server is not None:
+        run_async(server.tail(room, count, follow=follow, show=print_it))
+    elif target is not None:
+        run_async(_tail(target, RoomName(room), count, follow, print_it))
 
 
-async def _tail(target: Target, room: str, count: int, follow: bool, events: bool, as_json: bool) -> None:
-    name = RoomName(room)
+async def _tail(
+    target: Target, name: RoomName, count: int, follow: bool, print_it: Callable[[Happening], None]
+) -> None:
     follower = Follower(name)
     async with target.open(follower) as store:
         if not follow:
             recent = await store.room_recent_history(name, SYSTEM, count)
             for message in reversed(recent):
-                _show(room, Happening(kind="message", message=message), as_json)
+                print_it(Happening(kind="message", message=message))
             return
         async for happening in follower.follow(store, count):
-            if happening.kind != "event" or events:
-                _show(room, happening, as_json)
-
-
-def _show(room: str, happening: Happening, as_json: bool) -> None:
-    if as_json:
-        output.print_json(_as_object(room, happening))
-    else:
-        # Not wrapped: what comes is a line for the next program, too.
-        output.console().print(_line(happening), soft_wrap=True)
-
-
-def _as_object(room: str, happening: Happening) -> dict[str, Any]:
-    made: dict[str, Any] = {"kind": happening.kind, "room": room}
-    if happening.kind == "message":
-        made["message"] = happening.message
-    elif happening.kind == "gap":
-        made.update({"from": happening.first, "to": happening.last})
-    elif happening.kind == "event":
-        made.update(event=happening.event, args=list(happening.args))
-    return made
-
-
-def _line(happening: Happening) -> "Text":
-    match happening.kind:
-        case "message":
-            return _message_line(happening.message)
-        case "gap":
-            return output.text(f"-- messages {happening.first} to {happening.last} are lost --", "red")
-        case "epoch":
-            return output.text("-- the room has begun anew: ids may come again --", "yellow")
-        case "deleted":
-            return output.text("-- the room is deleted --", "yellow")
-        case _:
-            args = " ".join(map(_shown, happening.args[1:]))
-            return output.text(f"-- {happening.event} {args} --", "dim")
-
-
-def _message_line(message: "Message") -> "Text":
-    from chat_service.errors import as_text
-
-    rest = {name: value for name, value in message.items() if name not in ("id", "timestamp", "author")}
-    said = rest["textMessage"] if set(rest) == {"textMessage"} else as_text(rest)
-    author = message.get("author")
-    return output.line(
-        (f"{output.moment(message.get('timestamp'))} #{message.get('id')} ", "dim"),
-        ("" if author is None else f"{_shown(author)}: ", "bold cyan"),
-        (_shown(said), ""),
-    )
-
-
-def _shown(value: Any) -> str:
-    from chat_service.errors import as_text
-
-    return value if isinstance(value, str) else as_text(value)
+            print_it(happening)
