@@ -218,3 +218,26 @@ def test_passwords_in_the_query_of_a_url_are_hidden() -> None:
     url = "rediss://me:word@host/1?ssl_password=other&client_name=x"
     assert _hidden("url", url) == "rediss://me:***@host/1?ssl_password=***&client_name=x"
     assert _hidden("sentinel_tls", {"ssl_password": "word"}) == {"ssl_password": "***"}
+
+
+def test_tokens_of_the_api(write: Any, tmp_path: Path) -> None:
+    token = "0123456789abcdef" * 2
+    login = '\n[login]\ntype = "name"\n'
+    path = write(f'[api]\nmax_streams = 5\ntokens.ci = {{ token = "{token}", scopes = ["read"] }}\n{login}')
+    service = build_service(Settings.read(path, {}))
+    assert service.operations.has_api and token not in repr(Settings.read(path, {}))
+    result = invoke("serve", "--config", path, "--print-config")
+    assert token not in result.output
+    printed = tomllib.loads(result.stdout)["api"]
+    assert printed["tokens"] == {"ci": "***"} and printed["max_streams"] == 5
+    # From the environment, as lines or in a file.
+    (tmp_path / "tokens").write_text(f"ci:read:{token}\n", "utf-8")
+    for given in (
+        {"CHAT_API_TOKENS": f"ci:read:{token} cd:write:{token}"},
+        {"CHAT_API_TOKENS_FILE": str(tmp_path / "tokens")},
+    ):
+        assert build_service(Settings.read(write(login), given)).operations.has_api
+    assert not build_service(Settings.read(write(login), {})).operations.has_api
+    bad = invoke("serve", "--config", write(f'[api]\ntokens = "ci:reed:{token}"\n{login}'))
+    assert bad.exit_code == 3 and "expected scopes of read, write, admin, got 'reed'" in bad.stderr
+    assert token not in bad.output

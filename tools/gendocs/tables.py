@@ -139,7 +139,7 @@ def option_page() -> str:
         _plugin_options(Module(redis_options).fields("RedisOptions")),
         '## Socket.IO options\n\nIn `transport_options`, for `transport="socket.io"`:\n\n',
         _plugin_options(Module(socketio_options).fields("SocketIOOptions")),
-        "## HTTP API options\n\nIn `api_options`.\n\n",
+        "## HTTP API options\n\nIn `api_options`. [The guide](../guide/http-api.md) explains the API.\n\n",
         _plugin_options(Module(api_options).fields("ApiOptions")),
     )
 
