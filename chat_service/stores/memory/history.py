@@ -128,11 +128,13 @@ class History:
 
 
 def _oldest_within(encoded: list[bytes], max_bytes: int | None) -> list[bytes]:
-    return encoded if max_bytes is None else encoded[: count_within(map(len, encoded), max_bytes)]
+    if max_bytes is None or sum(map(len, encoded)) <= max_bytes:
+        return encoded
+    return encoded[: count_within(map(len, encoded), max_bytes)]
 
 
 def _newest_within(encoded: list[bytes], max_bytes: int | None) -> list[bytes]:
-    if max_bytes is None:
+    if max_bytes is None or sum(map(len, encoded)) <= max_bytes:
         return encoded
     return encoded[len(encoded) - count_within(map(len, reversed(encoded)), max_bytes) :]
 

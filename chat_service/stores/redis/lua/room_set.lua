@@ -34,10 +34,10 @@ elseif what == 'history' then
   else
     redis.call('LTRIM', history_key, 0, tonumber(size) - 1)
   end
-  local known = parse_size(redis.call('HGET', room_key, 'hb'))
-  if known then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, known.max_bytes)) end
+  local max_bytes = parse_size(redis.call('HGET', room_key, 'hb'))
+  if max_bytes then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes)) end
 elseif what == 'bytes' then
-  redis.call('HSET', room_key, 'hb', recount(history_key, room.last, tonumber(ARGV[7])))
+  redis.call('HSET', room_key, 'hb', recount(history_key, room.last, ARGV[7]))
 elseif what == 'updates' then
   local userlist, lists = ARGV[7], ARGV[8]
   if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end

@@ -3,7 +3,8 @@
 -- f: the room's epoch, seq, last, hmax and hb; is_json, message and room_name: see room_message.lua. What follows are
 -- further fields of the room to set. Returns the message's id.
 local function store_message(room_key, history_key, f, is_json, message, room_name, ...)
-  local epoch, seq, id, max, known = f[1], tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4]), parse_size(f[5])
+  local epoch, seq, id, max = f[1], tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
+  local max_bytes, bytes, last, counted = parse_size(f[5])
   local stored
   if is_json then
     stored = '{"id":' .. id .. message
@@ -14,8 +15,8 @@ local function store_message(room_key, history_key, f, is_json, message, room_na
   local field
   if max > 0 then
     local count = redis.call('LPUSH', history_key, stored)
-    if known then
-      field = keep_within(history_key, id, count, #stored, max, known)
+    if max_bytes then
+      field = keep_within(history_key, id, count, #stored, max, max_bytes, bytes, last, counted)
     elseif count > max then
       redis.call('LTRIM', history_key, 0, max - 1)
     end
