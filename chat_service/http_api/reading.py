@@ -101,14 +101,16 @@ async def read_messages(call: ApiCall, room: RoomName, after: int, limit: int) -
     size = 0
     while len(messages) < limit:
         wanted = min(CHUNK, limit - len(messages))
-        chunk = await call.context.store.room_history(room, SYSTEM, after, wanted)
+        chunk = await call.context.store.room_history(
+            room, SYSTEM, after, wanted, max_bytes=call.options.max_answer_size
+        )
+        if not chunk:
+            break
         for message in reversed(chunk):
             size += len(as_json(message))
             if messages and size > call.options.max_answer_size:
                 return messages
             messages.append(message)
-        if len(chunk) < wanted:
-            break
         after = messages[-1]["id"]
     return messages
 
