@@ -133,7 +133,8 @@ def _cases(method: str, path: str, *, good: bool) -> list[Any]:
 async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
     sent = case.as_transport_kwargs(base_url=api.base)
     headers = {
-        name: value.encode("latin-1", "replace").decode("latin-1").replace("\r", "").replace("\n", "")
+        # What is no header at all is refused by the server before the API sees it.
+        name: "".join(filter(str.isprintable, value.encode("latin-1", "replace").decode("latin-1")))
         for name, value in dict(sent["headers"]).items()
     }
     headers["Authorization"] = f"Bearer {TOKENS['admin']}"
@@ -159,6 +160,9 @@ async def test_fuzzed_requests_are_answered_as_described(world: World, good: boo
             responses = DOCUMENT["paths"][route.path][route.method.lower()]["responses"]
             for case in _cases(route.method, route.path, good=good):
                 status, content_type, body = await _send(api, case)
+                if status == 400 and b"more than 8190 bytes" in body:
+                    # Lines of such a length end at the server, too.
+                    continue
                 # A path whose parameter is empty or has a slash is another path.
                 if status in (404, 405) and json.loads(body)["code"] in ("notFound", "methodNotAllowed"):
                     continue
