@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from chat_service import ChatService
+from chat_service import ChatService, Login
 from chat_service.errors import StoreTimeoutError
 from chat_service.stores.memory import MemoryStore
 from chat_service.testing import wait_until
 from tests.e2e.conftest import ConnectTo, Serve
 from tests.e2e.raw import event, websocket
-from tests.support.backends import Backend
+from tests.support.backends import Backend, InMemory, InRedis
 from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
@@ -38,6 +38,34 @@ async def test_two_instances_over_one_store(backend: Backend, serve: Serve, logi
         range(100, 0, -1)
     )
     await wait_until(lambda: len(parts_of(services[0]).sessions) == 0, "the sender to be gone")
+
+
+async def test_a_guest_with_several_sockets_leaves_nothing_behind(
+    backend: InMemory | InRedis, serve: Serve, login: ConnectTo
+) -> None:
+    def on_connect(service: ChatService, socket_id: str) -> Login:
+        name = service.transport.get_handshake_data(socket_id).query["userName"]
+        return Login(name, ephemeral=name != "host")
+
+    service = await serve(store=backend.new_store(), hooks={"on_connect": on_connect})
+    await service.add_room("room", enable_userlist_updates=True)
+    host = await login(service, "host", kind="py")
+    await host.call("roomJoin", "room")
+    before = await backend.inventory()
+
+    first, second = [await login(service, "guest") for _ in range(2)]
+    for socket in (first, second):
+        await socket.call("roomJoin", "room")
+    await first.call("directAddToList", "blacklist", ["eve"])
+    assert await backend.inventory() != before
+    await first.disconnect()
+    await wait_until(lambda: len(parts_of(service).sessions) == 2, "the end of the first socket")
+    assert await second.call("directGetAccessList", "blacklist") == ["eve"]
+    await second.drop()
+    await host.wait_for("roomUserLeft", "room", "guest")
+    await wait_until(lambda: len(parts_of(service).sessions) == 1, "the end of the visit")
+    assert not await service.has_user("guest")
+    assert await backend.inventory() == before
 
 
 async def test_a_close_waits_for_commands_that_wait_for_the_store(backend: Backend, serve: Serve) -> None:

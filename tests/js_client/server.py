@@ -1,6 +1,7 @@
 """The server of the JavaScript client's tests, steered over HTTP by the tests themselves."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +9,15 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from chat_service import ChatService, ChatServiceError, CommandCall, MemoryBackend, MemoryStore, user_channel
+from chat_service import (
+    ChatService,
+    ChatServiceError,
+    CommandCall,
+    Login,
+    MemoryBackend,
+    MemoryStore,
+    user_channel,
+)
 
 
 class ServerUnderTest:
@@ -26,6 +35,8 @@ class ServerUnderTest:
         self._old_rooms: set[str] = set()
         #: Rooms where a message has failed, which does not happen again.
         self._failed_rooms: set[str] = set()
+        #: The credentials that each user has sent to renew the login.
+        self._refreshes: dict[str, list[Any]] = {}
         self._ended = asyncio.Event()
 
     def _make(self, port: int) -> ChatService:
@@ -35,6 +46,7 @@ class ServerUnderTest:
             store=MemoryStore(self._backend),
             hooks={
                 "on_connect": self._on_connect,
+                "on_refresh": self._on_refresh,
                 "room_join_before": self._before_join,
                 "room_message_before": self._before_message,
                 "room_message_after": self._after_message,
@@ -104,13 +116,27 @@ class ServerUnderTest:
     async def do_tell(self, user: str, event: str, *data: Any) -> None:
         await self.service.transport.emit_to_channel(user_channel(user), event, *data)
 
+    async def do_refreshes(self, user: str) -> list[Any]:
+        return self._refreshes.get(user, [])
+
     # Hooks
 
-    def _on_connect(self, service: ChatService, socket_id: str) -> str | None:
+    def _on_connect(self, service: ChatService, socket_id: str) -> str | Login | None:
         service.transport.bind_handler(socket_id, "echo", lambda *args: [list(args)])
         service.transport.bind_handler(socket_id, "never", self._never)
         handshake = service.transport.get_handshake_data(socket_id)
-        return (handshake.auth or {}).get("userName") or handshake.query.get("userName")
+        auth = handshake.auth or {}
+        name = auth.get("userName") or handshake.query.get("userName")
+        if "expiresIn" not in auth:
+            return name
+        return Login(auth["userName"], expires_at=time.time() + auth["expiresIn"])
+
+    def _on_refresh(self, service: ChatService, socket_id: str, credentials: Any) -> float | Login:
+        name = credentials["userName"]
+        self._refreshes.setdefault(name, []).append(credentials)
+        if credentials.get("isBad"):
+            raise ChatServiceError("badToken")
+        return time.time() + credentials["expiresIn"] if "expiresIn" in credentials else Login(name)
 
     def _check_message(self, message: Any) -> None:
         if "textMessage" not in message and "parts" not in message:

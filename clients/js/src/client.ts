@@ -4,6 +4,7 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 
 import { Emitter, type EventArguments } from "./emitter.js";
 import { ChatError } from "./errors.js";
+import { LoginRefresh } from "./login-refresh.js";
 import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
 import { SavedOutbox, type OutboxStorage } from "./outbox-storage.js";
 import { parserFor } from "./parser.js";
@@ -29,7 +30,10 @@ export interface ChatClientOptions {
   namespace?: string;
   /** The query of the handshake, which the server's `on_connect` hook sees. */
   query?: Record<string, string>;
-  /** The `auth` object of the handshake, or a function that makes it for each connection: for fresh tokens. */
+  /**
+   * The `auth` object of the handshake, or a function that makes it for each connection: for fresh tokens. A login that
+   * is about to expire is renewed with what the function returns then.
+   */
   auth?: Auth | (() => Auth | Promise<Auth>);
   /** Milliseconds that the answer to a command may take (10 000). */
   timeout?: number;
@@ -38,6 +42,8 @@ export interface ChatClientOptions {
   /** Milliseconds before the first try to reconnect (500); each further one waits longer, up to the maximum (10 000). */
   reconnectDelay?: number;
   maxReconnectDelay?: number;
+  /** Milliseconds after a failed attempt to renew the login (1000); each further pause is twice as long. */
+  refreshDelay?: number;
   /** How many rooms catch up on their history at the same time after a reconnect (1); the others follow one by one. */
   parallelCatchUps?: number;
   /** Messages of one room that may wait for their answers (1000). */
@@ -71,6 +77,10 @@ export interface ClientEvents {
   state(state: ConnectionState, reason: ChatError | undefined): void;
   /** A login was confirmed: the first, or after a reconnect. */
   login(login: Login, isReconnect: boolean): void;
+  /** The login was renewed. `expiresAt`: its new end in seconds of Unix time, or null if it does not end. */
+  loginRefreshed(expiresAt: number | null): void;
+  /** An attempt to renew the login failed. `error`: a `ChatError`, or what the `auth` function has thrown. */
+  loginRefreshFailed(error: unknown, willRetry: boolean): void;
 }
 
 /** Commands as methods that return promises. */
@@ -93,6 +103,8 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   readonly #options: ChatClientOptions;
   readonly #rooms = new Map<string, Room<M>>();
   readonly #host: RoomHost;
+  /** Only with an `auth` function. */
+  readonly #refresh: LoginRefresh | undefined;
   readonly #wake = () => this.retryNow();
   #socket: Socket | undefined;
   #state: ConnectionState = "idle";
@@ -117,6 +129,16 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
       savedOutbox: (room) => this.#savedOutbox(room),
       isOnline: () => this.#state === "online",
     };
+    const { auth, timeout = 10_000, refreshDelay = 1000 } = options;
+    if (typeof auth !== "function") return;
+    this.#refresh = new LoginRefresh({
+      credentials: auth,
+      refresh: (credentials) => this.call("loginRefresh", credentials),
+      onRefreshed: (expiresAt) => this.#tell("loginRefreshed", expiresAt),
+      onFailed: (error, willRetry) => this.#tell("loginRefreshFailed", error, willRetry),
+      timeout,
+      delay: refreshDelay,
+    });
   }
 
   get state(): ConnectionState {
@@ -254,6 +276,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
 
   #onEvent(event: string, args: unknown[]): void {
     if (event === "loginConfirmed") this.#onLoginConfirmed(args[0] as string, args[1] as AuthData);
+    if (event === "loginExpiring") this.#refresh?.onExpiring(args[0] as number);
     if (event === "loginRejected") return this.#end(ChatError.fromWire(args[0]));
     const room = typeof args[0] === "string" ? this.#rooms.get(args[0]) : undefined;
     room?.onNotification(event, args.slice(1), this.#login?.id);
@@ -284,6 +307,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
 
   #onDisconnect(reason: string): void {
     clearTimeout(this.#loginTimer);
+    this.#refresh?.stop();
     if (reason === "io server disconnect") this.#end(new ChatError("disconnected"));
     else if (this.#state === "connecting") this.#end(new ChatError("connectFailed", [reason]));
     else if (this.#state === "online") {
@@ -305,6 +329,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   #end(reason: ChatError): void {
     const socket = this.#socket;
     clearTimeout(this.#loginTimer);
+    this.#refresh?.stop();
     globalThis.removeEventListener?.("online", this.#wake);
     if (this.#state === "idle" || this.#state === "closed") return;
     this.#socket = undefined;
