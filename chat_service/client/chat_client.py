@@ -81,6 +81,8 @@ class ChatClient:
         # Rooms whose messages are being sent.
         self._sending: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        # The loop's time of the last attempt to refresh the login.
+        self._refresh_at = float("-inf")
         #: The last confirmed login.
         self.login: Login | None = None
         #: Why the client was closed by the server, once it was.
@@ -160,6 +162,7 @@ class ChatClient:
             await connection.close()
             raise
         self._connection = connection
+        self._refresh_at = float("-inf")
         self._online.set()
         return connection, login
 
@@ -337,18 +340,27 @@ class ChatClient:
             elif event == "roomAccessRemoved":
                 room.end()
         elif event == "loginExpiring":
-            self._spawn(self._refresh())
+            self._spawn(self._refresh(args[0]))
         for handler in self._handlers.get(event, ()):
             try:
                 handler(*args)
             except Exception:
                 logger.exception("the handler of %s failed", event)
 
-    async def _refresh(self) -> None:
-        """Send fresh credentials, as the server asks for shortly before the login expires."""
+    async def _refresh(self, seconds: float) -> None:
+        """Send fresh credentials, as the server asks for ``seconds`` before the login expires."""
+        connection, now = self._connection, asyncio.get_running_loop().time
+        if now() - self._refresh_at < seconds:
+            # Each refresh of a login shorter than the server's notice brings a notice: not to become a loop.
+            await asyncio.sleep(max(seconds / 2, REFRESH_PAUSE))
         for attempt in range(REFRESH_ATTEMPTS):
+            if connection is not self._connection:
+                return
+            self._refresh_at = now()
             try:
-                await self._call("loginRefresh", await self._options.credentials())
+                credentials = await self._options.credentials()
+                if connection is self._connection:
+                    await self._call("loginRefresh", credentials)
                 return
             except NotConnectedError:
                 # The next connection logs in with fresh credentials anyway.

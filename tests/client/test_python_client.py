@@ -507,3 +507,27 @@ async def test_a_login_that_ends_is_refreshed_by_the_client() -> None:
     ):
         await wait_until(lambda: refreshed == [2, 3], "both refreshes")
         assert await client.commands.list_own_sockets()
+
+
+async def test_logins_shorter_than_the_notice_are_not_refreshed_in_a_loop() -> None:
+    """Each refresh of such a login brings another notice at once."""
+    refreshed: list[Any] = []
+    notices: list[int] = []
+
+    def on_refresh(service: ChatService, socket_id: str, credentials: Any) -> float:
+        refreshed.append(credentials)
+        return time.time() + 30
+
+    hooks = {
+        "on_connect": lambda *_: Login("alice", expires_at=time.time() + 30),
+        "on_refresh": on_refresh,
+    }
+    async with serving(hooks=hooks) as service:
+        client = client_at(service.port, auth={"token": "short"})
+        client.on("loginExpiring", notices.append)
+        async with client:
+            await wait_until(lambda: len(notices) >= 2, "the notice after the refresh")
+            # A loop would refresh once in each of these round trips.
+            for _ in range(20):
+                await client.commands.list_own_sockets()
+            assert refreshed == [{"token": "short"}]
