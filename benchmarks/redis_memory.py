@@ -48,6 +48,7 @@ async def measure(url: str) -> dict[str, int]:
     keys = Keys(prefix)
     transport = InProcessTransport()
     service = ChatService(
+        command_rate=None,
         store="redis",
         store_options={"url": url, "prefix": prefix},
         transport=transport,

@@ -23,6 +23,7 @@ async def measure(url: str, server: RedisServer, sockets: int) -> None:
     prefix = f"recovery{uuid.uuid4().hex[:8]}"
     transport = InProcessTransport()
     service = ChatService(
+        command_rate=None,
         store="redis",
         store_options={"url": url, "prefix": prefix},
         transport=transport,

@@ -157,6 +157,28 @@ class Options:
         "Maximum time in seconds for a hook or a handler of a custom event; then it is cancelled and the "
         "command fails with `timeout`. None: no limit. `on_connect` and `on_refresh` have `login_timeout`.",
     )
+    command_rate: float | None = _option(
+        100.0,
+        _optional(_seconds()),
+        "Commands and custom events a second that a user may send to this instance, before others get "
+        "`rateLimited`. None: no limit.",
+    )
+    command_burst: int = _option(
+        500, _count(1), "Commands of a user that may come at once, beyond `command_rate`."
+    )
+    rate_limit_disconnect: int | None = _option(
+        1000,
+        _optional(_count(0)),
+        "Commands refused in a row after which a socket that goes on is disconnected. None: never.",
+    )
+    rooms_per_socket_limit: int = _option(
+        1000, _count(1), "Maximum number of rooms that a socket may join; then `limitExceeded`."
+    )
+    sockets_per_user_limit: int = _option(
+        1000,
+        _count(1),
+        "Maximum number of sockets of a user on all instances; then logins get `limitExceeded`.",
+    )
     login_expiry_notice: float = _option(
         60.0,
         _seconds(zero=True),

@@ -54,6 +54,7 @@ def profile(file: str) -> Iterator[None]:
 
 
 service = ChatService(
+    command_rate=None,
     host="127.0.0.1",
     port=CONFIG["port"],
     store="redis" if CONFIG.get("redis") else "memory",

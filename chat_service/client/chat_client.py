@@ -21,7 +21,7 @@ from chat_service.errors import ChatServiceError
 logger = logging.getLogger("chat_service.client")
 
 #: Errors after which a message is sent again: the server may have stored it, or could not.
-AGAIN = frozenset({"timeout", "internalError"})
+AGAIN = frozenset({"timeout", "internalError", "rateLimited"})
 #: Attempts to refresh a login, and the pause in seconds after the first; it doubles with each.
 REFRESH_ATTEMPTS, REFRESH_PAUSE = 4, 1.0
 #: What python-socketio calls a connection that the server has ended for good.

@@ -29,7 +29,7 @@ class Execution:
     ``owner``: the name of the user, or the session that knows it.
     """
 
-    __slots__ = ("_begun", "_context", "_counters", "_name", "_scope", "_span", "_token", "error")
+    __slots__ = ("_context", "_counters", "_name", "_scope", "_span", "_token", "begun", "error")
 
     def __init__(
         self,
@@ -49,7 +49,8 @@ class Execution:
         self.error: BaseException | None = None
 
     def __enter__(self) -> "Execution":
-        self._begun = perf_counter()
+        #: When it started, by ``perf_counter``.
+        self.begun = perf_counter()
         self._token = scope.set(self._scope)
         context = self._context
         if context.tracing is not None:
@@ -65,9 +66,9 @@ class Execution:
             self._span.end(failure)
         scope.reset(self._token)
         if failure is None:
-            self._counters.succeeded(self._name, self._begun)
+            self._counters.succeeded(self._name, self.begun)
         elif isinstance(failure, Exception) or self.error is not None:
-            self._counters.failed(self._name, self._begun, failure)
+            self._counters.failed(self._name, self.begun, failure)
 
 
 def find_command(name: Any) -> Command:

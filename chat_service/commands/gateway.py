@@ -1,6 +1,7 @@
 """Between the transport and the commands: what a client emits becomes a call, its outcome an ack."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.contracts.capabilities import RunsWithoutTask
 from chat_service.domain import connections
 from chat_service.domain.context import Context
+from chat_service.domain.pace import RateLimit
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
@@ -18,6 +20,8 @@ from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.protocol.wire import success
 from chat_service.telemetry import in_scope
 from chat_service.types import SocketId
+
+logger = logging.getLogger("chat_service")
 
 #: The names of logins and disconnects among the running work.
 LOGIN, DISCONNECT = "login", "disconnect"
@@ -29,6 +33,8 @@ class Gateway:
     def __init__(self, context: Context) -> None:
         self._context = context
         store = context.store
+        options = context.options
+        self._rate_limit = RateLimit(options.command_rate, options.command_burst)
         self._needs_task = not (isinstance(store, RunsWithoutTask) and store.runs_without_task)
 
     async def on_connect(self, socket_id: SocketId) -> None:
@@ -62,6 +68,14 @@ class Gateway:
             try:
                 if session is None or session.is_closed:
                     raise ChatServiceError("noLogin")
+                pace, now, limit = session.pace, execution.begun, self._rate_limit
+                if pace.due < now:
+                    pace.due = now
+                elif pace.due - now > limit.tolerance:
+                    raise await self._refuse(session, now)
+                pace.due += limit.interval
+                if pace.refused:
+                    pace.refused = 0
                 session.in_flight += 1
                 try:
                     command = COMMANDS.get(event)
@@ -92,6 +106,19 @@ class Gateway:
         with self._context.running.track(event):
             limit = self._context.hooks.timeout
             return as_results(await call_hook(handler, *args, limit=limit))
+
+    async def _refuse(self, session: Session, now: float) -> ChatServiceError:
+        """The error for a command that comes too fast. Too many in a row end the connection."""
+        error = self._rate_limit.refuse(session.pace, now)
+        most = self._context.options.rate_limit_disconnect
+        if most is not None and session.pace.refused > most:
+            logger.warning(
+                "socket %s of user %s is disconnected: it goes on sending too fast",
+                session.socket_id,
+                session.user,
+            )
+            await self._context.transport.disconnect(session.socket_id)
+        return error
 
     async def _wait_for_login(self, session: Session) -> None:
         """Let a command that came before the end of the login wait for it. Raises ``noLogin``."""

@@ -72,4 +72,12 @@ class Command:
 
 
 #: Codes that every command can answer with.
-COMMON_ERRORS = ("badArgument", "internalError", "noLogin", "noUser", "timeout", "wrongArgumentsCount")
+COMMON_ERRORS = (
+    "badArgument",
+    "internalError",
+    "noLogin",
+    "noUser",
+    "rateLimited",
+    "timeout",
+    "wrongArgumentsCount",
+)

@@ -18,6 +18,9 @@ class Actor(NamedTuple):  # created for each command, at half the cost of a froz
     bypass: bool = False
 
 
+#: What ``limitExceeded`` says of a user with too many sockets.
+SOCKETS: Final = "sockets of a user"
+
 #: Of how many users a room remembers when they last joined or left, unless another number is given.
 SEEN_LIMIT: Final = 10_000
 

@@ -63,12 +63,19 @@ class UserStore(Protocol):
     # Sockets.
 
     async def socket_connect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        *,
+        ephemeral: bool = False,
+        limit: int | None = None,
     ) -> int:
         """Add a socket to the instance and to the user, who is created if missing.
 
         A user who was created by an ``ephemeral`` connect is deleted with the lists when the last socket
-        disconnects, unless a connect without it comes first.
+        disconnects, unless a connect without it comes first. ``limit``: the number of sockets that
+        the user may have; a further one raises ``limitExceeded``.
 
         Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns nconnected,
         the number of the user's sockets. For a known socket it changes and publishes nothing.

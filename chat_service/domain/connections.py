@@ -165,7 +165,11 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
     instance_id = session.instance_id = context.instance_id()
     try:
         await context.store.socket_connect(
-            user, session.socket_id, instance_id, ephemeral=session.is_ephemeral
+            user,
+            session.socket_id,
+            instance_id,
+            ephemeral=session.is_ephemeral,
+            limit=context.options.sockets_per_user_limit,
         )
     except Exception as error:
         if isinstance(error, StoreRefusedError):

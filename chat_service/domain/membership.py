@@ -53,6 +53,8 @@ async def join(
     if session.is_closed:
         raise ChatServiceError("invalidSocket", session.socket_id)
     seat = seat_of(session, room)
+    if room not in session.rooms and len(session.rooms) >= context.options.rooms_per_socket_limit:
+        raise ChatServiceError("limitExceeded", "rooms of a socket")
     with context.failures.watch_lock(seat.failure("room_join")):
         before = session.rooms.setdefault(room, None)
         place = None

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from chat_service.contracts.bus import RoomCursor
+from chat_service.domain.pace import Pace
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 
@@ -50,6 +51,8 @@ class Session:
     early_refused: int = 0
     #: The time limit of the ``on_connect`` hook while it runs.
     login_limit: asyncio.Timeout | None = None
+    #: How fast it sends; shared by the sockets of a user.
+    pace: Pace = field(default_factory=Pace)
     #: Commands and custom events that run now.
     in_flight: int = 0
 
@@ -108,7 +111,10 @@ class Sessions:
     def name_user(self, session: Session, user: UserName) -> None:
         """Say whose socket it is."""
         session.user = user
-        self._by_user.setdefault(user, {})[session.socket_id] = session
+        sockets = self._by_user.setdefault(user, {})
+        if sockets:
+            session.pace = next(iter(sockets.values())).pace
+        sockets[session.socket_id] = session
 
     def remove(self, session: Session) -> None:
         self._by_socket.pop(session.socket_id, None)

@@ -44,6 +44,11 @@ class OptionKeywords(TypedDict, total=False):
     idempotency_window: float
     login_timeout: float
     hook_timeout: float | None
+    command_rate: float | None
+    command_burst: int
+    rate_limit_disconnect: int | None
+    rooms_per_socket_limit: int
+    sockets_per_user_limit: int
     login_expiry_notice: float
     login_expiry_grace: float
     seen_limit: int

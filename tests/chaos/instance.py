@@ -42,6 +42,7 @@ def _obey() -> None:
 
 async def serve(options: dict[str, Any]) -> None:
     service = ChatService(
+        command_rate=None,
         host="127.0.0.1",
         port=0,
         store="redis",

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener
 from chat_service.contracts.records import (
+    SOCKETS,
     Actor,
     Departure,
     InstanceRecord,
@@ -141,9 +142,18 @@ class SqliteUsers:
         return int(s.value("select count(*) from sockets where user = ?", user))
 
     async def socket_connect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        *,
+        ephemeral: bool = False,
+        limit: int | None = None,
     ) -> int:
         with self._step() as s:
+            known = s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id)
+            if limit and self._count(s, user) >= limit and not known:
+                raise ChatServiceError("limitExceeded", SOCKETS)
             s.run("insert or ignore into users values (?, 0, ?)", user, ephemeral)
             if not ephemeral:
                 s.run("update users set ephemeral = 0 where name = ?", user)

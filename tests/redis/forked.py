@@ -30,7 +30,12 @@ async def serve(service: ChatService, store: Any) -> None:
 
 def main(options: dict[str, Any], processes: int) -> None:
     service = ChatService(
-        hooks={"on_connect": name_by_query}, host="127.0.0.1", port=0, store="redis", **options
+        command_rate=None,
+        hooks={"on_connect": name_by_query},
+        host="127.0.0.1",
+        port=0,
+        store="redis",
+        **options,
     )
     store = parts_of(service).store
     assert service.instance_uid == ""

@@ -42,7 +42,7 @@ async def main(options: dict[str, Any]) -> None:
         say(told=["on_leave", info.user_name, info.room_name])
 
     hooks: dict[str, Any] = {"on_connect": name_by_query, "on_leave": on_leave}
-    service = ChatService(hooks=hooks, **options)
+    service = ChatService(command_rate=None, hooks=hooks, **options)
     for event in ("store_consistency_failure", "transport_consistency_failure"):
         service.on(event, lambda error, info, event=event: say(told=[event, info.op_type]))
     service.cluster_bus.on("news", lambda *data: say(told=["news", *data]))

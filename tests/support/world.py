@@ -65,7 +65,13 @@ class World:
     ) -> Instance:
         """Make one more instance, not started. Rooms management and direct messages are on unless ``options``
         say. ``store``: one of this backend; a new one when None."""
-        options = {"enable_rooms_management": True, "enable_direct_messages": True, **options}
+        options = {
+            "enable_rooms_management": True,
+            "enable_direct_messages": True,
+            # Tests are fast; those of the limit set it.
+            "command_rate": None,
+            **options,
+        }
         transport = InProcessTransport()
         service = ChatService(
             store=store or self.backend.new_store(),

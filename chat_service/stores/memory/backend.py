@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
-from chat_service.contracts.records import Departure, Removal, UserConfig
+from chat_service.contracts.records import SOCKETS, Departure, Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
@@ -112,10 +112,19 @@ class MemoryBackend:
         entry = self.users.get(user)
         return entry.sockets.get(socket_id) if entry else None
 
-    def connect(self, user: UserName, socket_id: SocketId, instance_id: InstanceId, ephemeral: bool) -> int:
+    def connect(
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        ephemeral: bool,
+        limit: int | None,
+    ) -> int:
         """``Store.socket_connect``."""
-        self.instance(instance_id).sockets[socket_id] = user
         entry = self.users.get(user)
+        if entry and limit and len(entry.sockets) >= limit and socket_id not in entry.sockets:
+            raise ChatServiceError("limitExceeded", SOCKETS)
+        self.instance(instance_id).sockets[socket_id] = user
         if entry is None:
             entry = self.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
         elif not ephemeral:

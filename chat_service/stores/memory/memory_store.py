@@ -117,9 +117,15 @@ class MemoryStore:
     # Sockets
 
     async def socket_connect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        *,
+        ephemeral: bool = False,
+        limit: int | None = None,
     ) -> int:
-        return self.backend.connect(user, socket_id, instance_id, ephemeral)
+        return self.backend.connect(user, socket_id, instance_id, ephemeral, limit)
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

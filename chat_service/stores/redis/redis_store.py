@@ -170,10 +170,16 @@ class RedisStore:
     # Sockets
 
     async def socket_connect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, *, ephemeral: bool = False
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        *,
+        ephemeral: bool = False,
+        limit: int | None = None,
     ) -> int:
         await self._instances.add_socket(instance_id, socket_id, user)
-        return await self._users.connect(user, socket_id, instance_id, ephemeral)
+        return await self._users.connect(user, socket_id, instance_id, ephemeral, limit)
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

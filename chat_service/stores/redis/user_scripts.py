@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import Actor, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import SOCKETS, Actor, Departure, SocketInfo, UserConfig
 from chat_service.errors import StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts
@@ -90,10 +90,15 @@ class UserScripts:
     # Sockets
 
     async def connect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, ephemeral: bool
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        ephemeral: bool,
+        limit: int | None,
     ) -> int:
-        signing = self._signing
-        (count,) = await self._run("socket_connect", user, *signing, socket_id, instance_id, flag(ephemeral))
+        arguments = (*self._signing, socket_id, instance_id, flag(ephemeral), limit or 0)
+        (count,) = await self._run("socket_connect", user, *arguments, limitExceeded=SOCKETS)
         return int(count)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:

@@ -13,6 +13,7 @@ from chat_service.testing.store_suite.base import (
     Peer,
     Peers,
     StoreTests,
+    raises_error,
     room_topic,
     told,
     user_topic,
@@ -200,3 +201,37 @@ class PresenceSuite(StoreTests):
         await peer.store.user_exists(ALICE)
         assert await peer.room_told() == []
         assert await peer.user_told(ALICE) == []
+
+    # Limits, and users who go with their last socket
+
+    async def test_a_user_has_a_limited_number_of_sockets(self, peer: Peer) -> None:
+        store, instance_id = peer.store, peer.instance_id
+        await peer.connect(ALICE, S1)
+        with raises_error("limitExceeded", "sockets of a user"):
+            await store.socket_connect(ALICE, S2, instance_id, limit=1)
+        assert set(await store.user_sockets(ALICE)) == {S1}
+        # A known socket is none more.
+        assert await store.socket_connect(ALICE, S1, instance_id, limit=1) == 1
+        assert await store.socket_connect(ALICE, S2, instance_id, limit=2) == 2
+
+    async def test_an_ephemeral_user_goes_with_the_last_socket(self, peer: Peer) -> None:
+        store, instance_id = peer.store, peer.instance_id
+        await store.socket_connect(ALICE, S1, instance_id, ephemeral=True)
+        await store.socket_connect(ALICE, S2, instance_id, ephemeral=True)
+        await store.user_add_to_list(ALICE, "blacklist", ["eve"], 10)
+        await store.socket_disconnect(ALICE, S1, instance_id, [])
+        assert await store.user_exists(ALICE)
+        await store.socket_disconnect(ALICE, S2, instance_id, [])
+        assert not await store.user_exists(ALICE)
+        await store.socket_connect(ALICE, S1, instance_id)
+        assert await store.user_get_list(ALICE, "blacklist") == []
+        await store.socket_disconnect(ALICE, S1, instance_id, [])
+        assert await store.user_exists(ALICE)
+
+    async def test_a_login_that_is_not_ephemeral_keeps_the_user(self, peer: Peer) -> None:
+        store, instance_id = peer.store, peer.instance_id
+        await store.socket_connect(ALICE, S1, instance_id, ephemeral=True)
+        await store.socket_connect(ALICE, S2, instance_id)
+        for socket_id in (S1, S2):
+            await store.socket_disconnect(ALICE, socket_id, instance_id, [])
+        assert await store.user_exists(ALICE)

@@ -45,7 +45,7 @@ export interface OutboxLimits {
 /** Milliseconds before something is tried again that the server could not do. */
 const RETRY_DELAYS = [500, 1000, 2000, 5000, 10_000];
 /** The server has not said whether the message is stored. */
-const UNANSWERED = new Set(["disconnected", "noAnswer", "timeout", "internalError"]);
+const UNANSWERED = new Set(["disconnected", "noAnswer", "timeout", "internalError", "rateLimited"]);
 /** The message itself is refused, whenever it is sent. Other refusals say nothing about an earlier try. */
 const FINAL = new Set(["badArgument", "idempotencyConflict"]);
 

@@ -97,155 +97,155 @@ export interface Commands<M = TextMessage> {
   /**
    * Adds names to the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directAddToList(listName: string, userNames: string[]): null;
   /**
    * Returns the caller's `blacklist` or `whitelist`.
    * Result: the names in the list. Permitted for: any user, for their own lists.
-   * Errors: badArgument, internalError, noList, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, noList, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   directGetAccessList(listName: string): string[];
   /**
    * Returns the caller's mode for direct messages.
    * Result: whether the whitelist alone gives access. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   directGetWhitelistMode(): boolean;
   /**
    * Sends a message to all sockets of a user who is online. Nothing is stored.
    * Result: the message as it was sent. Permitted for: users allowed by the recipient's lists, when `enable_direct_messages` is on.
-   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noUser, noUserOnline, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noUser, noUserOnline, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directMessage(toUser: string, message: M): Sent<M>;
   /**
    * Removes names from the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directRemoveFromList(listName: string, userNames: string[]): null;
   /**
    * Sets the caller's mode for direct messages.
    * Result: nothing. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   directSetWhitelistMode(mode: boolean): null;
   /**
    * Lists the caller's sockets, each with the rooms it has joined.
    * Result: the rooms of each of the user's sockets, on all instances. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   listOwnSockets(): Record<string, string[]>;
   /**
    * Renews a login before it ends.
    * Result: the new end of the login in whole seconds of Unix time, or null if it does not end. Permitted for: any user, for the socket that calls, when the service has an `on_refresh` hook.
-   * Errors: badArgument, internalError, noLogin, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   loginRefresh(credentials: unknown): number | null;
   /**
    * Adds names to a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomAddToList(roomName: string, listName: string, userNames: string[]): null;
   /**
    * Creates a room owned by the caller.
    * Result: nothing. Permitted for: any user, when `enable_rooms_management` is on.
-   * Errors: badArgument, internalError, invalidName, noLogin, noUser, notAllowed, roomExists, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noUser, notAllowed, rateLimited, roomExists, timeout, wrongArgumentsCount.
    */
   roomCreate(roomName: string, whitelistOnly: boolean): null;
   /**
    * Removes everyone from a room and deletes it.
    * Result: nothing. Permitted for: the owner, when `enable_rooms_management` is on.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomDelete(roomName: string): null;
   /**
    * Returns a list of a room: `adminlist`, `blacklist`, `whitelist` or `userlist` (joined users).
    * Result: the names in the list. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomGetAccessList(roomName: string, listName: string): string[];
   /**
    * Returns the owner of a room.
    * Result: the owner's name, or null if the room has no owner. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomGetOwner(roomName: string): string | null;
   /**
    * Returns the mode of a room.
    * Result: whether the whitelist alone gives access. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomGetWhitelistMode(roomName: string): boolean;
   /**
    * Returns the messages that follow an id, up to `history_max_get_messages` for a user. If the next ones were rotated out, the answer starts at the oldest stored message. An answer has up to `history_max_get_bytes`, and in JSON up to `max_attachments` binary values; request the rest from the last id received.
    * Result: the oldest `limit` messages that follow `id`, newest first. Permitted for: joined users and admins.
    * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomHistoryGet(roomName: string, id: number, limit: number, options?: RoomHistoryGetOptions): Stored<M>[];
   /**
    * Returns the state of the history. Message ids are comparable within one `epoch`.
    * Result: `{historySize, historyMaxSize, historyMaxGetMessages, lastMessageId, epoch}`. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomHistoryInfo(roomName: string): HistoryInfo;
   /**
    * Joins this socket to a room. From then on it receives the room's messages and notifications.
    * Result: the number of the user's sockets in the room. Permitted for: users allowed by the room's lists.
    * Also answers `history`: where in the room's messages the socket has joined, and what it has missed, with any option.
-   * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, invalidSocket, limitExceeded, noLogin, noRoom, noSocket, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomJoin(roomName: string, options?: RoomJoinOptions): number;
   /**
    * Removes this socket from a room. Has no effect if it has not joined.
    * Result: the number of the user's sockets still in the room. Permitted for: any user.
-   * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   roomLeave(roomName: string): number;
   /**
    * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Permitted for: joined users.
    * Also answers `outcome`: present if the key was remembered, so that nothing was stored.
-   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, messageTooLarge, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, messageTooLarge, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomMessage(roomName: string, message: M, options?: RoomMessageOptions): number;
   /**
    * Returns which notifications a room sends.
    * Result: `{enableUserlistUpdates, enableAccessListsUpdates}`. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomNotificationsInfo(roomName: string): NotificationsInfo;
   /**
    * Returns the newest messages, up to `history_max_get_messages` and `history_max_get_bytes`, and in JSON up to `max_attachments` binary values.
    * Result: the newest messages, newest first. Permitted for: joined users and admins.
    * Also answers `epoch`: the epoch of the messages, with the option `epoch`.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomRecentHistory(roomName: string, options?: RoomRecentHistoryOptions): Stored<M>[];
   /**
    * Removes names from a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomRemoveFromList(roomName: string, listName: string, userNames: string[]): null;
   /**
    * Sets the mode of a room. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomSetWhitelistMode(roomName: string, mode: boolean): null;
   /**
    * Returns whether a user is in the room, and when the user was last seen there.
    * Result: `{joined, timestamp}`; timestamp is the last join or leave in ms, or null if never seen. Permitted for: joined users and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomUserSeen(roomName: string, userName: string): UserSeen;
   /**
    * Sends data to the user's other sockets.
    * Result: nothing. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, messageTooLarge, noLogin, noUser, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, messageTooLarge, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   systemMessage(data: unknown): null;
 }
@@ -362,6 +362,7 @@ export const ERROR_TEXTS = {
   "internalError": "%s",
   "invalidName": "String %s contains invalid characters",
   "invalidSocket": "Socket %s is not connected",
+  "limitExceeded": "Exceeded the limit of %s",
   "listLimitExceeded": "Exceeded %s size limit",
   "messageTooLarge": "Message of %s bytes exceeds the limit of %s bytes",
   "noCommand": "No such command %s",
@@ -373,6 +374,7 @@ export const ERROR_TEXTS = {
   "noUserOnline": "No such user online %s",
   "notAllowed": "Action is not allowed",
   "notJoined": "Not joined to room %s",
+  "rateLimited": "Rate limit exceeded, retry in %s ms",
   "roomExists": "Room %s already exists",
   "timeout": "Server operation timeout",
   "userExists": "User %s already exists",

@@ -1,9 +1,14 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
 -- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
--- Returns {0, nconnected}.
+--   6 limit: the number of sockets that the user may have, 0 for any
+-- Returns {0, nconnected}, or {'limitExceeded'}.
 -- include: bus
 -- include: user
-local socket, instance, ephemeral = ARGV[3], ARGV[4], ARGV[5] == '1'
+local socket, instance, ephemeral, limit = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6])
+
+if limit > 0 and redis.call('HLEN', sockets_key) >= limit and redis.call('HEXISTS', sockets_key, socket) == 0 then
+  return {'limitExceeded'}
+end
 
 if redis.call('HSETNX', user_key, 'wl', '0') == 1 then
   -- If Redis evicted the key of a former user of this name, that user's lists must not pass to this one.
