@@ -63,7 +63,7 @@ class JwtLogin:
         try:
             import jwt
         except ImportError:
-            raise ConfigurationError("[login] jwt needs PyJWT: pip install 'chat-service[jwt]'") from None
+            raise ConfigurationError("[login] jwt needs PyJWT: pip install 'pyjwt[crypto]>=2.8,<3'") from None
         if (secret is None) == (key_file is None):
             raise ConfigurationError("[login] jwt needs either a secret or a key file")
         self._jwt = jwt

@@ -108,7 +108,7 @@ def test_everything_that_is_wrong_is_reported(server: RedisServer, tmp_path: Pat
         "unknown section servce; did you mean service?",
         "unknown key in [service] prot; did you mean port?",
         "unknown key in [store] comand_timeout; did you mean command_timeout?",
-        "[login] jwt needs either secret or public_key_file",
+        "[login] jwt needs either secret, public_key_file or jwks_file",
         "unknown key in [[rooms]] nam; did you mean name?",
         "[[rooms]] needs name",
         "[process] workers: expected a whole number from 1, got 0",

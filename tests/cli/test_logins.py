@@ -142,7 +142,7 @@ def test_keys_that_cannot_be(tmp_path: Path) -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'chat-service\[jwt\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'pyjwt\[crypto\]"):
         make_login(LoginSettings(type="jwt", secret=KEY))
 
 
