@@ -7,7 +7,7 @@ from chat_service.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chat_service.clock import Clock, SystemClock
-    from chat_service.contracts.records import Page, RoomSummary, UserSummary
+    from chat_service.contracts.records import Ban, Page, RoomSummary, UserSummary
     from chat_service.contracts.store import Store
     from chat_service.contracts.transport import Handshake, Transport
     from chat_service.domain.consistency import FailureInfo
@@ -42,7 +42,7 @@ _HOMES = {
     "chat_service.hooks": ("CommandCall", "DisconnectInfo", "Login", "MembershipInfo"),
     "chat_service.options": ("Options",),
     "chat_service.service": ("ChatService", "CloseTimeoutError"),
-    "chat_service.contracts.records": ("Page", "RoomSummary", "UserSummary"),
+    "chat_service.contracts.records": ("Ban", "Page", "RoomSummary", "UserSummary"),
     "chat_service.contracts.store": ("Store",),
     "chat_service.stores.memory": ("MemoryBackend", "MemoryStore"),
     "chat_service.contracts.transport": ("Handshake", "Transport"),
@@ -63,6 +63,7 @@ if not TYPE_CHECKING:
     __getattr__ = _load
 
 __all__ = [
+    "Ban",
     "ChatService",
     "ChatServiceError",
     "Clock",

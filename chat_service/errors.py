@@ -6,6 +6,7 @@ from typing import Any, Final
 #: Text of each error code, with printf-like placeholders for its arguments (protocol.md, Errors).
 ERROR_TEXTS: Final[dict[str, str]] = {
     "badArgument": "Bad argument at position %d, value %j",
+    "banned": "Banned until %s, reason: %s",
     "conflict": "The last message is %s",
     "idempotencyConflict": "Idempotency key %s was used for another message",
     "internalError": "%s",

@@ -19,7 +19,7 @@ NAME = "chat-service"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run a service": ("run", "serve", "demo"),
     "Look into running services": ("rooms", "users", "instances", "tail"),
-    "Do something there": ("send", "recover"),
+    "Do something there": ("send", "ban", "unban", "kick", "recover"),
     "Set up": ("check", "completion"),
 }
 

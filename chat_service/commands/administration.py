@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service import rules
-from chat_service.commands.support import actor_of
+from chat_service.commands.support import actor_of, check_ban
 from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.domain import removal
 from chat_service.domain.context import Context
@@ -15,6 +15,7 @@ from chat_service.types import ROOM_LISTS, USERLIST, RoomName, UserName
 
 async def room_create(context: Context, call: CommandCall, room_name: RoomName, whitelist_only: bool) -> None:
     _check_management(context, call)
+    await check_ban(context, call)
     options = context.options
     config = RoomConfig(
         owner=actor_of(call).name,

@@ -126,7 +126,7 @@ TABLE: tuple[Command, ...] = (
         result_type="number | null",
         who="any user, for the socket that calls, when the service has an `on_refresh` hook",
         doc="Renews a login before it ends.",
-        errors=("notAllowed",),
+        errors=("banned", "notAllowed"),
         handler=sockets.login_refresh,
         needs_user=True,
         needs_socket=True,
@@ -148,7 +148,7 @@ TABLE: tuple[Command, ...] = (
         result_type="null",
         who="any user, when `enable_rooms_management` is on",
         doc="Creates a room owned by the caller.",
-        errors=("invalidName", "notAllowed", "roomExists"),
+        errors=("banned", "invalidName", "notAllowed", "roomExists"),
         handler=rooms.room_create,
     ),
     Command(
@@ -225,7 +225,7 @@ TABLE: tuple[Command, ...] = (
         result_type="number",
         who="users allowed by the room's lists",
         doc="Joins this socket to a room. From then on it receives the room's messages and notifications.",
-        errors=("invalidName", "limitExceeded", "invalidSocket", "noRoom", "noSocket", "notAllowed"),
+        errors=("banned", "invalidName", "limitExceeded", "invalidSocket", "noRoom", "noSocket", "notAllowed"),
         options=(
             CommandOption(
                 "after",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
+from chat_service.errors import ChatServiceError
 from chat_service.telemetry import Durations
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
@@ -35,6 +36,18 @@ class UserConfig:
     whitelist: Sequence[str] = ()
     blacklist: Sequence[str] = ()
     whitelist_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ban:
+    """A ban of a user. ``until``: its end in ms of Unix time; None if it does not end by itself."""
+
+    until: int | None = None
+    reason: str | None = None
+
+    def error(self) -> ChatServiceError:
+        """The error ``banned`` that a login gets."""
+        return ChatServiceError("banned", self.until, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

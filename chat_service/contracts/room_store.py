@@ -63,10 +63,10 @@ class RoomStore(Protocol):
     ) -> JoinResult:
         """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
-        Raises ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same step; the
-        result's cursor is the position before the announcement. The room is added to the user's index before
-        the socket is added to the room, never after. If the socket is already joined, nothing is changed or
-        published, except that the index entry is written again.
+        Raises ``banned``, ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same
+        step; the result's cursor is the position before the announcement. The room is added to the user's
+        index before the socket is added to the room, never after. If the socket is already joined, nothing is
+        changed or published, except that the index entry is written again.
 
         ``query``: also read messages as ``rules.select_history`` says, in the same step. If its ``max_bytes``
         does not allow all of them, recovered messages are the oldest ones, with ``more``; others the newest.

@@ -20,6 +20,7 @@ from chat_service.contracts.instance_store import InstanceStore
 from chat_service.contracts.records import (
     SYSTEM as SYSTEM,
     Actor as Actor,
+    Ban as Ban,
     Departure as Departure,
     HistoryInfo as HistoryInfo,
     HistoryPage as HistoryPage,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from chat_service.contracts.records import Actor, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import Actor, Ban, Departure, SocketInfo, UserConfig
 from chat_service.types import InstanceId, Message, SocketId, UserName
 
 
@@ -60,6 +60,28 @@ class UserStore(Protocol):
         """
         ...
 
+    # Bans.
+
+    async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
+        """Ban a user, who need not exist, in place of an earlier ban, and publish ``DisconnectUser``.
+
+        From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user. The ban outlives the
+        user and is forgotten ``ban.until - now`` ms later. ``now``: Unix time in ms.
+        """
+        ...
+
+    async def user_unban(self, user: UserName) -> bool:
+        """End a ban. Returns whether there was one."""
+        ...
+
+    async def user_get_ban(self, user: UserName) -> Ban | None:
+        """The ban of a user, None without one. The user need not exist."""
+        ...
+
+    async def banned_users(self, users: Sequence[UserName]) -> Sequence[UserName]:
+        """Those of the users who are banned, in any order."""
+        ...
+
     # Sockets.
 
     async def socket_connect(
@@ -77,8 +99,9 @@ class UserStore(Protocol):
         disconnects, unless a connect without it comes first. ``limit``: the number of sockets that
         the user may have; a further one raises ``limitExceeded``.
 
-        Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns nconnected,
-        the number of the user's sockets. For a known socket it changes and publishes nothing.
+        Raises ``banned`` with the end in ms of Unix time, or None, and the reason, or None, if the user is
+        banned. Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns
+        nconnected, the number of the user's sockets. For a known socket it changes and publishes nothing.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import Any
 from chat_service.concurrency.eager import is_being_cancelled
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.contracts.records import Departure
-from chat_service.domain import membership, removal
+from chat_service.domain import bans, membership, removal
 from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import LoginState, Session
@@ -128,7 +128,8 @@ def check_expiry(expires_at: Any) -> None:
 async def refresh(context: Context, session: Session, credentials: Any) -> float | None:
     """Renew a login by the ``on_refresh`` hook. Returns its new end.
 
-    Raises ``notAllowed`` without a hook, for another user, and for an end that has passed; ``timeout``.
+    Raises ``notAllowed`` without a hook, for another user, and for an end that has passed; ``timeout``;
+    ``banned``.
     """
     hook = context.hooks.get("on_refresh")
     if hook is None:
@@ -147,6 +148,7 @@ async def refresh(context: Context, session: Session, credentials: Any) -> float
     check_expiry(expires_at)
     if context.login_expiry.has_ended(expires_at):
         raise ChatServiceError("notAllowed")
+    await bans.check_user(context, session.user)
     if not session.is_closed:
         context.login_expiry.set(session, expires_at)
     return expires_at

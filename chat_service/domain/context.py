@@ -10,6 +10,7 @@ from chat_service.concurrency.serial import SerialQueue
 from chat_service.contracts.capabilities import HistoryDelivery
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
+from chat_service.domain.ban_watch import BanWatch
 from chat_service.domain.consistency import FailureReports
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter
@@ -69,6 +70,7 @@ class Context:
     #: Tasks that run for as long as the service does.
     background: Background
     sessions: Sessions
+    bans: BanWatch
     #: Keys are (socket, room), and (socket, None) for the life of a socket.
     serial: SerialQueue
     delivery: Delivery

@@ -44,6 +44,7 @@ class Inbox:
         if topic.kind is TopicKind.USER:
             # The store may have lost what it knew of users.
             context.failures.suspect_leftovers()
+            context.bans.check(UserName(topic.name))
         elif topic.kind is TopicKind.ROOM:
             room = RoomName(topic.name)
             context.delivery.taps.interrupt(room)

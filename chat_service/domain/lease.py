@@ -93,6 +93,7 @@ class Lease:
             try:
                 if await self._renew():
                     leftovers.clean_soon(context)
+                    context.bans.check_all()
             except Exception as error:
                 context.failures.store(error, FailureInfo(op_type="heartbeat"))
 

@@ -84,11 +84,21 @@ async def room_state_sync(context: Context, room: RoomName) -> None:
                     continue
                 if room not in info.rooms:
                     # A join of what is joined already writes the index again.
-                    await context.store.room_join(
-                        room, user, socket_id, instance_id, context.clock.now_ms(), announce=False
-                    )
+                    await _join_again(context, seat, instance_id)
             ghosts.setdefault(instance_id, []).append(seat)
     await asyncio.gather(*(_leave_ghosts(context, room, *item) for item in ghosts.items()))
+
+
+async def _join_again(context: Context, seat: Seat, instance_id: InstanceId) -> None:
+    room, user, socket_id = seat.room, seat.user, seat.socket_id
+    try:
+        await context.store.room_join(
+            room, user, socket_id, instance_id, context.clock.now_ms(), announce=False
+        )
+    except ChatServiceError as error:
+        if error.code != "banned":
+            raise
+        await context.store.room_remove_users(room, [user], context.clock.now_ms())
 
 
 async def _leave_ghosts(context: Context, room: RoomName, instance_id: InstanceId, seats: list[Seat]) -> None:

@@ -124,6 +124,10 @@ class Sessions:
             if not sockets:
                 self._by_user.pop(session.user, None)
 
+    def users(self) -> list[UserName]:
+        """The users who have a socket here."""
+        return list(self._by_user)
+
     def of_user(self, user: UserName) -> list[Session]:
         return list(self._by_user.get(user, {}).values())
 

@@ -15,6 +15,7 @@ from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
+from chat_service.domain.ban_watch import BanWatch
 from chat_service.domain.consistency import FailureReports
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
@@ -117,6 +118,7 @@ def make_context(
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     identity = Identity()
+    sessions = Sessions()
     hooks.timeout = options.hook_timeout
     remote = RemoteCalls(lambda: store.bus, identity, errors, options.bus_ack_timeout)
     limits = Limits(
@@ -141,7 +143,8 @@ def make_context(
         failures=FailureReports(events, lock_ttl(options.store_options)),
         running=running,
         background=Background(),
-        sessions=Sessions(),
+        sessions=sessions,
+        bans=BanWatch(store, transport, sessions, running),
         serial=SerialQueue(),
         delivery=Delivery(transport, lambda: store.bus),
         remote=remote,

@@ -1,26 +1,27 @@
 """The server API: users, rooms and state for application code (server-api.md, Server API)."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chat_service import rules
 from chat_service.commands import execution
 from chat_service.commands.execution import Execution
-from chat_service.commands.spec import Command
-from chat_service.contracts.records import SYSTEM, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
-from chat_service.domain import listing, recovery, removal
+from chat_service.contracts.records import SYSTEM, Ban, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
+from chat_service.domain import bans, listing, recovery, removal
 from chat_service.domain.context import Context
-from chat_service.errors import ChatServiceError, ConfigurationError
-from chat_service.options import refuse_unknown
+from chat_service.errors import ChatServiceError
 from chat_service.protocol.names import check_name
+from chat_service.service.server_arguments import (
+    CallContext,
+    byte_count,
+    call_fields,
+    flag,
+    message_count,
+    passing,
+    with_options,
+)
 from chat_service.service.transport_api import Publisher
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, InstanceId, RoomName, SocketId, UserName
-
-#: The context of ``exec_user_command``.
-CallContext = str | bool | Mapping[str, Any]
-
-_CONTEXT_KEYS = ["bypass_hooks", "bypass_permissions", "id", "user_name"]
 
 
 class ServerAPI:
@@ -44,7 +45,7 @@ class ServerAPI:
         and ``noSocket`` if the command needs a socket but ``id`` is missing.
         """
         self._context.check_open()
-        fields = _call_fields(context)
+        fields = call_fields(context)
         user_name, socket_id = fields.get("user_name"), fields.get("id")
         row = execution.find_command(command)
         if user_name is not None:
@@ -56,7 +57,7 @@ class ServerAPI:
         if row.needs_socket and socket_id is None:
             raise ChatServiceError("noSocket", command)
         if options is not None:
-            args = _with_options(row, args, options)
+            args = with_options(row, args, options)
         call = execution.make_call(
             self._context,
             row,
@@ -100,9 +101,9 @@ class ServerAPI:
         config = UserConfig(
             whitelist=self._names("whitelist", whitelist, limit),
             blacklist=self._names("blacklist", blacklist, limit),
-            whitelist_only=_flag("whitelist_only", whitelist_only),
+            whitelist_only=flag("whitelist_only", whitelist_only),
         )
-        with _passing("userExists" if _flag("exist_ok", exist_ok) else None):
+        with passing("userExists" if flag("exist_ok", exist_ok) else None):
             await self._context.store.user_create(self._user(name), config)
 
     async def delete_user(self, name: str) -> None:
@@ -132,6 +133,28 @@ class ServerAPI:
     async def disconnect_user_sockets(self, user: str) -> None:
         """Disconnect all sockets of a user. Returns once all instances have been notified."""
         await self._publisher.disconnect_user(self._user(user))
+
+    async def ban_user(self, user: str, seconds: float | None = None, reason: str | None = None) -> None:
+        """Ban a user, known or not: disconnect every socket, remove it from all rooms, refuse logins.
+
+        ``seconds``: until the ban ends by itself; None: not before ``unban_user``. ``reason``: at most 1000
+        characters, which the user gets to read. Once this has returned, no message of the user is stored by
+        any instance. A new ban replaces an earlier one; ``delete_user`` leaves it.
+        """
+        self._context.check_open()
+        name, context = self._user(user), self._context
+        ban = bans.make_ban(context.clock.now_ms(), seconds, reason)
+        await bans.ban_and_settle(context, name, ban)
+
+    async def unban_user(self, user: str) -> bool:
+        """End a ban. Returns whether there was one."""
+        self._context.check_open()
+        return await self._context.store.user_unban(self._user(user))
+
+    async def get_ban(self, user: str) -> Ban | None:
+        """The ban of a user, with ``until`` in ms of Unix time and ``reason``; None without one."""
+        self._context.check_open()
+        return await self._context.store.user_get_ban(self._user(user))
 
     # Rooms
 
@@ -166,17 +189,17 @@ class ServerAPI:
             adminlist=self._names("adminlist", adminlist, limit),
             whitelist=self._names("whitelist", whitelist, limit),
             blacklist=self._names("blacklist", blacklist, limit),
-            whitelist_only=_flag("whitelist_only", whitelist_only),
-            history_max_size=_size(size),
-            history_max_bytes=_bytes(max_bytes),
+            whitelist_only=flag("whitelist_only", whitelist_only),
+            history_max_size=message_count(size),
+            history_max_bytes=byte_count(max_bytes),
             enable_access_lists_updates=options.enable_access_lists_updates
             if lists_updates is None
-            else _flag("enable_access_lists_updates", lists_updates),
+            else flag("enable_access_lists_updates", lists_updates),
             enable_userlist_updates=options.enable_userlist_updates
             if user_updates is None
-            else _flag("enable_userlist_updates", user_updates),
+            else flag("enable_userlist_updates", user_updates),
         )
-        with _passing("roomExists" if _flag("exist_ok", exist_ok) else None):
+        with passing("roomExists" if flag("exist_ok", exist_ok) else None):
             await self._context.store.room_create(self._room(name), config)
 
     async def delete_room(self, name: str) -> None:
@@ -219,7 +242,7 @@ class ServerAPI:
     async def change_room_history_max_size(self, room: str, size: int) -> None:
         """Set how many messages a room keeps, dropping older ones immediately. Raises ``noRoom``."""
         self._context.check_open()
-        await self._context.store.room_set_history_max_size(self._room(room), _size(size))
+        await self._context.store.room_set_history_max_size(self._room(room), message_count(size))
 
     async def change_room_history_max_bytes(self, room: str, size: int) -> None:
         """Set how many bytes of messages a room keeps, dropping the oldest immediately. The newest stays.
@@ -228,18 +251,18 @@ class ServerAPI:
         Raises ``noRoom``.
         """
         self._context.check_open()
-        await self._context.store.room_set_history_max_bytes(self._room(room), _bytes(size))
+        await self._context.store.room_set_history_max_bytes(self._room(room), byte_count(size))
 
     async def change_access_lists_updates(self, room: str, enabled: bool) -> None:
         """Turn notifications about changed lists and modes on or off. Raises ``noRoom``."""
         self._context.check_open()
-        enabled = _flag("enabled", enabled)
+        enabled = flag("enabled", enabled)
         await self._context.store.room_set_updates(self._room(room), access_lists=enabled)
 
     async def change_userlist_updates(self, room: str, enabled: bool) -> None:
         """Turn notifications about joining and leaving users on or off. Raises ``noRoom``."""
         self._context.check_open()
-        enabled = _flag("enabled", enabled)
+        enabled = flag("enabled", enabled)
         await self._context.store.room_set_updates(self._room(room), userlist=enabled)
 
     # Recovery
@@ -304,7 +327,7 @@ class ServerAPI:
         Each has the number of their sockets on all instances. For pages see ``list_rooms``.
         """
         self._context.check_open()
-        return await listing.users(self._context.store, limit, cursor, online=_flag("online", online))
+        return await listing.users(self._context.store, limit, cursor, online=flag("online", online))
 
     async def list_instances(self) -> list[listing.InstanceStatus]:
         """All living instances and dead ones not recovered yet, sorted by id."""
@@ -336,51 +359,3 @@ class ServerAPI:
         distinct = list(dict.fromkeys(self._name(name) for name in names))
         rules.check_list_growth((), distinct, list_name, limit)
         return distinct
-
-
-def _call_fields(context: CallContext) -> Mapping[str, Any]:
-    if isinstance(context, bool):
-        return {"bypass_permissions": context}
-    if isinstance(context, str):
-        return {"user_name": context}
-    if isinstance(context, Mapping):
-        refuse_unknown("context field", context, _CONTEXT_KEYS)
-        return context
-    raise ConfigurationError(f"context: expected a user name, True or a mapping, got {context!r}")
-
-
-def _with_options(command: Command, args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The arguments as a client would send them."""
-    if not command.options:
-        raise ConfigurationError(f"{command.name} has no options")
-    refuse_unknown(f"option of {command.name}", options, [option.name for option in command.options])
-    count = len(command.arguments)
-    return (*args[:count], dict(options), *args[count:]) if options and len(args) >= count else args
-
-
-@contextmanager
-def _passing(code: str | None) -> Iterator[None]:
-    """Suppress errors with the given code."""
-    try:
-        yield
-    except ChatServiceError as error:
-        if error.code != code:
-            raise
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-    return value
-
-
-def _size(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"history_max_size: expected a whole number, 0 or more, got {value!r}")
-    return value
-
-
-def _bytes(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"history_max_bytes: expected a whole number, 1 or more, got {value!r}")
-    return value

@@ -17,6 +17,7 @@ from tests.support.world import Instance, World
 #: How a client gets each code, and with which arguments; None: a hook raises it.
 CASES: dict[str, tuple[tuple[Any, ...] | None, tuple[Any, ...]]] = {
     "badArgument": (("roomJoin", {"a": [1]}), (0, {"a": [1]})),
+    "banned": (None, (1_700_000_000_000, "spam")),
     "conflict": (None, (5,)),
     "idempotencyConflict": (None, ("key",)),
     "internalError": (None, ("text",)),
@@ -68,7 +69,7 @@ async def provoke(instance: Instance, code: str, emitted: tuple[Any, ...] | None
 
 def test_every_code_is_tried() -> None:
     assert set(CASES) == set(ERROR_TEXTS) == set(TEXTS)
-    assert len(CASES) == 22
+    assert len(CASES) == 25
 
 
 @EACH_CODE

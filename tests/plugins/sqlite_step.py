@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from time import time
 from typing import Any
 
 import msgpack
 
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.records import Ban
 from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.types import Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub
@@ -18,6 +20,7 @@ pragma synchronous = off;
 pragma journal_mode = memory;
 create table if not exists users (name text primary key, whitelist_only int, ephemeral int);
 create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
+create table if not exists bans (user text primary key, until int, reason text, expires real);
 create table if not exists sockets (user text, id text, instance text, primary key (user, id));
 create table if not exists socket_rooms (user text, id text, room text, primary key (user, id, room));
 create table if not exists instances (name text primary key, heartbeat int, claimed int, pulse int);
@@ -105,6 +108,17 @@ class Step:
 
     def tell_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
         self.publish(Topic(TopicKind.USER, user), Notify(event=event, args=args, exclude=tuple(exclude)))
+
+    def find_ban(self, user: UserName) -> Ban | None:
+        query = "select until, reason from bans where user = ? and (expires is null or expires > ?)"
+        for until, reason in self.rows(query, user, time()):
+            return Ban(until=until, reason=reason)
+        return None
+
+    def check_ban(self, user: UserName) -> None:
+        ban = self.find_ban(user)
+        if ban is not None:
+            raise ban.error()
 
     def check_user(self, user: UserName) -> None:
         if not self.rows("select 1 from users where name = ?", user):

@@ -70,6 +70,7 @@ class SqliteStore(SqliteUsers):
         seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
         with self._step() as s:
+            s.check_ban(user)
             entry = Room(s, room)
             if not rules.has_room_access(entry.facts(user)):
                 raise ChatServiceError("notAllowed")

@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from time import time
 
 from chat_service import rules
-from chat_service.contracts.bus import Bus, BusListener
+from chat_service.contracts.bus import Bus, BusListener, DisconnectUser, Topic, TopicKind
 from chat_service.contracts.records import (
     SOCKETS,
     Actor,
+    Ban,
     Departure,
     InstanceRecord,
     Page,
@@ -136,6 +138,28 @@ class SqliteUsers:
                 raise ChatServiceError("noUserOnline", user)
             s.tell_user(user, "directMessage", message)
 
+    # Bans
+
+    async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
+        with self._step() as s:
+            expires = None if ban.until is None else time() + (ban.until - now) / 1000
+            s.run("insert or replace into bans values (?, ?, ?, ?)", user, ban.until, ban.reason, expires)
+            s.publish(Topic(TopicKind.USER, user), DisconnectUser())
+
+    async def user_unban(self, user: UserName) -> bool:
+        with self._step() as s:
+            was_banned = s.find_ban(user) is not None
+            s.run("delete from bans where user = ?", user)
+            return was_banned
+
+    async def user_get_ban(self, user: UserName) -> Ban | None:
+        with self._step() as s:
+            return s.find_ban(user)
+
+    async def banned_users(self, users: Sequence[UserName]) -> Sequence[UserName]:
+        with self._step() as s:
+            return [user for user in users if s.find_ban(user)]
+
     # Sockets
 
     def _count(self, s: Step, user: UserName) -> int:
@@ -151,6 +175,7 @@ class SqliteUsers:
         limit: int | None = None,
     ) -> int:
         with self._step() as s:
+            s.check_ban(user)
             known = s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id)
             if limit and self._count(s, user) >= limit and not known:
                 raise ChatServiceError("limitExceeded", SOCKETS)

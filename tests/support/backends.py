@@ -109,6 +109,9 @@ class InRedis:
         All instances are closed by now, so no sockets, members or instances are left.
         """
         owner, _, part = key.partition("}")
+        if part == ":ban":
+            # Bans outlive the users.
+            return False
         if part in (":sockets", ":rooms", ":members") or owner == f"{self.prefix}:instances:{{all":
             return True
         return owner + "}" not in keys

@@ -11,6 +11,7 @@ from chat_service import ChatServiceError
 #: Texts with Python's places; ``json`` marks an argument that is shown as JSON.
 TEXTS = {
     "badArgument": "Bad argument at position {}, value {json}",
+    "banned": "Banned until {}, reason: {}",
     "conflict": "The last message is {}",
     "idempotencyConflict": "Idempotency key {} was used for another message",
     "internalError": "{}",

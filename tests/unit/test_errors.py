@@ -24,6 +24,7 @@ TEXTS = [
     ("messageTooLarge", (101, 100), "Message of 101 bytes exceeds the limit of 100 bytes"),
     ("noCommand", ("fly",), "No such command fly"),
     ("noList", ("redlist",), "No such list redlist"),
+    ("banned", (None, None), "Banned until null, reason: null"),
     ("conflict", (7,), "The last message is 7"),
     ("idempotencyConflict", ("k",), "Idempotency key k was used for another message"),
     ("noLogin", (), "No login provided"),

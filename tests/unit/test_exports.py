@@ -126,7 +126,7 @@ def test_number_of_contract_items() -> None:
     assert len(TABLE) == len(COMMANDS) == 25
     assert [command.name for command in TABLE] == sorted(COMMANDS)
     assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 19
-    assert len(ERROR_TEXTS) == 24
+    assert len(ERROR_TEXTS) == 25
     assert len(SERVICE_HOOKS) == 9
     assert len(EVENTS) == 5
 

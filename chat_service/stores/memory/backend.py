@@ -9,6 +9,7 @@ from chat_service import rules
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.contracts.records import SOCKETS, Departure, Removal, UserConfig
 from chat_service.errors import ChatServiceError
+from chat_service.stores.memory.ban_table import Bans
 from chat_service.stores.memory.local_bus import Hub
 from chat_service.stores.memory.room import MemoryRoom, Removed
 from chat_service.stores.memory.sent_keys import SentKeys
@@ -88,6 +89,7 @@ class MemoryBackend:
         self.rooms: dict[RoomName, MemoryRoom] = {}
         self.instances: dict[InstanceId, MemoryInstance] = {}
         self.sent_keys = SentKeys()
+        self.bans = Bans()
 
     def user(self, name: UserName) -> MemoryUser:
         """Raises ``noUser``."""
@@ -121,6 +123,7 @@ class MemoryBackend:
         limit: int | None,
     ) -> int:
         """``Store.socket_connect``."""
+        self.bans.check(user)
         entry = self.users.get(user)
         if entry and limit and len(entry.sockets) >= limit and socket_id not in entry.sockets:
             raise ChatServiceError("limitExceeded", SOCKETS)

@@ -29,12 +29,13 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, next_names
+from chat_service.stores.memory.ban_methods import BanMethods
 from chat_service.stores.memory.local_bus import LocalBus
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
-class MemoryStore:
+class MemoryStore(BanMethods):
     """State in memory: the fastest store, lost with the process. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -178,6 +179,7 @@ class MemoryStore:
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
     ) -> JoinResult:
+        self.backend.bans.check(user)
         entry = self.backend.room(room)
         entry.check_join(user)
         index = self.backend.index(user, socket_id)

@@ -11,7 +11,7 @@ from chat_service.contracts.bus import Topic
 
 #: Suffixes of all keys of a room and of a user except the first.
 _ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history", ":changes")
-_USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms")
+_USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class Keys:
     def user_rooms(self, user: str) -> str:
         """Hash of ``socket:room`` to the token of the join: a superset of the actual joins."""
         return f"{self.user(user)}:rooms"
+
+    def ban(self, user: str) -> str:
+        """String: the end in ms of Unix time or nothing, then a colon and the reason if there is one."""
+        return f"{self.user(user)}:ban"
 
     def user_keys(self, user: str) -> list[str]:
         """All keys of a user, in the order that scripts expect."""

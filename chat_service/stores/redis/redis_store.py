@@ -30,9 +30,10 @@ from chat_service.contracts.records import (
     UserSummary,
 )
 from chat_service.contracts.store import Store
-from chat_service.errors import StoreError
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import flag
+from chat_service.stores.redis.banning_methods import BanMethodsOverRedis
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
@@ -51,7 +52,7 @@ def _new_epoch() -> str:
     return uuid.uuid4().hex[:16]
 
 
-class RedisStore:
+class RedisStore(BanMethodsOverRedis):
     """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -179,7 +180,13 @@ class RedisStore:
         limit: int | None = None,
     ) -> int:
         await self._instances.add_socket(instance_id, socket_id, user)
-        return await self._users.connect(user, socket_id, instance_id, ephemeral, limit)
+        try:
+            return await self._users.connect(user, socket_id, instance_id, ephemeral, limit)
+        except ChatServiceError:
+            # Refused. A socket that was there before stays until its disconnect.
+            if not await self._users.has_socket(user, socket_id):
+                await self._instances.remove_socket(instance_id, socket_id)
+            raise
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

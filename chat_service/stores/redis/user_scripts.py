@@ -1,11 +1,12 @@
 """Typed methods for the scripts and commands that concern users and instances."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import SOCKETS, Actor, Departure, SocketInfo, UserConfig
-from chat_service.errors import StoreError
+from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.records import SOCKETS, Actor, Ban, Departure, SocketInfo, UserConfig
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient
@@ -36,7 +37,14 @@ class UserScripts:
 
     async def _run(self, script: str, user: UserName, *args: Encodable, **arguments: Any) -> list[Any]:
         answer = await self._client.run(scripts.load(script), self._keys.user_keys(user), *args)
-        return checked(answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments)
+        try:
+            return checked(
+                answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments
+            )
+        except ChatServiceError as error:
+            if error.code == "banned":
+                raise _parse_ban(error.arguments[0]).error() from None
+            raise
 
     def _encode(self, user: UserName, envelope: Envelope | None) -> bytes:
         channel = self._keys.topic(Topic(TopicKind.USER, user))
@@ -87,6 +95,30 @@ class UserScripts:
         name, is_own = sender.name or "", flag(user == sender.name)
         await self._run("direct_message", user, name, is_own, flag(sender.bypass), envelope)
 
+    # Bans
+
+    async def ban(self, user: UserName, ban: Ban, now: int) -> None:
+        left = "" if ban.until is None else max(ban.until - now, 1)
+        envelope = self._encode(user, DisconnectUser())
+        await self._run("user_ban", user, "set", _format_ban(ban), left, envelope)
+
+    async def unban(self, user: UserName) -> bool:
+        (ended,) = await self._run("user_ban", user, "end")
+        return bool(ended == 1)
+
+    async def get_ban(self, user: UserName) -> Ban | None:
+        (found,) = await self._run("user_ban", user, "read")
+        return None if found is None else _parse_ban(found)
+
+    async def banned(self, users: Sequence[UserName]) -> list[UserName]:
+        """Those of the users who are banned."""
+        keys = [self._keys.ban(user) for user in users]
+        if not self._client.is_cluster and not (keys and await self._client.call(keys[0], "EXISTS", *keys)):
+            # The common case takes one command.
+            return []
+        found = await asyncio.gather(*(self._client.call(key, "EXISTS", key) for key in keys))
+        return [user for user, is_banned in zip(users, found, strict=True) if is_banned]
+
     # Sockets
 
     async def connect(
@@ -120,6 +152,13 @@ class UserScripts:
             )
             found[SocketId(socket_id)] = info
         return found
+
+    async def has_socket(self, user: UserName, socket_id: SocketId) -> bool:
+        """Whether the user exists and has the socket."""
+        try:
+            return socket_id in await self.sockets(user)
+        except ChatServiceError:
+            return False
 
     async def index_add(
         self, user: UserName, socket_id: SocketId, room: RoomName, token: str, instance_id: InstanceId
@@ -201,6 +240,20 @@ class InstanceCommands:
         sockets = self._keys.instance_sockets(instance_id)
         if not await self._client.call(sockets, "EXISTS", sockets):
             await self._run("instance_forget", instance_id)
+
+
+def _format_ban(ban: Ban) -> str:
+    end = "" if ban.until is None else str(ban.until)
+    return end if ban.reason is None else f"{end}:{ban.reason}"
+
+
+def _parse_ban(stored: bytes) -> Ban:
+    """Raises ``StoreError``."""
+    try:
+        end, colon, reason = stored.decode().partition(":")
+        return Ban(until=int(end) if end else None, reason=reason if colon else None)
+    except (ValueError, AttributeError):
+        raise StoreError(f"corrupt ban {stored!r}") from None
 
 
 def milliseconds(score: bytes) -> int:

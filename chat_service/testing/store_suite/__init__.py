@@ -16,6 +16,7 @@ import pytest
 
 for _part in (
     "access",
+    "banning",
     "base",
     "bus",
     "changes",
@@ -35,6 +36,7 @@ for _part in (
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from chat_service.testing.store_suite.access import AccessSuite  # noqa: E402
+from chat_service.testing.store_suite.banning import BanSuite  # noqa: E402
 from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa: E402
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
 from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
@@ -54,6 +56,7 @@ from chat_service.testing.store_suite.users import UserSuite  # noqa: E402
 class StoreSuite(
     BusSuite,
     UserSuite,
+    BanSuite,
     SocketSuite,
     RoomSuite,
     MemberSuite,
@@ -72,6 +75,7 @@ class StoreSuite(
 
 __all__ = [
     "AccessSuite",
+    "BanSuite",
     "BusSuite",
     "ChangeSuite",
     "ConcurrencySuite",

@@ -357,6 +357,7 @@ export const NOTIFICATIONS = [
 /** The text of each error code, with printf-like placeholders for its arguments. */
 export const ERROR_TEXTS = {
   "badArgument": "Bad argument at position %d, value %j",
+  "banned": "Banned until %s, reason: %s",
   "conflict": "The last message is %s",
   "idempotencyConflict": "Idempotency key %s was used for another message",
   "internalError": "%s",

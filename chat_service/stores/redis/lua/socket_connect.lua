@@ -1,11 +1,13 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
 -- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
 --   6 limit: the number of sockets that the user may have, 0 for any
--- Returns {0, nconnected}, or {'limitExceeded'}.
+-- Returns {0, nconnected}, or {'banned', the ban}, {'limitExceeded'}.
 -- include: bus
 -- include: user
 local socket, instance, ephemeral, limit = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6])
 
+local ban = redis.call('GET', ban_key)
+if ban then return {'banned', ban} end
 if limit > 0 and redis.call('HLEN', sockets_key) >= limit and redis.call('HEXISTS', sockets_key, socket) == 0 then
   return {'limitExceeded'}
 end

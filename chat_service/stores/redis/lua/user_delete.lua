@@ -4,5 +4,6 @@
 -- include: user
 if not user_exists() then return {'noUser'} end
 if redis.call('HLEN', sockets_key) > 0 then return {'userOnline'} end
-redis.call('UNLINK', unpack(KEYS))
+-- A ban outlives the user.
+redis.call('UNLINK', user_key, blacklist_key, whitelist_key, sockets_key, rooms_key)
 return {0}

@@ -1,8 +1,9 @@
 -- A user's state and access rules. KEYS of every script that includes this:
 --   1 user_key (hash, and the channel)  2 blacklist_key  3 whitelist_key (sets)
---   4 sockets_key (hash)  5 rooms_key (hash)
+--   4 sockets_key (hash)  5 rooms_key (hash)  6 ban_key (string)
 
 local user_key, blacklist_key, whitelist_key, sockets_key, rooms_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local ban_key = KEYS[6]
 
 local function user_exists()
   return redis.call('EXISTS', user_key) == 1
