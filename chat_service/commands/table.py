@@ -225,7 +225,15 @@ TABLE: tuple[Command, ...] = (
         result_type="number",
         who="users allowed by the room's lists",
         doc="Joins this socket to a room. From then on it receives the room's messages and notifications.",
-        errors=("banned", "invalidName", "limitExceeded", "invalidSocket", "noRoom", "noSocket", "notAllowed"),
+        errors=(
+            "banned",
+            "invalidName",
+            "limitExceeded",
+            "invalidSocket",
+            "noRoom",
+            "noSocket",
+            "notAllowed",
+        ),
         options=(
             CommandOption(
                 "after",
