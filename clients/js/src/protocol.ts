@@ -139,7 +139,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Renews a login before it ends.
    * Result: the new end of the login in whole seconds of Unix time, or null if it does not end. Permitted for: any user, for the socket that calls, when the service has an `on_refresh` hook.
-   * Errors: badArgument, internalError, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   loginRefresh(credentials: unknown): number | null;
   /**
@@ -151,7 +151,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Creates a room owned by the caller.
    * Result: nothing. Permitted for: any user, when `enable_rooms_management` is on.
-   * Errors: badArgument, internalError, invalidName, noLogin, noUser, notAllowed, rateLimited, roomExists, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, noLogin, noUser, notAllowed, rateLimited, roomExists, timeout, wrongArgumentsCount.
    */
   roomCreate(roomName: string, whitelistOnly: boolean): null;
   /**
@@ -195,7 +195,7 @@ export interface Commands<M = TextMessage> {
    * Joins this socket to a room. From then on it receives the room's messages and notifications.
    * Result: the number of the user's sockets in the room. Permitted for: users allowed by the room's lists.
    * Also answers `history`: where in the room's messages the socket has joined, and what it has missed, with any option.
-   * Errors: badArgument, internalError, invalidName, invalidSocket, limitExceeded, noLogin, noRoom, noSocket, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, invalidSocket, limitExceeded, noLogin, noRoom, noSocket, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomJoin(roomName: string, options?: RoomJoinOptions): number;
   /**
