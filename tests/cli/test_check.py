@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from chat_service.cli.commands import check as checking
+from chat_service.cli.findings import Verdict
+from chat_service.cli.public_config import check_public
+from chat_service.cli.sections import LoginSettings
+from chat_service.cli.settings import Settings
 from tests.cli.conftest import Site, invoke
 from tests.support.redis_servers import RedisServer
 
@@ -221,3 +225,70 @@ def test_clocks(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slow_answers(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "SLOW_MS", 0.0)
     assert _check(server)[1]["latency"] == "warning"
+
+
+JWT = LoginSettings(type="jwt", secret="x" * 32)
+SAFE = """
+[login]
+type = "jwt"
+secret = "at least 32 characters that nobody else knows"
+[transport]
+cors_allowed_origins = ["https://chat.example.org"]
+[service]
+operations_port = 9100
+"""
+
+
+def test_a_file_for_the_public_internet(tmp_path: Path) -> None:
+    path = tmp_path / "chat.toml"
+    path.write_text(SAFE)
+    result = invoke("check", "--public", "--json", "--config", str(path))
+    checks = json.loads(result.stdout)["checks"]
+    assert result.exit_code == 0
+    assert [(item["check"], item["verdict"]) for item in checks] == [
+        ("configuration", "ok"),
+        ("public", "ok"),
+        ("store", "ok"),
+    ]
+    assert invoke("check", "--public", "--url", "redis://127.0.0.1:1").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "text"),
+    [
+        (SAFE, '[login]\ntype = "name"', "failed", "lets everybody be anybody"),
+        ('type = "jwt"', 'type = "jwt"\nrequire_expiry = false', "warning", "good for ever"),
+        ('type = "jwt"', 'type = "jwt"\nsource = "query"', "warning", "logs of proxies"),
+        ('["https://chat.example.org"]', '"*"', "failed", "every web site"),
+        ('["https://chat.example.org"]', '["https://a.example", "*"]', "failed", "every web site"),
+        ("[service]", "[service]\nexpose_internal_errors = true", "failed", "texts of exceptions"),
+        ("[service]", '[service]\noperations_host = "0.0.0.0"', "warning", "reads the metrics"),
+        ("[transport]", "[transport]\nmax_message_size = 100000000", "warning", "fill the memory"),
+        (
+            "[transport]",
+            '[transport]\nadmin_ui = {username = "a", password = "b"}',
+            "warning",
+            "a password alone guards it",
+        ),
+    ],
+)
+def test_what_is_not_fit_for_the_public(tmp_path: Path, old: str, new: str, verdict: str, text: str) -> None:
+    path = tmp_path / "chat.toml"
+    path.write_text(SAFE.replace(old, new))
+    result = invoke("check", "--public", "--json", "--config", str(path))
+    found = [item for item in json.loads(result.stdout)["checks"] if item["check"] == "public"]
+    assert [(item["verdict"], text in item["detail"]) for item in found] == [(verdict, True)]
+    assert (result.exit_code == 0) == (verdict == "warning")
+    assert invoke("check", "--public", "--strict", "--config", str(path)).exit_code != 0
+    # Without the option nothing is said of it.
+    assert invoke("check", "--config", str(path)).exit_code == 0
+
+
+def test_a_store_that_others_can_reach() -> None:
+    options = {"url": "redis://redis.internal:6379"}
+    made = Settings(path="chat.toml", store_type="redis", store_options=options, login=JWT)
+    details = [finding.detail for finding in check_public(made)]
+    assert ["bus_secret" in details[0], "without TLS" in details[1], len(details)] == [True, True, 2]
+    options = {"url": "rediss://redis.internal:6379", "bus_secret": "x" * 32}
+    made = Settings(path="chat.toml", store_type="redis", store_options=options, login=JWT)
+    assert [finding.verdict for finding in check_public(made)] == [Verdict.OK]

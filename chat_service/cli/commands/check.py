@@ -5,14 +5,13 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode, describe
+from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
@@ -30,23 +29,6 @@ SLOW_MS: Final = 10.0
 SKEW_SECONDS = 1.0
 #: Seconds that an envelope may take.
 BUS_PATIENCE: Final = 5.0
-
-
-class Verdict(StrEnum):
-    """What came of a check. A warning does not keep a service from working."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of one check."""
-
-    name: str
-    verdict: Verdict
-    detail: str
 
 
 _NOT_TOLD: Final = (Verdict.WARNING, "unknown: the user of Redis may not run INFO")
@@ -229,18 +211,22 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
     """
     chat-service check --config chat.toml        # the file, then the store that it names
     chat-service check --url redis://localhost
+    chat-service check --config chat.toml --public   # is it fit for the internet?
     chat-service check --config chat.toml --strict && chat-service serve --config chat.toml
     """,
 )
 @click.option("--strict", is_flag=True, help="Fail also for warnings.")
+@click.option("--public", is_flag=True, help="Judge the file as one for the public internet.")
 @json_option
 @takes_target
 @click.pass_context
-def command(ctx: click.Context, target: Target, strict: bool, as_json: bool) -> None:
+def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_json: bool) -> None:
     """Check a configuration and its store: connection, version, permissions, bus, latency, clocks.
 
     A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
     """
+    if public and target.settings is None:
+        raise CliError(ExitCode.USAGE, "--public judges a file: give it with --config")
     findings = []
     failure: int = ExitCode.FAILED
     if target.settings is not None:
@@ -253,6 +239,10 @@ def command(ctx: click.Context, target: Target, strict: bool, as_json: bool) -> 
             findings.append(Finding(name="configuration", verdict=Verdict.FAILED, detail=detail))
         if not findings:
             findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=path))
+            if public:
+                from chat_service.cli.public_config import check_public
+
+                findings += check_public(target.settings)
     if not target.is_readable:
         # It is said above, and there is nothing to look at.
         pass

@@ -1,0 +1,102 @@
+"""Whether a configuration is fit for the public internet: ``chat-service check --public``.
+
+The rules are those of docs/guide/security.md.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from chat_service.cli.findings import Finding, Verdict
+from chat_service.cli.settings import Settings
+
+#: Options that bound what one client may cost, and are off when they are None.
+LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")
+#: Bytes of one packet beyond which a few clients can fill the memory.
+LARGE_MESSAGE: Final = 16_000_000
+
+
+def check_public(settings: Settings) -> list[Finding]:
+    """Judge a configuration that is valid. Each finding says what to change."""
+    found = [
+        *_login(settings),
+        *_origins(settings.transport_options),
+        *_service(settings.service),
+        *_transport(settings.transport_options),
+        *_store(settings),
+    ]
+    if not found:
+        found.append((Verdict.OK, "nothing to object to; the rest is in docs/guide/security.md"))
+    return [Finding(name="public", verdict=verdict, detail=detail) for verdict, detail in found]
+
+
+#: A verdict, and what is wrong.
+_Judgement = tuple[Verdict, str]
+
+
+def _login(settings: Settings) -> Iterator[_Judgement]:
+    login = settings.login
+    if login is None or login.type == "name":
+        yield Verdict.FAILED, '[login] type = "name" lets everybody be anybody; use type = "jwt"'
+    elif not login.require_expiry:
+        yield Verdict.WARNING, "[login] require_expiry = false: a stolen token is good for ever"
+    if login is not None and login.type == "jwt" and login.source == "query":
+        yield Verdict.WARNING, '[login] source = "query" puts tokens into the logs of proxies; use "auth"'
+
+
+def _origins(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
+    origins = transport.get("cors_allowed_origins")
+    if "*" in ([origins] if isinstance(origins, str) else origins or ()):
+        yield (
+            Verdict.FAILED,
+            '[transport] cors_allowed_origins = "*" lets every web site use the logins of its visitors; '
+            "name your origins",
+        )
+
+
+def _service(service: Mapping[str, Any]) -> Iterator[_Judgement]:
+    if service.get("expose_internal_errors"):
+        yield Verdict.FAILED, "[service] expose_internal_errors shows clients the texts of exceptions"
+    for name in LIMITS:
+        if name in service and service[name] is None:
+            yield Verdict.WARNING, f"[service] {name} is off: one client may take what it likes"
+    host = service.get("operations_host", "127.0.0.1")
+    if service.get("operations_port") is not None and not _is_local(host):
+        yield (
+            Verdict.WARNING,
+            f"[service] operations_host {host}: whoever reaches this port reads the metrics; keep it private",
+        )
+
+
+def _transport(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
+    if transport.get("admin_ui") is not None:
+        yield Verdict.WARNING, "[transport] admin_ui: a password alone guards it; keep it to trusted networks"
+    size = transport.get("max_message_size", 0)
+    if size > LARGE_MESSAGE:
+        yield Verdict.WARNING, f"[transport] max_message_size {size}: a few clients can fill the memory"
+
+
+def _store(settings: Settings) -> Iterator[_Judgement]:
+    if settings.store_type != "redis":
+        return
+    options = settings.store_options
+    if not options.get("bus_secret"):
+        yield (
+            Verdict.WARNING,
+            "[store] bus_secret is not set: whoever may publish in Redis can act as an instance",
+        )
+    url = options.get("url", "")
+    parts = urlsplit(url if isinstance(url, str) else "")
+    if parts.scheme == "redis" and not _is_local(parts.hostname or ""):
+        yield Verdict.WARNING, "[store] url: without TLS (rediss://) others on the network can read along"
+
+
+def _is_local(host: Any) -> bool:
+    """Whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
