@@ -10,13 +10,13 @@ from chat_service.cli import app
 from tests.docs.blocks import ROOT
 
 #: Commands whose arguments are not looked at.
-_FREE = {"cd", "curl", "export", "git", "npm"}
+_FREE = {"cd", "curl", "export", "git", "npm", "tail"}
 
 
 def shell_problems(text: str) -> list[str]:
     """One line for each command that cannot work in a checkout of the project."""
     joined = text.replace("\\\n", " ")
-    commands = [part for line in joined.splitlines() for part in line.split("#")[0].split("&&")]
+    commands = [part for line in joined.splitlines() for part in re.split(r"&&| \| ", line.split("#")[0])]
     return [problem for command in commands if (problem := _problem(shlex.split(command)))]
 
 
