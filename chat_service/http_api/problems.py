@@ -16,6 +16,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "internalError": 500,
     "invalidName": 400,
     "invalidSocket": 404,
+    "limitExceeded": 409,
     "listLimitExceeded": 409,
     "messageTooLarge": 413,
     "noCommand": 404,

@@ -8,6 +8,10 @@ from unittest.mock import ANY
 from tests.clients.people import Options
 
 
+#: The end of a refreshed login, in seconds of Unix time.
+LOGIN_END = 4_000_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """Something that ``who`` does: a person, the server or the network. ``expect``: None for any value."""
@@ -137,6 +141,7 @@ CALLS = [
     ),
     step("ann", "call", "systemMessage", {"any": ["data"]}, expect=value(None)),
     step("ann", "call", "listOwnSockets", expect=value(ANY)),
+    step("ann", "call", "loginRefresh", {"token": 1}, expect=value(LOGIN_END)),
 ]
 
 REFUSALS = [

@@ -10,7 +10,7 @@ from chat_service import ChatService, ChatServiceError, CommandCall, MemoryBacke
 from chat_service.contracts.bus import Envelope, RoomEvent, Topic
 from chat_service.testing import wait_until
 from tests.clients.people import Outcome, Person
-from tests.clients.scenarios import Scenario, Step
+from tests.clients.scenarios import LOGIN_END, Scenario, Step
 from tests.redis.proxy import Proxy
 from tests.support.faults import FaultyStore, as_store
 from tests.support.patience import PATIENCE
@@ -41,6 +41,7 @@ class Scene:
             store=as_store(self._store),
             hooks={
                 "on_connect": self._on_connect,
+                "on_refresh": lambda *_: LOGIN_END,
                 "room_join_before": self._fail,
                 "room_messages_checker": self._check_message,
                 "room_message_before": self._before_message,
