@@ -7,7 +7,6 @@ from unittest.mock import ANY
 
 from tests.clients.people import Options
 
-
 #: The end of a refreshed login, in seconds of Unix time.
 LOGIN_END = 4_000_000_000
 
