@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chat_service.errors import ConfigurationError
+from chat_service.redaction import repr_of
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -94,7 +95,7 @@ def _option(default: Any, check: Check, doc: str, *, is_secret: bool = False) ->
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Options:
     """The options of a service. An invalid value raises ``ConfigurationError``."""
 
@@ -270,6 +271,9 @@ class Options:
         _tracing,
         "Creates an OpenTelemetry span per command: True for the global tracer provider, or a provider.",
     )
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
     def __post_init__(self) -> None:
         for item in fields(self):

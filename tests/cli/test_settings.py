@@ -9,9 +9,10 @@ import pytest
 
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
-from chat_service.cli.commands.serve import _hidden, as_toml, literal
+from chat_service.cli.commands.serve import as_toml, literal
 from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
+from chat_service.redaction import redacted
 from tests.cli.conftest import invoke
 
 WHOLE = """
@@ -212,12 +213,12 @@ def test_values_of_toml() -> None:
     assert tomllib.loads(text) == {**values, "list": [1, 2.5, ["x"]]}
 
 
-def test_passwords_in_the_query_of_a_url_are_hidden() -> None:
+def test_passwords_in_the_query_of_a_url_areredacted() -> None:
     url = "unix:///run/redis.sock?username=me&password=word&db=2"
-    assert _hidden("url", url) == "unix:///run/redis.sock?username=me&password=***&db=2"
+    assert redacted("url", url) == "unix:///run/redis.sock?username=me&password=***&db=2"
     url = "rediss://me:word@host/1?ssl_password=other&client_name=x"
-    assert _hidden("url", url) == "rediss://me:***@host/1?ssl_password=***&client_name=x"
-    assert _hidden("sentinel_tls", {"ssl_password": "word"}) == {"ssl_password": "***"}
+    assert redacted("url", url) == "rediss://me:***@host/1?ssl_password=***&client_name=x"
+    assert redacted("sentinel_tls", {"ssl_password": "word"}) == {"ssl_password": "***"}
 
 
 def test_tokens_of_the_api(write: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from chat_service.cli.parameters import subcommand, worker_options
 from chat_service.cli.sections import LoginSettings, ProcessSettings, RoomSettings
 from chat_service.cli.settings import Settings
 from chat_service.options import Options
+from chat_service.redaction import redacted
 
 
 @subcommand(
@@ -82,10 +83,6 @@ def command(
 
 # --print-config
 
-HIDDEN: Final = "***"
-_SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password"})
-_PASSWORD = re.compile(r"(?<=://)([^/@]*):[^/@]*@")
-_PASSWORD_OPTION = re.compile(r"(?<=[?&])((?:ssl_)?password)=[^&]*")
 _ELSEWHERE: Final = frozenset(
     {"store", "store_options", "transport", "transport_options", "api_options", "app", "server", "middleware"}
 )
@@ -139,20 +136,7 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
             # TOML has no word for it.
             yield f"# {name} =\n"
         else:
-            yield f"{name} = {literal(_hidden(name, value))}\n"
-
-
-def _hidden(name: str, value: Any) -> Any:
-    if name == "tokens":
-        # Who has one may be seen.
-        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
-    if name in _SECRET_KEYS:
-        return HIDDEN
-    if isinstance(value, Mapping):
-        return {key: HIDDEN if "password" in key else item for key, item in value.items()}
-    if name != "url":
-        return value
-    return _PASSWORD_OPTION.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", value))
+            yield f"{name} = {literal(redacted(name, value))}\n"
 
 
 def literal(value: Any) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
+from chat_service.redaction import repr_of
 from chat_service.stores.redis.urls import RedisUrl, hint_for_store_option, parse_redis_url, read_tls
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RedisOptions:
     """Options of the Redis store. An invalid value raises ``ConfigurationError``."""
 
@@ -42,6 +43,9 @@ class RedisOptions:
     bus_secret: str | bytes | None = None
     #: Time in seconds after which a join or leave that others wait for is reported.
     lock_ttl: float = 10.0
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
     def __post_init__(self) -> None:
         try:

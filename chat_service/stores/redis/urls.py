@@ -186,6 +186,8 @@ def parse_redis_url(url: Any) -> RedisUrl:
     parts = urlsplit(url)
     if parts.fragment or url.endswith("#"):
         raise ValueError("it contains a '#'; write it as %23 in a name or password")
+    if "@" in parts.query and "@" not in parts.netloc and "=" not in parts.query.partition("@")[0]:
+        raise ValueError("it contains a '?' in a name or password; write it as %3F")
     queries = _read_query(parts.query)
     options = _Options(queries, tls=SCHEMES[scheme])
     path_db: int | None = None

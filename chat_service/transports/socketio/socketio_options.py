@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from chat_service.errors import ConfigurationError
 from chat_service.options import refuse_unknown
+from chat_service.redaction import repr_of
 from chat_service.transports.socketio.origins import AllowedOrigins
 
 #: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
@@ -16,7 +17,7 @@ TRANSPORTS = ("polling", "websocket")
 SERIALIZERS = ("json", "msgpack")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SocketIOOptions:
     """Raises ``ConfigurationError`` for a value that cannot work."""
 
@@ -61,6 +62,9 @@ class SocketIOOptions:
     transports: Sequence[str] = TRANSPORTS
     #: Lets the Socket.IO Admin UI connect: a mapping with "username" and "password". Off when None.
     admin_ui: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return repr_of(self)
 
     def __post_init__(self) -> None:
         for name in ("ping_interval", "ping_timeout", "head_timeout", "body_timeout", "keep_alive_timeout"):
