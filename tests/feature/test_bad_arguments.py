@@ -316,7 +316,7 @@ async def test_deep_and_large_values(world: World, command: Command, position: i
 
 @pytest.mark.covers("command:roomMessage", "command:directMessage", "command:systemMessage")
 async def test_messages_of_a_megabyte(world: World) -> None:
-    scene = await Scene.set(world)
+    scene = await Scene.set(world, message_size_limit=2**22)
     message = {"textMessage": "é" * 2**20}
     assert await scene.alice.call("roomMessage", "room", message) == 1
     assert (await scene.bob.wait_for("roomMessage"))[1]["textMessage"] == message["textMessage"]
@@ -331,7 +331,7 @@ async def test_messages_of_a_megabyte(world: World) -> None:
 
 @pytest.mark.covers("command:roomAddToList", "command:directAddToList", "error:listLimitExceeded")
 async def test_lists_of_very_many_names(world: World) -> None:
-    scene = await Scene.set(world)
+    scene = await Scene.set(world, names_per_command_limit=20_000)
     names = [f"user{number}" for number in range(10_001)]
     expected = wire_error("listLimitExceeded", "whitelist")
     assert await scene.alice.error("roomAddToList", "room", "whitelist", names) == expected

@@ -57,7 +57,7 @@ async def test_on_connect_names_the_user(world: World, answer: Any, auth_data: d
         ("a:b", wire_error("invalidName", "a:b")),
         (("a{", {}), wire_error("invalidName", "a{")),
         ("x" * 257, wire_error("invalidName", "x" * 256 + "…")),
-        (ChatServiceError("banned", 5), "ChatServiceError: banned"),
+        (ChatServiceError("outOfHours", 5), "ChatServiceError: outOfHours"),
         (5, INTERNAL),
         (("alice", 5), INTERNAL),
         (("alice", {}, "more"), INTERNAL),
