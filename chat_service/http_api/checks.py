@@ -22,11 +22,17 @@ def _is_whole(value: Any) -> bool:
     return -(2**53) < value < 2**53 and value == int(value)
 
 
+def _is_number(value: Any) -> bool:
+    # Without NaN, which differs from itself, and the infinities.
+    return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+
+
 _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "array": (lambda value: isinstance(value, list), "an array"),
     "boolean": (lambda value: isinstance(value, bool), "true or false"),
     "integer": (_is_whole, "a whole number"),
     "null": (lambda value: value is None, "null"),
+    "number": (_is_number, "a number"),
     "object": (lambda value: isinstance(value, dict), "an object"),
     "string": (lambda value: isinstance(value, str) and is_clean_text(value), "a text"),
 }

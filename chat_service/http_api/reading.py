@@ -170,3 +170,10 @@ async def _checked(page: Any) -> Any:
         return await page
     except ValueError as error:
         raise bad_request(f"query.{error}") from None
+
+
+async def read_ban(call: ApiCall) -> dict[str, Any]:
+    ban = await call.service.get_ban(call.path["user"])
+    if ban is None:
+        return {"banned": False, "until": None, "reason": None}
+    return {"banned": True, "until": ban.until, "reason": ban.reason}

@@ -261,7 +261,36 @@ TABLE: Final[tuple[Route, ...]] = (
         answer=data.record({"message": {"type": "object"}}),
         errors=_USER,
     ),
-    # Operators. The routes of a ban belong here.
+    # Operators
+    Route(
+        method="PUT",
+        path="/users/{user}/ban",
+        scope="admin",
+        handler=writing.ban_user,
+        doc="Bans a user, known or not: disconnects every socket, removes it from all rooms, refuses logins. "
+        "Afterwards no instance stores a message of the user. Replaces an earlier ban.",
+        body=data.NEW_BAN,
+        answer=data.BAN,
+        errors=("invalidName",),
+    ),
+    Route(
+        method="GET",
+        path="/users/{user}/ban",
+        scope="read",
+        handler=reading.read_ban,
+        doc="Returns the ban of a user, or `banned: false`.",
+        answer=data.BAN,
+        errors=("invalidName",),
+    ),
+    Route(
+        method="DELETE",
+        path="/users/{user}/ban",
+        scope="admin",
+        handler=writing.unban_user,
+        doc="Ends the ban of a user. Nothing happens if there is none.",
+        status=204,
+        errors=("invalidName",),
+    ),
     Route(
         method="POST",
         path="/users/{user}/kick",

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from chat_service.domain.bans import MAX_REASON, MAX_SECONDS
 from chat_service.protocol.arguments import MAX_KEY_LENGTH, MAX_SAFE_INTEGER
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
@@ -107,6 +108,20 @@ ROOM_CHANGES: Final = changes(
 NEW_USER: Final = record(
     {"name": NAME},
     {"whitelist": NAMES, "blacklist": NAMES, "whitelistOnly": BOOLEAN, "existOk": BOOLEAN},
+)
+NEW_BAN: Final = record(
+    {},
+    {
+        "seconds": {"type": "number", "minimum": 0.001, "maximum": MAX_SECONDS},
+        "reason": {"type": "string", "maxLength": MAX_REASON},
+    },
+)
+BAN: Final = record(
+    {
+        "banned": BOOLEAN,
+        "until": {"type": ["integer", "null"], "description": "Unix time in ms; null: for good."},
+        "reason": {"type": ["string", "null"]},
+    }
 )
 LIST_CHANGES: Final = changes(add=NAMES, remove=NAMES)
 NAMED: Final = record({"name": STRING})

@@ -6,6 +6,7 @@ from typing import Any
 
 from chat_service.http_api.api_call import ApiCall, bad_request, check_user
 from chat_service.http_api.problems import ApiProblem, as_problem
+from chat_service.http_api.reading import read_ban
 from chat_service.protocol.arguments import MAX_KEY_LENGTH
 
 #: Rooms of one batch that are written to at a time.
@@ -165,7 +166,17 @@ async def change_user_list(call: ApiCall) -> None:
         await call.service.exec_user_command(who, "directGetAccessList", name)
 
 
-# What operators do. A ban belongs here, beside the kick.
+# What operators do
+
+
+async def ban_user(call: ApiCall) -> dict[str, Any]:
+    user, body = call.path["user"], call.body
+    await call.service.ban_user(user, body.get("seconds"), body.get("reason"))
+    return await read_ban(call)
+
+
+async def unban_user(call: ApiCall) -> None:
+    await call.service.unban_user(call.path["user"])
 
 
 async def kick_user(call: ApiCall) -> None:

@@ -1,5 +1,6 @@
 """The HTTP API reads and changes rooms, users and instances, on every store."""
 
+import time
 from urllib.parse import quote
 
 import pytest
@@ -147,3 +148,25 @@ async def test_the_service_says_when_it_closes(world: World) -> None:
         parts_of(instance.service).is_open = True
         assert (closed.status, closed.data["code"]) == (503, "unavailable")
         assert "retry-after" in closed.headers
+
+
+async def test_bans(world: World) -> None:
+    here, there = await start(world), await start(world)
+    client = await there.login("ann")
+    async with program(here) as api:
+        nothing = {"banned": False, "until": None, "reason": None}
+        assert await api.get("/users/ann/ban") == nothing
+        ban = await api.do("PUT", "/users/ann/ban", {"reason": "spam"})
+        assert ban == {"banned": True, "until": None, "reason": "spam"}
+        await wait_until(lambda: not client.connected, "the end of the connection")
+        refused = await there.transport.connect(query={"userName": "ann"})
+        assert "spam" in (await refused.wait_for("loginRejected"))[0]
+        timed = await api.do("PUT", "/users/ann/ban", {"seconds": 60.5})
+        assert timed["reason"] is None and timed["until"] > time.time() * 1000 + 50_000
+        assert await api.get("/users/ann/ban") == timed
+        await api.do("DELETE", "/users/ann/ban")
+        assert await api.get("/users/ann/ban") == nothing
+        assert (await there.login("ann")).connected
+        for body in ({"seconds": 0}, {"seconds": "5"}, {"reason": "x" * 1001}, {"until": 5}):
+            assert (await api.ask("PUT", "/users/ann/ban", body)).status == 400
+        assert (await api.ask("PUT", "/users/ann/ban", {}, scope="write")).status == 403
