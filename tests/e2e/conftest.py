@@ -37,7 +37,7 @@ async def serve() -> AsyncIterator[Serve]:
     async def start(*, hooks: dict[str, Any] | None = None, **options: Any) -> ChatService:
         options = {"enable_rooms_management": True, "enable_direct_messages": True, **options}
         hooks = {"on_connect": name_by_query, **(hooks or {})}
-        service = ChatService(host="127.0.0.1", hooks=hooks, **{"port": 0, **options})
+        service = ChatService(host="127.0.0.1", hooks=hooks, **{"port": 0, "command_rate": None, **options})
         services.append(service)
         await service.start()
         return service

@@ -24,7 +24,7 @@ def make_service(log: list[str] | None = None, **options: Any) -> ChatService:
         "on_start": on_start,
         "on_close": lambda service, error: written.append(f"service closes {error}"),
     }
-    return ChatService(hooks=hooks, **options)
+    return ChatService(hooks=hooks, **{"command_rate": None, **options})
 
 
 async def get_text(port: int, path: str) -> tuple[int, str]:

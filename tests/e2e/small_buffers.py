@@ -47,7 +47,10 @@ async def small_service(
         server.attach(app)
         transport_options = {"server": server, "send_buffer_limit": transport_options["send_buffer_limit"]}
     service = ChatService(
-        hooks={"on_connect": name_by_query, **(hooks or {})}, transport_options=transport_options, **options
+        command_rate=None,
+        hooks={"on_connect": name_by_query, **(hooks or {})},
+        transport_options=transport_options,
+        **options,
     )
     if kind == "own":
         service.listen_at(sockets=[listening])
