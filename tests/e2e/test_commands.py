@@ -25,13 +25,20 @@ class Script:
 @pytest.mark.covers(*(f"command:{name}" for name in COMMANDS))
 @pytest.mark.covers(*(f"notification:{row.name}" for row in NOTIFICATIONS if row.name != "loginRejected"))
 async def test_everything_from_javascript(serve: Serve, login: ConnectTo) -> None:
-    service = await serve(enable_userlist_updates=True, enable_access_lists_updates=True)
+    service = await serve(
+        enable_userlist_updates=True,
+        enable_access_lists_updates=True,
+        hooks={"on_refresh": lambda *_: 4_000_000_000},
+    )
     call = Script()
     alice = await login(service, "alice")
     bob = await login(service, "bob")
     phone = await login(service, "alice")
     phone_id = next(id for id, name in (await service.get_instance_sockets()).items() if name == "alice")
     assert (await alice.wait_for("socketConnectEcho"))[1] == 2
+
+    # Logins
+    assert await call(alice, "loginRefresh", {"token": "newer"}) == 4_000_000_000
 
     # Rooms
     assert await call(alice, "roomCreate", "room", False) is None
