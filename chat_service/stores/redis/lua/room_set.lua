@@ -1,7 +1,8 @@
 -- Change a setting of a room, and remove the users who lose access.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
 --   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or '';
---   'history' size (number of messages); 'bytes' size (of the messages in the history); 'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
+--   'history' size (number of messages); 'bytes' size (of the messages in the history);
+--   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
@@ -37,7 +38,8 @@ elseif what == 'history' then
   local max_bytes = parse_size(redis.call('HGET', room_key, 'hb'))
   if max_bytes then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes)) end
 elseif what == 'bytes' then
-  redis.call('HSET', room_key, 'hb', recount(history_key, room.last, ARGV[7]))
+  local max_bytes = ARGV[7]
+  redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes))
 elseif what == 'updates' then
   local userlist, lists = ARGV[7], ARGV[8]
   if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end
