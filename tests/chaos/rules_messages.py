@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
+from tests.chaos.record import Received
 from tests.chaos.run import NEVER, Call, Post, Run
 from tests.chaos.tracking import Segment
 from tests.chaos.verdict import Rule, Verdict, Violation
@@ -167,12 +168,20 @@ def uninvited(run: Run) -> Iterator[Violation]:
 def reads(run: Run) -> Iterator[Violation]:
     """What is read is dense, newest first, and has what was acknowledged before the read was sent."""
     acknowledged = {room: _Acknowledged(run, room) for room in run.record.rooms if run.is_kept(room)}
+    joins: dict[tuple[str, str], int] = {}
+    for call in run.calls.values():
+        if call.sent.command == "roomJoin" and call.sent.room is not None:
+            key = (call.sent.socket, call.sent.room)
+            joins[key] = min(joins.get(key, call.sent.at), call.sent.at)
     for call in run.calls.values():
         if not call.is_done or call.acked is None or call.sent.room is None:
             continue
         room, result = call.sent.room, call.acked.result
         newest = acknowledged[room].newest_before(call.sent.at) if room in acknowledged else 0
         if call.missed is not None:
+            if joins.get((call.sent.socket, room)) != call.sent.at:
+                # It may be joined already. Then what is newer than what it got comes live, after the answer.
+                newest = min(newest, _heard_before(run, call, room))
             yield from _missed(call, call.missed, newest)
         elif call.sent.command == "roomHistoryInfo" and result["lastMessageId"] < newest:
             yield Violation(Rule.STALE_READ, f"{call} says {result}; {newest} was acknowledged before")
@@ -182,6 +191,21 @@ def reads(run: Run) -> Iterator[Violation]:
                 yield Violation(Rule.NOT_DENSE, f"{call} read {ids}")
             if call.sent.command == "roomRecentHistory" and newest > (ids[0] if ids else 0):
                 yield Violation(Rule.STALE_READ, f"{call} read {ids[:3]}; {newest} was acknowledged before")
+
+
+def _heard_before(run: Run, call: Call, room: str) -> int:
+    """The newest message that a socket got live before a call."""
+    return max(
+        (
+            entry.args[1]["id"]
+            for entry in run.record.entries[: call.sent.at]
+            if isinstance(entry, Received)
+            and entry.event == "roomMessage"
+            and entry.socket == call.sent.socket
+            and entry.args[0] == room
+        ),
+        default=0,
+    )
 
 
 def _missed(call: Call, missed: dict[str, Any], newest: int) -> Iterator[Violation]:

@@ -44,6 +44,15 @@ class Connections:
             if end is None or end.time > call.acked.time + STAYS_FOR:
                 yield socket
 
+    def is_ended_soon(self, socket: str, call: Call) -> bool:
+        """Whether the service ended a socket soon after it answered a call.
+
+        Its instance had lost its lease, as after a pause: the others have taken the socket out of its rooms.
+        """
+        assert call.acked is not None
+        end = self.closed.get(socket)
+        return end is not None and not end.by_client and end.time <= call.acked.time + STAYS_FOR
+
 
 def _notices(run: Run) -> dict[NoticeKey, Counter[str]]:
     """How often each socket got each notice."""
@@ -121,7 +130,7 @@ def echoes(run: Run) -> Iterator[Violation]:
                 yield Violation(Rule.ASTRAY, f"{event} of {about} in {room} reached {socket} {count} times")
     for segment in run.segments:
         join = _joined_by(run, segment)
-        if join is None:
+        if join is None or connections.is_ended_soon(segment.socket, join):
             continue
         for socket in connections.witnesses(segment.user, join):
             if socket != segment.socket and not told["roomJoinedEcho", segment.room, segment.socket][socket]:
