@@ -3,13 +3,13 @@
 The rules are those of docs/guide/security.md.
 """
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.settings import Settings
+from chat_service.service.announcement import is_loopback
 
 #: Options that bound what one client may cost, and are off when they are None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")
@@ -62,7 +62,7 @@ def _service(service: Mapping[str, Any]) -> Iterator[_Judgement]:
         if name in service and service[name] is None:
             yield Verdict.WARNING, f"[service] {name} is off: one client may take what it likes"
     host = service.get("operations_host", "127.0.0.1")
-    if service.get("operations_port") is not None and not _is_local(host):
+    if service.get("operations_port") is not None and not is_loopback(host):
         yield (
             Verdict.WARNING,
             f"[service] operations_host {host}: whoever reaches this port reads the metrics; keep it private",
@@ -88,15 +88,5 @@ def _store(settings: Settings) -> Iterator[_Judgement]:
         )
     url = options.get("url", "")
     parts = urlsplit(url if isinstance(url, str) else "")
-    if parts.scheme == "redis" and not _is_local(parts.hostname or ""):
+    if parts.scheme == "redis" and not is_loopback(parts.hostname or ""):
         yield Verdict.WARNING, "[store] url: without TLS (rediss://) others on the network can read along"
-
-
-def _is_local(host: Any) -> bool:
-    """Whether an address is of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

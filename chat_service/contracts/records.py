@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.errors import ChatServiceError
@@ -229,6 +229,19 @@ class RoomSummary:
     whitelist_only: bool
     #: Message ids are comparable only within the same epoch.
     epoch: str
+
+    def as_object(self) -> dict[str, Any]:
+        """Its fields by the names that programs get in JSON."""
+        return {
+            "name": self.name,
+            "owner": self.owner,
+            "membersCount": self.members_count,
+            "lastMessageId": self.last_message_id,
+            "historySize": self.history_size,
+            "historyMaxSize": self.history_max_size,
+            "whitelistOnly": self.whitelist_only,
+            "epoch": self.epoch,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

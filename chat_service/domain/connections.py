@@ -43,8 +43,7 @@ async def login(context: Context, socket_id: SocketId) -> None:
                 context.counters.logins["ok"] += 1
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
                 session.end_login(LoginState.CONFIRMED)
-                if session.expires_at is not None:
-                    context.login_expiry.set(session, session.expires_at)
+                context.login_expiry.set(session, session.expires_at)
             return
     if not session.is_closed:
         context.transport.emit(socket_id, "loginRejected", (rejection,))

@@ -42,7 +42,7 @@ class Admission:
         if not self._failures.is_over(count):
             logger.warning("HTTP API: a wrong token from %s", request.peer)
             raise ApiProblem("unauthorized", "The token is not known", headers=_CHALLENGE)
-        if self._failures.is_over(count - 1) is False:
+        if not self._failures.is_over(count - 1):
             logger.warning(
                 "HTTP API: too many wrong tokens from %s: no more of them are logged", request.peer
             )

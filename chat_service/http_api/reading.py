@@ -16,28 +16,15 @@ async def list_rooms(call: ApiCall) -> dict[str, Any]:
     page: Page[RoomSummary] = await _checked(
         call.service.list_rooms(call.page_size(), call.query.get("cursor"))
     )
-    return {"rooms": [_room(room) for room in page.items], "cursor": page.cursor}
+    return {"rooms": [room.as_object() for room in page.items], "cursor": page.cursor}
 
 
 async def get_room(call: ApiCall) -> dict[str, Any]:
     status = await call.service.room_status(call.path["room"])
     return {
-        **_room(status.room),
+        **status.room.as_object(),
         "enableUserlistUpdates": status.enable_userlist_updates,
         "enableAccessListsUpdates": status.enable_access_lists_updates,
-    }
-
-
-def _room(room: RoomSummary) -> dict[str, Any]:
-    return {
-        "name": room.name,
-        "owner": room.owner,
-        "membersCount": room.members_count,
-        "lastMessageId": room.last_message_id,
-        "historySize": room.history_size,
-        "historyMaxSize": room.history_max_size,
-        "whitelistOnly": room.whitelist_only,
-        "epoch": room.epoch,
     }
 
 

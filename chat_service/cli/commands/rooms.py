@@ -1,6 +1,6 @@
 """``chat-service rooms``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,7 +9,7 @@ from chat_service.cli.parameters import complete_rooms, json_option, subcommand,
 from chat_service.cli.target import Target, collect, run_async
 
 if TYPE_CHECKING:
-    from chat_service.contracts.records import RoomSummary
+    pass
 
 
 @subcommand(
@@ -42,7 +42,7 @@ async def _list(target: Target, limit: int | None, cursor: str | None, as_json: 
     async with target.open() as store:
         rooms, following = await collect(store.list_rooms, limit, cursor)
     if as_json:
-        output.print_json({"rooms": [as_object(room) for room in rooms], "cursor": following})
+        output.print_json({"rooms": [room.as_object() for room in rooms], "cursor": following})
         return
     numbers = ("members", "last id", "stored")
     rows = [
@@ -61,20 +61,6 @@ async def _list(target: Target, limit: int | None, cursor: str | None, as_json: 
         output.note(f"there are more: --all, or --cursor {following}")
 
 
-def as_object(room: "RoomSummary") -> dict[str, Any]:
-    """A room in JSON."""
-    return {
-        "name": room.name,
-        "owner": room.owner,
-        "membersCount": room.members_count,
-        "lastMessageId": room.last_message_id,
-        "historySize": room.history_size,
-        "historyMaxSize": room.history_max_size,
-        "whitelistOnly": room.whitelist_only,
-        "epoch": room.epoch,
-    }
-
-
 async def _show(target: Target, name: str, as_json: bool) -> None:
     from chat_service.domain import listing
     from chat_service.types import RoomName
@@ -88,7 +74,7 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
             "enableAccessListsUpdates": status.enable_access_lists_updates,
             "members": [{"name": user, "sockets": count} for user, count in status.members.items()],
         }
-        output.print_json({**as_object(room), **more})
+        output.print_json({**room.as_object(), **more})
         return
     facts = (
         ("room", room.name),
