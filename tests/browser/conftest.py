@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,6 +25,9 @@ FLAGS = (
 
 #: ``await person("ann", at=demo, width=..., **options of the browser context)``
 People = Callable[..., Awaitable[Person]]
+
+#: ``await demos(options of Demo ...)``
+Demos = Callable[..., Awaitable[Demo]]
 
 #: Makes a name that no other test has.
 Unique = Callable[[str], str]
@@ -53,8 +58,22 @@ async def demo() -> AsyncIterator[Demo]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def person(browser: Browser, demo: Demo) -> AsyncIterator[People]:
-    """Makes people at the login page. In the end none may have had an error, or have asked another host."""
+async def demos() -> AsyncIterator[Demos]:
+    """Makes servers for one test alone. They close after the pages of ``person``."""
+    async with AsyncExitStack() as stack:
+
+        async def make(port: int = 0, **options: Any) -> Demo:
+            return await stack.enter_async_context(Demo("127.0.0.1", port, **options))
+
+        yield make
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(browser: Browser, demo: Demo, demos: Demos) -> AsyncIterator[People]:
+    """Makes people at the login page. In the end none may have had an error, or have asked another host.
+
+    Depends on ``demos`` for the order of the ends only: a page whose server is gone would log errors.
+    """
     made: list[Person] = []
 
     async def make(

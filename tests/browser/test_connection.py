@@ -4,7 +4,7 @@ from playwright.async_api import expect
 
 from chat_service import MemoryBackend, MemoryStore
 from chat_service.demo import Demo
-from tests.browser.conftest import MARKS, People, Unique
+from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
 
 pytestmark = MARKS
@@ -49,33 +49,27 @@ async def test_a_user_who_was_offline_catches_up_without_loss_or_repeat(
     await expect(bob.member(ann.name)).to_be_visible()
 
 
-async def test_a_restart_of_the_server(person: People, unique: Unique) -> None:
+async def test_a_restart_of_the_server(person: People, demos: Demos, unique: Unique) -> None:
     backend = MemoryBackend()
-    before = Demo("127.0.0.1", 0, store=MemoryStore(backend))
-    await before.start()
-    try:
-        ann = await (await person(unique("Ann"), at=before)).login()
-        bob = await (await person(unique("Bob"), at=before)).login()
-        await ann.say("one")
-        await bob.sees("one")
-        port = before.port
-        assert port is not None
-        ann.may_be_offline = bob.may_be_offline = True
-    finally:
-        await before.close()
+    before = await demos(store=MemoryStore(backend))
+    ann = await (await person(unique("Ann"), at=before)).login()
+    bob = await (await person(unique("Bob"), at=before)).login()
+    await ann.say("one")
+    await bob.sees("one")
+    port = before.port
+    ann.may_be_offline = bob.may_be_offline = True
+    await before.close()
     for someone in (ann, bob):
         await someone.is_told("You are offline.")
-    async with Demo("127.0.0.1", port, store=MemoryStore(backend)):
-        # At once, if it is still there: the page may have come back by itself.
-        button = ann.page.get_by_role("button", name="Try now", exact=True)
-        await button.evaluate_all("(found) => found.forEach((each) => each.click())")
-        await ann.is_told("You are back online.")
-        await bob.is_told("You are back online.")
-        await ann.say("two")
-        await bob.sees("two")
-        assert await bob.texts() == ["one", "two"]
-        for someone in (ann, bob):
-            await someone.page.context.close()
+    await demos(port, store=MemoryStore(backend))
+    # At once, if it is still there: the page may have come back by itself.
+    button = ann.page.get_by_role("button", name="Try now", exact=True)
+    await button.evaluate_all("(found) => found.forEach((each) => each.click())")
+    await ann.is_told("You are back online.")
+    await bob.is_told("You are back online.")
+    await ann.say("two")
+    await bob.sees("two")
+    assert await bob.texts() == ["one", "two"]
 
 
 async def test_what_the_server_ends_can_be_begun_again(person: People, demo: Demo, unique: Unique) -> None:
@@ -159,16 +153,17 @@ async def test_rooms_are_joined_again_after_a_reload_and_in_other_tabs(
     await expect(second.page.get_by_text("Join a room below, or create one.")).to_be_visible()
 
 
-async def test_a_login_without_a_server(person: People, unique: Unique) -> None:
-    async with Demo("127.0.0.1", 0) as away:
-        ann = await person(unique("Ann"), at=away)
-        bob = await (await person(unique("Bob"), at=away)).login()
-        ann.may_be_offline = bob.may_be_offline = True
-        await bob.page.route("**/socket.io/**", lambda route: route.abort())
-        await bob.page.add_init_script(NO_WEBSOCKET)
-        await bob.page.reload()
-        await bob.is_told("The server cannot be reached.")
-        await expect(bob.page.get_by_label("Your name")).to_have_value(bob.name)
+async def test_a_login_without_a_server(person: People, demos: Demos, unique: Unique) -> None:
+    away = await demos()
+    ann = await person(unique("Ann"), at=away)
+    bob = await (await person(unique("Bob"), at=away)).login()
+    ann.may_be_offline = bob.may_be_offline = True
+    await bob.page.route("**/socket.io/**", lambda route: route.abort())
+    await bob.page.add_init_script(NO_WEBSOCKET)
+    await bob.page.reload()
+    await bob.is_told("The server cannot be reached.")
+    await expect(bob.page.get_by_label("Your name")).to_have_value(bob.name)
+    await away.close()
     await ann.page.get_by_label("Your name").fill("Ann")
     await ann.click("Enter")
     await ann.is_told("The server cannot be reached.")

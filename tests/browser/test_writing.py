@@ -14,7 +14,7 @@ from playwright.async_api import expect
 from chat_service import ChatServiceError, CommandCall
 from chat_service.demo import Demo
 from chat_service.testing import wait_until
-from tests.browser.conftest import MARKS, People, Unique
+from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
 
 pytestmark = MARKS
@@ -172,75 +172,75 @@ async def test_an_equal_text_does_not_stand_for_a_message_that_can_be_sent_again
 
 
 async def test_an_equal_text_does_not_stand_for_a_message_without_an_answer(
-    person: People, unique: Unique
+    person: People, demos: Demos, unique: Unique
 ) -> None:
     """Both devices say the same while the first one waits for its answer."""
-    async with Demo("127.0.0.1", 0) as demo:
-        name = unique("Ann")
-        ann = await (await person(name, at=demo)).login()
-        await ann.say("hello")
-        await ann.sees("hello")
-        await expect(ann.log.locator(".sending")).to_have_count(0)
-        gate = Gate(demo, "roomMessage")
-        with gate.shut():
-            await ann.say("ok")
-            await expect(ann.log.get_by_text("Sending…")).to_be_visible()
-            await wait_until(lambda: gate.waiting == 1, "the message has come in")
-            gate.is_shut = False
-            other = await (await person(name, at=demo)).login()
-            await other.say("ok")
-            await other.sees("ok")
-            await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok"])
-            await ann.page.reload()
-        await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
-        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
-        await expect(other.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
+    demo = await demos()
+    name = unique("Ann")
+    ann = await (await person(name, at=demo)).login()
+    await ann.say("hello")
+    await ann.sees("hello")
+    await expect(ann.log.locator(".sending")).to_have_count(0)
+    gate = Gate(demo, "roomMessage")
+    with gate.shut():
+        await ann.say("ok")
+        await expect(ann.log.get_by_text("Sending…")).to_be_visible()
+        await wait_until(lambda: gate.waiting == 1, "the message has come in")
+        gate.is_shut = False
+        other = await (await person(name, at=demo)).login()
+        await other.say("ok")
+        await other.sees("ok")
+        await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok"])
+        await ann.page.reload()
+    await expect(ann.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
+    await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+    await expect(other.log.locator(".bubble > p")).to_have_text(["hello", "ok", "ok"])
 
 
 async def test_a_message_written_during_the_join_does_not_overtake_unsent_ones(
-    person: People, unique: Unique
+    person: People, demos: Demos, unique: Unique
 ) -> None:
-    async with Demo("127.0.0.1", 0) as demo:
-        ann = await (await person(unique("Ann"), at=demo)).login()
-        gate = Gate(demo, "roomJoin")
-        never_sent = [{"text": text, "timestamp": 1, "after": 0, "sentAt": None} for text in ("1", "2")]
-        outgoing = [{**message, "sendKey": message["text"]} for message in never_sent]
-        await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", outgoing])
-        with gate.shut():
-            await ann.page.reload()
-            await wait_until(lambda: gate.waiting == 1, "the join waits")
-            await ann.open_room("default")
-            await ann.say("3")
-            await expect(ann.log.get_by_text("Sending…")).to_have_count(3)
-        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
-        await expect(ann.log.locator(".bubble > p")).to_have_text(["1", "2", "3"])
+    demo = await demos()
+    ann = await (await person(unique("Ann"), at=demo)).login()
+    gate = Gate(demo, "roomJoin")
+    never_sent = [{"text": text, "timestamp": 1, "after": 0, "sentAt": None} for text in ("1", "2")]
+    outgoing = [{**message, "sendKey": message["text"]} for message in never_sent]
+    await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", outgoing])
+    with gate.shut():
+        await ann.page.reload()
+        await wait_until(lambda: gate.waiting == 1, "the join waits")
+        await ann.open_room("default")
+        await ann.say("3")
+        await expect(ann.log.get_by_text("Sending…")).to_have_count(3)
+    await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+    await expect(ann.log.locator(".bubble > p")).to_have_text(["1", "2", "3"])
 
 
 async def test_a_message_is_not_sent_again_when_its_key_may_be_forgotten(
-    person: People, unique: Unique
+    person: People, demos: Demos, unique: Unique
 ) -> None:
     """The time of the first try counts, however often the page was loaded since."""
-    async with Demo("127.0.0.1", 0) as demo:
-        ann = await (await person(unique("Ann"), at=demo)).login()
-        gate = Gate(demo, "roomMessage")
-        now = int(time.time() * 1000)
-        old = {"text": "old", "timestamp": now, "after": 0, "sendKey": "old", "sentAt": now - 250_000}
-        young = {"text": "young", "timestamp": now, "after": 0, "sendKey": "young", "sentAt": now - 100_000}
-        await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", [old, young]])
-        key = f"chat:unsent:{ann.name}:room:default"
-        with gate.shut():
-            for tries in (1, 2):
-                await ann.page.reload()
-                await ann.is_told("The page was closed before this was confirmed.")
-                await wait_until(lambda: gate.waiting == tries, "it is sent again")  # noqa: B023
-                kept = json.loads(await ann.page.evaluate("key => sessionStorage[key]", key))["outgoing"]
-                assert {each["text"]: each["sentAt"] for each in kept} == {
-                    "old": old["sentAt"],
-                    "young": young["sentAt"],
-                }
-        await ann.click("Send again")
-        await ann.sees("old")
-        await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
+    demo = await demos()
+    ann = await (await person(unique("Ann"), at=demo)).login()
+    gate = Gate(demo, "roomMessage")
+    now = int(time.time() * 1000)
+    old = {"text": "old", "timestamp": now, "after": 0, "sendKey": "old", "sentAt": now - 250_000}
+    young = {"text": "young", "timestamp": now, "after": 0, "sendKey": "young", "sentAt": now - 100_000}
+    await ann.page.evaluate(LEAVE_UNSENT, [ann.name, "default", [old, young]])
+    key = f"chat:unsent:{ann.name}:room:default"
+    with gate.shut():
+        for tries in (1, 2):
+            await ann.page.reload()
+            await ann.is_told("The page was closed before this was confirmed.")
+            await wait_until(lambda: gate.waiting == tries, "it is sent again")  # noqa: B023
+            kept = json.loads(await ann.page.evaluate("key => sessionStorage[key]", key))["outgoing"]
+            assert {each["text"]: each["sentAt"] for each in kept} == {
+                "old": old["sentAt"],
+                "young": young["sentAt"],
+            }
+    await ann.click("Send again")
+    await ann.sees("old")
+    await expect(ann.log.locator(".failed, .waiting")).to_have_count(0)
 
 
 async def test_an_old_message_that_arrived_without_an_answer_is_not_shown_twice(
