@@ -15,8 +15,8 @@ from pathlib import Path
 
 #: Marks the environment of all descendants: those that the reaper has not seen yet are found by it.
 VARIABLE = "CHAT_TEST_RUN"
-#: Seconds between two looks, and how long to look for what is left.
-PAUSE, PATIENCE = 0.1, 10.0
+#: Seconds between two looks, and how long to look for what is left: one look takes long on a busy machine.
+PAUSE, PATIENCE = 0.1, 60.0
 PROC = Path("/proc")
 
 #: The id of a process that no other one gets: its number and when it started.

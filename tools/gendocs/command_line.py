@@ -36,11 +36,12 @@ def _section(title: str, names: tuple[str, ...]) -> str:
 
 
 def _command(name: str) -> str:
-    ctx = click.Context(app, info_name=NAME)
+    # With their settings: click keeps the help option that it is asked for first.
+    ctx = click.Context(app, info_name=NAME, **app.context_settings)
     command = app.get_command(ctx, name)
     if not isinstance(command, TeachingCommand):
         raise TypeError(f"{name} has no examples")
-    inner = click.Context(command, parent=ctx, info_name=name)
+    inner = click.Context(command, parent=ctx, info_name=name, **command.context_settings)
     usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
     rows = []
     for option in command.get_params(inner):
