@@ -5,6 +5,9 @@ set -euo pipefail
 
 what=${1:-all}
 
+# Where this is set, each of the hundreds of processes that tests start would compile all modules anew.
+unset PYTHONDONTWRITEBYTECODE
+
 step() {
     local name=$1
     shift
