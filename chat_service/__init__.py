@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chat_service.contracts.records import Ban, Page, RoomSummary, UserSummary
     from chat_service.contracts.store import Store
     from chat_service.contracts.transport import Handshake, Transport
-    from chat_service.domain.consistency import FailureInfo
+    from chat_service.domain.emitter import FailureInfo
     from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
     from chat_service.errors import (
         ChatServiceError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: The modules of the public names. They are imported on first use so that the command line starts quickly.
 _HOMES = {
     "chat_service.clock": ("Clock", "SystemClock"),
-    "chat_service.domain.consistency": ("FailureInfo",),
+    "chat_service.domain.emitter": ("FailureInfo",),
     "chat_service.domain.listing": ("InstanceState", "InstanceStatus", "RoomStatus"),
     "chat_service.errors": (
         "ChatServiceError",

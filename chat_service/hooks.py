@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
-from chat_service.concurrency.patience import current as current_patience
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.options import refuse_unknown
 from chat_service.protocol.arguments import NO_OPTIONS

@@ -1,18 +1,22 @@
-"""A service from the settings of a file."""
+"""Makes a service, with its logins and rooms, from the settings of a file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chat_service.cli.logins import make_login
-from chat_service.cli.sections import RoomSettings
+from chat_service.cli.sections import LoginSettings, RoomSettings
 from chat_service.cli.settings import Fault, Settings
 from chat_service.errors import ConfigurationError
+from chat_service.hooks import Login
 from chat_service.http_api.api_options import ApiOptions
 from chat_service.jwt_login import JwtLogin
 from chat_service.options import Options
 from chat_service.service import ChatService
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
+
+if TYPE_CHECKING:
+    from chat_service.service import ChatService
+
 
 NO_LOGIN = (
     'say how users log in: a section [login] with type = "jwt", or with type = "name" for trials, '
@@ -105,3 +109,37 @@ class _RoomMaker:
         for room in self._rooms:
             given = {name: getattr(room, name) for name in RoomSettings.__slots__ if name != "name"}
             await service.add_room(room.name, **given, exist_ok=True)
+
+
+class NameLogin:
+    """Takes the client's word for the name. Whoever connects can be anybody."""
+
+    def __init__(self, settings: LoginSettings) -> None:
+        self._settings = settings
+
+    async def on_connect(self, service: "ChatService", socket_id: str) -> Login | None:
+        """The name of the handshake, or None, which is refused."""
+        settings = self._settings
+        handshake = service.transport.get_handshake_data(socket_id)
+        fields = handshake.query if settings.source == "query" else handshake.auth
+        name = fields.get(settings.field_name) if isinstance(fields, Mapping) else None
+        return Login(name, ephemeral=settings.ephemeral) if isinstance(name, str) else None
+
+
+def make_login(settings: LoginSettings) -> NameLogin | JwtLogin:
+    """The hooks of a login. Raises ``ConfigurationError``."""
+    if settings.type == "name":
+        return NameLogin(settings)
+    return JwtLogin(
+        secret=settings.secret,
+        key_file=settings.jwks_file or settings.public_key_file,
+        algorithms=settings.algorithms,
+        user_claim=settings.user_claim,
+        audience=settings.audience,
+        issuer=settings.issuer,
+        leeway=settings.leeway,
+        require_expiry=settings.require_expiry,
+        source=settings.source,
+        field=settings.field_name,
+        ephemeral=settings.ephemeral,
+    )

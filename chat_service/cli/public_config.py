@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.settings import Settings
-from chat_service.service.announcement import is_loopback
+from chat_service.service.runner import is_loopback
 
 #: Options that bound what one client may cost, and are off when they are None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")

@@ -17,7 +17,7 @@ from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.cli.process import READY, VARIABLE, WorkerRole, listening_sockets, run_service
 from chat_service.service import ChatService
-from chat_service.service.announcement import NAMES_ONLY, is_loopback
+from chat_service.service.runner import NAMES_ONLY, is_loopback
 from chat_service.stores.memory import MemoryStore
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.socketio.socketio_options import SocketIOOptions

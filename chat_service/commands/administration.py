@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service import rules
-from chat_service.commands.support import actor_of, check_ban
+from chat_service.commands.spec import actor_of, check_ban
 from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.domain import removal
 from chat_service.domain.context import Context

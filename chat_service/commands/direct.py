@@ -2,7 +2,7 @@
 
 from chat_service import rules
 from chat_service.commands.messages import processed
-from chat_service.commands.support import actor_of, user_of
+from chat_service.commands.spec import actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError

@@ -11,8 +11,7 @@ from typing import Any
 
 from chat_service.commands.spec import Command
 from chat_service.commands.table import COMMANDS
-from chat_service.concurrency import patience
-from chat_service.concurrency.patience import Patience
+from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
@@ -114,8 +113,8 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
     """
     mine = outer = None
     if context.store_timeout is not None:
-        outer, mine = patience.current.get(), Patience(context.store_timeout)
-        patience.current.set(mine)
+        outer, mine = current_patience.get(), Patience(context.store_timeout)
+        current_patience.set(mine)
     try:
         with context.running.track(command.name):
             room = call.args[0] if call.args and command.takes_room else None
@@ -134,7 +133,7 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
                 hold.leave(0.0 if mine is None else mine.excused)
     finally:
         if mine is not None:
-            patience.current.set(outer)
+            current_patience.set(outer)
 
 
 async def _run(context: Context, command: Command, call: CommandCall, held: str | None) -> list[Any]:

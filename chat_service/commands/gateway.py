@@ -7,7 +7,7 @@ from typing import Any
 
 from chat_service.commands.execution import Execution, make_call, run_command
 from chat_service.commands.table import COMMANDS
-from chat_service.concurrency import patience
+from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.contracts.capabilities import RunsWithoutTask
 from chat_service.domain import connections
@@ -43,11 +43,11 @@ class Gateway:
         context = self._context
         timeout = context.store_timeout
         with context.running.track(LOGIN), in_scope((context.instance_id, None, socket_id, LOGIN, ())):
-            patience.current.set(None if timeout is None else patience.Patience(timeout))
+            current_patience.set(None if timeout is None else Patience(timeout))
             try:
                 await connections.login(context, socket_id)
             finally:
-                patience.current.set(None)
+                current_patience.set(None)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
         context = self._context

@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from chat_service.commands.support import actor_of
+from chat_service.commands.spec import actor_of
 from chat_service.contracts.records import SendConditions
 from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
 from chat_service.hooks import CommandCall
-from chat_service.protocol.digests import digest
-from chat_service.protocol.encoded import EncodedMessages
+from chat_service.protocol.encoded import EncodedMessages, digest
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
 

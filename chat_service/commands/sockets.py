@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from chat_service.commands import messages
-from chat_service.commands.support import user_of
+from chat_service.commands.spec import user_of
 from chat_service.contracts.records import HistoryQuery
 from chat_service.domain import connections, membership
 from chat_service.domain.context import Context

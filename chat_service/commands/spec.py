@@ -1,12 +1,17 @@
-"""What a row of the command table holds."""
+"""What a row of the command table holds, and what handlers share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat_service.contracts.records import Actor
+from chat_service.domain import bans
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
 from chat_service.protocol.arguments import MESSAGE, Argument, CommandOption
 from chat_service.protocol.names import snake_case
+from chat_service.types import UserName
 
 #: ``handler(context, call, *args)``; its parameters are named as the command's arguments, in snake case.
 Handler = Callable[..., Awaitable[Any]]
@@ -81,3 +86,25 @@ COMMON_ERRORS = (
     "timeout",
     "wrongArgumentsCount",
 )
+
+
+def actor_of(call: CommandCall) -> Actor:
+    """Who runs the command, for the store."""
+    name = None if call.user_name is None else UserName(call.user_name)
+    return Actor(name=name, bypass=call.bypass_permissions)
+
+
+async def check_ban(context: Context, call: CommandCall) -> None:
+    """Raise ``banned`` for a client that still runs commands because its instance has not heard of the ban.
+
+    Calls of the server on behalf of a user go on.
+    """
+    if not call.is_local_call:
+        await bans.check_user(context, call.user_name)
+
+
+def user_of(call: CommandCall) -> UserName:
+    """The user of a command that needs one. Raises ``noLogin``."""
+    if call.user_name is None:
+        raise ChatServiceError("noLogin")
+    return UserName(call.user_name)

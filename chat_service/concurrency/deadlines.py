@@ -1,7 +1,9 @@
-"""Many equally long timeouts on a single timer."""
+"""Many equally long timeouts on a single timer, and how long a command may still wait for the store."""
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
+from time import monotonic
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -77,3 +79,39 @@ class Deadlines(Generic[T]):
             # Wait a little to handle many items in one wake-up.
             earliest = now if self._is_exact else now + min(self.seconds / 20, LONGEST_WAIT)
             self._timer = loop.call_at(max(next(iter(self._due.values())), earliest), self._look)
+
+
+class Patience:
+    """The time left for a command. ``seconds``: from now on."""
+
+    __slots__ = ("excused", "until")
+
+    def __init__(self, seconds: float) -> None:
+        #: ``monotonic()`` at the end.
+        self.until = monotonic() + seconds
+        #: Excluded time in seconds.
+        self.excused = 0.0
+
+    @property
+    def left(self) -> float:
+        """The remaining time in seconds; negative after the end."""
+        return self.until - monotonic()
+
+    def suspend(self) -> float:
+        """Stop counting while the application's code runs. Returns the argument for ``resume``."""
+        current_patience.set(None)
+        return monotonic()
+
+    def resume(self, suspended: float) -> None:
+        """Continue counting after the application's code."""
+        self.excuse(monotonic() - suspended)
+        current_patience.set(self)
+
+    def excuse(self, seconds: float) -> None:
+        """Exclude time from this command and from those that wait for its end."""
+        self.until += seconds
+        self.excused += seconds
+
+
+#: The patience of the running command. None: each operation has the store's full timeout.
+current_patience: ContextVar[Patience | None] = ContextVar("chat_service_patience", default=None)

@@ -31,7 +31,7 @@ class RunsWithoutTask(Protocol):
 class BoundsCommands(Protocol):
     """A store with ``command_timeout`` (seconds), the total time for which a command waits for it.
 
-    ``chat_service.concurrency.patience.current`` tells how much of it is left.
+    ``chat_service.concurrency.deadlines.current_patience`` tells how much of it is left.
     """
 
     command_timeout: float

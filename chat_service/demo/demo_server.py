@@ -9,14 +9,12 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from chat_service.demo import limits as rules
-from chat_service.demo.lobby import Lobby
-from chat_service.demo.moderation import Moderation
+from chat_service.demo import lobby as rules
+from chat_service.demo.lobby import Lobby, Moderation
 from chat_service.demo.site import Pages, security_headers
 from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
-from chat_service.service.announcement import NAMES_ONLY, http_url, is_loopback, say
-from chat_service.service.runner import StopRequest, refuse_nesting
+from chat_service.service.runner import NAMES_ONLY, StopRequest, http_url, is_loopback, refuse_nesting, say
 from chat_service.version import __version__
 
 #: Rooms created at the start, without owners.

@@ -1,4 +1,4 @@
-"""Additional data for the page: the list of all rooms, and people's devices in a room.
+"""Additional data for the page: the list of all rooms, people's devices in a room, limits and removals.
 
 Client requests (with an ack, like commands): ``roomList()`` and ``roomDevices(room)``. Events to clients:
 ``roomListChanged(changed, removed)`` to all, ``roomDevicesChanged(room, user, devices)`` to the room.
@@ -6,12 +6,11 @@ Client requests (with an ack, like commands): ``roomList()`` and ``roomDevices(r
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
-from chat_service.concurrency.background import Background, end
+from chat_service.concurrency.running import Background, end
 from chat_service.contracts.records import RoomSummary
-from chat_service.demo.limits import MAX_ROOMS
 from chat_service.errors import ChatServiceError, ServiceClosedError
 from chat_service.hooks import CommandCall, MembershipInfo
 from chat_service.service import ChatService
@@ -135,3 +134,87 @@ def _entry(room: RoomSummary) -> dict[str, Any]:
         "members": room.members_count,
         "whitelistOnly": room.whitelist_only,
     }
+
+
+MAX_USER_NAME: Final = 32
+MAX_ROOM_NAME: Final = 40
+#: Maximum number of characters in a message.
+MAX_TEXT: Final = 4000
+#: Maximum number of rooms, since clients receive the complete list.
+MAX_ROOMS: Final = 500
+
+
+def check_name(name: Any, limit: int) -> str:
+    """Return a name that people can distinguish: printable, not too long, without surrounding spaces.
+
+    Raises ``invalidName``.
+    """
+    if not isinstance(name, str) or not name.isprintable() or name != name.strip() or len(name) > limit:
+        raise ChatServiceError("invalidName", name)
+    return name
+
+
+def user_name(auth: Any, query: Any) -> str | None:
+    """The name that a client gives in ``auth`` or the query. Identities are not verified."""
+    name = auth.get("userName") if isinstance(auth, dict) else None
+    name = query.get("userName") if name is None else name
+    return None if name is None else check_name(name, MAX_USER_NAME)
+
+
+def may_remove(user: str, name: str, owner: str | None, admins: Collection[str]) -> bool:
+    """Whether a user may remove another from a room. Only the owner removes admins, and no one the owner."""
+    if name in (user, owner):
+        return False
+    return user == owner or (user in admins and name not in admins)
+
+
+async def before_room_create(call: CommandCall) -> None:
+    """Refuses rooms that the page cannot show. Raises ``invalidName``, ``tooManyRooms``."""
+    check_name(call.args[0], MAX_ROOM_NAME)
+    page = await call.service.list_rooms(MAX_ROOMS)
+    if len(page.items) >= MAX_ROOMS:
+        raise ChatServiceError("tooManyRooms")
+
+
+async def before_message(call: CommandCall) -> None:
+    """Refuses long room messages and direct messages. Raises ``messageTooLong``."""
+    if len(call.args[1]["textMessage"]) > MAX_TEXT:
+        raise ChatServiceError("messageTooLong")
+
+
+class Moderation:
+    """Handles the request."""
+
+    def __init__(self, service: ChatService) -> None:
+        self._service = service
+
+    def bind(self, socket_id: str, user: str) -> None:
+        """Bind the request of a user's new socket."""
+
+        async def room_remove_user(room: Any = None, name: Any = None, *_: Any) -> None:
+            await self._remove(user, room, name)
+
+        self._service.transport.bind_handler(socket_id, "roomRemoveUser", room_remove_user)
+
+    async def _remove(self, user: str, room: Any, name: Any) -> None:
+        """Raises ``notAllowed``, ``notJoined``, ``noRoom``, ``noUser``, ``invalidName``."""
+        check_name(name, MAX_USER_NAME)
+        run = self._service.exec_user_command
+        [owner] = await run(user, "roomGetOwner", room)
+        [admins] = await run(user, "roomGetAccessList", room, "adminlist")
+        if not may_remove(user, name, owner, admins):
+            raise ChatServiceError("notAllowed")
+        [sockets] = await run(name, "listOwnSockets")
+        joined = [socket_id for socket_id, rooms in sockets.items() if room in rooms]
+        if joined:
+            self._service.transport.emit_to_channel(user_channel(name), "roomUserRemoved", room, user)
+        for socket_id in joined:
+            await self._leave(name, socket_id, room)
+
+    async def _leave(self, name: str, socket_id: str, room: str) -> None:
+        try:
+            await self._service.exec_user_command({"user_name": name, "id": socket_id}, "roomLeave", room)
+        except ChatServiceError as error:
+            # Disconnected meanwhile, and therefore no longer in the room.
+            if error.code != "invalidSocket":
+                raise

@@ -1,4 +1,4 @@
-"""The life of a socket on this instance: login, its user's presence, disconnect (protocol.md, Connection)."""
+"""The life of a socket on this instance: login, presence, disconnect and drain (protocol.md, Connection)."""
 
 import asyncio
 import inspect
@@ -11,8 +11,8 @@ from chat_service.concurrency.eager import is_being_cancelled
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.contracts.records import Departure
 from chat_service.domain import bans, membership, removal
-from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
+from chat_service.domain.emitter import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.hooks import DisconnectInfo, Hook, Login, call_hook
@@ -279,3 +279,38 @@ async def _call_on_disconnect(
         await call_hook(hook, context.service, info, limit=context.hooks.timeout)
     except Exception:
         logger.exception("on_disconnect hook failed for %s", info)
+
+
+#: Seconds between two batches.
+TICK = 0.1
+#: Sockets of one batch at least: a few clients need no long time.
+SMALLEST_BATCH = 10
+#: Seconds that the running commands of a socket have to end before it is disconnected; or ``close_timeout``.
+COMMAND_GRACE = 2.0
+#: Seconds between two looks whether they have.
+LOOK = 0.01
+
+
+async def send_away(context: Context, seconds: float) -> None:
+    """Disconnect all sockets, evenly over so many seconds at most; their clients connect again elsewhere.
+
+    Returns when the last one was told.
+    """
+    sockets = list(context.transport.socket_ids())
+    batch = max(SMALLEST_BATCH, math.ceil(len(sockets) * TICK / seconds) if seconds else len(sockets))
+    for first in range(0, len(sockets), batch):
+        if first:
+            await context.clock.sleep(TICK)
+        await asyncio.gather(
+            *(_send_away(context, socket_id) for socket_id in sockets[first : first + batch])
+        )
+
+
+async def _send_away(context: Context, socket_id: SocketId) -> None:
+    session = context.sessions.get(socket_id)
+    tries = math.ceil(min(COMMAND_GRACE, context.options.close_timeout) / LOOK)
+    # What it has asked for is answered first.
+    while session is not None and session.in_flight and tries:
+        tries -= 1
+        await context.clock.sleep(LOOK)
+    await context.transport.disconnect(socket_id, may_return=True)

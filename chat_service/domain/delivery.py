@@ -6,8 +6,7 @@ from chat_service.contracts.bus import Bus, Notify, RoomCursor, RoomEvent, Topic
 from chat_service.contracts.transport import Transport
 from chat_service.domain.decisions import DecidedJoin, Gap, Missed, StateGap
 from chat_service.domain.feed import RoomFeed
-from chat_service.domain.interest import Interest
-from chat_service.domain.taps import Taps
+from chat_service.domain.interest import Interest, Taps
 from chat_service.types import RoomName, SocketId, UserName, room_channel
 
 

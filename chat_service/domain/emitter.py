@@ -1,13 +1,18 @@
-"""Named events with plain or coroutine listeners, for ``service.on`` and the cluster bus."""
+"""Named events with plain or coroutine listeners, and the events that report failures."""
 
 import logging
-from collections.abc import Collection
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, NamedTuple
 
+from chat_service.concurrency.deadlines import Deadlines
 from chat_service.concurrency.running import RunningWork
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import Hook, call_hook
 from chat_service.options import refuse_unknown
+from chat_service.types import RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
@@ -46,3 +51,104 @@ class EventEmitter:
                 await call_hook(listener, *args)
             except Exception:
                 logger.exception("a listener of event %s failed", event)
+
+
+class Operation(NamedTuple):
+    """An operation that can fail without anybody who could be answered."""
+
+    #: What the npm package calls it, None when it has no counterpart.
+    npm_name: str | None
+    doc: str
+
+
+#: The values of ``FailureInfo.op_type``.
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "heartbeat": Operation(None, "The instance could not renew its lease."),
+    "instance_recovery": Operation(None, "A socket of a dead instance could not be removed."),
+    "room_join": Operation("userRooms", "A join failed, and the store may have the socket in the room."),
+    "room_leave": Operation(
+        "roomUserlist", "A leave failed, and the store may still have the socket in the room."
+    ),
+    "socket_disconnect": Operation(
+        "userSockets", "The store may still have a socket that has gone, or that was not let in."
+    ),
+    "transport_channel": Operation(
+        "transportChannel", "A socket may still be in a channel of the transport."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureInfo:
+    """What an operation was about, as far as it applies. ``op_type``: which operation."""
+
+    op_type: str
+    user_name: UserName | None = None
+    room_name: RoomName | None = None
+    id: SocketId | None = None
+
+    def __post_init__(self) -> None:
+        if self.op_type not in OPERATIONS:
+            raise ValueError(f"op_type: expected one of {', '.join(OPERATIONS)}, got {self.op_type!r}")
+
+
+class LockStay:
+    """One stay in a lock, while it is watched."""
+
+    __slots__ = ("_stays", "info")
+
+    def __init__(self, stays: "Deadlines[LockStay]", info: FailureInfo) -> None:
+        self._stays = stays
+        self.info = info
+
+    def __enter__(self) -> None:
+        self._stays.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stays.discard(self)
+
+
+class FailureReports:
+    """Sends the failure events of a service."""
+
+    def __init__(self, events: EventEmitter, lock_ttl: float) -> None:
+        self._events = events
+        #: Seconds after which a stay in a lock is reported.
+        self._lock_ttl = lock_ttl
+        self._stays: Deadlines[LockStay] = Deadlines(lock_ttl, self._lock_exceeded)
+        #: How often each event was sent.
+        self.counts: Counter[str] = Counter()
+        #: Whether the store may hold leftovers of this instance, and whether they are being removed.
+        self.has_leftovers = False
+        self.is_cleaning = False
+
+    def store(self, error: Exception, info: FailureInfo) -> None:
+        """The store may hold leftovers, which are removed when it answers again."""
+        self.has_leftovers = True
+        logger.error("store consistency failure in %s: %r", info, error)
+        self._emit("store_consistency_failure", error, info)
+
+    def suspect_leftovers(self) -> None:
+        """What the store has of this instance's sockets may be wrong."""
+        self.has_leftovers = True
+
+    def transport(self, error: Exception, info: FailureInfo) -> None:
+        """A socket may still be in a channel that it should not be in."""
+        logger.error("transport consistency failure in %s: %r", info, error)
+        self._emit("transport_consistency_failure", error, info)
+
+    def _emit(self, event: str, *args: Any) -> None:
+        self.counts[event] += 1
+        self._events.emit(event, *args)
+
+    def watch_lock(self, info: FailureInfo) -> "LockStay":
+        """A context manager: report that the block, which others wait for, takes longer than it may."""
+        return LockStay(self._stays, info)
+
+    def _lock_exceeded(self, stay: "LockStay") -> None:
+        info = stay.info
+        lock_id = f"{info.id}:{info.room_name}"
+        logger.warning("lock %s is held for more than %s s by %s", lock_id, self._lock_ttl, info)
+        self._emit("lock_time_exceeded", lock_id, info)

@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Callable
 
 from chat_service.contracts.bus import Topic, TopicKind
-from chat_service.domain import leftovers, recovery
-from chat_service.domain.consistency import FailureInfo
+from chat_service.domain import recovery
 from chat_service.domain.context import Context
+from chat_service.domain.emitter import FailureInfo
 from chat_service.types import InstanceId, SocketId
 
 logger = logging.getLogger("chat_service")
@@ -92,7 +92,7 @@ class Lease:
             await context.clock.sleep(min(rate, REFUSED_PAUSE) if self._is_refused else rate)
             try:
                 if await self._renew():
-                    leftovers.clean_soon(context)
+                    recovery.clean_soon(context)
                     context.bans.check_all()
             except Exception as error:
                 context.failures.store(error, FailureInfo(op_type="heartbeat"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from chat_service.contracts.records import SYSTEM, InstanceRecord, Page, RoomSummary, UserSummary
 from chat_service.contracts.store import Store
-from chat_service.domain.pulses import PulseWatch
+from chat_service.domain.remote import PulseWatch
 from chat_service.protocol.names import natural_key
 from chat_service.types import InstanceId, RoomName, UserName
 

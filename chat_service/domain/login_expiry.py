@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from chat_service.clock import Clock
-from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import Background
 from chat_service.contracts.transport import Transport
 from chat_service.domain.sessions import Session
 

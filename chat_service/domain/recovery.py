@@ -5,13 +5,15 @@ All of it is idempotent, and may run on several instances at once.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 
 from chat_service.contracts.records import SocketInfo
 from chat_service.contracts.store import Store
 from chat_service.domain import removal
-from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
+from chat_service.domain.emitter import FailureInfo
 from chat_service.domain.removal import Seat, Upkeep
+from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
@@ -21,6 +23,8 @@ logger = logging.getLogger("chat_service")
 REMOTE_GHOSTS = "ghosts"
 #: Sockets of a dead instance that are removed at the same time. More would keep commands waiting.
 REMOVED_AT_ONCE = 16
+#: Sockets of this instance that are compared with the store at the same time.
+CHECKED_AT_ONCE = 8
 
 
 async def instance_recovery(upkeep: Upkeep, instance_id: InstanceId) -> None:
@@ -30,25 +34,41 @@ async def instance_recovery(upkeep: Upkeep, instance_id: InstanceId) -> None:
     error at the end; the instance is not forgotten then, so that the recovery is tried again.
     """
     store = upkeep.store
-    left = iter((await store.instance_sockets(instance_id)).items())
+
+    async def remove(socket_id: SocketId, user: UserName) -> None:
+        try:
+            info = (await sockets_of(store, user)).get(socket_id)
+            rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
+            await removal.remove_socket(upkeep, user, socket_id, instance_id, rooms)
+        except Exception as error:
+            failure = FailureInfo(op_type="instance_recovery", user_name=user, id=socket_id)
+            upkeep.failures.store(error, failure)
+            raise
+
+    await _for_each(await store.instance_sockets(instance_id), remove, REMOVED_AT_ONCE)
+    await store.instance_forget(instance_id)
+
+
+async def _for_each(
+    sockets: Mapping[SocketId, UserName],
+    act: Callable[[SocketId, UserName], Awaitable[None]],
+    at_once: int,
+) -> None:
+    """Do something for each socket, with several at a time. Raises the first error at the end."""
+    left = iter(sockets.items())
     errors: list[Exception] = []
 
     async def work() -> None:
         # The iterator is shared: each worker takes the next socket.
         for socket_id, user in left:
             try:
-                info = (await sockets_of(store, user)).get(socket_id)
-                rooms = info.rooms if info is not None and info.instance_id == instance_id else ()
-                await removal.remove_socket(upkeep, user, socket_id, instance_id, rooms)
+                await act(socket_id, user)
             except Exception as error:
-                failure = FailureInfo(op_type="instance_recovery", user_name=user, id=socket_id)
-                upkeep.failures.store(error, failure)
                 errors.append(error)
 
-    await asyncio.gather(*(work() for _ in range(REMOVED_AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(at_once)))
     if errors:
         raise errors[0]
-    await store.instance_forget(instance_id)
 
 
 async def user_state_sync(context: Context, user: UserName) -> None:
@@ -144,3 +164,77 @@ async def _is_member(context: Context, room: RoomName, user: UserName, socket_id
         return socket_id in (await context.store.room_members(room)).get(user, {})
     except ChatServiceError:
         return False
+
+
+# After failures of the store
+
+
+def clean_soon(context: Context) -> None:
+    """Begin to clean in the background if something may be left. Called while the store answers."""
+    failures = context.failures
+    if failures.has_leftovers and not failures.is_cleaning:
+        failures.has_leftovers = False
+        failures.is_cleaning = True
+        context.running.spawn(_clean_and_say(context), "cleaning after failures of the store")
+
+
+async def _clean_and_say(context: Context) -> None:
+    try:
+        await clean(context)
+    except Exception as error:
+        # Again after the next heartbeat.
+        context.failures.has_leftovers = True
+        logger.warning("what failures of the store left could not be cleaned yet: %r", error)
+    finally:
+        context.failures.is_cleaning = False
+
+
+async def clean(context: Context) -> None:
+    """Compare every socket of this instance with the store. Raises the first error at the end."""
+    instance_id = context.instance_id()
+    stored = await context.store.instance_sockets(instance_id)
+    known = dict(stored)
+    for session in context.sessions.all():
+        if session.user is not None:
+            known.setdefault(session.socket_id, session.user)
+
+    async def check(socket_id: SocketId, user: UserName) -> None:
+        await _check_socket(context, instance_id, socket_id, user, is_stored=socket_id in stored)
+
+    await _for_each(known, check, CHECKED_AT_ONCE)
+
+
+async def _check_socket(
+    context: Context, instance_id: InstanceId, socket_id: SocketId, user: UserName, *, is_stored: bool
+) -> None:
+    # Inside the hold, logins and disconnects are over.
+    async with context.serial.hold((socket_id, None)):
+        info = (await sockets_of(context.store, user)).get(socket_id)
+        session = context.sessions.get(socket_id)
+        if session is None or not session.is_stored:
+            rooms = info.rooms if info is not None else ()
+            await removal.remove_socket(context, user, socket_id, instance_id, rooms)
+            return
+        if session.state is LoginState.CONFIRMED and (info is None or not is_stored):
+            # A fail-over has lost it.
+            await context.store.socket_connect(
+                user, socket_id, session.instance_id or instance_id, ephemeral=session.is_ephemeral
+            )
+    if session.state is LoginState.CONFIRMED:
+        await _check_rooms(context, session, user, info)
+
+
+async def _check_rooms(context: Context, session: Session, user: UserName, info: SocketInfo | None) -> None:
+    unsure = {room for room, cursor in session.rooms.items() if cursor is None}
+    not_joined = set(info.rooms if info is not None else ()) - session.rooms.keys()
+    for room in unsure | not_joined:
+        async with context.serial.hold((session.socket_id, room)):
+            await _leave(context, session, user, room)
+
+
+async def _leave(context: Context, session: Session, user: UserName, room: RoomName) -> None:
+    if session.is_closed or session.rooms.get(room) is not None:
+        # Joined since then.
+        return
+    await removal.leave_room(context, Seat(user, session.socket_id, room), is_told=False, echo=True)
+    session.rooms.pop(room, None)

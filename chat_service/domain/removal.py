@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from chat_service.clock import Clock
-from chat_service.concurrency import patience
+from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task
 from chat_service.concurrency.serial import DeadlockError
 from chat_service.contracts.bus import RoomCursor
 from chat_service.contracts.records import Departure, LeaveResult, Removal
 from chat_service.contracts.store import Store
-from chat_service.domain.consistency import FailureInfo
 from chat_service.domain.context import Context
+from chat_service.domain.emitter import FailureInfo
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hooks, MembershipInfo, call_hook
@@ -251,7 +251,7 @@ async def settle(context: Context, room: RoomName, removal: Removal | None) -> N
     if removal is None or context.hooks.get("on_leave") is None:
         return
     await in_task()
-    mine = patience.current.get()
+    mine = current_patience.get()
     # The hooks are the application's own code.
     suspended = 0.0 if mine is None else mine.suspend()
     try:

@@ -13,11 +13,9 @@ from chat_service.http_api.api_options import ApiOptions
 from chat_service.http_api.asgi_api import ApiApp
 from chat_service.http_api.http_api import HttpApi
 from chat_service.operations import health
-from chat_service.operations.asgi_pages import OperationsApp
 from chat_service.operations.health import Readiness
-from chat_service.operations.http import OperationsServer, add_routes
 from chat_service.operations.metrics import Reading, ServiceCollector
-from chat_service.operations.pages import Pages
+from chat_service.operations.pages import OperationsApp, OperationsServer, Pages, add_routes
 from chat_service.version import __version__
 
 

@@ -13,10 +13,9 @@ from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
 from chat_service.operations import Operations
 from chat_service.options import Options
-from chat_service.service.announcement import announce, http_url, say
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.service.lifecycle import LifeCycle
-from chat_service.service.runner import StopRequest, run
+from chat_service.service.runner import StopRequest, announce, http_url, run, say
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import ClusterBus, Publisher, TransportAPI
 

@@ -8,21 +8,18 @@ from typing import Any, Final
 from chat_service.clock import Clock
 from chat_service.commands import sockets
 from chat_service.commands.table import COMMANDS
-from chat_service.concurrency.background import Background
-from chat_service.concurrency.running import RunningWork
+from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
 from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
 from chat_service.domain.ban_watch import BanWatch
-from chat_service.domain.consistency import FailureReports
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
-from chat_service.domain.emitter import EventEmitter
+from chat_service.domain.emitter import EventEmitter, FailureReports
 from chat_service.domain.login_expiry import LoginExpiry
-from chat_service.domain.pulses import PulseWatch
-from chat_service.domain.remote import RemoteCalls
+from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hooks

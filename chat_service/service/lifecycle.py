@@ -8,7 +8,7 @@ from typing import Any
 from chat_service.commands.gateway import DISCONNECT, Gateway
 from chat_service.concurrency.running import CANCEL_GRACE
 from chat_service.contracts.bus import EVERYONE
-from chat_service.domain import connections, drain
+from chat_service.domain import connections
 from chat_service.domain.context import Context
 from chat_service.domain.inbox import Inbox
 from chat_service.domain.lease import Lease, new_instance_id
@@ -150,7 +150,7 @@ class LifeCycle:
         if options.drain_delay:
             await context.clock.sleep(options.drain_delay)
         await context.transport.stop_listening()
-        await drain.send_away(context, options.drain_seconds)
+        await connections.send_away(context, options.drain_seconds)
 
     async def close(self) -> None:
         """Close once. Calls during the close wait for it. Raises failures once everything is closed."""

@@ -1,15 +1,19 @@
-"""Runs a service in a process or thread: signals, one line for failures, and the exit code."""
+"""Runs a service in a process or thread: event loop, signals, what it prints, and the exit code."""
 
 import asyncio
 import functools
+import gc
+import ipaddress
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from chat_service.service.event_loop import run_loop, tune_garbage_collector
+from chat_service.contracts.capabilities import HasTitle
+from chat_service.version import __version__
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -140,3 +144,106 @@ def _fail(what: str, error: Exception) -> None:
     print(f"chat_service {what}: {text}", file=sys.stderr)
     # The command line needs the cause for its more specific exit codes.
     raise SystemExit(1) from error
+
+
+#: Thresholds of the garbage collector (Python: 700 to 2,000 objects). Commands create few reference cycles,
+#: and each collection pauses all clients.
+GC_THRESHOLDS = (50_000, 20, 50)
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on the fastest available event loop."""
+    fill_descriptors()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def fill_descriptors() -> None:
+    """Open closed standard descriptors. Otherwise the loop could get them, at which libuv aborts."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The system assigns the lowest free descriptor.
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop factory if it is installed, else None (asyncio's)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def tune_garbage_collector() -> None:
+    """Exclude all existing objects from collection. Call this once everything permanent is created."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+#: Warning if users may choose any name.
+NAMES_ONLY: Final = (
+    "logins are by name only, and others than this machine can reach {where}: "
+    "anybody who does can be any user there"
+)
+
+
+def announce(
+    addresses: Sequence[tuple[str, int]], *, store: object, namespace: str, workers: int = 1
+) -> None:
+    """Print a service's address, store and version, and how to stop it.
+
+    ``addresses``: where it listens, empty if it is mounted. ``workers``: number of processes.
+    """
+    parts = [f"{__version__} {_where(addresses)}"]
+    if workers > 1:
+        parts.append(f"{workers} workers")
+    title = store.title if isinstance(store, HasTitle) else type(store).__name__
+    parts += [f"namespace {namespace}", f"store: {title}"]
+    is_main = threading.current_thread() is threading.main_thread()
+    say(", ".join(parts) + ("; Ctrl+C stops it" if is_main else "; stop() stops it"))
+
+
+def say(line: str) -> None:
+    """Print a line. A closed or full output does not stop the server."""
+    stream = sys.stdout
+    if stream is None:
+        return
+    try:
+        encoding = stream.encoding or "ascii"
+        text = f"chat_service {line}".encode(encoding, "backslashreplace").decode(encoding)
+        print(text, file=stream, flush=True)
+    except (OSError, ValueError):
+        return
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of an address; for a wildcard address, one that works on this machine."""
+    if is_every_address(host):
+        return f"http://localhost:{port}/"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def is_every_address(host: str | None) -> bool:
+    """Whether the host means all addresses of the machine."""
+    return host in (None, "", "0.0.0.0", "::")  # noqa: S104 - nothing is bound here
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether the host is reachable only from this machine. Of names, only localhost counts."""
+    if host is None:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _where(addresses: Sequence[tuple[str, int]]) -> str:
+    if not addresses:
+        return "is mounted"
+    urls = ", ".join(dict.fromkeys(http_url(*address) for address in addresses))
+    return f"listens at {urls}" + (" (every address)" if is_every_address(addresses[0][0]) else "")

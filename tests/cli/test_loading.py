@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat_service import ChatService
-from chat_service.cli.loading import load_service
+from chat_service.cli.commands.run import load_service
 from tests.cli.conftest import invoke
 
 SOURCE = """

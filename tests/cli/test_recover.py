@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.cli import recovering
+from chat_service.cli.commands import recover
 from chat_service.types import InstanceId
 from tests.cli.conftest import Site, invoke
 from tests.support.clocks import SteppedClock
@@ -33,7 +33,7 @@ async def _dead(site: Site) -> Instance:
 
 @pytest.mark.covers("cli:recover")
 async def test_recover_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovering, "LOOK", 0.0)
+    monkeypatch.setattr(recover, "LOOK", 0.0)
     dead, alive = await _dead(site), await site.world.start(**ALIVE)
     bob = await alive.joined("bob", "room")
     name = dead.service.instance_uid

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from chat_service.demo import Demo
-from chat_service.demo import limits as rules
+from chat_service.demo import lobby as rules
 from chat_service.demo.site import INDEX, SECURITY_HEADERS, STATIC, Pages
 from chat_service.testing import wait_until
 from tests.e2e.clients import Client, PythonClients

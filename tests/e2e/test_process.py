@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat_service import __version__
-from chat_service.service.announcement import http_url, is_loopback
+from chat_service.service.runner import http_url, is_loopback
 from chat_service.testing import wait_until
 from tests.e2e.processes import port_in, run
 from tests.e2e.raw import websocket

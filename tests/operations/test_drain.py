@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat_service import CommandCall
-from chat_service.domain.drain import SMALLEST_BATCH, TICK
+from chat_service.domain.connections import SMALLEST_BATCH, TICK
 from chat_service.testing import ConnectionRefused, FakeClock, wait_until
 from tests.operations.pages import get_json, value
 from tests.support.world import World

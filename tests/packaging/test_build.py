@@ -148,4 +148,4 @@ def test_installed_wheel_has_the_command_line(installed: Path, tmp_path: Path) -
     # Everything is importable without the extras.
     imports = "import pkgutil, chat_service.cli.commands as c; "
     imports += "[__import__(f'{c.__name__}.{m.name}') for m in pkgutil.iter_modules(c.__path__)]; "
-    run(installed, "-c", imports + "import chat_service.cli.recovering", cwd=tmp_path)
+    run(installed, "-c", imports + "import chat_service.cli.commands.recover", cwd=tmp_path)

@@ -11,8 +11,8 @@ import chat_service.stores.redis
 from chat_service.contracts.bus import EVERYONE, Topic, TopicKind
 from chat_service.errors import ChatServiceError, ConfigurationError, StoreError
 from chat_service.stores.redis import RedisOptions, RedisStore, scripts
-from chat_service.stores.redis.answers import checked, texts
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.scripts import checked, texts
 from chat_service.stores.redis.topology import Connector
 from chat_service.stores.redis.urls import Address
 

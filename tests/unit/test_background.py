@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from chat_service.concurrency import background as module
-from chat_service.concurrency.background import Background, end
+from chat_service.concurrency import running as module
+from chat_service.concurrency.running import Background, end
 from chat_service.testing import wait_until
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import chat_service
 from chat_service import FailureInfo
-from chat_service.domain.consistency import OPERATIONS
+from chat_service.domain.emitter import OPERATIONS
 
 #: The values of the npm package.
 NPM = {"userRooms", "roomUserlist", "userSockets", "transportChannel"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service.protocol.digests import digest
+from chat_service.protocol.encoded import digest
 from chat_service.protocol.values import MAX_DEPTH
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from chat_service.concurrency import patience as module
-from chat_service.concurrency.patience import Patience, current
+from chat_service.concurrency import deadlines as module
+from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.serial import Hold, SerialQueue
 from chat_service.hooks import call_hook
 
@@ -27,16 +27,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def test_the_time_of_hooks_does_not_count(clock: Clock) -> None:
     mine = Patience(5.0)
-    current.set(mine)
+    current_patience.set(mine)
     seen: list[Patience | None] = []
 
     async def hook() -> None:
-        seen.append(current.get())
+        seen.append(current_patience.get())
         await asyncio.sleep(0)
         clock.now += 7.0
 
     def plain() -> None:
-        seen.append(current.get())
+        seen.append(current_patience.get())
         clock.now += 1.0
         raise ZeroDivisionError
 
@@ -44,7 +44,7 @@ async def test_the_time_of_hooks_does_not_count(clock: Clock) -> None:
     await call_hook(hook)
     with pytest.raises(ZeroDivisionError):
         await call_hook(plain)
-    assert current.get() is mine
+    assert current_patience.get() is mine
     assert seen == [None, None]
     assert (mine.left, mine.excused) == (3.0, 8.0)
     clock.now += 4.0

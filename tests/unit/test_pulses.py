@@ -1,6 +1,6 @@
 """Judging instances by their pulses, without a clock and without a store."""
 
-from chat_service.domain.pulses import PulseWatch
+from chat_service.domain.remote import PulseWatch
 from chat_service.types import InstanceId
 
 ONE, TWO = InstanceId("one"), InstanceId("two")

@@ -1,6 +1,6 @@
 """Idempotency keys in memory: expired ones are forgotten and cost nothing."""
 
-from chat_service.stores.memory.sent_keys import Scope, Sent, SentKeys
+from chat_service.stores.memory.history import Scope, Sent, SentKeys
 from chat_service.types import UserName
 
 

@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, fields
 from chat_service import hooks, options
 from chat_service.commands.spec import COMMON_ERRORS, Command
 from chat_service.commands.table import TABLE
-from chat_service.domain import consistency as failures
+from chat_service.domain import emitter as failures
 from chat_service.errors import ERROR_TEXTS
 from chat_service.http_api import api_options
 from chat_service.options import Options

@@ -1,18 +1,18 @@
-"""State that several memory stores of one process can share."""
+"""What the memory stores of one process share: their state, and the bus that passes envelopes on."""
 
 import heapq
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from chat_service import rules
-from chat_service.contracts.bus import Notify, Topic, TopicKind
+from chat_service.contracts.bus import Bus, BusListener, Envelope, Notify, Topic, TopicKind
 from chat_service.contracts.records import SOCKETS, Departure, Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
-from chat_service.stores.memory.local_bus import Hub
+from chat_service.stores.memory.history import SentKeys
 from chat_service.stores.memory.room import MemoryRoom, Removed
-from chat_service.stores.memory.sent_keys import SentKeys
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 NameT = TypeVar("NameT", UserName, RoomName)
@@ -177,3 +177,67 @@ def next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[
     """The first names after the cursor, which is itself a name, and the cursor of the next page."""
     found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
     return found[:limit], found[limit - 1] if len(found) > limit else None
+
+
+logger = logging.getLogger("chat_service")
+
+
+class Hub:
+    """Connects the local buses of the instances in one process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Topic, list[BusListener]] = {}
+
+    def add(self, topic: Topic, listener: BusListener) -> None:
+        listeners = self._listeners.setdefault(topic, [])
+        if listener not in listeners:
+            listeners.append(listener)
+
+    def remove(self, topic: Topic, listener: BusListener) -> None:
+        listeners = self._listeners.get(topic, [])
+        if listener in listeners:
+            listeners.remove(listener)
+        if not listeners:
+            self._listeners.pop(topic, None)
+
+    def send(self, topic: Topic, envelope: Envelope) -> None:
+        """Pass an envelope to every subscriber of the topic before returning."""
+        for listener in tuple(self._listeners.get(topic, ())):
+            try:
+                listener.on_envelope(topic, envelope)
+            except Exception:
+                logger.exception("an envelope of topic %s could not be delivered", topic)
+
+    def topics(self) -> list[Topic]:
+        """The topics that have subscribers."""
+        return list(self._listeners)
+
+
+class LocalBus:
+    """One instance's end of a ``Hub``."""
+
+    def __init__(self, hub: Hub, listener: BusListener) -> None:
+        self._hub = hub
+        self._listener = listener
+        self._topics: set[Topic] = set()
+
+    async def subscribe(self, topic: Topic) -> None:
+        self._topics.add(topic)
+        self._hub.add(topic, self._listener)
+
+    async def unsubscribe(self, topic: Topic) -> None:
+        self._topics.discard(topic)
+        self._hub.remove(topic, self._listener)
+
+    async def publish(self, topic: Topic, envelope: Envelope) -> None:
+        self._hub.send(topic, envelope)
+
+    def close(self) -> None:
+        """Remove all subscriptions."""
+        for topic in self._topics:
+            self._hub.remove(topic, self._listener)
+        self._topics.clear()
+
+
+def _conforms(bus: LocalBus) -> Bus:
+    return bus

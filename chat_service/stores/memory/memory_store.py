@@ -28,9 +28,8 @@ from chat_service.contracts.records import (
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.memory.backend import MemoryBackend, MemoryUser, next_names
+from chat_service.stores.memory.backend import LocalBus, MemoryBackend, MemoryUser, next_names
 from chat_service.stores.memory.ban_methods import BanMethods
-from chat_service.stores.memory.local_bus import LocalBus
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 

@@ -22,8 +22,7 @@ from chat_service.contracts.records import (
     UserSeen,
 )
 from chat_service.errors import ChatServiceError
-from chat_service.stores.memory.history import History
-from chat_service.stores.memory.sent_keys import SentKeys
+from chat_service.stores.memory.history import History, SentKeys
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from chat_service.concurrency.background import Background
+from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task
-from chat_service.concurrency.patience import current as current_patience
+from chat_service.concurrency.running import Background
 from chat_service.errors import ConfigurationError, StoreError, StoreRefusedError, StoreTimeoutError
 from chat_service.stores.redis.dialing import NO_LOGIN
 from chat_service.stores.redis.link import Encodable, Link, RedisReplyError, pack_command

@@ -18,8 +18,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError
 
-from chat_service.concurrency.background import Background, end
 from chat_service.concurrency.eager import is_being_cancelled
+from chat_service.concurrency.running import Background, end
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.telemetry import Durations
 

@@ -7,8 +7,8 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
-from chat_service.concurrency.background import end
 from chat_service.concurrency.eager import in_task
+from chat_service.concurrency.running import end
 from chat_service.contracts.bus import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis.client import RedisClient

@@ -32,18 +32,17 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.answers import flag
 from chat_service.stores.redis.banning_methods import BanMethodsOverRedis
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
-from chat_service.stores.redis.memberships import Memberships
+from chat_service.stores.redis.memberships import Memberships, Removals
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
-from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.rights import RightsCheck
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.scanning import RedisLists
+from chat_service.stores.redis.scripts import flag
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 

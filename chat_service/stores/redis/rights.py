@@ -10,9 +10,9 @@ from typing import Any
 from chat_service.contracts.bus import Bus, Topic, TopicKind
 from chat_service.errors import StoreError, StoreRefusedError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.answers import texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.scripts import texts
 
 #: A name that no room, user or instance can have.
 PROBE = ":probe"

@@ -21,7 +21,6 @@ from chat_service.contracts.records import (
 )
 from chat_service.errors import StoreRefusedError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec, decode_room_event, pack
 from chat_service.stores.redis.keys import Keys
@@ -35,6 +34,7 @@ from chat_service.stores.redis.room_values import (
     removed_users,
     stored_messages,
 )
+from chat_service.stores.redis.scripts import checked, flag, pairs, texts
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS; 0 stands for the members.

@@ -12,9 +12,9 @@ from chat_service.contracts.bus import TopicKind
 from chat_service.contracts.records import InstanceRecord, Page, RoomSummary, UserSummary
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.answers import checked, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.scripts import checked, pairs, texts
 from chat_service.stores.redis.urls import Address
 from chat_service.stores.redis.user_scripts import milliseconds
 from chat_service.types import InstanceId, RoomName, UserName

@@ -1,4 +1,4 @@
-"""The Lua scripts, one file each in ``lua/``, which include shared code from ``lua/lib/``.
+"""The Lua scripts and their answers. A script is a file in ``lua/``, and includes code from ``lua/lib/``.
 
 ``-- flags: allow-oom`` marks a script that frees memory or needs none, so it may run when Redis is out of
 memory.
@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from chat_service.errors import ChatServiceError, StoreError
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
@@ -40,3 +43,37 @@ def load_all() -> None:
     for file in (files(__package__) / "lua").iterdir():
         if file.name.endswith(".lua"):
             load(file.name.removesuffix(".lua"))
+
+
+def checked(answer: Any, **arguments: Any) -> list[Any]:
+    """Return the values after the leading 0. Raises ``ChatServiceError`` for an error code.
+
+    ``arguments``: the error argument for each code that has one. Others have the values after the code.
+    """
+    if not isinstance(answer, list) or not answer:
+        raise StoreError(f"a script answered {answer!r}")
+    status, *values = answer
+    if isinstance(status, bytes):
+        code = status.decode()
+        raise (
+            ChatServiceError(code, arguments[code]) if code in arguments else ChatServiceError(code, *values)
+        )
+    return values
+
+
+def flag(value: bool) -> str:
+    """A boolean in the form that scripts expect."""
+    return "1" if value else "0"
+
+
+def texts(values: list[bytes]) -> list[str]:
+    """Decode names from Redis. Raises ``StoreError`` for bytes that are not valid text."""
+    try:
+        return [value.decode() for value in values]
+    except (UnicodeDecodeError, AttributeError) as error:
+        raise StoreError(f"corrupt names in Redis: {error}") from None
+
+
+def pairs(values: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Pair up a flat list of fields and values."""
+    return list(zip(values[::2], values[1::2], strict=True))

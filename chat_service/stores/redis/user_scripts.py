@@ -8,11 +8,11 @@ from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, 
 from chat_service.contracts.records import SOCKETS, Actor, Ban, Departure, SocketInfo, UserConfig
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.answers import checked, flag, pairs, texts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
+from chat_service.stores.redis.scripts import checked, flag, pairs, texts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS.

@@ -15,7 +15,7 @@ from typing import Any
 
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from chat_service.concurrency.background import Background, end
+from chat_service.concurrency.running import Background, end
 from chat_service.contracts.transport import TransportStatistics
 from chat_service.transports.socketio.borrowed import forget_namespace
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from engineio.packet import MESSAGE, Packet
 
-from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import Background
 from chat_service.transports.socketio.borrowed import cut, is_over, queue_of, session_of
 from chat_service.transports.socketio.engine.lines import SLOW_CONSUMER
 from chat_service.transports.socketio.engine.session import PACKET_OVERHEAD

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from socketio import AsyncServer
 
-from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import Background
 from chat_service.contracts.transport import (
     Handshake,
     LifeCycleStep,
