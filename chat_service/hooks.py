@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.errors import ChatServiceError, ConfigurationError
-from chat_service.options import refuse_unknown
+from chat_service.option_group import refuse_unknown
 from chat_service.protocol.arguments import NO_OPTIONS
 from chat_service.protocol.names import snake_case
 from chat_service.types import Message, RoomName, SocketId, UserName

@@ -1,6 +1,5 @@
 """The options of a service, one validated field each (server-api.md, Options)."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -8,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chat_service.errors import ConfigurationError
+from chat_service.option_group import is_finite_number, refuse_unknown
 from chat_service.redaction import repr_of
 
 
@@ -38,8 +38,7 @@ def _count(minimum: int, maximum: int = 2**53 - 1) -> Check:
 
 def _seconds(*, zero: bool = False, maximum: float = math.inf) -> Check:
     def check(value: Any) -> str | None:
-        number = (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
-        if number and (value > 0 or (zero and value == 0)) and value <= maximum:
+        if is_finite_number(value) and (value > 0 or (zero and value == 0)) and value <= maximum:
             return None
         limit = "" if maximum == math.inf else f", at most {maximum}"
         return "seconds, " + ("0 or more" if zero else "more than 0") + limit
@@ -299,12 +298,3 @@ def check_option(name: str, value: Any, check: Check) -> None:
     expected = check(value)
     if expected is not None:
         raise ConfigurationError(f"option {name}: expected {expected}, got {value!r}")
-
-
-def refuse_unknown(what: str, given: Mapping[str, Any], known: list[str]) -> None:
-    """Raise ``ConfigurationError`` for the first unknown name, suggesting the closest known one."""
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise ConfigurationError(f"unknown {what} {name}{hint}")

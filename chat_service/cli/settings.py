@@ -16,7 +16,8 @@ from chat_service.cli.sections import (
     check_choice,
 )
 from chat_service.errors import ConfigurationError
-from chat_service.options import Options, refuse_unknown
+from chat_service.option_group import refuse_unknown
+from chat_service.options import Options
 
 T = TypeVar("T")
 

@@ -1,7 +1,6 @@
 """Bans: a user is disconnected everywhere, out of all rooms, and cannot log in."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -31,10 +30,9 @@ def make_ban(now: int, seconds: Any, reason: Any) -> Ban:
         raise ValueError(f"reason: expected at most {MAX_REASON} characters, got {len(reason)}")
     if seconds is None:
         return Ban(reason=reason)
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"seconds: expected a number or None, got {seconds!r}")
-    if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
+    if not 0 < seconds <= MAX_SECONDS:
         raise ValueError(f"seconds: expected more than 0 and at most {MAX_SECONDS}, got {seconds!r}")
     return Ban(until=now + max(round(seconds * 1000), 1), reason=reason)
 

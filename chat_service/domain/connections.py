@@ -16,6 +16,7 @@ from chat_service.domain.emitter import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.hooks import DisconnectInfo, Hook, Login, call_hook
+from chat_service.option_group import is_finite_number
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.telemetry import outcome_of
@@ -119,8 +120,7 @@ def _keep_terms(context: Context, session: Session, login: Login) -> None:
 
 def check_expiry(expires_at: Any) -> None:
     """Raise ``TypeError`` unless it is None or seconds of Unix time."""
-    is_number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
-    if expires_at is not None and not (is_number and math.isfinite(expires_at)):
+    if expires_at is not None and not is_finite_number(expires_at):
         raise TypeError(f"the end of a login has to be seconds of Unix time or None, not {expires_at!r}")
 
 

@@ -11,7 +11,7 @@ from chat_service.concurrency.deadlines import Deadlines
 from chat_service.concurrency.running import RunningWork
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import Hook, call_hook
-from chat_service.options import refuse_unknown
+from chat_service.option_group import refuse_unknown
 from chat_service.types import RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")

@@ -1,18 +1,18 @@
 """Options of the HTTP API (server-api.md, ``api_options``)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
-from chat_service.errors import ConfigurationError
 from chat_service.http_api.api_tokens import Token, read_tokens, read_tokens_file
-from chat_service.options import refuse_unknown
+from chat_service.option_group import OptionGroup, is_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiOptions:
+class ApiOptions(OptionGroup):
     """Options of the HTTP API. An invalid value raises ``ConfigurationError``, which shows no token."""
+
+    group: ClassVar = "api_options"
 
     #: Who may use the API: for each name the "token" and its "scopes" ("read", "write", "admin"), or a text
     #: of lines "name:scopes:token", such as "celery:write:…". The API is off without any token.
@@ -44,26 +44,12 @@ class ApiOptions:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value = getattr(self, item.name)
-            # The value may not match its declared type.
             if item.type is int:
-                self._check(item.name, type(value) is int and value > 0, "a whole number, more than 0")
+                self.check_count("a whole number", item.name)
             elif item.type is float:
-                is_time = type(value) in (int, float) and math.isfinite(value) and value > 0
-                self._check(item.name, is_time, "seconds, more than 0")
-        path: Any = self.tokens_file
-        self._check("tokens_file", path is None or (isinstance(path, str) and bool(path)), "a path")
+                self.check_seconds(item.name)
+        self.check("tokens_file", self.tokens_file is None or is_text(self.tokens_file), "a path")
         self.known_tokens()
-
-    def _check(self, name: str, is_good: bool, expected: str) -> None:
-        if not is_good:
-            raise ConfigurationError(f"api_options {name}: expected {expected}, got {getattr(self, name)!r}")
-
-    @classmethod
-    def from_mapping(cls, options: Mapping[str, Any]) -> "ApiOptions":
-        """Create options from a mapping. An unknown name raises ``ConfigurationError``."""
-        refuse_unknown("api_options", options, [item.name for item in fields(cls)])
-        return cls(**options)
 
     def known_tokens(self) -> tuple[Token, ...]:
         """All tokens, of the option and of the file. Raises ``ConfigurationError``."""
@@ -73,5 +59,5 @@ class ApiOptions:
         names = [token.name for token in given]
         for name in names:
             if names.count(name) > 1:
-                raise ConfigurationError(f"api_options tokens: the name {name!r} occurs twice")
+                raise self.error(f"the name {name!r} occurs twice", "tokens")
         return given

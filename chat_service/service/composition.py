@@ -1,6 +1,5 @@
 """Creates the parts of a service from its options."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -23,7 +22,8 @@ from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hooks
-from chat_service.options import Options, refuse_unknown
+from chat_service.option_group import is_seconds, refuse_unknown
+from chat_service.options import Options
 from chat_service.protocol.arguments import Limits
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.memory import MemoryStore
@@ -87,8 +87,7 @@ def _check_methods(option: str, plugin: Any, protocol: type) -> None:
 def lock_ttl(store_options: Mapping[str, Any]) -> float:
     """The store option ``lock_ttl``, in seconds."""
     value = store_options.get("lock_ttl", DEFAULT_LOCK_TTL)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:
+    if not is_seconds(value):
         raise ConfigurationError(f"store_options lock_ttl: expected seconds, more than 0, got {value!r}")
     return float(value)
 

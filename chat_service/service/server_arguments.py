@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service.commands.spec import Command
 from chat_service.errors import ChatServiceError, ConfigurationError
-from chat_service.options import refuse_unknown
+from chat_service.option_group import refuse_unknown
 
 #: The context of ``exec_user_command``.
 CallContext = str | bool | Mapping[str, Any]

@@ -1,19 +1,20 @@
 """Options of the Redis store (server-api.md, ``store_options``)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from chat_service.errors import ConfigurationError
-from chat_service.options import refuse_unknown
-from chat_service.redaction import repr_of
+from chat_service.option_group import OptionGroup, is_text
 from chat_service.stores.redis.urls import RedisUrl, hint_for_store_option, parse_redis_url, read_tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RedisOptions:
+class RedisOptions(OptionGroup):
     """Options of the Redis store. An invalid value raises ``ConfigurationError``."""
+
+    group: ClassVar = "store_options"
+    secrets: ClassVar = frozenset({"bus_secret", "sentinel_password"})
 
     #: Address of Redis: "redis://", "rediss://" (TLS) or "unix://", with user, password and database.
     #: "valkey://" and "valkeys://" are synonyms. With Sentinels only user, password and database are used.
@@ -44,63 +45,59 @@ class RedisOptions:
     #: Time in seconds after which a join or leave that others wait for is reported.
     lock_ttl: float = 10.0
 
-    def __repr__(self) -> str:
-        return repr_of(self)
-
     def __post_init__(self) -> None:
         try:
             parsed = self.parsed_url
         except ValueError as error:
-            raise ConfigurationError(f"store_options url: {error}") from None
+            raise self.error(f"{error}", "url") from None
         self._use_times(parsed)
-        self._check("cluster", type(self.cluster) is bool, "True or False")
+        self.check("cluster", type(self.cluster) is bool, "True or False")
         # The value may not match its declared type.
         sentinels: Any = self.sentinels
         are_addresses = isinstance(sentinels, list | tuple) and all(map(_is_address, sentinels))
-        self._check("sentinels", are_addresses, "(host, port) pairs")
-        self._check("sentinel_service", _is_text(self.sentinel_service), "the name of a master")
+        self.check("sentinels", are_addresses, "(host, port) pairs")
+        self.check("sentinel_service", is_text(self.sentinel_service), "the name of a master")
         for name, what in (("sentinel_username", "a name"), ("sentinel_password", "a password")):
             value = getattr(self, name)
-            self._check(name, value is None or _is_text(value), what)
+            self.check(name, value is None or is_text(value), what)
         self._check_tls(parsed)
         self._check_prefix()
-        for name in ("command_timeout", "connect_timeout", "probe_interval", "lock_ttl"):
-            self._check(name, _is_seconds(getattr(self, name)), "seconds, more than 0")
+        self.check_seconds("command_timeout", "connect_timeout", "probe_interval", "lock_ttl")
         secret: Any = self.bus_secret
         is_secret = secret is None or (isinstance(secret, str | bytes) and bool(secret))
-        self._check("bus_secret", is_secret, "a non-empty string or bytes")
+        self.check("bus_secret", is_secret, "a non-empty string or bytes")
         if self.cluster and self.sentinels:
-            raise ConfigurationError("store_options: give cluster or sentinels, not both")
+            raise self.error("give cluster or sentinels, not both")
         if self.sentinels and not parsed.address.port:
-            raise ConfigurationError("store_options: give a Unix socket or sentinels, not both")
+            raise self.error("give a Unix socket or sentinels, not both")
         if not self.sentinels:
             for name in ("sentinel_username", "sentinel_password", "sentinel_tls"):
                 if getattr(self, name) is not None:
-                    raise ConfigurationError(f"store_options {name}: it requires sentinels")
+                    raise self.error("it requires sentinels", name)
 
     def _use_times(self, parsed: RedisUrl) -> None:
         """Use the timeouts in the url for options that were not given."""
         defaults = {item.name: item.default for item in fields(self)}
         for name, seconds in parsed.times.items():
             if getattr(self, name) not in (defaults[name], seconds):
-                raise ConfigurationError(f"store_options {name}: the url has a different value, {seconds:g}")
+                raise self.error(f"the url has a different value, {seconds:g}", name)
             object.__setattr__(self, name, seconds)
 
     def _check_tls(self, parsed: RedisUrl) -> None:
-        self._check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
+        self.check("tls", isinstance(self.tls, Mapping), "a mapping of option names to values")
         if self.tls and not parsed.tls:
-            raise ConfigurationError("store_options tls: the url does not use TLS; start it with rediss://")
+            raise self.error("the url does not use TLS; start it with rediss://", "tls")
         for name in self.tls:
             if name in parsed.tls_options:
-                raise ConfigurationError(f"store_options tls: {name} is already in the url")
+                raise self.error(f"{name} is already in the url", "tls")
         if self.sentinel_tls is not None:
             is_mapping = isinstance(self.sentinel_tls, Mapping)
-            self._check("sentinel_tls", is_mapping, "a mapping of option names to values")
+            self.check("sentinel_tls", is_mapping, "a mapping of option names to values")
         for name in ("tls", "sentinel_tls"):
             try:
                 read_tls(getattr(self, name) or {})
             except ValueError as error:
-                raise ConfigurationError(f"store_options {name}: {error}") from None
+                raise self.error(f"{error}", name) from None
 
     def _check_prefix(self) -> None:
         prefix: Any = self.prefix
@@ -109,23 +106,18 @@ class RedisOptions:
                 f"store_options prefix: expected no braces, got {prefix!r}: each room, user and instance"
                 " has a hash tag already, so that a cluster can spread them"
             )
-        self._check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces or '@'")
-
-    def _check(self, name: str, is_good: bool, expected: str) -> None:
-        if not is_good:
-            shown = "another value" if name in _SECRETS else repr(getattr(self, name))
-            raise ConfigurationError(f"store_options {name}: expected {expected}, got {shown}")
+        self.check("prefix", _is_prefix(self.prefix), "printable ASCII characters without braces or '@'")
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> "RedisOptions":
         """Create options from a mapping. An unknown name raises ``ConfigurationError``."""
-        known = [item.name for item in fields(cls)]
+        known = {item.name for item in fields(cls)}
         for name in options:
             hint = hint_for_store_option(str(name)) if name not in known else None
             if hint is not None:
                 raise ConfigurationError(f"unknown store_options {name}: {hint}")
-        refuse_unknown("store_options", options, known)
-        return cls(**options)
+        # super() needs the class as it was before slots were added.
+        return super(RedisOptions, cls).from_mapping(options)
 
     @property
     def parsed_url(self) -> RedisUrl:
@@ -145,16 +137,8 @@ class RedisOptions:
         return secret.encode() if isinstance(secret, str) else secret
 
 
-#: Options whose values must not appear in error texts.
-_SECRETS = frozenset({"bus_secret", "sentinel_password"})
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _is_prefix(value: Any) -> bool:
-    if not _is_text(value) or set(value) & set("{}@"):
+    if not is_text(value) or set(value) & set("{}@"):
         return False
     return bool(value.isascii() and value.isprintable() and " " not in value)
 
@@ -168,8 +152,3 @@ def _is_address(item: Any) -> bool:
         and type(item[1]) is int
         and 0 < item[1] < 65536
     )
-
-
-def _is_seconds(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0

@@ -1,13 +1,10 @@
 """Options of the Socket.IO transport (server-api.md, ``transport_options``)."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
-from chat_service.errors import ConfigurationError
-from chat_service.options import refuse_unknown
-from chat_service.redaction import repr_of
+from chat_service.option_group import OptionGroup, is_text
 from chat_service.transports.socketio.origins import AllowedOrigins
 
 #: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
@@ -18,8 +15,10 @@ SERIALIZERS = ("json", "msgpack")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SocketIOOptions:
+class SocketIOOptions(OptionGroup):
     """Raises ``ConfigurationError`` for a value that cannot work."""
+
+    group: ClassVar = "transport_options"
 
     #: One callable or several, plain or coroutine functions.
     middleware: Middleware | Sequence[Middleware] = ()
@@ -63,26 +62,24 @@ class SocketIOOptions:
     #: Lets the Socket.IO Admin UI connect: a mapping with "username" and "password". Off when None.
     admin_ui: Mapping[str, str] | None = None
 
-    def __repr__(self) -> str:
-        return repr_of(self)
-
     def __post_init__(self) -> None:
-        for name in ("ping_interval", "ping_timeout", "head_timeout", "body_timeout", "keep_alive_timeout"):
-            value = getattr(self, name)
-            self._check(name, _is_number(value) and value > 0, "seconds, more than 0")
-        sizes = ("max_message_size", "send_buffer_limit", "max_request_line_size", "max_header_size")
-        for name in sizes:
-            size = getattr(self, name)
-            self._check(name, type(size) is int and size > 0, "a number of bytes, more than 0")
-        for name in ("max_waiting_events", "max_events_per_turn"):
-            number = getattr(self, name)
-            self._check(name, type(number) is int and number > 0, "a number, more than 0")
-        self._check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
-        self._check("compression", type(self.compression) is bool, "True or False")
+        self.check_seconds(
+            "ping_interval", "ping_timeout", "head_timeout", "body_timeout", "keep_alive_timeout"
+        )
+        self.check_count(
+            "a number of bytes",
+            "max_message_size",
+            "send_buffer_limit",
+            "max_request_line_size",
+            "max_header_size",
+        )
+        self.check_count("a number", "max_waiting_events", "max_events_per_turn")
+        self.check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
+        self.check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path
-        self._check("path", _is_text(path) and bool(path.strip("/")), "a path")
+        self.check("path", is_text(path) and bool(path.strip("/")), "a path")
         allowed = self.transports
-        self._check(
+        self.check(
             "transports",
             isinstance(allowed, list | tuple)
             and bool(allowed)
@@ -90,40 +87,27 @@ class SocketIOOptions:
             "a list of " + " and ".join(map(repr, TRANSPORTS)),
         )
         origins = self.cors_allowed_origins
-        self._check(
+        self.check(
             "cors_allowed_origins",
             origins is None
-            or _is_text(origins)
+            or is_text(origins)
             # For the library an empty list means to let all origins in.
-            or (isinstance(origins, list | tuple) and bool(origins) and all(map(_is_text, origins))),
+            or (isinstance(origins, list | tuple) and bool(origins) and all(map(is_text, origins))),
             'an origin, a list of origins, "*" or None',
         )
         try:
             AllowedOrigins(origins)
         except ValueError as error:
-            raise ConfigurationError(f"transport_options cors_allowed_origins: {error}") from None
-        self._check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
-        self._check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
+            raise self.error(str(error), "cors_allowed_origins") from None
+        self.check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
+        self.check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
         if self.admin_ui is not None and not _is_login(self.admin_ui):
             # Without the value, which is a secret.
-            raise ConfigurationError(
-                'transport_options admin_ui: expected {"username": …, "password": …}, both not empty'
-            )
+            raise self.error('expected {"username": …, "password": …}, both not empty', "admin_ui")
         if self.admin_ui is not None and self.server is not None:
-            raise ConfigurationError("transport_options admin_ui: instrument your own server yourself")
+            raise self.error("instrument your own server yourself", "admin_ui")
         if self.app is not None and self.server is not None:
-            raise ConfigurationError("transport_options: give app or server, not both")
-
-    def _check(self, name: str, is_good: bool, expected: str) -> None:
-        if not is_good:
-            value = getattr(self, name)
-            raise ConfigurationError(f"transport_options {name}: expected {expected}, got {value!r}")
-
-    @classmethod
-    def from_mapping(cls, options: Mapping[str, Any]) -> "SocketIOOptions":
-        """Make options of a mapping; an unknown name raises ``ConfigurationError``."""
-        refuse_unknown("transport_options", options, [item.name for item in fields(cls)])
-        return cls(**options)
+            raise self.error("give app or server, not both")
 
     @property
     def middlewares(self) -> tuple[Middleware, ...]:
@@ -134,14 +118,6 @@ class SocketIOOptions:
         return (cast(Middleware, given),)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _is_login(value: Any) -> bool:
     is_mapping = isinstance(value, Mapping) and set(value) == {"username", "password"}
-    return is_mapping and all(map(_is_text, value.values()))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_mapping and all(map(is_text, value.values()))
