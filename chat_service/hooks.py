@@ -17,6 +17,10 @@ from chat_service.types import Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
+#: Hears what has been decided: the kind of event, and its facts by the names of the wire. Returns at once and
+#: does not raise.
+Witness = Callable[[str, Mapping[str, Any]], None]
+
 #: A hook is a plain function or a coroutine function.
 Hook = Callable[..., Any]
 
@@ -104,6 +108,25 @@ class Login:
     ephemeral: bool = False
 
 
+def login_of(answer: Any) -> Login:
+    """What ``on_connect`` has returned, as a ``Login``.
+
+    Raises ``noLogin`` if it names nobody, and ``TypeError`` for anything that it may not return.
+    """
+    match answer:
+        case None | (None, _):
+            raise ChatServiceError("noLogin")
+        case Login():
+            return answer
+        case str() as name:
+            return Login(name)
+        case (str() as name, None | dict() as data):
+            return Login(name, data)
+    raise TypeError(
+        f"the on_connect hook returned {answer!r}; expected a user name, a user name and a dict, or a Login"
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class CommandCall:
     """One run of a command, as passed to its hooks."""
@@ -177,6 +200,12 @@ class Hooks:
         self._service: dict[str, Hook] = {}
         #: Seconds that a hook may take, for ``call_hook``; None for no limit.
         self.timeout: float | None = None
+        #: Hears what happens, if anybody wants to know.
+        self.witness: Witness | None = None
+        #: Wrappers of service hooks: each takes the application's hook, or None, and returns the one to call.
+        self._around: dict[str, Callable[[Hook | None], Hook]] = {}
+        #: Commands whose last before hook stays the last one.
+        self._has_last: set[str] = set()
         self.before: dict[str, list[Hook]] = {}
         self.after: dict[str, list[Hook]] = {}
         for name, hook in self._named(source):
@@ -184,7 +213,21 @@ class Hooks:
 
     def get(self, name: str) -> Hook | None:
         """One of ``SERVICE_HOOKS``, None if it is not set."""
-        return self._service.get(name)
+        hook = self._service.get(name)
+        return self._around[name](hook) if name in self._around else hook
+
+    def has_own(self, name: str) -> bool:
+        """Whether the application has set one of ``SERVICE_HOOKS``."""
+        return name in self._service
+
+    def wrap(self, name: str, make: Callable[[Hook | None], Hook]) -> None:
+        """Let ``make(hook)`` be called instead of one of ``SERVICE_HOOKS``, set now or later, or None."""
+        self._around[name] = make
+
+    def set_last_before(self, command: str, hook: Hook) -> None:
+        """Add a before hook of a command that runs after all others, also those that are added later."""
+        self.before.setdefault(command, []).append(hook)
+        self._has_last.add(command)
 
     def set(self, name: str, hook: Hook) -> None:
         """Set one of ``SERVICE_HOOKS``. Each can be set once."""
@@ -199,7 +242,9 @@ class Hooks:
 
     def add_before(self, command: str, hook: Hook) -> None:
         """Add a before hook of a command, named as on the wire or in Python."""
-        self.before.setdefault(self._command(command), []).append(_checked(command + " before hook", hook))
+        name = self._command(command)
+        hooks = self.before.setdefault(name, [])
+        hooks.insert(len(hooks) - (name in self._has_last), _checked(command + " before hook", hook))
 
     def add_after(self, command: str, hook: Hook) -> None:
         """Add an after hook of a command, named as on the wire or in Python."""

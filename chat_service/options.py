@@ -255,6 +255,12 @@ class Options:
         "also serves the API, at `/api`.",
         is_secret=True,
     )
+    webhook_options: Mapping[str, Any] = _option(
+        _nothing,
+        _mapping,
+        "Options of webhooks by name: a back end that is asked over HTTP, and gets events.",
+        is_secret=True,
+    )
     drain_delay: float = _option(
         0.0,
         _seconds(zero=True),

@@ -15,14 +15,14 @@ def redacted(name: str, value: Any) -> Any:
     """The value of an option as it may be shown. Mappings are redacted inside."""
     if value is None:
         return None
-    if name == "tokens":
-        # Who has one may be seen.
+    if name in ("tokens", "secrets"):
+        # Whose they are may be seen.
         return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if name in _SECRET_KEYS or "password" in name:
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: redacted(str(key), item) for key, item in value.items()}
-    return without_passwords(value) if name == "url" and isinstance(value, str) else value
+    return without_passwords(value) if name.endswith("url") and isinstance(value, str) else value
 
 
 def without_passwords(url: str) -> str:

@@ -108,6 +108,26 @@ def outcome_of(error: BaseException) -> str:
     return "timeout" if isinstance(error, StoreTimeoutError) else "internalError"
 
 
+class WebhookCounters:
+    """Counts requests to a back end."""
+
+    def __init__(self) -> None:
+        #: Requests by hook and outcome, and their durations by hook.
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.durations: dict[str, Durations] = {}
+        #: For each hook, 1 while its circuit is open, else 0.
+        self.circuits: dict[str, int] = {}
+        #: Events by outcome: "delivered", "dropped" for lack of room or time, "refused" by the back end.
+        self.events: Counter[str] = Counter()
+        #: Returns the number of events that wait; None while no events are sent.
+        self.waiting: Callable[[], int] | None = None
+
+    def requested(self, hook: str, outcome: str, begun: float) -> None:
+        """Count a request that started at ``perf_counter()`` time ``begun``."""
+        self.requests[hook, outcome] += 1
+        self.durations.setdefault(hook, Durations()).observe(perf_counter() - begun)
+
+
 class Counters:
     """All counters of one service since its creation."""
 
@@ -131,6 +151,7 @@ class Counters:
         #: Recoveries of other instances by outcome ("ok" or "error"), and lapses of this instance's lease.
         self.recoveries: Counter[str] = Counter()
         self.leases_lost = 0
+        self.webhooks = WebhookCounters()
 
     def disconnected(self, reason: str) -> None:
         """Count a disconnect."""

@@ -13,6 +13,7 @@ from chat_service.options import Options
 from chat_service.service import ChatService
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
 if TYPE_CHECKING:
     from chat_service.service import ChatService
@@ -20,29 +21,39 @@ if TYPE_CHECKING:
 
 NO_LOGIN = (
     'say how users log in: a section [login] with type = "jwt", or with type = "name" for trials, '
-    "which takes everybody's word"
+    "which takes everybody's word, or connect_url in [webhooks]"
 )
 
 
 def build_service(settings: Settings) -> ChatService:
     """Make the service. Raises ``ConfigurationError`` with the path of the file."""
     try:
-        if settings.login is None:
+        hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
+        webhooks = WebhookOptions.from_mapping(settings.webhook_options)
+        if webhooks.connect_url is None and "on_connect" not in hooks:
             raise ConfigurationError(NO_LOGIN)
-        login = make_login(settings.login)
-        hooks: dict[str, Any] = {"on_connect": login.on_connect, "on_start": _RoomMaker(settings.rooms)}
-        if isinstance(login, JwtLogin):
-            hooks["on_refresh"] = login.on_refresh
+        # The start would say it; here it is known before.
+        check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
         return ChatService(
             hooks=hooks,
             store=settings.store_type,
             store_options=dict(settings.store_options),
             transport_options=dict(settings.transport_options),
             api_options=dict(settings.api_options),
+            webhook_options=dict(settings.webhook_options),
             **settings.service,
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.path}: {error}") from None
+
+
+def _login_hooks(settings: Settings) -> dict[str, Any]:
+    if settings.login is None:
+        return {}
+    login = make_login(settings.login)
+    if isinstance(login, JwtLogin):
+        return {"on_connect": login.on_connect, "on_refresh": login.on_refresh}
+    return {"on_connect": login.on_connect}
 
 
 def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
@@ -56,11 +67,12 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     if settings.store_type == "redis":
         faults += _option_faults("store", RedisOptions.from_mapping, settings.store_options)
     faults += _option_faults("api", ApiOptions.from_mapping, settings.api_options)
+    faults += _option_faults("webhooks", WebhookOptions.from_mapping, settings.webhook_options)
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     login = settings.login
     if login is not None:
         faults += _attempt("login", lambda: make_login(login))
-    elif "login" not in sections:
+    elif "login" not in sections and settings.webhook_options.get("connect_url") is None:
         faults.append(Fault(section="login", text=NO_LOGIN))
     if not faults:
         faults += _attempt("", lambda: build_service(settings))

@@ -25,6 +25,7 @@ def check_public(settings: Settings) -> list[Finding]:
         *_service(settings.service),
         *_transport(settings.transport_options),
         *_store(settings),
+        *_webhooks(settings.webhook_options),
     ]
     if not found:
         found.append((Verdict.OK, "nothing to object to; the rest is in docs/guide/security.md"))
@@ -37,11 +38,14 @@ _Judgement = tuple[Verdict, str]
 
 def _login(settings: Settings) -> Iterator[_Judgement]:
     login = settings.login
-    if login is None or login.type == "name":
+    if login is None:
+        # The connect webhook decides.
+        return
+    if login.type == "name":
         yield Verdict.FAILED, '[login] type = "name" lets everybody be anybody; use type = "jwt"'
     elif not login.require_expiry:
         yield Verdict.WARNING, "[login] require_expiry = false: a stolen token is good for ever"
-    if login is not None and login.type == "jwt" and login.source == "query":
+    if login.type == "jwt" and login.source == "query":
         yield Verdict.WARNING, '[login] source = "query" puts tokens into the logs of proxies; use "auth"'
 
 
@@ -90,3 +94,15 @@ def _store(settings: Settings) -> Iterator[_Judgement]:
     parts = urlsplit(url if isinstance(url, str) else "")
     if parts.scheme == "redis" and not is_loopback(parts.hostname or ""):
         yield Verdict.WARNING, "[store] url: without TLS (rediss://) others on the network can read along"
+
+
+def _webhooks(options: Mapping[str, Any]) -> Iterator[_Judgement]:
+    for name, url in options.items():
+        if not name.endswith("_url") or not isinstance(url, str):
+            continue
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            yield (
+                Verdict.WARNING,
+                f"[webhooks] {name}: without TLS (https://) others on the network can read along",
+            )

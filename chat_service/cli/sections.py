@@ -12,6 +12,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "store": "Where state lives: `type`, and the options of that store.",
     "transport": "Options of the Socket.IO transport.",
     "api": "Options of the HTTP API, which the operations port serves once there is a token.",
+    "webhooks": "Options of webhooks: a back end that is asked over HTTP, and gets events.",
     "login": "How sockets get their users.",
     "rooms": "Rooms that are made at the start.",
     "process": "The processes, and what they log.",
@@ -25,6 +26,7 @@ SECRETS: Final = {
     "CHAT_LOGIN_SECRET": ("login", "secret"),
     "CHAT_API_TOKENS": ("api", "tokens"),
     "CHAT_API_TOKENS_FILE": ("api", "tokens_file"),
+    "CHAT_WEBHOOK_SECRETS": ("webhooks", "secrets"),
 }
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")

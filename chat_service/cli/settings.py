@@ -22,10 +22,15 @@ from chat_service.options import Options
 T = TypeVar("T")
 
 STORES: Final = ("memory", "redis")
-#: Options that are sections of their own here.
-_SECTIONS_OF_OPTIONS: Final = frozenset(
-    {"store", "store_options", "transport", "transport_options", "api_options"}
-)
+#: Options that are sections of their own here, with the names of the sections.
+SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
+    "store": "store",
+    "store_options": "store",
+    "transport": "transport",
+    "transport_options": "transport",
+    "api_options": "api",
+    "webhook_options": "webhooks",
+}
 #: Options of the transport that are objects of Python.
 _OBJECTS: Final = frozenset({"app", "server", "middleware"})
 
@@ -48,6 +53,7 @@ class Settings:
     store_options: Mapping[str, Any] = field(default_factory=dict)
     transport_options: Mapping[str, Any] = field(default_factory=dict)
     api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    webhook_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
     process: ProcessSettings = field(default_factory=ProcessSettings)
@@ -103,6 +109,7 @@ class _Reader:
         store_type, store = self._store(sections["store"])
         transport = self.known("key in [transport]", "transport", sections["transport"], _transport_keys())
         api = self.known("key in [api]", "api", sections["api"], _api_keys())
+        webhooks = self.known("key in [webhooks]", "webhooks", sections["webhooks"], _webhook_keys())
         login = None
         if "login" in given:
             login = self.record(LoginSettings, "login", sections["login"])
@@ -116,6 +123,7 @@ class _Reader:
             store_options=store,
             transport_options=transport,
             api_options=api,
+            webhook_options=webhooks,
             login=login,
             rooms=tuple(record for record in records if record is not None),
             process=self.record(ProcessSettings, "process", sections["process"]) or ProcessSettings(),
@@ -124,7 +132,7 @@ class _Reader:
     def _sections(self, given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         self.known("section", "sections", given, list(SECTIONS))
         sections: dict[str, dict[str, Any]] = {}
-        for name in ("service", "store", "transport", "api", "login", "process"):
+        for name in ("service", "store", "transport", "api", "webhooks", "login", "process"):
             nothing: dict[str, Any] = {}
             wanted = f"{name}: expected a section [{name}]"
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
@@ -132,9 +140,9 @@ class _Reader:
             # A secret alone makes no login.
             if environment.get(variable) and (name != "login" or "login" in given):
                 sections[name][key] = environment[variable]
-        for name in _SECTIONS_OF_OPTIONS & sections["service"].keys():
-            section = name.removesuffix("_options")
-            text = f"[service] has no {section}: it has the section [{section}]"
+        for name in SECTIONS_OF_OPTIONS.keys() & sections["service"].keys():
+            section = SECTIONS_OF_OPTIONS[name]
+            text = f"[service] has no {name.removesuffix('_options')}: it has the section [{section}]"
             self.faults.append(Fault(section="service", text=text))
             del sections["service"][name]
         return sections
@@ -194,7 +202,7 @@ def _mapping(wanted: str, given: Any) -> dict[str, Any]:
 
 
 def _service_keys() -> list[str]:
-    return [item.name for item in fields(Options) if item.name not in _SECTIONS_OF_OPTIONS]
+    return [item.name for item in fields(Options) if item.name not in SECTIONS_OF_OPTIONS]
 
 
 def _store_keys(store_type: str) -> list[str]:
@@ -215,6 +223,12 @@ def _api_keys() -> list[str]:
     from chat_service.http_api.api_options import ApiOptions
 
     return [item.name for item in fields(ApiOptions)]
+
+
+def _webhook_keys() -> list[str]:
+    from chat_service.webhooks.webhook_options import WebhookOptions
+
+    return [item.name for item in fields(WebhookOptions)]
 
 
 def _converted(what: str, value: Any, annotation: str) -> Any:

@@ -55,6 +55,9 @@ async def direct_message(context: Context, call: CommandCall, to_user: UserName,
     if call.user_name is not None:
         await _to_own_sockets(context, call, "directMessageEcho", to_user, done)
     call.message = done
+    if context.hooks.witness is not None:
+        facts = {"user": call.user_name, "toUser": to_user, "socketId": call.id, "message": done}
+        context.hooks.witness("direct_message", facts)
     return done
 
 

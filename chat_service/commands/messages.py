@@ -37,8 +37,12 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
         message_id = await _send_on_conditions(context, call, room_name, message, done)
     else:
         message_id = await context.store.room_message(room_name, actor_of(call), done)
-    if call.command in context.hooks.after and not call.duplicate:
+    witness = context.hooks.witness
+    if (witness is not None or call.command in context.hooks.after) and not call.duplicate:
         call.message = {**done, "id": message_id}
+        if witness is not None:
+            facts = {"user": call.user_name, "socketId": call.id, "message": call.message}
+            witness("message", {"room": room_name, **facts})
     return message_id
 
 

@@ -15,7 +15,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.emitter import FailureInfo
 from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
-from chat_service.hooks import DisconnectInfo, Hook, Login, call_hook
+from chat_service.hooks import DisconnectInfo, Hook, Login, call_hook, login_of
 from chat_service.option_group import is_finite_number
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
@@ -45,6 +45,8 @@ async def login(context: Context, socket_id: SocketId) -> None:
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
                 session.end_login(LoginState.CONFIRMED)
                 context.login_expiry.set(session, session.expires_at)
+                if context.hooks.witness is not None:
+                    context.hooks.witness("connect", {"user": user, "socketId": socket_id})
             return
     if not session.is_closed:
         context.transport.emit(socket_id, "loginRejected", (rejection,))
@@ -80,25 +82,9 @@ async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapp
     hook = context.hooks.get("on_connect")
     if hook is None:
         raise ChatServiceError("noLogin")
-    answer = await call_hook(_ask, hook, context, session)
-    auth_data: Mapping[str, Any]
-    match answer:
-        case None | (None, _):
-            raise ChatServiceError("noLogin")
-        case Login():
-            name, auth_data = answer.name, answer.data or {}
-            _keep_terms(context, session, answer)
-        case str() as name:
-            auth_data = {}
-        case (str() as name, None):
-            auth_data = {}
-        case (str() as name, dict() as data):
-            auth_data = data
-        case _:
-            raise TypeError(
-                f"the on_connect hook returned {answer!r}; expected a user name, a user name and a dict, "
-                "or a Login"
-            )
+    login = login_of(await call_hook(_ask, hook, context, session))
+    name, auth_data = login.name, login.data or {}
+    _keep_terms(context, session, login)
     check_name(name, context.options.name_length_limit)
     found, limit = count_binary(auth_data, MAX_DEPTH), context.limits.attachments
     if found is None:
@@ -265,6 +251,10 @@ async def _leave_store(
 async def _call_on_disconnect(
     context: Context, session: Session, user: UserName, nconnected: int, departures: list[Departure]
 ) -> None:
+    rooms = [departure.room for departure in departures]
+    if context.hooks.witness is not None:
+        facts = {"user": user, "socketId": session.socket_id, "sockets": nconnected, "rooms": rooms}
+        context.hooks.witness("disconnect", facts)
     hook = context.hooks.get("on_disconnect")
     if hook is None:
         return
@@ -272,7 +262,7 @@ async def _call_on_disconnect(
         id=session.socket_id,
         user_name=user,
         nconnected=nconnected,
-        rooms_removed=[departure.room for departure in departures],
+        rooms_removed=rooms,
         joined_sockets=[departure.njoined for departure in departures],
     )
     try:

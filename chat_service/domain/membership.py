@@ -171,6 +171,15 @@ async def _begin_membership(
     session.told.discard(room)
     if lost_at is not None:
         removal.access_lost(context, room, socket_id, lost_at)
+    await _call_on_join(context, session, seat, result, echo_all=echo_all)
+    if context.hooks.witness is not None:
+        context.hooks.witness("join", seat.facts(result.njoined))
+
+
+async def _call_on_join(
+    context: Context, session: Session, seat: Seat, result: JoinResult, *, echo_all: bool
+) -> None:
+    room, socket_id = seat.room, seat.socket_id
     hook = context.hooks.get("on_join")
     if hook is None:
         return

@@ -81,6 +81,10 @@ class Seat(NamedTuple):
         """What a failure of an operation was about."""
         return FailureInfo(op_type=op_type, user_name=self.user, room_name=self.room, id=self.socket_id)
 
+    def facts(self, njoined: int) -> dict[str, Any]:
+        """What a witness hears of a join or leave."""
+        return {"room": self.room, "user": self.user, "socketId": self.socket_id, "sockets": njoined}
+
 
 def seat_of(session: Session, room: RoomName) -> Seat:
     """Raises ``noLogin`` for a socket whose user is not known yet."""
@@ -142,6 +146,8 @@ async def remove_socket(
 
 async def call_on_leave(upkeep: Upkeep, seat: Seat, njoined: int) -> None:
     """What the hook raises is logged."""
+    if upkeep.hooks.witness is not None:
+        upkeep.hooks.witness("leave", seat.facts(njoined))
     hook = upkeep.hooks.get("on_leave")
     if hook is None:
         return

@@ -14,7 +14,8 @@ from chat_service.http_api.asgi_api import ApiApp
 from chat_service.http_api.http_api import HttpApi
 from chat_service.operations import health
 from chat_service.operations.health import Readiness
-from chat_service.operations.metrics import Reading, ServiceCollector
+from chat_service.operations.measuring import Reading
+from chat_service.operations.metrics import ServiceCollector
 from chat_service.operations.pages import OperationsApp, OperationsServer, Pages, add_routes
 from chat_service.version import __version__
 

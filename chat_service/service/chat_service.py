@@ -18,6 +18,7 @@ from chat_service.service.lifecycle import LifeCycle
 from chat_service.service.runner import StopRequest, announce, http_url, run, say
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import ClusterBus, Publisher, TransportAPI
+from chat_service.webhooks.webhooks import Webhooks
 
 HookT = TypeVar("HookT", bound=Hook)
 
@@ -69,6 +70,7 @@ class OptionKeywords(TypedDict, total=False):
     operations_port: int | None
     operations_host: str
     api_options: dict[str, Any]
+    webhook_options: dict[str, Any]
     drain_delay: float
     drain_seconds: float
     tracing: Any
@@ -111,7 +113,7 @@ class ChatService(ServerAPI):
         self.cluster_bus = ClusterBus(cluster_events, publisher)
         #: Metrics and health.
         self.operations = Operations(context, lambda: self._life.phase.value)
-        self._life = LifeCycle(context, self.operations)
+        self._life = LifeCycle(context, self.operations, Webhooks(context))
         self._stop_request = StopRequest()
         context.transport.attach(self.start, self.close)
 

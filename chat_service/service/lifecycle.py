@@ -15,6 +15,7 @@ from chat_service.domain.lease import Lease, new_instance_id
 from chat_service.errors import ServiceClosedError
 from chat_service.hooks import call_hook
 from chat_service.operations import Operations
+from chat_service.webhooks.webhooks import Webhooks
 
 logger = logging.getLogger("chat_service")
 
@@ -36,9 +37,10 @@ class Phase(Enum):
 class LifeCycle:
     """Starts and closes the parts of a service."""
 
-    def __init__(self, context: Context, operations: Operations) -> None:
+    def __init__(self, context: Context, operations: Operations, webhooks: Webhooks) -> None:
         self._context = context
         self._operations = operations
+        self._webhooks = webhooks
         self.phase = Phase.NEW
         #: The task running ``start``, the future set at its end, and its failure.
         self._starter: asyncio.Task[Any] | None = None
@@ -100,6 +102,7 @@ class LifeCycle:
         await context.delivery.interest.acquire(EVERYONE)
         self._is_registered = True
         await lease.register()
+        self._webhooks.open()
         await context.transport.start(Gateway(context))
         context.is_open = True
         hook = context.hooks.get("on_start")
@@ -120,6 +123,7 @@ class LifeCycle:
             self._context.transport.close,
             self._context.running.cancel,
             self._leave_store,
+            self._webhooks.close,
             tell,
             self._operations.close,
         ):
@@ -175,7 +179,14 @@ class LifeCycle:
         async def call_on_close() -> None:
             await self._call_on_close(error)
 
-        for step in (self._disconnect_clients, self._finish_commands, call_on_close, self._leave_store):
+        for step in (
+            self._disconnect_clients,
+            self._finish_commands,
+            call_on_close,
+            self._webhooks.drain,
+            self._leave_store,
+            self._webhooks.close,
+        ):
             try:
                 await step()
             except Exception as failure:

@@ -15,6 +15,7 @@ from chat_service.http_api import api_options
 from chat_service.options import Options
 from chat_service.stores.redis import redis_options as redis_options
 from chat_service.transports.socketio import socketio_options as socketio_options
+from chat_service.webhooks import webhook_options
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Field, Module
 
@@ -82,6 +83,8 @@ def _file() -> str:
         )
         + f"### [api]\n\n{sections.SECTIONS['api']}\n\n"
         + _table(Module(api_options).fields("ApiOptions"))
+        + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"
+        + _table(Module(webhook_options).fields("WebhookOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
         + _table(Module(sections).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
@@ -95,7 +98,7 @@ def _options() -> str:
     rows = [
         (code(item.name), code(_literal(item.default)), item.metadata["doc"])
         for item in fields(Options)
-        if item.name not in ("store", "store_options", "transport", "transport_options", "api_options")
+        if item.name not in settings.SECTIONS_OF_OPTIONS
     ]
     return table(("key", "default", "meaning"), rows)
 

@@ -13,6 +13,7 @@ from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, composition, server_api, transport_api
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.webhooks.webhook_options import WebhookOptions
 from tools.gendocs import api
 from tools.gendocs.source import Module
 
@@ -40,6 +41,7 @@ TITLES = {
     "store_option": "Store options",
     "transport_option": "Socket.IO options",
     "api_option": "HTTP API options",
+    "webhook_option": "Webhook options",
     "hook": "Hooks",
     "event": "Events",
     "api": "Server, recovery and transport API",
@@ -59,6 +61,7 @@ def items() -> Mapping[str, list[str]]:
         "store_option": _store_options(),
         "transport_option": [field.name for field in fields(SocketIOOptions)],
         "api_option": [field.name for field in fields(ApiOptions)],
+        "webhook_option": [field.name for field in fields(WebhookOptions)],
         "hook": [*hooks.SERVICE_HOOKS, "before", "after", *(f"call.{name}" for name in call_fields)],
         "event": list(hooks.EVENTS),
         "api": [

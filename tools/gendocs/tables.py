@@ -14,6 +14,7 @@ from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import DEFAULT_LOCK_TTL, STORE_OPTIONS
 from chat_service.stores.redis import redis_options as redis_options
 from chat_service.transports.socketio import socketio_options as socketio_options
+from chat_service.webhooks import webhook_options
 from tools.gendocs.client_types import TYPES
 from tools.gendocs.markdown import block, code, codes, page, table
 from tools.gendocs.source import Field as SourceField
@@ -141,6 +142,8 @@ def option_page() -> str:
         _plugin_options(Module(socketio_options).fields("SocketIOOptions")),
         "## HTTP API options\n\nIn `api_options`. [The guide](../guide/http-api.md) explains the API.\n\n",
         _plugin_options(Module(api_options).fields("ApiOptions")),
+        "## Webhook options\n\nIn `webhook_options`. [The guide](../guide/webhooks.md) explains them.\n\n",
+        _plugin_options(Module(webhook_options).fields("WebhookOptions")),
     )
 
 

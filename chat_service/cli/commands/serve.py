@@ -10,7 +10,7 @@ import click
 from chat_service.cli import output
 from chat_service.cli.parameters import subcommand, worker_options
 from chat_service.cli.sections import LoginSettings, ProcessSettings, RoomSettings
-from chat_service.cli.settings import Settings
+from chat_service.cli.settings import SECTIONS_OF_OPTIONS, Settings
 from chat_service.options import Options
 from chat_service.redaction import redacted
 
@@ -50,9 +50,10 @@ def command(
 ) -> None:
     """Run a service that a file describes, without code.
 
-    The file has the sections [service], [store], [transport], [api], [login], [process] and [[rooms]]. A key
-    that is not known is refused. Secrets may come from the environment instead: CHAT_STORE_URL,
-    CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET, CHAT_API_TOKENS.
+    The file has the sections [service], [store], [transport], [api], [webhooks], [login], [process] and
+    [[rooms]]. A key that is not known is refused. Secrets may come from the environment instead:
+    CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET, CHAT_API_TOKENS,
+    CHAT_WEBHOOK_SECRETS.
     """
     from chat_service.cli.assembly import build_service
 
@@ -83,9 +84,7 @@ def command(
 
 # --print-config
 
-_ELSEWHERE: Final = frozenset(
-    {"store", "store_options", "transport", "transport_options", "api_options", "app", "server", "middleware"}
-)
+_ELSEWHERE: Final = frozenset({*SECTIONS_OF_OPTIONS, "app", "server", "middleware"})
 
 
 def as_toml(settings: Settings) -> str:
@@ -93,6 +92,7 @@ def as_toml(settings: Settings) -> str:
     from chat_service.http_api.api_options import ApiOptions
     from chat_service.stores.redis.redis_options import RedisOptions
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
+    from chat_service.webhooks.webhook_options import WebhookOptions
 
     blocks = [_section("[service]", _with_defaults(Options, settings.service))]
     store = {"type": settings.store_type}
@@ -103,6 +103,7 @@ def as_toml(settings: Settings) -> str:
     blocks.append(_section("[store]", store))
     blocks.append(_section("[transport]", _with_defaults(SocketIOOptions, settings.transport_options)))
     blocks.append(_section("[api]", _with_defaults(ApiOptions, settings.api_options)))
+    blocks.append(_section("[webhooks]", _with_defaults(WebhookOptions, settings.webhook_options)))
     if settings.login is not None:
         blocks.append(_section("[login]", _values(LoginSettings, settings.login)))
     blocks.append(_section("[process]", _values(ProcessSettings, settings.process)))

@@ -1,0 +1,235 @@
+"""Options of webhooks: whom to ask, what a dead back end means, and the bounds of every wait."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from chat_service.errors import ConfigurationError
+from chat_service.options import Options, refuse_unknown
+from chat_service.redaction import repr_of
+
+#: Hooks that ask the back end and wait for its answer.
+HOOKS: Final = ("connect", "refresh", "message")
+#: The kinds of events that can be sent.
+EVENT_KINDS: Final = ("message", "join", "leave", "connect", "disconnect", "direct_message")
+#: What happens when the back end gives no answer.
+POLICIES: Final = ("refuse", "allow")
+#: Bytes that a secret needs: as many as SHA-256 has.
+MIN_SECRET: Final = 32
+#: Secrets that sign at a time: the current one, and one that is being replaced.
+MAX_SECRETS: Final = 2
+
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HEADER: Final = re.compile(r"[a-z0-9-]{1,100}")
+_LINE: Final = '"id:secret"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WebhookOptions:
+    """Options of webhooks. An invalid value raises ``ConfigurationError``, which shows no secret."""
+
+    #: Secrets that sign requests: the id of each with its text of 32 or more bytes, or a text of entries
+    #: "id:secret". Two of them sign while one replaces the other.
+    secrets: Mapping[str, str] | str = field(default_factory=dict)
+    #: Address that is asked who a new socket belongs to. None: nobody is asked.
+    connect_url: str | None = None
+    #: Without an answer: "refuse" rejects the login, "allow" takes that of the service's own login.
+    connect_on_failure: str = "refuse"
+    #: Maximum time in seconds for the answer, repeats included; less than `login_timeout`.
+    connect_timeout: float = 5.0
+    #: Address that is asked when a client renews its login. None: nobody is asked.
+    refresh_url: str | None = None
+    #: Without an answer: "refuse" keeps the old end of the login, "allow" takes the service's own answer.
+    refresh_on_failure: str = "refuse"
+    #: Maximum time in seconds for the answer, repeats included; less than `login_timeout`.
+    refresh_timeout: float = 5.0
+    #: Address that is asked before a message is sent to a room. None: nobody is asked.
+    message_url: str | None = None
+    #: Without an answer: "refuse" rejects the message, "allow" sends it as it is.
+    message_on_failure: str = "refuse"
+    #: Maximum time in seconds for the answer, repeats included; less than `hook_timeout`.
+    message_timeout: float = 5.0
+    #: Names of the request headers of a connection that the connect hook passes on.
+    forward_headers: tuple[str, ...] = ("origin", "user-agent")
+    #: How often a request of a hook is repeated if the connection fails or the status is 429 or 5xx.
+    retries: int = 1
+    #: Maximum bytes of an answer.
+    max_answer_size: int = 65_536
+    #: Maximum number of connections for hooks; other requests wait, within their time.
+    max_connections: int = 100
+    #: Failures in a row after which a hook's circuit opens: the back end is left alone for a while.
+    circuit_failures: int = 5
+    #: Time in seconds that a circuit stays open, until one request tries again.
+    circuit_seconds: float = 10.0
+    #: Time in seconds before the first repeat; it doubles with each further one, and varies by half.
+    backoff_first: float = 0.1
+    #: Maximum time in seconds before a repeat.
+    backoff_longest: float = 30.0
+    #: Address that gets events. None: no events are sent.
+    events_url: str | None = None
+    #: Kinds of events that are sent: "message", "join", "leave", "connect", "disconnect", "direct_message".
+    events: tuple[str, ...] = ("message", "join", "leave", "connect", "disconnect")
+    #: Maximum time in seconds for one request with events.
+    events_timeout: float = 10.0
+    #: Maximum number of events in one request.
+    events_batch: int = 100
+    #: Maximum bytes of the events in one request; a single event may have more.
+    events_batch_bytes: int = 1_000_000
+    #: Maximum number of requests with events at a time, each for another room or user.
+    events_concurrency: int = 8
+    #: Maximum number of events that wait; further ones are dropped and counted.
+    events_queue: int = 10_000
+    #: Maximum bytes of the events that wait.
+    events_queue_bytes: int = 32_000_000
+    #: Maximum number of events of one room or user that wait.
+    events_room_queue: int = 1000
+    #: Maximum time in seconds that a close waits for the delivery of events.
+    events_close_timeout: float = 5.0
+
+    def __repr__(self) -> str:
+        return repr_of(self)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            # The value may not match its declared type.
+            if item.type is int:
+                least = 0 if item.name == "retries" else 1
+                self._check(item.name, type(value) is int and value >= least, f"a whole number from {least}")
+            elif item.type is float:
+                is_time = type(value) in (int, float) and math.isfinite(value) and value > 0
+                self._check(item.name, is_time, "seconds, more than 0")
+            elif item.name.endswith("_url") and value is not None:
+                _check_url(item.name, value)
+            elif item.name.endswith("_on_failure"):
+                self._check(item.name, value in POLICIES, " or ".join(map(repr, POLICIES)))
+        self._check_names("events", lambda name: name in EVENT_KINDS, f"a list of {', '.join(EVENT_KINDS)}")
+        self._check_names(
+            "forward_headers",
+            lambda name: _HEADER.fullmatch(name) is not None,
+            "a list of names of headers, in lower case",
+        )
+        self._check("events", bool(self.events), "one kind or more")
+        if not self.known_secrets() and self.is_on:
+            raise ConfigurationError(
+                "webhook_options secrets: requests are signed, so there has to be a secret: "
+                "`openssl rand -hex 32` prints a good one"
+            )
+
+    def _check(self, name: str, is_good: bool, expected: str) -> None:
+        if not is_good:
+            raise ConfigurationError(
+                f"webhook_options {name}: expected {expected}, got {getattr(self, name)!r}"
+            )
+
+    def _check_names(self, name: str, is_known: Callable[[str], bool], expected: str) -> None:
+        given: Any = getattr(self, name)
+        is_list = isinstance(given, list | tuple)
+        self._check(name, is_list and all(isinstance(it, str) and is_known(it) for it in given), expected)
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any]) -> "WebhookOptions":
+        """Create options from a mapping. An unknown name raises ``ConfigurationError``."""
+        refuse_unknown("webhook_options", options, [item.name for item in fields(cls)])
+        return cls(**options)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is any address."""
+        return self.events_url is not None or any(self.url_of(hook) is not None for hook in HOOKS)
+
+    def url_of(self, hook: str) -> str | None:
+        """The address of one of ``HOOKS``."""
+        url: str | None = getattr(self, f"{hook}_url")
+        return url
+
+    def timeout_of(self, hook: str) -> float:
+        """The time in seconds for one of ``HOOKS``."""
+        return float(getattr(self, f"{hook}_timeout"))
+
+    def lets_pass(self, hook: str) -> bool:
+        """Whether a dead back end of one of ``HOOKS`` lets pass what it should decide."""
+        return bool(getattr(self, f"{hook}_on_failure") == "allow")
+
+    def known_secrets(self) -> dict[str, bytes]:
+        """The secrets by their ids. Raises ``ConfigurationError``."""
+        return read_secrets(self.secrets)
+
+
+def read_secrets(given: Any) -> dict[str, bytes]:
+    """The secrets of the option. Raises ``ConfigurationError``, which shows no secret."""
+    what = "webhook_options secrets"
+    if isinstance(given, str):
+        pairs = [entry.partition(":") for entry in given.split()]
+        for number, (_, colon, _) in enumerate(pairs, 1):
+            if not colon:
+                raise ConfigurationError(f"{what}: entry {number} is not of the form {_LINE}")
+        found: list[tuple[Any, Any]] = [(key_id, secret) for key_id, _, secret in pairs]
+    elif isinstance(given, Mapping):
+        found = list(given.items())
+    else:
+        kind = type(given).__name__
+        raise ConfigurationError(
+            f"{what}: expected a mapping of ids to secrets or entries {_LINE}, got a {kind}"
+        )
+    if len(found) > MAX_SECRETS or len(dict(found)) < len(found):
+        raise ConfigurationError(f"{what}: expected at most {MAX_SECRETS}, with different ids")
+    for key_id, secret in found:
+        if not isinstance(key_id, str) or _KEY_ID.fullmatch(key_id) is None:
+            raise ConfigurationError(f"{what}: an id has 1 to 64 letters, digits, dots, dashes, underscores")
+        if not isinstance(secret, str) or len(secret.encode("utf-8", "surrogatepass")) < MIN_SECRET:
+            raise ConfigurationError(
+                f"{what} {key_id}: expected a text of {MIN_SECRET} bytes or more; "
+                f"`openssl rand -hex {MIN_SECRET}` prints a good one"
+            )
+    return {key_id: secret.encode("utf-8", "surrogatepass") for key_id, secret in found}
+
+
+def _check_url(name: str, url: Any) -> None:
+    what = f"webhook_options {name}"
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError, TypeError):
+        is_good = False
+    if not is_good or not isinstance(url, str) or not url.isascii() or any(each <= " " for each in url):
+        raise ConfigurationError(f"{what}: expected an address that begins with http:// or https://")
+    if "@" in parts.netloc:
+        raise ConfigurationError(f"{what}: an address has no password: requests are signed with secrets")
+    if parts.fragment:
+        raise ConfigurationError(f"{what}: an address has no fragment (#)")
+
+
+def check_times(webhooks: WebhookOptions, options: Options) -> None:
+    """Raise ``ConfigurationError`` for a hook whose limit comes after that of the service.
+
+    The service would cancel the hook, and what ``on_failure`` says would not happen.
+    """
+    limits = {
+        "connect": ("login_timeout", options.login_timeout),
+        "refresh": ("login_timeout", options.login_timeout),
+        "message": ("hook_timeout", options.hook_timeout),
+    }
+    for hook, (name, limit) in limits.items():
+        seconds = webhooks.timeout_of(hook)
+        if webhooks.url_of(hook) is not None and limit is not None and seconds >= limit:
+            raise ConfigurationError(
+                f"webhook_options {hook}_timeout ({seconds:g} s) must be less than {name} ({limit:g} s)"
+            )
+
+
+def check_policies(webhooks: WebhookOptions, *, has_connect: bool, has_refresh: bool) -> None:
+    """Raise ``ConfigurationError`` for a dead back end that lets pass what nobody else decides.
+
+    ``has_connect``, ``has_refresh``: whether the service has these hooks of its own.
+    """
+    for hook, has_own in (("connect", has_connect), ("refresh", has_refresh)):
+        if webhooks.url_of(hook) is not None and webhooks.lets_pass(hook) and not has_own:
+            raise ConfigurationError(
+                f'webhook_options {hook}_on_failure: "allow" needs an on_{hook} hook of the service itself, '
+                "or nobody decides when the back end does not answer"
+            )
