@@ -118,6 +118,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "operations_port": ([None, 0, 65535], [-1, 65536, "1", True], "expected a whole number from 0 to 65535"),
     "operations_host": (["0.0.0.0", "::1"], ["", None, 5], "expected a non-empty string"),
     "api_options": ([{}, {"max_page_size": 5}], [[], None], "expected a mapping"),
+    "webhook_options": ([{}, {"retries": 5}], [[], None], "expected a mapping"),
     "drain_delay": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
     "drain_seconds": ([0, 2.5], [-1, "5", None, True], "expected seconds, 0 or more"),
     "tracing": ([True, False], [None, 1, "yes"], "expected True, False or an OpenTelemetry TracerProvider"),

@@ -28,6 +28,8 @@ NUMBERS = {
     "chat_service_commands_in_flight",
     "chat_service_sockets",
     "chat_service_users",
+    "chat_service_webhook_circuit_open",
+    "chat_service_webhook_events_waiting",
     "chat_service_rooms_served",
     "chat_service_bus_subscriptions",
     "chat_service_bus_lost_subscriptions",
