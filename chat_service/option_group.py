@@ -18,7 +18,7 @@ class OptionGroup:
     #: The name of the group, as it stands in error texts.
     group: ClassVar[str]
     #: The options whose values no error text may show.
-    secrets: ClassVar[frozenset[str]] = frozenset()
+    hidden: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
         return repr_of(self)
@@ -32,7 +32,7 @@ class OptionGroup:
     def check(self, name: str, is_good: bool, expected: str) -> None:
         """Raise ``ConfigurationError`` unless the option's value is good."""
         if not is_good:
-            shown = "another value" if name in self.secrets else repr(getattr(self, name))
+            shown = "another value" if name in self.hidden else repr(getattr(self, name))
             raise self.error(f"expected {expected}, got {shown}", name)
 
     def check_seconds(self, *names: str) -> None:

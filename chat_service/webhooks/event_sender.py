@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from chat_service.concurrency.background import Background
+from chat_service.concurrency.running import Background
 from chat_service.telemetry import WebhookCounters
 from chat_service.webhooks.back_end import BackEnd, BackEndError, Guard, Quiet
 from chat_service.webhooks.outbox import Batch, LaneKey, Outbox

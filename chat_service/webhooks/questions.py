@@ -5,7 +5,6 @@ What the answers mean is decided in plain functions; ``Questions`` asks, repeats
 
 import asyncio
 import itertools
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import orjson
 
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall, Hook, Login, call_hook, login_of
+from chat_service.option_group import is_finite_number
 from chat_service.webhooks.back_end import BackEnd, BackEndError, Guard, RejectedError
 from chat_service.webhooks.webhook_options import WebhookOptions
 
@@ -121,8 +121,7 @@ def decide_message(body: bytes) -> Mapping[str, Any] | None:
 def _end(given: Any) -> float | None:
     if given is None:
         return None
-    is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not is_number or not math.isfinite(given) or abs(given) > MAX_TIME:
+    if not is_finite_number(given) or abs(given) > MAX_TIME:
         raise bad_answer("expiresAt: expected seconds of Unix time or null")
     return float(given)
 

@@ -1,15 +1,14 @@
 """Options of webhooks: whom to ask, what a dead back end means, and the bounds of every wait."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from chat_service.errors import ConfigurationError
-from chat_service.options import Options, refuse_unknown
-from chat_service.redaction import repr_of
+from chat_service.option_group import OptionGroup
+from chat_service.options import Options
 
 #: Hooks that ask the back end and wait for its answer.
 HOOKS: Final = ("connect", "refresh", "message")
@@ -28,8 +27,10 @@ _LINE: Final = '"id:secret"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WebhookOptions:
+class WebhookOptions(OptionGroup):
     """Options of webhooks. An invalid value raises ``ConfigurationError``, which shows no secret."""
+
+    group: ClassVar = "webhook_options"
 
     #: Secrets that sign requests: the id of each with its text of 32 or more bytes, or a text of entries
     #: "id:secret". Two of them sign while one replaces the other.
@@ -89,52 +90,36 @@ class WebhookOptions:
     #: Maximum time in seconds that a close waits for the delivery of events.
     events_close_timeout: float = 5.0
 
-    def __repr__(self) -> str:
-        return repr_of(self)
-
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            # The value may not match its declared type.
-            if item.type is int:
-                least = 0 if item.name == "retries" else 1
-                self._check(item.name, type(value) is int and value >= least, f"a whole number from {least}")
+            if item.name == "retries":
+                self.check(item.name, type(value) is int and value >= 0, "a whole number, 0 or more")
+            elif item.type is int:
+                self.check_count("a whole number", item.name)
             elif item.type is float:
-                is_time = type(value) in (int, float) and math.isfinite(value) and value > 0
-                self._check(item.name, is_time, "seconds, more than 0")
+                self.check_seconds(item.name)
             elif item.name.endswith("_url") and value is not None:
                 _check_url(item.name, value)
             elif item.name.endswith("_on_failure"):
-                self._check(item.name, value in POLICIES, " or ".join(map(repr, POLICIES)))
+                self.check(item.name, value in POLICIES, " or ".join(map(repr, POLICIES)))
         self._check_names("events", lambda name: name in EVENT_KINDS, f"a list of {', '.join(EVENT_KINDS)}")
         self._check_names(
             "forward_headers",
             lambda name: _HEADER.fullmatch(name) is not None,
             "a list of names of headers, in lower case",
         )
-        self._check("events", bool(self.events), "one kind or more")
+        self.check("events", bool(self.events), "one kind or more")
         if not self.known_secrets() and self.is_on:
-            raise ConfigurationError(
-                "webhook_options secrets: requests are signed, so there has to be a secret: "
-                "`openssl rand -hex 32` prints a good one"
-            )
-
-    def _check(self, name: str, is_good: bool, expected: str) -> None:
-        if not is_good:
-            raise ConfigurationError(
-                f"webhook_options {name}: expected {expected}, got {getattr(self, name)!r}"
+            raise self.error(
+                "requests are signed, so there has to be a secret: `openssl rand -hex 32` prints a good one",
+                "secrets",
             )
 
     def _check_names(self, name: str, is_known: Callable[[str], bool], expected: str) -> None:
         given: Any = getattr(self, name)
         is_list = isinstance(given, list | tuple)
-        self._check(name, is_list and all(isinstance(it, str) and is_known(it) for it in given), expected)
-
-    @classmethod
-    def from_mapping(cls, options: Mapping[str, Any]) -> "WebhookOptions":
-        """Create options from a mapping. An unknown name raises ``ConfigurationError``."""
-        refuse_unknown("webhook_options", options, [item.name for item in fields(cls)])
-        return cls(**options)
+        self.check(name, is_list and all(isinstance(it, str) and is_known(it) for it in given), expected)
 
     @property
     def is_on(self) -> bool:

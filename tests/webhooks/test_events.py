@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chat_service.concurrency import background
+from chat_service.concurrency import running
 from chat_service.testing import wait_until
 from chat_service.webhooks.back_end import BackEnd as Requests
 from tests.support.backends import ONE_STORE
@@ -309,7 +309,7 @@ async def test_a_full_queue_drops_counts_and_says_so_once_a_second(
 async def test_a_worker_that_fails_is_logged_counted_and_restarted_and_loses_nothing(
     world: World, decider: BackEnd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "RESTART_FIRST", 0.001)
+    monkeypatch.setattr(running, "RESTART_FIRST", 0.001)
     failing = 3
     post: Callable[..., Any] = Requests.post
 

@@ -14,7 +14,7 @@ class RedisOptions(OptionGroup):
     """Options of the Redis store. An invalid value raises ``ConfigurationError``."""
 
     group: ClassVar = "store_options"
-    secrets: ClassVar = frozenset({"bus_secret", "sentinel_password"})
+    hidden: ClassVar = frozenset({"bus_secret", "sentinel_password"})
 
     #: Address of Redis: "redis://", "rediss://" (TLS) or "unix://", with user, password and database.
     #: "valkey://" and "valkeys://" are synonyms. With Sentinels only user, password and database are used.
