@@ -141,7 +141,7 @@ class Slot:
         if room in self._positions:
             epoch, last = self._positions[room]
             return {"after": last, "epoch": epoch}
-        return self._rng.choice([{"after": 0}, {"recent": self._rng.randint(0, 20)}])
+        return self._rng.choice([{"after": 0}, {"recent": self._rng.randint(1, 20)}])
 
     def _note_position(self, connection: Connection, room: str) -> None:
         """What came live follows what the join said."""
@@ -344,8 +344,8 @@ class Slot:
             command = self._rng.choice(["roomDelete", "roomCreate"])
             await connection.call(command, room, *([False] if command == "roomCreate" else []))
         else:
-            # Refused.
-            await connection.call("roomDelete", self._rng.choice(self._world.rooms[:3]))
+            # Refused. Always the same room: without an answer the judges take its life for ended.
+            await connection.call("roomDelete", self._world.rooms[2])
 
     async def _drop(self, connection: Connection) -> None:
         await connection.close()

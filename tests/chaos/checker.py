@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from tests.chaos import rules_messages, rules_notices, rules_presence
+from tests.chaos import rules_gaps, rules_messages, rules_notices, rules_presence
 from tests.chaos.record import FinalState, Record
 from tests.chaos.run import Run
 from tests.chaos.verdict import Rule, Verdict
@@ -41,6 +41,7 @@ def judge(
         rules_messages.stored(run),
         rules_messages.dense(run),
         rules_messages.delivered(run, verdict),
+        rules_gaps.gaps(run),
         rules_messages.uninvited(run),
         rules_messages.reads(run),
         rules_messages.removed(run),

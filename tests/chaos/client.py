@@ -78,7 +78,9 @@ class Connection:
                 if event == "loginConfirmed":
                     self.socket = args[1]["id"]
                     return
-                raise ConnectFailed(f"{event} {args}")
+                if event == "loginRejected":
+                    raise ConnectFailed(f"{event} {args}")
+                # What the user's other sockets do meanwhile may be told already; nobody may count on it.
             elif packet.startswith(("41", "44", "1")):
                 raise ConnectFailed(packet)
 

@@ -7,6 +7,7 @@ from tests.chaos import faults_failover as failover
 from tests.chaos import faults_instances as instances
 from tests.chaos import faults_network as network
 from tests.chaos import faults_redis as servers
+from tests.chaos import faults_rotation as rotation
 from tests.chaos.scene import Scene
 from tests.chaos.verdict import Rule
 
@@ -34,6 +35,7 @@ FAIL_OVER_LOSES = (
         Rule.REAL_TIME,
         Rule.JOINED_COUNT,
         Rule.CURSOR,
+        Rule.GAP_TOLD,
     }
 )
 #: Where data is thrown away, ids begin again, and bans are forgotten.
@@ -72,6 +74,7 @@ FAULTS: dict[str, Fault] = {
     "kill": Fault(instances.kill_instance, ALL, CLOSES, servers_answer=True),
     "pause": Fault(instances.pause_instance, ALL, CLOSES, servers_answer=True),
     "blink": Fault(instances.blink_instance, ALL, servers_answer=True),
+    "rotate": Fault(rotation.rotate_unheard, ALL, BUS_LOSES | CLOSES, servers_answer=True),
     "roll": Fault(instances.roll, ALL, CLOSES, servers_answer=True),
     "mixed": Fault(instances.roll_through_the_previous_version, ALL, CLOSES, servers_answer=True),
     "descriptors": Fault(instances.use_up_descriptors, ("redis",), BUS_LOSES, servers_answer=True),

@@ -67,7 +67,8 @@ async def failing_snapshots(scene: Scene) -> None:
 
     def spoil() -> None:
         for server in servers:
-            # The name of the snapshot is taken by a folder.
+            # The name of the snapshot is taken by a folder; there may be a snapshot from an earlier time.
+            (server.folder / "dump.rdb").unlink(missing_ok=True)
             (server.folder / "dump.rdb").mkdir()
             with server.client() as client:
                 client.bgsave()

@@ -143,6 +143,8 @@ class History:
         #: What each socket sent, and what came to it, about each room, in order.
         self.streams: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
         self.losses: list[Loss] = []
+        #: The epochs of each room that answers named.
+        self.epochs: defaultdict[str, set[str]] = defaultdict(set)
         #: Messages that nobody had sent.
         self.invented: list[str] = []
         self._is_final = False
@@ -207,6 +209,10 @@ class History:
             return
         if op.command == "roomMessage":
             self.messages[op.args[0], op.args[1]["textMessage"]].ids.setdefault(op.result, "acknowledged")
+        if op.answer is not None:
+            self.epochs[op.room].add(op.answer["epoch"])
+        elif op.command in ("roomHistoryGet", "roomRecentHistory"):
+            self.epochs[op.room].update(op.extra)
         for message in self.read(op):
             self._see(op.args[0], message, f"read by {op}")
 

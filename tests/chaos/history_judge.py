@@ -206,6 +206,9 @@ def _reads(history: History, verdict: HistoryVerdict) -> None:
         newest = floor.at(room, op)
         ids = [message["id"] for message in history.read(op)]
         what = f"{op} read {ids[:3]}…{ids[-3:]}; {newest} was acknowledged before"
+        if history.sizes[room] == 0 and op.command in ("roomRecentHistory", "roomHistoryGet"):
+            verdict.check(Property.READS, not ids, f"{what}; the room keeps nothing")
+            continue
         match op.command:
             case "roomHistoryInfo":
                 verdict.check(Property.READS, op.result["lastMessageId"] >= newest, f"{what}; {op.result}")
@@ -280,7 +283,8 @@ def _no_loss(history: History, finals: Finals, verdict: HistoryVerdict) -> None:
             continue
         for instance, stored in finals[message.room].items():
             for message_id, where in message.ids.items():
-                is_rotated = message_id <= max(stored, default=0) - history.sizes[message.room]
+                size = history.sizes[message.room]
+                is_rotated = size == 0 or message_id <= max(stored, default=0) - size
                 verdict.check(
                     Property.NO_LOSS,
                     is_rotated or stored.get(message_id) == message.text,
@@ -298,6 +302,10 @@ def _no_loss(history: History, finals: Finals, verdict: HistoryVerdict) -> None:
 def _streams(history: History, finals: Finals, verdict: HistoryVerdict) -> None:
     """What came to each socket live, room by room."""
     newest = {room: max((max(ids, default=0) for ids in finals[room].values()), default=0) for room in finals}
+    for message in history.messages.values():
+        if history.sizes[message.room] == 0 and message.room in newest and not history.may_be_lost(message):
+            # No read says how far the room has got.
+            newest[message.room] = max(newest[message.room], *message.ids, 0)
     for client in history.clients.values():
         for room in history.lasting:
             stream = Stream(history, client, room)

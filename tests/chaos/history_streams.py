@@ -111,10 +111,12 @@ class Stream:
         self.gaps += 1
         gap, time = entry["args"][1], entry["time"]
         if not self._is_excused_at(time):
-            is_true = gap["from"] <= gap["to"] and self._next in (None, gap["from"])
-            if not is_true or not self._history.is_rotated(self._room, gap["to"], time):
+            is_due = self._last < gap["from"] <= gap["to"] and self._next in (None, gap["from"])
+            is_gone = self._history.is_rotated(self._room, gap["to"], time)
+            is_of_this_life = gap["epoch"] in self._history.epochs[self._room]
+            if self.is_in is False or not (is_due and is_gone and is_of_this_life):
                 self.untrue.append(f"{self._name} was told of {gap}; {self._next} was due")
-        self._next = gap["to"] + 1
+        self._next, self._last = gap["to"] + 1, gap["to"]
 
     def end(self, newest: int) -> None:
         """The run is over, and ``newest`` is the last message of the room."""

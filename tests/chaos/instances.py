@@ -14,7 +14,7 @@ from tests.chaos.record import CURRENT, PREVIOUS
 from tests.support.earlier_version import ROOT, unpack
 
 #: Seconds for a process to serve.
-READY_IN = 40.0
+READY_IN = 120.0
 #: How often an instance is started until Redis answers it, and what its log says when Redis does not.
 ATTEMPTS = 5
 REDIS_IS_LATE = "cannot be reached: no answer in"

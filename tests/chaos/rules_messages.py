@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from tests.chaos.record import Received
+from tests.chaos.rules_gaps import untold
 from tests.chaos.run import NEVER, Call, Post, Run
 from tests.chaos.tracking import Segment
 from tests.chaos.verdict import Rule, Verdict, Violation
@@ -48,16 +49,14 @@ def _acked_is_stored(run: Run, post: Post) -> Iterator[Violation]:
 
 
 def _is_rotated(run: Run, room: str, message_id: int, last_id: int) -> bool:
-    size = run.record.rooms[room].history_max_size if room in run.record.rooms else NEVER
-    return message_id <= last_id - size
+    return message_id <= last_id - run.keeps(room)
 
 
 def dense(run: Run) -> Iterator[Violation]:
     """Histories end at the last id and have no holes; no id is used twice."""
     for room, state in run.final.rooms.items():
         ids = [message_id for message_id, _ in state.history]
-        size = run.record.rooms[room].history_max_size if room in run.record.rooms else NEVER
-        first = max(1, state.last_id - size + 1)
+        first = max(1, state.last_id - run.keeps(room) + 1)
         if ids != list(range(first, state.last_id + 1)):
             holes = sorted(set(range(first, state.last_id + 1)) ^ set(ids))
             yield Violation(Rule.NOT_DENSE, f"{room} up to {state.last_id}: wrong at {holes[:20]}")
@@ -87,37 +86,31 @@ def _order(run: Run, segment: Segment, verdict: Verdict) -> Iterator[Violation]:
         if message_id <= before:
             yield Violation(Rule.ORDER, f"{_name(segment)} got {message_id} ({text}) after {before}, at {at}")
         elif message_id > before + 1 and segment.is_exact:
-            known = max(
-                (
-                    post.id or 0
-                    for post in run.posts.values()
-                    if post.room == segment.room and post.sent_at < at
-                ),
-                default=0,
-            )
-            if _is_rotated(run, segment.room, message_id - 1, known):
-                verdict.notes["messages missed that were rotated away"] += message_id - before - 1
-            else:
-                yield Violation(Rule.GAP, f"{_name(segment)} got {message_id} after {before}, at {at}")
+            missing = untold(run, segment, before + 1, message_id - 1, at)
+            told = message_id - before - 1 - len(missing)
+            if told:
+                verdict.notes["messages missed that were rotated away"] += told
+            if missing:
+                what = f"{_name(segment)} got {message_id} after {before}, at {at}"
+                yield Violation(Rule.GAP, f"{what}, and was not told of {missing[:20]}")
 
 
 def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
     """What was sent after the join was acknowledged is there; older ones are not."""
     if segment.joined is None or not segment.messages:
         return
-    _, first, first_text = segment.messages[0]
+    at, first, first_text = segment.messages[0]
     if first_text in run.posts and run.is_lost(run.posts[first_text]):
         # A fail-over has lost the place where it joined.
         return
-    if segment.joined_last not in (None, first - 1) and not _was_rotated_before(run, segment, first - 1):
-        yield Violation(
-            Rule.CURSOR, f"{_name(segment)} began with {first}; the answer ended with {segment.joined_last}"
-        )
+    last = segment.joined_last
+    if last is not None and (first <= last or untold(run, segment, last + 1, first - 1, at)):
+        yield Violation(Rule.CURSOR, f"{_name(segment)} began with {first}; the answer ended with {last}")
     for post in run.posts.values():
         if post.room != segment.room or post.id is None or run.is_lost(post):
             continue
         is_later = post.sent_at > segment.joined
-        if is_later and post.id < first and not _was_rotated_before(run, segment, post.id):
+        if is_later and post.id < first and untold(run, segment, post.id, post.id, at):
             yield Violation(
                 Rule.LATE_START, f"{_name(segment)} began with {first}, without {post.id} ({post.text})"
             )
@@ -128,20 +121,12 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
             yield Violation(Rule.OLD_MESSAGE, f"{_name(segment)} got {message_id} ({text}) at {at}")
 
 
-def _was_rotated_before(run: Run, segment: Segment, message_id: int) -> bool:
-    at = segment.messages[0][0]
-    known = max(
-        (post.id or 0 for post in run.posts.values() if post.room == segment.room and post.sent_at < at),
-        default=0,
-    )
-    return _is_rotated(run, segment.room, message_id, known)
-
-
 def _end(run: Run, segment: Segment) -> Iterator[Violation]:
     """A stay that goes on has everything."""
     if segment.ended is not None or segment.joined is None:
         return
-    last = max((message_id for _, message_id, _ in segment.messages), default=0)
+    ids = [message_id for _, message_id, _ in segment.messages] + [last for *_, last in segment.gaps]
+    last = max(ids, default=0)
     missing = [
         post.id
         for post in run.posts.values()
@@ -189,7 +174,8 @@ def reads(run: Run) -> Iterator[Violation]:
             ids = [message["id"] for message in result]
             if any(above != below + 1 for above, below in pairwise(ids)):
                 yield Violation(Rule.NOT_DENSE, f"{call} read {ids}")
-            if call.sent.command == "roomRecentHistory" and newest > (ids[0] if ids else 0):
+            is_whole = call.sent.command == "roomRecentHistory" and run.keeps(room) > 0
+            if is_whole and newest > (ids[0] if ids else 0):
                 yield Violation(Rule.STALE_READ, f"{call} read {ids[:3]}; {newest} was acknowledged before")
 
 

@@ -134,12 +134,15 @@ class Run:
         self.invented: list[tuple[int, str]] = []
         self.settled_at = NEVER
         self._stored: dict[str, set[str]] = {}
-        self._versions: dict[str, str] = {}
+        #: The epochs of each room that clients were told.
+        self.epochs: defaultdict[str, set[str]] = defaultdict(set)
+        #: The version of each socket's instance.
+        self.versions: dict[str, str] = {}
         for entry in record.entries:
             match entry:
                 case Opened():
                     self.trackers[entry.socket] = SocketTracker(entry.socket, entry.user)
-                    self._versions[entry.socket] = entry.version
+                    self.versions[entry.socket] = entry.version
                 case Sent():
                     self._take_sent(entry)
                 case Acked():
@@ -168,7 +171,7 @@ class Run:
 
     def _take_sent(self, entry: Sent) -> None:
         call = self.calls[entry.call] = Call(
-            entry, self.trackers[entry.socket].user, self._versions[entry.socket]
+            entry, self.trackers[entry.socket].user, self.versions[entry.socket]
         )
         if entry.command == "roomMessage":
             room, text = entry.args[0], entry.args[1]["textMessage"]
@@ -188,7 +191,9 @@ class Run:
         elif call.sent.command in ("roomHistoryGet", "roomRecentHistory"):
             for message in entry.result:
                 self._see(call.sent.args[0], message, entry.at, f"read by {call}")
+            self.epochs[call.sent.args[0]].update(entry.extra)
         elif call.missed is not None:
+            self.epochs[call.sent.args[0]].add(call.missed["epoch"])
             for message in call.missed["messages"]:
                 self._see(call.sent.args[0], message, entry.at, f"missed by {call}")
 
@@ -203,6 +208,10 @@ class Run:
         """Whether the room has one life for the whole run."""
         setup = self.record.rooms.get(room)
         return setup is not None and setup.is_kept
+
+    def keeps(self, room: str) -> int:
+        """How many messages the room keeps."""
+        return self.record.rooms[room].history_max_size if room in self.record.rooms else NEVER
 
     def may_be_gone(self, post: Post) -> bool:
         """Whether the room's life that the post was stored in may be over."""
@@ -219,11 +228,10 @@ class Run:
         if post.room not in self._stored:
             state = self.final.rooms.get(post.room)
             self._stored[post.room] = {text for _, text in state.history} if state else set()
-        size = self.record.rooms[post.room].history_max_size if post.room in self.record.rooms else NEVER
         last_id = self.final.rooms[post.room].last_id if post.room in self.final.rooms else 0
         if post.text in self._stored[post.room]:
             return False
-        if (post.id or 0) > last_id - size:
+        if (post.id or 0) > last_id - self.keeps(post.room):
             return True
         return self.is_kept(post.room) and len(self._texts[post.room, post.id or 0]) > 1
 

@@ -38,6 +38,8 @@ HEARTBEAT_RATE, HEARTBEAT_TIMEOUT = 0.4, 2.5
 REST_IN = 45.0
 #: Seconds for which a server may not answer without any instance noticing it.
 LONGEST_STALL = 0.7
+#: Messages that the first rooms keep.
+HISTORY_SIZES = {0: 40, 1: 0}
 #: Users who may be administrators; the others may be banned.
 ADMINS = 6
 
@@ -93,14 +95,15 @@ class Outcome:
 
 
 def _rooms(plan: Plan, rng: random.Random, users: list[str]) -> dict[str, RoomSetup]:
-    """The last two rooms are deleted and created in the run; one of the others has a short history."""
+    """The last two rooms are deleted and created in the run. Of the others one has a short history, and one
+    has none."""
     rooms = {}
     for number in range(plan.rooms):
         admins = rng.sample(users[:ADMINS], 3)
         rooms[f"room{number}"] = RoomSetup(
             owner=admins[0],
             immune=frozenset(admins),
-            history_max_size=40 if number == 0 else 10000,
+            history_max_size=HISTORY_SIZES.get(number, 10000),
             is_kept=number < plan.rooms - 2,
         )
     return rooms
@@ -218,7 +221,7 @@ class Scenario:
     async def _make_trouble(self, instances: Instances, rng: random.Random) -> None:
         """Let the faults happen one after the other, each at least once, until the time is over."""
         end = time.monotonic() + self.plan.seconds
-        scene = Scene(self._backend, instances, rng, self._restore_rooms)
+        scene = Scene(self._backend, instances, rng, self.record, self._restore_rooms)
         await asyncio.sleep(min(2.0, self.plan.seconds / 4))
         number = 0
         faults = self.plan.faults

@@ -9,21 +9,24 @@ import redis as redis_client
 
 from tests.chaos.backends import Backend
 from tests.chaos.instances import Instances
+from tests.chaos.record import Record
 
 
 class Scene:
-    """Servers, instances and the dice of a run. ``restore_rooms``: makes the rooms that are missing."""
+    """Servers, instances, dice and record of a run. ``restore_rooms``: makes the rooms that are missing."""
 
     def __init__(
         self,
         backend: Backend,
         instances: Instances,
         rng: random.Random,
+        record: Record,
         restore_rooms: Callable[[], Awaitable[None]],
     ) -> None:
         self.backend = backend
         self.instances = instances
         self.rng = rng
+        self.record = record
         self.restore_rooms = restore_rooms
         if backend.proxy is not None:
             backend.proxy.random = rng

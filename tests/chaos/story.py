@@ -10,6 +10,7 @@ from tests.chaos.verdict import Verdict
 ROOMS = {
     "room": RoomSetup(owner="owner", immune=frozenset({"owner"})),
     "small": RoomSetup(owner="owner", immune=frozenset({"owner"}), history_max_size=2),
+    "none": RoomSetup(owner="owner", immune=frozenset({"owner"}), history_max_size=0),
     "brief": RoomSetup(owner="owner", immune=frozenset({"owner"}), is_kept=False),
 }
 

@@ -13,7 +13,7 @@ RULES: dict[Property, frozenset[Rule]] = {
     Property.ORDER: frozenset({Rule.ORDER, Rule.CONFLICT, Rule.NOT_DENSE}),
     Property.DELIVERY: frozenset({Rule.GAP, Rule.LATE_START, Rule.OLD_MESSAGE, Rule.TAIL}),
     Property.CURSOR: frozenset({Rule.CURSOR}),
-    Property.GAPS: frozenset(),
+    Property.GAPS: frozenset({Rule.GAP_TOLD}),
     Property.REAL_TIME: frozenset({Rule.REAL_TIME}),
     Property.READS: frozenset({Rule.STALE_READ}),
     Property.CONDITIONAL: frozenset(),

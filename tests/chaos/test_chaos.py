@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.chaos.__main__ import random_plan
 from tests.chaos.faults import FAULTS
 from tests.chaos.history_judge import Property
 from tests.chaos.scenario import Plan, run
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
         ("redis", ()),
         ("cluster", ()),
         ("redis", ("kill", "scripts", "pause")),
-        ("redis", ("restart", "cut", "subscribers")),
+        ("redis", ("rotate", "restart", "cut", "subscribers")),
         ("redis", ("silence", "roll")),
         ("redis", ("mixed",)),
         ("redis", ("memory", "skew", "overflow", "flush")),
@@ -39,7 +40,21 @@ async def test_a_run_is_good(backend: str, faults: tuple[str, ...]):
     # What a run hardly ever lacks was judged.
     for kind in (Property.EXACTLY_ONCE, Property.NO_LOSS, Property.CURSOR, Property.PRESENCE):
         assert outcome.second.examined[kind] > 0, kind
+    if "rotate" in faults:
+        assert outcome.second.examined[Property.GAPS] > 0, "nobody was told of a gap"
     assert outcome.commands > 200, "hardly anything was done"
+
+
+def test_random_plans_have_the_faults_that_were_chosen():
+    backends = FAULTS["evict"].backends + FAULTS["slots"].backends
+    plans = [random_plan(number, ("evict", "slots")) for number in range(len(backends))]
+    assert [plan.backend for plan in plans] == list(backends)
+    assert [plan.faults for plan in plans] == [("evict",), *[("slots",)] * (len(backends) - 1)]
+    everything = [random_plan(number) for number in range(400)]
+    assert {plan.faults for plan in everything} > {(name,) for name in FAULTS}
+    assert any(len(plan.faults) > 1 for plan in everything)
+    for plan in everything:
+        assert all(plan.backend in FAULTS[name].backends for name in plan.faults)
 
 
 def test_every_fault_says_where_it_can_happen():

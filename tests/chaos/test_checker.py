@@ -1,11 +1,12 @@
 """The checker finds nothing in good records, and each of its rules can fail."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tests.chaos.checker import is_at_rest
-from tests.chaos.record import PREVIOUS
+from tests.chaos.record import CURRENT, PREVIOUS, Opened
 from tests.chaos.story import Story, both_joined
 from tests.chaos.verdict import Rule
 
@@ -38,19 +39,111 @@ def test_a_message_without_an_answer_may_be_stored_or_not():
     assert story.judge().is_good
 
 
-def test_rotated_messages_may_be_missed():
+def tell_gap(story: Story, first: int, last: int, room: str = "small", epoch: str = "e") -> None:
+    story.record.received("b", "roomHistoryGap", room, {"epoch": epoch, "from": first, "to": last})
+
+
+def rotated(last_known: int, *gaps: tuple[int, int], later: int = 2, version: str = CURRENT) -> Story:
+    """Alice sends five messages to a room that keeps two. Bob gets the first ones up to ``last_known``, is
+    told of ``gaps``, and gets the last ones, ``later`` of them."""
     story = Story()
+    opened = story.record.entries[1]
+    assert isinstance(opened, Opened)
+    story.record.entries[1] = replace(opened, version=version)
     story.join("a", "small")
-    story.join("b", "small")
-    story.post("a", 1, "a", "b", room="small")
-    for message_id in (2, 3, 4):
-        story.post("a", message_id, "a", room="small")
-    story.hear("b", 3, "small-3", "small")
-    story.hear("b", 4, "small-4", "small")
-    del story.histories["small"][:2]
+    story.join(
+        "b",
+        "small",
+        *([{"after": 0}] if version == CURRENT else []),
+        extra=[ANSWER] if version == CURRENT else [],
+    )
+    for message_id in range(1, 6):
+        story.post("a", message_id, *("ab" if message_id <= last_known else "a"), room="small")
+    for gap in gaps:
+        tell_gap(story, *gap)
+    for message_id in range(6 - later, 6):
+        story.hear("b", message_id, f"small-{message_id}", "small")
+    del story.histories["small"][:3]
+    return story
+
+
+#: To a join of an empty room with a cursor.
+ANSWER = {"epoch": "e", "lastMessageId": 0, "recovered": True, "messages": [], "more": False}
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        rotated(1, (2, 3)),
+        rotated(1, (2, 2), (3, 3)),
+        rotated(0, (1, 3)),
+        rotated(3),
+        rotated(1, version=PREVIOUS),
+        rotated(0, version=PREVIOUS),
+    ],
+    ids=["once", "twice", "at the beginning", "nothing is missing", "previous", "previous, at the beginning"],
+)
+def test_messages_that_were_rotated_away(story: Story):
     verdict = story.judge()
     assert verdict.is_good, verdict.violations
-    assert verdict.notes["messages missed that were rotated away"] == 1
+
+
+def test_what_was_rotated_away_is_counted():
+    assert rotated(1, (2, 3)).judge().notes["messages missed that were rotated away"] == 2
+
+
+@pytest.mark.parametrize(
+    ("story", "rules"),
+    [
+        (rotated(1), {Rule.GAP}),
+        (rotated(0), {Rule.CURSOR, Rule.LATE_START}),
+        (rotated(1, (2, 2)), {Rule.GAP}),
+        (rotated(1, (3, 3)), {Rule.GAP, Rule.GAP_TOLD}),
+        (rotated(1, (2, 4), later=1), {Rule.GAP_TOLD}),
+        (rotated(1, (1, 3)), {Rule.GAP_TOLD}),
+        (rotated(1, (2, 3), (2, 3)), {Rule.GAP_TOLD}),
+        (rotated(0, (2, 3)), {Rule.CURSOR, Rule.LATE_START, Rule.GAP_TOLD}),
+        (rotated(1, (3, 2)), {Rule.GAP, Rule.GAP_TOLD}),
+    ],
+    ids=[
+        "not told", "not told at the beginning", "ends too early", "begins too late", "holds what is stored",
+        "begins too early", "told twice", "begins too late at the beginning", "empty",
+    ],
+)  # fmt: skip
+def test_gaps_that_are_wrong(story: Story, rules: set[Rule]):
+    assert {item.rule for item in story.judge().violations} == rules
+
+
+def test_gaps_of_another_epoch_or_told_too_late_or_outside():
+    story = rotated(1)
+    tell_gap(story, 2, 3)
+    assert {item.rule for item in story.judge().violations} == {Rule.GAP, Rule.GAP_TOLD}
+    story = rotated(3)
+    story.post("a", 6, "a", room="small")
+    story.post("a", 7, "a", room="small")
+    story.post("a", 8, "a", room="small")
+    tell_gap(story, 6, 6, epoch="another")
+    for message_id in (7, 8):
+        story.hear("b", message_id, f"small-{message_id}", "small")
+    del story.histories["small"][:3]
+    assert {item.rule for item in story.judge().violations} == {Rule.GAP_TOLD}
+    story = Story()
+    tell_gap(story, 1, 1)
+    assert {item.rule for item in story.judge().violations} == {Rule.UNINVITED}
+
+
+def test_a_room_without_history():
+    story = Story()
+    for socket in ("a", "b"):
+        story.join(socket, "none", {"after": 0}, extra=[ANSWER])
+    story.post("a", 1, "a", "b", room="none")
+    story.post("a", 2, "a", room="none")
+    tell_gap(story, 2, 2, "none")
+    story.post("a", 3, "a", "b", room="none")
+    story.call("a", "roomRecentHistory", "none", result=[])
+    story.histories["none"], story.last_ids["none"] = [], 3
+    verdict = story.judge()
+    assert verdict.is_good, verdict.violations
 
 
 def test_lost_messages_whose_ids_were_rotated_away_later():

@@ -12,7 +12,7 @@ from tests.chaos.table import OTHERS, RULES, verdicts
 from tests.chaos.verdict import Rule, Verdict, Violation
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"room": 1000, "small": 2, "brief": 1000}
+SIZES = {"room": 1000, "small": 2, "none": 0, "brief": 1000}
 KEY, NEW_KEY = {"idempotencyKey": "k"}, {"idempotencyKey": "n"}
 TEXT = {"textMessage": "x"}
 
@@ -77,8 +77,8 @@ class Writer:
         """Those that are stored, oldest first."""
         return [
             {"id": message_id, "textMessage": text, "author": author}
-            for message_id, text, author in self.stored[room][-SIZES[room] :]
-            if after < message_id <= upto
+            for message_id, text, author in self.stored[room]
+            if max(after, self.stored[room][-1][0] - SIZES[room]) < message_id <= upto
         ]
 
     def answer_to_join(self, room: str, after: int) -> dict[str, Any]:
@@ -173,6 +173,20 @@ def rotation(writer: Writer) -> None:
     writer.settle({"small": ["alice", "bob"]})
 
 
+def no_history(writer: Writer) -> None:
+    """Of a room that keeps nothing a socket is told all that it misses, from its join on."""
+    for socket in ("a", "b"):
+        writer.join(socket, "none")
+    for message_id in (1, 2):
+        writer.post("a", message_id, "a", room="none")
+    writer.told("b", "roomHistoryGap", "none", {"epoch": "e", "from": 1, "to": 2})
+    writer.post("a", 3, "a", "b", room="none")
+    writer.do("b", "roomHistoryGet", "none", 0, 5, result=[])
+    writer.do("b", "roomRecentHistory", "none", result=[])
+    writer.do("b", "roomHistoryInfo", "none", result={"lastMessageId": 3})
+    writer.settle({"none": ["alice", "bob"]})
+
+
 def previous_version(writer: Writer) -> None:
     """It knows no keys: each send to it stores."""
     writer.open("a2", "alice", 2, "previous")
@@ -219,7 +233,7 @@ def all_is_gone_and_settled(writer: Writer) -> None:
 
 @pytest.mark.parametrize(
     "tell",
-    [Writer.settle, repeats, reads, rotation, previous_version, deleted, all_is_gone_and_settled],
+    [Writer.settle, repeats, reads, rotation, no_history, previous_version, deleted, all_is_gone_and_settled],
 )
 def test_good_histories(tell: Callable[[Writer], None]):
     writer = begun()
@@ -367,23 +381,81 @@ def gap_without_need(writer: Writer) -> None:
     writer.told("b", "roomHistoryGap", "room", {"epoch": "e", "from": 3, "to": 3})
 
 
-def gap_that_begins_too_late(writer: Writer) -> None:
+def _rotate(writer: Writer, *gaps: tuple[int, int], heard: int = 1, later: int = 2, epoch: str = "e") -> None:
+    """Alice sends five messages to a room that keeps two. Bob gets ``heard`` of them, is told of ``gaps``,
+    and gets the last ones, ``later`` of them."""
     for socket in ("a", "b"):
         writer.join(socket, "small")
     for message_id in range(1, 6):
-        writer.post("a", message_id, "a", room="small")
-    writer.told("b", "roomHistoryGap", "small", {"epoch": "e", "from": 2, "to": 3})
-    for message_id in (4, 5):
+        writer.post("a", message_id, *("ab" if message_id <= heard else "a"), room="small")
+    for first, last in gaps:
+        writer.told("b", "roomHistoryGap", "small", {"epoch": epoch, "from": first, "to": last})
+    for message_id in range(6 - later, 6):
         writer.hear("b", message_id, f"small {message_id}", "small")
+
+
+def gap_that_begins_too_late(writer: Writer) -> None:
+    _rotate(writer, (2, 3), heard=0)
+
+
+def gap_that_begins_too_early(writer: Writer) -> None:
+    _rotate(writer, (1, 3))
+
+
+def gap_that_ends_too_early(writer: Writer) -> None:
+    _rotate(writer, (2, 2))
+
+
+def gap_that_holds_what_is_stored(writer: Writer) -> None:
+    _rotate(writer, (2, 4), later=1)
+
+
+def gap_that_is_told_twice(writer: Writer) -> None:
+    _rotate(writer, (2, 3), (2, 3))
+
+
+def gap_of_nothing(writer: Writer) -> None:
+    _rotate(writer, (2, 1), (2, 3))
+
+
+def gap_of_another_epoch(writer: Writer) -> None:
+    _rotate(writer, (2, 3), epoch="another")
+
+
+def gap_outside(writer: Writer) -> None:
+    _rotate(writer, (2, 3))
+    writer.do("b", "roomLeave", "small", result=0)
+    for message_id in range(6, 9):
+        writer.post("a", message_id, "a", room="small")
+    writer.told("b", "roomHistoryGap", "small", {"epoch": "e", "from": 6, "to": 6})
+    writer.settle({"small": ["alice"]})
 
 
 def gap_that_is_not_told(writer: Writer) -> None:
+    _rotate(writer)
+
+
+def gap_that_is_not_told_after_the_join(writer: Writer) -> None:
+    _rotate(writer, heard=0)
+
+
+def gap_that_is_told_too_late(writer: Writer) -> None:
+    _rotate(writer)
+    writer.told("b", "roomHistoryGap", "small", {"epoch": "e", "from": 2, "to": 3})
+
+
+def gap_at_the_end_that_is_not_told(writer: Writer) -> None:
     for socket in ("a", "b"):
-        writer.join(socket, "small")
-    for message_id in range(1, 6):
-        writer.post("a", message_id, "a", room="small")
-    for message_id in (4, 5):
-        writer.hear("b", message_id, f"small {message_id}", "small")
+        writer.join(socket, "none")
+    writer.post("a", 1, "a", room="none")
+
+
+def something_read_where_nothing_is_kept(writer: Writer) -> None:
+    for socket in ("a", "b"):
+        writer.join(socket, "none")
+    writer.post("a", 1, "a", "b", room="none")
+    found = {"id": 1, "textMessage": "none 1", "author": "alice"}
+    writer.do("b", "roomHistoryGet", "none", 0, 5, result=[found])
 
 
 def overtaken(writer: Writer) -> None:
@@ -465,13 +537,24 @@ def own_rooms_wrong(writer: Writer) -> None:
         (twice_by_the_join, {Property.DELIVERY}),
         (live_before_the_answer, {Property.DELIVERY}),
         (gap_that_is_not_told, {Property.DELIVERY}),
+        (gap_that_is_not_told_after_the_join, {Property.DELIVERY}),
+        (gap_that_is_told_too_late, {Property.DELIVERY, Property.GAPS}),
+        (gap_at_the_end_that_is_not_told, {Property.DELIVERY}),
+        (gap_that_ends_too_early, {Property.DELIVERY}),
         (cursor_without_the_first, {Property.CURSOR}),
         (good_cursor_not_taken, {Property.CURSOR}),
         (cursor_of_another_epoch_taken, {Property.CURSOR}),
         (more_without_more, {Property.CURSOR}),
         (gap_without_need, {Property.GAPS}),
         (gap_that_begins_too_late, {Property.GAPS}),
+        (gap_that_begins_too_early, {Property.GAPS}),
+        (gap_that_holds_what_is_stored, {Property.GAPS}),
+        (gap_that_is_told_twice, {Property.GAPS}),
+        (gap_of_nothing, {Property.GAPS}),
+        (gap_of_another_epoch, {Property.GAPS}),
+        (gap_outside, {Property.GAPS}),
         (overtaken, {Property.REAL_TIME}),
+        (something_read_where_nothing_is_kept, {Property.READS}),
         (stale_info, {Property.READS}),
         (stale_recent, {Property.READS}),
         (own_message_not_read, {Property.READS}),

@@ -38,6 +38,8 @@ class Segment:
     ended_by: str = ""
     #: Places, ids and texts of the messages.
     messages: list[tuple[int, int, str]] = field(default_factory=list)
+    #: Places, epochs, and the first and last ids of what it was told to be missing.
+    gaps: list[tuple[int, str, int, int]] = field(default_factory=list)
     #: Places, users, and whether they joined or left.
     presence: list[tuple[int, str, bool]] = field(default_factory=list)
 
@@ -58,6 +60,8 @@ class RoomView:
 ROOM_EVENTS = frozenset(
     {
         "roomMessage",
+        "roomHistoryGap",
+        "roomStateGap",
         "roomUserJoined",
         "roomUserLeft",
         "roomAccessListAdded",
@@ -204,5 +208,8 @@ class SocketTracker:
         if entry.event == "roomMessage":
             message = entry.args[1]
             view.segment.messages.append((entry.at, message["id"], message["textMessage"]))
+        elif entry.event == "roomHistoryGap":
+            gap = entry.args[1]
+            view.segment.gaps.append((entry.at, gap["epoch"], gap["from"], gap["to"]))
         elif entry.event in ("roomUserJoined", "roomUserLeft"):
             view.segment.presence.append((entry.at, entry.args[1], entry.event == "roomUserJoined"))

@@ -17,6 +17,7 @@ class Rule(StrEnum):
     CONFLICT = "two messages have one id"
     ORDER = "ids do not rise on a socket"
     GAP = "a socket missed messages in the middle"
+    GAP_TOLD = "a socket was told of a gap that is not exactly what it cannot get any more"
     LATE_START = "a socket missed messages after its join"
     OLD_MESSAGE = "a socket got a message from before its join"
     CURSOR = "a join with a cursor left something out, or the first message after it does not follow"
