@@ -1,6 +1,6 @@
 """What the feed of a room is told, and what it decides. Values only."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
@@ -169,6 +169,18 @@ class CaughtUp:
     is_complete: bool
     #: The store has lost changes that were given here.
     has_gone_back: bool = False
+
+
+def given_besides(given: Sequence[Given | Missed], lost: Container[SocketId]) -> Sequence[Given | Missed]:
+    """What is due, without what sockets miss that are no longer joined: they are told nothing more."""
+    if not any(isinstance(item, Missed) for item in given):
+        return given
+    return [
+        item
+        if isinstance(item, Given)
+        else Missed({socket_id: gap for socket_id, gap in item.gaps.items() if socket_id not in lost})
+        for item in given
+    ]
 
 
 def are_same(event: RoomEvent, other: RoomEvent) -> bool:

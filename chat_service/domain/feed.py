@@ -25,6 +25,7 @@ from chat_service.domain.decisions import (
     Snapshot,
     StateGap,
     Verdict,
+    given_besides,
 )
 from chat_service.types import SocketId, UserName
 
@@ -232,7 +233,8 @@ class RoomFeed:
         if self._has_gone_back(reading, snapshot):
             return CaughtUp(lost=lost, is_complete=False, has_gone_back=True)
         given: list[Given | Missed] = []
-        return CaughtUp(lost=lost, given=given, is_complete=self._resume(reading.held, snapshot, given))
+        is_complete = self._resume(reading.held, snapshot, given)
+        return CaughtUp(lost=lost, given=given_besides(given, lost), is_complete=is_complete)
 
     def _end_epochs(self, reading: Reading, current: str | None) -> None:
         """Those lives that were known when the room was read are over, except for ``current``."""

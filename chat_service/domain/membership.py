@@ -70,25 +70,28 @@ async def join(
             await context.delivery.abort_join(room, session.socket_id)
             if query is None:
                 return JoinOutcome(result.njoined, None)
-            return JoinOutcome(result.njoined, before, _placed(result, place))
+            return JoinOutcome(result.njoined, before, _placed(result, query, place))
         if before is not None:
             # The access was lost and given back, and the news of the loss is still on its way.
             await removal.end_membership(context, session, room)
         await _begin_membership(context, session, seat, result, echo_all=is_local_call)
-        return JoinOutcome(result.njoined, result.cursor, _placed(result, None))
+        return JoinOutcome(result.njoined, result.cursor, _placed(result, query, None))
 
 
-def _placed(result: JoinResult, place: int | None) -> PlacedHistory | None:
+def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -> PlacedHistory | None:
     """What the join has read, as far as the place of its socket.
 
     ``place``: the last message that a socket which was joined already got, or is about to get. The room may
     be further, and what follows comes after the answer.
     """
     read = result.history
-    if read is None:
+    if read is None or query is None:
         return None
     if place is None or place >= result.last_message_id:
         return PlacedHistory(result.cursor.epoch, result.last_message_id, read)
+    if query.after == place and query.epoch in (None, result.cursor.epoch):
+        # Nothing is missing, even if what follows is no longer stored: it comes live.
+        return PlacedHistory(result.cursor.epoch, place, JoinHistory(recovered=True, messages=[]))
     messages = [message for message in read.messages if message["id"] <= place]
     more = read.more and len(messages) == len(read.messages)
     return PlacedHistory(result.cursor.epoch, place, replace(read, messages=messages, more=more))

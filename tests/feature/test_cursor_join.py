@@ -8,6 +8,7 @@ import pytest
 from chat_service import MembershipInfo, rules
 from chat_service.testing import InProcessClient, wait_until
 from tests.support.backends import ONE_STORE
+from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import wire_error
@@ -199,6 +200,29 @@ async def test_a_joined_socket_is_held_until_its_answer(world: World) -> None:
     assert ids(history) == list(range(2, history["lastMessageId"] + 1))
     await room_marker(instance.service, "room", alice)
     assert heard(alice) == [1, 2, *range(history["lastMessageId"] + 1, 6)]
+
+
+@pytest.mark.parametrize("stored", [0, 1], ids=["without history", "short history"])
+async def test_a_joined_socket_that_has_everything_misses_nothing(world: World, stored: int) -> None:
+    """Messages are stored, and rotated away, between the beginning of the join and its step in the store."""
+    store = FaultyStore(world.backend.new_store())
+    instance = await world.start(store=as_store(store))
+    await instance.service.add_room("room", history_max_size=stored)
+    alice, bob = await instance.joined("alice", "room"), await instance.joined("bob", "room")
+    await post(instance, 2)
+    await wait_until(lambda: heard(alice) == [1, 2], "alice has all")
+    epoch = await epoch_of(instance)
+    gate = store.faults.gate("room_join")
+    joining = asyncio.create_task(join(alice, {"after": 2, "epoch": epoch}))
+    await wait_until(lambda: store.faults.waiting == 1, "the join")
+    await post(instance, 3)
+    await wait_until(lambda: heard(bob) == [1, 2, 3, 4, 5], "bob has all")
+    gate.set()
+    history = await joining
+    found = (history["lastMessageId"], history["recovered"], history["messages"], history["more"])
+    assert found == (2, True, [], False)
+    await room_marker(instance.service, "room", alice)
+    assert heard(alice) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.covers("api:exec_user_command")

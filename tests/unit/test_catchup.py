@@ -272,6 +272,29 @@ async def test_a_lost_removal_is_found(pair: Pair) -> None:
     await has_all(bob, 3, 3)
 
 
+@pytest.mark.covers("better:no later message reaches a removed user")
+async def test_a_user_who_was_removed_during_a_loss_is_told_of_no_gap(pair: Pair) -> None:
+    """Neither of messages nor of changes: what comes after the removal is not for them."""
+    alice = await pair.first.joined("alice", "room")
+    bob = await pair.second.joined("bob", "room")
+    carol = await pair.second.joined("carol", "room")
+    service = pair.first.service
+    await service.change_room_history_max_size("room", 2)
+    await service.change_access_lists_updates("room", True)
+    pair.lose(lambda event: event.last_message_id < 5)
+    await post(alice, 4)
+    await alice.call("roomAddToList", "room", "blacklist", ["bob"])
+    for number in range(200):
+        await service.exec_user_command(True, "roomAddToList", "room", "whitelist", [f"guest{number}"])
+    await post(alice, 1)
+    await has_all(carol, 4, 5)
+    assert await bob.wait_for("roomAccessRemoved") == ["room"]
+    assert [(gap["from"], gap["to"]) for _, gap in carol.received("roomHistoryGap")] == [(1, 3)]
+    assert carol.received("roomStateGap")
+    names = {"roomHistoryGap", "roomStateGap", "roomMessage"}
+    assert [name for name, _ in bob.events if name in names] == []
+
+
 @pytest.mark.parametrize("lost", ["the deletion", "everything until the end"])
 async def test_a_room_that_was_deleted_and_made_anew(pair: Pair, lost: str) -> None:
     alice = await pair.first.joined("alice", "room")
