@@ -16,7 +16,7 @@ from tests.support.earlier_version import ROOT, unpack
 #: Seconds for a process to serve.
 READY_IN = 120.0
 #: How often an instance is started until Redis answers it, and what its log says when Redis does not.
-ATTEMPTS = 5
+ATTEMPTS = 20
 REDIS_IS_LATE = "cannot be reached: no answer in"
 #: Seconds for a process to end that was asked to.
 END_IN = 40.0
