@@ -193,6 +193,25 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        name="a login that is rejected after a lost connection",
+        steps=[
+            step("ann", "join", "tea"),
+            step("network", "deaf", "ann"),
+            step("ann", "begin", "sent", "tea", text("sent")),
+            step("ann", "begin", "unsent", "tea", text("unsent")),
+            step("server", "stores", "tea", ["sent"]),
+            step("server", "rejects", "ann", "teapot"),
+            step("network", "breaks", "ann"),
+            step("ann", "outcome", "sent", expect=failed("unconfirmed")),
+            step("ann", "outcome", "unsent", expect=refused("teapot")),
+            step("ann", "is_gone"),
+            step("ann", "reads", "tea", [["end"]]),
+            step("ann", "send", "tea", text("late"), expect=failed("disconnected")),
+            step("ann", "call", "listOwnSockets", expect=failed("disconnected")),
+            step("server", "stores", "tea", ["sent"]),
+        ],
+    ),
+    Scenario(
         name="a user who is thrown out stays out",
         steps=[
             step("ann", "join", "tea"),
@@ -200,6 +219,7 @@ SCENARIOS = [
             step("ann", "reads", "tea", [["end"]]),
             step("ann", "is_gone"),
             step("ann", "call", "listOwnSockets", expect=failed("disconnected")),
+            step("ann", "send", "tea", text("late"), expect=failed("disconnected")),
             step("server", "saw", "ann", [1]),
         ],
     ),
@@ -334,6 +354,23 @@ SCENARIOS = [
             step("ann", "reads", "tea", [["restarted"], *by_server("c", "d", "e")]),
             step("server", "post", "tea", "f"),
             step("ann", "reads", "tea", by_server("f", first=4)),
+        ],
+    ),
+    Scenario(
+        name="a room that was made anew, and was joined without its history",
+        steps=[
+            step("ann", "join", "tea", recent=0),
+            step("server", "post", "tea", "a", "b"),
+            step("ann", "reads", "tea", by_server("a", "b")),
+            step("network", "offline", "ann"),
+            step("server", "api", "delete_room", "tea"),
+            step("server", "api", "add_room", "tea"),
+            # Two more than one answer holds.
+            step("server", "post", "tea", *"cdefghi"),
+            step("network", "online", "ann"),
+            step("ann", "reads", "tea", [["restarted"], *by_server(*"efghi", first=3)]),
+            step("server", "post", "tea", "j"),
+            step("ann", "reads", "tea", by_server("j", first=8)),
         ],
     ),
     Scenario(

@@ -29,6 +29,8 @@ class Scene:
         self._proxies: dict[str, Proxy] = {}
         #: How many calls of a command the store will not be able to answer.
         self._failing: dict[str, int] = {}
+        #: Users whose logins are rejected, and with which error.
+        self._rejected: dict[str, str] = {}
         #: How much of a log the steps have read, by person and log.
         self._read: dict[tuple[str, str], int] = {}
         #: The logins of a user, as the client has numbered them.
@@ -181,6 +183,11 @@ class Scene:
         self._proxies[name].cut()
         await self._wait_for_status(name, lambda status: status["online"] and status["socket"] != before)
 
+    async def _network_breaks(self, name: str) -> None:
+        """As ``cut``, for a client that may stay away."""
+        self._proxies[name].mend()
+        self._proxies[name].cut()
+
     async def _network_deaf(self, name: str) -> None:
         """What the server sends is lost."""
         self._proxies[name].deaf = lambda connection: True
@@ -211,6 +218,10 @@ class Scene:
     async def _server_fails(self, command: str, count: int) -> None:
         self._failing[command] = count
 
+    async def _server_rejects(self, name: str, code: str) -> None:
+        """The next logins of a user are rejected."""
+        self._rejected[name] = code
+
     async def _server_stores(self, room: str, texts: list[str]) -> None:
         """In the end the room has these messages."""
         found: list[str] = []
@@ -231,8 +242,9 @@ class Scene:
     def _on_connect(self, service: ChatService, socket_id: str) -> str:
         auth = service.transport.get_handshake_data(socket_id).auth
         assert isinstance(auth, dict)
-        if auth.get("refused"):
-            raise ChatServiceError(auth["refused"])
+        code = auth.get("refused") or self._rejected.get(auth["userName"])
+        if code:
+            raise ChatServiceError(code)
         self._logins.setdefault(auth["userName"], []).append(auth["login"])
         return str(auth["userName"])
 

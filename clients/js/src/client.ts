@@ -128,6 +128,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
       outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
       savedOutbox: (room) => this.#savedOutbox(room),
       isOnline: () => this.#state === "online",
+      isClosed: () => this.#state === "closed",
     };
     const { auth, timeout = 10_000, refreshDelay = 1000 } = options;
     if (typeof auth !== "function") return;
@@ -335,7 +336,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     this.#socket = undefined;
     this.#setState("closed", reason);
     socket?.disconnect();
-    for (const room of this.#rooms.values()) room.onClosed();
+    for (const room of this.#rooms.values()) room.onClosed(reason);
     this.#connecting?.reject(reason);
     this.#connecting = undefined;
   }

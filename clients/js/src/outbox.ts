@@ -1,6 +1,6 @@
 /** Messages on their way to one room: sent one after another, and each stored once, however often it is sent. */
 
-import { ChatError } from "./errors.js";
+import { ChatError, LOCAL_ERROR_TEXTS } from "./errors.js";
 import type { SavedOutbox } from "./outbox-storage.js";
 
 /** A message that the server has not confirmed. */
@@ -160,10 +160,13 @@ export class Outbox<M> {
     this.#endAll(error);
   }
 
-  /** The connection has ended for good. What is written down stays so, for the next one. */
+  /**
+   * The connection has ended for good. What is written down stays so, for the next one. `error`: why; the rejection of
+   * a login says nothing about messages that were sent before.
+   */
   closed(error: ChatError): void {
     this.connectionLost();
-    const isKept = this.#saved !== undefined;
+    const isKept = this.#saved !== undefined && error.code in LOCAL_ERROR_TEXTS;
     this.#saved = undefined;
     if (!isKept) return this.#endAll(error);
     for (const item of [...this.#items]) this.#end(item, error);

@@ -30,7 +30,10 @@ export interface RoomEvents<M> {
   gap(gap: Gap): void;
   /** Notifications about members, lists or the mode may be missing: read them again. */
   stateGap(): void;
-  /** The room was made anew: its ids have started over, and what was shown of it is history of another room. */
+  /**
+   * The room was made anew: its ids have started over, and what was shown of it is history of another room. Its newest
+   * messages follow, whatever the join asked for.
+   */
   restarted(): void;
   state(state: RoomState): void;
   /** A message is sent for the first time, by its key. Until then it is surely not stored. */
@@ -63,6 +66,8 @@ export interface RoomHost {
   /** Where unsent messages to a room are written down; undefined without a storage, or before the login. */
   savedOutbox<M>(room: string): SavedOutbox<M> | undefined;
   isOnline(): boolean;
+  /** Whether the connection has ended for good. */
+  isClosed(): boolean;
   /** Read a room's history when it is its turn: all rooms at once would be more than a slow connection can take. */
   catchUp(work: () => Promise<void>, isUrgent: boolean): Promise<void>;
 }

@@ -116,7 +116,10 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
    * the event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent.
    */
   send(message: M, key?: string, sentAt?: number): Promise<number> {
-    if (this.#state === "out") return Promise.reject(new ChatError("notJoined", [this.name]));
+    if (this.#state === "out") {
+      const error = this.#host.isClosed() ? new ChatError("disconnected") : new ChatError("notJoined", [this.name]);
+      return Promise.reject(error);
+    }
     const sent = this.#outbox.add(message, key, sentAt);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
@@ -157,9 +160,9 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   }
 
   /** @internal */
-  onClosed(): void {
+  onClosed(reason: ChatError): void {
     this.#begin("out");
-    this.#outbox.closed(new ChatError("disconnected"));
+    this.#outbox.closed(reason);
   }
 
   /** @internal */
@@ -246,7 +249,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#outbox.remembersKeys = history !== undefined;
     const { epoch, lastMessageId } = history ?? (await this.#readInfo());
     if (turn !== this.#turn) return;
-    if (this.#historyEpoch !== undefined && this.#historyEpoch !== epoch) this.#restart();
+    if (this.#historyEpoch !== undefined && this.#historyEpoch !== epoch) this.#restart(lastMessageId, history);
     this.#historyEpoch = epoch;
     this.#start(lastMessageId);
     const isWhole = history !== undefined && this.#continues(history);
@@ -286,10 +289,12 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#isFresh = after === undefined;
   }
 
-  #restart(): void {
-    this.#range = undefined;
+  /** The room began anew meanwhile: go on with all of its messages that the answer to the join holds. */
+  #restart(lastId: number, history: JoinHistory<M> | undefined): void {
+    const last = history === undefined ? Math.max(0, lastId - this.#pageSize) : (history.messages[0]?.id ?? lastId + 1) - 1;
+    this.#range = { first: last + 1, last };
+    this.#isFresh = true;
     this.#hasOlder = true;
-    this.#options = { recent: this.#options.recent ?? DEFAULT_RECENT };
     this.emit("restarted");
   }
 
