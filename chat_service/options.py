@@ -15,6 +15,9 @@ def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
+#: The longest time in seconds for which something can be kept before it is dropped: 31 years.
+MAX_TTL = 1_000_000_000
+
 #: Checks one value: returns what was expected if the value is invalid, else None.
 Check = Callable[[Any], str | None]
 
@@ -194,6 +197,23 @@ class Options:
         _count(0),
         "Number of users of whom a room remembers when they last joined or left; those who left long ago are "
         "forgotten first.",
+    )
+    user_ttl: float | None = _option(
+        None,
+        _optional(_seconds(maximum=MAX_TTL)),
+        "Time in seconds for which a user without sockets, names in lists and whitelist mode is remembered. "
+        "None: for good.",
+    )
+    empty_ttl: float | None = _option(
+        None,
+        _optional(_seconds(maximum=MAX_TTL)),
+        "Default for new rooms: time in seconds after which a room without joined users is deleted. None: "
+        "never.",
+    )
+    history_ttl: float | None = _option(
+        None,
+        _optional(_seconds(maximum=MAX_TTL)),
+        "Default for new rooms: age in seconds at which messages are dropped. None: at any age they stay.",
     )
     early_commands_limit: int = _option(
         100,

@@ -116,11 +116,14 @@ class RoomSettings:
     blacklist: tuple[str, ...] = ()
     adminlist: tuple[str, ...] = ()
     whitelist_only: bool = False
-    #: The option of the service when it is not given; so with the next three.
+    #: The option of the service when it is not given; so with the next four.
     history_max_size: int | None = None
     history_max_bytes: int | None = None
+    history_ttl: float | None = None
     enable_access_lists_updates: bool | None = None
     enable_userlist_updates: bool | None = None
+    #: 0: the room stays, also while nobody is joined.
+    empty_ttl: float = 0.0
 
 
 def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -22,6 +22,8 @@ async def room_create(context: Context, call: CommandCall, room_name: RoomName, 
         whitelist_only=whitelist_only,
         history_max_size=options.history_max_size,
         history_max_bytes=options.history_max_bytes,
+        history_ttl=options.history_ttl,
+        empty_ttl=options.empty_ttl,
         enable_userlist_updates=options.enable_userlist_updates,
         enable_access_lists_updates=options.enable_access_lists_updates,
     )

@@ -31,11 +31,12 @@ SYSTEM = Actor(name=None, bypass=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserConfig:
-    """Initial lists and mode of a user."""
+    """Initial lists and mode of a user. ``ttl``: as for ``UserStore.socket_connect``."""
 
     whitelist: Sequence[str] = ()
     blacklist: Sequence[str] = ()
     whitelist_only: bool = False
+    ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class RoomConfig:
     """Initial owner, lists and settings of a room.
 
     ``history_max_size`` counts messages, ``history_max_bytes`` their bytes as they are stored. None is
-    any number.
+    any number. ``history_ttl``: see ``room_set_history_ttl``. ``empty_ttl``: see ``room_set_empty_ttl``.
     """
 
     owner: UserName | None = None
@@ -65,6 +66,8 @@ class RoomConfig:
     whitelist_only: bool = False
     history_max_size: int = 10000
     history_max_bytes: int | None = 16 * 1024 * 1024
+    history_ttl: float | None = None
+    empty_ttl: float | None = None
     enable_userlist_updates: bool = False
     enable_access_lists_updates: bool = False
 

@@ -236,6 +236,24 @@ class RoomStore(Protocol):
         """
         ...
 
+    async def room_set_history_ttl(self, room: RoomName, ttl: float | None) -> None:
+        """Set the age in seconds at which messages are dropped; None: at no age. Raises ``noRoom``.
+
+        From that age on by the store's clock, no method returns or counts a message, as if others had taken
+        its place. The space comes back at the latest when the room has been without a new message for as
+        long again. Messages that were stored without a limit of age count from this call on.
+        """
+        ...
+
+    async def room_set_empty_ttl(self, room: RoomName, ttl: float | None) -> None:
+        """Set the time in seconds after which the room is deleted if no user is joined; None: never.
+
+        It counts, by the store's clock, from the step in which the last user leaves, from the creation of
+        the room, or from this call. A join begins it anew. The room is then gone, as after ``room_delete``.
+        Raises ``noRoom``.
+        """
+        ...
+
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:

@@ -92,12 +92,17 @@ class UserStore(Protocol):
         *,
         ephemeral: bool = False,
         limit: int | None = None,
+        ttl: float | None = None,
     ) -> int:
         """Add a socket to the instance and to the user, who is created if missing.
 
         A user who was created by an ``ephemeral`` connect is deleted with the lists when the last socket
         disconnects, unless a connect without it comes first. ``limit``: the number of sockets that
         the user may have; a further one raises ``limitExceeded``.
+
+        ``ttl``: time in seconds, by the store's clock, after which the user is deleted if they have no
+        socket, no name in a list and no whitelist mode; None: never. It counts from the step after which
+        all of that holds. The last connect decides.
 
         Raises ``banned`` with the end in ms of Unix time, or None, and the reason, or None, if the user is
         banned. Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns

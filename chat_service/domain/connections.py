@@ -157,6 +157,7 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
             instance_id,
             ephemeral=session.is_ephemeral,
             limit=context.options.sockets_per_user_limit,
+            ttl=context.options.user_ttl,
         )
     except Exception as error:
         if isinstance(error, StoreRefusedError):

@@ -52,6 +52,9 @@ class OptionKeywords(TypedDict, total=False):
     login_expiry_notice: float
     login_expiry_grace: float
     seen_limit: int
+    user_ttl: float | None
+    empty_ttl: float | None
+    history_ttl: float | None
     early_commands_limit: int
     direct_list_size_limit: int
     room_list_size_limit: int

@@ -18,6 +18,7 @@ from chat_service.service.server_arguments import (
     flag,
     message_count,
     passing,
+    ttl,
     with_options,
 )
 from chat_service.service.transport_api import Publisher
@@ -102,6 +103,7 @@ class ServerAPI:
             whitelist=self._names("whitelist", whitelist, limit),
             blacklist=self._names("blacklist", blacklist, limit),
             whitelist_only=flag("whitelist_only", whitelist_only),
+            ttl=self._context.options.user_ttl,
         )
         with passing("userExists" if flag("exist_ok", exist_ok) else None):
             await self._context.store.user_create(self._user(name), config)
@@ -169,11 +171,15 @@ class ServerAPI:
         whitelist_only: bool = False,
         history_max_size: int | None = None,
         history_max_bytes: int | None = None,
+        history_ttl: float | None = None,
+        empty_ttl: float | None = None,
         enable_access_lists_updates: bool | None = None,
         enable_userlist_updates: bool | None = None,
         exist_ok: bool = False,
     ) -> None:
         """Create a room. None means the default from the service's options.
+
+        ``history_ttl``, ``empty_ttl``: in seconds as in the options; 0 for no limit.
 
         ``exist_ok``: leave an existing room unchanged instead of raising, for rooms that every instance
         creates at its start. Raises ``roomExists``, ``invalidName``, ``listLimitExceeded``.
@@ -192,6 +198,8 @@ class ServerAPI:
             whitelist_only=flag("whitelist_only", whitelist_only),
             history_max_size=message_count(size),
             history_max_bytes=byte_count(max_bytes),
+            history_ttl=options.history_ttl if history_ttl is None else ttl("history_ttl", history_ttl),
+            empty_ttl=options.empty_ttl if empty_ttl is None else ttl("empty_ttl", empty_ttl),
             enable_access_lists_updates=options.enable_access_lists_updates
             if lists_updates is None
             else flag("enable_access_lists_updates", lists_updates),
@@ -252,6 +260,22 @@ class ServerAPI:
         """
         self._context.check_open()
         await self._context.store.room_set_history_max_bytes(self._room(room), byte_count(size))
+
+    async def change_room_history_ttl(self, room: str, seconds: float | None) -> None:
+        """Set the age at which a room's messages are dropped; None: at no age. Raises ``noRoom``.
+
+        Messages that were stored without a limit of age count from this call on.
+        """
+        self._context.check_open()
+        await self._context.store.room_set_history_ttl(self._room(room), ttl("seconds", seconds))
+
+    async def change_room_empty_ttl(self, room: str, seconds: float | None) -> None:
+        """Set the time after which a room without joined users is deleted; None: never.
+
+        For a room that is empty it begins with this call. Raises ``noRoom``.
+        """
+        self._context.check_open()
+        await self._context.store.room_set_empty_ttl(self._room(room), ttl("seconds", seconds))
 
     async def change_access_lists_updates(self, room: str, enabled: bool) -> None:
         """Turn notifications about changed lists and modes on or off. Raises ``noRoom``."""

@@ -7,6 +7,7 @@ from typing import Any
 from chat_service.commands.spec import Command
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.option_group import refuse_unknown
+from chat_service.options import MAX_TTL
 
 #: The context of ``exec_user_command``.
 CallContext = str | bool | Mapping[str, Any]
@@ -57,6 +58,16 @@ def message_count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"history_max_size: expected a whole number, 0 or more, got {value!r}")
     return value
+
+
+def ttl(name: str, value: Any) -> float | None:
+    """A time in seconds, None for 0 and None. Raises ``ValueError`` for anything else."""
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= MAX_TTL:
+        raise ValueError(f"{name}: expected seconds from 0 to {MAX_TTL} or None, got {value!r}")
+    return float(value) or None
 
 
 def byte_count(value: Any) -> int:

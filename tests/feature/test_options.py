@@ -11,6 +11,8 @@ from tests.support.world import World
 
 BOOLEAN = "expected True or False"
 BIG = 2**53 - 1
+#: Good and bad values of a time after which something goes.
+TTLS = ([None, 0.05, 3600, 1_000_000_000], [0, -1, 1_000_000_001, True, "5", float("nan"), float("inf")])
 
 #: Values that each option takes, values that it does not take, and what it says then.
 VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
@@ -90,6 +92,9 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "login_expiry_notice": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),
     "login_expiry_grace": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),
     "seen_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
+    "user_ttl": (*TTLS, "expected seconds, more than 0, at most 1000000000"),
+    "empty_ttl": (*TTLS, "expected seconds, more than 0, at most 1000000000"),
+    "history_ttl": (*TTLS, "expected seconds, more than 0, at most 1000000000"),
     "early_commands_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "direct_list_size_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "room_list_size_limit": ([0, 5], [-1, "5", None, True], f"expected a whole number from 0 to {BIG}"),
@@ -195,6 +200,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     )
     assert (options.history_max_size, options.history_max_get_messages) == (10000, 100)
     assert options.idempotency_window == 300
+    assert options.user_ttl is options.empty_ttl is options.history_ttl is None
     assert (options.history_max_bytes, options.history_max_get_bytes) == (2**24, 2**20)
     assert (options.names_per_command_limit, options.message_size_limit) == (1000, 2**20)
     assert (options.login_timeout, options.early_commands_limit) == (10.0, 100)

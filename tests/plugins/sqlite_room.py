@@ -1,6 +1,5 @@
 """A room of the SQLite store, within one step."""
 
-import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +20,7 @@ from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId
 from tests.plugins.sqlite_step import Step, pack, unpack
 
 COLUMNS = """epoch, birth, seq, last_id, owner, whitelist_only, history_max_size, history_max_bytes,
-    userlist_updates, access_updates"""
+    userlist_updates, access_updates, history_ttl, empty_ttl"""
 
 #: How many events other than messages a room keeps.
 CHANGES_KEPT = 200
@@ -38,7 +37,8 @@ def create(step: Step, name: RoomName, config: RoomConfig) -> None:
         raise ChatServiceError("roomExists", name)
     step.run(
         """insert into rooms (name, epoch, birth, owner, whitelist_only, history_max_size, history_max_bytes,
-            userlist_updates, access_updates) values (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            userlist_updates, access_updates, history_ttl, empty_ttl, expires)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + ?)""",
         name,
         uuid.uuid4().hex,
         uuid.uuid4().hex,
@@ -48,6 +48,10 @@ def create(step: Step, name: RoomName, config: RoomConfig) -> None:
         config.history_max_bytes,
         config.enable_userlist_updates,
         config.enable_access_lists_updates,
+        config.history_ttl,
+        config.empty_ttl,
+        step.now,
+        config.empty_ttl,
     )
     lists = {"adminlist": config.adminlist, "whitelist": config.whitelist, "blacklist": config.blacklist}
     for list_name, names in lists.items():
@@ -73,9 +77,14 @@ class Room:
             self.history_max_bytes,
             self.userlist_updates,
             self.access_updates,
+            self.history_ttl,
+            self.empty_ttl,
         ) = rows[0]
         self.name = name
         self._step = step
+        if self.history_ttl is not None:
+            query = "delete from messages where room = ? and time <= ?"
+            step.run(query, name, step.now - self.history_ttl)
 
     @property
     def cursor(self) -> RoomCursor:
@@ -91,6 +100,12 @@ class Room:
         if not room_event.is_message:
             self.keep(room_event)
         self._step.publish(Topic(TopicKind.ROOM, self.name), room_event)
+
+    def settle(self) -> None:
+        """Let the room expire if it is empty, and not otherwise."""
+        query = """update rooms set expires = case when exists (select 1 from members where room = rooms.name)
+                   then null else ? + empty_ttl end where name = ?"""
+        self._step.run(query, self._step.now, self.name)
 
     def keep(self, event: RoomEvent) -> None:
         """Keep an event for instances that miss it; the oldest ones make room."""
@@ -200,6 +215,7 @@ class Room:
         for user, sockets in removed.items():
             self._step.run("delete from socket_rooms where user = ? and room = ?", user, self.name)
             self._step.tell_user(user, "roomAccessRemoved", self.name, exclude=sockets)
+        self.settle()
         return Removal(cursor=self.cursor, sockets=places)
 
     def remove_without_access(self, candidates: Iterable[str], now: int) -> Removal | None:
@@ -207,9 +223,7 @@ class Room:
 
     def delete(self) -> Removal | None:
         removal = self.remove(self.names(USERLIST), 0)
-        self._step.run("delete from rooms where name = ?", self.name)
-        for table in ("room_lists", "seen", "messages", "changes"):
-            self._step.run(f"delete from {table} where room = ?", self.name)
+        self._step.delete_room(self.name)
         return removal
 
     # Messages
@@ -225,7 +239,8 @@ class Room:
     def add_message(self, message: Message) -> int:
         stored = {**message, "id": self.last_id + 1}
         self.set("last_id", self.last_id + 1)
-        self._step.run("insert into messages values (?, ?, ?)", self.name, self.last_id, pack(stored))
+        values = (self.name, self.last_id, pack(stored), self._step.now)
+        self._step.run("insert into messages values (?, ?, ?, ?)", *values)
         self.trim()
         self.publish(event="roomMessage", args=(self.name, unpack(pack(stored))))
         return int(self.last_id)
@@ -233,14 +248,14 @@ class Room:
     def sent(self, user: UserName | None, key: str, digest: bytes) -> int | None:
         """The id of the message that was sent with a key, None if the key is not remembered."""
         query = """select id, digest from sent where birth = ? and user = ? and key = ? and expires > ?"""
-        for message_id, its_digest in self._step.rows(query, self.birth, user or "", key, time.time()):
+        for message_id, its_digest in self._step.rows(query, self.birth, user or "", key, self._step.now):
             if its_digest != digest:
                 raise ChatServiceError("idempotencyConflict", key)
             return int(message_id)
         return None
 
     def remember(self, user: UserName | None, key: str, message_id: int, conditions: SendConditions) -> None:
-        now = time.time()
+        now = self._step.now
         self._step.run("delete from sent where expires <= ?", now)
         values = (self.birth, user or "", key, message_id, conditions.digest, now + conditions.window)
         self._step.run("insert into sent values (?, ?, ?, ?, ?, ?)", *values)

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from time import time
 from typing import Any
 
 import msgpack
@@ -18,7 +17,8 @@ from tests.plugins.sqlite_bus import Hub
 SCHEMA = """
 pragma synchronous = off;
 pragma journal_mode = memory;
-create table if not exists users (name text primary key, whitelist_only int, ephemeral int);
+create table if not exists users (
+    name text primary key, whitelist_only int, ephemeral int, ttl real, expires real);
 create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
 create table if not exists bans (user text primary key, until int, reason text, expires real);
 create table if not exists sockets (user text, id text, instance text, primary key (user, id));
@@ -27,7 +27,7 @@ create table if not exists instances (name text primary key, heartbeat int, clai
 create table if not exists rooms (
     name text primary key, epoch text, birth text, seq int default 0, last_id int default 0, owner text,
     whitelist_only int, history_max_size int, history_max_bytes int,
-    userlist_updates int, access_updates int);
+    userlist_updates int, access_updates int, history_ttl real, empty_ttl real, expires real);
 create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
 create table if not exists members (room text, user text, announced int default 0, primary key (room, user));
 create table if not exists joined (
@@ -36,7 +36,7 @@ create table if not exists seen (room text, user text, timestamp int, primary ke
 create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists sent (
     birth text, user text, key text, id int, digest blob, expires real, primary key (birth, user, key));
-create table if not exists messages (room text, id int, body blob, primary key (room, id));
+create table if not exists messages (room text, id int, body blob, time real, primary key (room, id));
 """
 
 
@@ -81,8 +81,10 @@ def connect(path: str, timeout: float) -> sqlite3.Connection:
 class Step:
     """Queries in a transaction, and the envelopes that it publishes."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, now: float) -> None:
         self._database = database
+        #: Unix time in seconds.
+        self.now = now
         self.published: list[tuple[Topic, Envelope]] = []
 
     def run(self, query: str, *values: Any) -> bool:
@@ -111,7 +113,7 @@ class Step:
 
     def find_ban(self, user: UserName) -> Ban | None:
         query = "select until, reason from bans where user = ? and (expires is null or expires > ?)"
-        for until, reason in self.rows(query, user, time()):
+        for until, reason in self.rows(query, user, self.now):
             return Ban(until=until, reason=reason)
         return None
 
@@ -120,21 +122,41 @@ class Step:
         if ban is not None:
             raise ban.error()
 
+    def forget_expired(self) -> None:
+        """Remove the users and rooms whose time is over."""
+        self.run("delete from users where expires <= ?", self.now)
+        for room in self.column("select name from rooms where expires <= ?", self.now):
+            self.delete_room(room)
+
+    def delete_room(self, room: str) -> None:
+        self.run("delete from rooms where name = ?", room)
+        for table in ("room_lists", "seen", "messages", "changes"):
+            self.run(f"delete from {table} where room = ?", room)
+
+    def settle_user(self, user: UserName) -> None:
+        """Let a user expire who has a limit of time and nothing but the name, and no other."""
+        query = """update users set expires = case when whitelist_only
+                or exists (select 1 from sockets where user = users.name)
+                or exists (select 1 from user_lists where user = users.name)
+                then null else coalesce(expires, ? + ttl) end where name = ?"""
+        self.run(query, self.now, user)
+
     def check_user(self, user: UserName) -> None:
         if not self.rows("select 1 from users where name = ?", user):
             raise ChatServiceError("noUser", user)
 
 
 @contextmanager
-def step(database: sqlite3.Connection, hub: Hub) -> Iterator[Step]:
+def step(database: sqlite3.Connection, hub: Hub, now: float) -> Iterator[Step]:
     """A transaction: all or nothing, and published only when it is done.
 
     It contains no await, so the order of the transactions is that of the publications.
     """
     with wrapped_errors():
         database.execute("begin immediate")
-        made = Step(database)
+        made = Step(database, now)
         try:
+            made.forget_expired()
             yield made
         except BaseException:
             database.execute("rollback")

@@ -83,6 +83,7 @@ class SqliteStore(SqliteUsers):
                 entry.forget_seen(seen_limit)
             statement = "insert or ignore into joined values (?, ?, ?, ?)"
             changed = s.run(statement, room, user, socket_id, instance_id)
+            entry.settle()
             if changed and announce:
                 self._announce(s, entry, user, socket_id, echo_all)
             return JoinResult(
@@ -129,6 +130,8 @@ class SqliteStore(SqliteUsers):
             changed, njoined = s.run(query, room, user, socket_id), len(entry.sockets(user))
             if changed and not njoined and entry.end_presence(user, now):
                 entry.tell("roomUserLeft", user, exclude=(socket_id,))
+            if changed and not entry.names(USERLIST):
+                entry.settle()
             if changed and echo:
                 exclude = () if echo_all else (socket_id,)
                 s.tell_user(user, "roomLeftEcho", room, socket_id, njoined, exclude=exclude)
@@ -263,6 +266,19 @@ class SqliteStore(SqliteUsers):
             entry = Room(s, room)
             entry.set("history_max_bytes", size)
             entry.trim()
+
+    async def room_set_history_ttl(self, room: RoomName, ttl: float | None) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            if entry.history_ttl is None:
+                s.run("update messages set time = ? where room = ?", s.now, room)
+            entry.set("history_ttl", ttl)
+
+    async def room_set_empty_ttl(self, room: RoomName, ttl: float | None) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.set("empty_ttl", ttl)
+            entry.settle()
 
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None

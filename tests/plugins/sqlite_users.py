@@ -1,7 +1,7 @@
 """Users, their sockets, and the instances of the SQLite store."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from time import time
 
@@ -27,13 +27,22 @@ from tests.plugins.sqlite_step import Step, connect, step
 class SqliteUsers:
     """The part of the store that knows no room.
 
-    ``hub``: the same for all stores over one database. ``timeout``: seconds to wait for a lock.
+    ``hub``: the same for all stores over one database. ``timeout``: seconds to wait for a lock. ``now``: the
+    Unix time in seconds.
     """
 
-    def __init__(self, path: str, hub: Hub | None = None, *, timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: str,
+        hub: Hub | None = None,
+        *,
+        timeout: float = 2.0,
+        now: Callable[[], float] = time,
+    ) -> None:
         self._path = path
         self._hub = hub or Hub()
         self._timeout = timeout
+        self._now = now
         self._database: sqlite3.Connection | None = None
         self._bus: SqliteBus | None = None
 
@@ -58,7 +67,7 @@ class SqliteUsers:
     def _step(self) -> AbstractContextManager[Step]:
         if self._database is None:
             raise StoreError("the store is not open")
-        return step(self._database, self._hub)
+        return step(self._database, self._hub, self._now())
 
     # Users
 
@@ -66,9 +75,11 @@ class SqliteUsers:
         with self._step() as s:
             if s.rows("select 1 from users where name = ?", user):
                 raise ChatServiceError("userExists", user)
-            s.run("insert into users values (?, ?, 0)", user, config.whitelist_only)
+            query = "insert into users (name, whitelist_only, ephemeral, ttl) values (?, ?, 0, ?)"
+            s.run(query, user, config.whitelist_only, config.ttl)
             for list_name, names in (("whitelist", config.whitelist), ("blacklist", config.blacklist)):
                 s.many("insert into user_lists values (?, ?, ?)", [(user, list_name, n) for n in set(names)])
+            s.settle_user(user)
 
     async def user_delete(self, user: UserName) -> None:
         with self._step() as s:
@@ -98,12 +109,14 @@ class SqliteUsers:
             current = s.column("select name from user_lists where user = ? and list = ?", user, list_name)
             rules.check_list_growth(current, names, list_name, limit)
             s.many("insert or ignore into user_lists values (?, ?, ?)", [(user, list_name, n) for n in names])
+            s.settle_user(user)
 
     async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
         with self._step() as s:
             s.check_user(user)
             query = "delete from user_lists where user = ? and list = ? and name = ?"
             s.many(query, [(user, list_name, n) for n in names])
+            s.settle_user(user)
 
     async def user_get_mode(self, user: UserName) -> bool:
         with self._step() as s:
@@ -114,6 +127,7 @@ class SqliteUsers:
         with self._step() as s:
             s.check_user(user)
             s.run("update users set whitelist_only = ? where name = ?", whitelist_only, user)
+            s.settle_user(user)
 
     def _lets_write(self, s: Step, user: UserName, sender: str | None) -> bool:
         s.check_user(user)
@@ -142,7 +156,7 @@ class SqliteUsers:
 
     async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
         with self._step() as s:
-            expires = None if ban.until is None else time() + (ban.until - now) / 1000
+            expires = None if ban.until is None else s.now + (ban.until - now) / 1000
             s.run("insert or replace into bans values (?, ?, ?, ?)", user, ban.until, ban.reason, expires)
             s.publish(Topic(TopicKind.USER, user), DisconnectUser())
 
@@ -173,13 +187,16 @@ class SqliteUsers:
         *,
         ephemeral: bool = False,
         limit: int | None = None,
+        ttl: float | None = None,
     ) -> int:
         with self._step() as s:
             s.check_ban(user)
             known = s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id)
             if limit and self._count(s, user) >= limit and not known:
                 raise ChatServiceError("limitExceeded", SOCKETS)
-            s.run("insert or ignore into users values (?, 0, ?)", user, ephemeral)
+            query = "insert or ignore into users (name, whitelist_only, ephemeral) values (?, 0, ?)"
+            s.run(query, user, ephemeral)
+            s.run("update users set ttl = ?, expires = null where name = ?", ttl, user)
             if not ephemeral:
                 s.run("update users set ephemeral = 0 where name = ?", user)
             query = "insert or ignore into sockets values (?, ?, ?)"
@@ -201,6 +218,7 @@ class SqliteUsers:
                 s.tell_user(user, "socketDisconnectEcho", socket_id, count, exclude=only)
             if known and not count and s.run("delete from users where name = ? and ephemeral", user):
                 s.run("delete from user_lists where user = ?", user)
+            s.settle_user(user)
             return count
 
     async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:

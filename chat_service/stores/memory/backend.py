@@ -2,8 +2,9 @@
 
 import heapq
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, TypeVar
 
 from chat_service import rules
@@ -11,11 +12,15 @@ from chat_service.contracts.bus import Bus, BusListener, Envelope, Notify, Topic
 from chat_service.contracts.records import SOCKETS, Departure, Removal, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
+from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
 from chat_service.stores.memory.room import MemoryRoom, Removed
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 NameT = TypeVar("NameT", UserName, RoomName)
+
+#: How many users, rooms and histories are looked after with each heartbeat of an instance.
+SLICE_PER_HEARTBEAT = 1000
 
 
 @dataclass(slots=True)
@@ -32,12 +37,19 @@ class MemoryUser:
     def __init__(self, config: UserConfig, *, is_ephemeral: bool = False) -> None:
         #: Whether the user goes with the last socket.
         self.is_ephemeral = is_ephemeral
+        #: Time in seconds after which the user goes when nothing is left of them; None: never.
+        self.ttl = config.ttl
         self.whitelist_only = config.whitelist_only
         self.lists: dict[str, dict[str, None]] = {
             "blacklist": dict.fromkeys(config.blacklist),
             "whitelist": dict.fromkeys(config.whitelist),
         }
         self.sockets: dict[SocketId, UserSocket] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing but the name is left."""
+        return not (self.sockets or self.whitelist_only or any(self.lists.values()))
 
     def lets_write(self, sender: str) -> bool:
         return rules.has_direct_access(
@@ -83,27 +95,106 @@ class MemoryBackend:
     change spans an ``await``, so each is atomic.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        """``now``: seconds on a clock that never goes back."""
+        self.now = now
         self.hub = Hub()
         self.users: dict[UserName, MemoryUser] = {}
         self.rooms: dict[RoomName, MemoryRoom] = {}
         self.instances: dict[InstanceId, MemoryInstance] = {}
-        self.sent_keys = SentKeys()
-        self.bans = Bans()
+        self.sent_keys = SentKeys(now)
+        self.bans = Bans(now)
+        #: Users of whom nothing is left, rooms that are empty, and rooms whose old messages are dropped.
+        self.idle_users: Expiry[UserName] = Expiry(self._forget_user, now)
+        self.empty_rooms: Expiry[RoomName] = Expiry(self._forget_room, now)
+        self.ageing_rooms: Expiry[RoomName] = Expiry(self._drop_old_messages, now)
 
     def user(self, name: UserName) -> MemoryUser:
         """Raises ``noUser``."""
+        if self.idle_users.heap:
+            self.idle_users.look(name)
         try:
             return self.users[name]
         except KeyError:
             raise ChatServiceError("noUser", name) from None
 
+    def has_user(self, name: UserName) -> bool:
+        """Whether the user exists."""
+        if self.idle_users.heap:
+            self.idle_users.look(name)
+        return name in self.users
+
+    def add_user(self, name: UserName, user: MemoryUser) -> None:
+        """Add a user who does not exist."""
+        self.users[name] = user
+        self.settle_user(name, user)
+
+    def settle_user(self, name: UserName, user: MemoryUser) -> None:
+        """Let a user go in time if nothing is left of them; to be called after changes."""
+        if user.ttl is not None and user.is_idle:
+            if name not in self.idle_users:
+                self.idle_users.set(name, user.ttl)
+        else:
+            self.idle_users.cancel(name)
+
+    def _forget_user(self, name: UserName) -> None:
+        del self.users[name]
+
     def room(self, name: RoomName) -> MemoryRoom:
         """Raises ``noRoom``."""
+        if self.empty_rooms.heap:
+            self.empty_rooms.look(name)
         try:
             return self.rooms[name]
         except KeyError:
             raise ChatServiceError("noRoom", name) from None
+
+    def has_room(self, name: RoomName) -> bool:
+        """Whether the room exists."""
+        if self.empty_rooms.heap:
+            self.empty_rooms.look(name)
+        return name in self.rooms
+
+    def add_room(self, room: MemoryRoom) -> None:
+        """Add a room that does not exist."""
+        self.rooms[room.name] = room
+        self.settle_room(room)
+        self.settle_history(room)
+
+    def remove_room(self, name: RoomName) -> MemoryRoom:
+        """Remove a room that exists."""
+        self.empty_rooms.cancel(name)
+        self.ageing_rooms.cancel(name)
+        return self.rooms.pop(name)
+
+    def settle_room(self, room: MemoryRoom) -> None:
+        """Let a room go in time if it is empty; to be called when members join, when all have left, and when
+        the time changes."""
+        if room.empty_ttl is None or room.members:
+            self.empty_rooms.cancel(room.name)
+        else:
+            self.empty_rooms.set(room.name, room.empty_ttl)
+
+    def settle_history(self, room: MemoryRoom) -> None:
+        """Have the old messages of a room dropped although nobody reads or sends any."""
+        if room.history.ttl is None:
+            self.ageing_rooms.cancel(room.name)
+        else:
+            self.ageing_rooms.set(room.name, room.history.ttl)
+
+    def _forget_room(self, name: RoomName) -> None:
+        self.ageing_rooms.cancel(name)
+        del self.rooms[name]
+
+    def _drop_old_messages(self, name: RoomName) -> None:
+        room = self.rooms[name]
+        room.history.drop_old()
+        self.settle_history(room)
+
+    def look_after(self) -> None:
+        """Do a slice of what is due although no operation came by."""
+        for expiry in (self.idle_users, self.empty_rooms, self.ageing_rooms):
+            expiry.look(limit=SLICE_PER_HEARTBEAT)
 
     def instance(self, name: InstanceId) -> MemoryInstance:
         """The instance, created if missing."""
@@ -121,9 +212,12 @@ class MemoryBackend:
         instance_id: InstanceId,
         ephemeral: bool,
         limit: int | None,
+        ttl: float | None,
     ) -> int:
         """``Store.socket_connect``."""
         self.bans.check(user)
+        if self.idle_users.heap:
+            self.idle_users.look(user)
         entry = self.users.get(user)
         if entry and limit and len(entry.sockets) >= limit and socket_id not in entry.sockets:
             raise ChatServiceError("limitExceeded", SOCKETS)
@@ -132,8 +226,11 @@ class MemoryBackend:
             entry = self.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
         elif not ephemeral:
             entry.is_ephemeral = False
+        entry.ttl = ttl
         if socket_id not in entry.sockets:
             entry.sockets[socket_id] = UserSocket(instance_id)
+            if self.idle_users.heap:
+                self.idle_users.cancel(user)
             self.notify_user(user, "socketConnectEcho", socket_id, len(entry.sockets), exclude=(socket_id,))
         return len(entry.sockets)
 
@@ -156,6 +253,8 @@ class MemoryBackend:
         self.notify_user(user, "socketDisconnectEcho", socket_id, nconnected, exclude=only)
         if not nconnected and entry.is_ephemeral:
             del self.users[user]
+        elif entry.ttl is not None:
+            self.settle_user(user, entry)
         return nconnected
 
     def notify_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
@@ -170,6 +269,9 @@ class MemoryBackend:
                 if entry is not None:
                     entry.rooms.discard(room)
             self.notify_user(user, "roomAccessRemoved", room, exclude=sockets)
+        left = self.rooms.get(room) if removed.users else None
+        if left is not None and left.empty_ttl is not None:
+            self.settle_room(left)
         return removed.removal
 
 

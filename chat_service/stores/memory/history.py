@@ -1,4 +1,4 @@
-"""The messages of a room with consecutive ids, limited by number and size, and their idempotency keys."""
+"""The messages of a room with consecutive ids, limited by number, size and age, and their idempotency keys."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,13 +20,21 @@ _DROPPED = 1000
 
 class History:
     """The newest ``max_size`` messages, fewer if they have more than ``max_bytes``, but at least one. Ids are
-    1, 2, 3, … and keep counting if no messages are kept.
+    1, 2, 3, … and keep counting if no messages are kept. Messages that are ``ttl`` seconds old are dropped.
 
     Messages are kept as JSON texts, the form in which most clients receive them: small, encoded once, and
     safe from changes to messages that were returned. Messages with binary values are packed instead.
     """
 
-    def __init__(self, max_size: int, max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        max_size: int,
+        max_bytes: int | None = None,
+        ttl: float | None = None,
+        *,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        """``now``: seconds on a clock that never goes back."""
         self.max_size = max_size
         self.max_bytes = max_bytes
         #: The bytes of the stored messages.
@@ -35,12 +43,19 @@ class History:
         # Encoded messages, oldest first. Those before ``_start`` are dropped, and empty.
         self._items: list[bytes] = []
         self._start = 0
+        #: None: no message is too old.
+        self.ttl = ttl
+        self._now = now
+        # When each item was stored; empty without ``ttl``.
+        self._times: list[float] = []
         # Whether a packed message was ever among them.
         self._has_packed = False
 
     @property
     def size(self) -> int:
         """Number of stored messages."""
+        if self.ttl is not None:
+            self.drop_old()
         return len(self._items) - self._start
 
     def append(self, message: Message) -> int:
@@ -56,6 +71,9 @@ class History:
                 encoded = encoded[:-1] + b"}"
             self._items.append(encoded)
             self.bytes += len(encoded)
+            if self.ttl is not None:
+                self._times.append(self._now())
+                self.drop_old()
             self._drop_surplus()
         self.last_id = message_id
         return message_id
@@ -70,22 +88,24 @@ class History:
 
     def recent(self, limit: int, max_bytes: int | None = None) -> Sequence[Message]:
         """The newest ``limit`` messages, newest first. ``max_bytes``: as for ``after``."""
-        count = min(limit, self.size)
-        return self._newest_first(_newest_within(self._oldest_first(self.size - count, count), max_bytes))
+        # Read once: messages may become too old between two looks.
+        size = self.size
+        count = min(limit, size)
+        return self._newest_first(_newest_within(self._oldest_first(size - count, count), max_bytes))
 
     def read_for_join(self, query: HistoryQuery, epoch: str) -> JoinHistory:
         """The messages that a join in this epoch asks for."""
-        is_same = query.epoch is None or query.epoch == epoch
+        is_same, size = query.epoch is None or query.epoch == epoch, self.size
         found = select_history(
             query.after,
             is_same=is_same,
             limit=query.limit,
             recent=query.recent,
             last_id=self.last_id,
-            stored=self.size,
+            stored=size,
         )
         count = found.last - found.first + 1
-        selected = self._oldest_first(found.first - (self.last_id - self.size) - 1, count)
+        selected = self._oldest_first(found.first - (self.last_id - size) - 1, count)
         within = (_oldest_within if found.recovered else _newest_within)(selected, query.max_bytes)
         more = found.more or (found.recovered and len(within) < len(selected))
         return JoinHistory(recovered=found.recovered, messages=self._decoded(within), more=more)
@@ -100,6 +120,28 @@ class History:
         self.max_bytes = max_bytes
         self._drop_surplus()
 
+    def limit_age(self, ttl: float | None) -> None:
+        """Set the age in seconds at which messages are dropped; None: at no age."""
+        # What was too old until now does not come back.
+        self.drop_old()
+        if ttl is None:
+            self._times.clear()
+        elif self.ttl is None:
+            self._times = [self._now()] * len(self._items)
+        self.ttl = ttl
+
+    def drop_old(self) -> None:
+        """Drop the messages that are too old."""
+        if self.ttl is not None:
+            items, times, start, limit = self._items, self._times, self._start, self._now() - self.ttl
+            while start < len(items) and times[start] <= limit:
+                self.bytes -= len(items[start])
+                items[start] = b""
+                start += 1
+            self._start = start
+            if start * 2 >= len(items) and (start >= _DROPPED or start == len(items)):
+                self._free_places()
+
     def _drop_surplus(self) -> None:
         items, start = self._items, self._start
         count = len(items) - start
@@ -111,9 +153,13 @@ class History:
             start += 1
             count -= 1
         self._start = start
-        if self._start >= _DROPPED and self._start * 2 >= len(self._items):
-            del self._items[: self._start]
-            self._start = 0
+        if start >= _DROPPED and start * 2 >= len(items):
+            self._free_places()
+
+    def _free_places(self) -> None:
+        del self._items[: self._start]
+        del self._times[: self._start]
+        self._start = 0
 
     def _oldest_first(self, skipped: int, count: int) -> list[bytes]:
         first = self._start + skipped

@@ -7,7 +7,6 @@ from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
 from chat_service.contracts.records import (
     SEEN_LIMIT,
     Actor,
-    Departure,
     HistoryInfo,
     HistoryPage,
     HistoryQuery,
@@ -21,20 +20,18 @@ from chat_service.contracts.records import (
     RoomSummary,
     SendConditions,
     SendResult,
-    SocketInfo,
-    UserConfig,
     UserSeen,
     UserSummary,
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.memory.backend import LocalBus, MemoryBackend, MemoryUser, next_names
-from chat_service.stores.memory.ban_methods import BanMethods
+from chat_service.stores.memory.backend import LocalBus, MemoryBackend, next_names
+from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
-class MemoryStore(BanMethods):
+class MemoryStore(MemoryUsers):
     """State in memory: the fastest store, lost with the process. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -63,81 +60,6 @@ class MemoryStore(BanMethods):
             self._bus.close()
             self._bus = None
 
-    # Users
-
-    async def user_create(self, user: UserName, config: UserConfig) -> None:
-        if user in self.backend.users:
-            raise ChatServiceError("userExists", user)
-        self.backend.users[user] = MemoryUser(config)
-
-    async def user_delete(self, user: UserName) -> None:
-        if self.backend.user(user).sockets:
-            raise ChatServiceError("userOnline", user)
-        del self.backend.users[user]
-
-    async def user_exists(self, user: UserName) -> bool:
-        return user in self.backend.users
-
-    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
-        return list(self.backend.user(user).lists[list_name])
-
-    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
-        return name in self.backend.user(user).lists[list_name]
-
-    async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
-    ) -> None:
-        current = self.backend.user(user).lists[list_name]
-        rules.check_list_growth(current, names, list_name, limit)
-        current.update(dict.fromkeys(names))
-
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        current = self.backend.user(user).lists[list_name]
-        for name in names:
-            current.pop(name, None)
-
-    async def user_get_mode(self, user: UserName) -> bool:
-        return self.backend.user(user).whitelist_only
-
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        self.backend.user(user).whitelist_only = whitelist_only
-
-    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
-        return self.backend.user(user).lets_write(sender) and user != sender
-
-    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
-        recipient = self.backend.user(user)
-        may_write = sender.bypass or (sender.name is not None and recipient.lets_write(sender.name))
-        if user == sender.name or not may_write:
-            raise ChatServiceError("notAllowed")
-        if not recipient.sockets:
-            raise ChatServiceError("noUserOnline", user)
-        self.backend.notify_user(user, "directMessage", message)
-
-    # Sockets
-
-    async def socket_connect(
-        self,
-        user: UserName,
-        socket_id: SocketId,
-        instance_id: InstanceId,
-        *,
-        ephemeral: bool = False,
-        limit: int | None = None,
-    ) -> int:
-        return self.backend.connect(user, socket_id, instance_id, ephemeral, limit)
-
-    async def socket_disconnect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
-    ) -> int:
-        return self.backend.disconnect(user, socket_id, instance_id, departures)
-
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
-        return {
-            socket_id: SocketInfo(instance_id=entry.instance_id, rooms=frozenset(entry.rooms))
-            for socket_id, entry in self.backend.user(user).sockets.items()
-        }
-
     # Rooms
 
     def _readable(self, room: RoomName, actor: Actor) -> MemoryRoom:
@@ -146,14 +68,14 @@ class MemoryStore(BanMethods):
         return entry
 
     async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        if room in self.backend.rooms:
+        if self.backend.has_room(room):
             raise ChatServiceError("roomExists", room)
-        self.backend.rooms[room] = MemoryRoom(room, config, self.backend.hub.send)
+        self.backend.add_room(MemoryRoom(room, config, self.backend.hub.send, self.backend.now))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         entry = self.backend.room(room)
         entry.check_owner(actor)
-        del self.backend.rooms[room]
+        self.backend.remove_room(room)
         return self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
@@ -163,7 +85,7 @@ class MemoryStore(BanMethods):
         return None
 
     async def room_exists(self, room: RoomName) -> bool:
-        return room in self.backend.rooms
+        return self.backend.has_room(room)
 
     async def room_join(
         self,
@@ -185,6 +107,8 @@ class MemoryStore(BanMethods):
         if index is not None:
             index.rooms.add(room)
         njoined, changed = entry.join(user, socket_id, instance_id, now, seen_limit)
+        if entry.empty_ttl is not None:
+            self.backend.settle_room(entry)
         result = JoinResult(
             njoined=njoined,
             changed=changed,
@@ -216,8 +140,12 @@ class MemoryStore(BanMethods):
         echo_all: bool = False,
         keep_index: bool = False,
     ) -> LeaveResult:
+        if self.backend.empty_rooms.heap:
+            self.backend.empty_rooms.look(room)
         entry = self.backend.rooms.get(room)
         njoined, changed = entry.leave(user, socket_id, now) if entry else (0, False)
+        if changed and entry is not None and entry.empty_ttl is not None:
+            self.backend.settle_room(entry)
         index = self.backend.index(user, socket_id)
         if index is not None and not keep_index:
             index.rooms.discard(room)
@@ -296,6 +224,16 @@ class MemoryStore(BanMethods):
     async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
         self.backend.room(room).history.limit_bytes(size)
 
+    async def room_set_history_ttl(self, room: RoomName, ttl: float | None) -> None:
+        entry = self.backend.room(room)
+        entry.history.limit_age(ttl)
+        self.backend.settle_history(entry)
+
+    async def room_set_empty_ttl(self, room: RoomName, ttl: float | None) -> None:
+        entry = self.backend.room(room)
+        entry.empty_ttl = ttl
+        self.backend.settle_room(entry)
+
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None
     ) -> None:
@@ -324,9 +262,11 @@ class MemoryStore(BanMethods):
     # Instances
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
+        self.backend.look_after()
         self.backend.instance(instance_id).beat(now)
 
     async def instance_renew(self, instance_id: InstanceId, now: int) -> bool:
+        self.backend.look_after()
         instance = self.backend.instances.get(instance_id)
         if instance is None or instance.heartbeat is None:
             return False
@@ -367,12 +307,14 @@ class MemoryStore(BanMethods):
         return self.backend.room(room).summary()
 
     async def list_rooms(self, limit: int, cursor: str | None = None) -> Page[RoomSummary]:
+        self.backend.empty_rooms.look_at_all()
         names, following = next_names(self.backend.rooms, limit, cursor)
         return Page(items=[self.backend.rooms[name].summary() for name in names], cursor=following)
 
     async def list_users(
         self, limit: int, cursor: str | None = None, *, online: bool = True
     ) -> Page[UserSummary]:
+        self.backend.idle_users.look_at_all()
         users = self.backend.users
         shown = (name for name, user in users.items() if user.sockets) if online else users
         names, following = next_names(shown, limit, cursor)

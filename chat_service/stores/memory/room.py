@@ -51,7 +51,14 @@ def new_epoch() -> str:
 class MemoryRoom:
     """State and rules of one room. Each method checks, changes and publishes in one step."""
 
-    def __init__(self, name: RoomName, config: RoomConfig, emit: Callable[[Topic, RoomEvent], None]) -> None:
+    def __init__(
+        self,
+        name: RoomName,
+        config: RoomConfig,
+        emit: Callable[[Topic, RoomEvent], None],
+        now: Callable[[], float],
+    ) -> None:
+        """``now``: seconds on a clock that never goes back."""
         self.name = name
         self._topic = Topic(TopicKind.ROOM, name)
         self.epoch = new_epoch()
@@ -70,7 +77,9 @@ class MemoryRoom:
         }
         self.members: dict[UserName, Member] = {}
         self.seen: dict[UserName, int] = {}
-        self.history = History(config.history_max_size, config.history_max_bytes)
+        #: Time in seconds after which the room goes when it is empty; None: never.
+        self.empty_ttl = config.empty_ttl
+        self.history = History(config.history_max_size, config.history_max_bytes, config.history_ttl, now=now)
         # The latest events other than messages.
         self._changes: deque[RoomEvent] = deque(maxlen=CHANGES_KEPT)
         self._emit = emit

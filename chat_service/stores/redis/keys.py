@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from chat_service.contracts.bus import Topic
 
 #: Suffixes of all keys of a room and of a user except the first.
-_ROOM_SUFFIXES = (":adminlist", ":blacklist", ":whitelist", ":members", ":seen", ":history", ":changes")
+_ROOM_SUFFIXES = (
+    ":adminlist",
+    ":blacklist",
+    ":whitelist",
+    ":members",
+    ":seen",
+    ":history",
+    ":changes",
+    ":times",
+)
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
 
 
@@ -31,7 +40,7 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone."""
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
@@ -50,6 +59,10 @@ class Keys:
         """List of messages, newest first. Ids have no gaps, so positions follow from ids."""
         return f"{self.room(room)}:history"
 
+    def times(self, room: str) -> str:
+        """List of the Unix time in ms of each message in the history, for rooms that drop old ones."""
+        return f"{self.room(room)}:times"
+
     def changes(self, room: str) -> str:
         """List of packed events other than messages, newest first."""
         return f"{self.room(room)}:changes"
@@ -62,7 +75,7 @@ class Keys:
     def message_keys(self, room: str) -> list[str]:
         """The keys that ``room_message.lua`` needs, in its order."""
         key = self.room(room)
-        return [key, key + ":members", key + ":history"]
+        return [key, key + ":members", key + ":history", key + ":times"]
 
     def sent(self, room: str, user: str | None, key: str) -> str:
         """String for an idempotency key: birth of the room, id and digest.
@@ -73,7 +86,7 @@ class Keys:
         return f"{self.room(room)}:sent:{user or ''}:{key}:id"
 
     def user(self, user: str) -> str:
-        """Hash: wl."""
+        """Hash: wl, ephemeral, ttl."""
         return f"{self.prefix}:user:{{{user}}}"
 
     def user_list(self, user: str, list_name: str) -> str:

@@ -9,7 +9,6 @@ from chat_service.contracts.records import (
     SEEN_LIMIT,
     SYSTEM,
     Actor,
-    Departure,
     HistoryInfo,
     HistoryPage,
     HistoryQuery,
@@ -23,26 +22,24 @@ from chat_service.contracts.records import (
     RoomSummary,
     SendConditions,
     SendResult,
-    SocketInfo,
     StoreStatistics,
-    UserConfig,
     UserSeen,
     UserSummary,
 )
 from chat_service.contracts.store import Store
-from chat_service.errors import ChatServiceError, StoreError
+from chat_service.errors import StoreError
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.banning_methods import BanMethodsOverRedis
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.memberships import Memberships, Removals
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.stores.redis.redis_users import RedisUsers
 from chat_service.stores.redis.rights import RightsCheck
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.scanning import RedisLists
-from chat_service.stores.redis.scripts import flag
+from chat_service.stores.redis.scripts import flag, ttl_ms
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
@@ -51,7 +48,7 @@ def _new_epoch() -> str:
     return uuid.uuid4().hex[:16]
 
 
-class RedisStore(BanMethodsOverRedis):
+class RedisStore(RedisUsers):
     """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -129,73 +126,6 @@ class RedisStore(BanMethodsOverRedis):
         if bus is not None:
             await bus.close()
         await self.client.close()
-
-    # Users
-
-    async def user_create(self, user: UserName, config: UserConfig) -> None:
-        await self._users.create(user, config)
-
-    async def user_delete(self, user: UserName) -> None:
-        await self._users.delete(user)
-
-    async def user_exists(self, user: UserName) -> bool:
-        return await self._users.exists(user)
-
-    async def user_get_list(self, user: UserName, list_name: str) -> list[str]:
-        return await self._users.get_list(user, list_name)
-
-    async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
-        return await self._users.has_in_list(user, list_name, name)
-
-    async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
-    ) -> None:
-        await self._users.add_to_list(user, list_name, names, limit)
-
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        await self._users.remove_from_list(user, list_name, names)
-
-    async def user_get_mode(self, user: UserName) -> bool:
-        return await self._users.get_mode(user)
-
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        await self._users.set_mode(user, whitelist_only)
-
-    async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
-        return await self._users.check_direct_access(user, sender) and user != sender
-
-    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
-        await self._users.direct_message(user, sender, message)
-
-    # Sockets
-
-    async def socket_connect(
-        self,
-        user: UserName,
-        socket_id: SocketId,
-        instance_id: InstanceId,
-        *,
-        ephemeral: bool = False,
-        limit: int | None = None,
-    ) -> int:
-        await self._instances.add_socket(instance_id, socket_id, user)
-        try:
-            return await self._users.connect(user, socket_id, instance_id, ephemeral, limit)
-        except ChatServiceError:
-            # Refused. A socket that was there before stays until its disconnect.
-            if not await self._users.has_socket(user, socket_id):
-                await self._instances.remove_socket(instance_id, socket_id)
-            raise
-
-    async def socket_disconnect(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]
-    ) -> int:
-        nconnected = await self._users.disconnect(user, socket_id, departures)
-        await self._instances.remove_socket(instance_id, socket_id)
-        return nconnected
-
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
-        return await self._users.sockets(user)
 
     # Rooms
 
@@ -321,6 +251,12 @@ class RedisStore(BanMethodsOverRedis):
 
     async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
         await self._rooms.set(room, SYSTEM, 0, "bytes", size)
+
+    async def room_set_history_ttl(self, room: RoomName, ttl: float | None) -> None:
+        await self._rooms.set(room, SYSTEM, 0, "age", ttl_ms(ttl))
+
+    async def room_set_empty_ttl(self, room: RoomName, ttl: float | None) -> None:
+        await self._rooms.set(room, SYSTEM, 0, "empty", ttl_ms(ttl))
 
     async def room_set_updates(
         self, room: RoomName, *, userlist: bool | None = None, access_lists: bool | None = None

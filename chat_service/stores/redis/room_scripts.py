@@ -34,7 +34,7 @@ from chat_service.stores.redis.room_values import (
     removed_users,
     stored_messages,
 )
-from chat_service.stores.redis.scripts import checked, flag, pairs, texts
+from chat_service.stores.redis.scripts import checked, flag, pairs, texts, ttl_ms
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS; 0 stands for the members.
@@ -73,6 +73,8 @@ class RoomScripts:
             flag(config.enable_access_lists_updates),
             config.history_max_size,
             "" if config.history_max_bytes is None else config.history_max_bytes,
+            ttl_ms(config.history_ttl),
+            ttl_ms(config.empty_ttl),
             *map(len, lists),
             *(name for names in lists for name in names),
         )
@@ -266,18 +268,19 @@ class RoomScripts:
         """Read any number of bytes from one end of the list, which needs no script if the actor is joined.
 
         Returns None if a script has to tell more: it also lets admins read, tells others why they may not,
-        works when memory is full, and looks further if all that was read is corrupt.
+        works when memory is full, looks further if all that was read is corrupt, and leaves out what is too
+        old.
         """
         key, members = self._keys.room(room), self._keys.members(room)
         asked = ("EXISTS", key) if actor.bypass else ("HEXISTS", members, actor.name or "")
         first, last = (0, limit - 1) if after is None else (-limit, -1)
         try:
-            may_read, stored, epoch = await self._client.read(
-                key, asked, ("LRANGE", self._keys.history(room), first, last), ("HGET", key, "epoch")
+            may_read, stored, (epoch, ttl) = await self._client.read(
+                key, asked, ("LRANGE", self._keys.history(room), first, last), ("HMGET", key, "epoch", "httl")
             )
         except StoreRefusedError:
             return None
-        if may_read != 1 or epoch is None:
+        if may_read != 1 or epoch is None or ttl is not None:
             return None
         messages = stored_messages(room, stored, self._corrupt)
         return HistoryPage(messages, epoch.decode()) if messages or not stored else None

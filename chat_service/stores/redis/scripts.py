@@ -66,6 +66,11 @@ def flag(value: bool) -> str:
     return "1" if value else "0"
 
 
+def ttl_ms(seconds: float | None) -> int | str:
+    """A time in ms, at least 1, in the form that scripts expect; an empty text for no limit."""
+    return "" if seconds is None else max(1, round(seconds * 1000))
+
+
 def texts(values: list[bytes]) -> list[str]:
     """Decode names from Redis. Raises ``StoreError`` for bytes that are not valid text."""
     try:

@@ -12,7 +12,7 @@ from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
-from chat_service.stores.redis.scripts import checked, flag, pairs, texts
+from chat_service.stores.redis.scripts import checked, flag, pairs, texts, ttl_ms
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS.
@@ -53,7 +53,13 @@ class UserScripts:
     async def create(self, user: UserName, config: UserConfig) -> None:
         blacklist, whitelist = dict.fromkeys(config.blacklist), dict.fromkeys(config.whitelist)
         await self._run(
-            "user_create", user, flag(config.whitelist_only), len(blacklist), *blacklist, *whitelist
+            "user_create",
+            user,
+            flag(config.whitelist_only),
+            ttl_ms(config.ttl),
+            len(blacklist),
+            *blacklist,
+            *whitelist,
         )
 
     async def delete(self, user: UserName) -> None:
@@ -128,9 +134,19 @@ class UserScripts:
         instance_id: InstanceId,
         ephemeral: bool,
         limit: int | None,
+        ttl: float | None,
     ) -> int:
-        arguments = (*self._signing, socket_id, instance_id, flag(ephemeral), limit or 0)
-        (count,) = await self._run("socket_connect", user, *arguments, limitExceeded=SOCKETS)
+        (count,) = await self._run(
+            "socket_connect",
+            user,
+            *self._signing,
+            socket_id,
+            instance_id,
+            flag(ephemeral),
+            limit or 0,
+            ttl_ms(ttl),
+            limitExceeded=SOCKETS,
+        )
         return int(count)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:

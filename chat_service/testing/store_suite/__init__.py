@@ -21,6 +21,7 @@ for _part in (
     "bus",
     "changes",
     "concurrency",
+    "expiring",
     "history_sizes",
     "lists",
     "members",
@@ -41,6 +42,7 @@ from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
 from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
+from chat_service.testing.store_suite.expiring import ExpirySuite  # noqa: E402
 from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
@@ -64,6 +66,7 @@ class StoreSuite(
     RemovalSuite,
     MessageSuite,
     HistorySizeSuite,
+    ExpirySuite,
     SendSuite,
     AccessSuite,
     ListSuite,
@@ -79,6 +82,7 @@ __all__ = [
     "BusSuite",
     "ChangeSuite",
     "ConcurrencySuite",
+    "ExpirySuite",
     "HistorySizeSuite",
     "ListSuite",
     "MakeStore",

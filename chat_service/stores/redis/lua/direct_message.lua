@@ -1,6 +1,7 @@
 -- Publish a direct message to all sockets of an online user if the user accepts messages from the sender.
 -- ARGV: 1 sender or ''  2 to_self (0 or 1)  3 bypass (0 or 1)  4 envelope (signed)
 -- Returns {0}, or {'noUser'}, {'notAllowed'}, {'noUserOnline'}.
+-- include: clock
 -- include: user
 local sender, to_self, bypass, envelope = ARGV[1], ARGV[2] == '1', ARGV[3] == '1', ARGV[4]
 

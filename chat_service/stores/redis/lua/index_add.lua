@@ -1,6 +1,7 @@
 -- Record in the user's index that a socket is about to join a room.
 -- ARGV: 1 socket  2 room  3 token (of the join)  4 instance (the caller's)
 -- Returns {0, the user's sockets, how many of them are on other instances}, or {'banned', the ban}.
+-- include: clock
 -- include: user
 local socket, room, token, instance = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 

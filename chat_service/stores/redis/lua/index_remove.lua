@@ -3,6 +3,7 @@
 --   3 instance: the caller's, if it can deliver to its own sockets directly, else ''
 --   then, for each socket, its id and the token of its join ('' matches any)
 -- Returns {0, 1 if all the user's sockets are on the caller's instance, which then delivers the envelope, else 0}.
+-- include: clock
 -- include: user
 local room, envelope, instance = ARGV[1], ARGV[2], ARGV[3]
 local first_socket = 4

@@ -5,6 +5,10 @@
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 -- include: remove
 local actor, bypass, list, now, limit = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local room_name, list_name = ARGV[8], ARGV[9]
@@ -34,6 +38,7 @@ local added, removed = {}, {}
 for at = first_added, first_removed - 1 do
   if redis.call('SADD', list_key, ARGV[at]) == 1 then added[#added + 1] = ARGV[at] end
 end
+if #added > 0 then expire_with_room(room, list_key) end
 for at = first_removed, #ARGV do
   if redis.call('SREM', list_key, ARGV[at]) == 1 then removed[#removed + 1] = ARGV[at] end
 end

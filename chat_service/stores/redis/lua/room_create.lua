@@ -1,16 +1,22 @@
 -- Create a room.
 -- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
---   8 history_max  9 history_max_bytes or ''  10 admins  11 blacklisted  12 whitelisted: counts of the names that follow in this order
+--   8 history_max  9 history_max_bytes or ''  10 history_ttl  11 empty_ttl (ms or '')
+--   12 admins  13 blacklisted  14 whitelisted: counts of the names that follow in this order
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'roomExists'}.
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 -- include: remove
 local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
 local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local admins, blacklisted, whitelisted = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local next_name = 13
+local history_ttl, empty_ttl = ARGV[10], ARGV[11]
+local admins, blacklisted, whitelisted = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local next_name = 15
 
 if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
 local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
@@ -25,6 +31,8 @@ end
 redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,
   'wl', whitelist_only, 'uu', userlist_updates, 'au', lists_updates, 'hmax', history_max)
 if history_max_bytes ~= '' then redis.call('HSET', room_key, 'hb', history_max_bytes .. ':0:0:0') end
+if history_ttl ~= '' then redis.call('HSET', room_key, 'httl', history_ttl) end
+if empty_ttl ~= '' then redis.call('HSET', room_key, 'ettl', empty_ttl) end
 
 local function add_names(list_key, count)
   for _ = 1, count do
@@ -36,4 +44,6 @@ end
 add_names(adminlist_key, admins)
 add_names(blacklist_key, blacklisted)
 add_names(whitelist_key, whitelisted)
+room.empty_ttl = tonumber(empty_ttl)
+expire_if_empty(room)
 return {0, gone, room.epoch, room.seq}

@@ -5,12 +5,17 @@
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 -- include: remove
 local actor, bypass = ARGV[3], ARGV[4] == '1'
 
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
+room.empty_ttl = nil
 local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
 redis.call('UNLINK', unpack(KEYS))
 return {0, gone, room.epoch, room.seq}

@@ -8,6 +8,10 @@
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 -- include: history
 -- include: join_history
 local user, socket, instance, token, now = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -16,6 +20,7 @@ local announce, body, seen_limit = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10])
 local room = load_room()
 if not room then return {'noRoom'} end
 if not has_access(room, user) then return {'notAllowed'} end
+stop_expiry(room)
 local member = load_member(user)
 if not member then
   member = {0}

@@ -5,6 +5,10 @@
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 local user, socket, now, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 local room = load_room()
@@ -23,5 +27,6 @@ else
     publish_room_event(room, 'roomUserLeft', body, {socket})
     redis.call('HSET', room_key, 'seq', room.seq)
   end
+  expire_if_empty(room)
 end
 return {0, count_sockets(member), 1, 1}

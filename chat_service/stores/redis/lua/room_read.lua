@@ -5,6 +5,7 @@
 -- Returns {0, ...}, for 'recent' {0, messages (newest first), epoch}, for 'history' also the id before the oldest one;
 --   or {'noRoom'}, {'notJoined'}.
 -- include: room
+-- include: clock
 -- include: history
 local actor, bypass, what = ARGV[1], ARGV[2] == '1', ARGV[3]
 
@@ -14,15 +15,15 @@ if not bypass and not may_read(room, actor) then return {'notJoined'} end
 if what == 'history' then
   local after, limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
   -- Ids are dense and the newest message is at position 0, so ids translate to positions.
-  local following = math.min(room.last - after, redis.call('LLEN', history_key))
+  local following = math.min(room.last - after, count_stored(room))
   return {0, read_history(history_key, math.max(following - limit, 0), following - 1, budget, true), room.epoch,
     room.last - following}
 elseif what == 'recent' then
   local limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
-  local last = math.min(limit, redis.call('LLEN', history_key)) - 1
+  local last = math.min(limit, count_stored(room)) - 1
   return {0, read_history(history_key, 0, last, budget, false), room.epoch}
 elseif what == 'info' then
-  return {0, redis.call('LLEN', history_key), room.history_max, room.last, room.epoch, room.seq}
+  return {0, count_stored(room), room.history_max, room.last, room.epoch, room.seq}
 elseif what == 'settings' then
   return {0, room.owner, room.whitelist_only and 1 or 0, room.userlist_updates and 1 or 0,
     room.lists_updates and 1 or 0}

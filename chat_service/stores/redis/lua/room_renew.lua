@@ -5,6 +5,10 @@
 -- include: bus
 -- include: room
 -- include: room_event
+-- include: clock
+-- include: history_size
+-- include: history_age
+-- include: room_expiry
 -- include: remove
 local old_epoch, new_epoch, now = ARGV[3], ARGV[4], ARGV[5]
 

@@ -1,20 +1,22 @@
 -- Store and publish a message on conditions: once per key, or only after the message that the sender knows as the last.
 -- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)  3 history_key (list)
---   4 sent_key (string, only with an idempotency key): birth ':' id ':' digest
+--   4 times_key (list)  5 sent_key (string, only with an idempotency key): birth ':' id ':' digest
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 is_json (0 or 1)  6 message  7 room_name: as in
 --   room_message.lua  8 expected last id or ''  9 digest  10 window (ms): both of the idempotency key
 -- Returns {0, id, is_duplicate (0 or 1)}, or {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id}.
 -- include: bus
+-- include: clock
 -- include: history_size
+-- include: history_age
 -- include: message
-local room_key, members_key, history_key, sent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local room_key, members_key, history_key, times_key, sent_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'birth')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth')
 if not f[1] then return {'noRoom'} end
 -- Rooms of earlier versions get a birth with the first key: the epoch of this moment, which no other life has.
-local birth = f[6] or f[1]
+local birth = f[8] or f[1]
 -- The key comes before the rules: the message was stored, whatever happened to the sender since.
 local remembered = sent_key and redis.call('GET', sent_key)
 if remembered then
@@ -30,8 +32,8 @@ if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0
 end
 if expected ~= '' and expected ~= f[3] then return {'conflict', tonumber(f[3])} end
 if not sent_key then
-  return {0, store_message(room_key, history_key, f, is_json, message, room_name), 0}
+  return {0, store_message(room_key, history_key, times_key, f, is_json, message, room_name), 0}
 end
-local id = store_message(room_key, history_key, f, is_json, message, room_name, 'birth', birth)
+local id = store_message(room_key, history_key, times_key, f, is_json, message, room_name, 'birth', birth)
 redis.call('SET', sent_key, birth .. ':' .. id .. ':' .. digest, 'PX', window)
 return {0, id, 0}

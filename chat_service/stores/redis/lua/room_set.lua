@@ -2,13 +2,18 @@
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
 --   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or '';
 --   'history' size (number of messages); 'bytes' size (of the messages in the history);
+--   'age' history_ttl (ms or ''); 'empty' empty_ttl (ms or '');
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: room_event
--- include: remove
+-- include: clock
 -- include: history_size
+-- include: history_age
+-- include: room_expiry
+-- include: history
+-- include: remove
 local actor, bypass, now, what = ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6]
 local first_argument = 7
 
@@ -31,7 +36,7 @@ elseif what == 'history' then
   local size = ARGV[7]
   redis.call('HSET', room_key, 'hmax', size)
   if size == '0' then
-    redis.call('UNLINK', history_key)
+    redis.call('UNLINK', history_key, times_key)
   else
     redis.call('LTRIM', history_key, 0, tonumber(size) - 1)
   end
@@ -40,6 +45,40 @@ elseif what == 'history' then
 elseif what == 'bytes' then
   local max_bytes = ARGV[7]
   redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes))
+elseif what == 'age' then
+  local ttl, kept = ARGV[7], count_stored(room)
+  -- What was too old until now does not come back.
+  redis.call('LTRIM', history_key, 0, kept - 1)
+  redis.call('LTRIM', times_key, 0, kept - 1)
+  if kept == 0 then redis.call('UNLINK', history_key, times_key) end
+  local max_bytes = parse_size(redis.call('HGET', room_key, 'hb'))
+  if max_bytes then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes)) end
+  if ttl == '' then
+    redis.call('HDEL', room_key, 'httl')
+    redis.call('UNLINK', times_key)
+    redis.call('PERSIST', history_key)
+    expire_with_room(room, history_key)
+  else
+    redis.call('HSET', room_key, 'httl', ttl)
+    if kept > 0 then
+      local newest = redis.call('LINDEX', times_key, 0)
+      if not newest then
+        newest = now_ms()
+        fill_times(times_key, kept, newest)
+      end
+      expire_history(history_key, times_key, tonumber(newest), tonumber(ttl), room.gone)
+    end
+  end
+elseif what == 'empty' then
+  local ttl = ARGV[7]
+  stop_expiry(room)
+  room.empty_ttl = tonumber(ttl)
+  if ttl == '' then
+    redis.call('HDEL', room_key, 'ettl')
+  else
+    redis.call('HSET', room_key, 'ettl', ttl)
+    expire_if_empty(room)
+  end
 elseif what == 'updates' then
   local userlist, lists = ARGV[7], ARGV[8]
   if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end

@@ -5,6 +5,7 @@
 -- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id} with what
 --   lib/join_history.lua appends, or {'notAllowed'}.
 -- include: room
+-- include: clock
 -- include: history
 -- include: join_history
 local what, name = ARGV[1], ARGV[2]

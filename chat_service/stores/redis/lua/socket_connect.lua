@@ -1,10 +1,11 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
 -- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
---   6 limit: the number of sockets that the user may have, 0 for any
+--   6 limit: the number of sockets that the user may have, 0 for any  7 ttl: see lib/user.lua (ms, or '')
 -- Returns {0, nconnected}, or {'banned', the ban}, {'limitExceeded'}.
 -- include: bus
+-- include: clock
 -- include: user
-local socket, instance, ephemeral, limit = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6])
+local socket, instance, ephemeral, limit, ttl = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6]), ARGV[7]
 
 local ban = redis.call('GET', ban_key)
 if ban then return {'banned', ban} end
@@ -16,9 +17,16 @@ if redis.call('HSETNX', user_key, 'wl', '0') == 1 then
   -- If Redis evicted the key of a former user of this name, that user's lists must not pass to this one.
   redis.call('UNLINK', blacklist_key, whitelist_key)
   if ephemeral then redis.call('HSET', user_key, 'ephemeral', '1') end
-elseif not ephemeral then
-  redis.call('HDEL', user_key, 'ephemeral')
+else
+  local dropped
+  if ephemeral then
+    dropped = redis.call('HDEL', user_key, 'ttl')
+  else
+    dropped = redis.call('HDEL', user_key, 'ttl', 'ephemeral')
+  end
+  if dropped > 0 then redis.call('PERSIST', user_key) end
 end
+if ttl ~= '' then redis.call('HSET', user_key, 'ttl', ttl) end
 local is_new = redis.call('HSETNX', sockets_key, socket, instance)
 local count = redis.call('HLEN', sockets_key)
 if is_new == 1 and count > 1 then

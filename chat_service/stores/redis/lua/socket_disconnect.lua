@@ -2,6 +2,7 @@
 -- ARGV: 1 inner_key  2 outer_key  3 socket, then for each room left: its name, the user's sockets still joined
 -- Returns {0, nconnected}.
 -- include: bus
+-- include: clock
 -- include: user
 local socket = ARGV[3]
 local first_room = 4
@@ -19,7 +20,12 @@ if count > 0 then
     publish(user_key, {2, 'roomLeftEcho', {socket}}, cmsgpack.pack({room, socket, njoined}))
   end
   publish(user_key, {2, 'socketDisconnectEcho', {socket}}, cmsgpack.pack({socket, count}))
-elseif redis.call('HEXISTS', user_key, 'ephemeral') == 1 then
-  redis.call('UNLINK', user_key, blacklist_key, whitelist_key, rooms_key)
+else
+  local f = redis.call('HMGET', user_key, 'ephemeral', 'ttl', 'wl')
+  if f[1] then
+    redis.call('UNLINK', user_key, blacklist_key, whitelist_key, rooms_key)
+  else
+    settle_expiry(f[2], f[3] == '1')
+  end
 end
 return {0, count}

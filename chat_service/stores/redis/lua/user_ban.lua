@@ -2,6 +2,7 @@
 -- ARGV: 1 what, then its arguments: 'set' the ban, ms until it ends ('' for never), envelope (signed) for the
 --   user's sockets; 'end'; 'read'
 -- Returns {0}; for 'end' {0, 1 if there was a ban, else 0}; for 'read' {0, the ban or false}.
+-- include: clock
 -- include: user
 local what = ARGV[1]
 

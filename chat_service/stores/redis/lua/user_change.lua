@@ -2,13 +2,16 @@
 -- ARGV: 1 what, then its arguments: 'mode' whitelist_only (0 or 1);
 --   'add' index in KEYS of the list, limit, names; 'remove' index in KEYS of the list, names
 -- Returns {0}, or {'noUser'}, {'listLimitExceeded'}.
+-- include: clock
 -- include: user
 local what = ARGV[1]
 
-if not user_exists() then return {'noUser'} end
+local f = redis.call('HMGET', user_key, 'wl', 'ttl')
+if not f[1] then return {'noUser'} end
 if what == 'mode' then
   local whitelist_only = ARGV[2]
   redis.call('HSET', user_key, 'wl', whitelist_only)
+  f[1] = whitelist_only
 elseif what == 'remove' then
   local list_key, first_name = KEYS[tonumber(ARGV[2])], 3
   for at = first_name, #ARGV do redis.call('SREM', list_key, ARGV[at]) end
@@ -25,4 +28,5 @@ elseif what == 'add' then
   if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
   for at = first_name, #ARGV do redis.call('SADD', list_key, ARGV[at]) end
 end
+settle_expiry(f[2], f[1] == '1')
 return {0}

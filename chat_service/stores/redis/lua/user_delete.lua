@@ -1,6 +1,7 @@
 -- Delete a user who is offline.
 -- Returns {0}, or {'noUser'}, {'userOnline'}.
 -- flags: allow-oom
+-- include: clock
 -- include: user
 if not user_exists() then return {'noUser'} end
 if redis.call('HLEN', sockets_key) > 0 then return {'userOnline'} end

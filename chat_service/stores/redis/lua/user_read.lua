@@ -2,6 +2,7 @@
 -- ARGV: 1 what, then its arguments: 'list' index in KEYS of the list; 'in' index in KEYS of the list, name;
 --   'mode'; 'access' sender; 'sockets'
 -- Returns {0, ...}, or {'noUser'}.
+-- include: clock
 -- include: user
 local what = ARGV[1]
 

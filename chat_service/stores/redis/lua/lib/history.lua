@@ -1,4 +1,21 @@
--- Reading part of a history within a budget of bytes.
+-- Reading part of a history within a budget of bytes. Needs clock.lua and room.lua.
+
+-- How many of the stored messages are young enough: those at the first positions. Changes nothing, so that histories
+-- can be read while Redis takes no changes.
+local function count_stored(room)
+  local stored = redis.call('LLEN', history_key)
+  if not room.history_ttl or stored == 0 then return stored end
+  local limit, timed = now_ms() - room.history_ttl, redis.call('LLEN', times_key)
+  -- Of the times, those before `low` are young, those from `high` on are not.
+  local low, high = 0, timed
+  local at = timed - 1
+  while low < high do
+    if tonumber(redis.call('LINDEX', times_key, at)) > limit then low = at + 1 else high = at end
+    at = math.floor((low + high) / 2)
+  end
+  -- Messages of instances of an earlier version, which are the newest, have no time.
+  return math.min(stored, low + math.max(stored - timed, 0))
+end
 
 -- How many messages are read in one go. The last ones of them may exceed the budget, and are read for nothing.
 local HISTORY_SLICE = 10

@@ -5,7 +5,7 @@ local function append_history(result, room, at)
   if ARGV[at] == nil then return result end
   local after, epoch = tonumber(ARGV[at]), ARGV[at + 1]
   local limit, recent, budget = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local last, stored = room.last, redis.call('LLEN', history_key)
+  local last, stored = room.last, count_stored(room)
   local recovered, first, upto = false, last - math.min(recent, stored) + 1, last
   if after and (epoch == '' or epoch == room.epoch) and
       (after == last or (limit > 0 and after + 1 >= last - stored + 1 and after + 1 <= last)) then

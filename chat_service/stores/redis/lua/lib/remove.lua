@@ -1,4 +1,5 @@
--- Removing users from a room in a single event. Needs bus.lua, room.lua and room_event.lua.
+-- Removing users from a room in a single event. Needs bus.lua, room.lua,
+-- room_event.lua and room_expiry.lua.
 
 -- Returns a list {user, socket, instance, token, socket, instance, token, ...} for each user who was joined. The
 -- event has the sequence number that the room has afterwards.
@@ -19,6 +20,7 @@ local function remove_users(room, users, now)
   end
   if #gone > 0 then
     publish_room_event(room, '', NO_BODY, nil, removed, announced)
+    expire_if_empty(room)
   end
   return gone
 end

@@ -18,6 +18,8 @@ local function publish_room_event(room, event, body, exclude, removed, announced
       redis.call('LTRIM', changes_key, 0, CHANGES_KEPT - 1)
     end
     redis.call('EXPIRE', changes_key, CHANGES_TTL)
+    -- An empty room goes with all its keys: room_expiry.lua.
+    if room.gone then redis.call('PEXPIREAT', changes_key, room.gone, 'LT') end
   end
   send(room_key, payload)
 end

@@ -1,4 +1,4 @@
--- A user's state and access rules. KEYS of every script that includes this:
+-- A user's state and access rules. Needs clock.lua. KEYS of every script that includes this:
 --   1 user_key (hash, and the channel)  2 blacklist_key  3 whitelist_key (sets)
 --   4 sockets_key (hash)  5 rooms_key (hash)  6 ban_key (string)
 
@@ -7,6 +7,16 @@ local ban_key = KEYS[6]
 
 local function user_exists()
   return redis.call('EXISTS', user_key) == 1
+end
+
+-- Let the user expire `ttl` ms (the field 'ttl', or nil) after nothing but the name is left of them, else stay.
+local function settle_expiry(ttl, whitelist_only)
+  if not ttl then return end
+  if whitelist_only or redis.call('EXISTS', sockets_key, blacklist_key, whitelist_key) > 0 then
+    redis.call('PERSIST', user_key)
+  else
+    redis.call('PEXPIREAT', user_key, now_ms() + ttl, 'NX')
+  end
 end
 
 -- rules.has_direct_access
