@@ -163,6 +163,10 @@ async def test_what_is_too_old_is_never_given(moved: Moved, peers: Peers, seed: 
     config = RoomConfig(history_max_size=1000, history_max_bytes=50_000, history_ttl=model.age)
     await one.store.room_create(ROOM, config)
     await one.connect(ALICE, S1)
+    for number in range(10):
+        await one.store.room_message(ROOM, SYSTEM, {})
+        model.send()
+        moved.move(STEP * (number % 2))
     for _ in range(30):
         peer = chance.choice([one, other])
         match chance.choice(
