@@ -1,4 +1,4 @@
-"""The messages of a room, with consecutive ids, limited by number, size and age; and their idempotency keys."""
+"""The messages of a room, limited by number, size and age, and their idempotency keys."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
