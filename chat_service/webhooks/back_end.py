@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 #: Seconds between two log lines about the same.
 QUIET: Final = 1.0
+#: Characters of an error that a log line repeats.
+MAX_REASON: Final = 200
 #: Statuses that say to try again later; others below 500 come again.
 TRY_AGAIN: Final = frozenset({408, 425, 429})
 
@@ -77,12 +79,14 @@ class BackEnd:
         self._max_answer = options.max_answer_size
         self._counters = counters
         self._max_connections = max_connections
+        # True: the certificates of the system.
+        self._trust = options.trust() or True
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
         """Be ready for requests. Call it in the event loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections),
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._trust),
             # A back end must not tie requests of different users together.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -132,7 +136,7 @@ class BackEnd:
                     raise BackEndError("status", f"status {answer.status}", status=answer.status)
                 return await self._read(answer)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise BackEndError("connection", f"{type(error).__name__}: {error}") from None
+            raise BackEndError("connection", _text_of(error)) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         if answer.headers.get("Content-Encoding", "identity") != "identity":
@@ -143,6 +147,12 @@ class BackEnd:
             if len(found) > self._max_answer:
                 raise BackEndError("answer", f"an answer of more than {self._max_answer} bytes")
         return bytes(found)
+
+
+def _text_of(error: Exception) -> str:
+    """For the log: one line, bounded, and without the address, whose query may have a secret."""
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return f"{type(error).__name__}: {' '.join(text.split())[:MAX_REASON]}"
 
 
 class Guard:

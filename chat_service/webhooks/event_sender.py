@@ -92,8 +92,8 @@ class EventSender:
 
     def start(self, background: Background) -> None:
         """Deliver until the background closes, which logs, counts and restarts failed workers."""
-        for number in range(self._concurrency):
-            background.keep(f"webhook events {number}", self._deliver)
+        for _ in range(self._concurrency):
+            background.keep("webhook events", self._deliver)
 
     async def drain(self, seconds: float) -> None:
         """Deliver what waits, for at most so many seconds. The rest, and all that comes later, is dropped."""

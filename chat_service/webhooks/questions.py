@@ -16,6 +16,7 @@ import orjson
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall, Hook, Login, call_hook, login_of
 from chat_service.option_group import is_finite_number
+from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.webhooks.back_end import BackEnd, BackEndError, Guard, RejectedError
 from chat_service.webhooks.webhook_options import WebhookOptions
 
@@ -89,8 +90,8 @@ def decide_login(body: bytes, own: Login | None) -> Login:
         raise bad_answer("name: expected a text")
     login = replace(own, name=name) if own else Login(name)
     if "data" in answer:
-        if not isinstance(answer["data"], dict | None):
-            raise bad_answer("data: expected an object or null")
+        if not isinstance(answer["data"], dict | None) or count_binary(answer["data"], MAX_DEPTH) is None:
+            raise bad_answer("data: expected an object that is not too deep, or null")
         login = replace(login, data=answer["data"])
     if "ephemeral" in answer:
         if not isinstance(answer["ephemeral"], bool):
@@ -109,12 +110,14 @@ def decide_refresh(body: bytes, user: str, own: Login | None) -> Login:
     return own
 
 
-def decide_message(body: bytes) -> Mapping[str, Any] | None:
+def decide_message(body: bytes, depth_limit: int) -> Mapping[str, Any] | None:
     """The message to send instead, or None for the one that was asked about."""
     answer = read_answer(body, frozenset({"message"}))
     message = answer.get("message")
-    if "message" in answer and not isinstance(message, dict):
-        raise bad_answer("message: expected an object")
+    if "message" in answer and not (
+        isinstance(message, dict) and count_binary(message, depth_limit) is not None
+    ):
+        raise bad_answer("message: expected an object that is not too deep")
     return message
 
 
@@ -133,6 +136,7 @@ class Questions:
     """The hooks that ask the back end.
 
     ``make_id``: makes the id of a request, which repeats keep. ``user_of``: the user of a socket.
+    ``depth_limit``: of a message.
     """
 
     def __init__(
@@ -143,12 +147,14 @@ class Questions:
         *,
         make_id: Callable[[], str],
         user_of: Callable[[str], str],
+        depth_limit: int,
     ) -> None:
         self._options = options
         self._back_end = back_end
         self._guards = guards
         self._make_id = make_id
         self._user_of = user_of
+        self._depth_limit = depth_limit
 
     def around_connect(self, own: Hook | None) -> Hook:
         """``on_connect``: the service's own hook goes first, and its refusal stands."""
@@ -200,7 +206,9 @@ class Questions:
         """A before hook of ``roomMessage``, after those of the service."""
         room, message = call.args
         facts = {"room": room, "user": call.user_name, "socketId": call.id, "message": message}
-        changed = await self._ask("message", facts, decide_message, lambda: None)
+        changed = await self._ask(
+            "message", facts, lambda body: decide_message(body, self._depth_limit), lambda: None
+        )
         if changed is not None:
             call.args[1] = changed
 

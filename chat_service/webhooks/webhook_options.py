@@ -1,13 +1,14 @@
 """Options of webhooks: whom to ask, what a dead back end means, and the bounds of every wait."""
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from chat_service.errors import ConfigurationError
-from chat_service.option_group import OptionGroup
+from chat_service.option_group import OptionGroup, is_text
 from chat_service.options import Options
 
 #: Hooks that ask the back end and wait for its answer.
@@ -57,6 +58,8 @@ class WebhookOptions(OptionGroup):
     forward_headers: tuple[str, ...] = ("origin", "user-agent")
     #: How often a request of a hook is repeated if the connection fails or the status is 429 or 5xx.
     retries: int = 1
+    #: A file with the certificates (PEM) to trust at https:// addresses, instead of those of the system.
+    ca_file: str | None = None
     #: Maximum bytes of an answer.
     max_answer_size: int = 65_536
     #: Maximum number of connections for hooks; other requests wait, within their time.
@@ -110,6 +113,8 @@ class WebhookOptions(OptionGroup):
             "a list of names of headers, in lower case",
         )
         self.check("events", bool(self.events), "one kind or more")
+        self.check("ca_file", self.ca_file is None or is_text(self.ca_file), "a path")
+        self.trust()
         if not self.known_secrets() and self.is_on:
             raise self.error(
                 "requests are signed, so there has to be a secret: `openssl rand -hex 32` prints a good one",
@@ -138,6 +143,20 @@ class WebhookOptions(OptionGroup):
     def lets_pass(self, hook: str) -> bool:
         """Whether a dead back end of one of ``HOOKS`` lets pass what it should decide."""
         return bool(getattr(self, f"{hook}_on_failure") == "allow")
+
+    def trust(self) -> ssl.SSLContext | None:
+        """What to trust at https:// addresses; None for the system's certificates.
+
+        Raises ``ConfigurationError`` for a file that cannot be used.
+        """
+        if self.ca_file is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ValueError) as error:
+            # An SSLError is an OSError, too: its text has numbers of OpenSSL.
+            reason = "no certificates" if isinstance(error, ssl.SSLError) else error
+            raise self.error(f"{self.ca_file}: {reason}", "ca_file") from None
 
     def known_secrets(self) -> dict[str, bytes]:
         """The secrets by their ids. Raises ``ConfigurationError``."""

@@ -38,7 +38,14 @@ class Webhooks:
         hooks = self._context.hooks
         asked = [hook for hook in HOOKS if options.url_of(hook) is not None]
         guards = {hook: Guard(hook, options, self._context.counters.webhooks) for hook in asked}
-        questions = Questions(options, self._back_end, guards, make_id=self._make_id, user_of=self._user_of)
+        questions = Questions(
+            options,
+            self._back_end,
+            guards,
+            make_id=self._make_id,
+            user_of=self._user_of,
+            depth_limit=self._context.limits.message_depth,
+        )
         if "connect" in asked:
             hooks.wrap("on_connect", questions.around_connect)
         if "refresh" in asked:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from chat_service.concurrency import running
 from chat_service.testing import wait_until
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from chat_service.webhooks.back_end import BackEnd as Requests
 from tests.support.backends import ONE_STORE
 from tests.support.parts import parts_of
@@ -146,6 +147,30 @@ async def test_a_join_that_its_hook_undoes_is_not_told(world: World, decider: Ba
     alice = await instance.login("alice")
     await alice.error("roomJoin", "one")
     assert (waiting(instance), outcomes(instance)) == (0, {})
+
+
+async def test_the_instance_that_recovers_a_dead_one_tells_who_has_left(
+    world: World, decider: BackEnd
+) -> None:
+    store, dead = world.backend.new_store(), InstanceId("dead")
+    instance = await start(
+        world, {"events_url": decider.url("/events"), "events": ["leave", "disconnect"]}, store=store
+    )
+    await instance.service.add_room("one")
+    now = parts_of(instance.service).clock.now_ms()
+    await store.instance_heartbeat(dead, now)
+    alice, ghost = UserName("alice"), SocketId("ghost")
+    await store.socket_connect(alice, ghost, dead)
+    await store.room_join(RoomName("one"), alice, ghost, dead, now, announce=True, echo_all=True)
+    await instance.service.instance_recovery(dead)
+    await delivered(instance, 1)
+    [event] = decider.events()
+    assert (event["kind"], event["room"], event["user"], event["socketId"]) == (
+        "leave",
+        "one",
+        "alice",
+        "ghost",
+    )
 
 
 # Order and repeats
@@ -325,8 +350,7 @@ async def test_a_worker_that_fails_is_logged_counted_and_restarted_and_loses_not
     await say(instance, "one", *range(5))
     await delivered(instance, 5)
     assert numbers(decider, "one") == list(range(5))
-    failures = parts_of(instance.service).background.failures
-    assert sum(count for name, count in failures.items() if name.startswith("webhook events")) == 3
+    assert parts_of(instance.service).background.failures["webhook events"] == 3
     assert "background task webhook events" in caplog.text
 
 

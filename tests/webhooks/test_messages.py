@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import ssl
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from chat_service.hooks import CommandCall
 from chat_service.testing import InProcessClient, wait_until
+from tests.redis.certificates import Certificates
 from tests.support.backends import ONE_STORE
 from tests.support.parts import parts_of
 from tests.support.world import Instance, World
@@ -111,6 +113,14 @@ async def drops(asked: Asked) -> Any:
     return {}
 
 
+async def raves(asked: Asked) -> Any:
+    """Answer by something that is not HTTP."""
+    assert asked.request.transport is not None
+    asked.request.transport.write(b"HTTP/9 what\nis this\r\n\r\n" + b"x" * 1000)
+    asked.request.transport.close()
+    return {}
+
+
 FAILURES: list[tuple[str, Any]] = [
     ("status", Raw(status=500)),
     ("status", Raw(status=404)),
@@ -124,7 +134,9 @@ FAILURES: list[tuple[str, Any]] = [
     ("answer", Raw(body=b"x" * 300)),
     ("answer", Raw(body=b'{"message": {"textMessage": "' + b"x" * 10_000_000 + b'"}}')),
     ("answer", Raw(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})),
+    ("answer", Raw(body=b'{"message": ' + b'{"a":' * 40 + b"1" + b"}" * 41)),
     ("connection", drops),
+    ("connection", raves),
 ]
 
 
@@ -134,7 +146,7 @@ async def test_every_failure_means_what_the_policy_says(
     world: World, decider: BackEnd, policy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     instance, alice = await talking(
-        world, decider, message_on_failure=policy, max_answer_size=200, circuit_failures=1000
+        world, decider, message_on_failure=policy, max_answer_size=250, circuit_failures=1000
     )
     for outcome, answer in FAILURES:
         if callable(answer):
@@ -153,6 +165,7 @@ async def test_every_failure_means_what_the_policy_says(
     assert {asked.path for asked in decider.asked} == {"/message"}
     assert "webhook message: status 500" in caplog.text
     assert SECRET not in caplog.text
+    assert max(len(line) for line in caplog.text.splitlines()) < 500 and "\nis this" not in caplog.text
 
 
 @pytest.mark.covers("webhook_option:retries", "webhook_option:backoff_first")
@@ -232,6 +245,23 @@ async def test_a_room_that_waits_holds_up_no_other(world: World, decider: BackEn
     go_on.set()
     assert await asyncio.gather(*waiting) == [1, 2, 3]
     assert await texts(alice, "one") == ["0", "1", "2"]
+
+
+@pytest.mark.covers("webhook_option:ca_file")
+async def test_only_trusted_certificates_count(world: World, decider: BackEnd) -> None:
+    with Certificates() as files:
+        await decider.stop()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files.certificate, files.key)
+        await decider.start(context)
+        url = decider.url("/message").replace("http:", "https:")
+        trusting, alice = await talking(world, decider, message_url=url, ca_file=files.certificate)
+        assert await alice.call("roomMessage", "one", HELLO) == 1
+        assert requests(trusting) == {("message", "ok"): 1}
+        strict = await start(world, {"message_url": url, "retries": 0})
+        bob = await strict.joined("bob", "one")
+        assert await bob.error("roomMessage", "one", HELLO) == UNAVAILABLE
+        assert requests(strict) == {("message", "connection"): 1}
 
 
 @pytest.mark.covers("webhook_option:max_connections")

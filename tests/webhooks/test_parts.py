@@ -2,19 +2,24 @@
 
 import hashlib
 import hmac
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service import ConfigurationError, Options
+from chat_service import ChatServiceError, ConfigurationError, Options
 from chat_service.cli.assembly import find_faults
 from chat_service.cli.commands.serve import as_toml
 from chat_service.cli.public_config import check_public
 from chat_service.cli.settings import Settings
+from chat_service.hooks import Login
+from chat_service.webhooks.back_end import BackEndError, RejectedError
 from chat_service.webhooks.circuit import Circuit, CircuitState
 from chat_service.webhooks.outbox import Batch, LaneKey, Outbox
+from chat_service.webhooks.questions import decide_login, decide_message, decide_refresh
 from chat_service.webhooks.signing import sign
 from chat_service.webhooks.webhook_options import WebhookOptions, check_times
 from tests.webhooks.back_ends import SECRET
@@ -233,6 +238,42 @@ def test_two_secrets_sign_while_one_replaces_the_other() -> None:
     assert both == f"{sign({'old': b'1'}, 5, b'x')}, {sign({'new': b'2'}, 5, b'x')}"
 
 
+# Answers
+
+FIELDS = ["name", "data", "expiresAt", "ephemeral", "message", "reject", "expires_at", ""]
+VALUES: list[Any] = [
+    *(None, True, False, 0, -1, 5.5, 1e300, 2**70, float("nan"), "", "alice", "x" * 1000, "\ud800", [], [{}]),
+    *({}, {"code": "x"}, {"code": "x", "text": "y"}, {"code": 5}, {"code": "x", "text": None}, {"text": "x"}),
+    *({"code": "x", "more": 1}, {"a": {"b": [1, None]}}),
+]
+ANSWERS = st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(VALUES), max_size=3)
+
+
+def outcome(decide: Callable[[], Any]) -> Any:
+    """A decision, the client's error of a rejection, or None for a failure."""
+    try:
+        return decide()
+    except BackEndError as failure:
+        return None if failure.outcome == "answer" and len(str(failure)) < 200 else failure
+    except RejectedError as rejection:
+        return rejection.error
+
+
+@given(ANSWERS.map(lambda answer: json.dumps(answer).encode()) | st.binary(max_size=20))
+def test_any_answer_is_a_decision_a_rejection_or_a_failure(body: bytes) -> None:
+    for own in (None, Login("own")):
+        for login in (
+            outcome(lambda own=own: decide_login(body, own)),
+            outcome(lambda own=own: decide_refresh(body, "alice", own)),
+        ):
+            assert login is None or isinstance(login, ChatServiceError | Login)
+            if isinstance(login, Login):
+                assert {type(login.name), type(login.ephemeral)} == {str, bool}
+                assert login.expires_at is None or abs(login.expires_at) < 1e12
+    message = outcome(lambda: decide_message(body, 32))
+    assert message is None or isinstance(message, ChatServiceError | dict)
+
+
 # Options
 
 URL = "https://example.com/hook"
@@ -276,6 +317,9 @@ URL = "https://example.com/hook"
         ({"events": ["typing"]}, "webhook_options events: expected a list of message, join"),
         ({"events": []}, "webhook_options events: expected one kind or more"),
         ({"forward_headers": ["Cookie"]}, "webhook_options forward_headers: expected a list of names"),
+        ({"ca_file": "/nowhere"}, "webhook_options ca_file: /nowhere: [Errno 2] No such file or directory"),
+        ({"ca_file": __file__}, "webhook_options ca_file: " + __file__ + ": no certificates"),
+        ({"ca_file": 5}, "webhook_options ca_file: expected a path, got 5"),
         ({"forward_headers": "cookie"}, "webhook_options forward_headers: expected a list of names"),
     ],
 )
