@@ -132,7 +132,7 @@ class WebhookOptions(OptionGroup):
         return self.events_url is not None or any(self.url_of(hook) is not None for hook in HOOKS)
 
     def url_of(self, hook: str) -> str | None:
-        """The address of one of ``HOOKS``."""
+        """The address of one of ``HOOKS``, or of "events"."""
         url: str | None = getattr(self, f"{hook}_url")
         return url
 

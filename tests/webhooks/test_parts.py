@@ -3,7 +3,14 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +29,8 @@ from chat_service.webhooks.outbox import Batch, LaneKey, Outbox
 from chat_service.webhooks.questions import decide_login, decide_message, decide_refresh
 from chat_service.webhooks.signing import sign
 from chat_service.webhooks.webhook_options import WebhookOptions, check_times
+from tests.cli.conftest import invoke
+from tests.redis.certificates import Certificates
 from tests.webhooks.back_ends import SECRET
 
 # The circuit
@@ -263,14 +272,14 @@ def outcome(decide: Callable[[], Any]) -> Any:
 def test_any_answer_is_a_decision_a_rejection_or_a_failure(body: bytes) -> None:
     for own in (None, Login("own")):
         for login in (
-            outcome(lambda own=own: decide_login(body, own)),
-            outcome(lambda own=own: decide_refresh(body, "alice", own)),
+            outcome(partial(decide_login, body, own)),
+            outcome(partial(decide_refresh, body, "alice", own)),
         ):
             assert login is None or isinstance(login, ChatServiceError | Login)
             if isinstance(login, Login):
                 assert {type(login.name), type(login.ephemeral)} == {str, bool}
                 assert login.expires_at is None or abs(login.expires_at) < 1e12
-    message = outcome(lambda: decide_message(body, 32))
+    message = outcome(partial(decide_message, body, 32))
     assert message is None or isinstance(message, ChatServiceError | dict)
 
 
@@ -397,6 +406,49 @@ def test_a_file_with_webhooks_needs_no_login(tmp_path: Any) -> None:
     assert finding.detail == (
         "[webhooks] connect_url: without TLS (https://) others on the network can read along"
     )
+
+
+def test_the_check_connects_to_the_back_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_WEBHOOK_SECRETS", f"k1:{SECRET}")
+    path = tmp_path / "chat.toml"
+
+    def check(*addresses: str) -> list[tuple[str, str]]:
+        """The verdicts about a back end with these addresses, in the order of the hooks."""
+        names = ("connect_url", "message_url", "events_url")
+        lines = (f'{name} = "{address}"' for name, address in zip(names, addresses, strict=False))
+        path.write_text("[webhooks]\n" + "\n".join(lines), "utf-8")
+        result = invoke("check", "--config", str(path), "--json")
+        assert result.exit_code == 0
+        found = [item for item in json.loads(result.stdout)["checks"] if item["check"] == "webhooks"]
+        return [(item["verdict"], item["detail"]) for item in found]
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        [(verdict, detail)] = check(f"http://{place}/a?key=x", f"http://{place}/b")
+        assert verdict == "ok" and re.fullmatch(rf"{place}, \d+ ms", detail)
+    [(verdict, detail)] = check(f"http://{place}/a")
+    assert verdict == "warning" and detail.startswith(f"{place} cannot be reached: ")
+    with serving_tls() as place:
+        [(verdict, detail)] = check(f"https://{place}/a")
+        assert verdict == "warning" and "CERTIFICATE_VERIFY_FAILED" in detail
+
+
+@contextmanager
+def serving_tls() -> Iterator[str]:
+    """A server with a certificate that nobody trusts; where it listens."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with Certificates() as files, socket.create_server(("127.0.0.1", 0)) as server:
+        context.load_cert_chain(files.certificate, files.key)
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with suppress(OSError), connection, context.wrap_socket(connection, server_side=True):
+                """The client ends it."""
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
 
 
 @pytest.mark.parametrize(

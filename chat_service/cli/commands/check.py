@@ -1,11 +1,15 @@
 """``chat-service check``: a file, and what has to hold for a service to work over a Redis."""
 
 import asyncio
+import ssl
 import statistics
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,6 +24,7 @@ from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutErro
 if TYPE_CHECKING:
     from chat_service.stores.redis import RedisStore
     from chat_service.stores.redis.urls import Address
+    from chat_service.webhooks.webhook_options import WebhookOptions
 
 #: Round trips that are measured at each node.
 PINGS: Final = 20
@@ -29,6 +34,10 @@ SLOW_MS: Final = 10.0
 SKEW_SECONDS = 1.0
 #: Seconds that an envelope may take.
 BUS_PATIENCE: Final = 5.0
+#: Seconds that a connection to a back end may take.
+BACK_END_PATIENCE: Final = 5.0
+#: The hooks of webhooks, and their events, by their addresses.
+ADDRESSES: Final = ("connect", "refresh", "message", "events")
 
 
 _NOT_TOLD: Final = (Verdict.WARNING, "unknown: the user of Redis may not run INFO")
@@ -200,6 +209,35 @@ async def _clock(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, 
     return Verdict.OK, detail
 
 
+# The back end of webhooks
+
+
+async def check_webhooks(options: "WebhookOptions") -> list[Finding]:
+    """Connect to each address of a back end. No request is made: it could not tell it from a real one."""
+    urls = [url for name in ADDRESSES if (url := options.url_of(name)) is not None]
+    places = dict.fromkeys(urlsplit(url)[:2] for url in urls)
+    return [await _finding("webhooks", partial(_reach, scheme, netloc, options)) for scheme, netloc in places]
+
+
+async def _reach(scheme: str, netloc: str, options: "WebhookOptions") -> tuple[Verdict, str]:
+    parts = urlsplit(f"{scheme}://{netloc}")
+    tls = options.trust() or ssl.create_default_context() if scheme == "https" else None
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(BACK_END_PATIENCE):
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or (443 if tls else 80), ssl=tls
+            )
+    except TimeoutError:
+        return Verdict.WARNING, f"{netloc} does not answer within {BACK_END_PATIENCE:g} s"
+    except OSError as error:
+        return Verdict.WARNING, f"{netloc} cannot be reached: {error.strerror or error}"
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return Verdict.OK, f"{netloc}, {(time.monotonic() - began) * 1000:.0f} ms"
+
+
 # The command
 
 #: How each verdict looks.
@@ -221,7 +259,8 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 @takes_target
 @click.pass_context
 def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_json: bool) -> None:
-    """Check a configuration and its store: connection, version, permissions, bus, latency, clocks.
+    """Check a configuration and its store: connection, version, permissions, bus, latency, clocks; and
+    whether the back end of webhooks can be reached.
 
     A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
     """
@@ -256,6 +295,11 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
             findings.append(Finding(name="connection", verdict=Verdict.FAILED, detail=str(error)))
             if failure == ExitCode.FAILED:
                 failure, _ = describe(error)
+    if target.settings is not None and findings[0].verdict is Verdict.OK:
+        from chat_service.webhooks.webhook_options import WebhookOptions
+
+        options = WebhookOptions.from_mapping(target.settings.webhook_options)
+        findings += asyncio.run(check_webhooks(options))
     verdicts = {finding.verdict for finding in findings}
     is_good = Verdict.FAILED not in verdicts and not (strict and Verdict.WARNING in verdicts)
     if as_json:
