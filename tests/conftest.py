@@ -28,7 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 #: Folders whose tests are about programs, pages and whole systems. The code is measured by the others.
-UNMEASURED = {"browser", "chaos", "deploy", "docs", "js_client", "packaging"}
+UNMEASURED = {"browser", "chaos", "clients", "deploy", "docs", "examples", "js_client", "packaging"}
+#: Folders whose tests measure the Redis store. In the others the memory store stands for all.
+REDIS_MEASURED = {"cli", "conformance", "redis"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = (
             item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         )
-        if folder in UNMEASURED or "cluster" in parameters.values():
+        stores = {value for value in parameters.values() if isinstance(value, str)}
+        is_repeated = "cluster" in stores or ("redis" in stores and folder not in REDIS_MEASURED)
+        if folder in UNMEASURED or is_repeated:
             item.add_marker("no_cover")
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check.sh all|fast|lint|format|docs|build: set up, then run the steps in order and stop at the first that fails.
+# check.sh all|fast|lint|format|docs|build: set up, then run the steps. A step that fails is the last of its row.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -13,6 +13,27 @@ step() {
     shift
     say "$name"
     "$@" || die "step failed: $name"
+}
+
+# together ROW...: run rows of steps side by side, each on a core of its own. Each one's output is shown at its end.
+together() {
+    local logs row failed=""
+    local -A pids=()
+    logs=$(mktemp -d)
+    for row in "$@"; do
+        say "$row ..."
+        ("$row") >"$logs/$row" 2>&1 &
+        pids[$row]=$!
+    done
+    # Background jobs do not hear Ctrl+C.
+    trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+    for row in "$@"; do
+        wait "${pids[$row]}" || failed+=" $row"
+        cat "$logs/$row"
+    done
+    trap - EXIT
+    rm -r "$logs"
+    [ -z "$failed" ] || die "failed:$failed, see above"
 }
 
 lint() {
@@ -35,6 +56,11 @@ docs() {
 build() {
     rm -rf build/dist
     step "build" "$VENV_PYTHON" -m build --no-isolation --outdir build/dist .
+}
+
+docs_and_build() {
+    docs
+    build
 }
 
 tests() {
@@ -68,9 +94,8 @@ setup() { tools/setup.sh dev || die "step failed: set-up"; }
 case $what in
 all)
     setup
-    lint
-    docs
-    build
+    # One core checks types, the other one makes documents and distributions.
+    together lint docs_and_build
     tests
     ;;
 fast | lint | format | docs | build)

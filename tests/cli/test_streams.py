@@ -19,6 +19,8 @@ from tests.e2e.processes import ROOT, run
 from tests.e2e.raw import websocket
 from tests.support.redis_servers import free_port
 
+pytestmark = pytest.mark.no_cover  # the same commands as elsewhere, in other environments
+
 #: Letters of one code page, of none, and one beyond 16 bits.
 NAME = "café-\N{CJK UNIFIED IDEOGRAPH-8336}-\N{HOT BEVERAGE}-\N{TEACUP WITHOUT HANDLE}"
 #: As Windows has them for pipes, and POSIX for the locale C without Python's help.
@@ -57,16 +59,13 @@ async def test_every_output_in_every_encoding(redis_site: Site, name: str, tmp_p
     ann = await instance.login(NAME)
     await ann.call("roomJoin", NAME)
 
-    for args, expected in (
-        (["rooms"], "caf"),
-        (["users"], "caf"),
-        (["tail", "--no-follow", NAME], "caf"),
-        (["check"], "connection"),
-    ):
+    # All write by the same stream: one encoding is tried with each of them.
+    others = ((["users"], "caf"), (["check"], "connection")) if name == "posix" else ()
+    for args, expected in ((["rooms"], "caf"), (["tail", "--no-follow", NAME], "caf"), *others):
         done = chat(*args, *redis_site.options, env=environment)
         assert (done.returncode, done.stderr) == (0, b""), (args, done)
         assert expected in done.stdout.decode(encoding)
-    for args in (["rooms", NAME], ["tail", "--no-follow", NAME]):
+    for args in (["rooms", NAME], ["tail", "--no-follow", NAME])[: 2 if name == "posix" else 1]:
         done = chat(*args, "--json", *redis_site.options, env=environment)
         assert (done.returncode, done.stderr) == (0, b""), (args, done)
         assert NAME in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
@@ -83,9 +82,10 @@ async def test_every_output_in_every_encoding(redis_site: Site, name: str, tmp_p
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_help_and_errors_in_every_encoding(name: str) -> None:
     encoding = ENCODINGS.get(name, name)
-    done = chat("run", "--help", env=ENVIRONMENTS[name])
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode(encoding).startswith("Usage: chat-service run")
+    if name in ("utf-16", "posix"):  # it is ASCII, see below
+        done = chat("run", "--help", env=ENVIRONMENTS[name])
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.decode(encoding).startswith("Usage: chat-service run")
     done = chat("caf\N{HOT BEVERAGE}", env=ENVIRONMENTS[name])
     assert done.returncode == 2
     assert done.stderr.decode(encoding).startswith("chat-service: There is no command caf")
@@ -132,8 +132,13 @@ def test_arguments_that_are_not_text(command: str) -> None:
 async def test_streams_that_are_closed(redis_site: Site) -> None:
     instance = await redis_site.world.start()
     await instance.service.add_room("tea")
-    for args, input in ((["rooms"], None), (["rooms", "--json"], None), (["send", "tea", "-"], b"x\n")):
-        for shell in (">&-", "2>&-", "<&- >&- 2>&-"):
+    none, errors, no_stream = ">&-", "2>&-", "<&- >&- 2>&-"
+    for args, input, shells in (
+        (["rooms"], None, (none, errors, no_stream)),
+        (["rooms", "--json"], None, (none,)),
+        (["send", "tea", "-"], b"x\n", (none, errors, no_stream)),
+    ):
+        for shell in shells:
             done = chat(*args, *redis_site.options, shell=shell, input=input)
             assert (done.returncode, done.stderr) == (0, b""), (args, shell, done)
     done = chat("rooms", "no", *redis_site.options, shell="2>&-")

@@ -19,6 +19,8 @@ from tests.support.world import name_by_query
 
 ROOM = RoomName("room")
 
+pytestmark = pytest.mark.no_cover  # it is the sample store that is under test
+
 
 class TestFile(StoreSuite):
     @pytest.fixture

@@ -149,6 +149,7 @@ async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
         return answer.status, answer.content_type, b"" if is_stream else await answer.read()
 
 
+@pytest.mark.no_cover  # each route has tests of its own
 @pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
 async def test_fuzzed_requests_are_answered_as_described(world: World, good: bool) -> None:
     instance = await start(world)

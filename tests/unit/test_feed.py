@@ -289,7 +289,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(steps, st.sampled_from([0, 1, 2, 99]))
 def test_every_socket_gets_exactly_the_messages_after_its_join_in_order(
     actions: list[tuple[str, SocketId | None]], max_size: int
@@ -305,7 +305,7 @@ def test_every_socket_gets_exactly_the_messages_after_its_join_in_order(
     model.finish()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps)
 def test_without_losses_every_socket_gets_every_event_after_its_join(
     actions: list[tuple[str, SocketId | None]],
@@ -323,7 +323,7 @@ def test_without_losses_every_socket_gets_every_event_after_its_join(
         assert len(model.heard[socket_id]) == model.seq - seq
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(steps)
 def test_an_interrupted_subscription_is_caught_up_by_itself(
     actions: list[tuple[str, SocketId | None]],
