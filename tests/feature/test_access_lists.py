@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.backends import ONE_STORE
 from tests.support.markers import room_marker, told, user_marker
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import raised, wire_error
@@ -149,6 +150,7 @@ async def test_a_list_grows_to_its_limit_of_distinct_names(spread: StartSpread, 
 @pytest.mark.covers("better:list names checked", "error:invalidName")
 @pytest.mark.parametrize("command", CHANGES)
 @pytest.mark.parametrize("name", ["", "a:b", "a{", "}", "\x00", "tab\t", "\x7f", "x" * 257])
+@ONE_STORE
 async def test_names_in_lists_are_held_to_the_rule_of_names(world: World, command: str, name: str) -> None:
     instance = await start_room(world)
     alice = await instance.login("alice")

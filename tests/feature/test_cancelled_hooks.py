@@ -129,6 +129,7 @@ async def answer(client: InProcessClient, *command: Any) -> list[Any]:
 
 @each_way
 @pytest.mark.parametrize("place", COMMANDS)
+@ONE_STORE
 async def test_the_caller_gets_an_error_and_the_next_command_is_run(
     world: World, cancelled: Cancelled, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,6 +155,7 @@ async def test_the_caller_gets_an_error_and_the_next_command_is_run(
 
 
 @each_way
+@ONE_STORE
 async def test_server_code_gets_an_exception(world: World, cancelled: Cancelled) -> None:
     switch = Switch(cancelled, "room_message_before")
     instance = await start(world, switch)
@@ -165,6 +167,7 @@ async def test_server_code_gets_an_exception(world: World, cancelled: Cancelled)
 
 
 @each_way
+@ONE_STORE
 async def test_a_cancelled_on_connect_rejects_the_login(world: World, cancelled: Cancelled) -> None:
     switch = Switch(cancelled, "on_connect")
     instance = await world.start(hooks={"on_connect": switch.at("on_connect", "alice")})
@@ -207,6 +210,7 @@ async def test_removals_go_on(world: World, cancelled: Cancelled) -> None:
 
 
 @each_way
+@ONE_STORE
 async def test_bound_handlers_and_listeners(world: World, cancelled: Cancelled) -> None:
     instance = await world.start()
     alice = await instance.login("alice")
@@ -221,6 +225,7 @@ async def test_bound_handlers_and_listeners(world: World, cancelled: Cancelled) 
 
 
 @each_way
+@ONE_STORE
 async def test_a_start_fails_by_a_cancelled_on_start(world: World, cancelled: Cancelled) -> None:
     instance = world.make(hooks={"on_start": Switch(cancelled, "on_start").at("on_start")})
     with pytest.raises(HookCancelledError):
@@ -228,6 +233,7 @@ async def test_a_start_fails_by_a_cancelled_on_start(world: World, cancelled: Ca
 
 
 @each_way
+@ONE_STORE
 async def test_a_close_goes_on_after_a_cancelled_on_close(world: World, cancelled: Cancelled) -> None:
     instance = await world.start(hooks={"on_close": Switch(cancelled, "on_close").at("on_close")})
     with pytest.raises(HookCancelledError):

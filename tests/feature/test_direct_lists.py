@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.backends import ONE_STORE
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import raised, wire_error
 from tests.support.world import World
@@ -85,6 +86,7 @@ async def test_a_list_grows_to_its_limit_of_distinct_names(spread: StartSpread, 
 @pytest.mark.parametrize("command", CHANGES)
 @pytest.mark.parametrize("name", ["", "a:b", "{", "a}", "\n", "\x1f", "\x7f", "x" * 257])
 @pytest.mark.covers("better:list names checked", "error:invalidName")
+@ONE_STORE
 async def test_names_in_lists_are_held_to_the_rule_of_names(world: World, command: str, name: str) -> None:
     instance = await world.start()
     alice = await instance.login("alice")

@@ -6,6 +6,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import InProcessClient
+from tests.support.backends import ONE_STORE
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import wire_error
 from tests.support.world import World
@@ -171,6 +172,7 @@ async def test_another_size_keeps_the_newest_messages(spread: StartSpread) -> No
     ("args", "position"),
     [((-1, 1), 1), ((0.5, 1), 1), ((2**53, 1), 1), ((0, 0), 2), ((0, -1), 2), ((0, 1.5), 2), ((-1, 0), 1)],
 )
+@ONE_STORE
 async def test_ids_start_at_0_and_limits_at_1(world: World, args: tuple[Any, ...], position: int) -> None:
     instance = await world.start()
     await instance.service.add_room("room")

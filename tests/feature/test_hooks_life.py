@@ -14,6 +14,7 @@ from chat_service import (
     ServiceClosedError,
 )
 from chat_service.testing import ConnectionRefused, InProcessClient, wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.markers import room_marker, told, user_marker
 from tests.support.patience import PATIENCE
 from tests.support.wire_errors import wire_error
@@ -36,6 +37,7 @@ INTERNAL = "ChatServiceError: Internal server error, incident "
         (("alice", {"id": "not this"}), {}),
     ],
 )
+@ONE_STORE
 async def test_on_connect_names_the_user(world: World, answer: Any, auth_data: dict[str, Any]) -> None:
     async def on_connect(service: ChatService, socket_id: str) -> Any:
         assert service.transport.get_handshake_data(socket_id).auth == {"token": 5}
@@ -67,6 +69,7 @@ async def test_on_connect_names_the_user(world: World, answer: Any, auth_data: d
         (RuntimeError("secret"), INTERNAL),
     ],
 )
+@ONE_STORE
 async def test_on_connect_rejects(world: World, answer: Any, error: str) -> None:
     def on_connect(service: ChatService, socket_id: str) -> Any:
         if isinstance(answer, Exception):

@@ -8,6 +8,7 @@ import pytest
 
 from chat_service import ChatService, CloseTimeoutError, CommandCall, ServiceClosedError, StoreError
 from chat_service.testing import ConnectionRefused, InProcessTransport, wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.faults import FaultyStore, as_store
 from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
@@ -191,6 +192,7 @@ CALLS: dict[str, Callable[[ChatService], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
+@ONE_STORE
 async def test_nothing_works_before_the_start_and_after_the_close(world: World, name: str) -> None:
     async def call() -> Any:
         return await CALLS[name](instance.service)

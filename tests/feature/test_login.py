@@ -8,6 +8,7 @@ import pytest
 from chat_service import ChatService, ChatServiceError
 from chat_service.commands.table import TABLE
 from chat_service.testing import wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.markers import told, user_marker
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import wire_error
@@ -44,6 +45,7 @@ async def rejected(world: World, answer: Any, **options: Any) -> Any:
         (("alice", {"id": "forged"}), {}),
     ],
 )
+@ONE_STORE
 async def test_a_login_is_confirmed_once(world: World, answer: Any, auth_data: dict[str, Any]) -> None:
     instance = await world.start(hooks={"on_connect": lambda service, socket_id: answer})
     client = await instance.transport.connect()
@@ -103,6 +105,7 @@ async def test_without_a_hook_there_is_no_login(world: World) -> None:
 
 @pytest.mark.covers("error:invalidName", "notification:loginRejected", "option:name_length_limit")
 @pytest.mark.parametrize("name", ["", "a:b", "{a", "a}", "a\x00", "\x1f", "\x7f", "\n", "x" * 257])
+@ONE_STORE
 async def test_bad_names_are_rejected(world: World, name: str) -> None:
     shown = name if len(name) <= 256 else name[:256] + "…"
     assert await rejected(world, name) == wire_error("invalidName", shown)
@@ -131,6 +134,7 @@ async def test_an_error_of_the_application_is_passed_on(world: World) -> None:
 @pytest.mark.parametrize(
     "answer", [RuntimeError("secret"), 5, ["alice"], ("alice", "secret"), ("alice", {}, 1), (5, {}), b"alice"]
 )
+@ONE_STORE
 async def test_internals_of_a_login_stay_inside(world: World, answer: Any) -> None:
     error = await rejected(world, answer)
     assert error.startswith("ChatServiceError: Internal server error, incident ")
@@ -141,6 +145,7 @@ async def test_internals_of_a_login_stay_inside(world: World, answer: Any) -> No
 @pytest.mark.parametrize(
     "data", [{"a": float("nan")}, {1: 2}, {"a": object()}, {"a": 2**64}, {"a": "\ud800"}]
 )
+@ONE_STORE
 async def test_auth_data_that_cannot_be_sent_rejects_the_login(world: World, data: dict) -> None:
     assert "Internal server error" in await rejected(world, ("alice", data))
 
@@ -290,6 +295,7 @@ async def test_a_login_ends_when_its_client_leaves(world: World) -> None:
 @pytest.mark.parametrize(
     "event", ["whatever", "", "roomjoin", "room_join", "loginConfirmed", "__init__", "connect", "disconnect"]
 )
+@ONE_STORE
 async def test_events_that_nobody_handles(world: World, event: str) -> None:
     instance = await world.start()
     alice = await instance.login("alice")

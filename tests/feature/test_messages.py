@@ -7,6 +7,7 @@ import pytest
 
 from chat_service import ChatServiceError
 from chat_service.testing import FakeClock, wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.markers import room_marker, told, user_marker
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import raised, wire_error
@@ -161,6 +162,7 @@ async def test_the_server_posts_for_a_user_or_for_nobody(spread: StartSpread) ->
         {"textMessage": "x", "more": None},
     ],
 )
+@ONE_STORE
 async def test_a_message_is_a_text_and_nothing_else(world: World, message: Any) -> None:
     instance = await world.start()
     await instance.service.add_room("room")
@@ -195,6 +197,7 @@ async def test_with_a_checker_a_message_is_any_object(spread: StartSpread) -> No
 
 @pytest.mark.covers("hook:room_messages_checker")
 @pytest.mark.parametrize("message", [None, "text", 5, [], [{"textMessage": "x"}], True])
+@ONE_STORE
 async def test_with_a_checker_a_message_is_still_an_object(world: World, message: Any) -> None:
     instance = await world.start(hooks={"room_messages_checker": any_object})
     await instance.service.add_room("room")

@@ -8,6 +8,7 @@ import pytest
 from chat_service import ChatServiceError, CommandCall, ConfigurationError, StoreTimeoutError
 from chat_service.commands.table import COMMANDS
 from chat_service.testing import wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import told, user_marker
 from tests.support.spread import StartSpread
@@ -44,6 +45,7 @@ async def test_a_user_must_exist(instance: Instance) -> None:
 
 @pytest.mark.covers("api:exec_user_command", "error:noUser")
 @pytest.mark.parametrize("name", NEED_USER)
+@ONE_STORE
 async def test_commands_that_mean_nothing_without_a_user(instance: Instance, name: str) -> None:
     assert await raised(instance.service.exec_user_command(True, name)) == ("noUser", None)
     work = instance.service.exec_user_command({"bypass_permissions": True, "id": "any"}, name)

@@ -8,6 +8,7 @@ from chat_service import ChatService, InstanceState, Page
 from chat_service.domain.inbox import Inbox
 from chat_service.domain.lease import Lease
 from chat_service.testing import FakeClock
+from tests.support.backends import ONE_STORE
 from tests.support.parts import parts_of
 from tests.support.wire_errors import raised
 from tests.support.world import World
@@ -97,6 +98,7 @@ async def test_list_instances(world: World) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10_001, True, "5", None, 2.0])
+@ONE_STORE
 async def test_limits_are_counts(world: World, limit: Any) -> None:
     service: ChatService = (await world.start()).service
     for ask in (service.list_rooms, service.list_users):

@@ -7,6 +7,7 @@ import pytest
 
 from chat_service import ChatService, ChatServiceError
 from chat_service.testing import wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.markers import room_marker, told
 from tests.support.wire_errors import raised
 from tests.support.world import Instance, World
@@ -335,6 +336,7 @@ NAME_CALLS: dict[str, NameCall] = {
 
 @pytest.mark.covers("error:invalidName")
 @pytest.mark.parametrize("call", NAME_CALLS.values(), ids=NAME_CALLS)
+@ONE_STORE
 async def test_every_name_is_checked(service: ChatService, call: NameCall) -> None:
     for name in BAD_NAMES:
         assert await raised(call(service, name)) == ("invalidName", name)
@@ -347,6 +349,7 @@ async def test_every_name_is_checked(service: ChatService, call: NameCall) -> No
 
 @pytest.mark.covers("error:invalidName")
 @pytest.mark.parametrize("name", BAD_NAMES)
+@ONE_STORE
 async def test_names_of_owners_are_checked(service: ChatService, name: str) -> None:
     assert await raised(service.add_room("room", owner=name)) == ("invalidName", name)
     await service.add_room("room")
@@ -361,6 +364,7 @@ async def test_the_length_limit_of_names(world: World) -> None:
 
 
 @pytest.mark.parametrize("names", ["bob", 5, None, {"bob": object()}, [["bob"]], [b"bob"]])
+@ONE_STORE
 async def test_lists_are_lists_of_names(service: ChatService, names: Any) -> None:
     for call in (
         lambda: service.add_user("u", whitelist=names),
@@ -371,6 +375,7 @@ async def test_lists_are_lists_of_names(service: ChatService, names: Any) -> Non
 
 
 @pytest.mark.parametrize("value", [1, 0, "yes", [], None])
+@ONE_STORE
 async def test_flags_are_booleans(service: ChatService, value: Any) -> None:
     await service.add_room("room")
     calls: list[Callable[[], Awaitable[Any]]] = [
@@ -388,6 +393,7 @@ async def test_flags_are_booleans(service: ChatService, value: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "5", True, [1]])
+@ONE_STORE
 async def test_history_sizes_are_counts(service: ChatService, size: Any) -> None:
     await service.add_room("room")
     with pytest.raises(ValueError, match="history_max_size: expected a whole number, 0 or more"):

@@ -9,6 +9,7 @@ from chat_service import ChatService, ChatServiceError, ConfigurationError, Stor
 from chat_service.commands.table import COMMANDS
 from chat_service.contracts.transport import Handshake
 from chat_service.testing import wait_until
+from tests.support.backends import ONE_STORE
 from tests.support.faults import FaultyStore, as_store
 from tests.support.markers import room_marker, told, user_marker
 from tests.support.patience import PATIENCE
@@ -61,6 +62,7 @@ async def test_handshake_data(world: World) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@ONE_STORE
 async def test_bound_handlers_answer(world: World, answer: Any, ack: list[Any], kind: str) -> None:
     seen: list[Any] = []
 
@@ -215,6 +217,7 @@ async def test_events_come_in_the_order_of_the_calls(world: World) -> None:
 
 @pytest.mark.covers("api:emit_to_channel", "api:send_to_channel")
 @pytest.mark.parametrize("event", ["", "connect", "disconnect", None, 5])
+@ONE_STORE
 async def test_events_have_names(world: World, event: Any) -> None:
     transport = (await world.start()).service.transport
     with pytest.raises(ValueError, match="is not a valid event name"):
@@ -225,6 +228,7 @@ async def test_events_have_names(world: World, event: Any) -> None:
 
 @pytest.mark.covers("api:emit_to_channel", "api:send_to_channel", "api:cluster_bus.emit")
 @pytest.mark.parametrize("value", [object(), float("nan"), {1: 2}, "\ud800", 2**64, {1, 2}])
+@ONE_STORE
 async def test_data_that_cannot_be_sent(world: World, value: Any) -> None:
     service = (await world.start()).service
     with pytest.raises(TypeError, match="event news: the data cannot be serialised"):
