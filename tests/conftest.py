@@ -1,6 +1,7 @@
 """Fixtures that every test can use. Tests never ask which store they run on."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_repeated = "cluster" in stores or ("redis" in stores and folder not in REDIS_MEASURED)
         if folder in UNMEASURED or is_repeated:
             item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests stay to the end. The collector would walk through all of them again and
+    again, which takes longer than most tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

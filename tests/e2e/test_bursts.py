@@ -19,8 +19,15 @@ from tests.support.backends import Backend
 MAX_WAITING = 1000
 
 
-@pytest.mark.parametrize("kind", ["js", "py"])
-@pytest.mark.parametrize("transports", [WEBSOCKET, POLLING, UPGRADE])
+@pytest.mark.parametrize(
+    ("backend", "kind", "transports"),
+    [
+        *(("memory", kind, way) for kind in ("js", "py") for way in (WEBSOCKET, POLLING, UPGRADE)),
+        pytest.param("redis", "js", UPGRADE, marks=pytest.mark.redis),
+        pytest.param("cluster", "js", WEBSOCKET, marks=pytest.mark.redis),
+    ],
+    indirect=["backend"],
+)
 async def test_thousands_at_once_are_answered(
     backend: Backend, serve: Serve, login: ConnectTo, kind: str, transports: list[str]
 ) -> None:

@@ -92,20 +92,22 @@ async def test_the_spy_sees_what_aiohttp_does_by_default(unpacked: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "path"),
+    ("kind", "path", "encoding"),
     [
-        ("main", ENDPOINT),
-        ("main", f"{ENDPOINT}&sid=nobody"),
-        ("main", "/"),
-        ("main", "/nothing"),
-        ("operations", "/metrics"),
-        ("operations", "/nothing"),
-        ("demo", "/"),
-        ("demo", "/nothing"),
-        ("demo", ENDPOINT),
+        # Each port in all encodings, and each of its paths in one.
+        *(
+            (kind, path, encoding)
+            for kind, path in (("main", ENDPOINT), ("operations", "/metrics"), ("demo", "/"))
+            for encoding in ENCODINGS
+        ),
+        ("main", f"{ENDPOINT}&sid=nobody", "gzip"),
+        ("main", "/", "deflate"),
+        ("main", "/nothing", "identity, deflate"),
+        ("operations", "/nothing", "deflate"),
+        ("demo", "/nothing", "deflate"),
+        ("demo", ENDPOINT, "gzip"),
     ],
 )
-@pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_a_packed_body_is_not_unpacked_and_ends_its_connection(
     port: Port, unpacked: list[str], kind: str, path: str, encoding: str
 ) -> None:

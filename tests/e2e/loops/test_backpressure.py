@@ -76,8 +76,19 @@ def has_all(reader: StoppedReader, count: int) -> bool:
     return len(ids_of(reader.texts())) == count
 
 
+EACH_STORE_AND_KIND = pytest.mark.parametrize(
+    ("backend", "kind"),
+    [
+        *(("memory", kind) for kind in KINDS),
+        pytest.param("redis", "own", marks=pytest.mark.redis),
+        pytest.param("cluster", "asgi", marks=pytest.mark.redis),
+    ],
+    indirect=["backend"],
+)
+
+
 @pytest.mark.covers("transport_option:send_buffer_limit")
-@pytest.mark.parametrize("kind", KINDS)
+@EACH_STORE_AND_KIND
 async def test_requests_wait_while_answers_do(backend: Backend, kind: str) -> None:
     count = 12
     async with filled(kind, store=backend.new_store()) as (service, port):
