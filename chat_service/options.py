@@ -49,6 +49,16 @@ def _seconds(*, zero: bool = False, maximum: float = math.inf) -> Check:
     return check
 
 
+#: The slowest and the fastest shared rate: once in 11 days, and once in a microsecond.
+SLOWEST, FASTEST = 1e-6, 1e6
+
+
+def _rate(value: Any) -> str | None:
+    if (_is_int(value) or isinstance(value, float)) and SLOWEST <= value <= FASTEST:
+        return None
+    return f"a number a second, from {SLOWEST:f} to {FASTEST:.0f}"
+
+
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a non-empty string"
 
@@ -173,6 +183,30 @@ class Options:
         1000,
         _optional(_count(0)),
         "Commands refused in a row after which a socket that goes on is disconnected. None: never.",
+    )
+    room_message_rate: float | None = _option(
+        None,
+        _optional(_rate),
+        "Messages a second that a user may send to one room, counted in the store for all instances; others "
+        "get `rateLimited`. None: no limit, and no work in the store.",
+    )
+    room_message_burst: int = _option(
+        20, _count(1), "Messages of a user to one room that may come at once, beyond `room_message_rate`."
+    )
+    login_rate: float | None = _option(
+        None,
+        _optional(_rate),
+        "Logins a second of a user on all instances; others are rejected with `rateLimited`. None: no limit.",
+    )
+    login_burst: int = _option(20, _count(1), "Logins of a user that may come at once, beyond `login_rate`.")
+    room_create_rate: float | None = _option(
+        None,
+        _optional(_rate),
+        "Rooms a second that a user may try to create on all instances; others get `rateLimited`. None: no "
+        "limit.",
+    )
+    room_create_burst: int = _option(
+        10, _count(1), "Rooms that a user may try to create at once, beyond `room_create_rate`."
     )
     rooms_per_socket_limit: int = _option(
         1000, _count(1), "Maximum number of rooms that a socket may join; then `limitExceeded`."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service import rules
-from chat_service.commands.spec import actor_of, check_ban
+from chat_service.commands.spec import actor_of
 from chat_service.contracts.records import SYSTEM, RoomConfig
 from chat_service.domain import removal
 from chat_service.domain.context import Context
@@ -15,7 +15,6 @@ from chat_service.types import ROOM_LISTS, USERLIST, RoomName, UserName
 
 async def room_create(context: Context, call: CommandCall, room_name: RoomName, whitelist_only: bool) -> None:
     _check_management(context, call)
-    await check_ban(context, call)
     options = context.options
     config = RoomConfig(
         owner=actor_of(call).name,
@@ -27,7 +26,9 @@ async def room_create(context: Context, call: CommandCall, room_name: RoomName, 
         enable_userlist_updates=options.enable_userlist_updates,
         enable_access_lists_updates=options.enable_access_lists_updates,
     )
-    await context.store.room_create(room_name, config)
+    # Calls of the server on behalf of a user are neither counted nor refused.
+    quota = None if call.is_local_call else context.rates.rooms
+    await context.store.room_create(room_name, config, quota)
 
 
 async def room_delete(context: Context, call: CommandCall, room_name: RoomName) -> None:

@@ -72,10 +72,8 @@ class Gateway:
                 if pace.due < now:
                     pace.due = now
                 elif pace.due - now > limit.tolerance:
-                    raise await self._refuse(session, now)
+                    raise limit.refuse(pace, now)
                 pace.due += limit.interval
-                if pace.refused:
-                    pace.refused = 0
                 session.in_flight += 1
                 try:
                     command = COMMANDS.get(event)
@@ -92,11 +90,15 @@ class Gateway:
                     session.in_flight -= 1
                     if call is not None and call.answered is not None:
                         call.answered()
+                if pace.refused:
+                    pace.refused = 0
                 return success(results)
             except (Exception, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
                 execution.error = error
+                if session is not None:
+                    await self._count_refusals(session, error)
                 return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
 
     async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:
@@ -107,9 +109,12 @@ class Gateway:
             limit = self._context.hooks.timeout
             return as_results(await call_hook(handler, *args, limit=limit))
 
-    async def _refuse(self, session: Session, now: float) -> ChatServiceError:
-        """The error for a command that comes too fast. Too many in a row end the connection."""
-        error = self._rate_limit.refuse(session.pace, now)
+    async def _count_refusals(self, session: Session, error: BaseException) -> None:
+        """Count what either layer of the rate limits has refused. Too many in a row end the connection."""
+        if not isinstance(error, ChatServiceError) or error.code != "rateLimited":
+            session.pace.refused = 0
+            return
+        session.pace.refused += 1
         most = self._context.options.rate_limit_disconnect
         if most is not None and session.pace.refused > most:
             logger.warning(
@@ -118,7 +123,6 @@ class Gateway:
                 session.user,
             )
             await self._context.transport.disconnect(session.socket_id)
-        return error
 
     async def _wait_for_login(self, session: Session) -> None:
         """Let a command that came before the end of the login wait for it. Raises ``noLogin``."""

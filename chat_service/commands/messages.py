@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from chat_service.commands.spec import actor_of
-from chat_service.contracts.records import SendConditions
+from chat_service.contracts.records import Rate, SendConditions
 from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
 from chat_service.hooks import CommandCall
@@ -33,8 +33,11 @@ def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
 
 async def room_message(context: Context, call: CommandCall, room_name: RoomName, message: Message) -> int:
     done = processed(message, call, context.clock.now_ms())
-    if call.options:
-        message_id = await _send_on_conditions(context, call, room_name, message, done)
+    rate = context.rates.messages
+    if rate is not None and (call.is_local_call or call.bypass_permissions):
+        rate = None
+    if call.options or rate is not None:
+        message_id = await _send_on_conditions(context, call, room_name, message, done, rate)
     else:
         message_id = await context.store.room_message(room_name, actor_of(call), done)
     witness = context.hooks.witness
@@ -53,7 +56,12 @@ def note_what_was_sent(call: CommandCall) -> None:
 
 
 async def _send_on_conditions(
-    context: Context, call: CommandCall, room_name: RoomName, message: Message, done: Message
+    context: Context,
+    call: CommandCall,
+    room_name: RoomName,
+    message: Message,
+    done: Message,
+    rate: Rate | None,
 ) -> int:
     key, expected = call.options.get("idempotencyKey"), call.options.get("expectedLastId")
     conditions = SendConditions(
@@ -62,6 +70,7 @@ async def _send_on_conditions(
         digest=b"" if key is None else call.digest or digest(message),
         window=context.options.idempotency_window,
         expected_last_id=None if expected is None else int(expected),
+        rate=rate,
     )
     sent = await context.store.room_send(room_name, actor_of(call), done, conditions)
     if sent.is_duplicate:

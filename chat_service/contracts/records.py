@@ -99,17 +99,60 @@ class HistoryPage(NamedTuple):
     epoch: str
 
 
+class Rate(NamedTuple):
+    """A rate limit that the store keeps for all instances (GCRA: the generic cell rate algorithm).
+
+    Stored is one number: until when, in µs, what was done so far takes at the allowed rate.
+    """
+
+    #: Time in µs that one takes at the allowed rate.
+    interval: int
+    #: Time in µs by which one may be ahead of the rate.
+    tolerance: int
+
+    @classmethod
+    def of(cls, rate: float | None, burst: int) -> "Rate | None":
+        """``rate``: how many a second, None for no limit; ``burst``: as many may come at once."""
+        if rate is None:
+            return None
+        interval = max(1, round(1_000_000 / rate))
+        return cls(interval, min((burst - 1) * interval, MAX_TOLERANCE))
+
+    def take(self, due: int, now: int) -> int:
+        """The number to store for one more. ``due``: what is stored, 0 if nothing is; ``now``: in µs.
+
+        Raises ``rateLimited`` with the ms to wait.
+        """
+        # A clock that was set back must not lock anybody out.
+        due = min(max(due, now), now + self.tolerance + self.interval)
+        ahead = due - now - self.tolerance
+        if ahead > 0:
+            raise ChatServiceError("rateLimited", -(-ahead // 1000))
+        return due + self.interval
+
+
+#: Maximum ``Rate.tolerance``: about 31 years. Stores may count in floating-point numbers of 53 bits.
+MAX_TOLERANCE: Final = 10**15
+
+
+class RoomQuota(NamedTuple):
+    """What the owner of a new room may do. ``rate``: how fast they may create rooms; None: any number."""
+
+    rate: Rate | None = None
+
+
 class SendConditions(NamedTuple):
     """When to store a message. ``expected_last_id``: only after this message; None: after any.
 
     ``key``: the idempotency key, None without one. It is remembered for ``window`` seconds with ``digest``,
-    the digest of the message that it stands for.
+    the digest of the message that it stands for. ``rate``: how fast this sender may send to this room.
     """
 
     key: str | None = None
     digest: bytes = b""
     window: float = 300.0
     expected_last_id: int | None = None
+    rate: Rate | None = None
 
 
 class SendResult(NamedTuple):

@@ -14,6 +14,7 @@ from chat_service.contracts.records import (
     LeaveResult,
     Removal,
     RoomConfig,
+    RoomQuota,
     RoomSettings,
     SendConditions,
     SendResult,
@@ -25,8 +26,12 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 class RoomStore(Protocol):
     """Rooms. Each change of a room is one atomic step, which also publishes the room's events."""
 
-    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``."""
+    async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
+        """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``.
+
+        ``quota``: of the owner; without an owner it means nothing. It is checked in a step before, which
+        counts for the rate even if the room exists. Raises ``banned``, ``rateLimited``.
+        """
         ...
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
@@ -131,7 +136,9 @@ class RoomStore(Protocol):
         belongs to one life of the room: ``room_renew`` keeps it, and it means nothing after ``room_delete``.
 
         Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
-        the id of the last message (0 before the first) if it is not ``expected_last_id``.
+        the id of the last message (0 before the first) if it is not ``expected_last_id``, ``rateLimited``.
+        Only what is stored counts for the rate, which survives the room. It is measured by the clock of the
+        storage, so that all instances agree, and without an actor's name it means nothing.
         """
         ...
 

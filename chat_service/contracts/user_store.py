@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from chat_service.contracts.records import Actor, Ban, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
 from chat_service.types import InstanceId, Message, SocketId, UserName
 
 
@@ -93,12 +93,14 @@ class UserStore(Protocol):
         ephemeral: bool = False,
         limit: int | None = None,
         ttl: float | None = None,
+        rate: Rate | None = None,
     ) -> int:
         """Add a socket to the instance and to the user, who is created if missing.
 
         A user who was created by an ``ephemeral`` connect is deleted with the lists when the last socket
         disconnects, unless a connect without it comes first. ``limit``: the number of sockets that
-        the user may have; a further one raises ``limitExceeded``.
+        the user may have; a further one raises ``limitExceeded``. ``rate``: how fast the user may connect
+        sockets; too fast ones raise ``rateLimited``. Only those that are added count, by the storage's clock.
 
         ``ttl``: time in seconds, by the store's clock, after which the user is deleted if they have no
         socket, no name in a list and no whitelist mode; None: never. It counts from the step after which

@@ -158,6 +158,7 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
             ephemeral=session.is_ephemeral,
             limit=context.options.sockets_per_user_limit,
             ttl=context.options.user_ttl,
+            rate=context.rates.logins,
         )
     except Exception as error:
         if isinstance(error, StoreRefusedError):

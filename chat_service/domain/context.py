@@ -13,6 +13,7 @@ from chat_service.domain.ban_watch import BanWatch
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter, FailureReports
 from chat_service.domain.login_expiry import LoginExpiry
+from chat_service.domain.pace import SharedRates
 from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ServiceClosedError
@@ -55,6 +56,7 @@ class Context:
     limits: Limits
     #: Those of the server's own code: hooks, and calls with ``bypass_permissions``.
     trusted_limits: Limits
+    rates: SharedRates
     hooks: Hooks
     store: Store
     transport: Transport

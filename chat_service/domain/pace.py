@@ -1,9 +1,15 @@
-"""How fast clients may send commands (GCRA: the generic cell rate algorithm, a bucket in one number)."""
+"""How fast clients may send commands (GCRA: the generic cell rate algorithm, a bucket in one number).
+
+Two layers: ``RateLimit`` for everything that a user sends to this instance, ``SharedRates`` for what all
+instances count together in the store.
+"""
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
+from chat_service.contracts.records import Rate, RoomQuota
 from chat_service.errors import ChatServiceError
+from chat_service.options import Options
 
 #: Part of a command that clocks and sums may be off by.
 ROUNDING: Final = 1e-3
@@ -43,6 +49,22 @@ class RateLimit:
 
     def refuse(self, pace: Pace, now: float) -> ChatServiceError:
         """The error for one command too many."""
-        pace.refused += 1
         wait = pace.due - now - self.tolerance
         return ChatServiceError("rateLimited", max(1, math.ceil(wait * 1000)))
+
+
+class SharedRates(NamedTuple):
+    """The limits that the store keeps; None where there is none."""
+
+    messages: Rate | None
+    logins: Rate | None
+    #: What clients who create rooms may do.
+    rooms: RoomQuota
+
+    @classmethod
+    def of(cls, options: Options) -> "SharedRates":
+        return cls(
+            messages=Rate.of(options.room_message_rate, options.room_message_burst),
+            logins=Rate.of(options.login_rate, options.login_burst),
+            rooms=RoomQuota(rate=Rate.of(options.room_create_rate, options.room_create_burst)),
+        )

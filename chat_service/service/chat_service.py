@@ -47,6 +47,12 @@ class OptionKeywords(TypedDict, total=False):
     command_rate: float | None
     command_burst: int
     rate_limit_disconnect: int | None
+    room_message_rate: float | None
+    room_message_burst: int
+    login_rate: float | None
+    login_burst: int
+    room_create_rate: float | None
+    room_create_burst: int
     rooms_per_socket_limit: int
     sockets_per_user_limit: int
     login_expiry_notice: float

@@ -18,6 +18,7 @@ from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter, FailureReports
 from chat_service.domain.login_expiry import LoginExpiry
+from chat_service.domain.pace import SharedRates
 from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ConfigurationError
@@ -129,6 +130,7 @@ def make_context(
         options=options,
         limits=limits,
         trusted_limits=replace(limits, names=None, message_size=None),
+        rates=SharedRates.of(options),
         hooks=hooks,
         store=store,
         transport=transport,

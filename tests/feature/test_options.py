@@ -10,6 +10,8 @@ from chat_service.testing import InProcessTransport
 from tests.support.world import World
 
 BOOLEAN = "expected True or False"
+NAN = float("nan")
+A_SECOND = "expected a number a second, from 0.000001 to 1000000"
 BIG = 2**53 - 1
 #: Good and bad values of a time after which something goes.
 TTLS = ([None, 0.05, 3600, 1_000_000_000], [0, -1, 1_000_000_001, True, "5", float("nan"), float("inf")])
@@ -87,6 +89,12 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "command_rate": ([0.1, 100, None], [0, -1, True, "5"], "expected seconds, more than 0"),
     "command_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
     "rate_limit_disconnect": ([0, 5, None], [-1, 1.5, False], f"expected a whole number from 0 to {BIG}"),
+    "room_message_rate": ([1e-6, 0.5, 5, 10**6, None], [0, -1, 1e-7, 10**6 + 1, True, "5", NAN], A_SECOND),
+    "room_message_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
+    "login_rate": ([1e-6, 0.5, 5, None], [0, -1, True, "5", NAN], A_SECOND),
+    "login_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
+    "room_create_rate": ([1e-6, 0.5, 5, None], [0, -1, True, "5", NAN], A_SECOND),
+    "room_create_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
     "rooms_per_socket_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "sockets_per_user_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "login_expiry_notice": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),

@@ -4,11 +4,16 @@ import asyncio
 
 import pytest
 
+from chat_service.contracts.records import Rate
 from chat_service.domain.pace import Pace, RateLimit
+from chat_service.errors import ChatServiceError
+from chat_service.stores.memory.paces import SWEEP_FROM, Paces
 from chat_service.testing import wait_until
 from tests.support.backends import ONE_STORE
 from tests.support.wire_errors import raised, wire_error
 from tests.support.world import World
+
+TEXT = {"textMessage": "hello"}
 
 
 def send(limit: RateLimit, pace: Pace, now: float) -> int | None:
@@ -137,3 +142,129 @@ async def test_a_server_call_is_held_to_the_rooms_of_a_socket_too(world: World) 
     client = await instance.joined("alice", "one")
     work = instance.service.exec_user_command({"user_name": "alice", "id": client.id}, "roomJoin", "two")
     assert await raised(work) == ("limitExceeded", "rooms of a socket")
+
+
+def wait_in(error: str) -> int:
+    """The ms to wait that an error tells."""
+    begin, end = "ChatServiceError: Rate limit exceeded, retry in ", " ms"
+    assert error.startswith(begin) and error.endswith(end), error
+    return int(error.removeprefix(begin).removesuffix(end))
+
+
+@pytest.mark.covers("option:room_message_rate", "option:room_message_burst")
+async def test_messages_of_a_user_to_a_room_are_counted_on_all_instances(world: World) -> None:
+    options = {"room_message_rate": 0.001, "room_message_burst": 4}
+    one, two = [await world.start(**options) for _ in range(2)]
+    for room in ("room", "hall"):
+        await one.service.add_room(room)
+    near, far = [await each.joined("alice", "room", "hall") for each in (one, two)]
+    bob = await two.joined("bob", "room")
+    keyed = {"idempotencyKey": "k"}
+    assert await near.call("roomMessage", "room", TEXT, keyed) == 1
+    for number, client in enumerate((far, near, far), 2):
+        assert await client.call("roomMessage", "room", TEXT) == number
+    for client in (near, far):
+        assert 900_000 < wait_in(await client.error("roomMessage", "room", TEXT)) <= 1_000_000
+    # A repeat of what was stored is answered; a new key does not help.
+    assert await far.emit("roomMessage", "room", TEXT, keyed) == [None, 1, {"duplicate": True}]
+    assert wait_in(await far.error("roomMessage", "room", TEXT, {"idempotencyKey": "new"})) > 0
+    # Other rooms, other users, other commands and the server's own calls go on.
+    assert await near.call("roomMessage", "hall", TEXT) == 1
+    assert await bob.call("roomMessage", "room", TEXT) == 5
+    assert len(await near.call("roomRecentHistory", "room")) == 5
+    assert await one.service.exec_user_command("alice", "roomMessage", "room", TEXT) == [6]
+    assert await one.service.exec_user_command(True, "roomMessage", "room", TEXT) == [7]
+
+
+@ONE_STORE
+async def test_hooks_hear_of_a_message_that_the_store_refused(world: World) -> None:
+    errors: list[str] = []
+    hooks = {"room_message_after": lambda call: errors.append(call.error.code if call.error else "")}
+    instance = await world.start(hooks=hooks, room_message_rate=0.001, room_message_burst=1)
+    await instance.service.add_room("room")
+    client = await instance.joined("alice", "room")
+    await client.call("roomMessage", "room", TEXT)
+    await client.error("roomMessage", "room", TEXT)
+    assert errors == ["", "rateLimited"]
+
+
+@ONE_STORE
+async def test_refusals_of_both_layers_in_a_row_end_the_connection(world: World) -> None:
+    instance = await world.start(room_message_rate=0.001, room_message_burst=1, rate_limit_disconnect=3)
+    await instance.service.add_room("room")
+    client = await instance.joined("alice", "room")
+    await client.call("roomMessage", "room", TEXT)
+    for _ in range(2):
+        for _ in range(3):
+            await client.error("roomMessage", "room", TEXT)
+        # Anything else in between begins anew, even if it fails.
+        await client.error("roomJoin", "nowhere")
+    assert client.connected
+    for _ in range(3):
+        await client.error("roomMessage", "room", TEXT)
+    await client.emit("roomMessage", "room", TEXT)
+    await wait_until(lambda: not client.connected, "the end of the connection")
+
+
+@pytest.mark.covers("option:login_rate", "option:login_burst")
+async def test_logins_of_a_user_are_counted_on_all_instances(world: World) -> None:
+    one, two = [await world.start(login_rate=0.001, login_burst=2) for _ in range(2)]
+    first = await one.login("alice")
+    await first.disconnect()
+    await two.login("alice")
+    for instance in (one, two):
+        refused = await instance.transport.connect(query={"userName": "alice"})
+        [rejection] = await refused.wait_for("loginRejected")
+        assert 900_000 < wait_in(rejection) <= 1_000_000
+        await wait_until(lambda client=refused: not client.connected, "the end")
+    assert len(await two.service.get_instance_sockets()) == 1
+    await two.login("bob")
+
+
+@pytest.mark.covers("option:room_create_rate", "option:room_create_burst")
+async def test_new_rooms_of_a_user_are_counted_on_all_instances(world: World) -> None:
+    one, two = [await world.start(room_create_rate=0.001, room_create_burst=2) for _ in range(2)]
+    near, far = await one.login("alice"), await two.login("alice")
+    await near.call("roomCreate", "one", False)
+    assert await far.error("roomCreate", "one", False) == wire_error("roomExists", "one")
+    for client in (near, far):
+        assert 900_000 < wait_in(await client.error("roomCreate", "two", False)) <= 1_000_000
+    assert not await one.service.has_room("two")
+    # Server code is exempt, also on behalf of the user.
+    await one.service.exec_user_command("alice", "roomCreate", "two", False)
+    await one.service.add_room("three", owner="alice")
+    bob = await two.login("bob")
+    await bob.call("roomCreate", "four", False)
+
+
+def test_what_a_shared_rate_stores() -> None:
+    assert Rate.of(None, 5) is None
+    rate = Rate.of(10, 3)
+    assert rate == Rate(100_000, 200_000)
+    due, now = 0, 5_000_000
+    for _ in range(3):
+        due = rate.take(due, now)
+    assert due == now + 300_000
+    for later, wait in ((0, 100), (1, 100), (99_000, 1), (99_999, 1)):
+        with pytest.raises(ChatServiceError) as caught:
+            rate.take(due, now + later)
+        assert caught.value.arguments == (wait,)
+    assert rate.take(due, now + 100_000) == due + 100_000
+    # A clock that was set back by an hour makes nobody wait for an hour.
+    with pytest.raises(ChatServiceError) as caught:
+        rate.take(due, now - 3_600_000_000)
+    assert caught.value.arguments == (100,)
+    # The slowest rate and any burst stay exact in floating-point numbers.
+    assert sum(Rate.of(1e-6, 2**53 - 1)) < 2**52
+
+
+def test_senders_who_may_go_on_are_forgotten() -> None:
+    now = 0
+    paces = Paces(lambda: now)
+    rate = Rate.of(1000, 1)
+    for number in range(5 * SWEEP_FROM):
+        now += 1_000_000
+        paces.take(("login", f"user{number}"), rate)
+    assert len(paces) < SWEEP_FROM
+    with pytest.raises(ChatServiceError):
+        paces.take(("login", f"user{number}"), rate)

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import Ban
+from chat_service.contracts.records import Ban, Rate
 from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.types import Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub
@@ -36,6 +36,7 @@ create table if not exists seen (room text, user text, timestamp int, primary ke
 create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists sent (
     birth text, user text, key text, id int, digest blob, expires real, primary key (birth, user, key));
+create table if not exists paces (what text, user text, due int, primary key (what, user));
 create table if not exists messages (room text, id int, body blob, time real, primary key (room, id));
 """
 
@@ -140,6 +141,13 @@ class Step:
                 or exists (select 1 from user_lists where user = users.name)
                 then null else coalesce(expires, ? + ttl) end where name = ?"""
         self.run(query, self.now, user)
+
+    def take_turn(self, what: str, user: UserName, rate: Rate | None) -> None:
+        if rate is not None:
+            now = round(self.now * 1_000_000)
+            self.run("delete from paces where due <= ?", now)
+            due = self.value("select due from paces where what = ? and user = ?", what, user) or 0
+            self.run("insert or replace into paces values (?, ?, ?)", what, user, rate.take(due, now))
 
     def check_user(self, user: UserName) -> None:
         if not self.rows("select 1 from users where name = ?", user):

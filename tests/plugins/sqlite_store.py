@@ -18,6 +18,7 @@ from chat_service.contracts.records import (
     Page,
     Removal,
     RoomConfig,
+    RoomQuota,
     RoomSettings,
     RoomSummary,
     SendConditions,
@@ -37,7 +38,11 @@ class SqliteStore(SqliteUsers):
 
     # Rooms
 
-    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+    async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
+        if quota is not None and config.owner is not None:
+            with self._step() as s:
+                s.check_ban(config.owner)
+                s.take_turn("room", config.owner, quota.rate)
         with self._step() as s:
             create(s, room, config)
 
@@ -153,6 +158,8 @@ class SqliteStore(SqliteUsers):
                 raise ChatServiceError("notJoined", room)
             if expected is not None and expected != entry.last_id:
                 raise ChatServiceError("conflict", entry.last_id)
+            if actor.name is not None:
+                s.take_turn(f"message:{room}", actor.name, conditions.rate)
             message_id = entry.add_message(message)
             if key is not None:
                 entry.remember(actor.name, key, message_id, conditions)

@@ -14,6 +14,7 @@ from chat_service.contracts.records import (
     Departure,
     InstanceRecord,
     Page,
+    Rate,
     SocketInfo,
     UserConfig,
     UserSummary,
@@ -188,12 +189,14 @@ class SqliteUsers:
         ephemeral: bool = False,
         limit: int | None = None,
         ttl: float | None = None,
+        rate: Rate | None = None,
     ) -> int:
         with self._step() as s:
             s.check_ban(user)
             known = s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id)
             if limit and self._count(s, user) >= limit and not known:
                 raise ChatServiceError("limitExceeded", SOCKETS)
+            s.take_turn("login", user, None if known else rate)
             query = "insert or ignore into users (name, whitelist_only, ephemeral) values (?, 0, ?)"
             s.run(query, user, ephemeral)
             s.run("update users set ttl = ?, expires = null where name = ?", ttl, user)

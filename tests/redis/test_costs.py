@@ -12,7 +12,7 @@ from tests.redis.conftest import MakeWorld
 from tests.redis.costs import Cost, CostMeter, documented
 from tests.support.parts import parts_of
 from tests.support.redis_servers import RedisServer
-from tests.support.world import Instance
+from tests.support.world import Instance, World
 
 pytestmark = pytest.mark.redis
 
@@ -25,7 +25,8 @@ QUIET = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
 class Scene:
     """Alice with one socket in a room, and bob online. Optional notifications are off."""
 
-    def __init__(self, instance: Instance, alice: InProcessClient) -> None:
+    def __init__(self, world: World, instance: Instance, alice: InProcessClient) -> None:
+        self.world = world
         self.instance = instance
         self.alice = alice
 
@@ -88,6 +89,27 @@ async def expecting(scene: Scene) -> Any:
     return scene.call("roomMessage", "room", TEXT, {"expectedLastId": info["lastMessageId"]})
 
 
+async def creating(scene: Scene) -> Any:
+    return scene.call("roomCreate", f"new{next(_numbers)}", False)
+
+
+async def limited(scene: Scene) -> InProcessClient:
+    """A client of another instance, which has rate limits that are never reached."""
+    rates = {"room_message_rate": 1000, "room_create_rate": 1000}
+    instance = await scene.world.start(**QUIET, **rates)
+    return await instance.joined(f"user{next(_numbers)}", "room")
+
+
+async def sending_within_a_rate(scene: Scene) -> Any:
+    client = await limited(scene)
+    return lambda: client.call("roomMessage", "room", TEXT)
+
+
+async def creating_within_a_rate(scene: Scene) -> Any:
+    client = await limited(scene)
+    return lambda: client.call("roomCreate", f"new{next(_numbers)}", False)
+
+
 def disconnecting(*rooms: str) -> Any:
     async def prepare(scene: Scene) -> Any:
         client = await scene.instance.joined(f"user{next(_numbers)}", *rooms)
@@ -102,6 +124,7 @@ CASES: dict[str, tuple[Any, int]] = {
     "roomMessage, with a key": (keyed, 1),
     "roomMessage, with a key, again": (again, 1),
     "roomMessage, with an expected last id": (expecting, 1),
+    "roomMessage, with a shared rate limit": (sending_within_a_rate, 1),
     "roomHistoryGet, from the start": (command("roomHistoryGet", "room", 0, 10), 1),
     "roomHistoryGet, after an id": (command("roomHistoryGet", "room", 1, 10), 1),
     "roomRecentHistory": (command("roomRecentHistory", "room"), 1),
@@ -110,6 +133,8 @@ CASES: dict[str, tuple[Any, int]] = {
     "roomUserSeen": (command("roomUserSeen", "room", "bob"), 1),
     "roomGetAccessList": (command("roomGetAccessList", "room", "userlist"), 1),
     "roomGetOwner": (command("roomGetOwner", "room"), 1),
+    "roomCreate": (creating, 2),
+    "roomCreate, with a shared rate limit": (creating_within_a_rate, 2),
     "roomAddToList": (command("roomAddToList", "room", "whitelist", ["bob"]), 1),
     "directMessage": (command("directMessage", "bob", TEXT), 2),
     "directAddToList": (command("directAddToList", "whitelist", ["bob"]), 1),
@@ -133,7 +158,7 @@ async def scene(at: MakeWorld, server: RedisServer) -> Scene:
         await instance.service.add_room(room, owner="alice")
     alice = await instance.joined("alice", "room")
     await instance.login("bob")
-    return Scene(instance, alice)
+    return Scene(world, instance, alice)
 
 
 async def _measure(scene: Scene, meter: CostMeter, name: str) -> Cost:

@@ -9,11 +9,20 @@ from typing import Any, TypeVar
 
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import SOCKETS, Departure, Removal, UserConfig
+from chat_service.contracts.records import (
+    SOCKETS,
+    Departure,
+    Rate,
+    Removal,
+    RoomConfig,
+    RoomQuota,
+    UserConfig,
+)
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
 from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
+from chat_service.stores.memory.paces import Paces
 from chat_service.stores.memory.room import MemoryRoom, Removed
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
@@ -104,6 +113,7 @@ class MemoryBackend:
         self.instances: dict[InstanceId, MemoryInstance] = {}
         self.sent_keys = SentKeys(now)
         self.bans = Bans(now)
+        self.paces = Paces(now)
         #: Users of whom nothing is left, rooms that are empty, and rooms whose old messages are dropped.
         self.idle_users: Expiry[UserName] = Expiry(self._forget_user, now)
         self.empty_rooms: Expiry[RoomName] = Expiry(self._forget_room, now)
@@ -213,14 +223,18 @@ class MemoryBackend:
         ephemeral: bool,
         limit: int | None,
         ttl: float | None,
+        rate: Rate | None,
     ) -> int:
         """``Store.socket_connect``."""
         self.bans.check(user)
         if self.idle_users.heap:
             self.idle_users.look(user)
         entry = self.users.get(user)
-        if entry and limit and len(entry.sockets) >= limit and socket_id not in entry.sockets:
+        is_new = entry is None or socket_id not in entry.sockets
+        if entry and limit and len(entry.sockets) >= limit and is_new:
             raise ChatServiceError("limitExceeded", SOCKETS)
+        if rate is not None and is_new:
+            self.paces.take(("login", user), rate)
         self.instance(instance_id).sockets[socket_id] = user
         if entry is None:
             entry = self.users[user] = MemoryUser(UserConfig(), is_ephemeral=ephemeral)
@@ -233,6 +247,16 @@ class MemoryBackend:
                 self.idle_users.cancel(user)
             self.notify_user(user, "socketConnectEcho", socket_id, len(entry.sockets), exclude=(socket_id,))
         return len(entry.sockets)
+
+    def create_room(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None) -> None:
+        """``Store.room_create``."""
+        if quota is not None and config.owner is not None:
+            self.bans.check(config.owner)
+            if quota.rate is not None:
+                self.paces.take(("room", config.owner), quota.rate)
+        if self.has_room(room):
+            raise ChatServiceError("roomExists", room)
+        self.add_room(MemoryRoom(room, config, self.hub.send, self.now))
 
     def disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

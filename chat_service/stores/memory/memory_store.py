@@ -16,6 +16,7 @@ from chat_service.contracts.records import (
     Page,
     Removal,
     RoomConfig,
+    RoomQuota,
     RoomSettings,
     RoomSummary,
     SendConditions,
@@ -24,7 +25,7 @@ from chat_service.contracts.records import (
     UserSummary,
 )
 from chat_service.contracts.store import Store
-from chat_service.errors import ChatServiceError, StoreError
+from chat_service.errors import StoreError
 from chat_service.stores.memory.backend import LocalBus, MemoryBackend, next_names
 from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
@@ -67,10 +68,8 @@ class MemoryStore(MemoryUsers):
         entry.check_read(actor)
         return entry
 
-    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
-        if self.backend.has_room(room):
-            raise ChatServiceError("roomExists", room)
-        self.backend.add_room(MemoryRoom(room, config, self.backend.hub.send, self.backend.now))
+    async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
+        self.backend.create_room(room, config, quota)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         entry = self.backend.room(room)
@@ -160,7 +159,9 @@ class MemoryStore(MemoryUsers):
     async def room_send(
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:
-        return self.backend.room(room).send(actor, message, conditions, self.backend.sent_keys)
+        return self.backend.room(room).send(
+            actor, message, conditions, self.backend.sent_keys, self.backend.paces
+        )
 
     async def room_history(
         self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None

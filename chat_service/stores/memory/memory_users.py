@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from chat_service import rules
 from chat_service.contracts.bus import DisconnectUser, Topic, TopicKind
-from chat_service.contracts.records import Actor, Ban, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser
 from chat_service.types import InstanceId, Message, SocketId, UserName
@@ -81,8 +81,9 @@ class MemoryUsers:
         ephemeral: bool = False,
         limit: int | None = None,
         ttl: float | None = None,
+        rate: Rate | None = None,
     ) -> int:
-        return self.backend.connect(user, socket_id, instance_id, ephemeral, limit, ttl)
+        return self.backend.connect(user, socket_id, instance_id, ephemeral, limit, ttl, rate)
 
     async def socket_disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

@@ -23,6 +23,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History, SentKeys
+from chat_service.stores.memory.paces import Paces
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.
@@ -242,18 +243,20 @@ class MemoryRoom:
     # Messages and settings
 
     def send(
-        self, actor: Actor, message: Message, conditions: SendConditions, sent_keys: SentKeys
+        self, actor: Actor, message: Message, conditions: SendConditions, sent_keys: SentKeys, paces: Paces
     ) -> SendResult:
-        key, digest, window, expected = conditions
+        key, digest, window, expected, rate = conditions
         scope = None if key is None else (self.birth, actor.name, key)
         sent = None if scope is None else sent_keys.find(scope)
         if sent is not None:
             if sent.digest != digest:
                 raise ChatServiceError("idempotencyConflict", key)
             return SendResult(sent.id, True)
-        is_behind = expected is not None and expected != self.history.last_id
-        if is_behind and (actor.bypass or actor.name in self.members):
-            raise ChatServiceError("conflict", self.history.last_id)
+        if actor.bypass or actor.name in self.members:
+            if expected is not None and expected != self.history.last_id:
+                raise ChatServiceError("conflict", self.history.last_id)
+            if rate is not None and actor.name is not None:
+                paces.take(("message", self.name, actor.name), rate)
         message_id = self.add_message(actor, message)
         if scope is not None:
             sent_keys.remember(scope, message_id, digest, window)

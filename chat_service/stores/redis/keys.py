@@ -85,6 +85,10 @@ class Keys:
         """
         return f"{self.room(room)}:sent:{user or ''}:{key}:id"
 
+    def message_pace(self, room: str, user: str) -> str:
+        """String: see ``lua/lib/pace.lua``. It does not look like the first key of a room either."""
+        return f"{self.room(room)}:pace:{user}:due"
+
     def user(self, user: str) -> str:
         """Hash: wl, ephemeral, ttl."""
         return f"{self.prefix}:user:{{{user}}}"
@@ -104,6 +108,10 @@ class Keys:
     def ban(self, user: str) -> str:
         """String: the end in ms of Unix time or nothing, then a colon and the reason if there is one."""
         return f"{self.user(user)}:ban"
+
+    def user_pace(self, user: str, what: str) -> str:
+        """String: see ``lua/lib/pace.lua``. ``what``: login or room."""
+        return f"{self.user(user)}:pace:{what}"
 
     def user_keys(self, user: str) -> list[str]:
         """All keys of a user, in the order that scripts expect."""

@@ -18,6 +18,7 @@ from chat_service.contracts.records import (
     Page,
     Removal,
     RoomConfig,
+    RoomQuota,
     RoomSettings,
     RoomSummary,
     SendConditions,
@@ -129,7 +130,9 @@ class RedisStore(RedisUsers):
 
     # Rooms
 
-    async def room_create(self, room: RoomName, config: RoomConfig) -> None:
+    async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
+        if quota is not None and config.owner is not None:
+            await self._users.admit(config.owner, quota)
         await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:

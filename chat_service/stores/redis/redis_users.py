@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from chat_service.contracts.records import Actor, Ban, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
 from chat_service.errors import ChatServiceError
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, SocketId, UserName
@@ -60,10 +60,11 @@ class RedisUsers:
         ephemeral: bool = False,
         limit: int | None = None,
         ttl: float | None = None,
+        rate: Rate | None = None,
     ) -> int:
         await self._instances.add_socket(instance_id, socket_id, user)
         try:
-            return await self._users.connect(user, socket_id, instance_id, ephemeral, limit, ttl)
+            return await self._users.connect(user, socket_id, instance_id, ephemeral, limit, ttl, rate)
         except ChatServiceError:
             # Refused. A socket that was there before stays until its disconnect.
             if not await self._users.has_socket(user, socket_id):

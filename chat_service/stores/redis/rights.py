@@ -33,8 +33,8 @@ class RightsCheck:
         """Raises ``StoreError`` that names the missing permissions."""
         keys = self._keys
         groups = (
-            [*keys.room_keys(PROBE), keys.sent(PROBE, None, PROBE)],
-            keys.user_keys(PROBE),
+            [*keys.room_keys(PROBE), keys.sent(PROBE, None, PROBE), keys.message_pace(PROBE, PROBE)],
+            [*keys.user_keys(PROBE), keys.user_pace(PROBE, "login"), keys.user_pace(PROBE, "room")],
             [keys.instance_sockets(PROBE)],
             [keys.instances, keys.claimed, keys.pulses],
         )

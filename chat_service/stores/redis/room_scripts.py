@@ -187,6 +187,9 @@ class RoomScripts:
         keys, key, expected = self._keys.message_keys(room), conditions.key, conditions.expected_last_id
         if key is not None:
             keys.append(self._keys.sent(room, actor.name, key))
+        rate = None if actor.name is None else conditions.rate
+        if rate is not None and actor.name is not None:
+            keys.append(self._keys.message_pace(room, actor.name))
         answer = await self._client.run(
             scripts.load("room_send"),
             keys,
@@ -197,6 +200,7 @@ class RoomScripts:
             "" if expected is None else str(expected),
             conditions.digest,
             max(1, round(conditions.window * 1000)),
+            *(rate or ()),
         )
         found = checked(answer, noRoom=room, notJoined=room, idempotencyConflict=key)
         return SendResult(id=found[0], is_duplicate=found[1] == 1)

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import SOCKETS, Actor, Ban, Departure, SocketInfo, UserConfig
+from chat_service.contracts.records import (
+    SOCKETS,
+    Actor,
+    Ban,
+    Departure,
+    Rate,
+    RoomQuota,
+    SocketInfo,
+    UserConfig,
+)
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
@@ -35,8 +44,11 @@ class UserScripts:
         self._codec = codec
         self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
 
-    async def _run(self, script: str, user: UserName, *args: Encodable, **arguments: Any) -> list[Any]:
-        answer = await self._client.run(scripts.load(script), self._keys.user_keys(user), *args)
+    async def _run(
+        self, script: str, user: UserName, *args: Encodable, more_keys: Sequence[str] = (), **arguments: Any
+    ) -> list[Any]:
+        keys = [*self._keys.user_keys(user), *more_keys]
+        answer = await self._client.run(scripts.load(script), keys, *args)
         try:
             return checked(
                 answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments
@@ -135,7 +147,9 @@ class UserScripts:
         ephemeral: bool,
         limit: int | None,
         ttl: float | None,
+        rate: Rate | None,
     ) -> int:
+        keys = () if rate is None else (self._keys.user_pace(user, "login"),)
         (count,) = await self._run(
             "socket_connect",
             user,
@@ -145,9 +159,16 @@ class UserScripts:
             flag(ephemeral),
             limit or 0,
             ttl_ms(ttl),
+            *(rate or ()),
+            more_keys=keys,
             limitExceeded=SOCKETS,
         )
         return int(count)
+
+    async def admit(self, user: UserName, quota: RoomQuota) -> None:
+        """Let a user create a room. Raises ``banned``, ``rateLimited``."""
+        keys = () if quota.rate is None else (self._keys.user_pace(user, "room"),)
+        await self._run("user_admit", user, *(quota.rate or ()), more_keys=keys)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
         rooms = [field for left in departures for field in (left.room, left.njoined)]

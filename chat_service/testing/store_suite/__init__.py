@@ -27,6 +27,7 @@ for _part in (
     "members",
     "messages",
     "presence",
+    "rates",
     "removal",
     "rooms",
     "sends",
@@ -48,6 +49,7 @@ from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
 from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
+from chat_service.testing.store_suite.rates import RateSuite  # noqa: E402
 from chat_service.testing.store_suite.removal import RemovalSuite  # noqa: E402
 from chat_service.testing.store_suite.rooms import RoomSuite  # noqa: E402
 from chat_service.testing.store_suite.sends import SendSuite  # noqa: E402
@@ -68,6 +70,7 @@ class StoreSuite(
     HistorySizeSuite,
     ExpirySuite,
     SendSuite,
+    RateSuite,
     AccessSuite,
     ListSuite,
     ChangeSuite,
@@ -91,6 +94,7 @@ __all__ = [
     "Peer",
     "Peers",
     "PresenceSuite",
+    "RateSuite",
     "RemovalSuite",
     "RoomSuite",
     "SendSuite",

@@ -55,6 +55,7 @@ try('EXPIRE', list, 1)
 try('TIME')
 try('SET', text, 't', 'PX', 1000)
 try('GET', text)
+try('TIME')
 try('UNLINK', hash, set, sorted, list, text)
 try('SPUBLISH', channel, '')
 return refused

@@ -1,16 +1,25 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
+-- KEYS: of lib/user.lua, then, with a rate, 7 pace_key (string)
 -- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
 --   6 limit: the number of sockets that the user may have, 0 for any  7 ttl: see lib/user.lua (ms, or '')
--- Returns {0, nconnected}, or {'banned', the ban}, {'limitExceeded'}.
+--   with a rate: 8 interval  9 tolerance (see lib/pace.lua)
+-- Returns {0, nconnected}, or {'banned', the ban}, {'limitExceeded'}, {'rateLimited', ms to wait}.
 -- include: bus
 -- include: clock
 -- include: user
+-- include: pace
 local socket, instance, ephemeral, limit, ttl = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6]), ARGV[7]
+local interval, tolerance, pace_key = tonumber(ARGV[8]), tonumber(ARGV[9]), KEYS[7]
 
 local ban = redis.call('GET', ban_key)
 if ban then return {'banned', ban} end
 if limit > 0 and redis.call('HLEN', sockets_key) >= limit and redis.call('HEXISTS', sockets_key, socket) == 0 then
   return {'limitExceeded'}
+end
+local wait, turn
+if interval and redis.call('HEXISTS', sockets_key, socket) == 0 then
+  wait, turn = ask_turn(pace_key, interval, tolerance)
+  if wait then return {'rateLimited', wait} end
 end
 
 if redis.call('HSETNX', user_key, 'wl', '0') == 1 then
@@ -27,6 +36,7 @@ else
   if dropped > 0 then redis.call('PERSIST', user_key) end
 end
 if ttl ~= '' then redis.call('HSET', user_key, 'ttl', ttl) end
+if turn then take_turn(pace_key, turn) end
 local is_new = redis.call('HSETNX', sockets_key, socket, instance)
 local count = redis.call('HLEN', sockets_key)
 if is_new == 1 and count > 1 then
