@@ -37,6 +37,11 @@ class TransportStatistics:
     send_buffer_bytes: int = 0
     #: Number of sockets disconnected because they read too slowly.
     slow_consumers: int = 0
+    #: Number of connections now, and of those among them whose login is not over.
+    connections: int = 0
+    pending_connections: int = 0
+    #: Connections that were refused because there were too many, by reason.
+    refused_connections: Mapping[str, int] = field(default_factory=dict)
     #: Failures of the transport's background tasks, by task.
     background_failures: Mapping[str, int] = field(default_factory=dict)
 

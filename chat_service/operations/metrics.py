@@ -189,6 +189,28 @@ METRICS: Final = (
         doc="Sockets disconnected because they read too slowly.",
         read=lambda reading: one(reading.transport.slow_consumers if reading.transport else None),
     ),
+    Metric(
+        name="chat_service_connections",
+        kind=GAUGE,
+        doc="Connections of clients, each with any number of sockets.",
+        read=lambda reading: _one(reading.transport.connections if reading.transport else None),
+    ),
+    Metric(
+        name="chat_service_pending_connections",
+        kind=GAUGE,
+        doc="Connections whose login is not over.",
+        read=lambda reading: _one(reading.transport.pending_connections if reading.transport else None),
+    ),
+    Metric(
+        name="chat_service_refused_connections_total",
+        kind=COUNTER,
+        doc="Connections that were refused because there were too many, by the limit: of all connections, of "
+        "an address, of those without a login, of those from an address.",
+        labels=("reason",),
+        read=lambda reading: _by_label(
+            Counter(reading.transport.refused_connections if reading.transport else {})
+        ),
+    ),
     # Bus
     Metric(
         name="chat_service_bus_lag_seconds",

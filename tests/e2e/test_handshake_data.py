@@ -51,6 +51,7 @@ async def serve_on(seen: dict[str, Any]) -> AsyncIterator[ServeOn]:
         def on_connect(service: ChatService, socket_id: str) -> str:
             data = service.transport.get_handshake_data(socket_id)
             seen["headers"], seen["query"] = dict(data.headers), dict(data.query)
+            seen["address"] = data.remote_addr
             return "user"
 
         async def start(carrier: str, **options: Any) -> int:

@@ -11,6 +11,8 @@ dispatcher, which greets new sockets, too.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,7 +26,9 @@ from chat_service.hooks import call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.transports.socketio.channels import Channels, Connection, EngineSession
+from chat_service.transports.socketio.engine.admissions import REASONS, Admissions
 from chat_service.transports.socketio.engine.opening import Opening, join_headers, read_text
+from chat_service.transports.socketio.proxies import TrustedProxies
 from chat_service.transports.socketio.socketio_options import Middleware
 from chat_service.types import SocketId
 
@@ -118,9 +122,16 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         *,
         find_session: FindSession,
         is_own: bool,
+        proxies: TrustedProxies | None = None,
+        admissions: Admissions | None = None,
     ) -> None:
-        """``is_own``: whether it is on a server of our own."""
+        """``is_own``: whether it is on a server of our own. On another one, the rest is found out here:
+
+        ``proxies`` tell the addresses of clients, ``admissions`` limits the sockets.
+        """
         super().__init__(name)
+        self._proxies = proxies
+        self._admissions = admissions
         self.channels = channels
         self._find_session = find_session
         self._is_own = is_own
@@ -172,9 +183,16 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     ) -> Connection:
         """Let a new socket in, or raise the library's ``ConnectionRefusedError``."""
         handshake = read_handshake(environ, auth)
+        if self._proxies is not None:
+            address = self._proxies.address_of(handshake.remote_addr, handshake.headers)
+            handshake = replace(handshake, remote_addr=address)
         try:
             if not self.is_open:
                 raise Refused("the service does not accept connections now")
+            if self._admissions is not None:
+                reason = self._admissions.refusal(handshake.remote_addr)
+                if reason is not None:
+                    raise Refused(REASONS[reason])
             if self._middlewares:
                 await self._run_middlewares(handshake)
             if session is None or session.closed:
@@ -183,6 +201,8 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         except TypeError as error:
             # The library would call again, as for a handler without the auth argument.
             raise Refused(str(error)) from error
+        if self._admissions is not None:
+            self._admissions.enter(socket_id, handshake.remote_addr)
         return self.channels.add(socket_id, handshake, session)
 
     async def _run_middlewares(self, handshake: Handshake) -> None:
@@ -208,11 +228,24 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             if not self.channels.is_connected(socket_id):
                 return
             await asyncio.sleep(0)
-        await self._handler.on_connect(socket_id)
+        await self._log_in(socket_id, partial(self._settle, socket_id))
 
-    def greet(self, socket_id: SocketId) -> None:
-        """Hand a socket over whose client knows that it is connected."""
-        self._start(self._handler.on_connect(socket_id))
+    def _settle(self, socket_id: SocketId) -> None:
+        if self._admissions is not None:
+            self._admissions.settle(socket_id)
+
+    def greet(self, socket_id: SocketId, on_login: Callable[[], None]) -> None:
+        """Hand a socket over whose client knows that it is connected.
+
+        ``on_login`` is called when its login is over.
+        """
+        self._start(self._log_in(socket_id, on_login))
+
+    async def _log_in(self, socket_id: SocketId, on_login: Callable[[], None]) -> None:
+        try:
+            await self._handler.on_connect(socket_id)
+        finally:
+            on_login()
 
     def serve(self, connection: Connection, event: str, args: Sequence[Any], number: int | None) -> None:
         """Handle an event of a socket of our own server, and answer it if it has a number."""
@@ -236,6 +269,8 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
     def disconnected(self, socket_id: SocketId, reason: str) -> None:
         """A socket is gone."""
+        if self._admissions is not None:
+            self._admissions.leave(socket_id)
         if self.channels.disconnect(socket_id):
             self._start(self._see_off(socket_id, reason))
 

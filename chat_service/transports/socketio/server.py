@@ -5,6 +5,7 @@ acks, and all that applications do on other namespaces.
 """
 
 import logging
+from functools import partial
 from typing import Any
 
 import socketio
@@ -15,6 +16,7 @@ from chat_service.errors import shorten
 from chat_service.transports.socketio.borrowed import Manager, forget_namespace, replace_engine, serves
 from chat_service.transports.socketio.channels import Connection
 from chat_service.transports.socketio.encoding import EventReader
+from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.socketio.engine.facade import Engine
 from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.opening import HeadLimits
@@ -143,8 +145,7 @@ class Dispatcher:
             if packet.attachment_count:
                 self._announced[peer] = packet.attachment_count
             if kind == DISCONNECT and not peer.closed and not self.has_namespaces(peer.sid):
-                # It may join another one, but not stay for ever.
-                self._hub.unused.add(peer)
+                self._hub.left_namespaces(peer)
 
     async def _to_library(self, peer: Peer, data: str | bytes) -> None:
         if peer.sid in self._server.environ:
@@ -163,12 +164,15 @@ class Dispatcher:
         before = server.manager.sid_from_eio_sid(peer.sid, name)
         await self._to_library(peer, data)
         service = self._service
+        if not is_ours and self.has_namespaces(peer.sid):
+            # Who may stay in a namespace of the application is its own affair.
+            self._hub.admissions.settle(peer)
         if service is None or not is_ours or before is not None:
             return
         connection = self._connection(peer, name)
         if connection is not None:
             self._use(peer, service, connection)
-            service.greet(connection.socket_id)
+            service.greet(connection.socket_id, partial(self._hub.admissions.settle, peer))
 
     def _connection(self, peer: Peer, name: str) -> Connection | None:
         """The socket of a client on the service's namespace."""
@@ -232,6 +236,8 @@ def make_server(
         per_turn=options.max_events_per_turn,
         body_timeout=options.body_timeout,
         compression=options.compression,
+        admissions=Admissions(options.connection_limits),
+        proxies=options.proxies,
     )
     engine = replace_engine(server, lambda handlers: Engine(hub, async_mode, handlers), Environs())
     return server, Dispatcher(server, engine)

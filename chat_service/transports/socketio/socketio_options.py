@@ -5,13 +5,27 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from chat_service.option_group import OptionGroup, is_text
+from chat_service.transports.socketio.engine.admissions import ConnectionLimits
 from chat_service.transports.socketio.origins import AllowedOrigins
+from chat_service.transports.socketio.proxies import (
+    FORWARDED_HEADERS,
+    X_FORWARDED_FOR,
+    TrustedProxies,
+    read_networks,
+)
 
 #: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
 Middleware = Callable[..., Any]
 
 TRANSPORTS = ("polling", "websocket")
 SERIALIZERS = ("json", "msgpack")
+#: In the order of the fields of ``ConnectionLimits``.
+CONNECTION_LIMITS = (
+    "max_connections",
+    "max_connections_per_address",
+    "max_pending_connections",
+    "max_pending_connections_per_address",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -53,6 +67,21 @@ class SocketIOOptions(OptionGroup):
     body_timeout: float = 30.0
     #: Seconds that a connection may be idle between two requests of HTTP; at our own port.
     keep_alive_timeout: float = 75.0
+    #: Maximum number of connections of this instance; further ones are refused with 503. None: no limit.
+    max_connections: int | None = 100_000
+    #: Maximum number of connections from one address (of IPv6: from one /64), on this instance; further ones
+    #: are refused with 429. None: no limit, as behind a proxy that is not in `trusted_proxies`.
+    max_connections_per_address: int | None = None
+    #: Maximum number of connections of this instance whose login is not over; further ones are refused with
+    #: 503. None: no limit.
+    max_pending_connections: int | None = 5_000
+    #: Maximum number of such connections from one address; further ones are refused with 429. None: no limit.
+    max_pending_connections_per_address: int | None = None
+    #: Addresses and networks of the proxies in front, such as "10.0.0.0/8", and "unix" for Unix sockets: they
+    #: are believed about the address of a client. None: nobody is, but `X-Forwarded-Proto` and `-Host` are.
+    trusted_proxies: Sequence[str] | None = None
+    #: The header in which they tell it: "x-forwarded-for" or "forwarded". The other one is ignored.
+    forwarded_header: str = X_FORWARDED_FOR
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
     #: Compress what is sent, where a client can read it.
@@ -74,6 +103,10 @@ class SocketIOOptions(OptionGroup):
             "max_header_size",
         )
         self.check_count("a number", "max_waiting_events", "max_events_per_turn")
+        for name in CONNECTION_LIMITS:
+            if getattr(self, name) is not None:
+                self.check_count("None or a number", name)
+        self._check_proxies()
         self.check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self.check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path
@@ -108,6 +141,28 @@ class SocketIOOptions(OptionGroup):
             raise self.error("instrument your own server yourself", "admin_ui")
         if self.app is not None and self.server is not None:
             raise self.error("give app or server, not both")
+
+    def _check_proxies(self) -> None:
+        names = self.trusted_proxies
+        is_list = isinstance(names, list | tuple) and all(map(is_text, names))
+        self.check("trusted_proxies", names is None or is_list, "a list of addresses and networks, or None")
+        try:
+            read_networks(names or ())
+        except ValueError as error:
+            raise self.error(str(error), "trusted_proxies") from None
+        expected = " or ".join(map(repr, FORWARDED_HEADERS))
+        self.check("forwarded_header", self.forwarded_header in FORWARDED_HEADERS, expected)
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections may come."""
+        return ConnectionLimits(*(getattr(self, name) for name in CONNECTION_LIMITS))
+
+    @property
+    def proxies(self) -> TrustedProxies | None:
+        """Whom to believe about addresses; None: nobody, which nothing has to be asked for."""
+        names = self.trusted_proxies
+        return None if names is None else TrustedProxies(names, self.forwarded_header)
 
     @property
     def middlewares(self) -> tuple[Middleware, ...]:

@@ -22,6 +22,7 @@ from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
 from chat_service.transports.socketio.borrowed import forget_namespace, serves
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.encoding import Encoder
+from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.socketio.engine.front import OwnPort
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import ServiceNamespace
@@ -75,6 +76,8 @@ class SocketIOTransport:
         self._library: LibrarySessions | None = None
         if given is not None:
             self._library = LibrarySessions(given, self.options.send_buffer_limit, self._background)
+        #: Of the caller's server: its sockets of ours, which are limited in place of its connections.
+        self._admissions = Admissions(self.options.connection_limits)
         #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
         self.takes_encoded = given is None and self.options.serializer == "json"
         #: Maximum number of binary values in one packet; None in msgpack, which has no attachments.
@@ -168,6 +171,8 @@ class SocketIOTransport:
             self._use_raw_error_objects,
             find_session=self._library.find if self._library is not None else server.eio.sockets.get,
             is_own=not self._is_given,
+            proxies=self.options.proxies if self._is_given else None,
+            admissions=self._admissions if self._is_given else None,
         )
         if self._dispatcher is not None:
             self._dispatcher.serve(self._namespace)
@@ -279,7 +284,11 @@ class SocketIOTransport:
 
     def statistics(self) -> TransportStatistics:
         """What was sent until now."""
+        admissions = self._admissions if self._is_given else self.get_server().eio.hub.admissions
         return TransportStatistics(
+            connections=len(admissions),
+            pending_connections=admissions.pending,
+            refused_connections=admissions.refused,
             broadcasts=self._channels.broadcasts,
             deliveries=self._channels.deliveries,
             send_buffer_bytes=self._channels.unsent(),

@@ -63,6 +63,7 @@ async def serve_aiohttp(hub: Hub, request: web.BaseRequest) -> web.StreamRespons
     if (refused := await refuse_packed(request)) is not None:  # type: ignore[arg-type]
         return refused
     opening = read_opening(request)
+    hub.identify(opening)
     if opening.query.get("transport") == "websocket" and opening.asks_for_websocket:
         try:
             return await _take_over(hub, request, opening)

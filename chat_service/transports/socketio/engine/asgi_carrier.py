@@ -96,6 +96,7 @@ async def serve_asgi(hub: Hub, scope: Scope, receive: Receive, send: Send) -> No
     if await refuse_packed_asgi(scope, send):
         return
     opening = read_opening(scope)
+    hub.identify(opening)
     if scope["type"] == "websocket":
         await _serve_websocket(hub, opening, scope, receive, send)
         return

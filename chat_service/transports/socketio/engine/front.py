@@ -16,8 +16,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from chat_service.concurrency import eager
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.http_ports import PortRunner, stop_servers
+from chat_service.transports.socketio.engine.admissions import PENDING
 from chat_service.transports.socketio.engine.aiohttp_carrier import accept
-from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.hub import Hub, Refusal, TooManyConnections
 from chat_service.transports.socketio.engine.opening import Opening, read_head
 
 logger = logging.getLogger("chat_service")
@@ -47,11 +48,13 @@ class FirstRequest(asyncio.Protocol):
         if self._front.is_closed:
             # It was accepted while the port was closed, and nobody would know of it.
             self.transport.abort()
-        else:
+        elif self._front.takes_one_more():
             self._front.waiting.add(self)
+        else:
+            refuse(self.transport, TooManyConnections(PENDING))
 
     def data_received(self, data: bytes) -> None:
-        if self._front.is_closed:
+        if self._front.is_closed or self.transport.is_closing():
             return
         if self._data:
             data = self._data + data
@@ -65,6 +68,12 @@ class FirstRequest(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._front.waiting.discard(self)
+
+
+def refuse(transport: asyncio.Transport, refusal: TooManyConnections) -> None:
+    """Tell a client that it is one too many, and end its connection."""
+    transport.write(refusal.response())
+    transport.close()
 
 
 def _may_be_http(data: bytes) -> bool:
@@ -102,6 +111,10 @@ class Front:
     def __call__(self) -> FirstRequest:
         return FirstRequest(self)
 
+    def takes_one_more(self) -> bool:
+        """Whether one more connection may wait for its first request."""
+        return self._hub.admissions.takes_unread(len(self.waiting))
+
     def take(self, transport: asyncio.Transport, data: bytes, end: int) -> None:
         """The first data of a connection has come; a whole head when ``end`` says where it ends."""
         if 0 <= end <= self.max_head:
@@ -113,6 +126,9 @@ class Front:
                 )
                 try:
                     self._open(opening, transport, data[end + len(_END) :])
+                except TooManyConnections as refusal:
+                    refuse(transport, refusal)
+                    return
                 except Refusal:
                     # The other server tells the client, as it does where it has the request itself.
                     pass
@@ -135,6 +151,7 @@ class Front:
         )
 
     def _open(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
+        self._hub.identify(opening)
         peer = self._hub.check(opening)
         line = accept(self._hub, opening, transport)
         work = self._hub.join(peer, opening, line)

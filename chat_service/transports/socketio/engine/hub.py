@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import http
 import json
 import logging
 import secrets
@@ -9,16 +10,21 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from chat_service.concurrency.deadlines import Deadlines
+from chat_service.transports.socketio.engine.admissions import OF_ADDRESS, REASONS, Admissions
 from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
 from chat_service.transports.socketio.engine.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import OPEN
 from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
+from chat_service.transports.socketio.proxies import TrustedProxies
 
 logger = logging.getLogger("chat_service")
 
 #: Seconds that a connection may be open without a namespace.
 CONNECT_GRACE = 45.0
+
+#: The Engine.IO error of a client that is not let in.
+FORBIDDEN = 4
 
 #: Called with a new peer.
 OnConnect = Callable[[Peer], Awaitable[None]]
@@ -43,6 +49,20 @@ class Refusal(Exception):
         """What the client is told."""
         told = {"message": str(self)} if self.code is None else {"code": self.code, "message": str(self)}
         return json.dumps(told).encode()
+
+
+class TooManyConnections(Refusal):
+    """One connection more than may be there. ``reason``: a key of ``REASONS``."""
+
+    def __init__(self, reason: str) -> None:
+        status = 429 if reason in OF_ADDRESS else 503
+        super().__init__(status, REASONS[reason], FORBIDDEN, ends_connection=True)
+
+    def response(self) -> bytes:
+        """The whole answer, for a connection that no HTTP server has."""
+        phrase = http.HTTPStatus(self.status).phrase
+        head = f"HTTP/1.1 {self.status} {phrase}\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(self.body)}\r\nConnection: close\r\n\r\n".encode() + self.body
 
 
 def unknown_transport() -> Refusal:
@@ -78,8 +98,13 @@ class Hub:
         per_turn: int,
         body_timeout: float,
         compression: bool,
+        admissions: Admissions,
+        proxies: TrustedProxies | None,
     ) -> None:
         self.origins = origins
+        #: Who may come beside those that are there.
+        self.admissions = admissions
+        self._proxies = proxies
         self._limits = limits
         self.transports = transports
         self.ping_interval = ping_interval
@@ -148,7 +173,17 @@ class Hub:
             raise bad_method()
         if not self.is_open:
             raise Refusal(503, "closed")
+        reason = self.admissions.refusal(opening.remote_addr)
+        if reason is not None:
+            raise TooManyConnections(reason)
         return None
+
+    def identify(self, opening: Opening) -> None:
+        """Find out which address a request comes from. To be called first."""
+        if self._proxies is not None:
+            peer = opening.remote_addr
+            opening.is_proxy_believed = self._proxies.trusts(peer)
+            opening.remote_addr = self._proxies.address_of(peer, opening.headers)
 
     def check_head(self, opening: Opening) -> None:
         """Raise ``Refusal`` for a request whose head is too long."""
@@ -172,8 +207,8 @@ class Hub:
         own = own_origins(
             opening.scheme,
             headers.get("host"),
-            headers.get("x-forwarded-proto"),
-            headers.get("x-forwarded-host"),
+            opening.forwarded("proto"),
+            opening.forwarded("host"),
         )
         return self.origins.allows(headers.get("origin", ""), own)
 
@@ -210,6 +245,7 @@ class Hub:
         if line is not None:
             line.begin(first)
         peer = self.sockets[sid] = Peer(self, sid, opening, line)
+        self.admissions.enter(peer, opening.remote_addr)
         if line is None:
             peer.send(first)
         await self._on_connect(peer)
@@ -235,8 +271,14 @@ class Hub:
     def forget(self, peer: Peer) -> None:
         """Part of ``Owner``."""
         self.sockets.pop(peer.sid, None)
+        self.admissions.leave(peer)
         for deadlines in (self.pings, self.silent, self.unused, self.stalled):
             deadlines.discard(peer)
+
+    def left_namespaces(self, peer: Peer) -> None:
+        """A session is in no namespace any longer. It may join another one, but not stay for ever."""
+        self.unused.add(peer)
+        self.admissions.pend(peer, peer.opening.remote_addr)
 
     def found_slow(self, sid: str, unsent: int) -> None:
         """Part of ``Owner``."""

@@ -67,7 +67,16 @@ _HEADER = re.compile(r"([!#$%&'*+\-.^`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xf
 class Opening:
     """The head of a request. ``query`` has the first value of each field, ``headers`` names in lower case."""
 
-    __slots__ = ("headers", "method", "path", "query", "query_string", "remote_addr", "scheme")
+    __slots__ = (
+        "headers",
+        "is_proxy_believed",
+        "method",
+        "path",
+        "query",
+        "query_string",
+        "remote_addr",
+        "scheme",
+    )
 
     def __init__(
         self,
@@ -84,7 +93,10 @@ class Opening:
         self.query_string = query_string
         self.query = _read_query(query_string)
         self.headers = headers
+        #: Of the client, once ``Hub.identify`` was called; of the peer before.
         self.remote_addr = remote_addr
+        #: Whether what the headers say of scheme and host may be believed.
+        self.is_proxy_believed = True
         #: "http" or "https", for WebSockets too.
         self.scheme = scheme
 
@@ -99,12 +111,16 @@ class Opening:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "SERVER_SOFTWARE": "chat_service",
             "REMOTE_ADDR": self.remote_addr or "",
-            "wsgi.url_scheme": self.headers.get("x-forwarded-proto", self.scheme),
+            "wsgi.url_scheme": self.forwarded("proto") or self.scheme,
         }
         for name, value in self.headers.items():
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
         return environ
+
+    def forwarded(self, what: str) -> str | None:
+        """What a proxy says of the request that it got; "proto" or "host"."""
+        return self.headers.get(f"x-forwarded-{what}") if self.is_proxy_believed else None
 
     # WebSockets
 

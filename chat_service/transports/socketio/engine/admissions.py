@@ -1,0 +1,138 @@
+"""How many connections an instance takes: in all and from one address, and how many without a login."""
+
+import logging
+from collections import Counter
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+from chat_service.telemetry import Sparing
+from chat_service.transports.socketio.proxies import group_of
+
+logger = logging.getLogger("chat_service")
+
+#: Why a connection is refused, with the text that its client gets.
+CONNECTIONS: Final = "connections"
+ADDRESS: Final = "address"
+PENDING: Final = "pending"
+PENDING_ADDRESS: Final = "pending_address"
+REASONS: Final = {
+    CONNECTIONS: "too many connections",
+    ADDRESS: "too many connections from this address",
+    PENDING: "too many connections without a login",
+    PENDING_ADDRESS: "too many connections without a login from this address",
+}
+#: Reasons that are the address's own.
+OF_ADDRESS: Final = (ADDRESS, PENDING_ADDRESS)
+
+
+class ConnectionLimits(NamedTuple):
+    """Maximum numbers; None for no limit. Pending connections are those without a login."""
+
+    connections: int | None = None
+    per_address: int | None = None
+    pending: int | None = None
+    pending_per_address: int | None = None
+
+
+class _Tally:
+    """Counts items, in all and by address."""
+
+    def __init__(self, most: int | None, most_per_address: int | None) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self._groups: dict[Hashable, str] = {}
+        self._by_group: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @property
+    def is_full(self) -> bool:
+        return self._most is not None and len(self._groups) >= self._most
+
+    def is_full_for(self, address: str | None) -> bool:
+        most = self._most_per_address
+        return most is not None and self._by_group[group_of(address)] >= most
+
+    def add(self, item: Hashable, address: str | None) -> None:
+        if item in self._groups:
+            return
+        group = "" if self._most_per_address is None else group_of(address)
+        self._groups[item] = group
+        if group:
+            self._by_group[group] += 1
+
+    def discard(self, item: Hashable) -> None:
+        group = self._groups.pop(item, "")
+        if group:
+            self._by_group[group] -= 1
+            if not self._by_group[group]:
+                del self._by_group[group]
+
+
+class Admissions:
+    """The connections that are there, and whether one more may come."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._all = _Tally(limits.connections, limits.per_address)
+        self._pending = _Tally(limits.pending, limits.pending_per_address)
+        #: Connections that were refused, by reason.
+        self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        self._log = Sparing()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def pending(self) -> int:
+        """How many connections have no login."""
+        return len(self._pending)
+
+    def refusal(self, address: str | None) -> str | None:
+        """Why one more connection from an address may not come, a key of ``REASONS``. It is counted."""
+        if self._all.is_full:
+            reason = CONNECTIONS
+        elif self._pending.is_full:
+            reason = PENDING
+        elif self._all.is_full_for(address):
+            reason = ADDRESS
+        elif self._pending.is_full_for(address):
+            reason = PENDING_ADDRESS
+        else:
+            return None
+        self.refuse(reason, address)
+        return reason
+
+    def takes_unread(self, count: int) -> bool:
+        """Whether a connection may wait for its first request beside ``count`` others. Counts a refusal."""
+        most = self._limits.pending
+        if most is None or count < most:
+            return True
+        self.refuse(PENDING, None)
+        return False
+
+    def refuse(self, reason: str, address: str | None) -> None:
+        """Count a refusal, and log one a second."""
+        self.refused[reason] += 1
+        if count := self._log.count():
+            source = "" if address is None else f", the last one from {address}"
+            logger.warning("refused %d connections: %s%s", count, REASONS[reason], source)
+
+    def enter(self, connection: Hashable, address: str | None) -> None:
+        """A connection has come, without a login."""
+        self._all.add(connection, address)
+        self._pending.add(connection, address)
+
+    def pend(self, connection: Hashable, address: str | None) -> None:
+        """A connection has no login any longer."""
+        self._pending.add(connection, address)
+
+    def settle(self, connection: Hashable) -> None:
+        """The login of a connection is over."""
+        self._pending.discard(connection)
+
+    def leave(self, connection: Hashable) -> None:
+        """A connection is over. Idempotent."""
+        self._all.discard(connection)
+        self._pending.discard(connection)
