@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 
@@ -32,3 +34,23 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class Sparing:
+    """Counts something that is logged once in some seconds, however often it happens."""
+
+    def __init__(self, seconds: float = 1.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._now = now
+        self._next = -inf
+        self._waiting = 0
+
+    def count(self) -> int:
+        """Count one. Returns how many there were since the last line if it is time for one, else 0."""
+        self._waiting += 1
+        now = self._now()
+        if now < self._next:
+            return 0
+        self._next = now + self._seconds
+        waiting, self._waiting = self._waiting, 0
+        return waiting

@@ -1,15 +1,31 @@
-"""HTTP on our own ports: bodies are never decompressed, and an unread body closes its connection."""
+"""HTTP on our own ports: bodies are never decompressed, and an unread body closes its connection.
+
+Also what the system allows them: files, which connections are for it.
+"""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from aiohttp import web
 
+from chat_service.clock import Sparing
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 #: Time in seconds to read and drop the rest of a refused body so that the client gets the response.
 LINGER: Final = 2.0
 #: Turns of the event loop after which an accepted connection has its protocol.
 ACCEPT_TURNS: Final = 5
+#: Connections that wait to be taken from the system.
+BACKLOG: Final = 128
+#: The ``backlog`` that servers are made with. asyncio also accepts as many connections in a row, and without
+#: free files it repeats each failed attempt after a second: more than one would multiply without end.
+ACCEPTS_AT_ONCE: Final = 1
 #: Set in applications on our own port, where bodies stay compressed.
 KEEPS_BODIES_PACKED: Final = web.AppKey("keeps_bodies_packed", bool)
 #: The response to a compressed body.
@@ -41,10 +57,23 @@ class PortRunner(web.AppRunner):
             **options,
         )
 
+    def queue_connections(self) -> None:
+        """``queue_connections`` for all sites."""
+        servers: list[Any] = [site._server for site in self.sites]
+        for server in servers:
+            queue_connections(server)
+
     async def cleanup(self) -> None:
         """Stop listening and close every connection."""
         await stop_sites(self.sites)
         await super().cleanup()
+
+
+def queue_connections(server: asyncio.Server) -> None:
+    """Let ``BACKLOG`` connections wait in the system for a server that was made with ``ACCEPTS_AT_ONCE``."""
+    for listening in server.sockets:
+        with listening.dup() as same:
+            same.listen(BACKLOG)
 
 
 async def stop_sites(sites: Iterable[web.BaseSite]) -> None:
@@ -116,3 +145,66 @@ async def refuse_packed_asgi(scope: Any, send: Callable[[Any], Awaitable[None]])
     await send({"type": "http.response.start", "status": UNSUPPORTED, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return True
+
+
+#: Part of the limit of open files that is kept for other files than connections, such as links to the store;
+#: and its bounds.
+RESERVED_PART, RESERVED_LEAST, RESERVED_MOST = 10, 32, 1000
+
+
+def open_files_limit() -> int | None:
+    """How many files this process may have open; None if there is no limit, or none is known."""
+    if resource is None:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_within(files: int | None) -> int | None:
+    """How many connections a limit of open files allows beside everything else; None: any number."""
+    if files is None:
+        return None
+    reserved = min(max(files // RESERVED_PART, RESERVED_LEAST), RESERVED_MOST)
+    return max(files - reserved, 1)
+
+
+class AcceptFailures(logging.Filter):
+    """Counts the attempts to accept a connection that fail for want of files, and logs one line a second.
+
+    asyncio logs each one with a traceback, more than a hundred a second. It goes on when there are files.
+    """
+
+    SIGN: Final = "socket.accept() out of system resource"
+    #: What asyncio logs when a port was closed before its next attempt.
+    LATE: Final = "Exception in callback BaseSelectorEventLoop._start_serving("
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: How many there were since the start of the process.
+        self.count = 0
+        self._log = Sparing()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Part of ``logging.Filter``."""
+        text = str(record.msg)
+        if not text.startswith(self.SIGN):
+            return not text.startswith(self.LATE)
+        self.count += 1
+        failed = self._log.count()
+        if not failed:
+            return False
+        error = record.exc_info[1] if record.exc_info else None
+        record.msg = (
+            "connections wait, since the system has nothing left for them (%s): %d attempts to accept failed"
+        )
+        record.args, record.exc_info, record.exc_text = (error or "no files", failed), None, None
+        return True
+
+
+#: Of all ports of this process.
+accept_failures: Final = AcceptFailures()
+
+
+def watch_accepting() -> None:
+    """Count failures to accept connections from now on. Idempotent."""
+    logging.getLogger("asyncio").addFilter(accept_failures)

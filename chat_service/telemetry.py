@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from chat_service.errors import ERROR_TEXTS, ChatServiceError, StoreTimeoutError
@@ -47,26 +46,6 @@ def in_scope(known: Scope) -> Iterator[None]:
         yield
     finally:
         scope.reset(token)
-
-
-class Sparing:
-    """Counts something that is logged once in some seconds, however often it happens."""
-
-    def __init__(self, seconds: float = 1.0, now: Callable[[], float] = monotonic) -> None:
-        self._seconds = seconds
-        self._now = now
-        self._next = -inf
-        self._waiting = 0
-
-    def count(self) -> int:
-        """Count one. Returns how many there were since the last line if it is time for one, else 0."""
-        self._waiting += 1
-        now = self._now()
-        if now < self._next:
-            return 0
-        self._next = now + self._seconds
-        waiting, self._waiting = self._waiting, 0
-        return waiting
 
 
 class Durations:

@@ -13,6 +13,8 @@ from chat_service.service.runner import is_loopback
 
 #: Options that bound what one client may cost, and are off when they are None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")
+#: Networks that everybody is in.
+EVERYBODY: Final = ("0.0.0.0/0", "::/0")
 #: Bytes of one packet beyond which a few clients can fill the memory.
 LARGE_MESSAGE: Final = 16_000_000
 
@@ -76,6 +78,18 @@ def _service(service: Mapping[str, Any]) -> Iterator[_Judgement]:
 def _transport(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
     if transport.get("admin_ui") is not None:
         yield Verdict.WARNING, "[transport] admin_ui: a password alone guards it; keep it to trusted networks"
+    if transport.get("max_pending_connections", 1) is None:
+        yield (
+            Verdict.WARNING,
+            "[transport] max_pending_connections is off: clients need no login to take memory",
+        )
+    for network in transport.get("trusted_proxies") or ():
+        if network in EVERYBODY:
+            yield (
+                Verdict.FAILED,
+                f"[transport] trusted_proxies {network!r} lets every client choose its address; list your "
+                "proxies",
+            )
     size = transport.get("max_message_size", 0)
     if size > LARGE_MESSAGE:
         yield Verdict.WARNING, f"[transport] max_message_size {size}: a few clients can fill the memory"

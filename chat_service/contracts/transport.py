@@ -42,6 +42,8 @@ class TransportStatistics:
     pending_connections: int = 0
     #: Connections that were refused because there were too many, by reason.
     refused_connections: Mapping[str, int] = field(default_factory=dict)
+    #: Failed attempts to accept a connection for want of files, on all ports of the process.
+    accept_failures: int = 0
     #: Failures of the transport's background tasks, by task.
     background_failures: Mapping[str, int] = field(default_factory=dict)
 

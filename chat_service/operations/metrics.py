@@ -211,6 +211,12 @@ METRICS: Final = (
             Counter(reading.transport.refused_connections if reading.transport else {})
         ),
     ),
+    Metric(
+        name="chat_service_accept_failures_total",
+        kind=COUNTER,
+        doc="Failed attempts to accept a connection because the process may not open more files.",
+        read=lambda reading: _one(reading.transport.accept_failures if reading.transport else None),
+    ),
     # Bus
     Metric(
         name="chat_service_bus_lag_seconds",

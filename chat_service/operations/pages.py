@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from chat_service.http_api.aiohttp_api import add_api_routes
 from chat_service.http_api.http_api import HttpApi
-from chat_service.http_ports import PortRunner
+from chat_service.http_ports import ACCEPTS_AT_ONCE, PortRunner, watch_accepting
 from chat_service.operations.health import Readiness
 
 METRICS_PATH, HEALTH_PATH, READY_PATH = "/metrics", "/healthz", "/readyz"
@@ -97,7 +97,7 @@ class OperationsServer:
         self._port = port
         self._shares_port = shares_port
         self._api = api
-        self._runner: web.AppRunner | None = None
+        self._runner: PortRunner | None = None
 
     async def start(self) -> None:
         """Start listening. Raises ``OSError`` if the address is unusable."""
@@ -109,8 +109,17 @@ class OperationsServer:
         await self._runner.setup()
         # None leaves the option alone, for platforms that lack it.
         shared = True if self._shares_port else None
-        site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True, reuse_port=shared)
+        site = web.TCPSite(
+            self._runner,
+            self._host,
+            self._port,
+            backlog=ACCEPTS_AT_ONCE,
+            reuse_address=True,
+            reuse_port=shared,
+        )
+        watch_accepting()
         await site.start()
+        self._runner.queue_connections()
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""

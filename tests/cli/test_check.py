@@ -264,6 +264,7 @@ def test_a_file_for_the_public_internet(tmp_path: Path) -> None:
         ("[service]", "[service]\nexpose_internal_errors = true", "failed", "texts of exceptions"),
         ("[service]", '[service]\noperations_host = "0.0.0.0"', "warning", "reads the metrics"),
         ("[transport]", "[transport]\nmax_message_size = 100000000", "warning", "fill the memory"),
+        ("[transport]", '[transport]\ntrusted_proxies = ["0.0.0.0/0"]', "failed", "choose its address"),
         (
             "[transport]",
             '[transport]\nadmin_ui = {username = "a", password = "b"}',
@@ -292,3 +293,18 @@ def test_a_store_that_others_can_reach() -> None:
     options = {"url": "rediss://redis.internal:6379", "bus_secret": "x" * 32}
     made = Settings(path="chat.toml", store_type="redis", store_options=options, login=JWT)
     assert [finding.verdict for finding in check_public(made)] == [Verdict.OK]
+
+
+@pytest.mark.covers("transport_option:max_connections")
+def test_the_limit_of_open_files(tmp_path: Path) -> None:
+    path = tmp_path / "chat.toml"
+    path.write_text(SAFE.replace("[transport]", "[transport]\nmax_connections = 5"))
+    checks = json.loads(invoke("check", "--json", "--config", str(path)).stdout)["checks"]
+    assert [item["verdict"] for item in checks if item["check"] == "open files"] == ["ok"]
+    path.write_text(SAFE.replace("[transport]", "[transport]\nmax_connections = 1000000000"))
+    result = invoke("check", "--json", "--config", str(path))
+    found = [item for item in json.loads(result.stdout)["checks"] if item["check"] == "open files"]
+    assert [item["verdict"] for item in found] == ["warning"]
+    assert "but max_connections is 1000000000; raise the limit" in found[0]["detail"]
+    assert result.exit_code == 0
+    assert invoke("check", "--strict", "--config", str(path)).exit_code != 0

@@ -26,6 +26,7 @@ from tests.e2e.test_handshake_data import (
 )
 from tests.e2e.test_handshake_data import connect as open_session
 from tests.e2e.test_mounting_asgi import uvicorn_complains
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
 __all__ = ["seen", "serve_on", "uvicorn_complains"]
@@ -47,7 +48,7 @@ async def ask(port: int | None, transport: str = "polling") -> tuple[int, dict[s
 
 
 def statistics(service: ChatService) -> Any:
-    return service._context.transport.statistics()  # type: ignore[attr-defined]
+    return parts_of(service).transport.statistics()  # type: ignore[attr-defined]
 
 
 def refused(service: ChatService) -> dict[str, int]:

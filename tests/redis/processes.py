@@ -44,6 +44,10 @@ class ServiceProcess:
         self.uid = ""
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_service import ChatService, ConfigurationError
-from chat_service.telemetry import Sparing
+from chat_service.clock import Sparing
 from chat_service.transports.socketio.engine.admissions import Admissions, ConnectionLimits
 from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.proxies import (

@@ -5,7 +5,7 @@ import ssl
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
+from chat_service.http_ports import connections_within, open_files_limit
 
 if TYPE_CHECKING:
     from chat_service.stores.redis import RedisStore
@@ -238,6 +239,21 @@ async def _reach(scheme: str, netloc: str, options: "WebhookOptions") -> tuple[V
     return Verdict.OK, f"{netloc}, {(time.monotonic() - began) * 1000:.0f} ms"
 
 
+def _open_files(transport: Mapping[str, Any]) -> list[Finding]:
+    """Whether as many files may be open as there may be connections. Nothing without such a number."""
+    wanted, files = transport.get("max_connections"), open_files_limit()
+    possible = connections_within(files)
+    if wanted is None or possible is None:
+        return []
+    if wanted <= possible:
+        return [Finding(name="open files", verdict=Verdict.OK, detail=f"{files}, for {wanted} connections")]
+    detail = (
+        f"{files}: enough for {possible} connections, but max_connections is {wanted}; raise the limit "
+        "(ulimit -n, LimitNOFILE)"
+    )
+    return [Finding(name="open files", verdict=Verdict.WARNING, detail=detail)]
+
+
 # The command
 
 #: How each verdict looks.
@@ -278,6 +294,7 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
             findings.append(Finding(name="configuration", verdict=Verdict.FAILED, detail=detail))
         if not findings:
             findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=path))
+            findings += _open_files(target.settings.transport_options)
             if public:
                 from chat_service.cli.public_config import check_public
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+from chat_service.http_ports import connections_within, open_files_limit
 from chat_service.option_group import OptionGroup, is_text
 from chat_service.transports.socketio.engine.admissions import ConnectionLimits
 from chat_service.transports.socketio.origins import AllowedOrigins
@@ -67,8 +68,9 @@ class SocketIOOptions(OptionGroup):
     body_timeout: float = 30.0
     #: Seconds that a connection may be idle between two requests of HTTP; at our own port.
     keep_alive_timeout: float = 75.0
-    #: Maximum number of connections of this instance; further ones are refused with 503. None: no limit.
-    max_connections: int | None = 100_000
+    #: Maximum number of connections of this instance; further ones are refused with 503. None: as many as the
+    #: limit of open files allows, less a tenth of it (32 to 1000) for other files.
+    max_connections: int | None = None
     #: Maximum number of connections from one address (of IPv6: from one /64), on this instance; further ones
     #: are refused with 429. None: no limit, as behind a proxy that is not in `trusted_proxies`.
     max_connections_per_address: int | None = None
@@ -155,8 +157,12 @@ class SocketIOOptions(OptionGroup):
 
     @property
     def connection_limits(self) -> ConnectionLimits:
-        """How many connections may come."""
-        return ConnectionLimits(*(getattr(self, name) for name in CONNECTION_LIMITS))
+        """How many connections may come. The limit of open files bounds all of them."""
+        limits = ConnectionLimits(*(getattr(self, name) for name in CONNECTION_LIMITS))
+        possible = connections_within(open_files_limit())
+        if possible is None or (limits.connections is not None and limits.connections <= possible):
+            return limits
+        return limits._replace(connections=possible)
 
     @property
     def proxies(self) -> TrustedProxies | None:

@@ -17,6 +17,7 @@ from chat_service.contracts.transport import (
     TransportStatistics,
 )
 from chat_service.errors import ConfigurationError
+from chat_service.http_ports import accept_failures
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
 from chat_service.transports.socketio.borrowed import forget_namespace, serves
@@ -286,6 +287,7 @@ class SocketIOTransport:
         """What was sent until now."""
         admissions = self._admissions if self._is_given else self.get_server().eio.hub.admissions
         return TransportStatistics(
+            accept_failures=accept_failures.count,
             connections=len(admissions),
             pending_connections=admissions.pending,
             refused_connections=admissions.refused,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
-from chat_service.telemetry import Sparing
+from chat_service.clock import Sparing
 from chat_service.transports.socketio.proxies import group_of
 
 logger = logging.getLogger("chat_service")

@@ -15,7 +15,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from chat_service.concurrency import eager
 from chat_service.concurrency.deadlines import Deadlines
-from chat_service.http_ports import PortRunner, stop_servers
+from chat_service.http_ports import (
+    ACCEPTS_AT_ONCE,
+    PortRunner,
+    queue_connections,
+    stop_servers,
+    watch_accepting,
+)
 from chat_service.transports.socketio.engine.admissions import PENDING
 from chat_service.transports.socketio.engine.aiohttp_carrier import accept
 from chat_service.transports.socketio.engine.hub import Hub, Refusal, TooManyConnections
@@ -27,8 +33,6 @@ logger = logging.getLogger("chat_service")
 SHUTDOWN_GRACE = 2.0
 #: How often to look for a port that is free at all addresses of the host.
 BIND_TRIES = 10
-#: Connections that wait to be taken from the system.
-BACKLOG = 128
 _END = b"\r\n\r\n"
 
 
@@ -210,6 +214,7 @@ class OwnPort:
 
     async def start(self) -> None:
         """Take what is needed, without letting anybody in."""
+        watch_accepting()
         await self._runner.setup()
         server = self._runner.server
         if server is None:
@@ -234,13 +239,19 @@ class OwnPort:
 
     async def _serve(self, host: str | None, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        return await loop.create_server(self.make_protocol, host, port, backlog=BACKLOG, reuse_address=True)
+        server = await loop.create_server(
+            self.make_protocol, host, port, backlog=ACCEPTS_AT_ONCE, reuse_address=True
+        )
+        queue_connections(server)
+        return server
 
     async def listen_at(self, sockets: Sequence[socket.socket]) -> None:
         """Listen at sockets that are bound already."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            self._servers.append(await loop.create_server(self.make_protocol, sock=sock, backlog=BACKLOG))
+            server = await loop.create_server(self.make_protocol, sock=sock, backlog=ACCEPTS_AT_ONCE)
+            queue_connections(server)
+            self._servers.append(server)
 
     def make_protocol(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
