@@ -193,13 +193,13 @@ METRICS: Final = (
         name="chat_service_connections",
         kind=GAUGE,
         doc="Connections of clients, each with any number of sockets.",
-        read=lambda reading: _one(reading.transport.connections if reading.transport else None),
+        read=lambda reading: one(reading.transport.connections if reading.transport else None),
     ),
     Metric(
         name="chat_service_pending_connections",
         kind=GAUGE,
         doc="Connections whose login is not over.",
-        read=lambda reading: _one(reading.transport.pending_connections if reading.transport else None),
+        read=lambda reading: one(reading.transport.pending_connections if reading.transport else None),
     ),
     Metric(
         name="chat_service_refused_connections_total",
@@ -207,7 +207,7 @@ METRICS: Final = (
         doc="Connections that were refused because there were too many, by the limit: of all connections, of "
         "an address, of those without a login, of those from an address.",
         labels=("reason",),
-        read=lambda reading: _by_label(
+        read=lambda reading: by_label(
             Counter(reading.transport.refused_connections if reading.transport else {})
         ),
     ),
@@ -215,7 +215,7 @@ METRICS: Final = (
         name="chat_service_accept_failures_total",
         kind=COUNTER,
         doc="Failed attempts to accept a connection because the process may not open more files.",
-        read=lambda reading: _one(reading.transport.accept_failures if reading.transport else None),
+        read=lambda reading: one(reading.transport.accept_failures if reading.transport else None),
     ),
     # Bus
     Metric(

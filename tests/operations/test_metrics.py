@@ -27,6 +27,8 @@ NUMBERS = {
     "chat_service_draining",
     "chat_service_commands_in_flight",
     "chat_service_sockets",
+    "chat_service_connections",
+    "chat_service_pending_connections",
     "chat_service_users",
     "chat_service_webhook_circuit_open",
     "chat_service_webhook_events_waiting",

@@ -58,7 +58,7 @@ class FirstRequest(asyncio.Protocol):
             refuse(self.transport, TooManyConnections(PENDING))
 
     def data_received(self, data: bytes) -> None:
-        if self._front.is_closed or self.transport.is_closing():
+        if self._front.is_closed:
             return
         if self._data:
             data = self._data + data
