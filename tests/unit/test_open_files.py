@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from chat_service.http_ports import AcceptFailures, connections_within
-from chat_service.transports.socketio.engine.admissions import ConnectionLimits
+from chat_service.transports.socketio.engine.admissions import Admissions, ConnectionLimits
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
 
@@ -27,7 +27,19 @@ def test_the_lower_limit_counts(
 ) -> None:
     monkeypatch.setattr("chat_service.transports.socketio.socketio_options.open_files_limit", lambda: files)
     options = SocketIOOptions(max_connections=given, max_pending_connections=7)
-    assert options.connection_limits == ConnectionLimits(connections=most, pending=7)
+    both = None if files is None else (1024 + 922) // 2
+    assert options.connection_limits == ConnectionLimits(connections=most, pending=7, files=both)
+
+
+def test_connections_that_send_nothing_leave_files_too() -> None:
+    admissions = Admissions(ConnectionLimits(connections=10, pending=5, files=7))
+    assert admissions.unread_refusal(4) is None
+    assert admissions.unread_refusal(5) == "pending"
+    for number in range(4):
+        admissions.enter(number, None)
+    assert admissions.unread_refusal(2) is None
+    assert admissions.unread_refusal(3) == "connections"
+    assert admissions.refused == {"connections": 1, "address": 0, "pending": 1, "pending_address": 0}
 
 
 def test_failed_accepts_are_counted_and_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

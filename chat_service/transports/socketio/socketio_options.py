@@ -159,8 +159,13 @@ class SocketIOOptions(OptionGroup):
     def connection_limits(self) -> ConnectionLimits:
         """How many connections may come. The limit of open files bounds all of them."""
         limits = ConnectionLimits(*(getattr(self, name) for name in CONNECTION_LIMITS))
-        possible = connections_within(open_files_limit())
-        if possible is None or (limits.connections is not None and limits.connections <= possible):
+        files = open_files_limit()
+        possible = connections_within(files)
+        if files is None or possible is None:
+            return limits
+        # At the limit, polling clients still need new connections for their requests.
+        limits = limits._replace(files=(files + possible) // 2)
+        if limits.connections is not None and limits.connections <= possible:
             return limits
         return limits._replace(connections=possible)
 

@@ -32,6 +32,8 @@ class ConnectionLimits(NamedTuple):
     per_address: int | None = None
     pending: int | None = None
     pending_per_address: int | None = None
+    #: For connections and those on which no request has come yet together: what the open files allow.
+    files: int | None = None
 
 
 class _Tally:
@@ -104,13 +106,17 @@ class Admissions:
         self.refuse(reason, address)
         return reason
 
-    def takes_unread(self, count: int) -> bool:
-        """Whether a connection may wait for its first request beside ``count`` others. Counts a refusal."""
-        most = self._limits.pending
-        if most is None or count < most:
-            return True
-        self.refuse(PENDING, None)
-        return False
+    def unread_refusal(self, count: int) -> str | None:
+        """Why one more connection may not wait for its first request beside `count` others; counted."""
+        pending, files = self._limits.pending, self._limits.files
+        if pending is not None and count >= pending:
+            reason = PENDING
+        elif files is not None and count + len(self._all) >= files:
+            reason = CONNECTIONS
+        else:
+            return None
+        self.refuse(reason, None)
+        return reason
 
     def refuse(self, reason: str, address: str | None) -> None:
         """Count a refusal, and log one a second."""

@@ -22,7 +22,6 @@ from chat_service.http_ports import (
     stop_servers,
     watch_accepting,
 )
-from chat_service.transports.socketio.engine.admissions import PENDING
 from chat_service.transports.socketio.engine.aiohttp_carrier import accept
 from chat_service.transports.socketio.engine.hub import Hub, Refusal, TooManyConnections
 from chat_service.transports.socketio.engine.opening import Opening, read_head
@@ -52,10 +51,10 @@ class FirstRequest(asyncio.Protocol):
         if self._front.is_closed:
             # It was accepted while the port was closed, and nobody would know of it.
             self.transport.abort()
-        elif self._front.takes_one_more():
-            self._front.waiting.add(self)
+        elif (reason := self._front.refusal()) is not None:
+            refuse(self.transport, TooManyConnections(reason))
         else:
-            refuse(self.transport, TooManyConnections(PENDING))
+            self._front.waiting.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._front.is_closed:
@@ -115,9 +114,9 @@ class Front:
     def __call__(self) -> FirstRequest:
         return FirstRequest(self)
 
-    def takes_one_more(self) -> bool:
-        """Whether one more connection may wait for its first request."""
-        return self._hub.admissions.takes_unread(len(self.waiting))
+    def refusal(self) -> str | None:
+        """Why one more connection may not wait for its first request; None if it may."""
+        return self._hub.admissions.unread_refusal(len(self.waiting))
 
     def take(self, transport: asyncio.Transport, data: bytes, end: int) -> None:
         """The first data of a connection has come; a whole head when ``end`` says where it ends."""
