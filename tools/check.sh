@@ -43,6 +43,7 @@ lint() {
     step "import-linter" .venv/bin/lint-imports --no-logo
     step "tsc (clients/js)" node_modules/.bin/tsc -p clients/js
     step "tsc (clients/web)" node_modules/.bin/tsc -p clients/web
+    step "tsc (clients/console)" node_modules/.bin/tsc -p clients/console
 }
 
 docs() {

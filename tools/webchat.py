@@ -1,7 +1,7 @@
-"""Checks whether the built web chat is present and up to date, and builds it for distributions.
+"""Checks whether the web chat and the console are built and up to date, and builds them for distributions.
 
-As a build hook of hatchling it ensures that wheels and sdists contain the page. That requires Node.js in a
-checkout; a source distribution contains the built page. `python tools/webchat.py` prints the fingerprint of
+As a build hook of hatchling it ensures that wheels and sdists contain the pages. That requires Node.js in a
+checkout; a source distribution contains the built pages. `python tools/webchat.py` prints the fingerprint of
 the sources.
 """
 
@@ -14,17 +14,18 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-STATIC = Path("chat_service/demo/static")
-#: The file with the fingerprint of the sources from which the page was built.
+#: Where the pages are built.
+TARGETS = (Path("chat_service/demo/static"), Path("chat_service/http_api/console"))
+#: The file with the fingerprint of the sources from which a page was built.
 STAMP = "sources.txt"
-#: Directories under clients/ that do not contain sources of the page.
+#: Directories under clients/ that do not contain sources of the pages.
 OTHERS = {"node_modules", "dist", "tests"}
 #: The oldest major version of Node.js.
 NODE = 18
 
 
 def fingerprint(root: Path) -> str | None:
-    """A hash of all sources of the page, None without sources."""
+    """A hash of all sources of the pages, None without sources."""
     clients = root / "clients"
     if not clients.is_dir():
         return None
@@ -37,17 +38,17 @@ def fingerprint(root: Path) -> str | None:
 
 
 def is_built(root: Path) -> bool:
-    """Whether the page is present and was built from the present sources, if any."""
-    static = root / STATIC
-    if not (static / "index.html").is_file():
+    """Whether the pages are present and were built from the present sources, if any."""
+    folders = [root / target for target in TARGETS]
+    if not all((folder / "index.html").is_file() for folder in folders):
         return False
     wanted = fingerprint(root)
-    stamp = static / STAMP
-    return wanted is None or (stamp.is_file() and stamp.read_text().strip() == wanted)
+    stamps = [folder / STAMP for folder in folders]
+    return wanted is None or all(stamp.is_file() and stamp.read_text().strip() == wanted for stamp in stamps)
 
 
 def why_not_buildable(root: Path) -> str | None:
-    """What is missing to build the page, or None."""
+    """What is missing to build the pages, or None."""
     if fingerprint(root) is None:
         return "its sources, the folder clients, are missing"
     node = shutil.which("node")
@@ -61,7 +62,7 @@ def why_not_buildable(root: Path) -> str | None:
 
 
 def build(root: Path) -> None:
-    """Build the page. Raises ``CalledProcessError``."""
+    """Build the pages. Raises ``CalledProcessError``."""
     npm = shutil.which("npm") or "npm"
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     # npm writes this file once everything in the lock file is installed.
@@ -69,11 +70,12 @@ def build(root: Path) -> None:
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
         subprocess.run([npm, "ci", "--ignore-scripts", *quiet], cwd=root, check=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=root, check=True)
-    (root / STATIC / STAMP).write_text(f"{fingerprint(root)}\n")
+    for target in TARGETS:
+        (root / target / STAMP).write_text(f"{fingerprint(root)}\n")
 
 
 class WebChatHook(BuildHookInterface[Any]):
-    """Runs before a wheel or source distribution is built. An editable install needs no page."""
+    """Runs before a wheel or source distribution is built. An editable install needs no pages."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)

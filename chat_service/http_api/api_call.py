@@ -10,6 +10,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.listing import InstanceStatus, RoomStatus
 from chat_service.errors import ChatServiceError
 from chat_service.http_api.api_options import ApiOptions
+from chat_service.http_api.api_tokens import Token
 from chat_service.http_api.problems import ApiProblem
 from chat_service.protocol.names import check_name, natural_key
 from chat_service.types import RoomName
@@ -75,6 +76,8 @@ class ApiCall:
 
     context: Context
     options: ApiOptions
+    #: Who makes the request.
+    token: Token
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Any

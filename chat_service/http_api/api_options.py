@@ -19,6 +19,8 @@ class ApiOptions(OptionGroup):
     tokens: Mapping[str, Any] | str = field(default_factory=dict, repr=False)
     #: A file of such lines; lines that begin with "#" are comments. It is read at the start.
     tokens_file: str | None = None
+    #: Whether the console for operators is served, at ``/console`` below the API.
+    console: bool = True
     #: Maximum bytes of a request's body.
     max_body_size: int = 1_000_000
     #: Time in seconds in which a request's body has to come.
@@ -48,6 +50,7 @@ class ApiOptions(OptionGroup):
                 self.check_count("a whole number", item.name)
             elif item.type is float:
                 self.check_seconds(item.name)
+        self.check("console", isinstance(self.console, bool), "true or false")
         self.check("tokens_file", self.tokens_file is None or is_text(self.tokens_file), "a path")
         self.known_tokens()
 

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
 
 from chat_service.domain.context import Context
-from chat_service.http_api.admission import Admission
+from chat_service.http_api.admission import Admission, Audit
 from chat_service.http_api.api_call import ApiCall, Closing, bad_request
 from chat_service.http_api.api_options import ApiOptions
+from chat_service.http_api.api_pages import ApiPages
+from chat_service.http_api.api_tokens import Token
 from chat_service.http_api.checks import fault_of, from_text
 from chat_service.http_api.exchange import (
     ApiRequest,
@@ -29,16 +30,6 @@ from chat_service.http_api.schemas import BATCH, KEY, PAGE, sized
 
 logger = logging.getLogger("chat_service")
 
-#: The page to try the API, and its parts.
-_STATIC: Final = Path(__file__).parent / "static"
-_FILES: Final[Mapping[str, tuple[str, str]]] = {
-    "/": ("try.html", "text/html; charset=utf-8"),
-    "/try.js": ("try.js", "text/javascript; charset=utf-8"),
-    "/try.css": ("try.css", "text/css; charset=utf-8"),
-}
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'"
-)
 #: Seconds that streams and requests have to end when the service closes.
 END_GRACE: Final = 2.0
 
@@ -51,6 +42,7 @@ class HttpApi:
         self._options = options
         self._admission = Admission(options.known_tokens(), options.max_failures)
         self._bounds = {PAGE: options.max_page_size, BATCH: options.max_batch_length}
+        self._pages = ApiPages(has_console=options.console)
         self._closing = Closing()
         #: Requests that run, streams aside, and streams.
         self._requests = 0
@@ -92,16 +84,7 @@ class HttpApi:
             return None
         if request.path == "/openapi.json":
             return ApiResponse(status=200, body=as_json(document(request.mount, self._bounds)))
-        if request.path == "":
-            # Relative links need the slash.
-            place = request.mount.rpartition("/")[2] + "/"
-            return ApiResponse(status=308, headers={"Location": place})
-        if request.path not in _FILES:
-            return None
-        name, content_type = _FILES[request.path]
-        body = (_STATIC / name).read_bytes()
-        headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
-        return ApiResponse(status=200, body=body, content_type=content_type, headers=headers)
+        return self._pages.find(request.path, request.mount)
 
     # Requests
 
@@ -124,7 +107,7 @@ class HttpApi:
         try:
             if not token.has(route.scope):
                 raise ApiProblem("forbidden", f"This needs a token with the scope {route.scope}", route.scope)
-            return await self._run(request, route, values, audit)
+            return await self._run(request, route, values, token, audit)
         except Exception as error:
             response = error_response(self._context.errors, error, route.handler.__name__)
             audit.end(response.status)
@@ -134,19 +117,19 @@ class HttpApi:
             raise
 
     async def _run(
-        self, request: ApiRequest, route: Route, values: dict[str, str], audit: Any
+        self, request: ApiRequest, route: Route, values: dict[str, str], token: Token, audit: Audit
     ) -> ApiResponse | ApiStream:
         if self._closing.is_closing or not self._context.is_open:
             raise ApiProblem("unavailable", "The service is not running", headers={"Retry-After": "1"})
         if route.is_stream:
-            return await self._stream(await self._call(request, route, values), route)
+            return await self._stream(await self._call(request, route, values, token), route)
         if self._requests >= self._options.max_requests:
             raise ApiProblem(
                 "tooManyRequests", "Too many requests run at the moment", headers={"Retry-After": "1"}
             )
         self._requests += 1
         try:
-            call = await self._call(request, route, values)
+            call = await self._call(request, route, values, token)
             result = await route.handler(call)
             audit.end(call.status, call.notes)
             return ApiResponse(status=call.status, body=b"" if route.answer is None else as_json(result))
@@ -173,7 +156,7 @@ class HttpApi:
 
     # Values
 
-    async def _call(self, request: ApiRequest, route: Route, values: dict[str, str]) -> ApiCall:
+    async def _call(self, request: ApiRequest, route: Route, values: dict[str, str], token: Token) -> ApiCall:
         for name, value in values.items():
             # Names of rooms and users are checked by the service, with an error of its own.
             schema = {key: item for key, item in PATH_SCHEMAS[name].items() if key != "minLength"}
@@ -184,6 +167,7 @@ class HttpApi:
         return ApiCall(
             context=self._context,
             options=self._options,
+            token=token,
             path=values,
             query=self._query(request, route),
             body=None if route.body is None else await self._body(request, route),

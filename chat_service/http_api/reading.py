@@ -1,22 +1,41 @@
-"""Handlers of the HTTP API that read: rooms, members, lists, histories, users and instances."""
+"""Handlers of the HTTP API that read: rooms, members, lists, histories, users, instances, and the caller."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from chat_service.contracts.capabilities import MeasuredTransport
 from chat_service.contracts.records import SYSTEM, Page, RoomSummary
+from chat_service.contracts.transport import TransportStatistics
 from chat_service.http_api.api_call import ApiCall, bad_request, check_user, page_of_names, room_of
+from chat_service.http_api.api_tokens import SCOPES
 from chat_service.http_api.exchange import as_json
 from chat_service.types import Message, RoomName, UserName
+from chat_service.version import __version__
 
 #: Messages that are read from the store at once.
 CHUNK = 100
 
 
+async def read_token(call: ApiCall) -> dict[str, Any]:
+    scopes = [scope for scope in SCOPES if call.token.has(scope)]
+    return {"name": call.token.name, "scopes": scopes, "version": __version__}
+
+
 async def list_rooms(call: ApiCall) -> dict[str, Any]:
     page: Page[RoomSummary] = await _checked(
-        call.service.list_rooms(call.page_size(), call.query.get("cursor"))
+        call.service.list_rooms(_looked_through(call), call.query.get("cursor"))
     )
-    return {"rooms": [room.as_object() for room in page.items], "cursor": page.cursor}
+    rooms = [room.as_object() for room in page.items if _is_wanted(call, room.name)]
+    return {"rooms": rooms, "cursor": page.cursor}
+
+
+def _looked_through(call: ApiCall) -> int:
+    """How many items are read for a page: with "contains" as many as one answer may have."""
+    return call.options.max_page_size if "contains" in call.query else call.page_size()
+
+
+def _is_wanted(call: ApiCall, name: str) -> bool:
+    return str(call.query.get("contains", "")).casefold() in name.casefold()
 
 
 async def get_room(call: ApiCall) -> dict[str, Any]:
@@ -104,8 +123,12 @@ async def read_messages(call: ApiCall, room: RoomName, after: int, limit: int) -
 
 async def list_users(call: ApiCall) -> dict[str, Any]:
     online = call.query.get("online", True)
-    page = await _checked(call.service.list_users(call.page_size(), call.query.get("cursor"), online=online))
-    users = [{"name": user.name, "sockets": user.sockets} for user in page.items]
+    page = await _checked(
+        call.service.list_users(_looked_through(call), call.query.get("cursor"), online=online)
+    )
+    users = [
+        {"name": user.name, "sockets": user.sockets} for user in page.items if _is_wanted(call, user.name)
+    ]
     return {"users": users, "cursor": page.cursor}
 
 
@@ -148,6 +171,29 @@ async def list_instances(call: ApiCall) -> dict[str, Any]:
             }
             for each in await call.service.list_instances()
         ]
+    }
+
+
+async def read_statistics(call: ApiCall) -> dict[str, Any]:
+    context = call.context
+    counters = [context.counters.client_commands, context.counters.server_commands]
+    commands = [counts for each in counters for counts in each.by_name.values()]
+    messages = [each.by_name["roomMessage"] for each in counters]
+    transport = context.transport
+    sent = transport.statistics() if isinstance(transport, MeasuredTransport) else TransportStatistics()
+    return {
+        "instanceId": context.instance_id(),
+        "time": context.clock.now_ms(),
+        "sockets": len(context.sessions),
+        "users": context.sessions.user_count,
+        "rooms": len(context.delivery.rooms()),
+        "commands": sum(len(counts.durations) for counts in commands),
+        "failures": sum(counts.errors.total() for counts in commands),
+        "messages": sum(len(counts.durations) - counts.errors.total() for counts in messages),
+        "deliveries": sent.deliveries,
+        "sendBufferBytes": sent.send_buffer_bytes,
+        "logins": context.counters.logins["ok"],
+        "disconnects": context.counters.disconnects.total(),
     }
 
 

@@ -31,6 +31,14 @@ _PAGE = (
         doc="the `cursor` of the page before; a page whose `cursor` is null is the last one",
     ),
 )
+_CONTAINS = Param(
+    name="contains",
+    schema={"type": "string", "minLength": 1, "maxLength": 256},
+    doc=(
+        "only names with this in them, whatever the case; each request looks through `max_page_size` names, "
+        "and may find none while others follow"
+    ),
+)
 _AFTER = Param(name="after", schema=data.COUNT, doc="the id of the last known message; 0 for all messages")
 _EPOCH = Param(name="epoch", schema=data.EPOCH, doc="the epoch of that message, which `after` needs")
 _ROOM = ("invalidName", "noRoom")
@@ -44,7 +52,7 @@ TABLE: Final[tuple[Route, ...]] = (
         scope="read",
         handler=reading.list_rooms,
         doc="Lists all rooms, in any order. A page may have more or fewer rooms than asked for.",
-        query=_PAGE,
+        query=(*_PAGE, _CONTAINS),
         answer=data.record({"rooms": data.array(data.ROOM), "cursor": data.CURSOR}),
     ),
     Route(
@@ -186,7 +194,11 @@ TABLE: Final[tuple[Route, ...]] = (
         scope="read",
         handler=reading.list_users,
         doc="Lists the users who have sockets, or all known users with `online=false`.",
-        query=(*_PAGE, Param(name="online", schema=data.BOOLEAN, doc="only users who have sockets; true")),
+        query=(
+            *_PAGE,
+            _CONTAINS,
+            Param(name="online", schema=data.BOOLEAN, doc="only users who have sockets; true"),
+        ),
         answer=data.USERS,
     ),
     Route(
@@ -262,6 +274,22 @@ TABLE: Final[tuple[Route, ...]] = (
         errors=_USER,
     ),
     # Operators
+    Route(
+        method="GET",
+        path="/token",
+        scope="read",
+        handler=reading.read_token,
+        doc="Returns the name and the scopes of the token that the request has, and the server's version.",
+        answer=data.TOKEN,
+    ),
+    Route(
+        method="GET",
+        path="/statistics",
+        scope="read",
+        handler=reading.read_statistics,
+        doc="Returns counters of the instance that answers, since it was made; the differences are rates.",
+        answer=data.STATISTICS,
+    ),
     Route(
         method="PUT",
         path="/users/{user}/ban",

@@ -176,6 +176,23 @@ SOCKETS: Final = record(
         "cursor": CURSOR,
     }
 )
+TOKEN: Final = record({"name": STRING, "scopes": array(STRING), "version": STRING})
+STATISTICS: Final = record(
+    {
+        "instanceId": STRING,
+        "time": {**COUNT, "description": "Unix time in ms"},
+        "sockets": COUNT,
+        "users": COUNT,
+        "rooms": {**COUNT, "description": "rooms with joined sockets on this instance"},
+        "commands": {**COUNT, "description": "finished commands of clients and of the server"},
+        "failures": {**COUNT, "description": "those that ended in an error"},
+        "messages": {**COUNT, "description": "messages sent to rooms"},
+        "deliveries": {**COUNT, "description": "events queued for sockets, one per recipient"},
+        "sendBufferBytes": COUNT,
+        "logins": COUNT,
+        "disconnects": COUNT,
+    }
+)
 INSTANCES: Final = record(
     {
         "instances": array(

@@ -22,6 +22,7 @@ from chat_service.operations.pages import HEALTH_PATH
 from chat_service.options import Options
 from tests.deploy.site import DEPLOY, ROOT, SECRET, instance
 from tests.support.redis_servers import RedisServer
+from tools import webchat
 
 INSTRUCTIONS = {
     *("FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER"),
@@ -94,6 +95,7 @@ def test_what_the_image_copies_is_there() -> None:
         "chat_service/__pycache__",
         "clients/js/dist",
         "chat_service/demo/static",
+        "chat_service/http_api/console",
     ]
     assert all(map(is_ignored, ignored))
 
@@ -133,13 +135,16 @@ def test_the_image_builds_the_web_chat_with_what_it_copies(tmp_path: Path) -> No
     assert install.startswith("npm ci --ignore-scripts")
     shutil.copytree(ROOT / "node_modules", folder / "node_modules", symlinks=True)
     subprocess.run(made, shell=True, cwd=folder, check=True, capture_output=True)
-    [copy] = [each for each in build if each.name == "COPY" and "--from=web" in each.text]
-    _, source, target = copy.words()
-    assert (folder / source.removeprefix("/src/") / "index.html").is_file()
-    assert target == "./chat_service/demo/static"
+    copies = [each for each in build if each.name == "COPY" and "--from=web" in each.text]
+    targets = []
     order = [each.text for each in build]
-    assert order.index(copy.text) > order.index("chat_service ./chat_service")
-    assert order.index(copy.text) < order.index(next(text for text in order if "pip install" in text))
+    for copy in copies:
+        _, source, target = copy.words()
+        targets.append(target)
+        assert (folder / source.removeprefix("/src/") / "index.html").is_file()
+        assert order.index(copy.text) > order.index("chat_service ./chat_service")
+        assert order.index(copy.text) < order.index(next(text for text in order if "pip install" in text))
+    assert targets == [f"./{target.as_posix()}" for target in webchat.TARGETS]
 
 
 def test_the_command_of_the_image_is_one_of_ours() -> None:

@@ -107,6 +107,7 @@ async def test_tokens_of_a_file_and_of_lines(world: World, tmp_path: Path) -> No
         ({"tokens": f"ci:read:{LONG} ci:read:{LONG}"}, "the name 'ci' occurs twice"),
         ({"tokens_file": "/nowhere/tokens"}, "tokens_file /nowhere/tokens: No such file"),
         ({"tokens_file": 5}, "tokens_file: expected a path, got 5"),
+        ({"console": "yes"}, "api_options console: expected true or false, got 'yes'"),
         ({"max_page_sise": 5}, "unknown api_options max_page_sise; did you mean max_page_size?"),
     ],
 )
@@ -117,7 +118,9 @@ def test_bad_options_are_refused_and_show_no_token(bad: dict[str, Any], text: st
     assert "xxx" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [item for item in ApiOptions.__slots__ if not item.startswith("tokens")])
+@pytest.mark.parametrize(
+    "name", [item for item in ApiOptions.__slots__ if not item.startswith(("tokens", "console"))]
+)
 def test_bounds_are_numbers(name: str) -> None:
     for bad in (0, -1, "5", None, True):
         with pytest.raises(ConfigurationError, match=f"api_options {name}: expected"):

@@ -105,7 +105,11 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name for name in names if ".dist-info/" not in name} == sources()
-    assert {"chat_service/py.typed", "chat_service/demo/static/index.html"} <= set(names)
+    assert {
+        "chat_service/py.typed",
+        "chat_service/demo/static/index.html",
+        "chat_service/http_api/console/index.html",
+    } <= set(names)
     assert not [name for name in names if "tests" in name.split("/") or "/test_" in name]
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
 
@@ -115,7 +119,7 @@ def test_sdist_has_what_is_needed_to_build_and_test(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert sources() <= names
     assert {"pyproject.toml", "constraints.txt", "LICENSE", "tests/packaging/test_build.py"} <= names
-    assert {"clients/js/src/client.ts", "clients/web/build.mjs", "package-lock.json"} <= names
+    assert {"clients/js/src/client.ts", "clients/bundle.mjs", "package-lock.json"} <= names
     assert not [name for name in names if name.startswith((".venv", "node_modules", "build", ".git/"))]
 
 

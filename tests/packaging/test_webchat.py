@@ -18,6 +18,7 @@ from tools import webchat
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("packaging")]
 
 PAGE = "chat_service/demo/static/index.html"
+PAGES = {PAGE, "chat_service/http_api/console/index.html"}
 
 
 @pytest.fixture
@@ -77,12 +78,12 @@ def test_from_a_clean_checkout(checkout: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     [unpacked] = (tmp_path / "unpacked").iterdir()
-    assert (unpacked / PAGE).is_file() and not (unpacked / "clients/js/dist").exists()
+    assert all((unpacked / page).is_file() for page in PAGES) and not (unpacked / "clients/js/dist").exists()
     # It brings the page along: nothing is needed to make a wheel of it.
     done = build("wheel", unpacked, tmp_path / "wheels", path=bin_folder(tmp_path / "bin"))
     assert done.returncode == 0, done.stdout + done.stderr
     [wheel] = (tmp_path / "wheels").glob("*.whl")
-    assert {PAGE, "chat_service/demo/static/icon.svg"} <= names_of(wheel)
+    assert {*PAGES, "chat_service/demo/static/icon.svg"} <= names_of(wheel)
     # And a page that is older than its sources is built again.
     source = checkout / "clients/web/src/index.html"
     source.write_text(source.read_text().replace("<title>", "<title>Newer "))
@@ -112,7 +113,9 @@ def test_without_the_web_chat_there_is_no_distribution(
     for name in ("chat_service", "clients/web/src", "tools"):
         if not missing or not name.startswith(missing):
             shutil.copytree(
-                ROOT / name, checkout / name, ignore=shutil.ignore_patterns("static", "__pycache__")
+                ROOT / name,
+                checkout / name,
+                ignore=shutil.ignore_patterns("static", "console", "__pycache__"),
             )
     done = build(kind, checkout, tmp_path / "dist", path=bin_folder(tmp_path / "bin", node))
     assert done.returncode != 0

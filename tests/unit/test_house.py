@@ -10,7 +10,7 @@ import grimp
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "chat_service"
-CLIENTS = [ROOT / "clients/js/src", ROOT / "clients/web/src"]
+CLIENTS = [ROOT / f"clients/{name}/src" for name in ("js", "web", "console")]
 LONGEST = 400
 
 

@@ -1,14 +1,13 @@
-// Bundle the page: node build.mjs DIRECTORY. Names of what never changes hold a hash of the content.
+// Bundle a page: node clients/bundle.mjs SOURCE TARGET. Names of what never changes hold a hash of the content.
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, join, resolve } from "node:path";
 
 import { build } from "esbuild";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const target = process.argv[2];
-if (!target) throw new Error("usage: node build.mjs DIRECTORY");
+const [source, target] = process.argv.slice(2);
+if (!target) throw new Error("usage: node bundle.mjs SOURCE TARGET");
+const here = resolve(source);
 
 await mkdir(target, { recursive: true });
 for (const name of await readdir(target)) await rm(join(target, name), { recursive: true });
@@ -33,8 +32,8 @@ const outputs = Object.keys(result.metafile.outputs).map((path) => basename(path
 const named = (suffix) => outputs.find((name) => name.startsWith("app-") && name.endsWith(suffix));
 const html = await readFile(join(here, "src/index.html"), "utf8");
 await writeFile(join(target, "index.html"), html.replace("%CSS%", named(".css")).replace("%JS%", named(".js")));
-for (const name of ["icon.svg", "manifest.webmanifest"]) {
-  await copyFile(join(here, "src", name), join(target, name));
+for (const name of await readdir(join(here, "src"))) {
+  if (/\.(svg|webmanifest)$/.test(name)) await copyFile(join(here, "src", name), join(target, name));
 }
 await writeFile(join(target, "licenses.txt"), await licenses());
 
