@@ -1,7 +1,7 @@
 """An operator in front of the console, and the service that is looked at."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,16 +50,16 @@ async def open_stage(**options: Any) -> AsyncIterator[Stage]:
         yield Stage(service, transport)
 
 
-async def fill(service: ChatService) -> None:
-    """Make many rooms, and one with many members, by what the store does for each."""
-    for number in range(ROOMS - 1):
-        await service.add_room(f"room {number}", owner="ann" if number % 2 else None)
-    await service.add_room(BIG, enable_userlist_updates=True)
+async def fill(service: ChatService, big: str, rooms: Sequence[str], members: Sequence[str]) -> None:
+    """Make rooms, and the big one with its members, by what the store does for each."""
+    for number, name in enumerate(rooms):
+        await service.add_room(name, owner="ann" if number % 2 else None)
+    await service.add_room(big, enable_userlist_updates=True)
     context = parts_of(service)
-    for number in range(MEMBERS):
+    for number, name in enumerate(members):
         await context.store.room_join(
-            RoomName(BIG),
-            UserName(f"member {number}"),
+            RoomName(big),
+            UserName(name),
             SocketId(f"far-away-{number}"),
             InstanceId(context.instance_id()),
             context.clock.now_ms(),

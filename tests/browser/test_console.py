@@ -22,7 +22,8 @@ NARROW = {"width": 390, "height": 760}
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
     async with open_stage() as made:
-        await fill(made.service)
+        rooms = [f"room {number}" for number in range(ROOMS - 1)]
+        await fill(made.service, BIG, rooms, [f"member {number}" for number in range(MEMBERS)])
         yield made
 
 

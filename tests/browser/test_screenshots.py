@@ -1,19 +1,23 @@
-"""tools/screenshots.py makes the pictures of the README from the page as it is."""
+"""The tools make the pictures of the README from the pages as they are."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.browser.conftest import MARKS
-from tools import screenshots
+from tools import console_screenshots, screenshots
 
 pytestmark = [*MARKS, pytest.mark.slow]
 
 
-async def test_the_pictures_are_made(tmp_path: Path) -> None:
-    await screenshots.main(tmp_path)
-    wanted = sorted(path.name for path in screenshots.IMAGES.glob("chat-*.png"))
+@pytest.mark.parametrize(
+    ("make", "names"), [(screenshots, "chat-*.png"), (console_screenshots, "console-*.png")]
+)
+async def test_the_pictures_are_made(tmp_path: Path, make: Any, names: str) -> None:
+    await make.main(tmp_path)
+    wanted = sorted(path.name for path in screenshots.IMAGES.glob(names))
     assert sorted(path.name for path in tmp_path.iterdir()) == wanted
     for path in tmp_path.iterdir():
         with Image.open(path) as made, Image.open(screenshots.IMAGES / path.name) as shown:
