@@ -1,4 +1,4 @@
-"""Create the pictures of the console in docs/images: .venv/bin/python tools/console_screenshots.py [DIRECTORY]
+"""Create the pictures of the console: .venv/bin/python tools/console_screenshots.py [DIRECTORY]
 
 The service has 10,000 rooms, a room with 5,000 members, and people who talk.
 """
@@ -73,10 +73,12 @@ async def scene(browser: Browser, stage: Stage, directory: Path) -> None:
     await desk.show(f"rooms/{ROOM}")
     await expect(desk.grid("Members")).to_have_attribute("aria-rowcount", str(MEMBERS + len(clients) + 1))
     await expect(desk.page.get_by_text("Live", exact=True)).to_be_visible()
+    await desk.page.mouse.move(0, 0)
     save(await shoot(desk.page), directory / "console-light.png")
     phone = await operator(browser, stage, phone=True)
     await phone.show("rooms")
     await expect(phone.grid("Rooms")).to_have_attribute("aria-busy", "false")
+    await phone.page.mouse.move(0, 0)
     pictures = [await shoot(phone.page)]
     await phone.show(f"rooms/{ROOM}/messages")
     await expect(phone.page.get_by_role("log")).to_be_visible()

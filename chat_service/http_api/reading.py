@@ -5,7 +5,6 @@ from typing import Any
 
 from chat_service.contracts.capabilities import MeasuredTransport
 from chat_service.contracts.records import SYSTEM, Page, RoomSummary
-from chat_service.contracts.transport import TransportStatistics
 from chat_service.http_api.api_call import ApiCall, bad_request, check_user, page_of_names, room_of
 from chat_service.http_api.api_tokens import SCOPES
 from chat_service.http_api.exchange import as_json
@@ -180,7 +179,7 @@ async def read_statistics(call: ApiCall) -> dict[str, Any]:
     commands = [counts for each in counters for counts in each.by_name.values()]
     messages = [each.by_name["roomMessage"] for each in counters]
     transport = context.transport
-    sent = transport.statistics() if isinstance(transport, MeasuredTransport) else TransportStatistics()
+    sent = transport.statistics() if isinstance(transport, MeasuredTransport) else None
     return {
         "instanceId": context.instance_id(),
         "time": context.clock.now_ms(),
@@ -190,8 +189,8 @@ async def read_statistics(call: ApiCall) -> dict[str, Any]:
         "commands": sum(len(counts.durations) for counts in commands),
         "failures": sum(counts.errors.total() for counts in commands),
         "messages": sum(len(counts.durations) - counts.errors.total() for counts in messages),
-        "deliveries": sent.deliveries,
-        "sendBufferBytes": sent.send_buffer_bytes,
+        "deliveries": None if sent is None else sent.deliveries,
+        "sendBufferBytes": None if sent is None else sent.send_buffer_bytes,
         "logins": context.counters.logins["ok"],
         "disconnects": context.counters.disconnects.total(),
     }

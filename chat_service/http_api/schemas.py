@@ -14,6 +14,8 @@ PAGE, BATCH = "max_page_size", "max_batch_length"
 STRING: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER}
+#: Null for a transport that does not count.
+MEASURED: Final[Schema] = {**COUNT, "type": ["integer", "null"]}
 NUMBER: Final[Schema] = {"type": "number"}
 CURSOR: Final[Schema] = {"type": ["string", "null"]}
 NAME: Final[Schema] = {
@@ -187,8 +189,8 @@ STATISTICS: Final = record(
         "commands": {**COUNT, "description": "finished commands of clients and of the server"},
         "failures": {**COUNT, "description": "those that ended in an error"},
         "messages": {**COUNT, "description": "messages sent to rooms"},
-        "deliveries": {**COUNT, "description": "events queued for sockets, one per recipient"},
-        "sendBufferBytes": COUNT,
+        "deliveries": {**MEASURED, "description": "events queued for sockets, one per recipient"},
+        "sendBufferBytes": MEASURED,
         "logins": COUNT,
         "disconnects": COUNT,
     }

@@ -14,7 +14,7 @@ export function ratesBetween(before: Statistics, now: Statistics): Rates | null 
   const seconds = (now.time - before.time) / 1000;
   if (before.instanceId !== now.instanceId || seconds <= 0) return null;
   return Object.fromEntries(
-    COUNTED.map((name) => [name, Math.max(0, now[name] - before[name]) / seconds]),
+    COUNTED.map((name) => [name, Math.max(0, (now[name] ?? 0) - (before[name] ?? 0)) / seconds]),
   ) as Rates;
 }
 

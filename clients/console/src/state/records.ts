@@ -77,8 +77,9 @@ export interface Statistics {
   commands: number;
   failures: number;
   messages: number;
-  deliveries: number;
-  sendBufferBytes: number;
+  /** Null for a transport that does not count. */
+  deliveries: number | null;
+  sendBufferBytes: number | null;
   logins: number;
   disconnects: number;
 }

@@ -79,10 +79,11 @@ function Activity({ session }: { session: Session }) {
       <h2 id="activity">This instance</h2>
       <p class="quiet">
         <code>{now.instanceId}</code> answers: {count(now.sockets, "socket")} of {count(now.users, "user")},{" "}
-        {count(now.rooms, "room")} in use, {number(now.sendBufferBytes)} bytes waiting to be sent
+        {count(now.rooms, "room")} in use
+        {now.sendBufferBytes !== null && `, ${number(now.sendBufferBytes)} bytes waiting to be sent`}
       </p>
       <ul class="cards">
-        {SHOWN.map(([name, label]) => (
+        {SHOWN.filter(([name]) => now[name] !== null).map(([name, label]) => (
           <li key={name} class="card">
             <span class="label">{label}</span>
             <span class="value">
@@ -91,7 +92,7 @@ function Activity({ session }: { session: Session }) {
             <svg class="spark" viewBox="0 0 120 32" preserveAspectRatio="none" aria-hidden="true">
               <polyline points={linePoints(samples.map((sample) => sample[name]), 120, 30)} transform="translate(0 1)" />
             </svg>
-            <span class="quiet">{number(now[name])} in all</span>
+            <span class="quiet">{number(now[name] ?? 0)} in all</span>
           </li>
         ))}
       </ul>
