@@ -171,6 +171,14 @@ class NodeClient(Client):
         assert isinstance(acks, list)
         return acks
 
+    async def story(self, *emits: tuple[str, Sequence[Any]]) -> list[list[Any]]:
+        """As ``burst``, with events among the acks, as ``[event, *args]``, in the order in which all came."""
+        story = await self._node.ask(
+            "story", client=self.name, emits=[[event, to_json(args)] for event, args in emits]
+        )
+        assert isinstance(story, list)
+        return story
+
     async def transport(self) -> str:
         return str(await self._node.ask("transport", client=self.name))
 

@@ -7,6 +7,7 @@ const msgpackParser = require('socket.io-msgpack-parser')
 const { send, toJson, fromJson, serve } = require('./steered.js')
 
 const sockets = new Map()
+const stories = new WeakMap()
 
 function watch (client, socket) {
   const report = (event, ...args) => send({ client, event, args: args.map(toJson) })
@@ -42,6 +43,25 @@ const operations = {
         socket.emit(event, ...fromJson(args), (...ack) => {
           acks.push([index, ...ack.map(toJson)])
           if (acks.length === emits.length) resolve(acks)
+        })
+      })
+    })
+  },
+  // As burst, with the events of the socket among the acks: [event, ...args]. Those before the first emit, and
+  // between two of these operations, belong to the later one.
+  story ({ client, emits }) {
+    const socket = sockets.get(client)
+    if (!stories.has(socket)) {
+      stories.set(socket, [])
+      socket.onAny((event, ...args) => stories.get(socket).push([event, ...args.map(toJson)]))
+    }
+    let left = emits.length
+    return new Promise((resolve) => {
+      emits.forEach(([event, args], index) => {
+        socket.emit(event, ...fromJson(args), (...ack) => {
+          stories.get(socket).push([index, ...ack.map(toJson)])
+          left -= 1
+          if (left === 0) resolve(stories.get(socket).splice(0))
         })
       })
     })

@@ -11,7 +11,8 @@ import socketio
 from aiohttp import web
 
 from chat_service import ChatService, MembershipInfo
-from tests.e2e.clients import NAMESPACE
+from tests.e2e.clients import NAMESPACE, NodeProcess
+from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET
 from tests.e2e.mounted import make_service
 from tests.e2e.raw import RawPolling, RawWebSocket, event, polling, websocket
 from tests.e2e.test_mounting import running
@@ -73,25 +74,30 @@ class Record:
     def take(self, packet: str | bytes) -> None:
         assert isinstance(packet, str)
         if packet.startswith(f"42{NAMESPACE},"):
-            name, *args = json.loads(packet.split(",", 1)[1])
-            if name in ("roomMessage", "roomAccessRemoved", "roomUserJoined"):
-                assert self.is_joined, packet
-                self.messages += 1
-            if name == "roomMessage" and self.cursor is not None:
-                self.cursor += 1
-                assert args[1]["id"] == self.cursor, packet
+            self.take_event(*json.loads(packet.split(",", 1)[1]))
         elif packet.startswith(f"43{NAMESPACE},"):
             number, values = packet.split(",", 1)[1].split("[", 1)
-            assert values.startswith("null"), packet
-            self.is_joined = int(number) % 2 == 0
-            self.cursor = None
-            if int(number) % 4 == 0:
-                history = json.loads(f"[{values}")[2]
-                self.cursor = history["lastMessageId"]
-                ids = [message["id"] for message in history["messages"]]
-                assert ids == list(range(self.cursor - len(ids) + 1, self.cursor + 1))
-            self.joins += self.is_joined
-            self.leaves += not self.is_joined
+            self.take_ack(int(number), *json.loads(f"[{values}"))
+
+    def take_event(self, name: str, *args: Any) -> None:
+        if name in ("roomMessage", "roomAccessRemoved", "roomUserJoined"):
+            assert self.is_joined, (name, args)
+            self.messages += 1
+        if name == "roomMessage" and self.cursor is not None:
+            self.cursor += 1
+            assert args[1]["id"] == self.cursor, args
+
+    def take_ack(self, number: int, error: object, *values: Any) -> None:
+        assert error is None, (number, error)
+        self.is_joined = number % 2 == 0
+        self.cursor = None
+        if number % 4 == 0:
+            history = values[1]
+            self.cursor = history["lastMessageId"]
+            ids = [message["id"] for message in history["messages"]]
+            assert ids == list(range(self.cursor - len(ids) + 1, self.cursor + 1))
+        self.joins += self.is_joined
+        self.leaves += not self.is_joined
 
 
 async def write(service: ChatService, is_over: asyncio.Event) -> None:
@@ -100,13 +106,17 @@ async def write(service: ChatService, is_over: asyncio.Event) -> None:
         await asyncio.sleep(0)
 
 
-def packets() -> list[str]:
-    """Joins have even numbers, leaves odd ones. Every other join asks for the last two messages."""
-    found = []
+def emits() -> list[tuple[str, list[Any]]]:
+    """Joins have even places, leaves odd ones. Every other join asks for the last two messages."""
+    found: list[tuple[str, list[Any]]] = []
     for number in range(0, 2 * PAIRS, 2):
         options = [] if number % 4 else [{"recent": 2}]
-        found += [event("roomJoin", "room", *options, id=number), event("roomLeave", "room", id=number + 1)]
+        found += [("roomJoin", ["room", *options]), ("roomLeave", ["room"])]
     return found
+
+
+def packets() -> list[str]:
+    return [event(name, *args, id=number) for number, (name, args) in enumerate(emits())]
 
 
 async def over_websocket(raw: RawWebSocket, record: Record) -> None:
@@ -150,6 +160,40 @@ async def test_joins_are_answered_before_the_first_event(kind: str, transport: s
             is_over.set()
             await writing
     assert record.joins == record.leaves == PAIRS * ROUNDS
+
+
+@pytest.mark.covers("command:roomJoin")
+@pytest.mark.parametrize("transports", [WEBSOCKET, POLLING, UPGRADE], ids=["websocket", "polling", "upgrade"])
+async def test_the_official_client_gets_answers_before_events(
+    node_process: NodeProcess, transports: list[str]
+) -> None:
+    """Each join that asked for messages is followed by the very next ones, with nothing missing between."""
+    record, is_over = Record(), asyncio.Event()
+    async with serving("own") as (service, port):
+        writing = asyncio.create_task(write(service, is_over))
+        client = await node_process.connect(f"http://127.0.0.1:{port}", "node", transports=transports)
+        try:
+            for _ in range(ROUNDS):
+                for first, *values in await client.story(*emits()):
+                    if isinstance(first, int):
+                        record.take_ack(first, *values)
+                    else:
+                        record.take_event(first, *values)
+            # Joined at the end, under a stream of messages that goes on.
+            [*_, (number, *values)] = await client.story(("roomJoin", ["room", {"recent": 2}]))
+            record.take_ack(number, *values)
+            story: list[list[Any]] = []
+            while sum(name == "roomMessage" for name, *_ in story) < 50:
+                story += await client.story(("roomHistoryInfo", ["room"]))
+            for first, *values in story:
+                if isinstance(first, str):
+                    record.take_event(first, *values)
+        finally:
+            await client.disconnect()
+            is_over.set()
+            await writing
+    assert record.joins == record.leaves + 1 == PAIRS * ROUNDS + 1
+    assert record.messages >= 50
 
 
 @pytest.mark.covers("notification:roomAccessRemoved")
