@@ -252,7 +252,8 @@ class Options:
     early_commands_limit: int = _option(
         100,
         _count(0),
-        "Maximum number of commands of one socket that wait for its login; others get `noLogin`.",
+        "Maximum number of commands and custom events of one socket that wait for its login; others get "
+        "`noLogin`.",
     )
     direct_list_size_limit: int = _option(1000, _count(0), "Maximum number of names in a user's access list.")
     room_list_size_limit: int = _option(10000, _count(0), "Maximum number of names in a room's access list.")

@@ -76,12 +76,12 @@ class Gateway:
                 pace.due += limit.interval
                 session.in_flight += 1
                 try:
+                    if session.early or session.state is not LoginState.CONFIRMED:
+                        await self._wait_for_login(session)
                     command = COMMANDS.get(event)
                     if command is None:
                         results = self._sendable(event, await self._run_bound(session, event, args))
                     else:
-                        if session.early or session.state is not LoginState.CONFIRMED:
-                            await self._wait_for_login(session)
                         call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
                         results = await run_command(context, command, call)
                         if context.hooks.has_command_hooks(event):
@@ -125,7 +125,10 @@ class Gateway:
             await self._context.transport.disconnect(session.socket_id)
 
     async def _wait_for_login(self, session: Session) -> None:
-        """Let a command that came before the end of the login wait for it. Raises ``noLogin``."""
+        """Let an event that came before the end of the login wait for it. Raises ``noLogin``.
+
+        Also one that the application is going to bind: until then nobody knows its handler.
+        """
         if session.state is LoginState.REJECTED:
             raise ChatServiceError("noLogin")
         limit = self._context.options.early_commands_limit

@@ -98,8 +98,10 @@ class TransportAPI:
 
         The ack returns the handler's result: the items of a list or tuple, or a single value. An exception is
         returned as an error. Too few arguments are an error (``wrongArgumentsCount``), surplus ones are
-        dropped. Raises ``invalidSocket`` unless the socket is on this instance, ``ValueError`` if the name
-        belongs to a command, or is reserved by Socket.IO or for a later version.
+        dropped. An event that comes before the end of the login waits for it, as commands do, and gets
+        ``noLogin`` when the login is rejected: no handler runs without a login. Raises ``invalidSocket``
+        unless the socket is on this instance, ``ValueError`` if the name belongs to a command, or is
+        reserved by Socket.IO or for a later version.
         """
         if event in COMMANDS:
             raise ValueError(f"{event} is a command: use its hooks")

@@ -206,10 +206,12 @@ async def test_commands_before_the_login_wait_for_it(world: World, gate: asyncio
     sent: list[tuple[Any, ...]] = [("roomCreate", "room", False), ("roomJoin", "room")]
     sent += [("roomMessage", "room", {"textMessage": str(number)}) for number in range(10)]
     early = [asyncio.create_task(send(number, *args)) for number, args in enumerate(sent)]
-    assert await client.emit("whatever") == [wire_error("noCommand", "whatever"), None]
-    assert client.events == [] and not any(task.done() for task in early)
+    unknown = asyncio.create_task(client.emit("whatever"))
+    await asyncio.wait([unknown, *early], timeout=0.02)
+    assert client.events == [] and not any(task.done() for task in [unknown, *early])
     gate.set()
     await client.wait_for("loginConfirmed")
+    assert await unknown == [wire_error("noCommand", "whatever"), None]
     late = asyncio.create_task(send(len(sent), "roomMessage", "room", {"textMessage": "late"}))
     acks = await asyncio.gather(*early, late)
     assert acks == [[None, None], [None, 1], *([None, number] for number in range(1, 12))]
@@ -231,6 +233,50 @@ async def test_commands_before_a_rejected_login_are_refused(world: World, gate: 
     assert await asyncio.gather(*early) == [[wire_error("noLogin"), None]] * len(TABLE)
     assert client.received("loginRejected") == [[wire_error("noLogin")]]
     await wait_until(lambda: not client.connected, "the end of the connection")
+
+
+@ONE_STORE
+@pytest.mark.covers("api:bind_handler", "hook:on_connect")
+async def test_custom_events_before_the_login_wait_for_it(world: World, gate: asyncio.Event) -> None:
+    """Also those that the hook binds only later, and in the order in which all was sent."""
+    ran: list[Any] = []
+
+    async def on_connect(service: ChatService, socket_id: str) -> str:
+        service.transport.bind_handler(socket_id, "bound", lambda value: ran.append(value) or value)
+        await gate.wait()
+        service.transport.bind_handler(socket_id, "late", lambda value: ran.append(value) or value)
+        return "alice"
+
+    instance = await world.start(hooks={"on_connect": on_connect})
+    instance.service.before("listOwnSockets")(lambda call: ran.append("command"))
+    client = await instance.transport.connect()
+    sent = [("bound", 1), ("late", 2), ("listOwnSockets",), ("bound", 3)]
+    early = [asyncio.create_task(client.emit(*event)) for event in sent]
+    await asyncio.wait(early, timeout=0.02)
+    assert ran == [] and not any(task.done() for task in early)
+    gate.set()
+    assert await asyncio.gather(*early) == [[None, 1], [None, 2], [None, {client.id: []}], [None, 3]]
+    assert ran == [1, 2, "command", 3]
+
+
+@ONE_STORE
+@pytest.mark.covers("api:bind_handler", "error:noLogin")
+async def test_custom_events_before_a_rejected_login_are_refused(world: World, gate: asyncio.Event) -> None:
+    ran: list[Any] = []
+
+    async def on_connect(service: ChatService, socket_id: str) -> None:
+        service.transport.bind_handler(socket_id, "bound", ran.append)
+        await gate.wait()
+
+    instance = await world.start(hooks={"on_connect": on_connect}, early_commands_limit=2)
+    client = await instance.transport.connect()
+    early = [asyncio.create_task(client.emit(event, 1)) for event in ("bound", "unknown", "bound")]
+    done, _ = await asyncio.wait(early, timeout=0.02)
+    # They count for the limit, too.
+    assert done == {early[2]}
+    gate.set()
+    assert await asyncio.gather(*early) == [[wire_error("noLogin"), None]] * 3
+    assert ran == []
 
 
 @pytest.mark.covers("option:early_commands_limit", "error:noLogin")

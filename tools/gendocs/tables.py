@@ -112,7 +112,7 @@ def errors() -> str:
 
 def _by(name: str, answering: list[str]) -> str:
     if name in COMMON_ERRORS:
-        return "every command"
+        return "every command and custom event" if name == "noLogin" else "every command"
     if answering:
         return ", ".join(answering)
     return "any unknown event" if name == "noCommand" else "the [server API](server-api.md) only"
