@@ -167,7 +167,7 @@ def joined_counts(run: Run) -> Iterator[Violation]:
             for segment in others
             if segment.ended is None and segment.joined is not None and segment.joined < call.sent.at
         }
-        possible = {segment.socket for segment in others if _may_be_in(segment, call, connections)}
+        possible = {segment.socket for segment in others if _may_be_in(run, segment, call, connections)}
         if not own + len(certain) <= call.acked.result <= own + len(possible):
             yield Violation(
                 Rule.JOINED_COUNT,
@@ -176,14 +176,18 @@ def joined_counts(run: Run) -> Iterator[Violation]:
             )
 
 
-def _may_be_in(segment: Segment, call: Call, connections: Connections) -> bool:
+def _may_be_in(run: Run, segment: Segment, call: Call, connections: Connections) -> bool:
     """Whether the service may have counted a stay when it answered a call."""
     if segment.begun > call.end:
         return False
     if segment.ended is None or segment.ended > call.sent.at or segment.ended_by == "unknown":
         return True
     end = connections.closed.get(segment.socket)
-    return segment.ended_by == "closed" and end is not None and end.time > call.sent.time - CLEANED_IN
+    if segment.ended_by != "closed" or end is None:
+        return False
+    # What stands still cleans nothing up.
+    served = call.sent.time - end.time - run.silent_between(end.time, call.sent.time)
+    return served < CLEANED_IN
 
 
 def real_time(run: Run) -> Iterator[Violation]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.chaos.record import (
@@ -19,6 +20,8 @@ from tests.chaos.tracking import Segment, SocketTracker
 
 #: Later than everything.
 NEVER = 1 << 60
+#: Seconds without any answer after which the service, or the machine, stands still.
+SILENCE = 1.0
 
 
 @dataclass(slots=True)
@@ -133,6 +136,10 @@ class Run:
         #: Place and text of messages that nobody had sent.
         self.invented: list[tuple[int, str]] = []
         self.settled_at = NEVER
+        #: Times in seconds between which nobody got an answer or a login, if long.
+        self.silences: list[tuple[float, float]] = []
+        served = [entry.time for entry in record.entries if isinstance(entry, Acked | Opened)]
+        self.silences += [(before, after) for before, after in pairwise(served) if after - before > SILENCE]
         self._stored: dict[str, set[str]] = {}
         #: The epochs of each room that clients were told.
         self.epochs: defaultdict[str, set[str]] = defaultdict(set)
@@ -208,6 +215,11 @@ class Run:
         """Whether the room has one life for the whole run."""
         setup = self.record.rooms.get(room)
         return setup is not None and setup.is_kept
+
+    def silent_between(self, start: float, end: float) -> float:
+        """For how many seconds of a time nobody was served."""
+        parts = (min(after, end) - max(before, start) for before, after in self.silences)
+        return sum(part for part in parts if part > 0)
 
     def keeps(self, room: str) -> int:
         """How many messages the room keeps."""

@@ -1,6 +1,7 @@
 """The rules about direct messages, echoes, numbers of sockets, real time and lost connections can fail."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -147,3 +148,25 @@ def test_every_rule_about_notices_can_fail(spoil: Callable[[Story], None], rules
     spoil(story)
     verdict = story.judge()
     assert {violation.rule for violation in verdict.violations} == rules, verdict.violations
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_a_lost_socket_is_counted_for_a_while_in_which_somebody_is_served(is_served: bool):
+    """What stands still for 40 seconds cleans nothing up meanwhile."""
+    story = two_sockets()
+    told_join(story)
+    told_join(story, "a2", result=2)
+    story.record.closed("a2", by_client=True)
+    story.forget("a2")
+    del story.sockets["alice"]["a2"]
+    begun = len(story.record.entries)
+    for _ in range(80 if is_served else 1):
+        story.call("b", "directGetWhitelistMode", result=False)
+    story.call("a", "roomLeave", "room", result=1)
+    story.forget("a")
+    later = story.record.entries[begun:]
+    for number, entry in enumerate(later, 1):
+        seconds = 40 * number / len(later) if is_served else 40
+        story.record.entries[begun + number - 1] = replace(entry, time=entry.time + seconds)
+    wrong = {item.rule for item in story.judge().violations}
+    assert wrong == ({Rule.JOINED_COUNT} if is_served else set())
