@@ -200,6 +200,9 @@ class ChatClient:
                 if error.code not in AGAIN:
                     self._fail(error)
                     return None
+            except Exception as error:
+                # Of the application's function for credentials, whose source may be away for a moment.
+                logger.warning("no credentials for a connection to %s: %r", self._options.url, error)
             else:
                 return connection
 

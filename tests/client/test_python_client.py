@@ -143,6 +143,25 @@ async def test_credentials_are_asked_for_at_each_connection(proxy: Proxy, servic
     assert seen == [0, 1]
 
 
+async def test_credentials_that_cannot_be_had_for_a_moment_are_asked_for_again(
+    proxy: Proxy, service: ChatService
+) -> None:
+    asked = 0
+
+    async def auth() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked in (2, 3):
+            raise RuntimeError("the source of tokens is away")
+        return {}
+
+    async with client_at(proxy.port, auth=auth) as client:
+        first = client.login
+        proxy.cut()
+        await wait_until(lambda: client.login is not first and client.is_online, "the next login")
+    assert asked == 4
+
+
 async def test_messages_come_in_order_and_once_over_lost_connections(
     service: ChatService, proxy: Proxy, connect: Connect
 ) -> None:
@@ -488,7 +507,7 @@ async def test_a_login_that_ends_is_refreshed_by_the_client() -> None:
     async def credentials() -> dict[str, int]:
         given.append(len(given))
         if len(given) == 2:
-            raise OSError("the login page is down")
+            raise RuntimeError("the login page is down")
         return {"token": given[-1]}
 
     def on_connect(service: ChatService, socket_id: str) -> Login:
