@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chat_service import ChatService, ChatServiceError
+from chat_service import ChatService, ChatServiceError, CommandCall
 from chat_service.commands.table import TABLE
 from chat_service.testing import wait_until
 from tests.support.backends import ONE_STORE
@@ -241,17 +241,29 @@ async def test_custom_events_before_the_login_wait_for_it(world: World, gate: as
     """Also those that the hook binds only later, and in the order in which all was sent."""
     ran: list[Any] = []
 
+    def note(value: int) -> int:
+        ran.append(value)
+        return value
+
     async def on_connect(service: ChatService, socket_id: str) -> str:
-        service.transport.bind_handler(socket_id, "bound", lambda value: ran.append(value) or value)
+        service.transport.bind_handler(socket_id, "bound", note)
         await gate.wait()
-        service.transport.bind_handler(socket_id, "late", lambda value: ran.append(value) or value)
+        service.transport.bind_handler(socket_id, "late", note)
         return "alice"
 
+    def before(call: CommandCall) -> None:
+        ran.append("command")
+
     instance = await world.start(hooks={"on_connect": on_connect})
-    instance.service.before("listOwnSockets")(lambda call: ran.append("command"))
+    instance.service.before("listOwnSockets")(before)
     client = await instance.transport.connect()
-    sent = [("bound", 1), ("late", 2), ("listOwnSockets",), ("bound", 3)]
-    early = [asyncio.create_task(client.emit(*event)) for event in sent]
+    sent: list[tuple[str, list[int]]] = [
+        ("bound", [1]),
+        ("late", [2]),
+        ("listOwnSockets", []),
+        ("bound", [3]),
+    ]
+    early = [asyncio.create_task(client.emit(event, *args)) for event, args in sent]
     await asyncio.wait(early, timeout=0.02)
     assert ran == [] and not any(task.done() for task in early)
     gate.set()
