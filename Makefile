@@ -1,6 +1,6 @@
 # The targets are implemented in tools/, which also works without make.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast format chaos setup lint docs build bench bench-quick clean distclean
+.PHONY: help run test test-fast format chaos fuzz setup lint docs build bench bench-quick clean distclean
 
 PORT ?= 8000
 BIND ?= 127.0.0.1
@@ -24,6 +24,9 @@ format: ## Format all Python code and apply the linter's automatic fixes
 
 chaos: ## Run random scenarios with faults for CHAOS_MINUTES (10) and check the results
 	@tools/chaos.sh
+
+fuzz: ## Attack a service with random bytes and packets for FUZZ_MINUTES (10), and print the findings
+	@tools/fuzz.sh
 
 setup: ## Set up everything for development and tests
 	@tools/setup.sh dev
