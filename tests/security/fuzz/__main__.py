@@ -105,11 +105,12 @@ def main() -> int:
             if size > warm + MEMORY_SLACK:
                 findings.append(f"memory: {warm} -> {size} bytes")
         tally = attacker.tally
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.kinds.items()))
     rows = {
         "minutes": f"{(time.monotonic() - begun) / 60:.1f}",
         "machine": _machine(),
         "first seed": str(first),
-        "examples": f"{tally.examples} ({', '.join(f'{n} {kind}' for kind, n in sorted(tally.kinds.items()))})",
+        "examples": f"{tally.examples} ({kinds})",
         "packets": str(tally.packets),
         "commands that wanted an ack": str(tally.commands),
         "acks": str(tally.answered),

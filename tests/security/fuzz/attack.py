@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Batch:
-    """Packets that are sent together: in one write, or in one body. ``cut``: frames of each besides the first."""
+    """Packets that are sent together: in one write, or in one body. ``cut``: frames past the first."""
 
     items: Sequence[Item]
     cut: int = 0
@@ -110,11 +110,13 @@ class Attacker:
     def __init__(self, served: Served, *, longest_turn: float) -> None:
         self.served = served
         self.tally = Tally()
-        self._longest_turn = longest_turn
+        self.longest_turn = longest_turn
         #: Seconds of the longest turn of the loop so far.
         self.longest = 0.0
         self._runner = asyncio.Runner()
         self._bystanders: dict[str, tuple[WebSocket, Inbox]] = {}
+        #: What the current example has opened.
+        self._opened: list[WebSocket | Polls] = []
 
     def __enter__(self) -> "Attacker":
         self._runner.run(self._open())
@@ -134,6 +136,8 @@ class Attacker:
             await self._ask(line, inbox, "roomJoin", "room")
 
     async def _open_again(self) -> None:
+        for opened in self._opened:
+            await opened.abort()
         await self._close()
         await self._open()
 
@@ -159,6 +163,7 @@ class Attacker:
         loop = self.served.loop
         loop.longest = 0.0
         self.tally.count(attack)
+        self._opened.clear()
         try:
             self._runner.run(self._attack(attack))
             if isinstance(attack, Bytes):
@@ -174,9 +179,10 @@ class Attacker:
             self.served.notes.errors.clear()
             self.served.notes.reasons.clear()
             self.served.ends.clear()
-        assert not problems, f"logged as errors: {problems}"
+            # The cause of everything else.
+            assert not problems, f"logged as errors: {problems}"
         self.longest = max(self.longest, loop.longest)
-        assert loop.longest <= self._longest_turn, f"the loop stood still for {loop.longest * 1000:.0f} ms"
+        assert loop.longest <= self.longest_turn, f"the loop stood still for {loop.longest * 1000:.0f} ms"
 
     async def _attack(self, attack: Attack) -> None:
         inbox = Inbox(attack.serializer)
@@ -196,6 +202,7 @@ class Attacker:
 
     async def _over_websocket(self, attack: OverWebSocket, port: int, query: str, inbox: Inbox) -> None:
         line = await WebSocket.open(port, query, inbox)
+        self._opened.append(line)
         expected = _Expected(inbox, attack.serializer)
         if attack.is_connected:
             line.write(_frames(expected.encode([Connect(None)])))
@@ -213,6 +220,7 @@ class Attacker:
 
     async def _by_polling(self, attack: ByPolling, port: int, query: str, inbox: Inbox) -> None:
         polls = Polls(port, query, inbox)
+        self._opened.append(polls)
         await polls.open()
         expected = _Expected(inbox, attack.serializer)
         if attack.is_connected:
@@ -236,6 +244,7 @@ class Attacker:
 
     async def _upgraded(self, attack: Upgraded, port: int, query: str, inbox: Inbox) -> None:
         polls = Polls(port, query, inbox)
+        self._opened.append(polls)
         await polls.open()
         expected = _Expected(inbox, attack.serializer)
         await polls.request("POST", as_body(expected.encode([Connect(None)])))
@@ -275,7 +284,7 @@ class Attacker:
         reasons = self.served.ends, self.served.notes.reasons
         await _until(inbox, lambda: all(inbox.sid in found for found in reasons), wakes=False)
         ended, why = (found.get(inbox.sid) for found in reasons)
-        assert ended and why, f"commands {sorted(lacking)} were not answered, and nothing says why: {ended}, {why}"
+        assert ended and why, f"commands {sorted(lacking)}: no answer, and nothing says why: {ended}, {why}"
         self.tally.ended += 1
         reason = why.partition(": ")[2][:60]
         self.tally.reasons[reason] = self.tally.reasons.get(reason, 0) + 1
@@ -372,9 +381,12 @@ _HEADS = st.sampled_from(
     [
         b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        b"POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n40/ch",
-        b"POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        b"POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: x\r\n"
+        b"Content-Length: 5\r\n\r\n40/ch",
+        b"POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\nHost: x\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
         b"5\r\nhello\r\n0\r\n\r\n",
         b"OPTIONS /socket.io/ HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
@@ -401,7 +413,13 @@ ODD = st.tuples(
     st.binary(max_size=30),
     st.lists(
         st.sampled_from(
-            ["Content-Encoding: gzip", "Origin: null", "Origin: http://evil.example", "Upgrade: websocket", "X: y"]
+            [
+                "Content-Encoding: gzip",
+                "Origin: null",
+                "Origin: http://evil.example",
+                "Upgrade: websocket",
+                "X: y",
+            ]
         ),
         max_size=2,
         unique=True,

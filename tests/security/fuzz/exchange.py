@@ -188,6 +188,10 @@ class WebSocket:
         if how != "abort" and not self._writer.is_closing():
             async with asyncio.timeout(60):
                 await self._reading
+        await self.abort()
+
+    async def abort(self) -> None:
+        """Cut the connection."""
         self._writer.transport.abort()
         await asyncio.wait([self._reading])
 
@@ -250,6 +254,12 @@ class Polls:
         if self._polling is not None:
             async with asyncio.timeout(60):
                 await self._polling
+
+    async def abort(self) -> None:
+        """End this side of it."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait([self._polling])
 
 
 def descriptors() -> int:

@@ -215,7 +215,22 @@ def weighted(*choices: tuple[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 ODD_TEXTS = st.sampled_from(
-    ["", " ", "\0", "\n", "\u2028", "\u202e", "😀", "é", "a:b", "{a}", "__proto__", "constructor", "..", "x" * 300]
+    [
+        "",
+        " ",
+        "\0",
+        "\n",
+        "\u2028",
+        "\u202e",
+        "😀",
+        "é",
+        "a:b",
+        "{a}",
+        "__proto__",
+        "constructor",
+        "..",
+        "x" * 300,
+    ]
 )
 NUMBERS = st.one_of(
     st.integers(-2, 12),
@@ -238,14 +253,18 @@ SMALL = st.recursive(
     max_leaves=8,
 )
 BIGS = st.one_of(
-    st.builds(Big, st.sampled_from(["x", "é", "😀", '"', "\0", "ab "]), st.integers(1, 250_000), st.just("text")),
+    st.builds(
+        Big, st.sampled_from(["x", "é", "😀", '"', "\0", "ab "]), st.integers(1, 250_000), st.just("text")
+    ),
     st.builds(
         Big,
         st.sampled_from(["raw", "", 0, None, True, {}, 1e308]) | SMALL,
         st.integers(1, 20_000),
         st.just("list"),
     ),
-    st.builds(Big, st.sampled_from(["u", "", "é"]), st.integers(1, 40_000), st.sampled_from(["names", "object"])),
+    st.builds(
+        Big, st.sampled_from(["u", "", "é"]), st.integers(1, 40_000), st.sampled_from(["names", "object"])
+    ),
     st.builds(Big, st.none() | TEXTS, st.integers(1, 3000), st.sampled_from(["lists", "objects"])),
 )
 #: Large values are seldom, since they take the most time.
@@ -272,7 +291,18 @@ OPTIONS = st.dictionaries(
     max_size=3,
 )
 OTHER_NAMES = st.sampled_from(
-    ["systemMessage", "connect", "disconnect", "error", "message", "noCommand", "__proto__", "", "ping", "then"]
+    [
+        "systemMessage",
+        "connect",
+        "disconnect",
+        "error",
+        "message",
+        "noCommand",
+        "__proto__",
+        "",
+        "ping",
+        "then",
+    ]
 )
 
 
@@ -300,32 +330,48 @@ EDITS = st.lists(
     st.tuples(
         st.floats(0, 1),
         st.sampled_from([0, 1, 1, 2, 5]),
-        st.binary(max_size=4) | st.sampled_from([b"[", b"{", b'"', b",", b"-", b"\xff", b"0", b"9" * 20, b"\\ud800"]),
+        st.binary(max_size=4) | st.sampled_from([b"[", b"{", b'"', b",", b"\xff", b"9" * 20, b"\\ud800"]),
     ),
     min_size=1,
     max_size=4,
 )
 _STARTS = st.sampled_from(
-    ["4", "42", f"42{NAMESPACE},", f"42{NAMESPACE},1", f'42{NAMESPACE},1["a",', "40/", "40", "41", f"43{NAMESPACE},"]
-    + [f"40{NAMESPACE},", f"451-{NAMESPACE},", f"4500-{NAMESPACE},", f"40{NAMESPACE}?", "2", "3", "", "4/"]
+    [
+        "4",
+        "42",
+        f"42{NAMESPACE},",
+        f"42{NAMESPACE},1",
+        f'42{NAMESPACE},1["a",',
+        "40/",
+        "40",
+        "41",
+        f"43{NAMESPACE},",
+        f"40{NAMESPACE},",
+        f"451-{NAMESPACE},",
+        f"4500-{NAMESPACE},",
+        f"40{NAMESPACE}?",
+        "2",
+        "3",
+        "",
+        "4/",
+    ]
 )
 NOISE: st.SearchStrategy[Item] = st.one_of(
     st.builds(Noise, st.binary(max_size=60)),
     st.builds(Noise, st.builds(str.__add__, _STARTS, TEXTS)),
-    st.builds(
-        lambda start, value: Noise(start + _text(_take_out(expand(value), []))), _STARTS, SMALL
-    ),
+    st.builds(lambda start, value: Noise(start + _text(_take_out(expand(value), []))), _STARTS, SMALL),
     st.builds(
         Repeated,
         _STARTS,
-        st.sampled_from(["[", "{", '{"a":', "[[],", "9", '"', "\\u0000", "-", ",", " ", "1e9", "/", "?", "x", "\x1e"]),
+        st.sampled_from(["[", "{", '{"a":', "[[],", "9", '"', "\\u0000", ",", " ", "1e9", "/", "?", "\x1e"]),
         st.integers(1, 300_000),
     ),
     st.builds(
         lambda fields: Noise(msgpack.packb(fields)),
         st.dictionaries(
             st.sampled_from(["type", "nsp", "data", "id", "x"]),
-            st.sampled_from([0, 1, 2, 3, 4, -1, NAMESPACE, "/", "", None]) | st.lists(st.text(max_size=5), max_size=3),
+            st.sampled_from([0, 1, 2, 3, 4, -1, NAMESPACE, "/", "", None])
+            | st.lists(st.text(max_size=5), max_size=3),
         ),
     ),
 )

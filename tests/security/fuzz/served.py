@@ -57,10 +57,9 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR:
             self.errors.append(self.format(record))
-        elif isinstance(record.args, tuple) and record.args and record.levelno < logging.ERROR:
+        elif isinstance(record.args, tuple) and "connection %s" in str(record.msg):
             # "connection %s ends: %s", "bad packet of connection %s, which is closed: %s"
-            if "connection %s" in str(record.msg):
-                self.reasons[str(record.args[0])] = record.getMessage()
+            self.reasons[str(record.args[0])] = record.getMessage()
 
 
 async def _on_connect(service: ChatService, socket_id: Any) -> Login:
@@ -82,7 +81,9 @@ class Served:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(
-            lambda _, context: self.notes.errors.append(f"{context.get('message')}: {context.get('exception')!r}")
+            lambda _, context: self.notes.errors.append(
+                f"{context.get('message')}: {context.get('exception')!r}"
+            )
         )
         self.loop.run_forever()
 
@@ -170,7 +171,9 @@ class Served:
             rooms = server.manager.rooms
             found[f"{name}: namespaces"] = len(rooms)
             found[f"{name}: sockets"] = len(rooms.get(NAMESPACE, {}).get(None, {}))
-            found[f"{name}: pending"] = len(server.manager.pending_connect) + len(server.manager.pending_disconnect)
+            found[f"{name}: pending"] = len(server.manager.pending_connect) + len(
+                server.manager.pending_disconnect
+            )
             found[f"{name}: users' sockets"] = len(await service.get_instance_sockets())
         found["tasks"] = len(asyncio.all_tasks()) - 1
         found["descriptors"] = descriptors()

@@ -235,11 +235,11 @@ class Peer:
         """The socket that events went to is gone."""
         self.take_event = self.on_sink = None
 
-    def fail(self, why: str) -> None:
-        """The client has sent what it must not."""
+    def fail(self, why: str, *, last: str = NOOP) -> None:
+        """The client has sent what it must not. ``last``: as for ``end``."""
         logger.debug("connection %s ends: %s", self.sid, why)
         self.is_faulty = True
-        self.end(TRANSPORT_CLOSE)
+        self.end(TRANSPORT_CLOSE, last=last)
 
     def slow(self, unsent: int) -> None:
         """Part of ``Receiver``: the client does not read."""
@@ -280,8 +280,7 @@ class Peer:
         if isinstance(answer, list):
             return answer
         if answer is Poll.SECOND:
-            self.is_faulty = True
-            self.end(TRANSPORT_CLOSE, last=CLOSE)
+            self.fail("a poll while there is another one", last=CLOSE)
         return None
 
     # WebSockets
