@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
+from chat_service.concurrency.time_limit import TimeLimit
 from chat_service.errors import ChatServiceError, ConfigurationError
 from chat_service.option_group import refuse_unknown
 from chat_service.protocol.arguments import NO_OPTIONS
@@ -332,12 +333,11 @@ async def call_hook(hook: Hook, *args: Any, limit: float | None = None) -> Any:
 
 
 async def _within(limit: float, hook: Hook, answer: Awaitable[Any]) -> Any:
-    waiting = asyncio.timeout(limit)
+    waiting = TimeLimit(limit)
     try:
-        async with waiting:
-            return await answer
+        return await waiting.wait_for(answer)
     except TimeoutError as error:
-        if not waiting.expired():
+        if not waiting.is_over:
             raise
         logger.warning("%r was cancelled: it took longer than %s s", hook, limit)
         raise ChatServiceError("timeout") from error

@@ -26,11 +26,31 @@ BACKLOG: Final = 128
 #: The ``backlog`` that servers are made with. asyncio also accepts as many connections in a row, and without
 #: free files it repeats each failed attempt after a second: more than one would multiply without end.
 ACCEPTS_AT_ONCE: Final = 1
+#: The header ``Server``: versions are only of use to attackers.
+SERVER_NAME: Final = "chat_service"
 #: Set in applications on our own port, where bodies stay compressed.
 KEEPS_BODIES_PACKED: Final = web.AppKey("keeps_bodies_packed", bool)
 #: The response to a compressed body.
 UNSUPPORTED: Final = 415
 PACKED_TEXT: Final = "request bodies must not be compressed\n"
+
+
+class _QuietHandler(web.RequestHandler):
+    """One connection, whose errors do not tell which library it is served by, either."""
+
+    __slots__ = ()
+
+    def handle_error(self, *args: Any, **options: Any) -> web.StreamResponse:
+        response = super().handle_error(*args, **options)
+        response.headers["Server"] = SERVER_NAME
+        return response
+
+
+class _QuietServer(web.Server):
+    """Makes the handlers of connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _QuietHandler(self, loop=self._loop, **self._kwargs)
 
 
 class PortRunner(web.AppRunner):
@@ -46,7 +66,7 @@ class PortRunner(web.AppRunner):
     def __init__(self, app: web.Application, *, shutdown_timeout: float, **options: Any) -> None:
         """``shutdown_timeout``: time in seconds for running requests to finish when the port closes."""
         app[KEEPS_BODIES_PACKED] = True
-        app.on_response_prepare.append(_end_after_an_unread_body)
+        app.on_response_prepare.append(_before_headers)
         super().__init__(
             app,
             handle_signals=False,
@@ -62,6 +82,10 @@ class PortRunner(web.AppRunner):
         servers: list[Any] = [site._server for site in self.sites]
         for server in servers:
             queue_connections(server)
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _QuietServer(made.request_handler, request_factory=made.request_factory, **made._kwargs)
 
     async def cleanup(self) -> None:
         """Stop listening and close every connection."""
@@ -104,7 +128,8 @@ async def stop_servers(servers: Iterable[asyncio.Server]) -> None:
         server.close()
 
 
-async def _end_after_an_unread_body(request: web.Request, response: web.StreamResponse) -> None:
+async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER_NAME
     if request.can_read_body:
         response.force_close()
         # The headers were prepared before.

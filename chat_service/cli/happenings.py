@@ -81,4 +81,6 @@ def _message_line(message: "Message") -> "Text":
 def _shown(value: Any) -> str:
     from chat_service.errors import as_text
 
-    return value if isinstance(value, str) else as_text(value)
+    shown = value if isinstance(value, str) else as_text(value)
+    # What a user has written must not look like a line of its own.
+    return shown.replace("\n", "\N{SYMBOL FOR NEWLINE}")

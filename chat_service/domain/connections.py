@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from chat_service.concurrency.eager import is_being_cancelled
+from chat_service.concurrency.time_limit import TimeLimit
 from chat_service.contracts.bus import Topic, TopicKind
 from chat_service.contracts.records import Departure
 from chat_service.domain import bans, membership, removal
@@ -65,13 +66,11 @@ def _ask(hook: Hook, context: Context, session: Session) -> Any:
 
 async def _wait_for(answer: Awaitable[Any], context: Context, session: Session) -> Any:
     """Raises ``timeout`` if it takes longer than ``login_timeout``, or when the client has left."""
-    limit = asyncio.timeout(context.options.login_timeout)
+    limit = session.login_limit = TimeLimit(context.options.login_timeout)
     try:
-        async with limit:
-            session.login_limit = limit
-            return await answer
+        return await limit.wait_for(answer)
     except TimeoutError as error:
-        if not limit.expired():
+        if not limit.is_over:
             raise
         raise ChatServiceError("timeout") from error
     finally:
@@ -178,9 +177,9 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
     if session is None:
         return
     session.end_login(LoginState.CLOSED)
-    if session.login_limit is not None and not session.login_limit.expired():
+    if session.login_limit is not None:
         # Nobody waits for the hook any longer.
-        session.login_limit.reschedule(asyncio.get_running_loop().time())
+        session.login_limit.expire()
     async with context.serial.hold((socket_id, None)):
         user = session.user
         if user is None or not session.is_stored:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from chat_service.concurrency.time_limit import TimeLimit
 from chat_service.contracts.bus import RoomCursor
 from chat_service.domain.pace import Pace
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
@@ -50,7 +51,7 @@ class Session:
     #: Early commands that were refused because too many waited.
     early_refused: int = 0
     #: The time limit of the ``on_connect`` hook while it runs.
-    login_limit: asyncio.Timeout | None = None
+    login_limit: TimeLimit | None = None
     #: How fast it sends; shared by the sockets of a user.
     pace: Pace = field(default_factory=Pace)
     #: Commands and custom events that run now.

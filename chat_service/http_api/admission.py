@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from chat_service.errors import shorten
-from chat_service.http_api.api_tokens import Failures, Token, find_token
+from chat_service.guesses import Failures
+from chat_service.http_api.api_tokens import Token, find_token
 from chat_service.http_api.exchange import ApiRequest
 from chat_service.http_api.problems import ApiProblem
 from chat_service.http_api.routing import Route

@@ -5,7 +5,6 @@ Only digests are kept, so that no token can show in a log, a ``repr`` or a dump 
 
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,6 @@ from chat_service.errors import ConfigurationError
 SCOPES: Final = ("read", "write", "admin")
 #: Characters that a token needs, so that nobody guesses it.
 MIN_LENGTH: Final = 32
-#: Addresses whose failures are counted at a time, and seconds until they are forgotten.
-MAX_ADDRESSES: Final = 10_000
-WINDOW: Final = 60.0
 
 _LINE = '"name:scopes:token", such as "celery:read,write:…"'
 
@@ -108,29 +104,3 @@ def _token(what: str, name: Any, scopes: Sequence[Any], text: Any) -> Token:
             "`openssl rand -hex 32` makes it"
         )
     return Token(name=name, scopes=frozenset(scopes), digest=digest(text))
-
-
-class Failures:
-    """Counts wrong tokens by address, for a minute each.
-
-    A right token is never refused for the failures of others, so guesses lock nobody out.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        # When the first failure of the window was, and how many there are; oldest address first.
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def note(self, address: str, now: float) -> tuple[int, float]:
-        """One more failure at ``now`` (s). Returns their number, and seconds until they are forgotten."""
-        begun, count = self._counts.pop(address, (now, 0))
-        if now - begun >= WINDOW:
-            begun, count = now, 0
-        self._counts[address] = (begun, count + 1)
-        if len(self._counts) > MAX_ADDRESSES:
-            self._counts.popitem(last=False)
-        return count + 1, begun + WINDOW - now
-
-    def is_over(self, count: int) -> bool:
-        """Whether a number of failures is more than an address may have."""
-        return count > self._limit

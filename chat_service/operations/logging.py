@@ -17,6 +17,9 @@ from chat_service.telemetry import scope
 
 Format = Literal["text", "json"]
 
+#: Characters of one message, and of one traceback with its exceptions. What is longer loses its middle.
+MAX_MESSAGE = 4000
+MAX_TRACEBACK = 20_000
 #: Fields added to records, in the order shown. Internal errors also have an ``incident``.
 FIELDS = ("instance", "user", "socket", "command", "room", "incident")
 
@@ -71,22 +74,35 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         context = " ".join(f"{name}={_quoted(value)}" for name, value in context_of(record).items())
         # Text from clients must not look like a separate log line.
-        message = _escaped(record.getMessage())
+        message = _escaped(_cut(record.getMessage(), MAX_MESSAGE))
         line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
         if context:
             line += f" [{context}]"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            # Indented, since an exception's text may have lines of its own.
+            trace = _cut(self.formatException(record.exc_info), MAX_TRACEBACK)
+            line += "".join(f"\n  {_escaped(part)}" for part in trace.split("\n"))
         return line
 
 
+def _cut(text: str, length: int) -> str:
+    """A text without its middle, if it is longer."""
+    if len(text) <= length:
+        return text
+    half = length // 2
+    return f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
+
+
 def _escaped(text: str) -> str:
-    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    """Text with everything escaped that moves a cursor, ends a line or turns the direction."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() and one != "\\" else json.dumps(one)[1:-1] for one in text)
 
 
 def _quoted(value: str) -> str:
     is_plain = value.isprintable() and value and not set(value) & set(' "=[]')
-    return value if is_plain else json.dumps(value, ensure_ascii=False)
+    return value if is_plain else '"' + _escaped(value.replace('"', "'")) + '"'
 
 
 class JsonFormatter(logging.Formatter):
@@ -97,12 +113,12 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _cut(record.getMessage(), MAX_MESSAGE),
             "process": record.process,
             **context_of(record),
         }
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
+            fields["exception"] = _cut(self.formatException(record.exc_info), MAX_TRACEBACK)
         # ASCII only: Unicode line separators and lone surrogates break line-based readers.
         return json.dumps(fields)
 

@@ -67,6 +67,7 @@ def make_transport(options: Options) -> Transport:
             expose_internal_errors=options.expose_internal_errors,
             max_attachments=options.max_attachments,
             use_raw_error_objects=options.use_raw_error_objects,
+            login_timeout=options.login_timeout,
         )
     _check_methods("transport", options.transport, Transport)
     if options.transport_options:

@@ -192,11 +192,10 @@ async def test_a_client_that_leaves_during_the_middleware(serve: Serve, login: C
         await check_gone(service)
 
 
-async def test_connection_without_a_namespace_is_closed(service: ChatService, bystander: Client) -> None:
-    eio = service.transport.get_server().eio
-    # The time is the same for all.
-    eio.hub.unused.close()
-    eio.hub.unused.seconds = 0.05
+@pytest.mark.covers("transport_option:connect_timeout")
+async def test_connection_without_a_namespace_is_closed(serve: Serve, login: ConnectTo) -> None:
+    service = await serve(transport_options={"connect_timeout": 0.5})
+    await login(service, "bystander")
     async with websocket(service.port) as idle, websocket(service.port) as active:
         await active.login()
         await idle.wait_closed()

@@ -11,9 +11,10 @@ import pytest
 
 from chat_service import ChatService, ConfigurationError, Options
 from chat_service.errors import ERROR_TEXTS, StoreRefusedError, StoreTimeoutError
+from chat_service.guesses import Failures
 from chat_service.http_api import api_tokens
 from chat_service.http_api.api_options import ApiOptions
-from chat_service.http_api.api_tokens import Failures, find_token
+from chat_service.http_api.api_tokens import find_token
 from chat_service.http_api.problems import STATUSES
 from chat_service.http_api.routes import TABLE
 from tests.http_api.programs import OPTIONS, TOKENS, Program, program, start

@@ -1,12 +1,17 @@
 """The Socket.IO Admin UI with a real server and real connections."""
 
+import logging
+import time
+from typing import Any
+
 import pytest
 
 from chat_service import ConfigurationError
 from chat_service.testing import wait_until
-from chat_service.transports.socketio import SocketIOOptions
+from chat_service.transports.socketio import SocketIOOptions, admin
 from tests.e2e.clients import NodeClient, NodeProcess
 from tests.e2e.conftest import ConnectTo, Serve, connect, node_process, serve
+from tests.e2e.raw import websocket
 
 __all__ = ["connect", "node_process", "serve"]
 
@@ -99,3 +104,30 @@ async def test_callers_own_server_is_not_instrumented() -> None:
     server = socketio.AsyncServer(async_mode="aiohttp")
     with pytest.raises(ConfigurationError, match="your own server"):
         SocketIOOptions.from_mapping({"admin_ui": LOGIN, "server": server})
+
+
+@pytest.mark.e2e
+async def test_passwords_cannot_be_guessed_for_long(
+    serve: Serve, connect: ConnectTo, node_process: NodeProcess, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    service = await serve(transport_options={"admin_ui": LOGIN})
+
+    async def attempt(password: str) -> str:
+        async with websocket(service.port) as raw:
+            await raw.send(f'40/admin,{{"username":"admin","password":"{password}"}}')
+            return await raw.recv_start("4")
+
+    with caplog.at_level(logging.WARNING, "chat_service"):
+        for number in range(admin.MAX_FAILURES):
+            assert "authentication failed" in await attempt(f"guess {number}")
+        for password in ("another guess", LOGIN["password"]):
+            assert "too many wrong passwords" in await attempt(password)
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == "admin UI: wrong login 1 of address 127.0.0.1"
+    assert told[-1] == "admin UI: address 127.0.0.1 is refused for a minute"
+    assert len(told) == admin.MAX_FAILURES + 1
+    assert "guess" not in caplog.text
+    # A minute later.
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+    assert (await attempt(LOGIN["password"])).startswith("40/admin,")

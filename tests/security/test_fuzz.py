@@ -110,5 +110,6 @@ def test_an_error_in_the_log_is_found(attacker: Attacker, monkeypatch: pytest.Mo
 
     original = ServiceNamespace.serve
     monkeypatch.setattr(ServiceNamespace, "serve", broken)
+    monkeypatch.setattr(attack, "PATIENCE", 0.3)
     with pytest.raises(AssertionError, match="logged as errors"):
         attacker.run(over_websocket("roomCreate"))

@@ -6,6 +6,7 @@ the process and below every packet. Here counters are read, in the UI's mode "pr
 
 import asyncio
 import hmac
+import logging
 import os
 import socket
 import time
@@ -17,9 +18,15 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from chat_service.concurrency.running import Background, end
 from chat_service.contracts.transport import TransportStatistics
+from chat_service.errors import shorten
+from chat_service.guesses import Failures
 from chat_service.transports.socketio.borrowed import forget_namespace
 
+logger = logging.getLogger("chat_service")
+
 NAMESPACE = "/admin"
+#: Wrong passwords that one address may send in a minute.
+MAX_FAILURES = 5
 #: Seconds between two reports.
 INTERVAL = 2.0
 #: What the UI may do: it can change nothing.
@@ -44,6 +51,7 @@ class AdminUI:
         self._server_id = f"{socket.gethostname()}#{os.getpid()}"
         self._background = background
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = Failures(MAX_FAILURES)
 
     def _is_admin(self, auth: Any) -> bool:
         if not isinstance(auth, dict):
@@ -70,9 +78,23 @@ class AdminUI:
         forget_namespace(self._server, NAMESPACE)
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any) -> None:
+        address, now = self._address(sid), time.monotonic()
+        if self._failures.left(address, now):
+            # Without a look at the password: who guesses it now does not learn that.
+            raise Refused("too many wrong passwords: try again in a minute")
         if not self._is_admin(auth):
+            count, _ = self._failures.note(address, now)
+            logger.warning("admin UI: wrong login %s of address %s", count, shorten(address))
+            if count == MAX_FAILURES:
+                logger.warning("admin UI: address %s is refused for a minute", shorten(address))
             raise Refused("authentication failed")
+        self._failures.forget(address)
         self._add(self._background.once("admin UI", partial(self._configure, sid)))
+
+    def _address(self, sid: str) -> str:
+        """Where a connecting client is."""
+        session = self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, NAMESPACE))
+        return (session.opening.remote_addr if session is not None else None) or "unknown"
 
     async def _configure(self, sid: str) -> None:
         """Tell the UI what it may do, as soon as it knows that it is connected."""

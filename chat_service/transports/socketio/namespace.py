@@ -124,10 +124,12 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         is_own: bool,
         proxies: TrustedProxies | None = None,
         admissions: Admissions | None = None,
+        middleware_timeout: float | None = None,
     ) -> None:
         """``is_own``: whether it is on a server of our own. On another one, the rest is found out here:
 
-        ``proxies`` tell the addresses of clients, ``admissions`` limits the sockets.
+        ``proxies`` tell the addresses of clients, ``admissions`` limits the sockets. ``middleware_timeout``:
+        seconds for each.
         """
         super().__init__(name)
         self._proxies = proxies
@@ -136,6 +138,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._find_session = find_session
         self._is_own = is_own
         self._middlewares = middlewares
+        self._middleware_timeout = middleware_timeout
         self._handler = handler
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -208,7 +211,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     async def _run_middlewares(self, handshake: Handshake) -> None:
         for middleware in self._middlewares:
             try:
-                await call_hook(middleware, handshake)
+                await call_hook(middleware, handshake, limit=self._middleware_timeout)
             except Refused as error:
                 if not is_clean_value(error.error_args, MAX_DEPTH):
                     raise Refused(clean_text(str(error.error_args.get("message")))) from error

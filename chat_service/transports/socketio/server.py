@@ -21,6 +21,7 @@ from chat_service.transports.socketio.engine.facade import Engine
 from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.opening import HeadLimits
 from chat_service.transports.socketio.engine.peer import Peer
+from chat_service.transports.socketio.hosts import AllowedHosts
 from chat_service.transports.socketio.namespace import Environs, ServiceNamespace
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
@@ -226,6 +227,7 @@ def make_server(
     )
     hub = Hub(
         origins=AllowedOrigins(options.cors_allowed_origins),
+        hosts=AllowedHosts(options.allowed_hosts),
         limits=HeadLimits(options.max_request_line_size, options.max_header_size),
         transports=tuple(options.transports),
         ping_interval=options.ping_interval,
@@ -235,6 +237,7 @@ def make_server(
         max_waiting=options.max_waiting_events,
         per_turn=options.max_events_per_turn,
         body_timeout=options.body_timeout,
+        connect_timeout=options.connect_timeout,
         compression=options.compression,
         admissions=Admissions(options.connection_limits),
         proxies=options.proxies,

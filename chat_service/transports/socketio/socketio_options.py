@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 from chat_service.http_ports import connections_within, open_files_limit
 from chat_service.option_group import OptionGroup, is_text
 from chat_service.transports.socketio.engine.admissions import ConnectionLimits
+from chat_service.transports.socketio.hosts import AllowedHosts
 from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.proxies import (
     FORWARDED_HEADERS,
@@ -46,6 +47,9 @@ class SocketIOOptions(OptionGroup):
     #: Origins that browsers may connect from: "https://chat.example.org", "https://*.example.org" for all
     #: subdomains, "*" for all; the same origin alone when None.
     cors_allowed_origins: str | Sequence[str] | None = None
+    #: Hosts that requests may name: "chat.example.org", "*.example.org" for all subdomains; all when None.
+    #: With it, no page can reach the service under a name of its own (DNS rebinding).
+    allowed_hosts: str | Sequence[str] | None = None
     #: Seconds between two pings of the server.
     ping_interval: float = 25.0
     #: Seconds that a client has to answer a ping, or to read some of what waits for it.
@@ -84,6 +88,8 @@ class SocketIOOptions(OptionGroup):
     trusted_proxies: Sequence[str] | None = None
     #: The header in which they tell it: "x-forwarded-for" or "forwarded". The other one is ignored.
     forwarded_header: str = X_FORWARDED_FOR
+    #: Seconds that a connection may be open without a namespace.
+    connect_timeout: float = 45.0
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
     #: Compress what is sent, where a client can read it.
@@ -95,7 +101,12 @@ class SocketIOOptions(OptionGroup):
 
     def __post_init__(self) -> None:
         self.check_seconds(
-            "ping_interval", "ping_timeout", "head_timeout", "body_timeout", "keep_alive_timeout"
+            "ping_interval",
+            "ping_timeout",
+            "head_timeout",
+            "body_timeout",
+            "keep_alive_timeout",
+            "connect_timeout",
         )
         self.check_count(
             "a number of bytes",
@@ -130,6 +141,18 @@ class SocketIOOptions(OptionGroup):
             or (isinstance(origins, list | tuple) and bool(origins) and all(map(is_text, origins))),
             'an origin, a list of origins, "*" or None',
         )
+        hosts = self.allowed_hosts
+        self.check(
+            "allowed_hosts",
+            hosts is None
+            or is_text(hosts)
+            or (isinstance(hosts, list | tuple) and bool(hosts) and all(map(is_text, hosts))),
+            "a host, a list of hosts or None",
+        )
+        try:
+            AllowedHosts(hosts)
+        except ValueError as error:
+            raise self.error(str(error), "allowed_hosts") from None
         try:
             AllowedOrigins(origins)
         except ValueError as error:

@@ -47,6 +47,7 @@ class SocketIOTransport:
         expose_internal_errors: bool = False,
         max_attachments: int = 10,
         use_raw_error_objects: bool = False,
+        login_timeout: float | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -54,6 +55,7 @@ class SocketIOTransport:
         self._sockets: Sequence[socket.socket] = ()
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
+        self._login_timeout = login_timeout
         self._use_raw_error_objects = use_raw_error_objects
         self.options = SocketIOOptions.from_mapping(options or {})
         self._channels = Channels(namespace)
@@ -174,6 +176,7 @@ class SocketIOTransport:
             is_own=not self._is_given,
             proxies=self.options.proxies if self._is_given else None,
             admissions=self._admissions if self._is_given else None,
+            middleware_timeout=self._login_timeout,
         )
         if self._dispatcher is not None:
             self._dispatcher.serve(self._namespace)

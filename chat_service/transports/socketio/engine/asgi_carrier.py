@@ -15,6 +15,9 @@ from chat_service.transports.socketio.engine.session import Waiting
 
 logger = logging.getLogger("chat_service")
 
+#: What was warned of.
+_warned: list[int] = []
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -142,6 +145,18 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
     await line.serve(hub.join(peer, opening, line), hub.per_turn)
 
 
+def _warn_of_size(size: int, limit: int) -> None:
+    """Say once that the ASGI server takes larger messages than it should: it has them all in memory."""
+    if not _warned:
+        _warned.append(size)
+        logger.warning(
+            "the ASGI server has read a message of %s bytes, which max_message_size (%s) refuses: set the "
+            "server's own limit to that, in uvicorn ws_max_size",
+            size,
+            limit,
+        )
+
+
 class AsgiLine:
     """A ``Line``: one task reads and hands over, another one writes."""
 
@@ -267,6 +282,7 @@ class AsgiLine:
             if packet is None:
                 packet = event.get("bytes") or b""
             if len(packet) > self._max_message_size:
+                _warn_of_size(len(packet), self._max_message_size)
                 self._close(TOO_LARGE)
                 return
             if self._code is None:

@@ -15,13 +15,11 @@ from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Lin
 from chat_service.transports.socketio.engine.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import OPEN
-from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
+from chat_service.transports.socketio.hosts import AllowedHosts
+from chat_service.transports.socketio.origins import OPAQUE, AllowedOrigins, own_origins
 from chat_service.transports.socketio.proxies import TrustedProxies
 
 logger = logging.getLogger("chat_service")
-
-#: Seconds that a connection may be open without a namespace.
-CONNECT_GRACE = 45.0
 
 #: The Engine.IO error of a client that is not let in.
 FORBIDDEN = 4
@@ -88,6 +86,7 @@ class Hub:
         self,
         *,
         origins: AllowedOrigins,
+        hosts: AllowedHosts,
         limits: HeadLimits,
         transports: tuple[str, ...],
         ping_interval: float,
@@ -97,6 +96,7 @@ class Hub:
         max_waiting: int,
         per_turn: int,
         body_timeout: float,
+        connect_timeout: float,
         compression: bool,
         admissions: Admissions,
         proxies: TrustedProxies | None,
@@ -105,6 +105,7 @@ class Hub:
         #: Who may come beside those that are there.
         self.admissions = admissions
         self._proxies = proxies
+        self._hosts = hosts
         self._limits = limits
         self.transports = transports
         self.ping_interval = ping_interval
@@ -134,7 +135,7 @@ class Hub:
         self.silent: Deadlines[Peer] = Deadlines(
             ping_interval + ping_timeout, lambda peer: peer.check(), is_exact=True
         )
-        self.unused: Deadlines[Peer] = Deadlines(CONNECT_GRACE, self._end_unused)
+        self.unused: Deadlines[Peer] = Deadlines(connect_timeout, self._end_unused)
         #: Sessions whose clients have to read something of what waits for them.
         self.stalled: Deadlines[Peer] = Deadlines(ping_timeout, lambda peer: peer.look_at_stalled())
         self._settings = json.dumps(
@@ -155,6 +156,7 @@ class Hub:
     def check(self, opening: Opening) -> Peer | None:
         """The session that a request belongs to, None for a new one. Raises ``Refusal``."""
         self.check_head(opening)
+        self.check_host(opening)
         self.check_origin(opening)
         query = opening.query
         if query.get("transport") not in self.transports:
@@ -196,6 +198,12 @@ class Hub:
                 ends_connection=True,
             )
 
+    def check_host(self, opening: Opening) -> None:
+        """Raise ``Refusal`` for a request that was sent to a host that is not ours."""
+        headers = opening.headers
+        if not self._hosts.allows(headers.get("host"), headers.get("x-forwarded-host")):
+            raise bad_request("the host is not allowed")
+
     def check_origin(self, opening: Opening) -> None:
         """Raise ``Refusal`` for a page that must not connect."""
         if "origin" in opening.headers and not self.allows_origin(opening):
@@ -217,9 +225,14 @@ class Hub:
         found: list[tuple[str, str]] = []
         headers = opening.headers
         if "origin" in headers and self.allows_origin(opening):
-            found.append(("Access-Control-Allow-Origin", headers["origin"]))
-            found.append(("Access-Control-Allow-Credentials", "true"))
-            found.append(("Vary", "Origin"))
+            if self.origins.allows_all:
+                # No page gets the cookies of those who visit it.
+                found.append(("Access-Control-Allow-Origin", "*"))
+            else:
+                found.append(("Access-Control-Allow-Origin", headers["origin"]))
+                if headers["origin"] != OPAQUE:
+                    found.append(("Access-Control-Allow-Credentials", "true"))
+                found.append(("Vary", "Origin"))
             if opening.method == "OPTIONS":
                 found.append(("Access-Control-Allow-Methods", "OPTIONS, GET, POST"))
                 asked = headers.get("access-control-request-headers")

@@ -79,6 +79,7 @@ async def _serve(hub: Hub, exchange: Exchange) -> Answer:
         return Answer(UNSUPPORTED, PACKED_TEXT.encode(), ends_connection=True)
     hub.check_head(opening)
     if opening.method == "OPTIONS":
+        hub.check_host(opening)
         hub.check_origin(opening)
         return Answer(200, b"ok")
     peer = hub.check(opening)

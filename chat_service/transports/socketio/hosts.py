@@ -1,0 +1,69 @@
+"""Which hosts requests may name: ``allowed_hosts``.
+
+A page of an attacker whose name suddenly leads to this server (DNS rebinding) has the origin that its request
+is sent to. Only the name tells that it is not ours.
+"""
+
+import re
+from collections.abc import Sequence
+
+from chat_service.transports.socketio.origins import read_origin
+
+_PORT = re.compile(r":\d*$")
+
+
+class AllowedHosts:
+    """The hosts that requests may name. Raises ``ValueError`` for one that no request can name."""
+
+    def __init__(self, allowed: str | Sequence[str] | None = None) -> None:
+        """``allowed``: as ``allowed_hosts``. None: all."""
+        values = [allowed] if isinstance(allowed, str) else allowed
+        self._allows_all = values is None or "*" in values
+        self._exact: set[str] = set()
+        #: Ends of hosts, with their leading dots.
+        self._ends: list[str] = []
+        for value in values or ():
+            if value != "*":
+                self._add(value)
+
+    def __repr__(self) -> str:
+        shown = sorted((*self._exact, *(f"*{end}" for end in self._ends)))
+        return f"<AllowedHosts {'*' if self._allows_all else shown}>"
+
+    def _add(self, value: str) -> None:
+        is_wildcard = value.startswith("*.")
+        host = _host_of(value.removeprefix("*."))
+        if host is None or "://" in value or (_PORT.search(value) and not value.endswith("]")):
+            raise ValueError(
+                f"{value!r} is not a host: write a name alone, such as 'chat.example.org' or '*.example.org'"
+            )
+        if is_wildcard:
+            self._ends.append(f".{host}")
+        else:
+            self._exact.add(host)
+
+    def allows(self, host: str | None, forwarded: str | None = None) -> bool:
+        """Whether a request with this ``Host`` header is for us.
+
+        ``forwarded``: what a proxy says of the host that it was asked for, in ``X-Forwarded-Host``. Anybody
+        can send it, so it can only forbid.
+        """
+        if self._allows_all:
+            return True
+        if host is None or not self._allows(host):
+            return False
+        return forwarded is None or self._allows(forwarded.partition(",")[0].strip())
+
+    def _allows(self, given: str) -> bool:
+        host = _host_of(given)
+        return host is not None and (
+            host in self._exact or any(host.endswith(end) and len(host) > len(end) for end in self._ends)
+        )
+
+
+def _host_of(given: str) -> str | None:
+    """The host of a ``Host`` header, as browsers write it and without the port."""
+    try:
+        return read_origin(f"http://{given}").host.rstrip(".") or None
+    except ValueError:
+        return None
