@@ -35,34 +35,44 @@ def is_clean_value(value: Any, depth_limit: int) -> bool:
 def count_binary(value: Any, depth_limit: int) -> int | None:
     """The number of binary values in plain data, None for other values (see ``is_clean_value``)."""
     found = 0
-    # An explicit stack, so that input cannot exhaust Python's recursion limit.
-    pending: list[tuple[Any, int]] = [(value, depth_limit)]
-    while pending:
-        item, depth = pending.pop()
-        if isinstance(item, str):
-            if not is_clean_text(item):
-                return None
-        elif item is None or isinstance(item, bool):
-            continue
-        elif isinstance(item, bytes | bytearray):
-            found += 1
-        elif isinstance(item, int):
-            if not MIN_INTEGER <= item <= MAX_INTEGER:
-                return None
-        elif isinstance(item, float):
-            if not math.isfinite(item):
-                return None
-        elif depth <= 0:
-            return None
-        elif isinstance(item, list | tuple):
-            pending.extend((child, depth - 1) for child in item)
-        elif isinstance(item, dict):
-            if item.get(PLACEHOLDER) is True:
-                return None
-            for key, child in item.items():
-                if not isinstance(key, str) or not is_clean_text(key):
+    # By levels, so that input cannot exhaust Python's recursion limit, and without an object per item: a
+    # message may have hundreds of thousands.
+    level: list[Any] = [value]
+    depth = depth_limit
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                if not (item.isascii() or is_clean_text(item)):
                     return None
-                pending.append((child, depth - 1))
-        else:
-            return None
+            elif item is None or isinstance(item, bool):
+                continue
+            elif isinstance(item, list | tuple):
+                if depth <= 0:
+                    return None
+                below += item
+            elif isinstance(item, dict):
+                if depth <= 0:
+                    return None
+                if item:
+                    if item.get(PLACEHOLDER) is True or not _are_clean_keys(item):
+                        return None
+                    below += item.values()
+            elif isinstance(item, bytes | bytearray):
+                found += 1
+            elif isinstance(item, int):
+                if not MIN_INTEGER <= item <= MAX_INTEGER:
+                    return None
+            elif not (isinstance(item, float) and math.isfinite(item)):
+                return None
+        level = below
+        depth -= 1
     return found
+
+
+def _are_clean_keys(mapping: dict[Any, Any]) -> bool:
+    try:
+        return is_clean_text("".join(mapping))
+    except TypeError:
+        # A key that is no text.
+        return False

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from chat_service import ChatService, ConfigurationError, Options
+from chat_service import ChatService, ConfigurationError, Options, guesses
 from chat_service.errors import ERROR_TEXTS, StoreRefusedError, StoreTimeoutError
 from chat_service.guesses import Failures
-from chat_service.http_api import api_tokens
 from chat_service.http_api.api_options import ApiOptions
 from chat_service.http_api.api_tokens import find_token
 from chat_service.http_api.problems import STATUSES
@@ -187,10 +186,10 @@ def test_failures_are_forgotten_after_a_minute_and_bounded() -> None:
     failures = Failures(2)
     assert [failures.note("a", now)[0] for now in (0.0, 1.0, 59.9)] == [1, 2, 3]
     assert failures.note("a", 60.0)[0] == 1
-    for number in range(api_tokens.MAX_ADDRESSES + 1):
+    for number in range(guesses.MAX_ADDRESSES + 1):
         failures.note(str(number), 61.0)
     assert failures.note("a", 62.0)[0] == 1
-    assert len(failures._counts) == api_tokens.MAX_ADDRESSES
+    assert len(failures._counts) == guesses.MAX_ADDRESSES
 
 
 # Audit

@@ -76,3 +76,11 @@ def test_binary_values_are_counted_at_any_depth() -> None:
     assert count_binary(b"x", 0) == 1
     assert count_binary({"a": 1}, 128) == 0
     assert count_binary([b"x", float("nan")], 128) is None
+
+
+@pytest.mark.parametrize("key", [5, None, b"x", ("x",), "\ud800"], ids=repr)
+@pytest.mark.parametrize("other", ["é", "x", "\U00010000"])
+def test_a_key_that_is_no_text_is_found_among_others(key: Any, other: str) -> None:
+    for mapping in ({other: 1, key: 2}, {key: 2, other: 1}):
+        assert count_binary([{"outer": mapping}], 5) is None
+    assert count_binary([{"outer": {other: b"1", "ü": 2}}], 5) == 1

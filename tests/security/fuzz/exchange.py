@@ -53,6 +53,8 @@ class Inbox:
         self.acks: set[int] = set()
         self.is_connected = False
         self.is_over = False
+        #: Why the server has closed a WebSocket, as it says.
+        self.close_code: int | None = None
         self.problems: list[str] = []
         self._changed = asyncio.Event()
 
@@ -163,6 +165,7 @@ class WebSocket:
                 if second & 0x80 or not first & 0x80:
                     self.inbox.problems.append("the server sent a frame with a mask, or a part of one")
                 if first & 0xF == CLOSE:
+                    self.inbox.close_code = int.from_bytes(payload[:2], "big") if payload else None
                     break
                 if first & 0xF == PING:
                     self.write(frame(PONG, payload))
@@ -228,6 +231,12 @@ class Polls:
         self._take(body)
         self._polling = asyncio.create_task(self._poll())
 
+    async def take_over(self, method: str, body: bytes, head: Sequence[str]) -> None:
+        """Another request. If it gets what a poll would have got, that has come, too."""
+        status, answer = await self.request(method, body, head)
+        if method == "GET" and status == 200:
+            self._take(answer)
+
     def _take(self, body: bytes) -> list[str]:
         answers = []
         for part in body.decode().split("\x1e"):
@@ -248,9 +257,8 @@ class Polls:
         self.inbox.changed()
 
     async def close(self) -> None:
-        """End the session."""
-        if not self.inbox.is_over:
-            await self.request("POST", b"1")
+        """End the session, also when it seems to be over: the connection alone may have been."""
+        await self.request("POST", b"1")
         if self._polling is not None:
             async with asyncio.timeout(60):
                 await self._polling
