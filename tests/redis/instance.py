@@ -7,15 +7,17 @@ import sys
 import time
 from typing import Any
 
-from chat_service import ChatService, MembershipInfo
+from chat_service import ChatService, Login, MembershipInfo
 
 
 def say(**line: Any) -> None:
     print(json.dumps(line), flush=True)
 
 
-def name_by_query(service: ChatService, socket_id: str) -> str | None:
-    return service.transport.get_handshake_data(socket_id).query.get("userName")
+def name_by_query(service: ChatService, socket_id: str) -> str | Login | None:
+    """Users called guest… are ephemeral."""
+    name = service.transport.get_handshake_data(socket_id).query.get("userName")
+    return Login(name, ephemeral=True) if name is not None and name.startswith("guest") else name
 
 
 async def answer(service: ChatService, line: dict[str, Any]) -> None:

@@ -1,0 +1,161 @@
+"""What bounds the keys in Redis: the table in docs/redis.md, compared with keys of every kind."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chat_service import ChatService
+from chat_service.commands.table import COMMANDS
+from chat_service.contracts.records import SYSTEM, Ban, RoomConfig, SendConditions
+from chat_service.options import Options
+from chat_service.stores.redis import RedisStore
+from chat_service.testing.store_suite import Peer, Peers
+from chat_service.testing.store_suite.base import ALICE, BOB, CAROL, NOW, S1, S2
+from chat_service.types import InstanceId, RoomName
+from tests.redis.conftest import At
+from tests.redis.costs import DOCS
+from tests.support.redis_servers import RedisServer
+
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.covers("option:user_ttl", "option:empty_ttl", "option:history_ttl"),
+]
+
+ROOM, EMPTY = RoomName("room"), RoomName("empty")
+SECONDS = 1000.0
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """What bounds each kind of key, and what ends it."""
+    table = DOCS.read_text("utf-8").partition("<!-- growth -->")[2].partition("<!-- end of growth -->")[0]
+    found = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `"):
+            found.update(dict.fromkeys(re.findall(r"`([^`]+)`", cells[0]), (cells[1], cells[2])))
+    return found
+
+
+def kind_of(key: str, prefix: str) -> str:
+    """The key as it is written in the table."""
+    kind = key.removeprefix(f"{prefix}:")
+    kind = re.sub(r"^(room|user):\{[^}]*\}", r"\1:{name}", kind)
+    kind = re.sub(r"^instance:\{[^}]*\}", "instance:{id}", kind)
+    return re.sub(r":sent:.*", ":sent:user:key:id", kind)
+
+
+def ttls(client: Any, prefix: str, name: str = "") -> dict[str, int]:
+    """The keys, of all or of one name, with their time to live in ms; -1 without one."""
+    keys = [key.decode() for key in client.scan_iter(f"{prefix}:*", count=1000)]
+    return {key: client.pttl(key) for key in keys if f"{{{name}" in key}
+
+
+@pytest.fixture
+def backend(server: RedisServer) -> At:
+    return At(server.url)
+
+
+@pytest.fixture
+async def peer(backend: At) -> AsyncIterator[Peer]:
+    peers = Peers(backend.new_store)
+    yield await peers.open()
+    await peers.close()
+
+
+async def make_everything(peer: Peer) -> None:
+    """Keys of every kind."""
+    store = peer.store
+    await store.instance_heartbeat(peer.instance_id, NOW)
+    await store.instance_heartbeat(InstanceId("dead"), NOW)
+    [pulse] = [pulse for name, pulse in (await store.instance_pulses()).items() if name == "dead"]
+    await store.instance_claim(InstanceId("dead"), NOW, pulse)
+    config = RoomConfig(owner=ALICE, history_ttl=SECONDS, empty_ttl=SECONDS, enable_access_lists_updates=True)
+    await store.room_create(ROOM, config)
+    await store.socket_connect(ALICE, S1, peer.instance_id, ttl=SECONDS)
+    await peer.join(ALICE, S1)
+    for list_name in ("adminlist", "blacklist", "whitelist"):
+        await store.room_change_list(ROOM, SYSTEM, list_name, NOW, add=[BOB], limit=9)
+    for list_name in ("blacklist", "whitelist"):
+        await store.user_add_to_list(ALICE, list_name, [BOB], 9)
+    await store.room_send(ROOM, SYSTEM, {"textMessage": "x"}, SendConditions(key="k"))
+    await store.user_ban(BOB, Ban(until=NOW + 1_000_000), NOW)
+    # Nothing is left of this one.
+    await store.socket_connect(CAROL, S2, peer.instance_id, ttl=SECONDS)
+    await store.socket_disconnect(CAROL, S2, peer.instance_id, [])
+
+
+async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At, peer: Peer) -> None:
+    documented = rows()
+    await make_everything(peer)
+    with server.client() as client:
+        found = ttls(client, backend.prefix)
+    assert {kind_of(key, backend.prefix) for key in found} == set(documented)
+    # What is said to expire by itself does.
+    for key, left in found.items():
+        bound, end = documented[kind_of(key, backend.prefix)]
+        assert bound
+        assert end
+        if end.startswith("it expires") or key.endswith(("}:history", "}:times", "}:ban")):
+            assert 0 < left <= SECONDS * 1000, key
+        elif not key.endswith("{carol}"):
+            assert left == -1, key
+    # What is named exists.
+    options = set(Options.__dataclass_fields__)
+    known = options | set(COMMANDS) | set(dir(ChatService))
+    named = {name for cells in documented.values() for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named <= known
+    assert {"user_ttl", "empty_ttl", "history_ttl", "seen_limit"} <= named
+
+
+async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, backend: At, peer: Peer) -> None:
+    """Those too that are made while it is empty, and none of them once somebody has joined."""
+    store = peer.store
+    config = RoomConfig(owner=ALICE, empty_ttl=SECONDS, enable_access_lists_updates=True)
+    await store.room_create(EMPTY, config)
+
+    def left() -> dict[str, int]:
+        with server.client() as client:
+            return ttls(client, backend.prefix, EMPTY + "}")
+
+    with server.client() as client:
+        client.pexpire(f"{backend.prefix}:room:{{{EMPTY}}}", 0)
+    assert not await store.room_exists(EMPTY)
+    await store.room_create(EMPTY, config)
+    await store.room_message(EMPTY, SYSTEM, {})
+    for list_name in ("adminlist", "blacklist", "whitelist"):
+        await store.room_change_list(EMPTY, SYSTEM, list_name, NOW, add=[BOB], limit=9)
+    with server.client() as client:
+        at = {
+            key: client.execute_command("PEXPIRETIME", key) for key in left() if not key.endswith(":changes")
+        }
+    assert len(at) == 5
+    assert len(set(at.values())) == 1
+    assert all(0 < ttl <= SECONDS * 1000 for ttl in left().values())
+    await peer.enter(ALICE, S1, room=EMPTY)
+    assert {ttl for key, ttl in left().items() if not key.endswith(":changes")} == {-1}
+    await peer.leave(ALICE, S1, EMPTY)
+    assert all(0 < ttl <= SECONDS * 1000 for ttl in left().values())
+    assert isinstance(store, RedisStore)
+    assert f"{store.keys.seen(EMPTY)}" in left()
+
+
+async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backend: At, peer: Peer) -> None:
+    """A room without one has no times, and its history stays."""
+    await peer.store.room_create(ROOM, RoomConfig())
+    await peer.store.room_message(ROOM, SYSTEM, {})
+    await peer.store.room_send(ROOM, SYSTEM, {}, SendConditions(expected_last_id=1))
+    with server.client() as client:
+        client.config_resetstat()
+        await peer.store.room_message(ROOM, SYSTEM, {})
+        calls = client.info("commandstats")
+        assert not {"cmdstat_time", "cmdstat_pexpireat", "cmdstat_lindex", "cmdstat_persist"} & set(calls)
+        assert set(ttls(client, backend.prefix).values()) == {-1}
+        # An eviction of the times alone is mended by the next message.
+        await peer.store.room_set_history_ttl(ROOM, SECONDS)
+        client.delete(f"{backend.prefix}:room:{{{ROOM}}}:times")
+        assert len(await peer.store.room_recent_history(ROOM, SYSTEM, 9)) == 3
+        await peer.store.room_message(ROOM, SYSTEM, {})
+        assert client.llen(f"{backend.prefix}:room:{{{ROOM}}}:times") == 4
+        assert len(await peer.store.room_recent_history(ROOM, SYSTEM, 9)) == 4
