@@ -141,6 +141,29 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, backend
     assert f"{store.keys.seen(EMPTY)}" in left()
 
 
+async def test_what_a_limit_of_age_costs(server: RedisServer, peer: Peer) -> None:
+    """The numbers in docs/redis.md."""
+    store = peer.store
+    executed: dict[str, list[int]] = {"send": [], "read": []}
+    with server.client() as client:
+        for ttl in (None, SECONDS):
+            room = RoomName(f"room with {ttl}")
+            await store.room_create(room, RoomConfig(history_ttl=ttl))
+            # The first run of a script loads it.
+            await store.room_message(room, SYSTEM, {})
+            await store.room_history_info(room, SYSTEM)
+            for what in executed:
+                client.config_resetstat()
+                if what == "send":
+                    await store.room_message(room, SYSTEM, {})
+                else:
+                    await store.room_history_info(room, SYSTEM)
+                calls = client.info("commandstats")
+                inside = set(calls) - {"cmdstat_info", "cmdstat_config|resetstat", "cmdstat_ping"}
+                executed[what].append(sum(calls[name]["calls"] for name in inside))
+    assert {what: after - before for what, (before, after) in executed.items()} == {"send": 7, "read": 3}
+
+
 async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backend: At, peer: Peer) -> None:
     """A room without one has no times, and its history stays."""
     await peer.store.room_create(ROOM, RoomConfig())
