@@ -8,11 +8,11 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.commands.table import COMMANDS
-from chat_service.contracts.records import SYSTEM, Ban, RoomConfig, SendConditions
+from chat_service.contracts.records import SYSTEM, Ban, Rate, RoomConfig, RoomQuota, SendConditions
 from chat_service.options import Options
 from chat_service.stores.redis import RedisStore
 from chat_service.testing.store_suite import Peer, Peers
-from chat_service.testing.store_suite.base import ALICE, BOB, CAROL, NOW, S1, S2
+from chat_service.testing.store_suite.base import ALICE, BOB, CAROL, NOW, S1, S2, actor
 from chat_service.types import InstanceId, RoomName
 from tests.redis.conftest import At
 from tests.redis.costs import DOCS
@@ -25,6 +25,8 @@ pytestmark = [
 
 ROOM, EMPTY = RoomName("room"), RoomName("empty")
 SECONDS = 1000.0
+#: Two at once, and then one in 100 s.
+SLOW = Rate(100_000_000, 100_000_000)
 
 
 def rows() -> dict[str, tuple[str, str]]:
@@ -43,6 +45,7 @@ def kind_of(key: str, prefix: str) -> str:
     kind = key.removeprefix(f"{prefix}:")
     kind = re.sub(r"^(room|user):\{[^}]*\}", r"\1:{name}", kind)
     kind = re.sub(r"^instance:\{[^}]*\}", "instance:{id}", kind)
+    kind = re.sub(r":pace:.*:due", ":pace:user:due", kind)
     return re.sub(r":sent:.*", ":sent:user:key:id", kind)
 
 
@@ -72,14 +75,16 @@ async def make_everything(peer: Peer) -> None:
     [pulse] = [pulse for name, pulse in (await store.instance_pulses()).items() if name == "dead"]
     await store.instance_claim(InstanceId("dead"), NOW, pulse)
     config = RoomConfig(owner=ALICE, history_ttl=SECONDS, empty_ttl=SECONDS, enable_access_lists_updates=True)
-    await store.room_create(ROOM, config)
-    await store.socket_connect(ALICE, S1, peer.instance_id, ttl=SECONDS)
+    await store.room_create(ROOM, config, RoomQuota(rate=SLOW))
+    await store.socket_connect(ALICE, S1, peer.instance_id, ttl=SECONDS, rate=SLOW)
     await peer.join(ALICE, S1)
     for list_name in ("adminlist", "blacklist", "whitelist"):
         await store.room_change_list(ROOM, SYSTEM, list_name, NOW, add=[BOB], limit=9)
     for list_name in ("blacklist", "whitelist"):
         await store.user_add_to_list(ALICE, list_name, [BOB], 9)
     await store.room_send(ROOM, SYSTEM, {"textMessage": "x"}, SendConditions(key="k"))
+    message = {"textMessage": "x", "timestamp": NOW, "author": ALICE}
+    await store.room_send(ROOM, actor(ALICE), message, SendConditions(rate=SLOW))
     await store.user_ban(BOB, Ban(until=NOW + 1_000_000), NOW)
     # Nothing is left of this one.
     await store.socket_connect(CAROL, S2, peer.instance_id, ttl=SECONDS)
