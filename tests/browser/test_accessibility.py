@@ -229,6 +229,6 @@ async def test_the_theme_is_chosen_and_remembered(person: People, unique: Unique
     await ann.page.reload()
     assert await background() == dark
     await ann.click("Your settings", exact=False)
-    await ann.click("As the system", "radio")
+    await ann.click("Same as system", "radio")
     await expect(ann.page.locator("html")).not_to_have_attribute("data-theme", "dark")
     assert await background() == light

@@ -76,14 +76,14 @@ async def test_a_room_whose_oldest_messages_are_gone_does_not_claim_to_begin(
     await ann.open_room(short)
     await ann.sees("number 5")
     assert await ann.texts() == ["number 3", "number 4", "number 5"]
-    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
     await ann.open_room(full)
     await expect(ann.log.locator(".beginning")).to_have_text(f"This is where {full} begins.")
     await ann.open_room(none)
-    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
     await ann.say("now")
     await ann.sees("now")
-    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
 
 
 async def test_scrolling_back_to_messages_that_are_gone(person: People, demo: Demo, unique: Unique) -> None:
@@ -98,12 +98,12 @@ async def test_scrolling_back_to_messages_that_are_gone(person: People, demo: De
     await expect(bob.log.locator(".beginning")).to_have_text("Loading older messages…")
     await ann.log.evaluate("box => { box.scrollTop = 0 }")
     await expect(ann.log.get_by_text("number 31", exact=True)).to_be_attached()
-    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
     # Nothing is loaded for people who have left.
     await demo.service.delete_room(room)
     await bob.is_told(f"{room} was deleted.")
     await expect(bob.log.locator(".beginning")).to_have_count(0)
-    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are not kept.")
+    await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
 
 
 async def test_joins_and_leaves_are_folded(person: People, unique: Unique) -> None:

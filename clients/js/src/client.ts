@@ -1,4 +1,4 @@
-/** One login of a user: commands, notifications, and a connection that comes back by itself. */
+/** One login of a user: commands, notifications, and automatic reconnects. */
 
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 
@@ -13,11 +13,11 @@ import { Room } from "./room.js";
 import { Slots } from "./slots.js";
 
 /**
- * - `idle`: `connect` was not called yet
+ * - `idle`: `connect` has not been called yet
  * - `connecting`: until the first login is confirmed
  * - `online`: logged in
- * - `reconnecting`: the connection was lost and is tried again
- * - `closed`: ended by `close`, by the server, or by a rejected login; `connect` begins anew
+ * - `reconnecting`: the connection was lost, and the client is reconnecting
+ * - `closed`: closed by `close`, by the server, or by a rejected login; `connect` starts again
  */
 export type ConnectionState = "idle" | "connecting" | "online" | "reconnecting" | "closed";
 
@@ -31,40 +31,40 @@ export interface ChatClientOptions {
   /** The query of the handshake, which the server's `on_connect` hook sees. */
   query?: Record<string, string>;
   /**
-   * The `auth` object of the handshake, or a function that makes it for each connection: for fresh tokens. A login that
-   * is about to expire is renewed with what the function returns then.
+   * The `auth` object of the handshake, or a function that returns it for each connection, for example with a fresh
+   * token. The client also calls the function to renew a login that is about to expire.
    */
   auth?: Auth | (() => Auth | Promise<Auth>);
-  /** Milliseconds that the answer to a command may take (10 000). */
+  /** Maximum time in milliseconds to wait for the answer to a command (10 000). */
   timeout?: number;
-  /** Milliseconds that a connection, and then its login, may take (10 000). */
+  /** Maximum time in milliseconds to wait for a connection, and again for its login (10 000). */
   connectTimeout?: number;
-  /** Milliseconds before the first try to reconnect (500); each further one waits longer, up to the maximum (10 000). */
+  /** Milliseconds before the first attempt to reconnect (500); later attempts wait longer, up to the maximum (10 000). */
   reconnectDelay?: number;
   maxReconnectDelay?: number;
-  /** Milliseconds after a failed attempt to renew the login (1000); each further pause is twice as long. */
+  /** Milliseconds to wait after a failed attempt to renew the login (1000); the delay doubles each time. */
   refreshDelay?: number;
-  /** How many rooms catch up on their history at the same time after a reconnect (1); the others follow one by one. */
+  /** How many rooms catch up on their history at the same time after a reconnect (1). */
   parallelCatchUps?: number;
-  /** Messages of one room that may wait for their answers (1000). */
+  /** Maximum number of messages to one room that wait for their answers (1000). */
   outboxSize?: number;
   /**
-   * Milliseconds in which a message without an answer is sent again (240 000). Keep it below `idempotency_window` of
-   * the server.
+   * How long in milliseconds to retry a message without an answer (240 000). Keep it below the server's
+   * `idempotency_window`.
    */
   outboxMaxAge?: number;
   /**
-   * Where unsent messages are written down, so that they survive a reload: `sessionStorage` for this tab, `localStorage`
-   * for all tabs and beyond the end of the browser. They are sent when their room is joined again.
+   * Where to store unsent messages so that they survive a reload: `sessionStorage` for this tab, `localStorage` for all
+   * tabs and across restarts of the browser. They are sent when their room is joined again.
    */
   outboxStorage?: OutboxStorage;
-  /** Binary values that one packet of the server may hold (1000); a packet with more ends the connection. */
+  /** Maximum number of binary values in a packet from the server (1000); a packet with more closes the connection. */
   maxAttachments?: number;
   /** Further options of socket.io-client, such as `path`, `transports`, `parser`, `extraHeaders`. */
   socketOptions?: Partial<ManagerOptions & SocketOptions>;
 }
 
-/** Who is logged in. `id`: the id of the socket, another one after each reconnect. */
+/** A confirmed login. `id`: the id of the socket, which changes with each reconnect. */
 export interface Login {
   userName: string;
   id: string;
@@ -73,13 +73,13 @@ export interface Login {
 
 /** Events of the client besides the notifications. */
 export interface ClientEvents {
-  /** The connection state changed. `reason` says why, when there is something to say. */
+  /** The connection state changed. `reason` says why, if there is a reason. */
   state(state: ConnectionState, reason: ChatError | undefined): void;
-  /** A login was confirmed: the first, or after a reconnect. */
+  /** A login was confirmed: the first one, or the one after a reconnect. */
   login(login: Login, isReconnect: boolean): void;
-  /** The login was renewed. `expiresAt`: its new end in seconds of Unix time, or null if it does not end. */
+  /** The login was renewed. `expiresAt`: its new expiry time in seconds of Unix time, or null if it does not expire. */
   loginRefreshed(expiresAt: number | null): void;
-  /** An attempt to renew the login failed. `error`: a `ChatError`, or what the `auth` function has thrown. */
+  /** An attempt to renew the login failed. `error`: a `ChatError`, or the error that the `auth` function threw. */
   loginRefreshFailed(error: unknown, willRetry: boolean): void;
 }
 
@@ -90,10 +90,10 @@ export type CommandMethods<M> = {
   ) => Promise<ReturnType<Commands<M>[K]>>;
 };
 
-/** All events of a client. `Custom`: those that the server's application sends. */
+/** All events of a client. `Custom`: the events that your server sends. */
 export type Events<M, Custom> = ClientEvents & Notifications<M> & Custom;
 
-/** `M`: the form of messages. `Custom`: an interface with the events that the server's application sends. */
+/** `M`: the type of messages. `Custom`: an interface with the events that your server sends. */
 export class ChatClient<M extends object = TextMessage, Custom extends object = object> extends Emitter<
   Events<M, Custom>
 > {
@@ -109,11 +109,11 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   #socket: Socket | undefined;
   #state: ConnectionState = "idle";
   #login: Login | undefined;
-  /** Ends the promise of `connect`. */
+  /** Settles the promise of `connect`. */
   #connecting: { resolve(login: Login): void; reject(error: ChatError): void } | undefined;
   #loginTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `url`: the address of the server; in a browser the page's own when it is empty. */
+  /** `url`: the address of the server. In a browser, an empty address means the server of the page. */
   constructor(url = "", options: ChatClientOptions = {}) {
     super();
     this.#url = url.replace(/\/$/, "");
@@ -151,17 +151,17 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     return this.#login;
   }
 
-  /** The socket of socket.io-client, once `connect` was called. */
+  /** The socket of socket.io-client, once `connect` has been called. */
   get socket(): Socket | undefined {
     return this.#socket;
   }
 
-  /** The rooms that `room` was called for. */
+  /** The rooms for which `room` has been called. */
   get rooms(): readonly Room<M>[] {
     return [...this.#rooms.values()];
   }
 
-  /** The room of a name; the same object for the same name. This alone joins nothing. */
+  /** The room with this name; always the same object for the same name. This does not join the room. */
   room(name: string): Room<M> {
     let room = this.#rooms.get(name);
     if (room === undefined) {
@@ -172,12 +172,12 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   }
 
   /**
-   * Connect and log in; resolves at `loginConfirmed`. Rejects with the server's error when the login is rejected,
-   * and with `connectFailed` or `noAnswer` when the server cannot be reached; then it may be called again.
+   * Connect and log in; resolves when the login is confirmed. Rejects with the server's error if the login is rejected,
+   * and with `connectFailed` or `noAnswer` if the server cannot be reached; you may then call it again.
    */
   connect(): Promise<Login> {
     if (this.#state !== "idle" && this.#state !== "closed") {
-      return Promise.reject(new ChatError("connectFailed", ["connect was called before"]));
+      return Promise.reject(new ChatError("connectFailed", ["connect has already been called"]));
     }
     return new Promise((resolve, reject) => {
       this.#connecting = { resolve, reject };
@@ -191,20 +191,20 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     });
   }
 
-  /** End the connection. What is under way is rejected with `disconnected`. */
+  /** Close the connection. Pending commands are rejected with `disconnected`. */
   close(): void {
     this.#end(new ChatError("disconnected"));
   }
 
-  /** Try to reconnect at once instead of after the delay. In a browser that comes online it happens by itself. */
+  /** Reconnect immediately instead of after the delay. This happens automatically when a browser comes online. */
   retryNow(): void {
     if (this.#state !== "reconnecting" || this.#socket?.connected) return;
-    // Gives up the try that waits for its time.
+    // Cancels the attempt that is waiting for its delay.
     this.#socket?.disconnect();
     this.#socket?.connect();
   }
 
-  /** Run a command. Rejects with a `ChatError`: the server's, or `disconnected` or `noAnswer`. */
+  /** Run a command. Rejects with a `ChatError`: the server's error, `disconnected` or `noAnswer`. */
   async call<K extends keyof Commands<M>>(
     command: K,
     ...args: Parameters<Commands<M>[K]>
@@ -212,12 +212,12 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     return (await this.request(command, ...args)) as ReturnType<Commands<M>[K]>;
   }
 
-  /** As `call`, for any event with an ack, such as those that the server's application binds to sockets. */
+  /** Like `call`, for any event with an ack, such as custom events that your server handles. */
   async request(event: string, ...args: unknown[]): Promise<unknown> {
     return (await this.requestAll(event, ...args))[0];
   }
 
-  /** As `request`, but resolves with all values after the error, such as those that options have asked for. */
+  /** Like `request`, but resolves with all values after the error, for example those requested by options. */
   requestAll(event: string, ...args: unknown[]): Promise<unknown[]> {
     const socket = this.#socket;
     if (this.#state !== "online" || !socket?.connected) return Promise.reject(new ChatError("disconnected"));
@@ -298,7 +298,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   }
 
   #onConnectError(socket: Socket, error: Error): void {
-    // One that the server has refused does not come back by itself.
+    // A socket that the server has refused does not reconnect automatically.
     if (this.#state === "connecting" || !socket.active) {
       this.#end(new ChatError("connectFailed", [error.message]));
     } else {
@@ -317,13 +317,13 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     }
   }
 
-  /** The server has to confirm or reject the login in time. */
+  /** Wait for the server to confirm or reject the login, up to the timeout. */
   #expectLogin(): void {
     clearTimeout(this.#loginTimer);
     this.#loginTimer = setTimeout(() => {
       const error = new ChatError("noAnswer", ["the login"]);
       if (this.#state === "connecting") this.#end(error);
-      else this.#socket?.io.engine?.close(); // and try again
+      else this.#socket?.io.engine?.close(); // and reconnect
     }, this.#connectTimeout);
   }
 
@@ -346,7 +346,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     this.#tell("state", state, reason);
   }
 
-  /** Emit one of the client's own events; the type of all events is too general for the checker to see it. */
+  /** Emit one of the client's own events. The type of all events is too general for the type checker here. */
   #tell<K extends keyof ClientEvents>(event: K, ...args: Parameters<ClientEvents[K]>): void {
     this.emit(event, ...(args as unknown as EventArguments<Events<M, Custom>[K]>));
   }

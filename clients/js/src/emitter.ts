@@ -1,22 +1,22 @@
 /** A small typed event emitter. */
 
-/** The arguments of an event whose listeners are of a type. */
+/** The arguments of an event, given the type of its listeners. */
 export type EventArguments<Listener> = Listener extends (...args: infer Args) => void ? Args : never;
 
 type AnyListener = (...args: unknown[]) => void;
 
-/** `Events`: an interface whose methods are the listeners of the events with their names. */
+/** `Events`: an interface with one method per event, whose type is that of the event's listeners. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<AnyListener>>();
 
-  /** Call a listener on every event of a name. Returns a function that ends it. */
+  /** Call a listener for every event with this name. Returns a function that removes the listener. */
   on<K extends keyof Events>(event: K, listener: Events[K]): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener as AnyListener));
     return () => this.off(event, listener);
   }
 
-  /** Call a listener on the next event of a name only. Returns a function that ends it before. */
+  /** Call a listener for the next event with this name only. Returns a function that removes the listener. */
   once<K extends keyof Events>(event: K, listener: Events[K]): () => void {
     const wrapped: AnyListener = (...args) => {
       stop();
@@ -35,14 +35,14 @@ export class Emitter<Events extends object> {
       try {
         listener(...(args as unknown[]));
       } catch (error) {
-        // One that fails stops neither the others nor the client.
+        // A listener that throws must not stop the others or the client.
         report(error);
       }
     }
   }
 }
 
-/** As an uncaught error, which browsers and Node.js show. */
+/** Report an error as uncaught, so that browsers and Node.js show it. */
 function report(error: unknown): void {
   if (typeof reportError === "function") reportError(error);
   else

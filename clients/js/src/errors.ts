@@ -2,7 +2,7 @@
 
 import { ERROR_TEXTS, type ErrorCode } from "./protocol.js";
 
-/** What can go wrong on this side of the wire. */
+/** Codes of errors that the client itself detects. */
 export const LOCAL_ERROR_TEXTS = {
   connectFailed: "Cannot connect: %s",
   disconnected: "Not connected",
@@ -17,7 +17,7 @@ export type LocalErrorCode = keyof typeof LOCAL_ERROR_TEXTS;
 const PREFIX = "ChatServiceError: ";
 const WIRE_NAME = "ChatServiceError";
 
-/** An error of the service, or one of `LocalErrorCode`. Applications may have codes of their own. */
+/** An error of the service, or one of `LocalErrorCode`. Applications may define their own codes. */
 export class ChatError extends Error {
   readonly code: ErrorCode | LocalErrorCode | (string & {});
   readonly args: readonly unknown[];
@@ -29,7 +29,7 @@ export class ChatError extends Error {
     this.args = args;
   }
 
-  /** An error as it came from the server: a string, or an object (option `use_raw_error_objects`). */
+  /** An error as sent by the server: a string, or an object (option `use_raw_error_objects`). */
   static fromWire(value: unknown): ChatError {
     if (isRawError(value)) return new ChatError(value.code, value.args);
     if (typeof value === "string") {
@@ -41,7 +41,7 @@ export class ChatError extends Error {
   }
 }
 
-/** The text of a code; a code without a text is its own. */
+/** The text of a code; a code without a text stands for itself. */
 export function errorText(code: string, args: readonly unknown[]): string {
   const template = TEXTS[code];
   if (template === undefined) return code;
@@ -55,7 +55,7 @@ export function errorText(code: string, args: readonly unknown[]): string {
 
 const TEXTS: Record<string, string | undefined> = { ...ERROR_TEXTS, ...LOCAL_ERROR_TEXTS };
 
-// Longer texts first: one may begin as another does.
+// Longer texts first, because one text may be the beginning of another.
 const PATTERNS = Object.entries(ERROR_TEXTS)
   .filter(([code]) => code !== "internalError")
   .sort(([, one], [, other]) => other.length - one.length)
@@ -68,7 +68,7 @@ const PATTERNS = Object.entries(ERROR_TEXTS)
     kinds: template.match(/%[sdj]/g) ?? [],
   }));
 
-/** Find the code and the arguments of a text. One that is in no table and no code is an internal error's. */
+/** Find the code and the arguments of a text. An unknown text that is not a code belongs to an internal error. */
 function parseText(text: string): [string, unknown[]] {
   for (const { code, pattern, kinds } of PATTERNS) {
     const match = pattern.exec(text);
@@ -83,7 +83,7 @@ function fromText(text: string, kind: string | undefined): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // it was cut short
+    return text; // it was truncated
   }
 }
 

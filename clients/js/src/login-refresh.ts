@@ -1,27 +1,27 @@
-/** Renews a login that is about to expire, with fresh credentials and in several attempts. */
+/** Renews a login that is about to expire with fresh credentials, in several attempts. */
 
 import { ChatError } from "./errors.js";
 
-/** Attempts for one notice; the pause after each failed one is twice as long as the one before. */
+/** Attempts per notice. The delay doubles after each failed attempt. */
 const ATTEMPTS = 4;
 
-/** What a refresh needs, and whom it tells. Times in milliseconds. */
+/** What a refresh needs, and its callbacks. Times in milliseconds. */
 export interface RefreshHost {
   /** Get fresh credentials from the application. */
   credentials(): unknown;
-  /** Send them, and resolve with the new end of the login. */
+  /** Send them, and resolve with the new expiry time of the login. */
   refresh(credentials: unknown): Promise<number | null>;
   onRefreshed(expiresAt: number | null): void;
   onFailed(error: unknown, willRetry: boolean): void;
-  /** How long the credentials may take. */
+  /** How long to wait for the credentials. */
   readonly timeout: number;
-  /** The pause after the first failed attempt. */
+  /** The delay after the first failed attempt. */
   readonly delay: number;
 }
 
 export class LoginRefresh {
   readonly #host: RefreshHost;
-  /** Counts the connections: what belongs to an earlier one is given up. */
+  /** Counts the connections, so that attempts of an earlier connection are dropped. */
   #connection = 0;
   #askedAt = -Infinity;
   #nextAttempt: ReturnType<typeof setTimeout> | undefined;
@@ -31,14 +31,14 @@ export class LoginRefresh {
     this.#host = host;
   }
 
-  /** The login expires in so many seconds: renew it. */
+  /** Renew the login, which expires in this number of seconds. */
   onExpiring(seconds: number): void {
-    // Logins that are shorter than the server's notice bring a notice with each refresh, which must not become a loop.
+    // If logins are shorter than the server's notice period, each refresh triggers another notice. Avoid a busy loop.
     const isShort = performance.now() - this.#askedAt < seconds * 1000;
     this.#plan(isShort ? Math.max(seconds * 500, this.#host.delay) : 0, 1);
   }
 
-  /** The connection is lost or closed. The next one logs in with fresh credentials anyway. */
+  /** Stop, because the connection is lost or closed. The next one logs in with fresh credentials anyway. */
   stop(): void {
     this.#connection += 1;
     this.#askedAt = -Infinity;

@@ -1,16 +1,16 @@
-/** Where the messages of an outbox are written down, so that they survive a reload of the page. */
+/** Stores the messages of an outbox so that they survive a reload of the page. */
 
 import { ChatError } from "./errors.js";
 
-/** What an outbox needs of a storage: `sessionStorage` and `localStorage` have it. */
+/** The interface that an outbox needs; `sessionStorage` and `localStorage` have it. */
 export interface OutboxStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
-  /** Without it, an empty list is left behind for a room. */
+  /** Optional. Without it, an empty list remains for each room. */
   removeItem?(key: string): void;
 }
 
-/** A message that is not confirmed, as it is written down. */
+/** The stored form of an unconfirmed message. */
 export interface SavedMessage<M> {
   message: M;
   /** Its idempotency key. */
@@ -25,18 +25,19 @@ interface Row {
   sentAt?: number;
 }
 
-/** Stands for binary values, which JSON does not have. Other strings that begin so get a second one. */
+/** Prefix that marks binary values, which JSON does not have. Other strings that begin with it get it twice. */
 const MARK = "\u0000";
 
 /**
- * The unsent messages of one user to one room. Each change reads the list anew: other tabs may share the storage.
+ * The unsent messages of one user to one room. Each change reads the list again, because other tabs may share the
+ * storage.
  * All methods throw a `ChatError`, `outboxUnusable`, if the storage fails.
  */
 export class SavedOutbox<M> {
   readonly #storage: OutboxStorage;
   readonly #name: string;
 
-  /** `service`: the address with the namespace. */
+  /** `service`: the server's address with the namespace. */
   constructor(storage: OutboxStorage, service: string, userName: string, room: string) {
     this.#storage = storage;
     this.#name = "chat-service:outbox:" + JSON.stringify([service, userName, room]);
@@ -55,7 +56,7 @@ export class SavedOutbox<M> {
     });
   }
 
-  /** Write down that a message is being sent for the first time. */
+  /** Record that a message is being sent for the first time. */
   mark(key: string, sentAt: number): void {
     usable(() => this.#write(this.#rows().map((row) => (row.key === key ? { ...row, sentAt } : row))));
   }
@@ -85,14 +86,14 @@ function usable<T>(work: () => T): T {
   }
 }
 
-/** A value that JSON can hold, with binary values as strings. */
+/** Convert a value for JSON, with binary values as strings. */
 function encoded(value: unknown): unknown {
   if (typeof value === "string") return value.startsWith(MARK) ? MARK + value : value;
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof ArrayBuffer) return binary(new Uint8Array(value));
   if (ArrayBuffer.isView(value)) return binary(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (typeof Blob !== "undefined" && value instanceof Blob) {
-    throw new TypeError("a Blob cannot be written down; use its ArrayBuffer");
+    throw new TypeError("a Blob cannot be stored; convert it to an ArrayBuffer");
   }
   if (Array.isArray(value)) return value.map(encoded);
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return JSON.parse(JSON.stringify(value));

@@ -1,20 +1,20 @@
-/** Messages on their way to one room: sent one after another, and each stored once, however often it is sent. */
+/** Unconfirmed messages to one room. They are sent one after another, and each is stored once, however often it is sent. */
 
 import { ChatError, LOCAL_ERROR_TEXTS } from "./errors.js";
 import type { SavedOutbox } from "./outbox-storage.js";
 
-/** A message that the server has not confirmed. */
+/** A message that the server has not confirmed yet. */
 export interface Unsent<M> {
   readonly message: M;
   /** Its idempotency key. */
   readonly key: string;
-  /** Whether it was sent before, so that it may be stored. */
+  /** Whether it has been sent before, so that it may already be stored. */
   readonly wasTried: boolean;
-  /** The id under which it is stored, in the end; rejects as `send` does. */
+  /** Resolves with the id of the stored message; rejects like `send`. */
   readonly result: Promise<number>;
 }
 
-/** A point in time by two clocks: one may be set back, the other may stand still while a computer sleeps. */
+/** A point in time on two clocks: one may be set back, the other may stop while a computer sleeps. */
 interface Moment {
   wall: number;
   steady: number;
@@ -22,31 +22,31 @@ interface Moment {
 
 interface Item<M> {
   message: M;
-  /** Names the message for the server, which stores it once. */
+  /** Idempotency key: the server stores the message once. */
   key: string;
   result: Promise<number>;
   resolve(id: number): void;
   reject(error: ChatError): void;
-  /** When it was first sent. */
+  /** When the message was first sent. */
   firstTry: Moment | undefined;
-  /** How often it was sent by this outbox. */
+  /** How often this outbox has sent it. */
   tries: number;
-  /** Why its outcome is not known. */
+  /** Why its outcome is unknown. */
   doubt: ChatError | undefined;
 }
 
 export interface OutboxLimits {
-  /** Messages that may wait for their answers. */
+  /** Maximum number of messages that wait for their answers. */
   size: number;
-  /** Milliseconds after its first try in which a message without an answer is sent again. */
+  /** How long after its first attempt a message without an answer is retried, in milliseconds. */
   maxAge: number;
 }
 
-/** Milliseconds before something is tried again that the server could not do. */
+/** Milliseconds to wait before retrying a message that the server could not handle. */
 const RETRY_DELAYS = [500, 1000, 2000, 5000, 10_000];
-/** The server has not said whether the message is stored. */
+/** Errors that do not tell whether the message is stored. */
 const UNANSWERED = new Set(["disconnected", "noAnswer", "timeout", "internalError", "rateLimited"]);
-/** The message itself is refused, whenever it is sent. Other refusals say nothing about an earlier try. */
+/** Errors that refuse the message itself, whenever it is sent. Other errors say nothing about an earlier attempt. */
 const FINAL = new Set(["badArgument", "idempotencyConflict"]);
 
 export const retryDelay = (tries: number): number => RETRY_DELAYS[Math.min(tries, RETRY_DELAYS.length - 1)]!;
@@ -57,14 +57,14 @@ export class Outbox<M> {
   readonly #onFirstTry: (key: string) => void;
   #saved: SavedOutbox<M> | undefined;
   #items: Item<M>[] = [];
-  /** The one that was sent and has no answer yet. */
+  /** The message that was sent and has not been answered yet. */
   #sending: Item<M> | undefined;
-  /** Whether messages may be sent: the room is joined. */
+  /** Whether messages may be sent, that is, whether the room is joined. */
   #isOpen = false;
-  /** The room was left: what may be stored is asked for once more, and nothing else is sent. */
+  /** Whether the room was left. Messages that may be stored are sent once more to learn their outcome; no others are. */
   #isEnding = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether the server knows idempotency keys; unless it does, nothing is sent a second time. */
+  /** Whether the server supports idempotency keys. If not, no message is sent a second time. */
   remembersKeys = false;
 
   /**
@@ -90,7 +90,7 @@ export class Outbox<M> {
     }));
   }
 
-  /** Write messages down from now on, and take up those that are there. Throws a `ChatError`, `outboxUnusable`. */
+  /** Store messages from now on, and load the stored ones. Throws a `ChatError`, `outboxUnusable`. */
   restore(saved: SavedOutbox<M>): void {
     if (this.#saved !== undefined) return;
     const left = saved.read();
@@ -102,7 +102,7 @@ export class Outbox<M> {
 
   /**
    * Append a message; resolves with its id when it is stored. `sentAt`: when it was first sent, in milliseconds since
-   * the epoch, if it was. A message that is here already, such as one that was written down, is not appended again.
+   * the epoch, if it was. A message that is already in the outbox, such as one from the storage, is not appended again.
    */
   add(message: M, key: string = newKey(), sentAt?: number): Promise<number> {
     const same = this.#items.find((item) => item.key === key);
@@ -121,14 +121,14 @@ export class Outbox<M> {
     return this.#append(message, key, sentAt).result;
   }
 
-  /** Send what there is, while the room is joined. */
+  /** Send waiting messages while the room is joined. */
   pump(): void {
     this.#isOpen = true;
     this.#isEnding = false;
     this.#next();
   }
 
-  /** Send nothing until `pump` is called. An answer that is on its way still counts. */
+  /** Stop sending until `pump` is called. A pending answer still counts. */
   pause(): void {
     this.#isOpen = this.#isEnding = false;
     clearTimeout(this.#timer);
@@ -142,8 +142,8 @@ export class Outbox<M> {
   }
 
   /**
-   * The room was left, and the server still answers: messages that were not sent are rejected with `error`. The others
-   * may be stored; the server still knows them by their keys.
+   * The room was left while connected. Messages that were never sent are rejected with `error`. The others may be
+   * stored; the server still knows their keys.
    */
   left(error: ChatError): void {
     this.pause();
@@ -161,8 +161,8 @@ export class Outbox<M> {
   }
 
   /**
-   * The connection has ended for good. What is written down stays so, for the next one. `error`: why; the rejection of
-   * a login says nothing about messages that were sent before.
+   * The client was closed. Stored messages are kept for the next client. `error`: the reason; the rejection of a login
+   * says nothing about messages that were sent before.
    */
   closed(error: ChatError): void {
     this.connectionLost();
@@ -175,7 +175,7 @@ export class Outbox<M> {
   #append(message: M, key: string, sentAt: number | undefined): Item<M> {
     let [resolve, reject]: [(id: number) => void, (error: ChatError) => void] = [() => {}, () => {}];
     const result = new Promise<number>((...settle) => ([resolve, reject] = settle));
-    // Nobody may be waiting for one that was written down.
+    // Nobody may be waiting for a message from the storage.
     result.catch(() => {});
     const firstTry = sentAt === undefined ? undefined : momentOf(sentAt);
     const item = { message, key, result, resolve, reject, firstTry, tries: 0, doubt: undefined };
@@ -201,13 +201,13 @@ export class Outbox<M> {
     }
   }
 
-  /** Throws a `ChatError` if the message was sent and cannot be sent again, since it could be stored twice. */
+  /** Throws a `ChatError` if the message was sent and cannot be sent again because it could be stored twice. */
   #checkAge({ firstTry, doubt }: Item<M>): void {
     if (this.remembersKeys && age(firstTry!) <= this.#limits.maxAge) return;
     throw unconfirmed(doubt ?? new ChatError("noAnswer", ["roomMessage"]));
   }
 
-  /** Throws a `ChatError`, `outboxUnusable`: a message must not be sent without its time, which is its limit. */
+  /** Throws a `ChatError`, `outboxUnusable`: do not send a message without recording the time, which limits retries. */
   #begin(item: Item<M>): void {
     const sentAt = Date.now();
     this.#saved?.mark(item.key, sentAt);
@@ -220,7 +220,7 @@ export class Outbox<M> {
     try {
       outcome = await this.#request(item.message, item.key);
     } catch (error) {
-      // Anything else is a message that cannot be encoded, and was not sent.
+      // Any other error means that the message cannot be encoded and was not sent.
       outcome = error instanceof ChatError ? error : new ChatError("badArgument", [1, String(error)]);
     }
     if (typeof outcome !== "number" && UNANSWERED.has(outcome.code)) return this.#sendAgain(item, outcome);
@@ -230,7 +230,7 @@ export class Outbox<M> {
     this.#next();
   }
 
-  /** The message stays at its place: after a lost connection until the room is joined again. */
+  /** The message keeps its place. After a lost connection, it waits until the room is joined again. */
   #sendAgain(item: Item<M>, doubt: ChatError): void {
     item.doubt = doubt;
     if (this.#sending !== item) return;
@@ -245,7 +245,7 @@ export class Outbox<M> {
     }
   }
 
-  /** Reject everything: with `error` what was never sent. */
+  /** Reject all messages, those that were never sent with `error`. */
   #endAll(error: ChatError): void {
     for (const item of [...this.#items]) {
       this.#end(item, item.firstTry === undefined ? error : unconfirmed(item.doubt ?? error));
@@ -258,7 +258,7 @@ export class Outbox<M> {
     try {
       this.#saved?.remove(item.key);
     } catch {
-      // It is sent once more after a reload, and the server knows its key; or it is too old by then.
+      // After a reload it is sent once more, and the server knows its key; or it is too old by then.
     }
     if (typeof outcome === "number") item.resolve(outcome);
     else item.reject(outcome);
@@ -271,14 +271,14 @@ function momentOf(wall: number): Moment {
   return { wall, steady: performance.now() - Math.max(0, Date.now() - wall) };
 }
 
-/** Milliseconds since then. */
+/** Milliseconds since that time. */
 function age({ wall, steady }: Moment): number {
   return Math.max(Date.now() - wall, performance.now() - steady);
 }
 
 /** A new idempotency key. */
 export function newKey(): string {
-  // Pages without TLS have no randomUUID.
+  // randomUUID is not available on pages without TLS.
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

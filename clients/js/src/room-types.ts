@@ -1,4 +1,4 @@
-/** What a room is for its application, and what it needs of its client. */
+/** The types of a room: its events and options for applications, and the interface to its client. */
 
 import type { ChatError } from "./errors.js";
 import type { SavedOutbox } from "./outbox-storage.js";
@@ -6,41 +6,41 @@ import type { OutboxLimits } from "./outbox.js";
 import type { Stored } from "./protocol.js";
 
 /**
- * - `out`: not joined, and not to be
+ * - `out`: not joined
  * - `joining`: joining or catching up
- * - `waiting`: to be joined again when the connection is back
+ * - `waiting`: will be joined again when the connection is back
  * - `joined`: messages arrive as they are sent
  */
 export type RoomState = "out" | "joining" | "waiting" | "joined";
 
-/** Messages that can no longer be read. Ids, both inclusive. */
+/** Ids of messages that can no longer be read, both inclusive. */
 export interface Gap {
   from: number;
   to: number;
 }
 
-/** `M`: the form of messages. */
+/** `M`: the type of messages. */
 export interface RoomEvents<M> {
   /**
-   * A message, in the order of ids, each once. `isLive`: it came as it was sent; false for one out of the history,
-   * at the join or after a reconnect.
+   * A message, in the order of ids, each once. `isLive`: it arrived as it was sent. False for a message from the
+   * history, at the join or after a reconnect.
    */
   message(message: Stored<M>, isLive: boolean): void;
-  /** Messages were missed and have been rotated out of the history. Told before the message that follows. */
+  /** Messages were missed and are no longer in the history. Emitted before the message that follows them. */
   gap(gap: Gap): void;
   /** Notifications about members, lists or the mode may be missing: read them again. */
   stateGap(): void;
   /**
-   * The room was made anew: its ids have started over, and what was shown of it is history of another room. Its newest
+   * The room was created again: its ids have started over, and earlier messages belong to another room. Its newest
    * messages follow, whatever the join asked for.
    */
   restarted(): void;
   state(state: RoomState): void;
-  /** A message is sent for the first time, by its key. Until then it is surely not stored. */
+  /** The message with this key is about to be sent for the first time. Until then it is certainly not stored. */
   sending(key: string): void;
-  /** The user has lost the room: `notAllowed` without access, `noRoom` when it is gone. It is no longer joined. */
+  /** The user was removed from the room: `notAllowed` if access was revoked, `noRoom` if the room was deleted. */
   removed(error: ChatError): void;
-  /** As the notifications of the same names; which of them come is a setting of the room. */
+  /** Same as the notifications with these names. The settings of the room decide which of them are sent. */
   userJoined(userName: string): void;
   userLeft(userName: string): void;
   accessListAdded(listName: string, userNames: string[]): void;
@@ -49,25 +49,25 @@ export interface RoomEvents<M> {
 }
 
 export interface JoinOptions {
-  /** Begin with so many of the newest messages (50). */
+  /** Begin with this number of the newest messages (50). */
   recent?: number;
-  /** Begin with the message after this id, as when the application has stored those until there. */
+  /** Begin with the message after this id, for example because the application has stored the earlier ones. */
   after?: number;
-  /** The `epoch` that the room had then: ids of another one do not count. */
+  /** The `epoch` of the room at that time. Ids are valid only within their epoch. */
   epoch?: string;
 }
 
-/** What a room asks of its client. */
+/** The interface of the client for its rooms. */
 export interface RoomHost {
   request(event: string, ...args: unknown[]): Promise<unknown>;
-  /** As `request`, but resolves with all values of the answer. */
+  /** Like `request`, but resolves with all values of the answer. */
   requestAll(event: string, ...args: unknown[]): Promise<unknown[]>;
   readonly outboxLimits: OutboxLimits;
-  /** Where unsent messages to a room are written down; undefined without a storage, or before the login. */
+  /** Where unsent messages to a room are stored; undefined without a storage, or before the login. */
   savedOutbox<M>(room: string): SavedOutbox<M> | undefined;
   isOnline(): boolean;
-  /** Whether the connection has ended for good. */
+  /** Whether the client has been closed. */
   isClosed(): boolean;
-  /** Read a room's history when it is its turn: all rooms at once would be more than a slow connection can take. */
+  /** Read a room's history when it is the room's turn: all rooms at once could overload a slow connection. */
   catchUp(work: () => Promise<void>, isUrgent: boolean): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** A room that one wants to be in: joined again after every reconnect, its messages in order and without repeats. */
+/** A room that the client keeps joined: it rejoins after every reconnect, and delivers messages in order without repeats. */
 
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
@@ -22,18 +22,18 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   readonly #outbox: Outbox<M>;
   #state: RoomState = "out";
   #options: JoinOptions = {};
-  /** Where the messages that were delivered begin and end; undefined before the first join. */
+  /** The first and last id of the delivered messages; undefined before the first join. */
   #range: { first: number; last: number } | undefined;
-  /** Whether nothing was delivered yet of a range that begins somewhere in the past: then nothing can be missed. */
+  /** Whether no message of the range has been delivered yet. Then none can be missing. */
   #isFresh = false;
-  /** Which life of the room's history the range belongs to. */
+  /** The epoch of the room's history that the range belongs to. */
   #historyEpoch: string | undefined;
-  /** How many messages one answer holds at most. */
+  /** The maximum number of messages in an answer. */
   #pageSize = 100;
   #hasOlder = true;
-  /** Live messages that wait for the end of the catch-up; undefined when there is none. */
+  /** Live messages that wait until the catch-up is complete; undefined when there is none. */
   #waiting: Stored<M>[] | undefined;
-  /** Rises with every join, leave and lost connection, so that what began before them knows that it is over. */
+  /** Incremented by every join, leave and lost connection, so that operations that began earlier can detect it. */
   #turn = 0;
 
   constructor(host: RoomHost, name: string) {
@@ -52,17 +52,17 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return this.#state;
   }
 
-  /** The id of the last message that was delivered; 0 when there was none. */
+  /** The id of the last delivered message; 0 if there was none. */
   get lastId(): number {
     return this.#range?.last ?? 0;
   }
 
-  /** The id of the first message that was delivered, by `older` too; of the next one when there was none. */
+  /** The id of the first delivered message, including those from `older`; if there was none, the id of the next one. */
   get firstId(): number {
     return this.#range?.first ?? 1;
   }
 
-  /** Which life of the room's history the ids belong to, once it was joined. */
+  /** The epoch of the room's history that the ids belong to, once the room has been joined. */
   get epoch(): string | undefined {
     return this.#historyEpoch;
   }
@@ -73,15 +73,15 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   }
 
   /**
-   * The messages that the server has not confirmed, in the order in which they are sent. With a storage these are also
-   * the ones of an earlier page, as soon as the login is confirmed. Throws a `ChatError`, `outboxUnusable`.
+   * The messages that the server has not confirmed, in the order in which they are sent. With a storage they include
+   * messages of an earlier page, as soon as the login is confirmed. Throws a `ChatError`, `outboxUnusable`.
    */
   get unsent(): readonly Unsent<M>[] {
     this.#restore();
     return this.#outbox.unsent;
   }
 
-  /** Join, and deliver what `options` ask for of the history; resolves when that is done. Rejects with a `ChatError`. */
+  /** Join, and deliver the part of the history that `options` ask for; then resolve. Rejects with a `ChatError`. */
   async join(options: JoinOptions = {}): Promise<void> {
     if (this.#state !== "out") return;
     this.#restore();
@@ -99,7 +99,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     }
   }
 
-  /** Leave the room for good. Without a connection that needs no server. */
+  /** Leave the room for good. This also works without a connection. */
   async leave(): Promise<void> {
     const wasOut = this.#state === "out";
     this.#leaveState();
@@ -107,13 +107,14 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
   }
 
   /**
-   * Send a message; resolves with its id when it is stored, exactly once. One after another, in the order of the
-   * calls. Without a connection it waits for it, and without an answer it is sent again with the same idempotency key.
-   * Rejects with the server's refusal, or with `unconfirmed` when it is not known whether the message is stored: no
-   * answer came for too long, the server knows no keys, or the access to the room was lost before the answer.
+   * Send a message; resolves with its id when it is stored, exactly once. Messages are sent one after another, in the
+   * order of the calls. Without a connection a message waits, and without an answer it is sent again with the same
+   * idempotency key. Rejects with the server's error, or with `unconfirmed` if it is unknown whether the message is
+   * stored: no answer came for too long, the server does not support keys, or access to the room was lost before the
+   * answer.
    *
-   * For a message that the application has written down itself: `key` is its idempotency key, and `sentAt` the time of
-   * the event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent.
+   * For a message that the application has stored itself, `key` is its idempotency key, and `sentAt` the time of the
+   * event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent.
    */
   send(message: M, key?: string, sentAt?: number): Promise<number> {
     if (this.#state === "out") {
@@ -125,27 +126,27 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return sent;
   }
 
-  /** The messages before the oldest one that was delivered, the oldest first; none at the end of the history. */
+  /** Get the messages before the oldest delivered one, oldest first; an empty list at the beginning of the history. */
   async older(limit = DEFAULT_RECENT): Promise<Stored<M>[]> {
     const first = this.#range?.first ?? 1;
     if (!this.hasOlder) return [];
     const count = Math.min(limit, this.#pageSize);
     const after = Math.max(0, first - 1 - count);
     const page: Stored<M>[] = [];
-    // An answer may hold fewer messages than there are: the rest comes with the next one.
+    // An answer may contain fewer messages than there are; the next request returns the rest.
     for (let last = after; last < first - 1; last = page.at(-1)!.id) {
       const part = (await this.#page(last, first - 1 - last)).filter((message) => message.id < first);
       if (part.length === 0) break;
       page.push(...part);
     }
-    // Another call, or a room that began anew, was faster.
+    // Another call was faster, or the room has started over.
     if (this.#range?.first !== first) return [];
     this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
     if (page.length > 0) this.#range.first = page[0]!.id;
     return page;
   }
 
-  // What the client tells the room
+  // Called by the client
 
   /** @internal */
   onOnline(): void {
@@ -193,25 +194,25 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     else this.#outbox.abandoned(new ChatError("disconnected"));
   }
 
-  /** Take up the unsent messages of an earlier page. */
+  /** Load the unsent messages of an earlier page. */
   #restore(): void {
     const saved = this.#host.savedOutbox<M>(this.name);
     if (saved !== undefined) this.#outbox.restore(saved);
   }
 
-  /** The server has joined this socket by itself. */
+  /** The server has made this socket join. */
   async #adopt(): Promise<void> {
     try {
       await this.join(this.#options);
     } catch {
-      // It has left again meanwhile: `state` says so.
+      // It has left again in the meantime, as `state` says.
     }
   }
 
   #onAccessRemoved(): void {
     if (this.#state === "out") return;
     this.#outbox.pause();
-    // Told also to a user who may come back: when a fail-over of the store has lost messages.
+    // Also sent to users who may join again, when a failover of the store has lost messages.
     void this.#rejoin(this.#begin("joining"), 0);
   }
 
@@ -232,7 +233,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     }
   }
 
-  /** `isUrgent`: a join that somebody waits for, which does not queue behind rooms that come back after a reconnect. */
+  /** `isUrgent`: a caller waits for the join, so it does not queue behind rooms that are rejoined after a reconnect. */
   async #enter(turn: number, isUrgent: boolean): Promise<void> {
     await this.#host.catchUp(() => this.#joinAndCatchUp(turn), isUrgent);
     if (turn !== this.#turn) throw new ChatError("disconnected");
@@ -240,7 +241,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#outbox.pump();
   }
 
-  /** Join, and deliver everything after the last delivered message, live ones that came meanwhile included. */
+  /** Join, and deliver everything after the last delivered message, including live messages received meanwhile. */
   async #joinAndCatchUp(turn: number): Promise<void> {
     if (turn !== this.#turn) return;
     const [, told] = await this.#host.requestAll("roomJoin", this.name, this.#cursor());
@@ -257,26 +258,26 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     await this.#fill(turn, lastMessageId, !isWhole || history.more);
   }
 
-  /** Whether the answer to a join goes on after the last delivered message; otherwise the history has to be read. */
+  /** Whether the answer to a join continues after the last delivered message; otherwise the history has to be read. */
   #continues(history: JoinHistory<M>): boolean {
     const first = history.messages[0]?.id ?? history.lastMessageId + 1;
     return first <= this.lastId + 1;
   }
 
-  /** The options of the join: from where on it is to tell what was missed. */
+  /** The options of the join, which say where its answer has to begin. */
   #cursor(): Record<string, unknown> {
     if (this.#range !== undefined) return { after: this.lastId, epoch: this.#historyEpoch };
     const { after, epoch, recent = DEFAULT_RECENT } = this.#options;
     if (after !== undefined && epoch !== undefined) return { after, epoch };
     if (after === 0) return { after };
-    // After a message of an unknown epoch only the history itself can tell: it is read after the join.
+    // If the epoch of the last message is unknown, the history has to be read after the join.
     return { recent: after === undefined ? Math.max(1, recent) : 1 };
   }
 
-  /** What a server does not say that joins without a cursor. */
+  /** Read what a server without support for cursors does not include in its answer. */
   async #readInfo(): Promise<HistoryInfo> {
     const info = (await this.#host.request("roomHistoryInfo", this.name)) as HistoryInfo;
-    // A server that answers with no messages at all still wants to be asked for one.
+    // Ask for at least one message, even if the server does not return any.
     this.#pageSize = Math.max(1, info.historyMaxGetMessages);
     return info;
   }
@@ -298,14 +299,14 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.emit("restarted");
   }
 
-  /** `more`: the history may have messages between the last delivered one and `lastId`. */
+  /** `more`: the history may contain messages between the last delivered one and `lastId`. */
   async #fill(turn: number, lastId: number, more: boolean): Promise<void> {
     for (;;) {
       const page = more && this.lastId < lastId ? await this.#page(this.lastId, this.#pageSize) : [];
       if (turn !== this.#turn) return;
       for (const message of page) this.#deliver(message, false);
       if (page.length > 0) continue;
-      // Nothing is stored after the last message. What the history should have, but has not, is lost.
+      // No later message is stored. Messages that should be in the history but are not are lost.
       if (this.lastId < lastId) this.#skipTo(lastId + 1);
       const waiting = this.#waiting ?? [];
       while (waiting.length > 0 && waiting[0]!.id <= this.lastId + 1) this.#deliver(waiting.shift()!, true);
@@ -314,7 +315,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
         this.#isFresh = false;
         return;
       }
-      // One of those that wait does not follow: the history has what is between, or else it is lost.
+      // A waiting message does not follow directly: the messages in between are in the history, or lost.
       lastId = waiting[0]!.id - 1;
       more = true;
     }
@@ -332,13 +333,13 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     else if (this.#state === "out" || this.#state === "waiting") return;
     else if (message.id <= this.lastId + 1) this.#deliver(message, true);
     else {
-      // The server fills gaps from the history; what it could not fill may be there again.
+      // The server fills gaps from the history; messages that it could not read then may be available now.
       this.#waiting = [message];
       void this.#rejoin(++this.#turn, 0);
     }
   }
 
-  /** The server says that messages are missing. During a catch-up the history itself tells. */
+  /** The server reports missing messages. During a catch-up the history itself shows them. */
   #onGap(gap: HistoryGap): void {
     if (this.#waiting === undefined && gap.epoch === this.#historyEpoch && gap.to > this.lastId) {
       this.#skipTo(gap.to + 1);
@@ -353,7 +354,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.emit("message", message, isLive);
   }
 
-  /** Tell that the messages from the last delivered one to an id, exclusive, are lost. */
+  /** Report that the messages between the last delivered one and an id, both exclusive, are lost. */
   #skipTo(id: number): void {
     const gap = { from: this.lastId + 1, to: id - 1 };
     this.#range!.last = gap.to;

@@ -1,20 +1,20 @@
-/** A limit to how much work runs at once. */
+/** Limits how many jobs run at the same time. */
 
 export class Slots {
   readonly #size: number;
   readonly #waiting: (() => void)[] = [];
   #used = 0;
 
-  /** `size`: how many pieces of work may run at the same time. */
+  /** `size`: the maximum number of jobs that run at the same time. */
   constructor(size: number) {
     this.#size = Math.max(1, size);
   }
 
-  /** Run `work` when a slot is free. Urgent work goes before the work that waits. */
+  /** Run `work` when a slot is free. Urgent work goes first. */
   async run<T>(work: () => Promise<T>, isUrgent = false): Promise<T> {
     if (this.#used < this.#size) this.#used += 1;
     else {
-      // The work that ends hands its slot on.
+      // The finished job passes its slot on.
       await new Promise<void>((resolve) => {
         if (isUrgent) this.#waiting.unshift(resolve);
         else this.#waiting.push(resolve);

@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, unless the person has chosen. */
+/** Light or dark mode: the system's, unless the user has chosen one. */
 
 import { savedTheme } from "./state/storage.js";
 

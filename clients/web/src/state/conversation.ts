@@ -1,37 +1,37 @@
-/** What rooms and direct messages have in common. */
+/** The common part of rooms and direct messages. */
 
 import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 
 import { savedUnsent } from "./storage.js";
 import { newKey, type Item, type MessageItem } from "./timeline.js";
 
-/** Why nobody can write in a conversation. */
+/** Why a conversation does not accept messages. */
 export interface Closed {
   text: string;
-  /** The name of a button that joins again; null when that would not help. */
+  /** The label of a button that joins again; null if that would not help. */
   again: string | null;
 }
 
-const IN_DOUBT = "The page was closed before this was confirmed. Look whether it has arrived before you send it again.";
+const IN_DOUBT = "The page was closed before this was confirmed. Check whether it has arrived before you send it again.";
 
-/** Milliseconds for which the server surely remembers an idempotency key. */
+/** Milliseconds for which the server certainly remembers an idempotency key. */
 const KEYS_ARE_KEPT = 240_000;
 
 export abstract class Conversation {
   abstract readonly kind: "room" | "direct";
-  /** Of the room, or of the other person. */
+  /** The name of the room or of the other person. */
   readonly name: string;
   readonly items = signal<Item[]>([]);
-  /** Own messages that the server has not confirmed. */
+  /** The user's own messages that the server has not confirmed. */
   readonly outgoing = signal<MessageItem[]>([]);
   readonly unread = signal(0);
-  /** The unread messages begin after this one, as long as the conversation is open. */
+  /** The id after which unread messages begin, while the conversation is open. */
   readonly divider = signal<string | null>(null);
   readonly hasOlder = signal(false);
-  /** Whether messages before the oldest one were not kept. */
+  /** Whether messages before the oldest one are no longer stored. */
   readonly isCut = signal(false);
   readonly isLoading = signal(false);
-  /** What was written and not sent. */
+  /** Text that was written but not sent. */
   readonly draft = signal("");
   readonly closed = signal<Closed | null>(null);
   readonly timeline: ReadonlySignal<Item[]> = computed(() => [
@@ -47,15 +47,15 @@ export abstract class Conversation {
     return `${this.kind}:${this.name}`;
   }
 
-  /** Send a message; what goes wrong is shown with it. `earlier`: the message as it was sent before. */
+  /** Send a message; errors are shown with it. `earlier`: the message as it was sent before. */
   abstract send(text: string, earlier?: MessageItem): void;
 
   abstract loadOlder(): Promise<void>;
 
-  /** Everything shown has been seen. */
+  /** Mark all shown messages as seen. */
   abstract markRead(): void;
 
-  /** Take up what was not sent before a reload, and keep it from now on. Returns a function that ends that. */
+  /** Load messages unsent before a reload, and keep such messages from now on. Returns a function that stops this. */
   keepUnsent(user: string): () => void {
     const { draft, outgoing } = savedUnsent.get(user, this.key);
     this.draft.value = draft;
@@ -102,7 +102,7 @@ export abstract class Conversation {
     this.change(item.key, { sending: "failed", error, isEchoed: false });
   }
 
-  /** Change an own message that is not confirmed. */
+  /** Change one of the user's own unconfirmed messages. */
   protected change(key: string, changes: Partial<MessageItem>): void {
     this.outgoing.value = this.outgoing.value.map((item) => (item.key === key ? { ...item, ...changes } : item));
   }
@@ -125,7 +125,7 @@ export abstract class Conversation {
     }
   }
 
-  /** Take a message that failed away, or one that was confirmed. */
+  /** Remove a message that failed or was confirmed. */
   discard(key: string): void {
     this.outgoing.value = this.outgoing.value.filter((item) => item.key !== key);
   }
@@ -135,16 +135,16 @@ export abstract class Conversation {
     this.send(item.text, item);
   }
 
-  /** Own messages that wait for the join: those of before a reload that can be sent again, and what came after them. */
+  /** Messages that wait for the join: first those from before a reload that can be sent again, then newer ones. */
   protected get held(): MessageItem[] {
     return this.outgoing.value.filter((item) => item.isInDoubt && isRepeatable(item));
   }
 
-  /** Send what has waited for the join, in the order in which it was written. */
+  /** Send the messages that waited for the join, in the order in which they were written. */
   protected sendHeld(): void {
     for (const item of this.held) this.retry(item);
     for (const item of this.outgoing.value) {
-      // It has become too old meanwhile.
+      // It has become too old in the meantime.
       if (item.isInDoubt && item.sending === "waiting") this.fail(item, IN_DOUBT);
     }
   }
@@ -153,6 +153,6 @@ export abstract class Conversation {
 /** Whether the server stores a message only once, however often it is sent. */
 export function isRepeatable({ sendKey, sentAt, timestamp }: MessageItem): boolean {
   if (sendKey === undefined) return false;
-  // One that was never sent can be sent at any time.
+  // A message that was never sent can be sent at any time.
   return sentAt === null || (sentAt ?? timestamp) > Date.now() - KEYS_ARE_KEPT;
 }

@@ -1,4 +1,4 @@
-/** Direct messages with one person. The server stores none of them. */
+/** Direct messages with one person. The server does not store them. */
 
 import type { Sent, TextMessage } from "@chat-service/client";
 import { signal } from "@preact/signals";
@@ -24,7 +24,7 @@ export class DirectConversation extends Conversation {
     this.items.value = saved.map((message) => ({ kind: "message", key: newKey("d"), id: 0, ...message }));
   }
 
-  /** A message has come, from the other person or from another device of this one. */
+  /** A message arrived from the other person, or from another device of this user. */
   receive(message: Sent<TextMessage>, author: string): void {
     const { textMessage: text, timestamp } = message;
     this.append({ kind: "message", key: newKey("d"), id: 0, author, text, timestamp });
@@ -55,7 +55,7 @@ export class DirectConversation extends Conversation {
   }
 
   async loadOlder(): Promise<void> {
-    // There is nothing to load them from.
+    // There is no history to load them from.
   }
 
   markRead(): void {

@@ -1,4 +1,4 @@
-/** What the conversations of the page need of the page itself. */
+/** What conversations need from the page. */
 
 import type { ChatClient, TextMessage } from "@chat-service/client";
 import type { ReadonlySignal } from "@preact/signals";
@@ -6,7 +6,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import type { Conversation } from "./conversation.js";
 import type { SavedRoom } from "./storage.js";
 
-/** A room as the server's list has it. */
+/** A room as listed by the server. */
 export interface RoomEntry {
   name: string;
   owner: string | null;
@@ -14,7 +14,7 @@ export interface RoomEntry {
   whitelistOnly: boolean;
 }
 
-/** Events of the demo server besides the contract. */
+/** Custom events of the demo server. */
 export interface DemoEvents {
   roomListChanged(changed: RoomEntry[], removed: string[]): void;
   roomDevicesChanged(room: string, user: string, devices: number): void;
@@ -25,12 +25,12 @@ export type Client = ChatClient<TextMessage, DemoEvents>;
 
 export interface Host {
   readonly userName: ReadonlySignal<string>;
-  /** A message came into a conversation, perhaps one that nobody looks at. */
+  /** A message arrived in a conversation, which may not be on screen. */
   onUnread(conversation: Conversation, author: string, text: string, isLive: boolean): void;
-  /** The person is not in the room of a conversation any longer. */
+  /** The user is no longer in the room of a conversation. */
   onRemoved(conversation: Conversation): void;
   saveRoom(room: SavedRoom): void;
   saveDirects(): void;
-  /** Tell the person's other devices how far a room was read. */
+  /** Tell the user's other devices how far a room was read. */
   tellRead(read: SavedRoom): void;
 }

@@ -1,4 +1,4 @@
-/** The order of names in lists: as people sort them, with room2 before room10. */
+/** Compares names the way people sort them, with room2 before room10. */
 const collator = new Intl.Collator(undefined, { numeric: true });
 
 export const compareNames = (one: string, other: string): number => collator.compare(one, other);

@@ -1,4 +1,4 @@
-/** A room that this person is in. */
+/** A room that the user has joined. */
 
 import { newKey as newIdempotencyKey, ChatError, type Room, type Stored, type TextMessage } from "@chat-service/client";
 import { computed, signal } from "@preact/signals";
@@ -16,7 +16,7 @@ const PAGE = 50;
 
 export class RoomConversation extends Conversation {
   readonly kind = "room";
-  /** Who is here, with the number of devices. */
+  /** The people in the room, with their number of devices. */
   readonly members = signal<ReadonlyMap<string, number>>(new Map());
   readonly owner = signal<string | null>(null);
   readonly whitelistOnly = signal(false);
@@ -40,7 +40,7 @@ export class RoomConversation extends Conversation {
     const room = this.#room;
     this.#stops = [
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
-      room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are not kept any more`))),
+      room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are no longer stored`))),
       room.on("stateGap", () => void this.#loadDetails()),
       room.on("restarted", () => this.#onRestarted()),
       room.on("state", (state) => {
@@ -56,7 +56,7 @@ export class RoomConversation extends Conversation {
       room.on("accessListRemoved", (list, names) => this.#onList(list, [], names)),
       room.on("modeChanged", (mode) => {
         this.whitelistOnly.value = mode;
-        this.append(note(mode ? "Only invited people may be here now" : "The room is open to everybody now"));
+        this.append(note(mode ? "The room is now for invited people only" : "The room is now open to everyone"));
       }),
       client.on("roomDevicesChanged", (where, user, devices) => {
         if (where === name) this.#setDevices(user, devices);
@@ -102,7 +102,7 @@ export class RoomConversation extends Conversation {
     this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined).then(
       () => this.discard(item.key),
       (error: unknown) => {
-        // A refusal says that it is not stored.
+        // An error from the server means that the message is not stored.
         if (!(error instanceof ChatError && error.code === "unconfirmed")) this.change(item.key, { sentAt: null });
         this.fail(item, explain(error));
       },
@@ -116,7 +116,7 @@ export class RoomConversation extends Conversation {
       const older = await this.#room.older(PAGE);
       this.items.value = [...older.map(asItem), ...this.items.value];
     } catch {
-      // Without a connection: the next scroll tries again.
+      // Without a connection, the next scroll tries again.
     } finally {
       this.#setOlder();
       this.isLoading.value = false;
@@ -129,7 +129,7 @@ export class RoomConversation extends Conversation {
     if (this.#saved) this.#host.tellRead(this.#saved);
   }
 
-  /** Another device of this person has read so far. */
+  /** Another device of this user has read up to this message. */
   readElsewhere({ readId, epoch }: SavedRoom): void {
     if (epoch === this.#room.epoch && readId >= this.#room.lastId) this.#setRead(readId);
   }
@@ -155,12 +155,12 @@ export class RoomConversation extends Conversation {
     await this.#client.commands.roomRemoveFromList(this.name, list, [name]);
   }
 
-  /** Without a list: the person may come back. */
+  /** Remove a person without changing a list, so that they may come back. */
   async removeUser(name: string): Promise<void> {
     await this.#client.request("roomRemoveUser", this.name, name);
   }
 
-  /** Remove a person who cannot come back. */
+  /** Remove a person and prevent them from coming back. */
   async block(name: string): Promise<void> {
     if (this.lists.value.adminlist.includes(name)) await this.removeFromList("adminlist", name);
     await this.addToList("blacklist", name);
@@ -170,7 +170,7 @@ export class RoomConversation extends Conversation {
     await this.#client.commands.roomDelete(this.name);
   }
 
-  /** Who would have to go in the whitelist-only mode. */
+  /** The people who would be removed in whitelist-only mode. */
   notInvited(): string[] {
     const { adminlist, whitelist } = this.lists.value;
     return [...this.members.value.keys()].filter(
@@ -183,7 +183,7 @@ export class RoomConversation extends Conversation {
   #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
     const isOwn = message.author === this.#host.userName.value;
     if (isOwn) {
-      // Perhaps the one whose answer comes a moment later, perhaps an equal one from another device.
+      // This may be the message whose answer arrives a moment later, or an equal one from another device.
       const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
       if (sent?.text === message.textMessage) this.change(sent.key, { isEchoed: true });
     }
@@ -194,7 +194,7 @@ export class RoomConversation extends Conversation {
   }
 
   #onRestarted(): void {
-    this.items.value = [note("The room was made anew")];
+    this.items.value = [note("The room was created again")];
     this.divider.value = null;
     this.unread.value = 0;
     this.#saved = undefined;
@@ -206,7 +206,7 @@ export class RoomConversation extends Conversation {
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {
-      // The first visit: earlier messages are not news.
+      // On the first visit, earlier messages do not count as new.
       this.#saved = { name: this.name, readId: lastId, epoch };
       this.unread.value = 0;
     } else if (this.unread.value > 0) {
@@ -221,13 +221,13 @@ export class RoomConversation extends Conversation {
     this.sendHeld();
   }
 
-  /** A message goes out for the first time: from now on it may be stored. */
+  /** A message is about to be sent for the first time: from now on it may be stored. */
   #onSending(sendKey: string): void {
     const item = this.outgoing.value.find((item) => item.sendKey === sendKey);
     if (item) this.change(item.key, { sentAt: Date.now() });
   }
 
-  /** Without a connection the answers do not come. */
+  /** Answers do not arrive without a connection. */
   #onWaiting(): void {
     for (const { key, isEchoed } of this.outgoing.value) if (isEchoed) this.change(key, { isEchoed: false });
   }
@@ -251,7 +251,7 @@ export class RoomConversation extends Conversation {
       this.members.value = new Map(Object.entries(devices));
       this.lists.value = { adminlist: adminlist ?? [], whitelist: whitelist ?? [], blacklist: blacklist ?? [] };
     } catch {
-      // Left or disconnected meanwhile; the next join loads them.
+      // Left or disconnected in the meantime; the next join loads them.
     }
   }
 
@@ -264,10 +264,10 @@ export class RoomConversation extends Conversation {
     this.#end({ text, again: null });
   }
 
-  /** The server has taken this device out of the room; why, it says separately, or not at all. */
+  /** The server has removed this device from the room. The reason is sent separately, or not at all. */
   #onOut(): void {
     if (this.#client.state === "online" && this.closed.value === null) {
-      this.closed.value = { text: `You are not in ${isolated(this.name)} any more.`, again: "Join again" };
+      this.closed.value = { text: `You are no longer in ${isolated(this.name)}.`, again: "Join again" };
     }
   }
 
@@ -300,7 +300,7 @@ export class RoomConversation extends Conversation {
   }
 }
 
-/** What stays the same when a message is sent again under its key. */
+/** The part of a message that stays the same when it is sent again with its key. */
 function repeated({ sendKey, sentAt, timestamp, after }: MessageItem): Partial<MessageItem> {
   return { sendKey, sentAt, timestamp, after };
 }

@@ -1,4 +1,4 @@
-/** Everything that the page knows and does, from the login to the sign-out. */
+/** The state and actions of the page, from login to sign-out. */
 
 import { ChatClient, ChatError, type ConnectionState, type TextMessage } from "@chat-service/client";
 import { computed, effect, signal } from "@preact/signals";
@@ -24,25 +24,25 @@ export class Chat implements Host {
   /** "" before the login. */
   readonly userName = signal("");
   readonly connection = signal<ConnectionState>("idle");
-  /** Whether a login of before a reload is taken up again. */
+  /** Whether a login from before a reload is being resumed. */
   readonly isResuming = signal(false);
-  /** All rooms that there are. */
+  /** All existing rooms. */
   readonly directory = signal<ReadonlyMap<string, RoomEntry>>(new Map());
   readonly conversations = signal<readonly Conversation[]>([]);
   readonly activeKey = signal<string | null>(null);
   readonly active = computed(() => this.conversations.value.find((one) => one.key === this.activeKey.value));
   readonly toasts = signal<Toast[]>([]);
-  /** Dialogs that are open: they show the toasts, as nothing else can be seen and used then. */
+  /** Open dialogs. They show the toasts, because the rest of the page is inert then. */
   readonly dialogs = signal(0);
-  /** What screen readers say next. */
+  /** The next announcement for screen readers. */
   readonly announcement = signal("");
   readonly #url: string;
   #client: Client | undefined;
   #toasts = 0;
   #blocked = new Set<string>();
-  /** Rooms that are being joined because the person wants to see them. */
+  /** Rooms that are being joined because the user wants to see them. */
   readonly #entering = new Map<string, Promise<void>>();
-  /** End the keeping of what is not sent, by conversation. */
+  /** Functions that stop keeping unsent messages, by conversation. */
   readonly #keeping = new Map<Conversation, () => void>();
 
   constructor(url = "") {
@@ -58,7 +58,7 @@ export class Chat implements Host {
   async login(name: string): Promise<void> {
     const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, {
       auth: { userName: name },
-      // Long-polling only where WebSocket does not come through: one request less at each connection.
+      // Long-polling only where WebSocket does not work: this saves a request per connection.
       socketOptions: { transports: ["websocket", "polling"], tryAllTransports: true },
     });
     this.#client = client;
@@ -76,7 +76,7 @@ export class Chat implements Host {
     await this.#joinSaved(client, name);
   }
 
-  /** Go on where this tab was before a reload. */
+  /** Resume where this tab was before a reload. */
   async resume(): Promise<void> {
     const name = tabUser.get();
     if (name === null) return;
@@ -107,7 +107,7 @@ export class Chat implements Host {
   retryConnection(): void {
     const client = this.#client;
     if (client?.state !== "closed") return client?.retryNow();
-    // The server has ended it for good: begin anew, with the same rooms.
+    // The server has closed it for good: start again, with the same rooms.
     const name = this.userName.value;
     this.login(name).catch((error: unknown) => this.toast(explain(error), true));
   }
@@ -124,11 +124,11 @@ export class Chat implements Host {
     }
   }
 
-  /** Join a room, if need be, and show it. Rejects with a `ChatError`. */
+  /** Join a room if necessary, and show it. Rejects with a `ChatError`. */
   async openRoom(name: string): Promise<void> {
     const known = this.#find("room", name);
     if (known && known.closed.value === null) return this.open(known);
-    // A second click does not join twice.
+    // A second click must not join twice.
     const entering = this.#entering.get(name) ?? this.#enter(name, known).finally(() => this.#entering.delete(name));
     this.#entering.set(name, entering);
     await entering;
@@ -149,7 +149,7 @@ export class Chat implements Host {
     this.open(room);
   }
 
-  /** As `openRoom`, and says what goes wrong. */
+  /** Like `openRoom`, but shows errors. */
   async tryRoom(name: string): Promise<boolean> {
     const room = isolated(name);
     const notAllowed = this.directory.value.get(name)?.whitelistOnly
@@ -176,7 +176,7 @@ export class Chat implements Host {
     } else this.saveDirects();
   }
 
-  /** A message of somebody else has come that this person has not read. */
+  /** A message from someone else arrived that the user has not read. */
   onUnread(conversation: Conversation, author: string, text: string, isLive: boolean): void {
     const isSeen = conversation === this.active.value && document.visibilityState === "visible";
     if (isLive && isSeen) this.announcement.value = `${author}: ${text}`;
@@ -184,7 +184,7 @@ export class Chat implements Host {
   }
 
   onRemoved(room: RoomConversation): void {
-    // The conversation itself says so, when it is the one that is open.
+    // If the conversation is open, it shows the message itself.
     if (room !== this.active.value) this.toast(room.closed.value?.text ?? "", true);
     savedRooms.remove(this.userName.value, room.name);
   }
@@ -198,12 +198,12 @@ export class Chat implements Host {
     if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
   }
 
-  /** Tell this person's other devices what was read here. */
+  /** Tell the user's other devices what was read here. */
   tellRead(read: SavedRoom): void {
     this.#client?.commands.systemMessage({ read }).catch(() => undefined);
   }
 
-  // Messages to the person
+  // Notices for the user
 
   toast(text: string, isError = false): void {
     const id = ++this.#toasts;
@@ -215,7 +215,7 @@ export class Chat implements Host {
     this.toasts.value = this.toasts.value.filter((toast) => toast.id !== id);
   }
 
-  /** Run something and say what goes wrong. Returns whether all went well. */
+  /** Run something and show its error. Returns whether it succeeded. */
   async attempt(work: Promise<unknown>, special?: Record<string, string>): Promise<boolean> {
     try {
       await work;
@@ -266,7 +266,7 @@ export class Chat implements Host {
         if (one instanceof DirectConversation) one.isBlocked.value = this.#blocked.has(one.name);
       }
     } catch {
-      // The connection was lost again; it is asked for after the next login.
+      // The connection was lost again; the request is repeated after the next login.
     }
   }
 
@@ -276,7 +276,7 @@ export class Chat implements Host {
     await Promise.all(rooms.map((room) => this.#joinAgain(room)));
     if (saved === null && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
     const first = this.conversations.value.find((one) => one.kind === "room");
-    // On a phone the list comes first.
+    // On a phone, show the list first.
     if (first && this.activeKey.value === null && matchMedia("(min-width: 50rem)").matches) this.open(first);
   }
 
@@ -287,7 +287,7 @@ export class Chat implements Host {
     } catch (error) {
       const name = isolated(room.name);
       const text = explain(error, {
-        notAllowed: `You have no access to ${name} any more.`,
+        notAllowed: `You no longer have access to ${name}.`,
         noRoom: `${name} was deleted.`,
       });
       if (error instanceof ChatError && ["notAllowed", "noRoom", "invalidName"].includes(error.code)) {
@@ -326,7 +326,7 @@ export class Chat implements Host {
     if (this.activeKey.value === conversation.key) this.open(null);
   }
 
-  /** Stop listening for a conversation; what is not sent stays kept. */
+  /** Stop listening for a conversation. Unsent messages are kept. */
   #forget(conversation: Conversation): void {
     this.#keeping.get(conversation)?.();
     this.#keeping.delete(conversation);

@@ -1,8 +1,8 @@
-/** What the page remembers in this browser, by user. Storage may be switched off: then it forgets. */
+/** What the page stores in this browser, by user. If storage is disabled, nothing is remembered. */
 
 export interface SavedRoom {
   name: string;
-  /** The last message that was read, within an epoch of the room's history. */
+  /** The last message read, within an epoch of the room's history. */
   readId: number;
   epoch: string;
 }
@@ -18,15 +18,15 @@ export interface SavedOutgoing {
   timestamp: number;
   /** In a room: its idempotency key. */
   sendKey?: string;
-  /** In a room: when it was first sent; null before that, undefined if nobody knows. */
+  /** In a room: when it was first sent; null before that, undefined if unknown. */
   sentAt?: number | null;
-  /** In a room: its last message when this one was written. */
+  /** In a room: the last message of the room when this one was written. */
   after: number;
-  /** Why it was refused; undefined while nobody knows. */
+  /** Why it was refused; undefined while this is unknown. */
   error: string | undefined;
 }
 
-/** What was written in a conversation and has not arrived. */
+/** Text written in a conversation that has not arrived. */
 export interface SavedUnsent {
   draft: string;
   outgoing: SavedOutgoing[];
@@ -50,7 +50,7 @@ function write(storage: () => Storage, key: string, value: unknown): void {
     if (value === undefined) storage().removeItem(PREFIX + key);
     else storage().setItem(PREFIX + key, JSON.stringify(value));
   } catch {
-    // Full, or not allowed.
+    // The storage is full, or not allowed.
   }
 }
 
@@ -62,7 +62,7 @@ function keys(storage: () => Storage): string[] {
   }
 }
 
-// Functions: with cookies blocked even the names throw.
+// These are functions because even the names throw when cookies are blocked.
 const lasting = () => localStorage;
 const ofThisTab = () => sessionStorage;
 
@@ -71,15 +71,15 @@ export const lastName = {
   set: (name: string) => write(lasting, "name", name),
 };
 
-/** Who is logged in in this tab; survives a reload. */
+/** The user who is logged in in this tab; survives a reload. */
 export const tabUser = {
   get: () => read<string | null>(ofThisTab, "user", null),
   set: (name: string | undefined) => write(ofThisTab, "user", name),
 };
 
-/** Changed one by one: other tabs of the same person may be in other rooms. */
+/** Rooms are changed individually, because other tabs of the same user may be in other rooms. */
 export const savedRooms = {
-  /** null: this person was never here. */
+  /** null: the user has never been here. */
   get: (user: string) => read<SavedRoom[] | null>(lasting, `rooms:${user}`, null),
   put: (user: string, room: SavedRoom) => write(lasting, `rooms:${user}`, [...otherRooms(user, room.name), room]),
   remove: (user: string, name: string) => write(lasting, `rooms:${user}`, otherRooms(user, name)),
@@ -89,13 +89,13 @@ function otherRooms(user: string, name: string): SavedRoom[] {
   return (savedRooms.get(user) ?? []).filter((room) => room.name !== name);
 }
 
-/** Direct messages are stored nowhere else; they live as long as the tab. */
+/** Direct messages are not stored anywhere else; they live as long as the tab. */
 export const savedDirects = {
   get: (user: string) => read<SavedDirect[]>(ofThisTab, `direct:${user}`, []),
   set: (user: string, directs: SavedDirect[] | undefined) => write(ofThisTab, `direct:${user}`, directs),
 };
 
-/** As long as the tab, by conversation. */
+/** Lives as long as the tab, by conversation. */
 export const savedUnsent = {
   get: (user: string, key: string) =>
     read<SavedUnsent>(ofThisTab, `unsent:${user}:${key}`, { draft: "", outgoing: [] }),
@@ -103,7 +103,7 @@ export const savedUnsent = {
     const isEmpty = draft === "" && outgoing.length === 0;
     write(ofThisTab, `unsent:${user}:${key}`, isEmpty ? undefined : { draft, outgoing });
   },
-  /** Everything of a person; names hold no colon. */
+  /** All data of a user; names do not contain colons. */
   clear: (user: string) => {
     for (const key of keys(ofThisTab)) {
       if (key.startsWith(`unsent:${user}:`)) write(ofThisTab, key, undefined);

@@ -1,4 +1,4 @@
-/** What is said to people: errors, times, numbers. */
+/** Texts for users: errors, times, numbers. */
 
 import { ChatError } from "@chat-service/client";
 
@@ -6,21 +6,21 @@ const ERRORS: Record<string, string> = {
   connectFailed: "The server cannot be reached.",
   disconnected: "There is no connection right now.",
   internalError: "The server had a problem.",
-  invalidName: "That name cannot be used. Use letters, digits and blanks, without : { } and without a blank at the ends.",
+  invalidName: "That name cannot be used. Use letters, digits and spaces, but not : { }, and no space at the beginning or end.",
   listLimitExceeded: "That list is full.",
   messageTooLong: "That message is too long.",
   noAnswer: "The server does not answer. Please try again.",
   noLogin: "Please choose a name.",
-  noRoom: "That room does not exist any more.",
+  noRoom: "That room no longer exists.",
   notAllowed: "You are not allowed to do that.",
-  notJoined: "You are not in that room any more.",
-  roomExists: "There is a room of that name already.",
+  notJoined: "You are no longer in that room.",
+  roomExists: "A room with that name already exists.",
   timeout: "The server is busy. Please try again.",
   tooManyRooms: "There are too many rooms already.",
-  unconfirmed: "The connection was lost on the way. Look whether it has arrived before you send it again.",
+  unconfirmed: "The connection was lost while sending. Check whether the message has arrived before you send it again.",
 };
 
-/** An error in plain words. `special`: better words for some codes. */
+/** An error in plain words. `special`: more specific words for some codes. */
 export function explain(error: unknown, special: Record<string, string> = {}): string {
   if (!(error instanceof ChatError)) return "Something went wrong.";
   if (error.code === "noUser" || error.code === "noUserOnline") {
@@ -38,20 +38,20 @@ export function direction(text: string): "ltr" | "rtl" {
   return first && RTL.test(first[0]) ? "rtl" : "ltr";
 }
 
-/** A name to put into an English sentence: one from right to left must not take the punctuation around it along. */
+/** A name for use in an English sentence: right-to-left names must not affect the punctuation around them. */
 export const isolated = (name: string): string => (RTL.test(name) ? `\u2068${name}\u2069` : name);
 
 /** Characters as people and the server count them. */
 export const characters = (text: string): number => [...text].length;
 
-/** What is said of a text that is too long, else null. Nothing is cut off. */
+/** The error for a text that is too long, or null. The text is not truncated. */
 export function tooLong(text: string, limit: number, what = "a name"): string | null {
   const over = characters(text.trim()) - limit;
   if (over <= 0) return null;
   return `${numberFormat.format(over)} ${over === 1 ? "character" : "characters"} too many: ${what} has up to ${numberFormat.format(limit)}.`;
 }
 
-/** Characters that names may have; the server refuses longer ones. */
+/** Maximum number of characters in names; the server refuses longer ones. */
 export const MAX_USER_NAME = 32;
 export const MAX_ROOM_NAME = 40;
 

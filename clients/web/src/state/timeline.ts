@@ -1,32 +1,32 @@
-/** What stands in a conversation, one below the other. */
+/** The items of a conversation, from top to bottom. */
 
 import { isSameDay } from "./texts.js";
 
 export interface MessageItem {
   kind: "message";
-  /** Of the room; for direct messages and for what is on its way a number of this page, with a sign before it. */
+  /** The id in the room. For direct messages and pending messages: a number of this page with a prefix. */
   key: string;
-  /** 0 for what has no id in a room. */
+  /** 0 for items without an id in a room. */
   id: number;
   author: string;
   text: string;
   timestamp: number;
-  /** Of a message that is not stored yet. */
+  /** For messages that are not stored yet. */
   sending?: "waiting" | "failed";
   error?: string;
   /** In a room: the idempotency key it is sent with, however often. */
   sendKey?: string;
-  /** In a room: when it was first sent; null before that. Undefined if nobody knows. */
+  /** In a room: when it was first sent; null before that. Undefined if unknown. */
   sentAt?: number | null;
-  /** In a room: its last message when this one was written. */
+  /** In a room: the last message of the room when this one was written. */
   after?: number;
-  /** The page was closed before the server answered: it may have arrived. */
+  /** The page was closed before the server answered, so the message may have arrived. */
   isInDoubt?: boolean;
-  /** It seems to have arrived, and its answer will tell: it does not stand there twice until then. */
+  /** It seems to have arrived, and its answer will confirm that. Until then it is not shown twice. */
   isEchoed?: boolean;
 }
 
-/** Something that happened: who came and went, what is missing. */
+/** An event in the conversation: someone joined or left, or messages are missing. */
 export interface NoteItem {
   kind: "note";
   key: string;
@@ -34,28 +34,28 @@ export interface NoteItem {
   timestamp: number;
 }
 
-/** Somebody came or went. */
+/** Someone joined or left. */
 export interface PresenceChange {
   name: string;
   isHere: boolean;
   timestamp: number;
 }
 
-/** People who came and went on one day, with nothing else in between. */
+/** People who joined and left on one day, without any other item in between. */
 export interface PresenceItem {
   kind: "presence";
   key: string;
-  /** Of the first change. */
+  /** The time of the first change. */
   timestamp: number;
-  /** The newest ones. */
+  /** The newest changes. */
   changes: PresenceChange[];
-  /** How many there were. */
+  /** The total number of changes. */
   total: number;
 }
 
 export type Item = MessageItem | NoteItem | PresenceItem;
 
-/** Changes that one item keeps. */
+/** The maximum number of changes that one item keeps. */
 const MAX_CHANGES = 500;
 
 let keys = 0;
@@ -66,7 +66,7 @@ export function note(text: string): NoteItem {
   return { kind: "note", key: newKey("n"), text, timestamp: Date.now() };
 }
 
-/** The items with one more change of presence, which joins those that stand at the end. */
+/** The items with one more presence change, which is merged into presence changes at the end. */
 export function withPresence(items: readonly Item[], change: PresenceChange): Item[] {
   const { timestamp } = change;
   const last = items.at(-1);

@@ -1,4 +1,4 @@
-/** The page as a whole. */
+/** The whole page. */
 
 import { useEffect } from "preact/hooks";
 
@@ -51,14 +51,14 @@ function Talk({ chat }: { chat: Chat }) {
         <main class="nothing">
           <Icon name="chat" />
           <h2>Choose a room</h2>
-          <p>Everything that is said while you are away waits for you.</p>
+          <p>Messages sent while you are away will be waiting for you.</p>
         </main>
       )}
     </div>
   );
 }
 
-/** Alt and an arrow: the next conversation, in the order in which they stand. */
+/** Alt and an arrow key: go to the next conversation in the list. */
 function step(chat: Chat, by: number): void {
   const all = [...chat.conversations.value].sort((one, other) => other.kind.localeCompare(one.kind));
   const position = chat.active.value ? all.indexOf(chat.active.value) : -1;

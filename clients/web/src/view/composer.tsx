@@ -1,4 +1,4 @@
-/** Where one writes. */
+/** The text field for new messages. */
 
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
@@ -6,9 +6,9 @@ import type { Conversation } from "../state/conversation.js";
 import { isolated, tooLong } from "../state/texts.js";
 import { IconButton } from "./parts.js";
 
-/** Characters of a message; the server refuses longer ones. */
+/** Maximum number of characters in a message; the server refuses longer ones. */
 const MAX_TEXT = 4000;
-/** With a mouse or a trackpad; on a touch screen the focus would open the keyboard. */
+/** Only with a mouse or a trackpad: on a touch screen the focus would open the keyboard. */
 const hasPointer = () => matchMedia("(pointer: fine)").matches;
 
 export function Composer({ conversation, isOffline }: { conversation: Conversation; isOffline: boolean }) {
@@ -54,7 +54,7 @@ export function Composer({ conversation, isOffline }: { conversation: Conversati
         rows={1}
         value={text}
         dir="auto"
-        placeholder={isOffline ? "Offline: what you write is sent when you are back" : to}
+        placeholder={isOffline ? "Offline: messages are sent when you are back online" : to}
         aria-label={to}
         aria-invalid={excess ? true : undefined}
         aria-describedby={excess ? noticeId : undefined}

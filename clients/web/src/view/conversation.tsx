@@ -1,4 +1,4 @@
-/** The conversation that is open: its head, messages, composer, and people. */
+/** The open conversation: its header, messages, composer, and people. */
 
 import { useState } from "preact/hooks";
 
@@ -99,7 +99,7 @@ function Title({ conversation }: { conversation: Conversation }) {
 
 function whoIsHere(room: RoomConversation): string {
   if (room.closed.value) return "You are not in this room";
-  // Everybody counts themselves: nobody means that it is not known yet.
+  // Users count themselves, so an empty list means that it is not known yet.
   const people = room.members.value.size;
   return people === 0 ? "Joining…" : `${count(people, "person", "people")} here`;
 }
@@ -109,7 +109,7 @@ function BlockButton({ chat, direct }: { chat: Chat; direct: DirectConversation 
   const toggle = async () => {
     await direct.setBlocked(!isBlocked);
     const name = isolated(direct.name);
-    chat.toast(isBlocked ? `${name} may write to you again.` : `${name} cannot write to you any more.`);
+    chat.toast(isBlocked ? `${name} may write to you again.` : `${name} can no longer write to you.`);
   };
   return (
     <IconButton
@@ -130,11 +130,11 @@ function ConnectionBar({ chat }: { chat: Chat }) {
       <span class="dot" aria-hidden="true" />
       <p>
         {isClosed
-          ? "The server has ended the connection."
-          : "You are offline. What you write now is sent when the connection is back."}
+          ? "The server closed the connection."
+          : "You are offline. Messages that you write now are sent when the connection is back."}
       </p>
       <button type="button" onClick={() => chat.retryConnection()}>
-        {isClosed ? "Connect again" : "Try now"}
+        {isClosed ? "Reconnect" : "Try now"}
       </button>
     </div>
   );

@@ -7,7 +7,7 @@ import type { Chat } from "../state/session.js";
 import { IconButton } from "./parts.js";
 import { Toasts } from "./toasts.js";
 
-/** A dialog in front of the page; the browser keeps the focus in it and gives it back. */
+/** A modal dialog; the browser keeps the focus in it and restores it afterwards. */
 export function Dialog(props: {
   chat: Chat;
   title: ComponentChildren;
@@ -19,7 +19,7 @@ export function Dialog(props: {
   const close = useRef(props.onClose);
   close.current = props.onClose;
   const titleId = useId();
-  // At once, not after the next frame: nothing that is typed may go astray.
+  // Immediately, not in the next frame, so that no keystroke is lost.
   useLayoutEffect(() => {
     const dialog = ref.current!;
     const onClose = () => close.current();

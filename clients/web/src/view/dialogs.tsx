@@ -23,8 +23,8 @@ export function CreateRoomDialog({ chat, onClose }: DialogProps) {
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const wanted = name.trim();
-    if (wanted === "") return setError("Please give the room a name.");
-    if (tooLong(wanted, MAX_ROOM_NAME)) return; // the field says so
+    if (wanted === "") return setError("Please enter a name for the room.");
+    if (tooLong(wanted, MAX_ROOM_NAME)) return; // the field shows the error
     try {
       await chat.createRoom(wanted, isClosed);
     } catch (problem) {
@@ -49,7 +49,7 @@ export function CreateRoomDialog({ chat, onClose }: DialogProps) {
         />
         <Switch
           label="Only invited people"
-          hint="You choose who may join. The name of the room is seen by everybody."
+          hint="You choose who may join. Everyone can see the name of the room."
           checked={isClosed}
           onChange={setClosed}
         />
@@ -72,11 +72,11 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const peer = name.trim();
-    if (peer === "") return setError("Please give a name.");
+    if (peer === "") return setError("Please enter a name.");
     if (tooLong(peer, MAX_USER_NAME)) return;
-    if (peer === chat.userName.value) return setError("That is you.");
+    if (peer === chat.userName.value) return setError("That is your own name.");
     onClose();
-    // When the dialog has given the focus back, so that it goes where one writes.
+    // After the dialog has restored the focus, so that the focus moves to the composer.
     setTimeout(() => chat.openDirect(peer));
   };
   const people = new Set<string>();
@@ -92,7 +92,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
           value={name}
           maxLength={MAX_USER_NAME}
           error={error}
-          hint="Direct messages reach people who are online; they are stored nowhere."
+          hint="Direct messages reach only people who are online, and are not stored."
           autoFocus
           list={[...people].sort(compareNames)}
           onInput={(value) => {
@@ -113,7 +113,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
   );
 }
 
-const THEMES: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+const THEMES: Record<Theme, string> = { system: "Same as system", light: "Light", dark: "Dark" };
 
 export function PreferencesDialog({ chat, onClose }: DialogProps) {
   const [theme, setTheme] = useState(savedTheme.get());

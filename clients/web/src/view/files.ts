@@ -1,13 +1,13 @@
-/** Files that are dropped or pasted: they cannot be shared, and the browser must not open them instead of the chat. */
+/** Dropped or pasted files: they cannot be shared, and the browser must not open them instead of the chat. */
 
 const REFUSAL = "Pictures and other files cannot be shared here, only text.";
 
-/** Refuse files on the whole page and say so with `tell`. Returns a function that ends it. */
+/** Refuse files on the whole page and report it with `tell`. Returns a function that stops this. */
 export function refuseFiles(tell: (text: string) => void): () => void {
   const onDrag = (event: DragEvent) => {
     if (isTextForField(event)) return;
     event.preventDefault();
-    // A file may be dropped, so that it can be said that it is not taken.
+    // Allow the drop, so that the page can report that files are not accepted.
     if (event.dataTransfer) event.dataTransfer.dropEffect = hasFiles(event.dataTransfer) ? "copy" : "none";
   };
   const onDrop = (event: DragEvent) => {
@@ -16,7 +16,7 @@ export function refuseFiles(tell: (text: string) => void): () => void {
     if (hasFiles(event.dataTransfer)) tell(REFUSAL);
   };
   const onPaste = (event: ClipboardEvent) => {
-    // Office programs add a picture of the text that is copied: then it is the text that counts.
+    // Office programs add a picture of the copied text; use the text then.
     if (!hasFiles(event.clipboardData) || event.clipboardData?.getData("text/plain")) return;
     event.preventDefault();
     tell(REFUSAL);

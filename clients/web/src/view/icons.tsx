@@ -1,4 +1,4 @@
-/** Icons, drawn with lines on a square of 24. They say nothing to screen readers: what they stand beside does. */
+/** Icons, drawn with lines on a 24x24 grid. They are hidden from screen readers, which read the label next to them. */
 
 const PATHS = {
   back: "M15 5l-7 7 7 7",

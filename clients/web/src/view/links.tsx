@@ -3,14 +3,14 @@
 import { find } from "linkifyjs";
 import type { JSX } from "preact";
 
-/** Other addresses, such as `setup.py`, are words more often than links. */
+/** Only these schemes: other addresses, such as `setup.py`, are more often words than links. */
 const BEGINNING = /^(https?:\/\/|www\.)/i;
-/** Most texts hold no address: looking for this is much quicker. */
+/** A quick check, because most texts do not contain an address. */
 const HINT = /https?:|www\./i;
-/** Punctuation of the sentence that linkify takes for a part of the address. */
+/** Punctuation of the sentence that linkify mistakes for a part of the address. */
 const END = /[…。、，！？：；”’»*]+$/u;
 
-/** A text with links to its web addresses. */
+/** A text whose web addresses are links. */
 export function withLinks(text: string): (string | JSX.Element)[] {
   if (!HINT.test(text)) return [text];
   const parts: (string | JSX.Element)[] = [];

@@ -17,7 +17,7 @@ export function LoginView({ chat }: { chat: Chat }) {
     event.preventDefault();
     const wanted = name.trim();
     if (wanted === "") return setError("Please choose a name.");
-    if (tooLong(wanted, MAX_USER_NAME)) return; // the field says so
+    if (tooLong(wanted, MAX_USER_NAME)) return; // the field shows the error
     setBusy(true);
     setError(null);
     try {

@@ -24,7 +24,7 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
   return (
     <li class={classes.filter(Boolean).join(" ")} data-key={item.key} style={{ "--hue": String(hue(item.author)) }}>
       {!isOwn && isLast && <Avatar name={item.author} />}
-      {/* The bubble has the direction of the text, which decides on which side lines begin and the time stands. */}
+      {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}
       <div class="bubble" dir={direction(item.text)}>
         {isFirst && (
           <span class={isOwn ? "sr-only" : "author"} dir="auto">

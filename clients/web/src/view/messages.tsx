@@ -1,4 +1,4 @@
-/** The messages of a conversation, in a list that loads older ones as one scrolls back. */
+/** The messages of a conversation, in a list that loads older ones on scrolling back. */
 
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -12,15 +12,15 @@ import { Message } from "./message.js";
 import { Note, Presence } from "./notes.js";
 import { Toasts } from "./toasts.js";
 
-/** Messages of one person within so many ms stand together. */
+/** Messages of one person within this number of ms are grouped. */
 const GROUP_MS = 5 * 60_000;
-/** Pixels from the end at which the newest messages count as seen, and from the beginning at which older ones load. */
+/** Distance in pixels: from the end for messages to count as seen, and from the beginning to load older ones. */
 const AT_END = 48;
 const NEAR_START = 400;
 
 export function MessageList({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
   const box = useRef<HTMLDivElement>(null);
-  /** The first message, and how far down it stood, before what is shown now. */
+  /** The first message, and its position before the current change. */
   const anchor = useRef<{ key: string | undefined; top: number }>({ key: undefined, top: 0 });
   const isAtEnd = useRef(true);
   const [missed, setMissed] = useState<number | null>(null);
@@ -34,7 +34,7 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
   };
   const look = () => {
     const element = box.current;
-    if (!element) return; // an event that was on its way when the list went
+    if (!element) return; // an event that was pending when the list was removed
     isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
     if (isAtEnd.current) setMissed(null);
     else setMissed((before) => before ?? 0);
@@ -48,7 +48,7 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     look();
   };
 
-  // A conversation that is opened shows where the unread messages begin, else the end.
+  // An opened conversation shows the first unread message, or the end.
   useLayoutEffect(() => {
     const mark = box.current!.querySelector(".divider");
     if (mark) mark.scrollIntoView({ block: "center" });
@@ -57,7 +57,7 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     look();
   }, [conversation]);
 
-  // Older messages above must not move what one looks at; newer ones below are followed.
+  // Older messages above must not move the visible ones; newer ones below are followed.
   useLayoutEffect(() => {
     const element = box.current!;
     const before = anchor.current;
@@ -105,7 +105,7 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
   );
 }
 
-/** How far down the text of an item stands in the list, whatever part of the list is in view. */
+/** The position of an item's text in the list, whichever part of the list is in view. */
 function textTop(box: HTMLElement, key: string | undefined): number {
   const item = key === undefined ? null : box.querySelector(`[data-key="${key}"]`);
   const text = item?.querySelector("p") ?? item;
@@ -114,7 +114,7 @@ function textTop(box: HTMLElement, key: string | undefined): number {
 
 function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
   const isClosed = conversation.closed.value !== null;
-  // Older ones are for those who are in the room.
+  // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
   const name = <bdi>{conversation.name}</bdi>;
   if (conversation.kind === "direct") {
@@ -125,7 +125,7 @@ function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEm
       </p>
     );
   }
-  if (conversation.isCut.value) return <p class="beginning">Older messages are not kept.</p>;
+  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
   if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
@@ -174,7 +174,7 @@ function rows(items: Item[], chat: Chat, conversation: Conversation, divider: st
   return made;
 }
 
-/** Whether the second message stands together with the first. */
+/** Whether the second message is grouped with the first. */
 function isGroup(one: Item | undefined, other: Item): boolean {
   return (
     one?.kind === "message" &&

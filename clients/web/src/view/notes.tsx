@@ -1,11 +1,11 @@
-/** Lines between the messages: who came and went, and what else has happened. */
+/** Lines between the messages: people who joined and left, and other events. */
 
 import { useState } from "preact/hooks";
 
 import { timeText } from "../state/texts.js";
 import type { NoteItem, PresenceChange, PresenceItem } from "../state/timeline.js";
 
-/** So many changes are shown one by one; more are folded into one line. */
+/** This number of changes are shown individually; more are folded into one line. */
 const SHOWN = 2;
 
 export function Note({ item }: { item: NoteItem }) {

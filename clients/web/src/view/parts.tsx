@@ -1,4 +1,4 @@
-/** Small parts that are used all over the page. */
+/** Small components that are used throughout the page. */
 
 import { useEffect, useId, useRef } from "preact/hooks";
 
@@ -15,7 +15,7 @@ export function Avatar({ name }: { name: string }) {
   );
 }
 
-/** The colour of a person, in degrees. Names that are alike get colours that are not. */
+/** The colour of a person, in degrees. Similar names get different colours. */
 export function hue(name: string): number {
   let hash = 7;
   for (const char of name) hash = (hash * 31 + char.codePointAt(0)!) % 99_991;
@@ -24,7 +24,7 @@ export function hue(name: string): number {
 
 interface IconButtonProps {
   icon: IconName;
-  /** What it does: read out, and shown when the mouse rests on it. */
+  /** The button's action: read by screen readers, and shown as a tooltip. */
   label: string;
   onClick: () => void;
   class?: string;
@@ -48,7 +48,7 @@ export function IconButton({ icon, label, onClick, class: extra = "", pressed, d
   );
 }
 
-/** A name: what is wrong with it is said below it, and nothing is cut off. */
+/** A field for a name. Errors are shown below it, and the name is not truncated. */
 export function Field(props: {
   label: string;
   value: string;
@@ -79,7 +79,7 @@ export function Field(props: {
         placeholder={props.placeholder}
         autocomplete={props.autoComplete ?? "off"}
         autocapitalize="off"
-        autofocus={props.autoFocus} // where a dialog puts the focus
+        autofocus={props.autoFocus} // a dialog moves the focus here
         spellcheck={false}
         list={props.list && `${id}-list`}
         aria-invalid={error ? true : undefined}
@@ -120,7 +120,7 @@ export function Switch(props: {
         disabled={props.disabled}
         aria-describedby={`${id}-hint`}
         onChange={(event) => {
-          // The server decides: what it says is shown.
+          // The server decides; its answer is shown.
           const { checked } = event.currentTarget;
           event.currentTarget.checked = props.checked;
           props.onChange(checked);

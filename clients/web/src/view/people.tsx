@@ -1,4 +1,4 @@
-/** Who is in a room. */
+/** The people in a room. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
@@ -14,7 +14,7 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
   const names = [...room.members.value.keys()].sort(compareNames);
   const [removing, setRemoving] = useState<string | null>(null);
   const panel = useRef<HTMLElement>(null);
-  /** Whether the focus was in the panel before something there went away. */
+  /** Whether the focus was in the panel before an item disappeared. */
   const hadFocus = useRef(false);
   useLayoutEffect(() => {
     if (hadFocus.current && document.activeElement === document.body) panel.current?.focus();
@@ -27,7 +27,7 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
       tabIndex={-1}
       onFocusIn={() => (hadFocus.current = true)}
       onFocusOut={(event) => {
-        // Nothing takes the focus over when its element is gone.
+        // Nothing gets the focus automatically when its element is removed.
         if (event.relatedTarget !== null) hadFocus.current = false;
       }}
     >
@@ -60,7 +60,7 @@ function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => 
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
   const isAdmin = room.lists.value.adminlist.includes(name);
-  // Admins are removed by the owner, the owner by nobody.
+  // The owner can remove admins; nobody can remove the owner.
   const mayRemove = !isMe && !isOwner && room.isAdmin.value && (!isAdmin || room.isOwner.value);
   return (
     <li>
@@ -103,7 +103,7 @@ function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => 
   );
 }
 
-/** Removing a person for now, or so that they cannot come back. */
+/** Remove a person for now, or so that they cannot come back. */
 function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
   const done = `${isolated(name)} was removed from ${isolated(room.name)}`;
   const run = (work: Promise<void>, told: string) => {
@@ -121,7 +121,7 @@ function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: ()
       onClose={onClose}
     >
       <p>
-        <bdi>{name}</bdi> leaves <bdi>{room.name}</bdi> at once. A person who is not blocked may join again.
+        <bdi>{name}</bdi> is removed from <bdi>{room.name}</bdi> immediately. Unless blocked, a removed person may join again.
       </p>
       <div class="actions">
         <button type="button" onClick={onClose}>

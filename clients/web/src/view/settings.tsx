@@ -1,4 +1,4 @@
-/** The settings of a room: for its owner and admins to change, for everybody to see. */
+/** The settings of a room: its owner and admins can change them, everyone can see them. */
 
 import { useState } from "preact/hooks";
 
@@ -15,7 +15,7 @@ const LISTS: Record<ListName, { title: string; hint: string; add: string }> = {
     hint: "They may join while the room is for invited people only.",
     add: "Invite",
   },
-  blacklist: { title: "Blocked people", hint: "They cannot join, and leave at once.", add: "Block" },
+  blacklist: { title: "Blocked people", hint: "They cannot join, and are removed immediately.", add: "Block" },
   adminlist: { title: "Admins", hint: "They may always join, and change these settings.", add: "Make admin" },
 };
 
@@ -38,7 +38,7 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
       />
       {question === "close" && (
         <Question
-          text={`These people are not invited and leave at once: ${room.notInvited().map(isolated).join(", ")}.`}
+          text={`These people are not invited and will be removed immediately: ${room.notInvited().map(isolated).join(", ")}.`}
           yes="Close the room"
           onYes={() => chat.attempt(room.setMode(true))}
           onEnd={() => setQuestion(null)}
@@ -62,8 +62,8 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
       )}
       {question === "delete" && (
         <Question
-          text={`Everybody leaves ${isolated(room.name)}, and all its messages are gone.`}
-          yes="Delete for good"
+          text={`Everyone is removed from ${isolated(room.name)}, and all its messages are deleted.`}
+          yes="Delete permanently"
           onYes={async () => {
             if (await chat.attempt(room.delete())) onClose();
           }}
@@ -76,12 +76,12 @@ export function RoomSettings({ chat, room, onClose }: { chat: Chat; room: RoomCo
 
 function whoMay(room: RoomConversation): string {
   const owner = room.owner.value;
-  if (owner === null) return "Nobody owns this room, so its settings stay as they are.";
+  if (owner === null) return "Nobody owns this room, so its settings cannot be changed.";
   if (room.isOwner.value) return "You own this room.";
   return room.isAdmin.value ? `You are an admin of this room. ${isolated(owner)} owns it.` : `${isolated(owner)} owns this room.`;
 }
 
-/** Asks before something that cannot be undone. */
+/** Asks for confirmation before an action that cannot be undone. */
 function Question(props: { text: string; yes: string; onYes: () => Promise<unknown>; onEnd: () => void }) {
   return (
     <div class="question" role="alert">
@@ -111,7 +111,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const wanted = name.trim();
-    if (wanted === "") return setError("Please give a name.");
+    if (wanted === "") return setError("Please enter a name.");
     if (tooLong(wanted, MAX_USER_NAME)) return;
     try {
       await room.addToList(list, wanted);
@@ -132,7 +132,7 @@ function AccessList({ chat, room, list, mayChange }: AccessListProps) {
               {mayChange && (
                 <IconButton
                   icon="close"
-                  label={`Take ${item} off: ${title}`}
+                  label={`Remove ${item} from: ${title}`}
                   onClick={() => void chat.attempt(room.removeFromList(list, item))}
                 />
               )}

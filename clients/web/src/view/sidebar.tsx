@@ -1,4 +1,4 @@
-/** The rooms and people that one can talk to. */
+/** The list of rooms and people to talk to. */
 
 import { useState } from "preact/hooks";
 

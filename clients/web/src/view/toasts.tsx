@@ -1,4 +1,4 @@
-/** What is told in passing. It stands where it covers neither a title nor the place to write. */
+/** Short notices, placed where they cover neither a title nor the composer. */
 
 import type { Chat } from "../state/session.js";
 import { IconButton } from "./parts.js";
