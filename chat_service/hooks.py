@@ -97,13 +97,14 @@ EVENTS: Final[Mapping[str, Signature]] = {
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What ``on_connect`` may return: who a socket belongs to, and for how long."""
+    """The richer return value of ``on_connect``: the user of a socket, and how long the login is valid."""
 
     #: The user's name.
     name: str
     #: Sent to the client with ``loginConfirmed``.
     data: Mapping[str, Any] | None = None
-    #: End of the login in seconds of Unix time, None for no end. See the option ``login_expiry_notice``.
+    #: Expiry time of the login in seconds of Unix time, or None if it does not expire. See the option
+    #: ``login_expiry_notice``.
     expires_at: float | None = None
     #: Whether a new user of this name is deleted when the last socket disconnects.
     ephemeral: bool = False
@@ -144,13 +145,13 @@ class CommandCall:
     args: list[Any]
     #: Arguments beyond the declared ones. The first may be an object with options.
     rest_args: list[Any]
-    #: The command's options that the caller gave, by their wire names; empty without any.
+    #: The command's options given by the caller, by their wire names; empty if none were given.
     options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
     bypass_permissions: bool = False
     bypass_hooks: bool = False
     #: True when server code made the call.
     is_local_call: bool = False
-    #: What the options have asked for in addition to the result; it follows the result in the ack.
+    #: Additional results requested by options; they follow the result in the ack.
     extra: tuple[Any, ...] = ()
     #: The command's results, for after hooks.
     results: list[Any] | None = None

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("chat_service")
 
-#: Bytes that the secret of a signature needs: as many as its hash has (RFC 7518, 3.2).
+#: Minimum number of bytes of a secret: the length of the hash (RFC 7518, 3.2).
 HMAC_SECRETS: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 #: Maximum size of a key file in bytes.
 MAX_KEY_FILE: Final = 1_000_000
-#: Seconds between two looks at whether the key file has changed.
+#: Seconds between two checks whether the key file has changed.
 LOOK_AGAIN: Final = 1.0
 
 
 class LoginError(ChatServiceError):
-    """Why a login is rejected, as far as it concerns the client."""
+    """Why a login is rejected, as much as the client may know."""
 
     texts = {"badToken": "The token is not valid"}  # noqa: RUF012 - never changed
 
@@ -35,12 +35,13 @@ class JwtLogin:
 
     ``secret``: the key of HMAC signatures. ``key_file``: a PEM public key, or a JWK set (JSON), for RSA, EC
     and Ed25519 signatures. The file is read again when it changes, so keys can be rotated without a
-    restart; of a set, the key with the token's ``kid`` is used.
+    restart. With a set, the token's ``kid`` selects the key.
 
-    ``algorithms``: those that are accepted; a token cannot choose another. ``user_claim``: the claim with the
-    user's name. ``audience``, ``issuer``: what the token has to say, if given. ``leeway``: seconds by which
-    clocks may differ. ``require_expiry``: refuse tokens without ``exp``. ``source``, ``field``: where the
-    handshake has the token: "auth" or "query", and its field. ``ephemeral``: see ``Login``.
+    ``algorithms``: the accepted algorithms; a token cannot choose another. ``user_claim``: the claim with
+    the user's name. ``audience``, ``issuer``: required values of these claims, if given. ``leeway``:
+    allowed
+    clock difference in seconds. ``require_expiry``: refuse tokens without ``exp``. ``source``, ``field``:
+    where the token is in the handshake: "auth" or "query", and its field. ``ephemeral``: see ``Login``.
 
     Raises ``ConfigurationError`` if PyJWT is missing, the key cannot be used, or the secret is too short.
     """
@@ -91,7 +92,7 @@ class JwtLogin:
             claims: Mapping[str, Any] = self._jwt.decode(
                 token,
                 self._keys.for_token(token),
-                # Ours to name: a token that named its own could choose a weaker one.
+                # We choose the algorithms: a token that named its own could choose a weaker one.
                 algorithms=self._algorithms,
                 audience=self._audience,
                 issuer=self._issuer,
@@ -99,20 +100,20 @@ class JwtLogin:
                 options={"require": self._required},
             )
         except (self._jwt.PyJWTError, ValueError):
-            # Why it is bad is not for whoever brings it.
+            # Do not tell the sender why the token is invalid.
             raise LoginError("badToken") from None
         if not isinstance(claims[self._user_claim], str):
             raise LoginError("badToken")
         return claims
 
     async def on_connect(self, service: "ChatService", socket_id: str) -> Login:
-        """The login of the token in the handshake."""
+        """The login for the token in the handshake."""
         handshake = service.transport.get_handshake_data(socket_id)
         fields = handshake.query if self._source == "query" else handshake.auth
         return self._login(fields.get(self._field) if isinstance(fields, Mapping) else None)
 
     async def on_refresh(self, service: "ChatService", socket_id: str, credentials: Any) -> Login:
-        """The login of a newer token, given by itself or in a mapping as in the handshake."""
+        """The login for a newer token, passed as a string or in a mapping as in the handshake."""
         return self._login(credentials.get(self._field) if isinstance(credentials, Mapping) else credentials)
 
     def _login(self, token: Any) -> Login:
@@ -127,7 +128,7 @@ class JwtLogin:
 
 
 class _Keys:
-    """The key of a secret, or those of a file, which may change."""
+    """The key made from a secret, or the keys in a file, which may change."""
 
     def __init__(
         self, jwt: Any, algorithms: Sequence[str], *, secret: str | None = None, path: Path | None = None
@@ -139,7 +140,7 @@ class _Keys:
         self._version: tuple[int, int] | None = None
         #: The keys of a set by their ids.
         self._by_id: dict[str, Any] = {}
-        #: The key of a token without an id.
+        #: The key for tokens without an id.
         self._only: Any = None
         if path is None:
             self._only = secret
@@ -148,7 +149,7 @@ class _Keys:
             self._read(path)
 
     def for_token(self, token: Any) -> Any:
-        """The key that a token has to be signed with. Raises ``PyJWTError``."""
+        """The key with which a token must be signed. Raises ``PyJWTError``."""
         if self._path is not None and time.monotonic() - self._looked >= LOOK_AGAIN:
             self._look_again(self._path)
         if not self._by_id:
@@ -167,7 +168,7 @@ class _Keys:
             if _version_of(path) != self._version:
                 self._read(path)
         except (OSError, ConfigurationError) as error:
-            # The keys of before stay good: a file that is being written must not lock everyone out.
+            # Keep the old keys: a file that is just being written must not lock everyone out.
             logger.error("the keys of logins are not read again: %s", error)
 
     def _read(self, path: Path) -> None:
@@ -188,7 +189,7 @@ class _Keys:
 
     def _read_set(self, path: Path, text: str) -> tuple[dict[str, Any], Any]:
         try:
-            # Keys of other uses are left out by the library.
+            # The library leaves out keys for other uses.
             keys = self._jwt.PyJWKSet.from_dict(json.loads(text)).keys
         except (self._jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(
@@ -213,7 +214,7 @@ def _version_of(path: Path) -> tuple[int, int]:
 
 
 def check_secret(secret: str, algorithms: Iterable[str]) -> None:
-    """Raise ``ConfigurationError`` for a secret that is shorter than the hash of a signature."""
+    """Raise ``ConfigurationError`` if a secret is shorter than the hash of its signature algorithm."""
     size = len(secret.encode())
     for name in algorithms:
         needed = HMAC_SECRETS.get(name, 0)

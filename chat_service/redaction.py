@@ -1,4 +1,4 @@
-"""Values as they may be shown in logs, errors and listings: without secrets."""
+"""Removes secrets from values shown in logs, errors and listings."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ _PASSWORD_PARAMETER: Final = re.compile(r"((?:^|&)(?:ssl_)?password)=[^&]*")
 
 
 def redacted(name: str, value: Any) -> Any:
-    """The value of an option as it may be shown. Mappings are redacted inside."""
+    """The value of an option, safe to show. Mappings are redacted inside."""
     if value is None:
         return None
     if name in ("tokens", "secrets"):
-        # Whose they are may be seen.
+        # The names of their owners are not secret.
         return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if name in _SECRET_KEYS or "password" in name:
         return HIDDEN
@@ -26,11 +26,11 @@ def redacted(name: str, value: Any) -> Any:
 
 
 def without_passwords(url: str) -> str:
-    """A URL with its passwords hidden, also one whose password has characters that it may not have."""
+    """A URL with its passwords hidden, even if a password contains characters that are not allowed in it."""
     head, mark, query = url.partition("?")
     scheme, separator, rest = head.partition("://")
     if "@" in query and "@" not in rest:
-        # The question mark is in the password.
+        # The question mark belongs to the password.
         return f"{scheme}{separator}{HIDDEN}@{query.rpartition('@')[2]}"
     user_info, at, host = rest.rpartition("@")
     user, colon, _ = user_info.partition(":")
@@ -40,6 +40,6 @@ def without_passwords(url: str) -> str:
 
 
 def repr_of(options: Any) -> str:
-    """The ``repr`` of a data class with options, without its secrets."""
+    """The ``repr`` of a data class of options, without its secrets."""
     shown = (f"{item.name}={redacted(item.name, getattr(options, item.name))!r}" for item in fields(options))
     return f"{type(options).__name__}({', '.join(shown)})"

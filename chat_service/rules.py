@@ -54,13 +54,15 @@ def has_direct_access(*, in_blacklist: bool, in_whitelist: bool, whitelist_only:
 
 
 def check_direct_list(list_name: str) -> None:
-    """Raise ``noList`` unless it is an access list of users."""
+    """Raise ``noList`` unless this is an access list of users."""
     if list_name not in DIRECT_LISTS:
         raise ChatServiceError("noList", list_name)
 
 
 def check_room_list(list_name: str, *, reading: bool) -> None:
-    """Raise ``noList`` unless it is a list of rooms, ``notAllowed`` when ``userlist`` is to be changed."""
+    """Raise ``noList`` unless this is a list of rooms, and ``notAllowed`` on an attempt to change
+    ``userlist``.
+    """
     if list_name == USERLIST:
         if not reading:
             raise ChatServiceError("notAllowed")
@@ -76,7 +78,7 @@ def check_list_growth(current: Collection[str], names: Collection[str], list_nam
 
 
 def count_within(sizes: Iterable[int], limit: int) -> int:
-    """How many of the first sizes have a sum of at most ``limit``; at least one, if there is any."""
+    """The number of leading sizes whose sum is at most ``limit``; at least one, if there are any."""
     total = count = 0
     for size in sizes:
         total += size
@@ -100,9 +102,11 @@ def select_history(
 ) -> Selected:
     """Select the messages that a join with a cursor returns (extensions.md, Join with a cursor).
 
-    ``after``: the last known message, None if none is known. ``is_same``: it belongs to the room's epoch.
-    ``last_id``, ``stored``: the room's last id, and how many messages it still has. The messages after the
-    known one are ``recovered`` if none of them is missing; otherwise the newest ``recent`` are selected.
+    ``after``: the last known message, None if none is known. ``is_same``: whether it belongs to the room's
+    epoch. ``last_id``, ``stored``: the room's last id, and the number of messages it still has. The
+    messages
+    after the known one are ``recovered`` if all of them are stored; otherwise the newest ``recent`` are
+    selected.
     """
     oldest = last_id - stored + 1
     if after is not None and is_same and (after == last_id or (limit > 0 and oldest <= after + 1 <= last_id)):

@@ -1,4 +1,4 @@
-"""A typed client in Python: commands, rooms that catch up, and messages that are stored exactly once.
+"""A typed Python client: commands, rooms that catch up, and messages that are stored exactly once.
 
 Needs the extra ``client`` of the package; see docs/guide/python-client.md.
 """

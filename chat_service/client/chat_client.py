@@ -1,4 +1,4 @@
-"""A client of the service that stays connected, catches up, and sends each message exactly once."""
+"""A client that reconnects, catches up, and sends each message exactly once."""
 
 import asyncio
 import inspect
@@ -20,18 +20,18 @@ from chat_service.errors import ChatServiceError
 
 logger = logging.getLogger("chat_service.client")
 
-#: Errors after which a message is sent again: the server may have stored it, or could not.
+#: Errors after which a message is retried: the server may have stored it, or could not handle it.
 AGAIN = frozenset({"timeout", "internalError", "rateLimited"})
-#: Attempts to refresh a login, and the pause in seconds after the first; it doubles with each.
+#: Attempts to refresh a login, and the delay in seconds after the first; it doubles each time.
 REFRESH_ATTEMPTS, REFRESH_PAUSE = 4, 1.0
-#: What python-socketio calls a connection that the server has ended for good.
+#: python-socketio's name for a connection that the server has closed for good.
 ENDED_BY_SERVER = "server disconnect"
 
 
 class ChatClient:
     """One login of a user. Use it as a context manager, or call ``connect`` and ``close``.
 
-    After a lost connection it connects again, joins its rooms where they were left, and goes on sending.
+    After a lost connection it reconnects, rejoins its rooms where it left off, and continues to send.
     """
 
     def __init__(
@@ -53,12 +53,15 @@ class ChatClient:
     ) -> None:
         """Times in seconds.
 
-        ``auth``: the handshake's auth object, or a coroutine function that returns it for each connection and
-        each ``loginExpiring``. ``timeout``: for a connection with its login, and for an answer.
-        ``outbox``: a file that keeps unsent messages over a restart. ``outbox_limit``: messages not yet
-        acknowledged. ``outbox_max_age``: how long a message without an answer is sent again; keep it below
-        ``idempotency_window`` of the service. ``stream_limit``: messages of a room that wait to be read in
-        memory. ``client_options``: keywords of ``socketio.AsyncClient``.
+        ``auth``: the handshake's auth object, or a coroutine function that returns it for each connection
+        and
+        each ``loginExpiring``. ``timeout``: for a connection including its login, and for an answer.
+        ``outbox``: a file that keeps unsent messages across restarts. ``outbox_limit``: maximum number of
+        unacknowledged messages. ``outbox_max_age``: how long a message without an answer is retried; keep
+        it
+        below the service's ``idempotency_window``. ``stream_limit``: maximum number of messages of a room
+        that
+        wait in memory to be read. ``client_options``: keywords of ``socketio.AsyncClient``.
         """
         self._options = ConnectionOptions(
             url=url,
@@ -78,14 +81,14 @@ class ChatClient:
         self._rooms: dict[str, ClientRoom] = {}
         self._handlers: dict[str, list[Callable[..., Any]]] = {}
         self._online = asyncio.Event()
-        # Rooms whose messages are being sent.
+        # Rooms with a running task that sends messages.
         self._sending: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        # The loop's time of the last attempt to refresh the login.
+        # Loop time of the last attempt to refresh the login.
         self._refresh_at = float("-inf")
         #: The last confirmed login.
         self.login: Login | None = None
-        #: Why the client was closed by the server, once it was.
+        #: Why the server closed the client, once it has.
         self.error: Exception | None = None
         #: The commands as typed methods: ``await client.commands.room_create("tea", False)``.
         self.commands = Commands(self._call)
@@ -95,15 +98,15 @@ class ChatClient:
 
     @property
     def is_online(self) -> bool:
-        """Whether a login is confirmed and its connection is not known to be lost."""
+        """Whether a login is confirmed and, as far as known, its connection still exists."""
         return self._online.is_set()
 
     @property
     def unsent(self) -> int:
-        """Messages that are not acknowledged yet."""
+        """Number of messages that are not acknowledged yet."""
         return 0 if self._outbox is None else len(self._outbox)
 
-    # Life
+    # Life cycle
 
     async def connect(self) -> Login:
         """Connect and log in.
@@ -127,7 +130,7 @@ class ChatClient:
         return login
 
     async def close(self) -> None:
-        """Disconnect. Messages of an outbox file are sent by the next client with that file. Idempotent."""
+        """Disconnect. The next client with the same outbox file sends its messages. Idempotent."""
         self._online.clear()
         tasks = [*self._tasks]
         for task in tasks:
@@ -167,7 +170,7 @@ class ChatClient:
         return connection, login
 
     async def _keep(self, session: aiohttp.ClientSession, connection: Connection) -> None:
-        """Connect again whenever the connection is lost, until the server ends it for good."""
+        """Reconnect whenever the connection is lost, until the server closes it for good."""
         while True:
             reason = await connection.lost
             self._online.clear()
@@ -186,10 +189,10 @@ class ChatClient:
                 self._spawn(self._enter_again(room))
 
     async def _reconnect(self, session: aiohttp.ClientSession) -> Connection | None:
-        """None if the login is rejected now."""
+        """Connect and log in. Returns None if the login is rejected."""
         delay, longest = self._delays
         while True:
-            # With jitter: many clients lose their server at the same moment.
+            # Add jitter, because many clients may lose their server at the same moment.
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
             delay = min(delay * 2, longest)
             try:
@@ -228,13 +231,13 @@ class ChatClient:
     # Rooms
 
     def room(self, name: str) -> ClientRoom:
-        """The room of a name, the same object for the same name. This alone joins nothing."""
+        """The room with this name; always the same object for the same name. This does not join the room."""
         return self._rooms.setdefault(name, ClientRoom(self, name, self._stream_limit))
 
     async def join(self, name: str, *, recent: int = 0) -> ClientRoom:
-        """Join a room, whose stream begins with its ``recent`` newest messages.
+        """Join a room. Its stream begins with its ``recent`` newest messages.
 
-        Raises the ``ChatServiceError`` of a refusal, ``NotConnectedError``.
+        Raises the ``ChatServiceError`` of a refusal, or ``NotConnectedError``.
         """
         room = self.room(name)
         if not room.joined.is_set():
@@ -249,7 +252,7 @@ class ChatClient:
 
     async def _enter_again(self, room: ClientRoom) -> None:
         connection, (delay, longest) = self._connection, self._delays
-        # Each connection joins for itself.
+        # Each connection has to join again.
         while room.is_wanted and connection is self._connection and self._online.is_set():
             try:
                 await room.enter(None)
@@ -286,14 +289,14 @@ class ChatClient:
             self._sending.discard(room)
 
     async def _send_all(self, room: str) -> None:
-        """Send the messages of a room one after the other, each until there is an answer."""
+        """Send the messages of a room one after another, each until it is answered."""
         delay, longest = self._delays
         while self._outbox is not None:
             await self._online.wait()
             known = self._rooms.get(room)
             if known is not None:
                 await known.decided.wait()
-            # Asked for after the wait, in which it may have grown too old.
+            # Look at the queue after the wait, because the entry may have become too old.
             entry = self._outbox.head(room)
             if entry is None:
                 return
@@ -309,7 +312,7 @@ class ChatClient:
                 if error.code == "notJoined" and entry.is_restored:
                     self._outbox.postpone(entry, is_repeat=is_repeat)
                     if room not in self._rooms or not self._rooms[room].is_wanted:
-                        # ``join`` goes on with it.
+                        # ``join`` continues the work.
                         return
                 elif error.code not in AGAIN:
                     self._outbox.refuse(entry, error, is_repeat=is_repeat)
@@ -328,7 +331,7 @@ class ChatClient:
         return await self._connection.call(command, *args)
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
-        """Call ``handler(*args)``, a plain function, for each notification of a name, in their order."""
+        """Call ``handler(*args)``, a plain function, for each notification with this name, in order."""
         if inspect.iscoroutinefunction(handler):
             raise TypeError(f"the handler of {event} is a coroutine function; start a task in a plain one")
         self._handlers.setdefault(event, []).append(handler)
@@ -351,10 +354,11 @@ class ChatClient:
                 logger.exception("the handler of %s failed", event)
 
     async def _refresh(self, seconds: float) -> None:
-        """Send fresh credentials, as the server asks for ``seconds`` before the login expires."""
+        """Send fresh credentials. The server asks for them ``seconds`` before the login expires."""
         connection, now = self._connection, asyncio.get_running_loop().time
         if now() - self._refresh_at < seconds:
-            # Each refresh of a login shorter than the server's notice brings a notice: not to become a loop.
+            # If logins are shorter than the server's notice period, each refresh triggers a notice. Avoid a
+            # busy loop.
             await asyncio.sleep(max(seconds / 2, REFRESH_PAUSE))
         for attempt in range(REFRESH_ATTEMPTS):
             if connection is not self._connection:
@@ -369,6 +373,6 @@ class ChatClient:
                 # The next connection logs in with fresh credentials anyway.
                 return
             except Exception as error:
-                # Also the errors of the application's function.
+                # This includes errors of the application's function.
                 logger.warning("the login could not be refreshed, attempt %d: %r", attempt + 1, error)
             await asyncio.sleep(REFRESH_PAUSE * 2**attempt)

@@ -1,4 +1,4 @@
-"""One connection to the service after the other, each with a login."""
+"""A single connection to the service, with its login."""
 
 import asyncio
 import contextlib
@@ -41,13 +41,13 @@ class ConnectionOptions:
         return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
     async def credentials(self) -> dict[str, Any]:
-        """The credentials for a connection that begins now."""
+        """The credentials for a new connection."""
         return dict(await self.auth() if callable(self.auth) else self.auth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A confirmed login. ``id``: the socket's id, another one after each reconnect."""
+    """A confirmed login. ``id``: the socket's id, which changes with each reconnect."""
 
     user_name: str
     id: str
@@ -73,7 +73,7 @@ class Connection:
         self._login: asyncio.Future[Login] = asyncio.get_running_loop().create_future()
         #: Commands that wait for their answers.
         self._waiting: set[asyncio.Future[list[Any]]] = set()
-        #: Set to the reason when the connection is gone.
+        #: The reason, once the connection is lost.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self) -> Login:
@@ -97,7 +97,7 @@ class Connection:
         """Disconnect. Idempotent."""
         with contextlib.suppress(Exception):
             await self._sio.disconnect()
-        # After an end by the server the library's loops wait for a time-out of their own.
+        # After the server has closed the connection, the library's loops wait for their own timeout.
         eio = self._sio.eio
         loops = [task for task in (eio.read_loop_task, eio.write_loop_task) if task is not None]
         for task in loops:
@@ -108,8 +108,9 @@ class Connection:
     async def call(self, command: str, *args: Any) -> list[Any]:
         """Send a command, and return the values of its answer after the error.
 
-        Raises ``ChatServiceError``, ``NotConnectedError`` if the connection is lost first, or no answer comes
-        in time.
+        Raises ``ChatServiceError``, or ``NotConnectedError`` if the connection is lost or the answer does
+        not
+        arrive in time.
         """
         if self.lost.done():
             raise NotConnectedError("there is no connection")

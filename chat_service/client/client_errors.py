@@ -1,4 +1,4 @@
-"""What can go wrong on the client's side, and errors of the service as they come over the wire."""
+"""Errors of the client, and parsing of errors sent by the service."""
 
 import json
 import re
@@ -19,18 +19,18 @@ class ConnectFailedError(ChatClientError):
 
 
 class NotConnectedError(ChatClientError):
-    """There is no connection: it was lost or closed, or the command got no answer in time.
+    """There is no connection: it was lost or closed, or the command was not answered in time.
 
-    Whether a command that was sent has been carried out is unknown.
+    If the command was sent, it is unknown whether it was carried out.
     """
 
 
 class OutcomeUnknownError(ChatClientError):
-    """A message was sent, and it is not known whether it is stored.
+    """A message was sent, but it is unknown whether it is stored.
 
-    Either no answer came for so long that the server may have forgotten its idempotency key, or the server
-    refused to repeat it, as when the access to the room was lost, or the client was closed before the answer.
-    Sending it anew could store it twice.
+    There was no answer for so long that the server may have forgotten the idempotency key, or the server
+    refused a retry, for example because access to the room was lost, or the client was closed before the
+    answer. Sending the message with a new key could store it twice.
     """
 
 
@@ -62,7 +62,7 @@ def _pattern(template: str) -> "re.Pattern[str]":
     return re.compile(text, re.DOTALL)
 
 
-# The longest first: one text may begin as another does.
+# Longest first, because one text may be the beginning of another.
 _PATTERNS = [
     (code, re.findall(r"%[sdj]", template), _pattern(template))
     for code, template in sorted(ERROR_TEXTS.items(), key=lambda item: -len(item[1]))
@@ -77,6 +77,6 @@ def _argument(text: str, kind: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            # It was cut short.
+            # It was truncated.
             return text
     return text

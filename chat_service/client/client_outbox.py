@@ -1,4 +1,4 @@
-"""Messages on their way: kept until the server has acknowledged or refused them, each stored once."""
+"""The outbox: keeps messages until the server has acknowledged or refused them, and stores each once."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ from chat_service.client.client_errors import OutboxError, OutcomeUnknownError
 from chat_service.errors import ChatServiceError
 from chat_service.types import Message
 
-#: Refusals of the message itself, whenever it is sent. Others say nothing about an earlier try.
+#: Errors that refuse the message itself, whenever it is sent. Others say nothing about an earlier attempt.
 FINAL = frozenset({"badArgument", "idempotencyConflict"})
 
 _TABLE = """create table if not exists outbox (
@@ -30,18 +30,18 @@ class Entry:
     room: str
     message: Message
     key: str
-    #: Wall clock time in seconds of the first try, None before it.
+    #: Wall clock time in seconds of the first attempt, None before it.
     sent_at: float | None = None
     #: Whether an earlier program has left it in the file.
     is_restored: bool = False
-    #: The id of the message, or the error that ended it.
+    #: Resolves with the id of the message, or with its error.
     outcome: "asyncio.Future[int]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def __repr__(self) -> str:
         return f"<Entry {self.key} for {self.room}>"
 
     def fail(self, error: Exception) -> None:
-        """End it with an error, unless it has ended."""
+        """Fail with an error, unless the entry is already resolved."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
             # Nobody may be waiting for it.
@@ -49,7 +49,7 @@ class Entry:
 
 
 class Storage:
-    """The file of an outbox. One program at a time uses it."""
+    """The file of an outbox. Only one program may use it at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +74,7 @@ class Storage:
         self._run("insert into outbox (key, room, message) values (?, ?, ?)", entry.key, entry.room, packed)
 
     def mark(self, entry: Entry) -> None:
-        """Write down when the entry was first sent, if it was."""
+        """Record when the entry was first sent, if it was sent."""
         self._run("update outbox set sent_at = ? where key = ?", entry.sent_at, entry.key)
 
     def remove(self, entry: Entry) -> None:
@@ -91,10 +91,12 @@ class Storage:
 
 
 class Outbox:
-    """Queues by room. Decides what is sent next; ``ChatClient`` sends it."""
+    """Queues of messages by room. Decides what to send next; ``ChatClient`` sends it."""
 
     def __init__(self, *, limit: int, max_age: float, path: Path | None = None) -> None:
-        """``limit``: of entries. ``max_age``: seconds after the first try in which an entry is sent again."""
+        """``limit``: maximum number of entries. ``max_age``: how long an entry is retried after its first
+        attempt, in seconds.
+        """
         self._limit = limit
         self._max_age = max_age
         self._queues: dict[str, deque[Entry]] = {}
@@ -111,7 +113,7 @@ class Outbox:
             yield from queue
 
     def rooms(self) -> list[str]:
-        """The rooms that have entries."""
+        """The rooms with waiting entries."""
         return list(self._queues)
 
     def add(self, room: str, message: Mapping[str, Any], key: str | None) -> Entry:
@@ -131,7 +133,7 @@ class Outbox:
         self._queues.setdefault(entry.room, deque()).append(entry)
 
     def head(self, room: str) -> Entry | None:
-        """The entry that is to be sent next to a room. Those that are too old are ended."""
+        """The next entry to send to a room. Entries that are too old fail."""
         queue = self._queues.get(room)
         while queue:
             entry = queue[0]
@@ -142,16 +144,16 @@ class Outbox:
         return None
 
     def begin(self, entry: Entry) -> None:
-        """The entry is going to be sent."""
+        """Record that the entry is about to be sent."""
         if entry.sent_at is None:
             entry.sent_at = time.time()
             if self._storage is not None:
                 self._storage.mark(entry)
 
     def postpone(self, entry: Entry, *, is_repeat: bool) -> None:
-        """The entry has to wait until its room is joined; the server has just refused it."""
+        """Keep the entry until its room is joined, because the server has just refused it."""
         if not is_repeat:
-            # It is surely not stored, and does not grow old.
+            # It is certainly not stored, and does not age.
             entry.sent_at = None
             if self._storage is not None:
                 self._storage.mark(entry)
@@ -168,7 +170,7 @@ class Outbox:
         self.end(entry, unknown)
 
     def end(self, entry: Entry, outcome: int | Exception) -> None:
-        """The entry is acknowledged with an id, or has failed for ever."""
+        """Remove an entry that is acknowledged with an id, or has failed permanently."""
         queue = self._queues.get(entry.room)
         if queue is not None and entry in queue:
             queue.remove(entry)
@@ -183,18 +185,18 @@ class Outbox:
             entry.outcome.set_result(outcome)
 
     def fail_all(self, error: Exception) -> None:
-        """Nothing is sent any longer. Those in a file stay there; others that were sent may be stored."""
+        """Stop sending. Entries in a file stay there; of the others, those that were sent may be stored."""
         for entry in self:
             is_kept = self._storage is not None and not isinstance(error, ChatServiceError)
             if entry.sent_at is not None and not is_kept:
-                # The error does not refuse what was sent before.
+                # This error does not refuse what was sent before.
                 text = f"message {entry.key} for {entry.room} got no answer before the end: {error}"
                 entry.fail(OutcomeUnknownError(text))
             else:
                 entry.fail(error)
 
     def close(self, error: Exception) -> None:
-        """End the entries of this program; those in a file are sent by the next one."""
+        """Fail the entries of this program. The next program sends those in a file."""
         self.fail_all(error)
         if self._storage is not None:
             self._storage.close()

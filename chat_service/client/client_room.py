@@ -1,4 +1,4 @@
-"""A room as a client sees it: a stream of messages, in order and each once, with what is missing told."""
+"""A room of a client: a stream of messages, in order and each once, that reports missing messages."""
 
 import asyncio
 from collections import deque
@@ -11,18 +11,19 @@ from chat_service.client.client_errors import NotConnectedError
 from chat_service.client.client_types import JoinHistory
 from chat_service.types import Message
 
-#: Messages that one request reads.
+#: Maximum number of messages per request.
 PAGE = 100
-#: Time in seconds between two tries to read a history.
+#: Delay in seconds between two attempts to read a history.
 RETRY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that can no longer be read, before the next one that is given.
+    """Messages that can no longer be read. The gap is before the next message of the stream.
 
-    ``first``, ``last``: their ids. ``epoch_changed``: the room has begun anew, and ids may come again; which
-    messages are missing is then not known.
+    ``first``, ``last``: their ids. ``epoch_changed``: the room has started over and ids may repeat; then it
+    is
+    unknown which messages are missing.
     """
 
     first: int
@@ -33,40 +34,40 @@ class Gap:
 class Stream:
     """Puts the messages of a room in order. Decides without I/O.
 
-    At most ``limit`` messages wait to be read. Those beyond stay in the history of the room and are read from
-    there later (``is_behind``), as are messages before one that came too early.
+    Up to ``limit`` messages wait to be read. Later ones stay in the history of the room and are read from
+    there (``is_behind``), like messages before one that came too early.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._items: deque[Message | Gap] = deque()
         self.epoch: str | None = None
-        #: The last message that came in, and the last one that waits or was read.
+        #: The last message received, and the last one that was queued or read.
         self.last_id = 0
         self.queued_id = 0
 
     @property
     def is_behind(self) -> bool:
-        """Whether messages came in that are neither waiting nor read."""
+        """Whether messages were received that are neither queued nor read."""
         return self.queued_id < self.last_id
 
     @property
     def has_items(self) -> bool:
-        """Whether something waits to be read."""
+        """Whether an item is waiting to be read."""
         return bool(self._items)
 
     def pop(self) -> Message | Gap | None:
-        """The next item, None when nothing waits."""
+        """The next item, or None if none is waiting."""
         return self._items.popleft() if self._items else None
 
     def begin(self, epoch: str, last_id: int) -> None:
-        """The room was joined after a message, for the first time or in another epoch."""
+        """The room was joined after this message, for the first time or in a new epoch."""
         if self.epoch is not None:
             self._items.append(Gap(0, 0, epoch_changed=True))
         self.epoch, self.last_id, self.queued_id = epoch, last_id, last_id
 
     def take(self, message: Message) -> None:
-        """A message came in, live or from the history."""
+        """A message was received, live or from the history."""
         message_id = message["id"]
         if message_id <= self.last_id:
             return
@@ -77,7 +78,7 @@ class Stream:
         self.last_id = message_id
 
     def miss(self, last: int) -> None:
-        """The messages up to one, if any, cannot be had."""
+        """The messages up to this id, if any are missing, can no longer be read."""
         if last > self.last_id:
             if not self.is_behind:
                 self._items.append(Gap(self.queued_id + 1, last))
@@ -99,7 +100,7 @@ class Stream:
 
 
 class RoomHost(Protocol):
-    """What a room needs of its client."""
+    """The interface of the client for its rooms."""
 
     @property
     def commands(self) -> Commands: ...
@@ -107,20 +108,20 @@ class RoomHost(Protocol):
 
 
 class ClientRoom:
-    """A room. ``async for message in room`` gives its messages; one reader at a time."""
+    """A room. ``async for message in room`` yields its messages. Only one reader at a time."""
 
     def __init__(self, host: RoomHost, name: str, stream_limit: int) -> None:
         self._host = host
         self.name = name
         self._stream = Stream(stream_limit)
         self._changed = asyncio.Event()
-        # Live messages that wait until those before them have been read.
+        # Live messages that wait until earlier ones have been read.
         self._live: deque[Message] | None = None
         self._limit = stream_limit
-        #: Whether this client wants to be in the room, and whether it is.
+        #: Whether this client should be in the room, and whether it is.
         self.is_wanted = False
         self.joined = asyncio.Event()
-        #: Set unless the room is wanted and not joined at the moment: then a join is to come or under way.
+        #: Cleared while the room should be joined but is not, because a join is pending or running.
         self.decided = asyncio.Event()
         self.decided.set()
         self._on_gap: list[Callable[[Gap], None]] = []
@@ -131,29 +132,30 @@ class ClientRoom:
 
     @property
     def last_id(self) -> int:
-        """The id of the last message that came in."""
+        """The id of the last message received."""
         return self._stream.last_id
 
     @property
     def has_unread(self) -> bool:
-        """Whether messages or gaps came in that the reader of the stream did not get yet."""
+        """Whether messages or gaps were received that the reader of the stream has not got yet."""
         return self._stream.has_items or self._stream.is_behind
 
     @property
     def epoch(self) -> str | None:
-        """Message ids are comparable within one epoch."""
+        """The epoch of the message ids. Ids are comparable only within one epoch."""
         return self._stream.epoch
 
     def on_gap(self, handler: Callable[[Gap], None]) -> Callable[[Gap], None]:
-        """Call ``handler(gap)`` when the reader comes to messages that are missing. Usable as a decorator."""
+        """Call ``handler(gap)`` when the reader reaches missing messages. Usable as a decorator."""
         self._on_gap.append(handler)
         return handler
 
     async def send(self, message: Mapping[str, Any], *, key: str | None = None) -> int:
         """Send a message, and return its id when it is stored, exactly once.
 
-        The message survives reconnects, and with an outbox file also a restart of the program. ``key``: its
-        idempotency key; a new one if None. Messages to one room are stored in the order of the calls. Raises
+        The message survives reconnects and, with an outbox file, a restart of the program. ``key``: its
+        idempotency key; a new one if None. Messages to one room are stored in the order of the calls.
+        Raises
         the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
         """
         return await self._host.deliver(self.name, message, key)
@@ -164,14 +166,14 @@ class ClientRoom:
         return page[::-1]
 
     async def leave(self) -> None:
-        """Leave the room. The stream ends after what has come in."""
+        """Leave the room. The stream ends after the messages received so far."""
         self.is_wanted = False
         self.decided.set()
         await self._host.commands.room_leave(self.name)
         self.end()
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """The messages from the join on. Ends when the room is left, or the access to it is lost."""
+        """Yield the messages from the join on. Ends when the room is left, or when access to it is lost."""
         while True:
             self._changed.clear()
             item = self._stream.pop()
@@ -191,13 +193,13 @@ class ClientRoom:
         try:
             self._stream.refill(await self.history(self._stream.queued_id))
         except NotConnectedError:
-            # The connection comes back, or the room ends.
+            # Wait until the connection is back, or the room is left.
             await asyncio.sleep(RETRY)
 
     # Called by the client
 
     async def enter(self, recent: int | None) -> None:
-        """Join, for the first time or again, and catch up on what was missed. Raises what the join raises."""
+        """Join for the first time or again, and catch up on missed messages. Raises what the join raises."""
         self.is_wanted = True
         self.decided.clear()
         self._live = deque(maxlen=self._limit)
@@ -244,7 +246,7 @@ class ClientRoom:
         stream.miss(last)
 
     async def _without_cursor(self) -> JoinHistory:
-        """What a server without cursors does not say: it is read after the join instead."""
+        """Read after the join what a server without support for cursors does not include in its answer."""
         info = await self._host.commands.room_history_info(self.name)
         last, epoch = info["lastMessageId"], info.get("epoch", "")
         known = self._stream.last_id if epoch == self._stream.epoch else max(0, last - PAGE)
@@ -256,7 +258,7 @@ class ClientRoom:
         )
 
     def take(self, message: Message) -> None:
-        """A live message came in."""
+        """A live message was received."""
         if self._live is not None:
             self._live.append(message)
             return
@@ -264,19 +266,19 @@ class ClientRoom:
         self._changed.set()
 
     def miss(self, gap: Mapping[str, Any]) -> None:
-        """The server says which messages this socket has missed for ever."""
+        """The server reports which messages this socket has missed permanently."""
         if gap.get("epoch") == self._stream.epoch and self._live is None:
             self._stream.miss(gap["to"])
             self._changed.set()
 
     def lose(self) -> None:
-        """The connection was lost: ``enter`` follows when there is another one."""
+        """The connection was lost. ``enter`` is called again after a reconnect."""
         self.joined.clear()
         if self.is_wanted:
             self.decided.clear()
 
     def end(self) -> None:
-        """The room was left, or the access lost: the stream ends."""
+        """The room was left, or access to it was lost: end the stream."""
         self.is_wanted = False
         self.joined.clear()
         self.decided.set()
@@ -284,5 +286,7 @@ class ClientRoom:
 
 
 def _id_before(messages: list[Message], last: int) -> int:
-    """The id before the first message, or the last id without any. Some in between may be missing."""
+    """The id before the first message, or the last id if there are none. Messages in between may be
+    missing.
+    """
     return messages[0]["id"] - 1 if messages else last

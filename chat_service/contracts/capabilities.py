@@ -1,6 +1,6 @@
-"""Optional capabilities: what a store, a bus or a transport may offer beyond its contract.
+"""Optional capabilities that a store, a bus or a transport may offer beyond its contract.
 
-Each one is a protocol, and an object has the capability if it has the members. The members have to exist from
+Each one is a protocol, and an object has the capability if it has its members. The members must exist from
 the beginning, because the service looks for most of them only when it is composed.
 """
 
@@ -17,9 +17,10 @@ from chat_service.types import SocketId
 
 @runtime_checkable
 class RunsWithoutTask(Protocol):
-    """A store whose commands need no task unless they wait.
+    """A store whose commands need a task only if they wait.
 
-    With ``runs_without_task = True`` it promises that its methods do not need ``asyncio.current_task()``, as
+    With ``runs_without_task = True`` it promises that its methods do not need ``asyncio.current_task()``,
+    as
     ``asyncio.timeout`` and some drivers do, before they first wait, or that they await
     ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait then run without a task.
     """
@@ -39,38 +40,38 @@ class BoundsCommands(Protocol):
 
 @runtime_checkable
 class HasTitle(Protocol):
-    """A store that has a name for people, without logins. Others are called by the name of their class."""
+    """A store with a display name, without credentials. For other stores the name of the class is shown."""
 
     @property
     def title(self) -> str:
-        """The name."""
+        """The display name."""
         ...
 
 
 @runtime_checkable
 class MeasuredStore(Protocol):
-    """A store that is measured."""
+    """A store with metrics."""
 
     def statistics(self) -> StoreStatistics:
-        """What it has counted since it was made."""
+        """The counters since it was made."""
         ...
 
 
 @runtime_checkable
 class MonitoredBus(Protocol):
-    """A bus that knows how well it hears. Others are assumed to hear everything."""
+    """A bus that knows whether it receives everything. Other buses are assumed to do so."""
 
     def status(self) -> BusStatus:
-        """The state at this moment."""
+        """The current state."""
         ...
 
 
 @runtime_checkable
 class MeasuredTransport(Protocol):
-    """A transport that is measured."""
+    """A transport with metrics."""
 
     def statistics(self) -> TransportStatistics:
-        """What it has counted since it was made."""
+        """The counters since it was made."""
         ...
 
 
@@ -83,9 +84,9 @@ class TakesEncoded(Protocol):
 
 @runtime_checkable
 class LimitsAttachments(Protocol):
-    """A transport whose packets hold a limited number of binary values.
+    """A transport whose packets can contain a limited number of binary values.
 
-    Histories are cut to ``max_attachments``. None: there is no limit.
+    Histories are cut to ``max_attachments``. None: no limit.
     """
 
     max_attachments: int | None
@@ -93,16 +94,16 @@ class LimitsAttachments(Protocol):
 
 @runtime_checkable
 class Drains(Protocol):
-    """A transport that can slow down the reading of histories."""
+    """A transport that can slow down reads of histories."""
 
     async def drained(self, socket_id: SocketId) -> None:
-        """Wait while too much is unsent for a socket. A history is read after it."""
+        """Wait while too much data is unsent for a socket. Called before a history is read."""
         ...
 
 
 @runtime_checkable
 class HasAddress(Protocol):
-    """A transport that knows where it listens."""
+    """A transport that knows its address."""
 
     @property
     def address(self) -> tuple[str, int] | None:

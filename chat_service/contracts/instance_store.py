@@ -1,4 +1,4 @@
-"""What a store keeps about instances: a part of ``Store``."""
+"""The part of ``Store`` about instances."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,7 +10,7 @@ class InstanceStore(Protocol):
     """Instances, their heartbeats and their sockets."""
 
     async def instance_heartbeat(self, instance_id: InstanceId, now: int) -> None:
-        """Record that an instance is alive, adding it if unknown and ending any claim of it.
+        """Record that an instance is alive, adding it if unknown and ending any claim on it.
 
         ``now``: Unix time in ms on the instance's clock, shown to operators and not used for decisions.
         """
@@ -21,7 +21,7 @@ class InstanceStore(Protocol):
         ...
 
     async def instance_pulses(self) -> Mapping[InstanceId, int]:
-        """The pulses of all living and claimed instances.
+        """The pulses of all live and claimed instances.
 
         A pulse is a number that changes with every heartbeat and claim. An instance whose pulse does not
         change for ``heartbeat_timeout`` is dead.
@@ -29,11 +29,12 @@ class InstanceStore(Protocol):
         ...
 
     async def instance_claim(self, instance_id: InstanceId, now: int, pulse: int) -> int | None:
-        """Claim the recovery of an instance if it still has this pulse. It no longer counts as alive then.
+        """Claim the recovery of an instance if it still has this pulse. It then no longer counts as alive.
 
         Returns the new pulse, or None if the instance has sent a heartbeat, was claimed by another or was
-        forgotten meanwhile. Claim it again with the new pulse while the recovery continues, else others may
-        claim it.
+        forgotten in the meantime. While the recovery continues, claim it again with the new pulse;
+        otherwise
+        others may claim it.
         """
         ...
 

@@ -13,16 +13,18 @@ T = TypeVar("T")
 
 
 class Actor(NamedTuple):  # created for each command, at half the cost of a frozen data class
-    """On whose behalf an operation runs. ``bypass`` skips permission checks; None as name fails them."""
+    """The caller on whose behalf an operation runs. ``bypass`` skips permission checks; with the name None
+    they fail.
+    """
 
     name: UserName | None
     bypass: bool = False
 
 
-#: What ``limitExceeded`` says of a user with too many sockets.
+#: The argument of ``limitExceeded`` for a user with too many sockets.
 SOCKETS: Final = "sockets of a user"
 
-#: Of how many users a room remembers when they last joined or left, unless another number is given.
+#: Default number of users per room for whom it remembers when they last joined or left.
 SEEN_LIMIT: Final = 10_000
 
 #: The server itself.
@@ -41,13 +43,13 @@ class UserConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ban:
-    """A ban of a user. ``until``: its end in ms of Unix time; None if it does not end by itself."""
+    """A ban of a user. ``until``: its end in ms of Unix time; None for a permanent ban."""
 
     until: int | None = None
     reason: str | None = None
 
     def error(self) -> ChatServiceError:
-        """The error ``banned`` that a login gets."""
+        """The error ``banned`` with which a login is rejected."""
         return ChatServiceError("banned", self.until, self.reason)
 
 
@@ -84,7 +86,9 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryInfo:
-    """State of a room's history. ``size``: stored messages; ``cursor``: the position it describes."""
+    """State of a room's history. ``size``: number of stored messages; ``cursor``: the position it
+    describes.
+    """
 
     size: int
     max_size: int
@@ -156,7 +160,7 @@ class SendConditions(NamedTuple):
 
 
 class SendResult(NamedTuple):
-    """The id of a message. ``is_duplicate``: it was stored before, under the same idempotency key."""
+    """The id of a message. ``is_duplicate``: it was already stored with the same idempotency key."""
 
     id: int
     is_duplicate: bool
@@ -172,7 +176,7 @@ class UserSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryQuery:
-    """Which messages a join also reads: those after a known one, or else the newest."""
+    """The messages that a join also reads: those after a known one, otherwise the newest."""
 
     #: The last known message; None if none is known.
     after: int | None = None
@@ -188,9 +192,9 @@ class HistoryQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinHistory:
-    """What a join has read. ``messages``: oldest first, none later than the join.
+    """The messages read by a join. ``messages``: oldest first, none later than the join.
 
-    ``recovered``: these are the messages after the known one. ``more``: there are others after these.
+    ``recovered``: these are the messages after the known one. ``more``: further messages follow.
     """
 
     recovered: bool
@@ -202,7 +206,7 @@ class JoinHistory:
 class JoinResult:
     """``changed``: False if the socket was already joined. ``cursor``: the position of the join.
 
-    ``history``: the answer to the query of the join, None without one.
+    ``history``: the answer to the query of the join, None without a query.
     """
 
     njoined: int
@@ -214,7 +218,7 @@ class JoinResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveResult:
-    """``njoined``: the user's sockets still joined. ``changed``: whether this one was joined.
+    """``njoined``: number of the user's sockets still joined. ``changed``: whether this socket was joined.
 
     ``room_exists``: False if the room does not exist.
     """
@@ -226,9 +230,9 @@ class LeaveResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Sockets that a change has taken out of a room. ``cursor``: the place of the event that tells of it.
+    """Sockets that a change has removed from a room. ``cursor``: the position of the event that reports it.
 
-    ``sockets``: by the instances that have them.
+    ``sockets``: by the instances that hold them.
     """
 
     cursor: RoomCursor
@@ -277,7 +281,7 @@ class RoomSummary:
     epoch: str
 
     def as_object(self) -> dict[str, Any]:
-        """Its fields by the names that programs get in JSON."""
+        """The fields by the names used in JSON."""
         return {
             "name": self.name,
             "owner": self.owner,

@@ -1,4 +1,4 @@
-"""What a store keeps about rooms: a part of ``Store``."""
+"""The part of ``Store`` about rooms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -44,7 +44,8 @@ class RoomStore(Protocol):
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         """Start a new epoch of a room whose last changes were lost.
 
-        Messages, lists and settings stay; all users are removed (see ``room_change_list``). ``epoch``: the
+        Messages, lists and settings are kept; all users are removed (see ``room_change_list``). ``epoch``:
+        the
         epoch to end; if it has already ended, nothing changes. ``now``: Unix time in ms. Raises ``noRoom``.
         """
         ...
@@ -70,14 +71,17 @@ class RoomStore(Protocol):
 
         Raises ``banned``, ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same
         step; the result's cursor is the position before the announcement. The room is added to the user's
-        index before the socket is added to the room, never after. If the socket is already joined, nothing is
+        index before the socket is added to the room, never after. If the socket is already joined, nothing
+        is
         changed or published, except that the index entry is written again.
 
-        ``query``: also read messages as ``rules.select_history`` says, in the same step. If its ``max_bytes``
-        does not allow all of them, recovered messages are the oldest ones, with ``more``; others the newest.
+        ``query``: also read messages as specified by ``rules.select_history``, in the same step. If its
+        ``max_bytes`` does not allow all of them, recovered messages are the oldest ones, with ``more``;
+        otherwise
+        they are the newest.
 
-        ``seen_limit``: of how many users the room remembers when they last joined or left, for
-        ``room_user_seen``. Beyond it, users who left long ago are forgotten. With 0 this user is not
+        ``seen_limit``: the number of users for whom the room remembers when they last joined or left, for
+        ``room_user_seen``. Beyond it, users who left longest ago are forgotten. With 0 this user is not
         remembered, neither now nor when they leave, unless an earlier join was.
         """
         ...
@@ -118,22 +122,25 @@ class RoomStore(Protocol):
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         """Store a message and publish ``roomMessage(room, message)``.
 
-        Returns the ``id`` that the message was given, the room's next one. Drops the oldest messages beyond
-        the history's maximum number of them, or of their bytes. The newest message is kept, whatever its
-        size, unless no messages are kept. Raises ``noRoom``, ``notJoined``.
+        Returns the ``id`` assigned to the message, the next one of the room. Drops the oldest messages
+        beyond the
+        history's maximum number of messages or bytes. The newest message is kept, whatever its size, unless
+        the room does not keep messages. Raises ``noRoom``, ``notJoined``.
         """
         ...
 
     async def room_send(
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:
-        """``room_message`` on conditions, which are checked in the same step.
+        """``room_message`` with conditions, which are checked in the same step.
 
-        If a key is remembered for this room and ``actor.name`` (None is a sender of its own), nothing is
+        If a key is remembered for this room and ``actor.name`` (None counts as a separate sender), nothing
+        is
         stored or published: the result is the id of the first message, or ``idempotencyConflict`` is raised
-        if the digest differs. This comes before the rules: it also holds for senders who are no longer
+        if the digest differs. This check precedes the rules, so it also applies to senders who are no
+        longer
         joined. Otherwise the message is stored, and the key is remembered for ``window`` seconds. A key
-        belongs to one life of the room: ``room_renew`` keeps it, and it means nothing after ``room_delete``.
+        belongs to one life of the room: ``room_renew`` keeps it, and after ``room_delete`` it is not valid.
 
         Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
         the id of the last message (0 before the first) if it is not ``expected_last_id``, ``rateLimited``.
@@ -147,11 +154,13 @@ class RoomStore(Protocol):
     ) -> Sequence[Message]:
         """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
 
-        ``max_bytes``: fewer of them, the oldest, if they have more bytes as they are stored, but at least
-        one; None for any size. The store decides it in the same step and does not read all the rest.
+        ``max_bytes``: maximum total size as stored, None for no limit. Only the oldest messages that fit
+        are
+        returned, but at least one. The store applies it in the same step and does not read all the others.
         Messages that the store cannot decode may be left out; it logs each once.
 
-        Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, ``notJoined``
+        Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, and
+        ``notJoined``
         for anyone who is neither joined nor an admin.
         """
         ...
@@ -159,7 +168,8 @@ class RoomStore(Protocol):
     async def room_recent_history(
         self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
     ) -> Sequence[Message]:
-        """The newest ``limit`` messages, as in ``room_history``; with ``max_bytes`` the newest ones that fit.
+        """The newest ``limit`` messages, like ``room_history``; with ``max_bytes`` the newest ones that
+        fit.
 
         Raises ``noRoom``, ``notJoined``.
         """
@@ -205,10 +215,11 @@ class RoomStore(Protocol):
 
         Raises ``noRoom``; ``notAllowed`` according to ``rules.may_change_list``; ``listLimitExceeded``.
         If ``enable_access_lists_updates`` is on, publishes ``roomAccessListAdded`` with the names that were
-        not in the list, and ``roomAccessListRemoved`` with those that were, each once in the given order; not
-        without such names.
+        not in the list, and ``roomAccessListRemoved`` with those that were, each once in the given order.
+        Neither is published without names.
 
-        The sockets of removed users leave the room in the same step, which publishes, after those events, one
+        The sockets of removed users leave the room in the same step, which publishes, after those events,
+        one
         ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
         ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
         Returns the sockets that have left, or None if nobody was removed.
@@ -233,13 +244,13 @@ class RoomStore(Protocol):
         ...
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
-        """Set how many messages are kept, dropping older ones immediately. Raises ``noRoom``."""
+        """Set how many messages are kept, and immediately drop older ones. Raises ``noRoom``."""
         ...
 
     async def room_set_history_max_bytes(self, room: RoomName, size: int) -> None:
-        """Set how many bytes of messages are kept, dropping the oldest ones beyond it immediately.
+        """Set how many bytes of messages are kept, and immediately drop the oldest messages beyond it.
 
-        The newest message stays. Raises ``noRoom``.
+        The newest message is kept. Raises ``noRoom``.
         """
         ...
 
@@ -268,7 +279,7 @@ class RoomStore(Protocol):
         ...
 
     async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
-        """Whether a name is in a list, ``userlist`` included. Raises ``noRoom``."""
+        """Whether a name is in a list, including ``userlist``. Raises ``noRoom``."""
         ...
 
     async def room_check_access(self, room: RoomName, user: UserName) -> bool:

@@ -62,7 +62,7 @@ class Store(UserStore, RoomStore, InstanceStore, Protocol):
         ...
 
     async def open(self, listener: BusListener) -> None:
-        """Connect, and start passing what arrives on the bus to ``listener``.
+        """Connect, and start to pass envelopes from the bus to ``listener``.
 
         Raises ``ConfigurationError`` or ``StoreError`` with a clear message on failure.
         """
@@ -96,5 +96,5 @@ class Store(UserStore, RoomStore, InstanceStore, Protocol):
         ...
 
     async def list_instances(self) -> list[InstanceRecord]:
-        """All living and claimed instances, in any order."""
+        """All live and claimed instances, in any order."""
         ...

@@ -63,8 +63,9 @@ class TransportHandler(Protocol):
         The optional capabilities ``TakesEncoded``, ``Drains`` and ``LimitsAttachments`` of the transport
         (``chat_service.contracts.capabilities``) determine in which form it gets histories.
 
-        The ack goes out at once: it is handed on before the event loop runs anything else, so that what the
-        service sends next, such as the first event of a room that was joined, comes after it.
+        The transport must pass the ack on immediately, before the event loop runs anything else. Then
+        whatever the
+        service sends next, such as the first event of a joined room, comes after it.
         """
         ...
 

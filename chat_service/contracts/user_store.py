@@ -1,4 +1,4 @@
-"""What a store keeps about users and their sockets: a part of ``Store``."""
+"""The part of ``Store`` about users and their sockets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -63,9 +63,10 @@ class UserStore(Protocol):
     # Bans.
 
     async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
-        """Ban a user, who need not exist, in place of an earlier ban, and publish ``DisconnectUser``.
+        """Ban a user, who need not exist, replacing any earlier ban, and publish ``DisconnectUser``.
 
-        From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user. The ban outlives the
+        From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user. The ban outlives
+        the
         user and is forgotten ``ban.until - now`` ms later. ``now``: Unix time in ms.
         """
         ...
@@ -75,11 +76,11 @@ class UserStore(Protocol):
         ...
 
     async def user_get_ban(self, user: UserName) -> Ban | None:
-        """The ban of a user, None without one. The user need not exist."""
+        """The ban of a user, None if there is none. The user need not exist."""
         ...
 
     async def banned_users(self, users: Sequence[UserName]) -> Sequence[UserName]:
-        """Those of the users who are banned, in any order."""
+        """The banned users among these, in any order."""
         ...
 
     # Sockets.
@@ -117,8 +118,9 @@ class UserStore(Protocol):
     ) -> int:
         """Remove a socket, which has left its rooms, from the user and the instance.
 
-        Publishes ``roomLeftEcho`` for each departure, then ``socketDisconnectEcho(id, nconnected)``, for the
-        user's other sockets. Returns nconnected. For an unknown socket it changes and publishes nothing.
+        Publishes ``roomLeftEcho`` for each departure, then ``socketDisconnectEcho(id, nconnected)``, for
+        the
+        user's other sockets. Returns nconnected. If the socket is unknown, nothing is changed or published.
         """
         ...
 

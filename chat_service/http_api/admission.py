@@ -1,4 +1,4 @@
-"""Who may use the HTTP API, and the log of who has: one line per write, and one per wrong token."""
+"""Checks tokens of the HTTP API, and logs one line per write and per wrong token."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from chat_service.http_api.problems import ApiProblem
 from chat_service.http_api.routing import Route
 
 logger = logging.getLogger("chat_service")
-#: One line for each request that writes, or would have.
+#: One line for each request that writes, or that was refused.
 audit_logger = logging.getLogger("chat_service.audit")
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="chat-service"'}
@@ -28,7 +28,7 @@ class Admission:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether anybody may use the API."""
+        """Whether the API has any tokens."""
         return bool(self._tokens)
 
     def token_of(self, request: ApiRequest, now: float) -> Token:
@@ -52,12 +52,12 @@ class Admission:
         )
 
     def audit(self, route: Route, request: ApiRequest, token: Token) -> "Audit":
-        """The audit line of a request, to be ended with its outcome."""
+        """The audit line of a request, to be completed with its outcome."""
         return Audit(route, request, token)
 
 
 class Audit:
-    """The line of one request: who, what, from where, and how it went. Requests that read have none."""
+    """The audit line of a request: token, request, address, and outcome. Requests that only read have none."""
 
     def __init__(self, route: Route, request: ApiRequest, token: Token) -> None:
         self._route = route
@@ -69,7 +69,7 @@ class Audit:
         if not self._route.is_write:
             return
         said = "".join(f" {name}={_quoted(value)}" for name, value in (notes or {}).items())
-        # The path is percent-encoded, so that it has neither spaces nor line ends.
+        # The path is percent-encoded, so it contains neither spaces nor line breaks.
         path = shorten(self._request.path)
         audit_logger.info(
             "token=%s %s %s status=%s from=%s%s",

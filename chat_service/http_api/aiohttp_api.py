@@ -11,7 +11,7 @@ from chat_service.http_ports import refuse_packed
 
 logger = logging.getLogger("chat_service")
 
-#: Where the API is, below a prefix.
+#: The path of the API, below a prefix.
 PLACE = "/api"
 
 
@@ -49,7 +49,7 @@ def _request(request: web.Request, mount: str) -> ApiRequest:
     raw = request.raw_path.partition("?")[0]
     return ApiRequest(
         method=request.method,
-        # In an application below another one, the path begins with that of the upper one.
+        # In a nested application, the path begins with that of the outer one.
         mount=raw[: raw.index(mount) + len(mount)] if mount in raw else mount,
         path=raw[raw.index(mount) + len(mount) :] if mount in raw else raw,
         query=request.rel_url.raw_query_string,
@@ -75,7 +75,7 @@ async def _send_stream(request: web.Request, stream: ApiStream) -> web.StreamRes
         if request.transport is not None:
             request.transport.abort()
     except ConnectionError:
-        # The reader has gone.
+        # The reader has disconnected.
         pass
     except Exception as error:
         logger.warning("a stream of the HTTP API is ended: %r", error)

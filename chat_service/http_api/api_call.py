@@ -1,4 +1,4 @@
-"""What the handlers of the HTTP API work with: one request that was let in, and its checked values."""
+"""The input of the HTTP API's handlers: an admitted request with its checked values."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from chat_service.types import RoomName
 
 
 class ServiceCalls(Protocol):
-    """The part of the server API that the HTTP API uses. ``ChatService`` documents each."""
+    """The part of the server API that the HTTP API uses. ``ChatService`` documents the methods."""
 
     async def exec_user_command(
         self, context: Any, command: str, *args: Any, options: Mapping[str, Any] | None = None
@@ -49,14 +49,14 @@ class ServiceCalls(Protocol):
 
 
 class Closing:
-    """Says that streams have to end, and wakes those that wait."""
+    """Signals that streams have to end, and wakes the waiting ones."""
 
     def __init__(self) -> None:
         self.is_closing = False
         self._sleepers: set[asyncio.Event] = set()
 
     def add(self, sleeper: asyncio.Event) -> None:
-        """Wake a sleeper at the end."""
+        """Register an event to be set at the end."""
         self._sleepers.add(sleeper)
 
     def discard(self, sleeper: asyncio.Event) -> None:
@@ -64,7 +64,7 @@ class Closing:
         self._sleepers.discard(sleeper)
 
     def begin(self) -> None:
-        """End all streams."""
+        """Signal the end to all streams."""
         self.is_closing = True
         for sleeper in self._sleepers:
             sleeper.set()
@@ -72,7 +72,7 @@ class Closing:
 
 @dataclass(slots=True, kw_only=True)
 class ApiCall:
-    """A request whose token may make it. ``path``, ``query`` and ``body`` hold checked values."""
+    """A request whose token has the required scope. ``path``, ``query`` and ``body`` hold checked values."""
 
     context: Context
     options: ApiOptions
@@ -87,7 +87,7 @@ class ApiCall:
     closing: Closing
     #: Status of the answer.
     status: int
-    #: What the audit line says besides.
+    #: Additional text for the audit line.
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -97,13 +97,13 @@ class ApiCall:
         return service
 
     def page_size(self) -> int:
-        """How many items the answer may have: the field ``limit`` of the query, else 100 or fewer."""
+        """Maximum number of items in the answer: the field ``limit`` of the query, otherwise 100 or fewer."""
         limit = self.query.get("limit")
         return min(100, self.options.max_page_size) if limit is None else int(limit)
 
 
 def page_of_names(names: Sequence[str], limit: int, cursor: str | None) -> tuple[list[str], str | None]:
-    """A page of names in their order, and the cursor of the next one: the last name of this one."""
+    """A page of sorted names, and the cursor of the next page: the last name of this one."""
     ordered = sorted(names, key=natural_key)
     if cursor is not None:
         after = natural_key(cursor)
@@ -112,17 +112,17 @@ def page_of_names(names: Sequence[str], limit: int, cursor: str | None) -> tuple
 
 
 def bad_request(message: str) -> ApiProblem:
-    """A request that can never work."""
+    """An error for a request that can never work."""
     return ApiProblem("badRequest", message)
 
 
 def room_of(call: ApiCall) -> RoomName:
-    """The room of the path. Raises ``invalidName``."""
+    """The room named in the path. Raises ``invalidName``."""
     check_name(call.path["room"], call.context.limits.name_length)
     return RoomName(call.path["room"])
 
 
 async def check_user(call: ApiCall) -> None:
-    """Raise ``invalidName``, or ``noUser``, for the user of the path."""
+    """Raise ``invalidName`` or ``noUser`` for the user named in the path."""
     if not await call.service.has_user(call.path["user"]):
         raise ChatServiceError("noUser", call.path["user"])

@@ -10,7 +10,7 @@ from chat_service.option_group import OptionGroup, is_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiOptions(OptionGroup):
-    """Options of the HTTP API. An invalid value raises ``ConfigurationError``, which shows no token."""
+    """Options of the HTTP API. An invalid value raises ``ConfigurationError``, whose text shows no token."""
 
     group: ClassVar = "api_options"
 
@@ -23,25 +23,25 @@ class ApiOptions(OptionGroup):
     console: bool = True
     #: Maximum bytes of a request's body.
     max_body_size: int = 1_000_000
-    #: Time in seconds in which a request's body has to come.
+    #: Maximum time in seconds to wait for a request's body.
     body_timeout: float = 30.0
-    #: Maximum number of items of one answer: rooms, users, members, names or messages.
+    #: Maximum number of items in an answer: rooms, users, members, names or messages.
     max_page_size: int = 1000
-    #: Bytes of messages after which an answer with a history ends; the rest is for the next request.
+    #: Maximum size in bytes of the messages in an answer with a history; request the rest separately.
     max_answer_size: int = 4_000_000
-    #: Maximum number of messages of one batch.
+    #: Maximum number of messages in a batch.
     max_batch_length: int = 1000
-    #: Maximum number of requests that run at a time, streams aside.
+    #: Maximum number of concurrent requests, not counting streams.
     max_requests: int = 100
-    #: Maximum number of event streams at a time.
+    #: Maximum number of concurrent event streams.
     max_streams: int = 100
-    #: Maximum number of events that wait for the reader of a stream; past it the stream ends.
+    #: Maximum number of events that wait for the reader of a stream; beyond it the stream ends.
     stream_buffer: int = 1000
-    #: Time in seconds that the reader of a stream may take for one piece; past it the stream ends.
+    #: Maximum time in seconds for the reader of a stream to accept a piece; after that the stream ends.
     stream_timeout: float = 15.0
-    #: Time in seconds between two comments that keep a silent stream open.
+    #: Seconds between the comments that keep an idle stream open.
     stream_heartbeat: float = 15.0
-    #: Maximum number of wrong tokens per minute and address; past it the answer is 429.
+    #: Maximum number of wrong tokens per minute and address; after that the answer is 429.
     max_failures: int = 10
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class ApiOptions(OptionGroup):
         self.known_tokens()
 
     def known_tokens(self) -> tuple[Token, ...]:
-        """All tokens, of the option and of the file. Raises ``ConfigurationError``."""
+        """All tokens from the option and the file. Raises ``ConfigurationError``."""
         given = read_tokens(self.tokens)
         if self.tokens_file is not None:
             given += read_tokens_file(self.tokens_file)

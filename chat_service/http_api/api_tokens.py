@@ -1,6 +1,6 @@
-"""Tokens of the HTTP API: who has which scopes, and how a given token is found among them.
+"""Tokens of the HTTP API: their scopes, and looking up a given token.
 
-Only digests are kept, so that no token can show in a log, a ``repr`` or a dump of memory.
+Only digests are kept, so that no token appears in a log, a ``repr`` or a memory dump.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from chat_service.errors import ConfigurationError
 
-#: What a token may do. "admin" includes the others; "read" and "write" stand for themselves.
+#: What a token may do. "admin" includes the others; "read" and "write" are independent.
 SCOPES: Final = ("read", "write", "admin")
-#: Characters that a token needs, so that nobody guesses it.
+#: Minimum number of characters of a token, so that it cannot be guessed.
 MIN_LENGTH: Final = 32
 
 _LINE = '"name:scopes:token", such as "celery:read,write:…"'
@@ -22,14 +22,14 @@ _LINE = '"name:scopes:token", such as "celery:read,write:…"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A token by its name. ``digest``: SHA-256 of its text."""
+    """A token with its name. ``digest``: SHA-256 of its text."""
 
     name: str
     scopes: frozenset[str]
     digest: bytes = field(repr=False)
 
     def has(self, scope: str) -> bool:
-        """Whether the token may do what needs a scope."""
+        """Whether the token has a scope."""
         return scope in self.scopes or "admin" in self.scopes
 
 
@@ -39,7 +39,9 @@ def digest(text: str) -> bytes:
 
 
 def find_token(tokens: Sequence[Token], given: str) -> Token | None:
-    """The token with a text. The time does not depend on which one it is, nor on how much is right."""
+    """The token with this text. The time taken depends neither on the token nor on how much of it is
+    correct.
+    """
     asked = digest(given)
     found = None
     for token in tokens:
@@ -49,7 +51,7 @@ def find_token(tokens: Sequence[Token], given: str) -> Token | None:
 
 
 def read_tokens(given: Any) -> tuple[Token, ...]:
-    """The tokens of the option ``tokens``. Raises ``ConfigurationError``, which shows no token."""
+    """The tokens of the option ``tokens``. Raises ``ConfigurationError``, whose text contains no token."""
     if isinstance(given, str):
         return _of_lines("api_options tokens", given.split())
     if not isinstance(given, Mapping):
@@ -60,7 +62,7 @@ def read_tokens(given: Any) -> tuple[Token, ...]:
 
 
 def read_tokens_file(path: str) -> tuple[Token, ...]:
-    """The tokens of a file. Raises ``ConfigurationError``, which shows no token."""
+    """The tokens in a file. Raises ``ConfigurationError``, whose text contains no token."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeError) as error:

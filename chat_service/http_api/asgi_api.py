@@ -16,12 +16,12 @@ logger = logging.getLogger("chat_service")
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-#: What may stay as it is in a percent-encoded path.
+#: Characters that need not be percent-encoded.
 _SAFE = "/:@!$&'()*+,;=~-._"
 
 
 class ApiApp:
-    """Serves the API at the path that it is mounted at, or below ``place`` of it."""
+    """Serves the API at the path where it is mounted, or below ``place`` of it."""
 
     def __init__(self, api: HttpApi, place: str = "") -> None:
         self._api = api
@@ -71,7 +71,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     while True:
         event = await receive()
         if event["type"] != "http.request":
-            # The client has gone: nobody reads the answer.
+            # The client has disconnected: nobody reads the answer.
             return b""
         parts.append(event.get("body", b""))
         size += len(parts[-1])
@@ -108,10 +108,10 @@ async def _send_chunks(stream: ApiStream, send: Send) -> None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     except TimeoutError:
-        # Without an end, the server closes the connection.
+        # Unless the response is completed, the server closes the connection.
         stream.on_slow()
     except OSError:
-        # The reader has gone.
+        # The reader has disconnected.
         pass
     except Exception as error:
         logger.warning("a stream of the HTTP API is ended: %r", error)

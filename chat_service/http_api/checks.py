@@ -1,7 +1,7 @@
-"""Checks of values against the JSON Schemas that the OpenAPI document shows, so that both say the same.
+"""Checks values against the JSON Schemas shown in the OpenAPI document, so that the two cannot differ.
 
-Only the keywords that our schemas use are known. Patterns are for readers: names are checked by the service,
-which has a code of its own for them.
+It supports only the keywords that our schemas use. Patterns are not checked: the service checks names and
+has its own error code for them.
 """
 
 import re
@@ -18,12 +18,12 @@ _WHOLE = re.compile(r"-?[0-9]{1,16}")
 def _is_whole(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    # As in JavaScript, 5.0 is accepted for 5. Comparisons with NaN are false.
+    # As in JavaScript, 5.0 is accepted as 5. Comparisons with NaN are false.
     return -(2**53) < value < 2**53 and value == int(value)
 
 
 def _is_number(value: Any) -> bool:
-    # Without NaN, which differs from itself, and the infinities.
+    # Without NaN, which is not equal to itself, and the infinities.
     return isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
 
 
@@ -39,7 +39,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 def fault_of(value: Any, schema: Schema, where: str) -> str | None:
-    """What is wrong with a value, None if nothing is. ``where``: its name for people."""
+    """The error of a value, or None if it is valid. ``where``: its name for people."""
     kinds = schema.get("type")
     if kinds is not None:
         named = [kinds] if isinstance(kinds, str) else kinds
@@ -96,7 +96,9 @@ def _object_fault(value: dict[str, Any], schema: Schema, where: str) -> str | No
 
 
 def from_text(text: str, schema: Schema) -> Any:
-    """The value that a text in a query stands for; the text itself if it cannot be read, for ``fault_of``."""
+    """The value that a text in a query represents; if it cannot be parsed, the text itself, for
+    ``fault_of``.
+    """
     kind = schema.get("type")
     if kind == "integer" and _WHOLE.fullmatch(text):
         return int(text)

@@ -1,4 +1,4 @@
-"""The events of a room as Server-Sent Events, which resume where a reader has stopped."""
+"""The events of a room as Server-Sent Events that a reader can resume."""
 
 import asyncio
 import logging
@@ -17,16 +17,16 @@ from chat_service.types import RoomName
 
 logger = logging.getLogger("chat_service")
 
-#: Messages that are read from the store at once.
+#: Maximum number of messages read from the store at once.
 PAGE: Final = 500
 
 _LAST_EVENT_ID = re.compile(r"([^:\s]{1,128}):([0-9]{1,16})")
-#: Event names and ids end at a line's end.
+#: Event names and ids must not contain line breaks.
 _LINE_ENDS = re.compile("[\r\n\0]")
 
 
 async def room_events(call: ApiCall) -> ApiStream:
-    """The handler of the route. Raises what is wrong before the stream begins."""
+    """The handler of the route. Raises errors before the stream begins."""
     room = room_of(call)
     known = _known_place(call)
     await call.context.store.room_history_info(room, SYSTEM)
@@ -39,7 +39,7 @@ async def room_events(call: ApiCall) -> ApiStream:
 
 
 def _known_place(call: ApiCall) -> tuple[str | None, int] | None:
-    """Epoch and id of the last message that the reader has; None if it has none."""
+    """Epoch and id of the last message that the reader has; None if there is none."""
     given = call.last_event_id
     if given:
         found = _LAST_EVENT_ID.fullmatch(given)
@@ -68,7 +68,7 @@ class RoomStream:
         self._waiting.wake = self._woken.set
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The stream in pieces. It ends with the room or the service, and when its reader is too slow."""
+        """The stream in pieces. It ends with the room or the service, or if its reader is too slow."""
         taps, closing = self._call.context.delivery.taps, self._call.closing
         closing.add(self._woken)
         try:
@@ -85,7 +85,7 @@ class RoomStream:
             closing.discard(self._woken)
 
     async def _lines(self) -> AsyncIterator[Line | None]:
-        """Raises ``noRoom`` when the room has gone."""
+        """Raises ``noRoom`` if the room has been deleted."""
         info = await self._info()
         follower, is_recovered = self._begin(info)
         yield follower.position(info.last_message_id, recovered=is_recovered)
@@ -115,26 +115,26 @@ class RoomStream:
                 for line in follower.take(item):
                     yield line
                 if item.removed and not item.event:
-                    # Who has lost access is removed so, and everybody when the room goes.
+                    # Sent when a user loses access, and for everyone when the room is deleted.
                     await self._info()
             else:
                 yield as_line(item.event, item.args)
         yield Line("end", {"code": "closing", "message": "The server closes"})
 
     def _begin(self, info: HistoryInfo) -> tuple[Follower, bool]:
-        """Where the reader begins, and whether it misses nothing of what it asked for."""
+        """Where the reader begins, and whether all requested messages are available."""
         last, oldest = info.last_message_id, info.last_message_id - info.size
         if self._known is not None:
             epoch, after = self._known
             if epoch in (None, info.cursor.epoch) and oldest <= after <= last:
                 return Follower(self._room, info.cursor, after), True
             if epoch is None:
-                # From the beginning, as far as it is stored.
+                # From the oldest stored message.
                 return Follower(self._room, info.cursor, oldest), False
         return Follower(self._room, info.cursor, last), False
 
     async def _wait(self) -> bool:
-        """Wait for something. Returns False if nothing came for the time of a heartbeat."""
+        """Wait for an item. Returns False if none arrived within the heartbeat interval."""
         self._woken.clear()
         if not self._waiting.is_empty or self._call.closing.is_closing:
             return True
@@ -149,7 +149,7 @@ class RoomStream:
         return await self._call.context.store.room_history_info(self._room, SYSTEM)
 
     async def _check(self, follower: Follower) -> AsyncIterator[Line]:
-        """Read the room, and whatever the reader has missed."""
+        """Read the room and all messages that the reader has missed."""
         info = await self._info()
         if info.cursor.epoch != follower.epoch or info.last_message_id < follower.last_id:
             yield follower.start_over(info.cursor, info.last_message_id)
@@ -161,7 +161,7 @@ class RoomStream:
             yield line
 
     async def _read(self, follower: Follower, info: HistoryInfo) -> AsyncIterator[Line]:
-        """The stored messages after the last one, up to that of ``info``."""
+        """The stored messages after the last one, up to the last id of ``info``."""
         last = info.last_message_id
         while follower.last_id < last:
             found = await read_messages(self._call, self._room, follower.last_id, PAGE)
@@ -172,7 +172,7 @@ class RoomStream:
 
 
 def as_bytes(line: Line) -> bytes:
-    """The event as it is sent."""
+    """The event in the format of Server-Sent Events."""
     head = f"event: {_LINE_ENDS.sub(' ', line.event)}\n"
     if line.id is not None:
         head = f"id: {line.id}\n{head}"

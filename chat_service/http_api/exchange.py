@@ -1,4 +1,4 @@
-"""Requests and answers of the HTTP API, whatever server carries them."""
+"""Requests and answers of the HTTP API, independent of the server."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import orjson
 
 JSON: Final = "application/json"
 
-#: Sent with every answer: they are for programs, and some are secret.
+#: Sent with every answer, because answers are for programs and may be secret.
 COMMON_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -16,15 +16,16 @@ COMMON_HEADERS: Final[Mapping[str, str]] = {
 
 
 class BodyTooLargeError(Exception):
-    """A body has more bytes than it may have."""
+    """A body is larger than allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """A request. ``path``: below the API's own, percent-encoded; ``mount``: the API's path.
+    """A request. ``path``: relative to the API, percent-encoded; ``mount``: the API's path.
 
-    ``headers``: by names in lower case. ``peer``: the client's address. ``read_body(limit)`` reads the body,
-    and raises ``BodyTooLargeError`` past ``limit`` bytes.
+    ``headers``: with names in lower case. ``peer``: the client's address. ``read_body(limit)`` reads the
+    body,
+    and raises ``BodyTooLargeError`` beyond ``limit`` bytes.
     """
 
     method: str
@@ -38,7 +39,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """An answer with its whole body."""
+    """An answer with a complete body."""
 
     status: int
     body: bytes = b""
@@ -46,38 +47,38 @@ class ApiResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def all_headers(self) -> dict[str, str]:
-        """The headers to send, with those that all answers have."""
+        """The headers to send, including those that all answers have."""
         given = {"Content-Type": self.content_type} if self.body else {}
         return {**COMMON_HEADERS, **given, **self.headers}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiStream:
-    """An answer whose body goes on: pieces to be sent at once, each within ``timeout`` seconds.
+    """A streaming answer: its pieces are sent immediately, each within ``timeout`` seconds.
 
-    Call ``end`` at the end, however that comes.
+    Call ``end`` when it is over, whatever the reason.
     """
 
     chunks: AsyncGenerator[bytes, None]
     timeout: float
-    #: Called when the reader was too slow.
+    #: Called if the reader was too slow.
     on_slow: Callable[[], None]
     on_end: Callable[[], None] = lambda: None
 
     async def end(self) -> None:
-        """Release what the stream holds."""
+        """Release the resources of the stream."""
         try:
             await self.chunks.aclose()
         finally:
             self.on_end()
 
     def all_headers(self) -> dict[str, str]:
-        """The headers to send. The last one keeps nginx from collecting the pieces."""
+        """The headers to send. The last one stops nginx from buffering."""
         return {**COMMON_HEADERS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
 def as_json(value: Any) -> bytes:
-    """JSON in UTF-8. Binary values become texts in base64."""
+    """JSON in UTF-8. Binary values are encoded as base64 text."""
     return orjson.dumps(value, default=_plain)
 
 

@@ -1,7 +1,7 @@
-"""What the reader of a room's events gets next, decided without I/O.
+"""Decides without I/O what the reader of a room's events gets next.
 
-Messages come from the bus while each is the next one, and from the store when one is missing. Everything else
-comes from the bus alone; when some of it is missing, the reader is told.
+Messages are taken from the bus as long as none is missing, and from the store otherwise. All other events
+come only from the bus; if some may be missing, the reader is notified.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ _NAMES: Final = {row.name: [name for name, _ in row.arguments] for row in NOTIFI
 
 
 class Line(NamedTuple):
-    """One event for the reader. ``id``: that of a message, as ``epoch:id``, else None."""
+    """One event for the reader. ``id``: of a message, as ``epoch:id``, otherwise None."""
 
     event: str
     data: dict[str, Any]
@@ -24,16 +24,16 @@ class Line(NamedTuple):
 
 
 class Waiting:
-    """The ``Tap`` of one reader: keeps what it has not got yet, up to a limit."""
+    """The ``Tap`` of one reader: keeps events that the reader has not got yet, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._items: deque[RoomEvent | Notify] = deque()
-        #: Called when something comes.
+        #: Called when an event arrives.
         self.wake: Any = lambda: None
-        #: More came than the reader took in time.
+        #: More events arrived than the reader read in time.
         self.is_over = False
-        #: Something may have been missed.
+        #: Events may have been missed.
         self.is_interrupted = False
 
     def hear(self, event: RoomEvent | Notify) -> None:
@@ -52,7 +52,7 @@ class Waiting:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether no event is waiting."""
         return not (self._items or self.is_over or self.is_interrupted)
 
     def take(self) -> RoomEvent | Notify | None:
@@ -61,7 +61,7 @@ class Waiting:
 
 
 class Follower:
-    """The place of one reader in a room's events: the last message it got, and the last event it was told."""
+    """The position of a reader in a room's events: the last message and the last event it got."""
 
     def __init__(self, room: str, cursor: RoomCursor, last_id: int) -> None:
         """``last_id``: the last message that the reader has."""
@@ -73,13 +73,13 @@ class Follower:
     # From the bus
 
     def is_gap(self, event: RoomEvent) -> bool:
-        """Whether the room has to be read before an event."""
+        """Whether the room has to be read before this event can be delivered."""
         if event.epoch != self.epoch:
             return True
         return event.last_message_id > self.last_id + event.is_message
 
     def take(self, event: RoomEvent) -> Iterator[Line]:
-        """What an event before which nothing is missing is to the reader."""
+        """The event for the reader. No earlier event is missing."""
         if event.epoch != self.epoch:
             return
         if event.is_message:
@@ -96,7 +96,9 @@ class Follower:
     # From the store
 
     def resume(self, messages: Sequence[Message], up_to: int) -> Iterator[Line]:
-        """Messages that were read after the last one, oldest first, with all that is stored up to an id."""
+        """The events for messages read after the last one, oldest first, with everything stored up to an
+        id.
+        """
         for message in messages:
             if message["id"] > self.last_id:
                 yield from self._missing(message["id"] - 1)
@@ -105,19 +107,19 @@ class Follower:
         yield from self._missing(up_to)
 
     def catch_up(self, cursor: RoomCursor, last_id: int, known: int) -> Iterator[Line]:
-        """The room was read at a place, with messages up to ``last_id``; ``known``: the last one before."""
+        """The room was read at a position, with messages up to ``last_id``. ``known``: the last one before."""
         if cursor.seq - self._seq > last_id - known:
-            # Each message is an event; the others are gone.
+            # Each message is an event of its own; messages without one are gone.
             yield Line("roomStateGap", {"roomName": self._room})
         self._seq = max(self._seq, cursor.seq)
 
     def start_over(self, cursor: RoomCursor, last_id: int) -> Line:
-        """The room has another life, or has lost messages: go on from its last message."""
+        """The room has started over, or has lost messages: continue from its last message."""
         self.epoch, self._seq, self.last_id = cursor.epoch, cursor.seq, last_id
         return self.position(last_id, recovered=False)
 
     def position(self, last_id: int, *, recovered: bool) -> Line:
-        """Where the reader is. ``last_id``: the room's last message."""
+        """The position of the reader. ``last_id``: the room's last message."""
         data = {"epoch": self.epoch, "lastMessageId": last_id, "recovered": recovered}
         return Line("position", data, f"{self.epoch}:{self.last_id}")
 
@@ -133,7 +135,7 @@ class Follower:
 
 
 def as_line(event: str, args: Sequence[Any]) -> Line:
-    """An event with its arguments by their names; those of an application's event as a list."""
+    """An event with its arguments by name; those of an application's event as a list."""
     names = _NAMES.get(event)
     if names is None or len(names) != len(args):
         return Line(event, {"args": list(args)})

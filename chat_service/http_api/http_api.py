@@ -1,4 +1,4 @@
-"""The HTTP API of a service, whatever server carries it: a request in, an answer or a stream out."""
+"""The HTTP API of a service, independent of the server: takes a request, returns an answer or a stream."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ END_GRACE: Final = 2.0
 
 
 class HttpApi:
-    """Answers requests. It is off, and answers 404, without any token."""
+    """Answers requests. Without a token it is off and answers 404."""
 
     def __init__(self, context: Context, options: ApiOptions) -> None:
         self._context = context
@@ -44,30 +44,30 @@ class HttpApi:
         self._bounds = {PAGE: options.max_page_size, BATCH: options.max_batch_length}
         self._pages = ApiPages(has_console=options.console)
         self._closing = Closing()
-        #: Requests that run, streams aside, and streams.
+        #: Number of running requests, without streams, and of streams.
         self._requests = 0
         self._streams = 0
         self._idle = asyncio.Event()
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a token, so that the API is served."""
+        """Whether there are tokens, so that the API is served."""
         return self._admission.has_tokens
 
     @property
     def body_timeout(self) -> float:
-        """Time in seconds in which a body has to come."""
+        """Maximum time in seconds to wait for a body."""
         return self._options.body_timeout
 
     async def handle(self, request: ApiRequest) -> ApiResponse | ApiStream:
-        """Answer a request. Raises nothing but a cancellation."""
+        """Answer a request. Raises only ``CancelledError``."""
         try:
             return self._page(request) or await self._answer(request)
         except Exception as error:
             return error_response(self._context.errors, error, f"{request.method} of the HTTP API")
 
     async def close(self) -> None:
-        """End all streams, refuse new requests, and wait a little for those that run. Idempotent."""
+        """End all streams, refuse new requests, and wait briefly for running ones. Idempotent."""
         self._closing.begin()
         try:
             async with asyncio.timeout(END_GRACE):
@@ -77,7 +77,7 @@ class HttpApi:
         except TimeoutError:
             logger.warning("closing while %s requests of the HTTP API run", self._requests + self._streams)
 
-    # Pages for everybody
+    # Public pages
 
     def _page(self, request: ApiRequest) -> ApiResponse | None:
         if not self.is_on or request.method not in ("GET", "HEAD"):
@@ -158,7 +158,7 @@ class HttpApi:
 
     async def _call(self, request: ApiRequest, route: Route, values: dict[str, str], token: Token) -> ApiCall:
         for name, value in values.items():
-            # Names of rooms and users are checked by the service, with an error of its own.
+            # The service checks the names of rooms and users, with its own error.
             schema = {key: item for key, item in PATH_SCHEMAS[name].items() if key != "minLength"}
             _check(value, schema, f"path.{name}")
         key = request.headers.get("idempotency-key") if route.takes_key else None

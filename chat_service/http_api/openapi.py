@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the HTTP API, made from the tables of routes and commands."""
+"""The OpenAPI 3.1 document of the HTTP API, generated from the tables of routes and commands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ as `Authorization: Bearer …`. Errors have a body `{code, args, message}`; the 
 and some of the API itself. Names in paths are percent-encoded, `/` as `%2F`.
 """
 
-#: What every route can answer with.
+#: Errors that every route can return.
 _COMMON = (
     "unauthorized",
     "forbidden",
@@ -32,7 +32,7 @@ _WITH_BODY = ("tooLarge", "unsupportedMediaType", "bodyTimeout")
 
 
 def default_bounds() -> dict[str, int]:
-    """The bounds that the options have by default."""
+    """The default values of the bounds."""
     options = ApiOptions()
     return {schemas.PAGE: options.max_page_size, schemas.BATCH: options.max_batch_length}
 
@@ -66,7 +66,7 @@ def document(mount: str = "/api", bounds: Mapping[str, int] | None = None) -> di
 
 
 def sized_document(paths: dict[str, Any], numbers: dict[str, int]) -> dict[str, Any]:
-    """The paths with the numbers of the options in their schemas."""
+    """The paths, with the numbers of the options filled into their schemas."""
     made: dict[str, Any] = schemas.sized(paths, numbers)
     return made
 

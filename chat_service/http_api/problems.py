@@ -7,7 +7,7 @@ from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError,
 from chat_service.http_api.exchange import ApiResponse, as_json
 from chat_service.protocol.wire import ErrorEncoder, bounded
 
-#: The statuses of the service's codes. A code of the application's own has ``APPLICATION_STATUS``.
+#: The statuses of the service's codes. Codes of the application have ``APPLICATION_STATUS``.
 STATUSES: Final[Mapping[str, int]] = {
     "badArgument": 400,
     "banned": 403,
@@ -35,7 +35,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "userOnline": 409,
     "wrongArgumentsCount": 400,
 }
-#: Understood, and refused by a hook.
+#: The request was understood, but a hook refused it.
 APPLICATION_STATUS: Final = 422
 
 #: The codes of the API itself, with their statuses.
@@ -55,7 +55,7 @@ API_STATUSES: Final[Mapping[str, int]] = {
 
 
 class ApiProblem(Exception):
-    """An error of the API itself. ``args``: values for programs; ``message``: for people."""
+    """An error of the API itself. ``args``: values for programs; ``message``: text for people."""
 
     def __init__(
         self, code: str, message: str, *arguments: Any, headers: Mapping[str, str] | None = None
@@ -69,7 +69,7 @@ class ApiProblem(Exception):
 
 
 def problem_body(code: str, arguments: Sequence[Any], message: str) -> dict[str, Any]:
-    """The body of an error. What a client sent is repeated in part only."""
+    """The body of an error. Values that a client sent are truncated."""
     return {
         "code": clean_text(code),
         "args": [bounded(argument) for argument in arguments],
@@ -78,23 +78,23 @@ def problem_body(code: str, arguments: Sequence[Any], message: str) -> dict[str,
 
 
 def status_of(code: str) -> int:
-    """The status of a code of the service or of the application."""
+    """The status for a code of the service or of the application."""
     return STATUSES.get(code, APPLICATION_STATUS)
 
 
 def as_problem(errors: ErrorEncoder, error: Exception, where: str) -> tuple[int, dict[str, Any]]:
-    """Status and body of an exception. What is not for clients is logged with an incident number."""
+    """Status and body for an exception. Unexpected exceptions are logged with an incident id."""
     if isinstance(error, ApiProblem):
         return error.status, problem_body(error.code, error.arguments, error.message)
     if isinstance(error, StoreError) and not isinstance(error, StoreTimeoutError):
-        # Such as a cursor that has expired: the store says what to do.
+        # For example an expired cursor: the store explains what to do.
         return 503, problem_body("unavailable", (), str(error))
     public: ChatServiceError = errors.public_error(error, where)
     return status_of(public.code), problem_body(public.code, public.arguments, str(public))
 
 
 def error_response(errors: ErrorEncoder, error: Exception, where: str) -> ApiResponse:
-    """The answer to a request that has failed."""
+    """The answer to a failed request."""
     status, body = as_problem(errors, error, where)
     headers = error.headers if isinstance(error, ApiProblem) else {}
     return ApiResponse(status=status, body=as_json(body), headers=headers)

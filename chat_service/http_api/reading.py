@@ -11,7 +11,7 @@ from chat_service.http_api.exchange import as_json
 from chat_service.types import Message, RoomName, UserName
 from chat_service.version import __version__
 
-#: Messages that are read from the store at once.
+#: Maximum number of messages read from the store at once.
 CHUNK = 100
 
 
@@ -73,7 +73,7 @@ def _names(call: ApiCall, names: Sequence[str]) -> dict[str, Any]:
 
 
 async def get_history(call: ApiCall) -> dict[str, Any]:
-    """The messages after a known one; the newest ones if none is known, or if it is of another epoch."""
+    """The messages after a known one; the newest ones if none is known, or if it belongs to another epoch."""
     after, epoch = call.query.get("after"), call.query.get("epoch")
     room = room_of(call)
     if after is None:
@@ -84,7 +84,7 @@ async def get_history(call: ApiCall) -> dict[str, Any]:
     limit = call.page_size()
     info = await call.context.store.room_history_info(room, SYSTEM)
     last, oldest = info.last_message_id, info.last_message_id - info.size
-    # The newest ones are those after an id, too: so one loop keeps the bounds of both.
+    # The newest messages are also read as those after an id, so that one loop applies both bounds.
     recovered, start = False, max(last - limit, oldest)
     if after is not None and epoch in (None, info.cursor.epoch):
         recovered = oldest <= after <= last
@@ -101,7 +101,7 @@ async def get_history(call: ApiCall) -> dict[str, Any]:
 
 
 async def read_messages(call: ApiCall, room: RoomName, after: int, limit: int) -> list[Message]:
-    """The oldest messages after an id, oldest first: up to ``limit``, and up to the bytes of an answer."""
+    """The oldest messages after an id, oldest first, up to ``limit`` and to the maximum size of an answer."""
     messages: list[Message] = []
     size = 0
     while len(messages) < limit:
@@ -197,7 +197,7 @@ async def read_statistics(call: ApiCall) -> dict[str, Any]:
 
 
 async def _checked(page: Any) -> Any:
-    """A page of the service, whose cursor may be of another list."""
+    """A page of the service's list. The cursor may come from another list."""
     try:
         return await page
     except ValueError as error:

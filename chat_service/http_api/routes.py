@@ -1,4 +1,4 @@
-"""The routes of the HTTP API, one row each, from which checks, scopes and the OpenAPI document follow."""
+"""The routes of the HTTP API, one row each. Checks, scopes and the OpenAPI document are derived from them."""
 
 from collections.abc import Mapping
 from typing import Final

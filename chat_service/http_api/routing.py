@@ -1,4 +1,4 @@
-"""What a row of the table of routes holds, and how a path finds its rows."""
+"""The rows of the table of routes, and matching a path to its rows."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,28 +22,28 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of one path. ``scope``: what a token needs; "write" and "admin" are audited."""
+    """One method of one path. ``scope``: what the token needs; "write" and "admin" are audited."""
 
     method: str
     path: str
     scope: str
     handler: Handler
-    #: What it does, for people; the text of ``command`` when empty.
+    #: Description for users; the text of ``command`` if empty.
     doc: str = ""
-    #: The command of the table that it runs, whose errors it can answer with.
+    #: The command that it runs, whose errors it can return.
     command: str = ""
     query: tuple[Param, ...] = ()
     body: Schema | None = None
     #: Schema of the answer; None for an answer without a body.
     answer: Schema | None = None
     status: int = 200
-    #: Codes that it can answer with besides those of the command.
+    #: Error codes that it can return besides those of the command.
     errors: tuple[str, ...] = ()
-    #: Whether it takes the header ``Idempotency-Key``.
+    #: Whether it accepts the header ``Idempotency-Key``.
     takes_key: bool = False
     #: Whether the answer is a stream of events.
     is_stream: bool = False
-    #: The parts of the path; those in braces are parameters.
+    #: The parts of the path; parts in braces are parameters.
     parts: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Route:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something."""
+        """Whether it changes anything."""
         return self.scope != "read"
 
     @property

@@ -1,4 +1,4 @@
-"""JSON Schemas of what the HTTP API takes and answers, for its checks and its OpenAPI document."""
+"""JSON Schemas of requests and answers of the HTTP API, for its checks and its OpenAPI document."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
 Schema = dict[str, Any]
 
-#: Bounds that options set: ``sized`` puts the numbers in.
+#: Bounds that options set: ``sized`` fills in the numbers.
 PAGE, BATCH = "max_page_size", "max_batch_length"
 
 STRING: Final[Schema] = {"type": "string"}
@@ -214,7 +214,7 @@ INSTANCES: Final = record(
 
 
 def sized(schema: Any, bounds: dict[str, int]) -> Any:
-    """A schema whose bounds have the numbers of the options."""
+    """A schema in which the bounds are replaced by the numbers of the options."""
     if isinstance(schema, dict):
         return {name: sized(value, bounds) for name, value in schema.items()}
     if isinstance(schema, list):

@@ -1,4 +1,4 @@
-"""Handlers of the HTTP API that write: messages, rooms, users, and what operators do to them."""
+"""Handlers of the HTTP API that write: messages, rooms, users, and actions of operators."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from chat_service.http_api.problems import ApiProblem, as_problem
 from chat_service.http_api.reading import read_ban
 from chat_service.protocol.arguments import MAX_KEY_LENGTH
 
-#: Rooms of one batch that are written to at a time.
+#: Maximum number of rooms of one batch that are written concurrently.
 PARALLEL_ROOMS = 32
 
 
@@ -41,7 +41,9 @@ async def _send(call: ApiCall, room: str, given: Mapping[str, Any]) -> dict[str,
 
 
 async def publish_batch(call: ApiCall) -> dict[str, Any]:
-    """Messages of one room one after the other, in the order given; rooms side by side."""
+    """Send messages to each room one after another, in the order given, and to different rooms
+    concurrently.
+    """
     entries = call.body["messages"]
     key = call.idempotency_key
     by_room: dict[str, list[int]] = {}
@@ -128,7 +130,7 @@ async def delete_room(call: ApiCall) -> None:
 
 
 async def change_room_list(call: ApiCall) -> None:
-    """Names are removed first, so that there is space for those that come."""
+    """Remove names first, so that there is space for the new ones."""
     where = call.path["room"], call.path["list"]
     call.notes.update({name: len(names) for name, names in call.body.items()})
     if call.body.get("remove"):
@@ -136,7 +138,7 @@ async def change_room_list(call: ApiCall) -> None:
     if call.body.get("add"):
         await call.service.exec_user_command(True, "roomAddToList", *where, call.body["add"])
     if not any(call.body.values()):
-        # Nothing to do, in a list that there has to be.
+        # There is nothing to do, but the list must exist.
         await call.service.exec_user_command(True, "roomGetAccessList", *where)
 
 
@@ -166,7 +168,7 @@ async def change_user_list(call: ApiCall) -> None:
         await call.service.exec_user_command(who, "directGetAccessList", name)
 
 
-# What operators do
+# Actions of operators
 
 
 async def ban_user(call: ApiCall) -> dict[str, Any]:
