@@ -39,9 +39,9 @@ class JwtLogin:
 
     ``algorithms``: the accepted algorithms; a token cannot choose another. ``user_claim``: the claim with
     the user's name. ``audience``, ``issuer``: required values of these claims, if given. ``leeway``:
-    allowed
-    clock difference in seconds. ``require_expiry``: refuse tokens without ``exp``. ``source``, ``field``:
-    where the token is in the handshake: "auth" or "query", and its field. ``ephemeral``: see ``Login``.
+    allowed clock difference in seconds. ``require_expiry``: refuse tokens without ``exp``. ``source``,
+    ``field``: where the token is in the handshake: "auth" or "query", and its field. ``ephemeral``: see
+    ``Login``.
 
     Raises ``ConfigurationError`` if PyJWT is missing, the key cannot be used, or the secret is too short.
     """

@@ -104,9 +104,8 @@ def select_history(
 
     ``after``: the last known message, None if none is known. ``is_same``: whether it belongs to the room's
     epoch. ``last_id``, ``stored``: the room's last id, and the number of messages it still has. The
-    messages
-    after the known one are ``recovered`` if all of them are stored; otherwise the newest ``recent`` are
-    selected.
+    messages after the known one are ``recovered`` if all of them are stored; otherwise the newest
+    ``recent`` are selected.
     """
     oldest = last_id - stored + 1
     if after is not None and is_same and (after == last_id or (limit > 0 and oldest <= after + 1 <= last_id)):

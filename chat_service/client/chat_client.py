@@ -54,14 +54,11 @@ class ChatClient:
         """Times in seconds.
 
         ``auth``: the handshake's auth object, or a coroutine function that returns it for each connection
-        and
-        each ``loginExpiring``. ``timeout``: for a connection including its login, and for an answer.
+        and each ``loginExpiring``. ``timeout``: for a connection including its login, and for an answer.
         ``outbox``: a file that keeps unsent messages across restarts. ``outbox_limit``: maximum number of
         unacknowledged messages. ``outbox_max_age``: how long a message without an answer is retried; keep
-        it
-        below the service's ``idempotency_window``. ``stream_limit``: maximum number of messages of a room
-        that
-        wait in memory to be read. ``client_options``: keywords of ``socketio.AsyncClient``.
+        it below the service's ``idempotency_window``. ``stream_limit``: maximum number of messages of a
+        room that wait in memory to be read. ``client_options``: keywords of ``socketio.AsyncClient``.
         """
         self._options = ConnectionOptions(
             url=url,

@@ -109,8 +109,7 @@ class Connection:
         """Send a command, and return the values of its answer after the error.
 
         Raises ``ChatServiceError``, or ``NotConnectedError`` if the connection is lost or the answer does
-        not
-        arrive in time.
+        not arrive in time.
         """
         if self.lost.done():
             raise NotConnectedError("there is no connection")

@@ -22,8 +22,7 @@ class Gap:
     """Messages that can no longer be read. The gap is before the next message of the stream.
 
     ``first``, ``last``: their ids. ``epoch_changed``: the room has started over and ids may repeat; then it
-    is
-    unknown which messages are missing.
+    is unknown which messages are missing.
     """
 
     first: int
@@ -155,8 +154,7 @@ class ClientRoom:
 
         The message survives reconnects and, with an outbox file, a restart of the program. ``key``: its
         idempotency key; a new one if None. Messages to one room are stored in the order of the calls.
-        Raises
-        the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
+        Raises the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
         """
         return await self._host.deliver(self.name, message, key)
 

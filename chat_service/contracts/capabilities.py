@@ -20,8 +20,7 @@ class RunsWithoutTask(Protocol):
     """A store whose commands need a task only if they wait.
 
     With ``runs_without_task = True`` it promises that its methods do not need ``asyncio.current_task()``,
-    as
-    ``asyncio.timeout`` and some drivers do, before they first wait, or that they await
+    as ``asyncio.timeout`` and some drivers do, before they first wait, or that they await
     ``chat_service.concurrency.eager.in_task()`` first. Commands that never wait then run without a task.
     """
 

@@ -33,8 +33,7 @@ class InstanceStore(Protocol):
 
         Returns the new pulse, or None if the instance has sent a heartbeat, was claimed by another or was
         forgotten in the meantime. While the recovery continues, claim it again with the new pulse;
-        otherwise
-        others may claim it.
+        otherwise others may claim it.
         """
         ...
 

@@ -45,8 +45,8 @@ class RoomStore(Protocol):
         """Start a new epoch of a room whose last changes were lost.
 
         Messages, lists and settings are kept; all users are removed (see ``room_change_list``). ``epoch``:
-        the
-        epoch to end; if it has already ended, nothing changes. ``now``: Unix time in ms. Raises ``noRoom``.
+        the epoch to end; if it has already ended, nothing changes. ``now``: Unix time in ms. Raises
+        ``noRoom``.
         """
         ...
 
@@ -72,13 +72,11 @@ class RoomStore(Protocol):
         Raises ``banned``, ``noRoom``, ``notAllowed``. ``announce`` includes ``room_announce`` in the same
         step; the result's cursor is the position before the announcement. The room is added to the user's
         index before the socket is added to the room, never after. If the socket is already joined, nothing
-        is
-        changed or published, except that the index entry is written again.
+        is changed or published, except that the index entry is written again.
 
         ``query``: also read messages as specified by ``rules.select_history``, in the same step. If its
         ``max_bytes`` does not allow all of them, recovered messages are the oldest ones, with ``more``;
-        otherwise
-        they are the newest.
+        otherwise they are the newest.
 
         ``seen_limit``: the number of users for whom the room remembers when they last joined or left, for
         ``room_user_seen``. Beyond it, users who left longest ago are forgotten. With 0 this user is not
@@ -123,9 +121,8 @@ class RoomStore(Protocol):
         """Store a message and publish ``roomMessage(room, message)``.
 
         Returns the ``id`` assigned to the message, the next one of the room. Drops the oldest messages
-        beyond the
-        history's maximum number of messages or bytes. The newest message is kept, whatever its size, unless
-        the room does not keep messages. Raises ``noRoom``, ``notJoined``.
+        beyond the history's maximum number of messages or bytes. The newest message is kept, whatever its
+        size, unless the room does not keep messages. Raises ``noRoom``, ``notJoined``.
         """
         ...
 
@@ -135,12 +132,11 @@ class RoomStore(Protocol):
         """``room_message`` with conditions, which are checked in the same step.
 
         If a key is remembered for this room and ``actor.name`` (None counts as a separate sender), nothing
-        is
-        stored or published: the result is the id of the first message, or ``idempotencyConflict`` is raised
-        if the digest differs. This check precedes the rules, so it also applies to senders who are no
-        longer
-        joined. Otherwise the message is stored, and the key is remembered for ``window`` seconds. A key
-        belongs to one life of the room: ``room_renew`` keeps it, and after ``room_delete`` it is not valid.
+        is stored or published: the result is the id of the first message, or ``idempotencyConflict`` is
+        raised if the digest differs. This check precedes the rules, so it also applies to senders who are
+        no longer joined. Otherwise the message is stored, and the key is remembered for ``window`` seconds.
+        A key belongs to one life of the room: ``room_renew`` keeps it, and after ``room_delete`` it is not
+        valid.
 
         Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
         the id of the last message (0 before the first) if it is not ``expected_last_id``, ``rateLimited``.
@@ -155,13 +151,11 @@ class RoomStore(Protocol):
         """The oldest ``limit`` stored messages with an id greater than ``after``, newest first.
 
         ``max_bytes``: maximum total size as stored, None for no limit. Only the oldest messages that fit
-        are
-        returned, but at least one. The store applies it in the same step and does not read all the others.
-        Messages that the store cannot decode may be left out; it logs each once.
+        are returned, but at least one. The store applies it in the same step and does not read all the
+        others. Messages that the store cannot decode may be left out; it logs each once.
 
         Returns a list, or ``EncodedMessages`` if the store keeps JSON texts. Raises ``noRoom``, and
-        ``notJoined``
-        for anyone who is neither joined nor an admin.
+        ``notJoined`` for anyone who is neither joined nor an admin.
         """
         ...
 
@@ -219,8 +213,7 @@ class RoomStore(Protocol):
         Neither is published without names.
 
         The sockets of removed users leave the room in the same step, which publishes, after those events,
-        one
-        ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
+        one ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
         ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
         Returns the sockets that have left, or None if nobody was removed.
         """

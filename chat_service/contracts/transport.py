@@ -64,8 +64,7 @@ class TransportHandler(Protocol):
         (``chat_service.contracts.capabilities``) determine in which form it gets histories.
 
         The transport must pass the ack on immediately, before the event loop runs anything else. Then
-        whatever the
-        service sends next, such as the first event of a joined room, comes after it.
+        whatever the service sends next, such as the first event of a joined room, comes after it.
         """
         ...
 

@@ -66,8 +66,7 @@ class UserStore(Protocol):
         """Ban a user, who need not exist, replacing any earlier ban, and publish ``DisconnectUser``.
 
         From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user. The ban outlives
-        the
-        user and is forgotten ``ban.until - now`` ms later. ``now``: Unix time in ms.
+        the user and is forgotten ``ban.until - now`` ms later. ``now``: Unix time in ms.
         """
         ...
 
@@ -119,8 +118,8 @@ class UserStore(Protocol):
         """Remove a socket, which has left its rooms, from the user and the instance.
 
         Publishes ``roomLeftEcho`` for each departure, then ``socketDisconnectEcho(id, nconnected)``, for
-        the
-        user's other sockets. Returns nconnected. If the socket is unknown, nothing is changed or published.
+        the user's other sockets. Returns nconnected. If the socket is unknown, nothing is changed or
+        published.
         """
         ...
 

@@ -57,7 +57,7 @@ class Admission:
 
 
 class Audit:
-    """The audit line of a request: token, request, address, and outcome. Requests that only read have none."""
+    """The audit line of a request: token, request, address, outcome. Requests that only read have none."""
 
     def __init__(self, route: Route, request: ApiRequest, token: Token) -> None:
         self._route = route

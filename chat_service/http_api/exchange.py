@@ -24,8 +24,7 @@ class ApiRequest:
     """A request. ``path``: relative to the API, percent-encoded; ``mount``: the API's path.
 
     ``headers``: with names in lower case. ``peer``: the client's address. ``read_body(limit)`` reads the
-    body,
-    and raises ``BodyTooLargeError`` beyond ``limit`` bytes.
+    body, and raises ``BodyTooLargeError`` beyond ``limit`` bytes.
     """
 
     method: str

@@ -107,7 +107,7 @@ class Follower:
         yield from self._missing(up_to)
 
     def catch_up(self, cursor: RoomCursor, last_id: int, known: int) -> Iterator[Line]:
-        """The room was read at a position, with messages up to ``last_id``. ``known``: the last one before."""
+        """The room was read at a position, with messages up to ``last_id``. ``known``: the previous one."""
         if cursor.seq - self._seq > last_id - known:
             # Each message is an event of its own; messages without one are gone.
             yield Line("roomStateGap", {"roomName": self._room})

@@ -1,1 +1,1 @@
-"""How clients connect: sockets, channels and encoding. Knows no store and no rule."""
+"""How clients connect: sockets, channels and encoding. Independent of stores and rules."""

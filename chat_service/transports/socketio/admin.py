@@ -1,7 +1,7 @@
-"""What the Socket.IO Admin UI connects to: numbers of this server, for whoever has the password.
+"""The server side of the Socket.IO Admin UI: reports figures of this server to clients with the password.
 
-The library's own instrumentation, ``server.instrument()``, puts itself into its classes, for all servers of
-the process and below every packet. Here counters are read, in the UI's mode "production".
+The library's own instrumentation, ``server.instrument()``, patches its classes, which affects all servers
+of the process and every packet. This module only reads counters, in the UI's mode "production".
 """
 
 import asyncio
@@ -29,7 +29,7 @@ NAMESPACE = "/admin"
 MAX_FAILURES = 5
 #: Seconds between two reports.
 INTERVAL = 2.0
-#: What the UI may do: it can change nothing.
+#: Features that the UI offers: none that change anything.
 FEATURES = ["AGGREGATED_EVENTS"]
 
 
@@ -56,7 +56,7 @@ class AdminUI:
     def _is_admin(self, auth: Any) -> bool:
         if not isinstance(auth, dict):
             return False
-        # All fields are compared, so that the time tells nothing.
+        # Compare all fields, so that the time does not reveal which one is wrong.
         fits = [
             hmac.compare_digest(str(auth.get(name)).encode("utf-8", "replace"), value.encode())
             for name, value in self._login.items()
@@ -64,7 +64,7 @@ class AdminUI:
         return all(fits)
 
     def start(self) -> None:
-        """Begin to report."""
+        """Start to report."""
         self._server.on("connect", self._connect, namespace=NAMESPACE)
         self._add(self._background.keep("admin UI", self._report))
 
@@ -73,7 +73,7 @@ class AdminUI:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End the reports. Idempotent."""
+        """Stop the reports. Idempotent."""
         await end(*self._tasks)
         forget_namespace(self._server, NAMESPACE)
 
@@ -97,7 +97,7 @@ class AdminUI:
         return (session.opening.remote_addr if session is not None else None) or "unknown"
 
     async def _configure(self, sid: str) -> None:
-        """Tell the UI what it may do, as soon as it knows that it is connected."""
+        """Send the configuration to the UI, as soon as it knows that it is connected."""
         while not self._server.manager.is_connected(sid, NAMESPACE):
             if self._server.manager.eio_sid_from_sid(sid, NAMESPACE) is None:
                 return

@@ -18,7 +18,7 @@ HEADERS: Final = {
 
 
 def welcome(namespace: str) -> bytes:
-    """The page. ``namespace``: that of the service."""
+    """The content of the page. ``namespace``: the service's namespace."""
     return (
         "<!doctype html><title>chat_service</title>"
         f"<p>chat_service runs here, in the namespace {html.escape(namespace)}. It is for "
@@ -32,7 +32,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Serve = Callable[[Any, Receive, Send], Awaitable[Any]]
 
-#: The code of a WebSocket that is refused: a policy is violated.
+#: The close code for a refused WebSocket: policy violation.
 REFUSED = 1008
 NO_LIFESPAN = (
     "the ASGI server sent no lifespan events: the first request has started the service, and the end of the"
@@ -42,10 +42,10 @@ NO_LIFESPAN = (
 
 
 def is_below(scope: Any, path: str) -> bool:
-    """Whether a request is for a path, with or without a slash at its end.
+    """Whether a request is for a path, with or without a trailing slash.
 
-    The prefix that a proxy or an outer application serves, ``root_path``, may be in the path of the request
-    or not, and in ``path`` or not: servers and frameworks differ.
+    ``root_path``, the prefix that a proxy or an outer application serves, may or may not be included in the
+    path of the request and in ``path``: servers and frameworks differ.
     """
     asked, root = scope["path"].rstrip("/"), (scope.get("root_path") or "").rstrip("/")
     return asked in (path, root + path)
@@ -59,7 +59,7 @@ def is_page(scope: Any) -> bool:
 
 
 class AsgiApp:
-    """An ASGI application. Requests for ``path`` are the service's, all others the other application's."""
+    """An ASGI application. The service gets requests for ``path``, the other application all others."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class AsgiApp:
         is_started: Callable[[], bool],
         page: bytes = b"",
     ) -> None:
-        """``serve``: answers a request or a WebSocket. ``is_started``: whether the service is started.
+        """``serve``: answers a request or a WebSocket. ``is_started``: whether the service has been
+        started.
 
         ``page``: served at ``/`` if there is no other application.
         """
@@ -83,7 +84,7 @@ class AsgiApp:
         self._on_shutdown = on_shutdown
         self._is_started = is_started
         self._page = page
-        #: Starts the service where no lifespan does.
+        #: Starts the service if there are no lifespan events.
         self._starting: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -115,7 +116,7 @@ class AsgiApp:
 
         await self._other(scope, receive, answer)
         if not has_answered:
-            # It knows HTTP alone.
+            # This application supports only HTTP.
             await refuse(scope, None, send)
 
     async def _show_page(self, send: Send) -> None:
@@ -124,9 +125,9 @@ class AsgiApp:
         await send({"type": "http.response.body", "body": self._page})
 
     async def _start_late(self) -> None:
-        """Start the service at the first request if the server sent no lifespan event."""
+        """Start the service at the first request if the server has not sent lifespan events."""
         if self._starting is None:
-            # In a task of its own: the end of the request must not end it.
+            # In its own task, because the end of the request must not cancel it.
             self._starting = asyncio.create_task(self._start_service(), name="start without a lifespan")
         await asyncio.shield(self._starting)
 
@@ -147,7 +148,7 @@ class AsgiApp:
         while True:
             kind = (await receive())["type"]
             try:
-                # What started first is stopped last.
+                # Shut down in reverse order.
                 if kind == "lifespan.startup":
                     await self._start(other)
                 else:
@@ -168,7 +169,7 @@ class AsgiApp:
         try:
             await self._on_startup()
         except Exception:
-            # The server sends no shutdown after this.
+            # The server does not send a shutdown event after this.
             await self._run_other(other, "lifespan.shutdown")
             raise
 
@@ -181,7 +182,7 @@ class AsgiApp:
 async def refuse(
     scope: Any, receive: Receive | None, send: Send, status: int = 404, body: bytes = b"Not Found"
 ) -> None:
-    """Refuse a request or a WebSocket. ``receive``: None when the first event was taken already."""
+    """Refuse a request or a WebSocket. ``receive``: None if the first event was already received."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     kind = "http.response"
     if scope["type"] == "websocket":
@@ -189,7 +190,7 @@ async def refuse(
             await receive()
         kind = "websocket.http.response"
         if kind not in (scope.get("extensions") or {}):
-            # The server makes a 403 of it.
+            # The server turns this into a 403.
             await send({"type": "websocket.close", "code": REFUSED, "reason": body.decode()})
             return
     await send({"type": f"{kind}.start", "status": status, "headers": headers})
@@ -197,7 +198,7 @@ async def refuse(
 
 
 class OtherLifespan:
-    """Drives the lifespan of the other application. One that knows no lifespan is let be."""
+    """Drives the lifespan of the other application, if that supports lifespan events."""
 
     def __init__(self, app: Any, scope: Any) -> None:
         self._app = app
@@ -207,7 +208,7 @@ class OtherLifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, kind: str) -> None:
-        """Pass an event on and wait for its answer. Raises ``RuntimeError`` when the application failed."""
+        """Pass an event on and wait for its answer. Raises ``RuntimeError`` if the application failed."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         if self._task.done():

@@ -1,4 +1,4 @@
-"""What we use of libraries that they do not publish. tests/e2e/test_library_pins.py pins all of it."""
+"""Our use of private names of libraries. tests/e2e/test_library_pins.py pins all of them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -10,20 +10,21 @@ from socketio import AsyncManager
 
 from chat_service.transports.socketio.packets import strict_decoder
 
-# json: the scanner without its wrapper in Python
+# json: the C scanner without its Python wrapper
 
-#: ``scan_json(text, start)`` returns the value that begins there and where it ends, without looking for white
-#: space around it. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
+#: ``scan_json(text, start)`` returns the value that begins there and its end position, without skipping
+#: white space. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
 scan_json: Callable[[str, int], tuple[Any, int]] = strict_decoder.scan_once  # type: ignore[attr-defined]
 
 
-# python-socketio: where a server keeps what it is made of
+# python-socketio: the internal parts of a server
 
 
 def replace_engine(server: Any, make: Callable[[Mapping[str, Any]], Any], environ: dict[str, Any]) -> Any:
-    """Give a server an engine of our own, which is made for the handlers that the library's engine has.
+    """Replace the engine of a server by our own, which is created with the handlers of the library's
+    engine.
 
-    ``environ``: keeps the environs of its connections.
+    ``environ``: stores the environs of its connections.
     """
     server.eio = make(server.eio.handlers)
     server.environ = environ
@@ -36,15 +37,15 @@ def serves(server: Any, namespace: str) -> bool:
 
 
 def forget_namespace(server: Any, namespace: str) -> None:
-    """Take the handlers of a namespace from a server."""
+    """Remove the handlers of a namespace from a server."""
     server.handlers.pop(namespace, None)
     server.namespace_handlers.pop(namespace, None)
 
 
 class Manager(AsyncManager):  # type: ignore[misc]
-    """The stock manager makes a room for every socket, and looks through all rooms at each disconnect."""
+    """The stock manager creates a room for every socket, and searches all rooms at each disconnect."""
 
-    # Attributes of the stock class, which has no types.
+    # Attributes of the stock class, which is not typed.
     rooms: dict[str, dict[Any, Any]]
     server: Any
     pending_connect: dict[str, list[str]]
@@ -54,14 +55,14 @@ class Manager(AsyncManager):  # type: ignore[misc]
         try:
             self.basic_enter_room(sid, namespace, None, eio_sid=eio_sid)
         except ValueDuplicationError:
-            # Connected already.
+            # Already connected.
             return None
         self.pending_connect.setdefault(namespace, []).append(sid)
         return sid
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         if isinstance(room, str) and self.is_sid_room(namespace, room):
-            # The room of a socket, which is not there.
+            # The room of a socket, which this class does not create.
             yield room, self.rooms[namespace][None][room]
         elif isinstance(room, list | tuple):
             participants: dict[str, str] = {}
@@ -76,21 +77,21 @@ class Manager(AsyncManager):  # type: ignore[misc]
         return [sid, *rooms] if self.is_sid_room(namespace, sid) else rooms
 
 
-# python-engineio: sessions of a server of the caller
+# python-engineio: sessions of a caller's own server
 
 
 def session_of(server: Any, sid: str) -> Any:
-    """The session with an id, None when there is none."""
+    """The session with an id, None if there is none."""
     return server.eio.sockets.get(sid)
 
 
 def is_over(session: Any) -> bool:
-    """Whether a session is over, or about to be."""
+    """Whether a session is closed or closing."""
     return bool(session.closed or session.closing)
 
 
 def queue_of(session: Any) -> "asyncio.Queue[Any]":
-    """The packets that wait for the client."""
+    """The packets queued for the client."""
     queue: asyncio.Queue[Any] = session.queue
     return queue
 
@@ -104,11 +105,11 @@ async def cut(session: Any, reason: str) -> None:
     await session.close(wait=False, abort=True, reason=reason)
 
 
-# aiohttp: a connection that is taken from it
+# aiohttp: taking over a connection
 
 
 class _Tail:
-    """Takes the place of a WebSocket parser of aiohttp, and keeps what it is fed."""
+    """Replaces a WebSocket parser of aiohttp, and collects the data fed to it."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -122,7 +123,7 @@ class _Tail:
 
 
 class Detached(web.StreamResponse):
-    """The answer to a request whose connection aiohttp no longer manages."""
+    """The response to a request whose connection aiohttp no longer manages."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         return None
@@ -132,10 +133,10 @@ class Detached(web.StreamResponse):
 
 
 def detach(request: web.BaseRequest) -> tuple[asyncio.Transport, bytes]:
-    """Take the transport of a request for an upgrade from aiohttp, which believes that it is lost.
+    """Take over the transport of an upgrade request from aiohttp, which then considers it lost.
 
-    Returns what has come after the request, too. What aiohttp keeps per connection is free then: a protocol,
-    a parser, two tasks. Raises ``ConnectionResetError`` when the client has gone.
+    Also returns the data received after the request. This releases what aiohttp keeps per connection: a
+    protocol, a parser, two tasks. Raises ``ConnectionResetError`` if the client has disconnected.
     """
     protocol: Any = request.protocol
     transport = protocol.transport
@@ -143,7 +144,7 @@ def detach(request: web.BaseRequest) -> tuple[asyncio.Transport, bytes]:
         raise ConnectionResetError("the client has gone")
     tail = _Tail()
     protocol.set_parser(tail)
-    # Without its transport it can close nothing.
+    # Without its transport it cannot close anything.
     protocol.transport = None
     protocol.connection_lost(None)
     return transport, tail.data

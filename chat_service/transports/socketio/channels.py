@@ -1,4 +1,4 @@
-"""The sockets of the namespace, the channels that they are in, and what is sent to them."""
+"""The sockets of the namespace, their channels, and sending to them."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -12,24 +12,24 @@ from chat_service.types import Channel, SocketId
 
 
 class EngineSession(Protocol):
-    """The Engine.IO session of a socket: a ``Peer``, or one of the library."""
+    """The Engine.IO session of a socket: a ``Peer``, or a session of the library."""
 
     @property
     def closed(self) -> bool:
-        """Whether it is over."""
+        """Whether the session is closed."""
         ...
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Number of bytes waiting to be sent."""
         ...
 
     def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
-        """Send Engine.IO packets that belong together. ``is_answer``: the client has asked for them."""
+        """Send Engine.IO packets that belong together. ``is_answer``: they answer a request of the client."""
         ...
 
     async def wait_drained(self) -> None:
-        """Return when little enough is unsent for a large answer, or when it is over."""
+        """Wait until the backlog is small enough for a large answer, or the session is closed."""
         ...
 
     def wait_for(self, task: "asyncio.Task[None]") -> None:
@@ -37,7 +37,7 @@ class EngineSession(Protocol):
         ...
 
     def unbind(self) -> None:
-        """Its socket is gone."""
+        """The session's socket is gone."""
         ...
 
 
@@ -49,16 +49,16 @@ class Connection:
     def __init__(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> None:
         self.socket_id = socket_id
         self.handshake = handshake
-        #: Where packets are sent when there is no sink.
+        #: Where packets are sent if there is no sink.
         self.session = session
-        #: The WebSocket that frames are written to at once.
+        #: The WebSocket to which frames are written directly.
         self.sink: FrameSink | None = None
-        #: The channels that it is in, as keys.
+        #: The socket's channels, as keys.
         self.channels: dict[Channel, None] = {}
 
 
-#: The WebSockets to write to, those of them whose clients take compressed messages, and the connections that
-#: have none.
+#: The WebSockets to write to, those among them whose clients accept compressed messages, and the
+#: connections without a WebSocket.
 Split = tuple[list[FrameSink], list[FrameSink], list[Connection]]
 
 
@@ -68,23 +68,23 @@ class Members:
     __slots__ = ("_split", "connections")
 
     def __init__(self) -> None:
-        #: As keys.
+        #: The members, as keys.
         self.connections: dict[Connection, None] = {}
         self._split: Split | None = None
 
     def changed(self) -> None:
-        """The members or their sinks are others than before."""
+        """The members or their sinks have changed."""
         self._split = None
 
     def split(self) -> Split:
-        """How to reach the members. Kept from one broadcast to the next."""
+        """The recipients of a broadcast. Cached from one broadcast to the next."""
         if self._split is None:
             self._split = split(self.connections)
         return self._split
 
 
 def split(connections: Collection[Connection]) -> Split:
-    """How to reach some connections."""
+    """Group connections by how they are reached."""
     sinks = [connection.sink for connection in connections if connection.sink is not None]
     queued = (
         []
@@ -98,9 +98,9 @@ def split(connections: Collection[Connection]) -> Split:
 
 
 class Channels:
-    """Encodes once per event. Frames go to the outbox, or packets to Engine.IO sessions.
+    """Encodes each event once. Frames go to the outbox, packets to Engine.IO sessions.
 
-    Every packet to a session takes the same way, acks and pings too, so their order holds.
+    All packets to a session take the same path, including acks and pings, so their order is kept.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -109,14 +109,14 @@ class Channels:
         #: Sockets that are gone, while their disconnect is being handled.
         self._leaving: dict[SocketId, Connection] = {}
         self._channels: dict[Channel, Members] = {}
-        #: Events that were sent to channels, and handed to sockets.
+        #: Number of events sent to channels, and number of deliveries to sockets.
         self.broadcasts = 0
         self.deliveries = 0
 
     def use(self, encoder: Encoder, outbox: Outbox | None) -> None:
-        """Say how packets are encoded, and what frames go through."""
+        """Set the encoder and the outbox."""
         self._encoder = encoder
-        # Only sockets with a sink need it, which those of the caller's server do not have.
+        # Only sockets with a sink need it, and sockets of a caller's server do not have one.
         self._outbox = outbox or Outbox()
 
     # Sockets
@@ -130,7 +130,7 @@ class Channels:
         return self._connections.get(socket_id)
 
     def set_sink(self, connection: Connection, sink: FrameSink) -> None:
-        """From now on the socket's packets are written there."""
+        """Write the socket's packets to this WebSocket from now on."""
         connection.sink = sink
         for channel in connection.channels:
             self._channels[channel].changed()
@@ -142,13 +142,13 @@ class Channels:
         return self._connections.keys()
 
     def unsent(self) -> int:
-        """Bytes that wait to be sent, of all sockets together."""
-        # Of another namespace's sockets too where they share a session.
+        """Total number of bytes waiting to be sent, over all sockets."""
+        # Includes sockets of other namespaces if they share a session.
         sessions = {connection.session for connection in self._connections.values()}
         return sum(session.unsent for session in sessions)
 
     async def drained(self, socket_id: SocketId) -> None:
-        """Return when little enough is unsent for a large answer, or when the socket is gone."""
+        """Wait until the backlog is small enough for a large answer, or the socket is gone."""
         connection = self._connections.get(socket_id)
         if connection is not None:
             await connection.session.wait_drained()
@@ -161,7 +161,9 @@ class Channels:
         return replace(leaving.handshake, is_connected=False) if leaving else Handshake(is_connected=False)
 
     def disconnect(self, socket_id: SocketId) -> bool:
-        """Take a socket out of its channels; its handshake stays until ``forget``. False: it was not here."""
+        """Remove a socket from its channels. Its handshake stays until ``forget``. Returns False if it is
+        unknown.
+        """
         connection = self._connections.pop(socket_id, None)
         if connection is None:
             return False
@@ -210,7 +212,7 @@ class Channels:
             self._send_to(connection, self._encoder.event(event, args))
 
     def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
-        """Answer an event of a socket that had this number."""
+        """Send the ack for the event with this number."""
         self._send_to(connection, self._encoder.ack(number, values), is_answer=True)
 
     def broadcast(

@@ -1,7 +1,7 @@
-"""Packets of the namespace: each is encoded once for all sockets, and plain events are read from their text.
+"""Packets of the namespace: encodes each once for all sockets, and decodes plain events from their text.
 
-The library reads a packet in several steps, for all kinds of packets. ``EventReader`` reads the one kind that
-nearly all are, and leaves everything unusual to the library.
+The library decodes all kinds of packets in several steps. ``EventReader`` decodes the most common kind
+directly, and leaves all others to the library.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,46 +16,46 @@ from chat_service.transports.socketio.engine.session import MESSAGE
 from chat_service.transports.socketio.engine.websocket import make_compressed_frame, make_frame
 from chat_service.transports.socketio.packets import JsonPacket, NotPlainJson, encode_json
 
-#: The types of packets that make up a text: an Engine.IO message with a Socket.IO event, or ack, in it.
+#: The type digits of a text packet: an Engine.IO message that contains a Socket.IO event or ack.
 EVENT_START = f"{MESSAGE}{EVENT}"
 ACK_START = f"{MESSAGE}{ACK}"
 
 
 class Outgoing:
-    """One Socket.IO packet, in the forms that transports need. Each form is made once."""
+    """One Socket.IO packet in the forms that transports need. Each form is created once."""
 
     __slots__ = ("_compressed", "_frame", "_packets")
 
     def __init__(self, packets: list[str | bytes] | None, frame: bytes | None = None) -> None:
-        """``packets``: those of Engine.IO that it is; when None, ``frame`` is that of its only one."""
+        """``packets``: its Engine.IO packets; if None, it has a single one, whose frame is ``frame``."""
         self._packets = packets
         self._frame = frame
         self._compressed: bytes | None = None
 
     @property
     def frame(self) -> bytes:
-        """All of it as WebSocket frames."""
+        """The whole packet as WebSocket frames."""
         if self._frame is None:
             self._frame = b"".join(map(make_frame, self.packets))
         return self._frame
 
     @property
     def compressed_frame(self) -> bytes:
-        """The same for clients that take compressed messages."""
+        """The same for clients that accept compressed messages."""
         if self._compressed is None:
             self._compressed = b"".join(map(make_compressed_frame, self.packets))
         return self._compressed
 
     @property
     def packets(self) -> list[str | bytes]:
-        """All of it as Engine.IO packets."""
+        """The whole packet as Engine.IO packets."""
         if self._packets is None:
             self._packets = [_text_of(self.frame)]
         return self._packets
 
 
 def _text_of(frame: bytes) -> str:
-    """What is in a text frame."""
+    """The content of a text frame."""
     size = frame[1]
     return frame[2 if size < 126 else 4 if size == 126 else 10 :].decode()
 
@@ -64,7 +64,7 @@ class Encoder:
     """Encodes the events and acks of one namespace for one server."""
 
     def __init__(self, namespace: str, packet_class: Any) -> None:
-        """``packet_class``: that of the server."""
+        """``packet_class``: the packet class of the server."""
         self._namespace = namespace
         self._packet_class = packet_class
         self._is_json = isinstance(packet_class, type) and issubclass(packet_class, JsonPacket)
@@ -81,7 +81,7 @@ class Encoder:
         return self._outgoing(EVENT, [event, *args], None)
 
     def ack(self, number: int, values: Sequence[Any]) -> Outgoing:
-        """``number``: the id that the client gave to its event."""
+        """``number``: the id that the client assigned to its event."""
         if self._is_json:
             try:
                 return Outgoing(None, text_frame(f"{self._ack_start}{number}".encode() + encode_json(values)))
@@ -96,12 +96,12 @@ class Encoder:
         return Outgoing([MESSAGE + part if isinstance(part, str) else bytes(part) for part in parts])
 
 
-#: Maximum number of digits in an event's number; JavaScript counts no further.
+#: Maximum number of digits in an event's number; JavaScript cannot count further.
 MAX_DIGITS = 15
 
 
 class EventReader:
-    """Reads the events of one namespace."""
+    """Decodes the events of one namespace."""
 
     __slots__ = ("_size", "_start")
 
@@ -110,7 +110,7 @@ class EventReader:
         self._size = len(self._start)
 
     def read(self, text: str) -> tuple[list[Any], int | None] | None:
-        """Name and arguments, and the number for the ack; None for what the library has to read.
+        """The name, the arguments and the number for the ack; None if the library has to decode it.
 
         ``text``: an Engine.IO message.
         """
@@ -124,7 +124,7 @@ class EventReader:
                 return None
             number = int(digits)
         if PLACEHOLDER in text or "\\u" in text:
-            # A placeholder, perhaps in disguise.
+            # A placeholder, possibly disguised.
             return None
         try:
             data, end = scan_json(text, bracket)
@@ -135,5 +135,5 @@ class EventReader:
         return data, number
 
 
-#: Handles the event of a text, or returns False.
+#: Handles the event in a text, or returns False.
 TakeEvent = Callable[[str], bool]

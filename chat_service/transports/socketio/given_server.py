@@ -1,8 +1,8 @@
-"""A Socket.IO server of the caller: its sessions are those of the library, and so is the way to its clients.
+"""Runs on a caller's own Socket.IO server, with the sessions and the sending of the library.
 
-What is given up there: frames that are made once for all and written once per turn of the loop, reading that
-stops while answers wait, fairness among connections, and the checks of packets. A client that does not read
-is cut all the same, by what this process has put into its queue.
+This mode does without frames that are made once for all and written once per turn of the loop, reading that
+stops while answers wait, fairness among connections, and packet checks. A client that does not read is
+still disconnected, based on the packets that this process has put into its queue.
 """
 
 import asyncio
@@ -22,29 +22,29 @@ from chat_service.transports.socketio.engine.session import PACKET_OVERHEAD
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds between two looks at how much waits for a client.
+#: Seconds between two checks of a client's backlog.
 LOOK_AGAIN = 0.05
 
 
 class LibrarySession:
-    """An ``EngineSession``. What is unsent is known by the number of packets in its queue."""
+    """An ``EngineSession``. Counts unsent bytes by the number of packets in the queue."""
 
     def __init__(self, owner: "LibrarySessions", session: Any) -> None:
         self._owner = owner
         self._session = session
-        #: Sizes of the packets that were put into the queue last.
+        #: Sizes of the packets that were last put into the queue.
         self._sizes: deque[tuple[int, bool]] = deque()
         self._bytes = 0
         self._live_bytes = 0
 
     @property
     def closed(self) -> bool:
-        """Whether it is over."""
+        """Whether the session is closed."""
         return is_over(self._session)
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Number of bytes waiting to be sent."""
         waiting = queue_of(self._session).qsize()
         while len(self._sizes) > waiting:
             size, is_live = self._sizes.popleft()
@@ -69,25 +69,25 @@ class LibrarySession:
                 return
 
     async def wait_drained(self) -> None:
-        """Return when little enough is unsent for a large answer, or when it is over."""
+        """Wait until the backlog is small enough for a large answer, or the session is closed."""
         limit = self._owner.send_buffer_limit
         while self.unsent > limit and not self.closed:  # noqa: ASYNC110 - its queue tells nothing
             await asyncio.sleep(LOOK_AGAIN)
 
     def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """The library does not stop reading."""
+        """Does nothing: the library does not stop reading."""
 
     def unbind(self) -> None:
-        """The library knows."""
+        """Does nothing: the library keeps track."""
 
 
 class LibrarySessions:
-    """The sessions of the caller's server that have sockets of ours."""
+    """The sessions of a caller's server that have sockets of our namespace."""
 
     def __init__(self, server: Any, send_buffer_limit: int, background: Background) -> None:
         self._server = server
         self.send_buffer_limit = send_buffer_limit
-        #: Sockets that were disconnected for not reading.
+        #: Number of sockets disconnected because they did not read.
         self.slow_consumers = 0
         self._known: WeakKeyDictionary[Any, LibrarySession] = WeakKeyDictionary()
         self._background = background

@@ -1,11 +1,11 @@
 """The namespace of the service on a Socket.IO server: connects, events and disconnects of its sockets.
 
-Sharp edges that stay inside this module: a handler's tuple becomes the ack's values; a ``TypeError`` out of a
-handler makes the library call it again with fewer arguments, so none gets out; clients can emit events that
-are named like the library's own.
+This module hides some pitfalls of the library. A handler's tuple becomes the ack's values. A ``TypeError``
+from a handler makes the library call it again with fewer arguments, so none may escape. Clients can emit
+events with the names of the library's own events.
 
-Of our own server only connects and disconnects come through ``trigger_event``; events come straight from its
-dispatcher, which greets new sockets, too.
+On our own server only connects and disconnects use ``trigger_event``. Its dispatcher passes events
+directly, and greets new sockets.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from chat_service.types import SocketId
 
 
 class Environs(dict[str, Any]):
-    """The environs of the connections of a server. That of an ``Opening`` is made when it is asked for."""
+    """The environs of a server's connections. For an ``Opening`` the environ is made on demand."""
 
     def __getitem__(self, sid: str) -> Any:
         return _environ(super().__getitem__(sid))
@@ -66,7 +66,7 @@ def read_handshake(environ: Mapping[str, Any] | Opening, auth: Any) -> Handshake
     )
 
 
-# What the libraries have made of query and headers differs from carrier to carrier, and loses some.
+# The libraries convert query and headers differently for each carrier, and lose some of them.
 
 
 def _query(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -104,12 +104,12 @@ def _remote_addr(environ: Mapping[str, Any]) -> str | None:
 
 logger = logging.getLogger("chat_service")
 
-#: The Engine.IO session with an id, None when it is over.
+#: The Engine.IO session with an id, None if it is closed.
 FindSession = Callable[[str], EngineSession | None]
 
 
 class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
-    """Passes what happens on the namespace on to a ``TransportHandler``, in the loop that it is made in."""
+    """Passes the events of the namespace to a ``TransportHandler``, in the loop in which it is made."""
 
     def __init__(
         self,
@@ -142,28 +142,28 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._handler = handler
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        #: Whether new sockets are let in.
+        #: Whether new sockets are accepted.
         self.is_open = False
         self._raw_errors = ErrorEncoder(raw=True, expose_internal=expose_internal_errors)
         self._ack_errors = ErrorEncoder(raw=use_raw_error_objects, expose_internal=expose_internal_errors)
 
     async def trigger_event(self, event: Any, *args: Any) -> Any:
-        """Called by a server of the library for everything; ``args`` starts with the socket id."""
+        """Called by a library server for every event; ``args`` starts with the socket id."""
         socket_id = SocketId(args[0])
         if event == "connect" and self._is_connect(socket_id, args):
             return await self._connect(socket_id, *args[1:])
         if event == "disconnect" and not self.server.manager.is_connected(socket_id, self.namespace):
             self.disconnected(socket_id, str(args[1]) if len(args) > 1 else "")
             return None
-        # The caller's own server may let an event without a name through.
+        # A caller's own server may let events without a name through.
         name = event if isinstance(event, str) else ""
         return tuple(await self._handler.on_event(socket_id, name, args[1:]))
 
     def _is_connect(self, socket_id: SocketId, args: Sequence[Any]) -> bool:
-        """Whether it is the library's event, not one of a client that is named so."""
+        """Whether this is the library's own event, not a client's event with the same name."""
         if self._is_own:
             return True
-        # What clients emit was decoded just now, so it cannot be the very environ of the connection.
+        # Values from a client were just decoded, so they cannot be the connection's environ object.
         environ = self.server.environ.get(self._session_id(socket_id))
         return environ is not None and len(args) > 1 and args[1] is environ
 
@@ -184,7 +184,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         environ: Mapping[str, Any] | Opening,
         auth: Any,
     ) -> Connection:
-        """Let a new socket in, or raise the library's ``ConnectionRefusedError``."""
+        """Accept a new socket, or raise the library's ``ConnectionRefusedError``."""
         handshake = read_handshake(environ, auth)
         if self._proxies is not None:
             address = self._proxies.address_of(handshake.remote_addr, handshake.headers)
@@ -199,10 +199,10 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             if self._middlewares:
                 await self._run_middlewares(handshake)
             if session is None or session.closed:
-                # It went away meanwhile, and nobody would tell of its end.
+                # It has disconnected in the meantime, and its end would not be reported.
                 raise Refused("the connection is closed")
         except TypeError as error:
-            # The library would call again, as for a handler without the auth argument.
+            # The library would call the handler again without the auth argument.
             raise Refused(str(error)) from error
         if self._admissions is not None:
             self._admissions.enter(socket_id, handshake.remote_addr)
@@ -226,7 +226,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
                 raise Refused(str(self._raw_errors.public_error(error, "a middleware"))) from error
 
     async def _greet_when_connected(self, socket_id: SocketId) -> None:
-        """Hand the socket over as soon as the client knows that it is connected."""
+        """Announce the socket to the handler once the client knows that it is connected."""
         while not self.server.manager.is_connected(socket_id, self.namespace):
             if not self.channels.is_connected(socket_id):
                 return
@@ -264,7 +264,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         try:
             self.channels.ack(connection, number, values)
         except Exception as error:
-            # An exception would get to the reader of the connection, and end it.
+            # An exception would reach the reader of the connection, and end it.
             refusal = self._ack_errors.encode(
                 error, f"the answer to an event of socket {connection.socket_id}"
             )

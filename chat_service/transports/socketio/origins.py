@@ -1,7 +1,7 @@
-"""Which origins browsers may connect from: ``cors_allowed_origins``, compared as browsers compare origins.
+"""The origins from which browsers may connect: ``cors_allowed_origins``, compared as browsers do.
 
 An origin is a scheme, a host and a port. Browsers send it in lower case, with international names in
-Punycode and without the default port; what is configured may be written in any equivalent form.
+Punycode and without the default port. The configuration may use any equivalent form.
 """
 
 import ipaddress
@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 import idna
 
-#: Ports that browsers leave out.
+#: Ports that browsers omit.
 DEFAULT_PORTS = {"http": 80, "https": 443}
-#: What browsers send for pages without an origin: local files, sandboxed frames.
+#: The value for pages without an origin: local files, sandboxed frames.
 OPAQUE = "null"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::(\d*))?")
-#: What no host may have, see the WHATWG URL standard; and the star, which is for wildcards.
+#: Characters that are not allowed in a host, see the WHATWG URL standard; and the star of wildcards.
 _FORBIDDEN = re.compile(r"[\x00-\x20#%*/:<>?@\[\\\]^|\x7f]")
 _NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]*")
-#: Schemes that belong to WebSocket addresses; a page with such an address does not exist.
+#: Schemes of WebSocket addresses. No page has such an address.
 _PAGES_OF = {"ws": "http", "wss": "https"}
 
 
 class Origin(NamedTuple):
-    """The parts of an origin in the form that browsers send. ``port``: 0 for the default one."""
+    """The parts of an origin in the form that browsers send. ``port``: 0 for the default port."""
 
     scheme: str
     host: str
@@ -38,13 +38,13 @@ class Origin(NamedTuple):
 
 
 def read_origin(text: str) -> Origin:
-    """Read an origin in any form that a browser understands. Raises ``ValueError``."""
+    """Parse an origin in any form that a browser understands. Raises ``ValueError``."""
     found = _SCHEME.fullmatch(text)
     if found is None:
         raise ValueError("it has no scheme")
     scheme, rest = found[1].lower(), found[2]
     if scheme not in DEFAULT_PORTS:
-        # Of apps and extensions ("capacitor://localhost"), which have rules of their own.
+        # Origins of apps and extensions ("capacitor://localhost"), which follow their own rules.
         if re.search(r"[\s/?#@*\\]", rest):
             raise ValueError("it has more than a scheme and a host")
         return Origin(scheme, rest)
@@ -58,14 +58,14 @@ def read_origin(text: str) -> Origin:
 
 
 def _read_host(text: str) -> str:
-    """A host as browsers write it. Raises ``ValueError``."""
+    """Normalise a host as browsers do. Raises ``ValueError``."""
     if text.startswith("["):
         if "%" in text:
             raise ValueError(f"{text!r} has a zone, which no page can have")
         return f"[{ipaddress.IPv6Address(text[1:-1]).compressed}]"
     host = text.lower()
     if not host.isascii():
-        # With all that browsers take and IDNA 2008 does not, such as emoji.
+        # Includes what browsers accept and IDNA 2008 does not, such as emoji.
         mapped = idna.uts46_remap(host, std3_rules=False)
         labels = (
             label if label.isascii() else "xn--" + label.encode("punycode").decode()
@@ -84,15 +84,15 @@ def _read_host(text: str) -> str:
 
 
 class AllowedOrigins:
-    """Which origins may connect. Raises ``ValueError`` for a value that matches nothing a browser sends."""
+    """The allowed origins. Raises ``ValueError`` for a value that cannot match anything a browser sends."""
 
     def __init__(self, allowed: str | Sequence[str] | None = None) -> None:
-        """``allowed``: as ``cors_allowed_origins``. None: the origin that the request was sent to."""
+        """``allowed``: see ``cors_allowed_origins``. None: the origin to which the request was sent."""
         values = [allowed] if isinstance(allowed, str) else allowed
         self._is_own = values is None
         self.allows_all = False
         self._exact: set[str] = set()
-        #: The scheme, the end of the host with its leading dot and the port of each wildcard.
+        #: The scheme, the end of the host with its leading dot, and the port of each wildcard.
         self._subdomains: list[Origin] = []
         for value in values or ():
             self._add(value)
@@ -120,7 +120,8 @@ class AllowedOrigins:
     def allows(self, origin: str, own: Iterable[str] = ()) -> bool:
         """Whether a client with this ``Origin`` header may connect.
 
-        ``own``: the origins that the request may have been sent to, which count unless others were given.
+        ``own``: the origins to which the request may have been sent. They are allowed unless others are
+        configured.
         """
         if self.allows_all or origin in self._exact:
             return True
@@ -139,9 +140,9 @@ class AllowedOrigins:
 def own_origins(
     scheme: str, host: str | None, forwarded_proto: str | None = None, forwarded_host: str | None = None
 ) -> list[str]:
-    """The origins that a request may have been sent to.
+    """The origins to which a request may have been sent.
 
-    ``forwarded_proto``, ``forwarded_host``: what a proxy in between says of the request that it got, in
+    ``forwarded_proto``, ``forwarded_host``: what a proxy says about the request that it received, in
     ``X-Forwarded-Proto`` and ``X-Forwarded-Host``.
     """
     if not host:
@@ -164,7 +165,7 @@ def _origin_or_none(text: str) -> Origin | None:
 
 
 def _read_allowed(value: str) -> Origin:
-    """A configured origin; the host of a wildcard begins with a dot. Raises ``ValueError``."""
+    """Parse a configured origin. The host of a wildcard begins with a dot. Raises ``ValueError``."""
     scheme, separator, rest = value.partition("://")
     is_wildcard = rest.startswith("*.")
     if is_wildcard and scheme.lower() not in DEFAULT_PORTS:
@@ -186,7 +187,7 @@ def _shown(origin: Origin) -> str:
 
 
 def _explain(value: str) -> str:
-    """Why an origin matches nothing, and the nearest form that can."""
+    """Why an origin cannot match anything, and the nearest form that can."""
     if "@" in value:
         # It may be a password.
         return "an origin has no user or password: give scheme, host and port alone"
@@ -199,7 +200,7 @@ def _explain(value: str) -> str:
 
 
 def _nearest(text: str) -> str | None:
-    """The allowed origin that somebody probably meant. None when it cannot be told."""
+    """The allowed origin that was probably meant, or None if unclear."""
     text = text.strip("\"'<>[]()") if not text.startswith("[") else text.strip("\"'<>()")
     if set(text) <= set("*:/"):
         return "*" if "*" in text else None

@@ -1,4 +1,4 @@
-"""Socket.IO packets that refuse what no honest client sends."""
+"""Socket.IO packets that refuse invalid or excessive content."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ from chat_service.protocol.values import PLACEHOLDER
 
 logger = logging.getLogger("chat_service")
 
-#: Maximum number of binary values in one message that comes in.
+#: Maximum number of binary values in an incoming message.
 MAX_ATTACHMENTS = 256
-#: Type, number of attachments, namespace with what follows a question mark, and id.
+#: Type, number of attachments, namespace with anything after a question mark, and id.
 _START = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]{1,100}(?![0-9]))?")
 
 
 class StrictJson:
-    """JSON as RFC 8259 has it: no NaN and no infinities, in neither direction."""
+    """JSON according to RFC 8259: without NaN and infinities, in both directions."""
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
@@ -41,15 +41,15 @@ strict_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class NotPlainJson(Exception):
-    """The data may have binary values or others that only the packets of the library can tell apart."""
+    """The data may contain binary values or others that need the packets of the library."""
 
 
 def encode_json(data: Any) -> bytes:
-    """The data of a packet as JSON in UTF-8. All that is sent in JSON without attachments is encoded here.
+    """The data of a packet as JSON in UTF-8. All JSON without attachments is encoded here.
 
-    ``data``: checked values (``is_clean_value``), so there is no NaN among the floats, which orjson would
-    write as null; ``EncodedMessages`` among them are written as they are. Raises ``NotPlainJson`` for values
-    that orjson does not know, binary ones above all.
+    ``data``: checked values (``is_clean_value``). So it contains no NaN, which orjson would write as null.
+    ``EncodedMessages`` in it are written as they are. Raises ``NotPlainJson`` for values that orjson does
+    not support, binary ones above all.
     """
     try:
         return orjson.dumps(data, _encoded_before)
@@ -77,7 +77,7 @@ def _check(packet: Any) -> None:
 
 
 class CheckedPacket(Packet):  # type: ignore[misc]
-    """A packet that the library's server makes and asks for its fields."""
+    """A packet, with the interface that the library's server uses."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class CheckedPacket(Packet):  # type: ignore[misc]
         binary: bool | None = None,
         encoded_packet: str | bytes | None = None,
     ) -> None:
-        # Without the stock method, which searches for binary values by recursion.
+        # Without the stock method, which searches for binary values recursively.
         self.packet_type: Any = packet_type
         self.data = data
         self.namespace = namespace
         self.id = id
-        #: How many attachments follow it.
+        #: Number of attachments that follow it.
         self.attachment_count = 0
         if encoded_packet is not None:
             self.attachment_count = self.decode(encoded_packet) or 0
@@ -105,9 +105,9 @@ class JsonPacket(CheckedPacket):
     """The default packet of the protocol."""
 
     json = StrictJson
-    #: Maximum number of bytes of all attachments of one packet; set per server.
+    #: Maximum total size in bytes of a packet's attachments; set per server.
     max_attachment_bytes = 1_000_000
-    #: Maximum number of attachments of one packet that is sent; set per server.
+    #: Maximum number of attachments of an outgoing packet; set per server.
     max_sent_attachments = 10
 
     def encode(self) -> str | list[str | bytes]:
@@ -118,7 +118,7 @@ class JsonPacket(CheckedPacket):
         data = _take_out(self.data, attachments, self.max_sent_attachments)
         excess = len(attachments) - self.max_sent_attachments
         if excess > 0:
-            # Only of a message that was stored under a larger limit.
+            # Only for a message that was stored under a higher limit.
             logger.warning("%s binary values past max_attachments are sent as null", excess)
             del attachments[-excess:]
         return [self._text(f"{len(attachments)}-", data), *attachments]
@@ -130,7 +130,7 @@ class JsonPacket(CheckedPacket):
         return f"{self.packet_type}{count}{name}{number}{rest}"
 
     def decode(self, encoded_packet: Any) -> int:
-        """Read a text, and return the number of its attachments. Raises ``ValueError``."""
+        """Parse a text, and return the number of its attachments. Raises ``ValueError``."""
         if not isinstance(encoded_packet, str):
             raise ValueError("unexpected binary data")
         start = _START.match(encoded_packet)
@@ -146,7 +146,7 @@ class JsonPacket(CheckedPacket):
         _check(self)
         if self.packet_type in (BINARY_EVENT, BINARY_ACK):
             if count == 0:
-                # Complete as it is; the server would wait for attachments.
+                # Already complete; the server would wait for attachments.
                 self.packet_type -= BINARY_EVENT - EVENT
         elif count:
             raise ValueError("attachments of a packet that has none")
@@ -157,7 +157,7 @@ class JsonPacket(CheckedPacket):
         return count
 
     def add_attachment(self, attachment: Any) -> bool:
-        """Take what follows the text, and return whether the packet is complete. Raises ``ValueError``."""
+        """Add an attachment, and return whether the packet is complete. Raises ``ValueError``."""
         if not isinstance(attachment, bytes | bytearray):
             raise ValueError("an attachment was expected")
         self._attachment_bytes += len(attachment)
@@ -171,7 +171,7 @@ class JsonPacket(CheckedPacket):
 
 
 def has_binary(data: Any) -> bool:
-    """Whether there are binary values in the data of a packet."""
+    """Whether the data of a packet contains binary values."""
     pending = [data]
     while pending:
         item = pending.pop()
@@ -185,7 +185,7 @@ def has_binary(data: Any) -> bool:
 
 
 def _take_out(value: Any, attachments: list[str | bytes], limit: int) -> Any:
-    """Put placeholders where binary values are, which go into ``attachments``; None past the limit."""
+    """Replace binary values by placeholders, and append them to ``attachments``, or None beyond the limit."""
     if isinstance(value, bytes | bytearray):
         attachments.append(bytes(value))
         return {PLACEHOLDER: True, "num": len(attachments) - 1} if len(attachments) <= limit else None
@@ -197,10 +197,10 @@ def _take_out(value: Any, attachments: list[str | bytes], limit: int) -> Any:
 
 
 def restore(data: Any, attachments: list[Any]) -> Any:
-    """Put the attachments where their placeholders are.
+    """Replace placeholders by their attachments.
 
-    Raises ``ValueError`` unless each is used once: a second use would make a small message large, and a
-    placeholder without attachment, sent on, would cut off whoever receives it.
+    Raises ``ValueError`` unless each is used exactly once. A second use would make a small message large. A
+    placeholder without an attachment would, if sent on, disconnect the recipients.
     """
     unused = dict(enumerate(attachments))
 
@@ -230,7 +230,7 @@ class MsgpackPacket(CheckedPacket):
     def encode(self) -> bytes:
         """The whole packet."""
         fields = {"type": self.packet_type, "nsp": self.namespace}
-        # The parser of the JavaScript client refuses a null for either.
+        # The parser of the JavaScript client refuses null for both.
         if self.data is not None:
             fields["data"] = self.data
         if self.id is not None:
@@ -239,7 +239,7 @@ class MsgpackPacket(CheckedPacket):
         return packed
 
     def decode(self, encoded_packet: Any) -> int:
-        """Read a packet. Raises ``ValueError`` and what msgpack raises."""
+        """Parse a packet. Raises ``ValueError`` and the errors of msgpack."""
         if not isinstance(encoded_packet, bytes):
             raise ValueError("unexpected text")
         fields = msgpack.unpackb(encoded_packet, ext_hook=_read_extension)
@@ -258,9 +258,9 @@ class MsgpackPacket(CheckedPacket):
 
 
 def _read_extension(code: int, data: bytes) -> Any:
-    """What the JavaScript parser writes as extensions: undefined, which is null in JSON, and typed arrays.
+    """Decode extensions of the JavaScript parser: undefined, which is null in JSON, and typed arrays.
 
-    A ``Date`` looks like a typed array of 8 bytes. Other extensions would break whoever receives them.
+    A ``Date`` looks like a typed array of 8 bytes. Other extensions would disconnect the recipients.
     """
     if code != 0:
         raise ValueError("an unknown extension")

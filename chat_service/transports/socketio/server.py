@@ -1,7 +1,7 @@
-"""The ``socketio.AsyncServer`` that the transport owns: of the library, over our Engine.IO.
+"""The transport's own ``socketio.AsyncServer``: the library's class on top of our Engine.IO.
 
-Events of the service's namespace go straight to it. Everything else is the library's: connects, disconnects,
-acks, and all that applications do on other namespaces.
+Events of the service's namespace bypass the library. It handles everything else: connects, disconnects,
+acks, and other namespaces of the application.
 """
 
 import logging
@@ -30,12 +30,12 @@ from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
 
-#: What a client is told that asks for a namespace that nobody serves.
+#: The error for a client that connects to an unknown namespace.
 INVALID_NAMESPACE = {"message": "Invalid namespace"}
 
 
 class Dispatcher:
-    """Decides who handles what comes in: the service's namespace, or the library."""
+    """Decides who handles an incoming packet: the service's namespace, or the library."""
 
     def __init__(self, server: Any, engine: Engine) -> None:
         self._server = server
@@ -43,8 +43,8 @@ class Dispatcher:
         self._hub = engine.hub
         self._service: ServiceNamespace | None = None
         self._reader: EventReader | None = None
-        #: Packets of the service's namespace, and numbers of messages for the library, that clients have
-        #: announced binary values of.
+        #: Packets of the service's namespace, and message numbers for the library, whose binary values have
+        #: not all arrived.
         self._announced: dict[Peer, Any] = {}
         self._hub.use(self._on_connect, self._on_message, self._on_end)
         self._hub.is_used = self.has_namespaces
@@ -54,19 +54,19 @@ class Dispatcher:
 
     @property
     def announced(self) -> int:
-        """Clients whose binary values have not all come."""
+        """Clients whose binary values have not all arrived."""
         return len(self._announced)
 
     def serve(self, namespace: ServiceNamespace) -> None:
-        """Serve this namespace, until ``stop_serving``."""
+        """Serve this namespace until ``stop_serving``."""
         self._server.register_namespace(namespace)
         self._service = namespace
-        # Packets of msgpack are binary, so no text is an event.
+        # Packets of msgpack are binary, so a text is never an event.
         is_text = self._server.packet_class.uses_binary_events
         self._reader = EventReader(namespace.namespace) if is_text else None
 
     def stop_serving(self) -> None:
-        """Forget the namespace that is served."""
+        """Stop serving the namespace."""
         if self._service is not None:
             forget_namespace(self._server, self._service.namespace)
             self._service = None
@@ -76,7 +76,7 @@ class Dispatcher:
         manager = self._server.manager
         return any(manager.sid_from_eio_sid(sid, name) is not None for name in manager.get_namespaces())
 
-    # What the hub tells
+    # Called by the hub
 
     async def _on_connect(self, peer: Peer) -> None:
         await self._engine.trigger("connect", peer.sid, peer.opening)
@@ -104,7 +104,7 @@ class Dispatcher:
         try:
             await self._dispatch(peer, data)
         except Exception as error:
-            # Handlers run in tasks of their own; what fails here is the packet.
+            # Handlers run in their own tasks, so an exception here means a bad packet.
             text = shorten(f"{type(error).__name__}: {error}")
             logger.info("bad packet of connection %s, which is closed: %s", peer.sid, text)
             raise ValueError(text) from None
@@ -124,7 +124,7 @@ class Dispatcher:
             self._serve(peer, announced)
 
     async def _take(self, peer: Peer, data: str | bytes) -> None:
-        """Handle a message that begins a packet."""
+        """Handle the first part of a packet."""
         if not data:
             raise ValueError("an empty packet")
         packet = self._server.packet_class(encoded_packet=data)
@@ -190,7 +190,7 @@ class Dispatcher:
             service.serve(connection, packet.data[0], packet.data[1:], packet.id)
 
     def _use(self, peer: Peer, service: ServiceNamespace, connection: Connection) -> None:
-        """Let plain events of a socket go straight to the service, and its frames to its WebSocket."""
+        """Pass plain events of a socket directly to the service, and its frames directly to its WebSocket."""
         channels, reader, announced = service.channels, self._reader, self._announced
 
         def take_event(text: str) -> bool:
@@ -210,8 +210,9 @@ class Dispatcher:
 def make_server(
     options: SocketIOOptions, async_mode: str, namespace: str, max_attachments: int = 10
 ) -> tuple[Any, Dispatcher]:
-    """A server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
-    # Below errors the libraries log every packet with its content, and warn of what clients do wrong.
+    """Make a server for the transport's options. ``async_mode``: "aiohttp" or "asgi"."""
+    # Below the level "error" the libraries log every packet with its content, and warn about client
+    # mistakes.
     quiet = logging.getLogger("chat_service.transport")
     if quiet.level == logging.NOTSET:
         quiet.setLevel(logging.ERROR)
@@ -219,7 +220,7 @@ def make_server(
         client_manager=Manager(),
         async_mode=async_mode,
         serializer=packet_class(options.serializer, options.max_message_size, max_attachments),
-        # Without any, the library lets everybody into the namespace "/".
+        # Without any handlers, the library accepts everyone on the namespace "/".
         namespaces=[namespace],
         logger=quiet,
         engineio_logger=quiet,

@@ -16,7 +16,7 @@ from chat_service.transports.socketio.proxies import (
     read_networks,
 )
 
-#: Called with the ``Handshake`` of a connecting socket; what it raises refuses the connection.
+#: Called with the ``Handshake`` of a connecting socket. Raising refuses the connection.
 Middleware = Callable[..., Any]
 
 TRANSPORTS = ("polling", "websocket")
@@ -32,7 +32,7 @@ CONNECTION_LIMITS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SocketIOOptions(OptionGroup):
-    """Raises ``ConfigurationError`` for a value that cannot work."""
+    """Raises ``ConfigurationError`` for an invalid value."""
 
     group: ClassVar = "transport_options"
 
@@ -40,37 +40,41 @@ class SocketIOOptions(OptionGroup):
     middleware: Middleware | Sequence[Middleware] = ()
     #: An ``aiohttp.web.Application`` or an ASGI application to mount on.
     app: Any = None
-    #: A ``socketio.AsyncServer`` of the caller to mount on.
+    #: A caller's own ``socketio.AsyncServer`` to mount on.
     server: Any = None
     #: Path of the Socket.IO endpoint.
     path: str = "/socket.io"
-    #: Origins that browsers may connect from: "https://chat.example.org", "https://*.example.org" for all
-    #: subdomains, "*" for all; the same origin alone when None.
+    #: Origins from which browsers may connect: "https://chat.example.org", "https://*.example.org" for all
+    #: subdomains, "*" for all. None: only the server's own origin.
     cors_allowed_origins: str | Sequence[str] | None = None
     #: Hosts that requests may name: "chat.example.org", "*.example.org" for all subdomains; all when None.
     #: With it, no page can reach the service under a name of its own (DNS rebinding).
     allowed_hosts: str | Sequence[str] | None = None
     #: Seconds between two pings of the server.
     ping_interval: float = 25.0
-    #: Seconds that a client has to answer a ping, or to read some of what waits for it.
+    #: Maximum time in seconds for a client to answer a ping, or to read some of its backlog.
     ping_timeout: float = 20.0
-    #: Bytes of one incoming packet, and of all attachments of a message, at most.
+    #: Maximum size in bytes of an incoming packet, and of all attachments of a message.
     max_message_size: int = 1_000_000
-    #: Bytes of events that may wait for a client; past it the client is disconnected. Answers do not count.
+    #: Maximum number of bytes of events that wait for a client; beyond it the client is disconnected.
+    #: Answers do not count.
     send_buffer_limit: int = 1024 * 1024
-    #: Maximum bytes of a request's first line, which has the query.
+    #: Maximum size in bytes of a request's first line, which contains the query.
     max_request_line_size: int = 16 * 1024
-    #: Maximum bytes of a request's headers together, cookies and tokens included.
+    #: Maximum total size in bytes of a request's headers, including cookies and tokens.
     max_header_size: int = 16 * 1024
-    #: Maximum number of events of one client that are handled at a time; past it no more are read from it.
+    #: Maximum number of events of one client that are handled at a time; beyond it, reading from the client
+    #: stops.
     max_waiting_events: int = 1000
-    #: Maximum number of packets of one client that are handled before others have their turn.
+    #: Maximum number of packets of one client that are handled before other clients have their turn.
     max_events_per_turn: int = 100
-    #: Seconds in which the head of the first request on a new connection has to come; at our own port.
+    #: Maximum time in seconds for the head of the first request on a new connection to arrive; on our own
+    #: port.
     head_timeout: float = 30.0
-    #: Seconds in which the body of a request has to come.
+    #: Maximum time in seconds for the body of a request to arrive.
     body_timeout: float = 30.0
-    #: Seconds that a connection may be idle between two requests of HTTP; at our own port.
+    #: Maximum time in seconds for which a connection may be idle between two HTTP requests; on our own
+    #: port.
     keep_alive_timeout: float = 75.0
     #: Maximum number of connections of this instance; further ones are refused with 503. None: as many as the
     #: limit of open files allows, less a tenth of it (32 to 1000) for other files.
@@ -92,11 +96,11 @@ class SocketIOOptions(OptionGroup):
     connect_timeout: float = 45.0
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
-    #: Compress what is sent, where a client can read it.
+    #: Compress outgoing messages for clients that support it.
     compression: bool = False
     #: The Engine.IO transports that clients may use.
     transports: Sequence[str] = TRANSPORTS
-    #: Lets the Socket.IO Admin UI connect: a mapping with "username" and "password". Off when None.
+    #: Lets the Socket.IO Admin UI connect: a mapping with "username" and "password". None: off.
     admin_ui: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -137,7 +141,7 @@ class SocketIOOptions(OptionGroup):
             "cors_allowed_origins",
             origins is None
             or is_text(origins)
-            # For the library an empty list means to let all origins in.
+            # The library takes an empty list as permission for all origins.
             or (isinstance(origins, list | tuple) and bool(origins) and all(map(is_text, origins))),
             'an origin, a list of origins, "*" or None',
         )

@@ -35,7 +35,7 @@ logger = logging.getLogger("chat_service")
 
 
 class SocketIOTransport:
-    """Sockets of one namespace: of a server of its own, or of one that the caller owns. See ``Transport``."""
+    """Sockets of one namespace, on the transport's own server or on a caller's. See ``Transport``."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SocketIOTransport:
     ) -> None:
         self._host = host
         self._port = port
-        #: Sockets that listen already, instead of an address.
+        #: Sockets that are already listening, instead of an address.
         self._sockets: Sequence[socket.socket] = ()
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
@@ -70,12 +70,12 @@ class SocketIOTransport:
                 f"transport_options server: expected a socketio.AsyncServer, got {given!r}"
             )
         self._is_asgi = app is not None and not isinstance(app, web.Application)
-        #: The server, and whether it is the caller's.
+        #: The server, and whether it belongs to the caller.
         self._server: Any = given
         self._is_given = given is not None
-        #: Of a server of our own: who handles what comes in.
+        #: On our own server: decides who handles incoming packets.
         self._dispatcher: Dispatcher | None = None
-        #: Of the caller's server: its sessions.
+        #: On a caller's server: its sessions.
         self._library: LibrarySessions | None = None
         if given is not None:
             self._library = LibrarySessions(given, self.options.send_buffer_limit, self._background)
@@ -83,7 +83,7 @@ class SocketIOTransport:
         self._admissions = Admissions(self.options.connection_limits)
         #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
         self.takes_encoded = given is None and self.options.serializer == "json"
-        #: Maximum number of binary values in one packet; None in msgpack, which has no attachments.
+        #: Maximum number of binary values in a packet; None for msgpack, which does not use attachments.
         self.max_attachments = (
             max_attachments
             if (given.packet_class.uses_binary_events if given else self.options.serializer == "json")
@@ -99,13 +99,13 @@ class SocketIOTransport:
     # Life cycle
 
     def attach(self, start: LifeCycleStep, close: LifeCycleStep) -> None:
-        """Let the application that the transport is mounted on start and close the service."""
+        """Let the application on which the transport is mounted start and close the service."""
         self._steps = (start, close)
         app = self.options.app
         if isinstance(app, web.Application):
 
             async def closing(_: web.Application) -> AsyncIterator[None]:
-                # Runs also when the start of something else in the application failed.
+                # Also runs if another part of the application failed to start.
                 yield
                 await close()
 
@@ -114,10 +114,10 @@ class SocketIOTransport:
             app.on_shutdown.append(lambda _: close())
 
     def asgi_app(self, other: Any = None) -> AsgiApp:
-        """An ASGI application that serves the transport and passes everything else on to another one.
+        """An ASGI application that serves the transport and passes everything else to another one.
 
-        ``other``: the application of ``transport_options["app"]`` when None. Its life cycle starts and closes
-        the service, and that of the other application.
+        ``other``: another application; if None, the one in ``transport_options["app"]``. Its lifespan
+        starts and closes the service and the other application.
         """
         if isinstance(self.options.app, web.Application):
             raise ConfigurationError("the service is mounted on an aiohttp application, which is not ASGI")
@@ -211,8 +211,8 @@ class SocketIOTransport:
         self._set_open(True)
 
     async def stop_listening(self) -> None:
-        # A port of our own stays open: polling clients come back with every poll. At sockets that others may
-        # listen at, too, who connects now is for them.
+        # Our own port stays open, because polling clients reconnect with every poll. This is also true for
+        # sockets on which others may listen: clients who connect now are for them.
         if self._sockets and self._own_port is not None:
             await self._own_port.stop_listening()
         self._set_open(False)
@@ -232,11 +232,11 @@ class SocketIOTransport:
         if self._admin is not None:
             await self._admin.close()
         if self._dispatcher is not None:
-            # An ASGI server closes its connections before it lets the application know.
+            # An ASGI server closes its connections before it notifies the application.
             await server.eio.hub.close(lets_fetch=not self._is_asgi)
             self._dispatcher.stop_serving()
         else:
-            # The connections are also those of other namespaces.
+            # The connections also belong to other namespaces.
             for socket_id in tuple(self._channels.socket_ids()):
                 await server.disconnect(socket_id, self._name)
             forget_namespace(server, self._name)
@@ -254,7 +254,7 @@ class SocketIOTransport:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """The address and port that it listens at; the first of several, None when it is mounted."""
+        """The listening address and port; the first of several, None if mounted."""
         if self._own_port is None:
             return None
         found = [each for each in self._own_port.addresses if isinstance(each, tuple)]
@@ -276,14 +276,14 @@ class SocketIOTransport:
         return self._server if self._is_given else self._use_server("asgi" if self._is_asgi else "aiohttp")
 
     def get_socket(self, socket_id: SocketId) -> Any:
-        """The Engine.IO session of a socket of this instance, else None."""
+        """The Engine.IO session of a socket of this instance, otherwise None."""
         if not self.is_connected(socket_id):
             return None
         server = self.get_server()
         return server.eio.sockets.get(server.manager.eio_sid_from_sid(socket_id, self._name))
 
     async def drained(self, socket_id: SocketId) -> None:
-        """Return when the client has read enough of what was sent for a large answer to follow."""
+        """Wait until the client has read enough for a large answer to follow."""
         await self._channels.drained(socket_id)
 
     def statistics(self) -> TransportStatistics:
@@ -320,12 +320,12 @@ class SocketIOTransport:
         if session is None:
             return
         if may_return:
-            # Clients come back after a lost connection, but not after the server has closed the namespace.
+            # Clients reconnect after a lost connection, but not after the server has closed the namespace.
             await session.close(wait=False)
             return
         server = self.get_server()
         await server.disconnect(socket_id, self._name)
-        # A client of this namespace alone no longer needs its connection.
+        # A client that only uses this namespace no longer needs its connection.
         if self._dispatcher is not None and not self._dispatcher.has_namespaces(session.sid):
             session.finish()
 

@@ -1,4 +1,4 @@
-"""Requests that aiohttp has: polling, and WebSockets that are taken over from it."""
+"""Requests received by aiohttp: polling, and WebSockets that are taken over from it."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -27,14 +27,14 @@ def read_opening(request: web.BaseRequest) -> Opening:
 
 
 class AiohttpExchange:
-    """An ``Exchange``."""
+    """An ``Exchange`` over aiohttp."""
 
     def __init__(self, request: web.BaseRequest, opening: Opening) -> None:
         self.opening = opening
         self._request = request
 
     def is_there(self) -> bool:
-        """Whether the client still waits for the answer."""
+        """Whether the client is still waiting for the answer."""
         transport = self._request.transport
         return transport is not None and not transport.is_closing()
 
@@ -54,7 +54,7 @@ class AiohttpExchange:
         return bytes(body)
 
     async def poll(self, work: Awaitable[list[str | bytes] | None]) -> list[str | bytes] | None:
-        """Wait for a poll. The peer asks by itself whether the client is there."""
+        """Wait for a poll. The peer checks by itself whether the client is still connected."""
         return await work
 
 
@@ -96,7 +96,7 @@ async def _take_over(hub: Hub, request: web.BaseRequest, opening: Opening) -> De
         await work
     if tail:
         line.data_received(tail)
-    # aiohttp stops reading when the tail is long.
+    # aiohttp stops reading if the rest is long.
     if not transport.is_closing():
         transport.resume_reading()
     if task is not None and task.cancelling() > before:
@@ -109,13 +109,13 @@ async def _take_over(hub: Hub, request: web.BaseRequest, opening: Opening) -> De
 
 
 def accept(hub: Hub, opening: Opening, transport: asyncio.Transport) -> WebSocketConnection:
-    """Make a WebSocket of a connection, whose protocol it has to become."""
+    """Turn a connection into a WebSocket by replacing its protocol."""
     extra: list[tuple[str, str]] = []
     is_compressed = hub.compression and accepts_deflate(opening.headers.get("sec-websocket-extensions", ""))
     if is_compressed:
         extra.append(("Sec-WebSocket-Extensions", DEFLATE_ANSWER))
     if opening.protocols:
-        # Browsers insist on one of those that they offer; the protocol is Engine.IO all the same.
+        # Browsers require one of the protocols they offer; it is Engine.IO in any case.
         extra.append(("Sec-WebSocket-Protocol", opening.protocols[0]))
     return WebSocketConnection(
         transport,

@@ -1,4 +1,4 @@
-"""Requests and WebSockets of ASGI servers."""
+"""Requests and WebSockets received by ASGI servers."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-#: The code of a WebSocket that is refused: a policy is violated.
+#: The close code for a refused WebSocket: policy violation.
 REFUSED = 1008
 
 
@@ -41,11 +41,11 @@ def read_opening(scope: Scope) -> Opening:
 
 
 class ClientGone(Exception):
-    """The client went away before its request was answered."""
+    """The client disconnected before its request was answered."""
 
 
 class AsgiExchange:
-    """An ``Exchange``."""
+    """An ``Exchange`` over ASGI."""
 
     def __init__(self, opening: Opening, first: Any, receive: Receive) -> None:
         """``first``: the first event of the request."""
@@ -55,7 +55,7 @@ class AsgiExchange:
         self._is_there = True
 
     def is_there(self) -> bool:
-        """Whether the client still waits for the answer."""
+        """Whether the client is still waiting for the answer."""
         return self._is_there
 
     async def read(self, most: int) -> bytes:
@@ -74,7 +74,7 @@ class AsgiExchange:
             event = await self._receive()
 
     async def poll(self, work: Awaitable[list[str | bytes] | None]) -> list[str | bytes] | None:
-        """Wait for a poll, and end it when the client has gone. Raises ``ClientGone``."""
+        """Wait for a poll, and end it if the client disconnects. Raises ``ClientGone``."""
         polling = asyncio.ensure_future(work)
         # Most polls of a new session need not wait.
         await asyncio.sleep(0)
@@ -95,7 +95,7 @@ class AsgiExchange:
 
 
 async def serve_asgi(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or serve a WebSocket to its end."""
+    """Answer a request, or serve a WebSocket until it is closed."""
     if await refuse_packed_asgi(scope, send):
         return
     opening = read_opening(scope)
@@ -136,7 +136,7 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
         peer = hub.check(opening)
     except Refusal as refusal:
         logger.debug("a websocket is refused: %s", refusal)
-        # 403 in HTTP. For an answer of our own some versions of uvicorn log an error.
+        # 403 in HTTP. With a custom response, some versions of uvicorn log an error.
         await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
         return
     offered = scope.get("subprotocols") or ()
@@ -158,9 +158,9 @@ def _warn_of_size(size: int, limit: int) -> None:
 
 
 class AsgiLine:
-    """A ``Line``: one task reads and hands over, another one writes."""
+    """A ``Line`` over ASGI: one task reads and passes messages on, another one writes."""
 
-    #: Frames are the server's to make.
+    #: The ASGI server makes the frames.
     sink = None
 
     def __init__(self, receive: Receive, send: Send, send_buffer_limit: int, max_message_size: int) -> None:
@@ -169,15 +169,15 @@ class AsgiLine:
         self._send = send
         self._max_message_size = max_message_size
         self._waiting = Waiting(send_buffer_limit)
-        #: Bytes of the packet that the server is given now.
+        #: Size of the packet that is being passed to the server.
         self._in_hand = 0
-        #: Packets that were given to the server, and those at the last look.
+        #: Number of packets passed to the server, now and at the last check.
         self._sent = self._seen = 0
         self._code: int | None = None
         self._has_more: asyncio.Event = asyncio.Event()
         self._may_go_on: asyncio.Event = asyncio.Event()
         self._closed: asyncio.Event = asyncio.Event()
-        # Ends the reading.
+        # Stops the reader.
         self._limit: asyncio.Timeout | None = None
 
     def __repr__(self) -> str:
@@ -194,7 +194,7 @@ class AsgiLine:
         return self._waiting.is_full
 
     def begin(self, packet: str | None) -> None:
-        """Part of ``Line``: the client was accepted before."""
+        """Part of ``Line``: the client has already been accepted."""
         if packet is not None:
             self.send(packet)
 
@@ -246,7 +246,7 @@ class AsgiLine:
         await self._closed.wait()
 
     async def serve(self, first: Awaitable[Any] | None, per_turn: int) -> None:
-        """Return when the WebSocket is over. ``first``: to be done before anything is read."""
+        """Return when the WebSocket is closed. ``first``: called before reading begins."""
         writer = asyncio.create_task(self._write())
         try:
             async with asyncio.timeout(None) as self._limit:
@@ -289,12 +289,12 @@ class AsgiLine:
                 self.receiver.take(packet)
             left -= 1
             if not left:
-                # Others have their turn.
+                # Let other clients have their turn.
                 await asyncio.sleep(0)
                 left = per_turn
 
     async def _write(self) -> None:
-        """Send what waits, until the end, and then say so."""
+        """Send waiting packets until the end, then signal it."""
         try:
             while True:
                 was_full = self.is_full
@@ -313,7 +313,7 @@ class AsgiLine:
                     self._has_more.clear()
                     await self._has_more.wait()
         except Exception as error:
-            # The client has gone, which the reader hears of.
+            # The client has disconnected, which the reader will notice.
             logger.debug("a websocket cannot be written: %r", error)
             self._waiting.drop()
             self._code = self._code or NORMAL_CLOSURE

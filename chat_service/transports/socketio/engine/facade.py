@@ -1,4 +1,6 @@
-"""What python-socketio, its admin instrumentation and applications expect of an Engine.IO server."""
+"""The interface that python-socketio, its admin instrumentation and applications expect of an Engine.IO
+server.
+"""
 
 import asyncio
 import inspect
@@ -31,7 +33,7 @@ class Engine:
     """The ``eio`` of a ``socketio.AsyncServer``: our hub with the methods that the library calls."""
 
     class reason:  # noqa: N801 - the library's name
-        """Why sessions end."""
+        """Reasons why sessions end."""
 
         SERVER_DISCONNECT = SERVER_DISCONNECT
         CLIENT_DISCONNECT = CLIENT_DISCONNECT
@@ -40,7 +42,7 @@ class Engine:
         TRANSPORT_ERROR = "transport error"
 
     def __init__(self, hub: Hub, async_mode: str, handlers: Mapping[str, Callable[..., Any]]) -> None:
-        """``handlers``: those of the library's own server, by their events."""
+        """``handlers``: the handlers of the library's server, by event."""
         self.hub = hub
         self.async_mode = async_mode
         self.handlers: dict[str, Callable[..., Any]] = dict(handlers)
@@ -55,13 +57,13 @@ class Engine:
 
     @property
     def sockets(self) -> dict[str, Peer]:
-        """The sessions that are not over, by their ids."""
+        """The open sessions by their ids."""
         return self.hub.sockets
 
     # Handlers
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
-        """Register a handler of "connect", "message" or "disconnect"; a decorator without one."""
+        """Register a handler of "connect", "message" or "disconnect", or return a decorator that does."""
         if event not in EVENTS:
             raise ValueError("Invalid event")
         if handler is not None:
@@ -83,11 +85,11 @@ class Engine:
     # Sending
 
     async def send(self, sid: str, data: str | bytes) -> None:
-        """Send a message; to a session that is over it goes nowhere."""
+        """Send a message. Ignored if the session is closed."""
         self.put(sid, data)
 
     def put(self, sid: str, data: str | bytes) -> None:
-        """As ``send``."""
+        """Same as ``send``."""
         peer = self.hub.sockets.get(sid)
         if peer is not None:
             peer.send(data if isinstance(data, bytes) else MESSAGE + data)
@@ -102,51 +104,51 @@ class Engine:
     # Sessions
 
     def transport(self, sid: str) -> str:
-        """ "polling" or "websocket". Raises ``KeyError`` for a session that is over."""
+        """ "polling" or "websocket". Raises ``KeyError`` if the session is closed."""
         return "websocket" if self._get_socket(sid).upgraded else "polling"
 
     def _get_socket(self, sid: str) -> Peer:
         return self.hub.sockets[sid]
 
     async def get_session(self, sid: str) -> dict[str, Any]:
-        """What an application keeps for a session."""
+        """The data that an application stores for a session."""
         peer = self._get_socket(sid)
         if peer.user_session is None:
             peer.user_session = {}
         return peer.user_session
 
     async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        """Keep something for a session."""
+        """Store data for a session."""
         self._get_socket(sid).user_session = session
 
     @asynccontextmanager
     async def session(self, sid: str) -> AsyncIterator[dict[str, Any]]:
-        """What is kept for a session, which is saved at the end."""
+        """The stored data of a session, as a context manager that saves it at the end."""
         session = await self.get_session(sid)
         yield session
         await self.save_session(sid, session)
 
     async def disconnect(self, sid: str | None = None) -> None:
-        """End a session, or all of them."""
+        """Close one session, or all of them."""
         peers = list(self.hub.sockets.values()) if sid is None else [self.hub.sockets.get(sid)]
         for peer in peers:
             if peer is not None:
                 await peer.close()
 
     def generate_id(self) -> str:
-        """A new id that nobody can guess."""
+        """A new, unguessable id."""
         return self.hub.generate_id()
 
     # Requests
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        """Serve a path of an aiohttp application, with and without a slash at its end."""
+        """Serve a path of an aiohttp application, with and without a trailing slash."""
         path = f"/{engineio_path.strip('/')}"
         for route in (path, f"{path}/"):
             app.router.add_route("*", route, self.handle_request)
 
     async def handle_request(self, *args: Any) -> Any:
-        """Serve a request: of aiohttp, or with ``scope``, ``receive`` and ``send`` of ASGI."""
+        """Serve a request of aiohttp or, with ``scope``, ``receive`` and ``send``, of ASGI."""
         if len(args) == 1:
             return await serve_aiohttp(self.hub, args[0])
         await serve_asgi(self.hub, *args)
@@ -161,24 +163,24 @@ class Engine:
         return asyncio.ensure_future(target(*args, **kwargs))
 
     async def sleep(self, seconds: float = 0) -> None:
-        """As ``asyncio.sleep``."""
+        """Same as ``asyncio.sleep``."""
         await asyncio.sleep(seconds)
 
     def create_queue(self, *args: Any, **kwargs: Any) -> "asyncio.Queue[Any]":
-        """As ``asyncio.Queue``."""
+        """Same as ``asyncio.Queue``."""
         return asyncio.Queue(*args, **kwargs)
 
     def get_queue_empty_exception(self) -> type[Exception]:
-        """What such a queue raises."""
+        """The exception of an empty queue."""
         return asyncio.QueueEmpty
 
     def create_event(self, *args: Any, **kwargs: Any) -> asyncio.Event:
-        """As ``asyncio.Event``."""
+        """Same as ``asyncio.Event``."""
         return asyncio.Event(*args, **kwargs)
 
     async def shutdown(self) -> None:
-        """The hub is closed by the transport, which has it."""
+        """Does nothing: the transport owns the hub and closes it."""
 
     def _ok(self, packets: Any = None, headers: Any = None, jsonp_index: Any = None) -> dict[str, Any]:
-        # The library's instrumentation puts itself here, to count answers to polls.
+        # The library's instrumentation patches this to count answers to polls.
         return {"status": "200 OK", "headers": headers or [], "response": b""}

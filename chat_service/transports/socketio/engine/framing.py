@@ -1,7 +1,7 @@
 """WebSocket frames (RFC 6455, section 5) and compressed messages (RFC 7692).
 
-Frames of a server are written, those of clients are read. Compression keeps no state between messages, so
-that one compressed frame serves all clients.
+Encodes a server's frames and decodes those of clients. Compression keeps no state between messages, so
+one compressed frame serves all clients.
 """
 
 import zlib
@@ -11,28 +11,28 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _CONTINUATION = 0x0
 _FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
 
-#: Why a connection ends (section 7.4.1).
+#: Close codes (section 7.4.1).
 NORMAL_CLOSURE, PROTOCOL_ERROR, NO_CODE, BAD_DATA, TOO_LARGE = 1000, 1002, 1005, 1007, 1009
 
 _SHORT_TEXT = [bytes((_FINAL | TEXT, size)) for size in range(126)]
-#: Bytes of the payload of a control frame.
+#: Maximum payload of a control frame in bytes.
 _MAX_CONTROL = 125
 
-#: The kind of a message and its content: text, bytes, or the code of a close.
+#: The kind of a message and its content: text, bytes, or a close code.
 Message = tuple[int, str | bytes | int]
-#: Makes a message of a compressed payload, of so many bytes at most.
+#: Decompresses a payload into a message of up to this number of bytes.
 Decompress = Callable[[bytes, int], bytes]
 
 
 class FrameError(Exception):
-    """A client has broken the protocol. ``code``: what the connection is closed with."""
+    """A client has violated the protocol. ``code``: the close code for the connection."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-# Writing
+# Encoding
 
 
 def text_frame(message: bytes) -> bytes:
@@ -49,17 +49,17 @@ def binary_frame(message: bytes) -> bytes:
 
 
 def compressed_frame(kind: int, payload: bytes) -> bytes:
-    """The frame of a text or binary message that is compressed already."""
+    """The frame of a text or binary message that is already compressed."""
     return _head(_FINAL | _COMPRESSED | kind, len(payload)) + payload
 
 
 def close_frame(code: int) -> bytes:
-    """The end of a connection (section 7.4)."""
+    """The close frame (section 7.4)."""
     return _head(_FINAL | CLOSE, 2) + code.to_bytes(2, "big")
 
 
 def pong_frame(message: bytes) -> bytes:
-    """The answer to a ping with this message."""
+    """The pong for a ping with this payload."""
     return _head(_FINAL | PONG, len(message)) + message
 
 
@@ -71,7 +71,7 @@ def _head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
-# Reading
+# Decoding
 
 
 def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
@@ -82,35 +82,38 @@ def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
 
 
 class FrameReader:
-    """Makes messages of the bytes that a client sends: feed it, then take messages until there are none.
+    """Decodes messages from the bytes that a client sends. Feed it, then take messages until there are
+    none.
 
-    After a ``FrameError`` nothing more can be read.
+    After a ``FrameError`` it cannot be used any longer.
     """
 
     __slots__ = ("_data", "_decompress", "_kind", "_max_size", "_needed", "_parts", "_start")
 
     def __init__(self, max_size: int, decompress: Decompress | None = None) -> None:
-        """``max_size``: of a message. ``decompress``: where clients may send compressed ones."""
+        """``max_size``: maximum size of a message. ``decompress``: set if clients may send compressed
+        messages.
+        """
         self._max_size = max_size
         self._decompress = decompress
-        #: What has come and was not read yet, from ``_start`` on.
+        #: Received bytes; those from ``_start`` on have not been decoded yet.
         self._data: bytes | bytearray = b""
         self._start = 0
-        #: Bytes that the next frame needs, as far as is known.
+        #: Number of bytes that the next frame needs, as far as known.
         self._needed = 2
-        #: Kind and beginning of a message in fragments.
+        #: Kind and beginning of a fragmented message.
         self._kind = 0
         self._parts: bytearray | None = None
 
     @property
     def unread(self) -> int:
-        """Bytes that wait to be read."""
+        """Number of bytes that are not decoded yet."""
         return len(self._data) - self._start
 
     def single(self, data: bytes) -> str | None:
-        """The message in data that is a whole frame of text, which is nearly always what comes.
+        """The message in data that is exactly one text frame, the most common case.
 
-        None for everything else, and when something has come before: then it has to be fed.
+        None for all other data, and if earlier bytes are waiting: then use ``feed``.
         """
         size = len(data)
         if size < 6 or data[0] != 0x81 or self._start != len(self._data) or self._parts is not None:
@@ -124,7 +127,7 @@ class FrameReader:
         return _decode((int.from_bytes(data[begin:], "little") ^ key).to_bytes(length, "little"))
 
     def feed(self, data: bytes) -> None:
-        """More has come."""
+        """Add received bytes."""
         left = len(self._data) - self._start
         if not left:
             self._data = data
@@ -138,7 +141,7 @@ class FrameReader:
         self._start = 0
 
     def take(self) -> Message | None:
-        """The next message, None when it has not come as a whole. Raises ``FrameError``."""
+        """The next message, or None if it is incomplete. Raises ``FrameError``."""
         while True:
             data, start = self._data, self._start
             have = len(data) - start
@@ -166,7 +169,7 @@ class FrameReader:
                 return None
             self._start, self._needed = end, 2
             payload = unmask(data[begin:end], data[head:begin])
-            # A whole text, which is nearly always what comes.
+            # A complete text, the most common case.
             if first == 0x81 and self._parts is None:
                 return TEXT, _decode(payload)
             message = self._take_frame(first, payload)
@@ -236,11 +239,11 @@ def _may_be_sent(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
-#: Messages with fewer bytes are sent as they are.
+#: Smaller messages are sent uncompressed.
 MIN_COMPRESSED_SIZE = 1024
-#: Cheap rather than small: it runs on the event loop.
+#: Fast rather than small, because it runs on the event loop.
 _LEVEL = 1
-#: What the sender of a message leaves away at its end.
+#: The bytes that the sender of a message omits at its end.
 _DEFLATE_TAIL = b"\x00\x00\xff\xff"
 
 _DEFLATE = "permessage-deflate"
@@ -271,7 +274,7 @@ def _fits(offer: str) -> bool:
             if has_value and not _is_window(value):
                 return False
         elif key == "server_max_window_bits":
-            # Frames for a smaller window would have to be made for this client alone.
+            # A smaller window would require separate frames for this client.
             if value != "15":
                 return False
         else:
@@ -290,7 +293,7 @@ def compress(message: bytes) -> bytes:
 
 
 def decompress(payload: bytes, max_size: int) -> bytes:
-    """The message in a compressed frame. Raises ``FrameError`` when it is damaged, or larger than that."""
+    """The message in a compressed frame. Raises ``FrameError`` if it is damaged or too large."""
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         message = unpacker.decompress(payload + _DEFLATE_TAIL, max_size + 1)

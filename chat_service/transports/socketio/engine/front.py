@@ -1,7 +1,8 @@
-"""Our own port: WebSockets are answered without the HTTP server, everything else goes to aiohttp.
+"""The service's own port: answers WebSockets without an HTTP server, and passes all other requests to
+aiohttp.
 
-Where thousands of clients connect at once, most of the time goes into HTTP: a task and a parser per
-connection, a request, a router, a response.
+When thousands of clients connect at once, HTTP takes most of the time: a task and a parser per connection,
+a request, a router, a response.
 """
 
 import asyncio
@@ -28,15 +29,15 @@ from chat_service.transports.socketio.engine.opening import Opening, read_head
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds that requests in progress have to end when the port closes.
+#: Seconds to wait for running requests when the port closes.
 SHUTDOWN_GRACE = 2.0
-#: How often to look for a port that is free at all addresses of the host.
+#: Number of attempts to find a port that is free at all addresses of the host.
 BIND_TRIES = 10
 _END = b"\r\n\r\n"
 
 
 class FirstRequest(asyncio.Protocol):
-    """The protocol of a new connection, until the head of its first request has come."""
+    """The protocol of a new connection until the head of its first request has arrived."""
 
     __slots__ = ("_data", "_front", "transport")
 
@@ -49,7 +50,7 @@ class FirstRequest(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
         if self._front.is_closed:
-            # It was accepted while the port was closed, and nobody would know of it.
+            # It was accepted while the port was being closed, so nothing else would close it.
             self.transport.abort()
         elif (reason := self._front.refusal()) is not None:
             refuse(self.transport, TooManyConnections(reason))
@@ -80,12 +81,12 @@ def refuse(transport: asyncio.Transport, refusal: TooManyConnections) -> None:
 
 
 def _may_be_http(data: bytes) -> bool:
-    """Whether data begins as a request for the endpoint of a WebSocket does, as far as it goes."""
+    """Whether data, as far as received, begins like a request for a WebSocket at the endpoint."""
     return data[:4] == b"GET "[: len(data)]
 
 
 class Front:
-    """Makes the protocols of our own port."""
+    """Makes the protocols of connections to our own port."""
 
     def __init__(
         self,
@@ -96,17 +97,17 @@ class Front:
         max_head: int,
         head_timeout: float,
     ) -> None:
-        """``make_other``: makes the protocol of the HTTP server. ``paths``: of the endpoint.
+        """``make_other``: makes the protocol of the HTTP server. ``paths``: paths of the endpoint.
 
-        ``head_timeout``: seconds in which the head of a connection's first request has to come, ``max_head``:
-        the bytes that it may have.
+        ``head_timeout``: maximum time in seconds for the head of a connection's first request to arrive,
+        ``max_head``: its maximum size in bytes.
         """
         self._hub = hub
         self._make_other = make_other
         self._paths = paths
         self.max_head = max_head
         self.is_closed = False
-        #: Connections on which no whole request has come yet.
+        #: Connections that have not sent a whole request yet.
         self.waiting: Deadlines[FirstRequest] = Deadlines(
             head_timeout, lambda waiting: waiting.transport.abort()
         )
@@ -119,7 +120,7 @@ class Front:
         return self._hub.admissions.unread_refusal(len(self.waiting))
 
     def take(self, transport: asyncio.Transport, data: bytes, end: int) -> None:
-        """The first data of a connection has come; a whole head when ``end`` says where it ends."""
+        """The first data of a connection has arrived. ``end``: the end of the head, if it is complete."""
         if 0 <= end <= self.max_head:
             opening = read_head(data[:end])
             if opening is not None and opening.path in self._paths and self._is_websocket(opening):
@@ -133,7 +134,7 @@ class Front:
                     refuse(transport, refusal)
                     return
                 except Refusal:
-                    # The other server tells the client, as it does where it has the request itself.
+                    # The other server reports the error, as it does for requests of its own.
                     pass
                 else:
                     return
@@ -144,7 +145,7 @@ class Front:
 
     @staticmethod
     def _is_websocket(opening: Opening) -> bool:
-        """Whether it asks for a WebSocket, and has nothing that only an HTTP server understands."""
+        """Whether this asks for a WebSocket, and contains nothing that only an HTTP server understands."""
         headers = opening.headers
         return (
             opening.query.get("transport") == "websocket"
@@ -165,7 +166,7 @@ class Front:
             line.data_received(rest)
 
     def close(self) -> None:
-        """End the connections on which nothing has come, and those that come from now on."""
+        """Close idle connections, and all later ones."""
         self.is_closed = True
         for waiting in self.waiting.items():
             waiting.transport.abort()
@@ -177,7 +178,7 @@ def _nothing(_: object) -> None:
 
 
 class OwnPort:
-    """A port of our own: a ``Front``, and the HTTP server behind it."""
+    """Our own port: a ``Front``, and the HTTP server behind it."""
 
     def __init__(
         self,
@@ -190,7 +191,7 @@ class OwnPort:
         max_line: int,
         max_headers: int,
     ) -> None:
-        """``app``: answers what is not a WebSocket. ``path``: of the endpoint."""
+        """``app``: answers requests other than WebSockets. ``path``: path of the endpoint."""
         self._hub = hub
         self._path = f"/{path.strip('/')}"
         self._head_timeout = head_timeout
@@ -208,7 +209,7 @@ class OwnPort:
 
     @property
     def addresses(self) -> list[Any]:
-        """The addresses that are listened at."""
+        """The listening addresses."""
         return [sock.getsockname() for server in self._servers for sock in server.sockets]
 
     async def start(self) -> None:
@@ -224,9 +225,9 @@ class OwnPort:
         )
 
     async def listen(self, host: str | None, port: int) -> None:
-        """Listen at all addresses of a host, at one port. Raises ``OSError``."""
+        """Listen on all addresses of a host, with the same port. Raises ``OSError``."""
         server, tries = await self._serve(host, port), BIND_TRIES
-        # Of a free port, each address of the host (IPv4, IPv6) gets its own; there is to be one for all.
+        # With port 0, each address of the host (IPv4, IPv6) would get a different port.
         while len(ports := {sock.getsockname()[1] for sock in server.sockets}) > 1 and tries:
             tries -= 1
             await stop_servers([server])
@@ -245,7 +246,7 @@ class OwnPort:
         return server
 
     async def listen_at(self, sockets: Sequence[socket.socket]) -> None:
-        """Listen at sockets that are bound already."""
+        """Listen on sockets that are already bound."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             server = await loop.create_server(self.make_protocol, sock=sock, backlog=ACCEPTS_AT_ONCE)
@@ -259,12 +260,12 @@ class OwnPort:
         return self._front()
 
     async def stop_listening(self) -> None:
-        """Take no new connections; those that are there stay."""
+        """Stop accepting connections. Existing ones stay open."""
         servers, self._servers = self._servers, []
         await stop_servers(servers)
 
     async def close(self) -> None:
-        """End everything. The sessions have been closed before."""
+        """Close everything. The sessions have already been closed."""
         await self.stop_listening()
         if self._front is not None:
             self._front.close()
@@ -272,7 +273,7 @@ class OwnPort:
 
 
 class _NoClientFaults(logging.Filter):
-    """Drops what the HTTP server logs, with a traceback, of requests that are no HTTP."""
+    """Drops the HTTP server's log records, with tracebacks, about requests that are not valid HTTP."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,4 +1,4 @@
-"""All clients of one engine: who is let in, who is pinged, and how it opens and closes."""
+"""All clients of one engine: admits, pings and closes them."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ OnEnd = Callable[[Peer, str], Coroutine[Any, Any, None]]
 
 
 class Refusal(Exception):
-    """A request that is not served. ``status``: of the answer; ``code``: of the Engine.IO error, if any."""
+    """A request is refused. ``status``: of the answer; ``code``: of the Engine.IO error, if any."""
 
     def __init__(
         self, status: int, message: str, code: int | None = None, *, ends_connection: bool = False
@@ -39,12 +39,12 @@ class Refusal(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        #: Whether nothing more is read from the client.
+        #: Whether to stop reading from the client.
         self.ends_connection = ends_connection
 
     @property
     def body(self) -> bytes:
-        """What the client is told."""
+        """The text for the client."""
         told = {"message": str(self)} if self.code is None else {"code": self.code, "message": str(self)}
         return json.dumps(told).encode()
 
@@ -80,7 +80,7 @@ def bad_request(message: str = "Bad request") -> Refusal:
 
 
 class Hub:
-    """The peers of a server. ``use`` says who hears of them."""
+    """The peers of a server. ``use`` registers the handlers."""
 
     def __init__(
         self,
@@ -113,22 +113,22 @@ class Hub:
         self.max_message_size = max_message_size
         self.send_buffer_limit = send_buffer_limit
         self.max_waiting = max_waiting
-        #: Packets of one client that are handled in one turn of the loop.
+        #: Maximum number of packets of one client handled in one turn of the loop.
         self.per_turn = per_turn
-        #: Seconds in which the body of a request has to come.
+        #: Maximum time in seconds for a request's body to arrive.
         self.body_timeout = body_timeout
         self.compression = compression
         #: Whether new sessions are accepted.
         self.is_open = False
-        #: The sessions that are not over, by their ids.
+        #: The open sessions by their ids.
         self.sockets: dict[str, Peer] = {}
         self.outbox = Outbox(send_buffer_limit)
-        #: Sessions that were closed since their clients do not read.
+        #: Number of sessions closed because their clients did not read.
         self.slow_consumers = 0
         self._on_connect: OnConnect = _nobody
         self.on_message: OnMessage = _nobody
         self.on_end: OnEnd = _nobody
-        #: Whether a session is used by a namespace.
+        #: Whether a namespace uses a session.
         self.is_used: Callable[[str], bool] = lambda sid: True
         #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
         self.pings: Deadlines[Peer] = Deadlines(ping_interval, lambda peer: peer.ping())
@@ -148,10 +148,10 @@ class Hub:
         )[1:]
 
     def use(self, on_connect: OnConnect, on_message: OnMessage, on_end: OnEnd) -> None:
-        """Say who hears of sessions, their messages and their ends."""
+        """Register the handlers of new sessions, their messages and their ends."""
         self._on_connect, self.on_message, self.on_end = on_connect, on_message, on_end
 
-    # Who is let in
+    # Admission
 
     def check(self, opening: Opening) -> Peer | None:
         """The session that a request belongs to, None for a new one. Raises ``Refusal``."""
@@ -188,7 +188,7 @@ class Hub:
             opening.remote_addr = self._proxies.address_of(peer, opening.headers)
 
     def check_head(self, opening: Opening) -> None:
-        """Raise ``Refusal`` for a request whose head is too long."""
+        """Raise ``Refusal`` if the head of a request is too long."""
         line = len(opening.path) + len(opening.query_string)
         status = self._limits.refusal(line, size_of(opening.headers.items()))
         if status is not None:
@@ -205,12 +205,12 @@ class Hub:
             raise bad_request("the host is not allowed")
 
     def check_origin(self, opening: Opening) -> None:
-        """Raise ``Refusal`` for a page that must not connect."""
+        """Raise ``Refusal`` if the request's origin may not connect."""
         if "origin" in opening.headers and not self.allows_origin(opening):
             raise bad_request("the origin is not allowed")
 
     def allows_origin(self, opening: Opening) -> bool:
-        """Whether the page that a request comes from may connect."""
+        """Whether the request's origin may connect."""
         headers = opening.headers
         own = own_origins(
             opening.scheme,
@@ -221,7 +221,7 @@ class Hub:
         return self.origins.allows(headers.get("origin", ""), own)
 
     def cors_headers(self, opening: Opening) -> list[tuple[str, str]]:
-        """The headers of an answer that let a page read it."""
+        """The headers that allow a page to read the answer."""
         found: list[tuple[str, str]] = []
         headers = opening.headers
         if "origin" in headers and self.allows_origin(opening):
@@ -243,7 +243,7 @@ class Hub:
     # Sessions
 
     def generate_id(self) -> str:
-        """A new id that nobody can guess."""
+        """A new, unguessable id."""
         return base64.urlsafe_b64encode(secrets.token_bytes(15)).decode()
 
     def _opening_packet(self, sid: str, *, is_websocket: bool) -> str:
@@ -252,7 +252,7 @@ class Hub:
         return f'{OPEN}{{"sid":"{sid}","upgrades":{upgrades},{self._settings}'
 
     async def open(self, opening: Opening, line: Line | None = None) -> Peer:
-        """Begin a session, by polling or on a WebSocket."""
+        """Begin a session with polling or a WebSocket."""
         sid = self.generate_id()
         first = self._opening_packet(sid, is_websocket=line is not None)
         if line is not None:
@@ -269,7 +269,7 @@ class Hub:
         return peer
 
     def join(self, peer: Peer | None, opening: Opening, line: Line) -> Coroutine[Any, Any, Peer] | None:
-        """A WebSocket is there: for a new session, which the result begins, or for ``peer``."""
+        """A WebSocket was opened, for ``peer`` or for a new session, which is returned."""
         if peer is None:
             return self.open(opening, line)
         line.begin(None)
@@ -302,10 +302,10 @@ class Hub:
         if not self.is_used(peer.sid):
             peer.end(SERVER_DISCONNECT)
 
-    # The end
+    # Closing
 
     async def close(self, *, lets_fetch: bool) -> None:
-        """End every session; no new one is accepted. ``lets_fetch``: whether polls still come in."""
+        """Close all sessions and refuse new ones. ``lets_fetch``: whether polls still arrive."""
         self.is_open = False
         await asyncio.gather(*(self._close(peer, lets_fetch) for peer in tuple(self.sockets.values())))
         for deadlines in (self.pings, self.silent, self.unused, self.stalled):
@@ -319,4 +319,4 @@ class Hub:
 
 
 async def _nobody(*_: object) -> None:
-    """Takes the place of callbacks that are not set yet."""
+    """The default for callbacks that are not set."""

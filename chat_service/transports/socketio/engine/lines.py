@@ -1,6 +1,6 @@
-"""WebSockets as those who use them see them, and the outbox that joins what is written to them.
+"""The interface of WebSockets, and the outbox that joins writes to them.
 
-Each kind of server has its own ``Line``; a ``Receiver`` gets what comes on it.
+Each kind of server has its own ``Line``. A ``Receiver`` gets what arrives on it.
 """
 
 import asyncio
@@ -12,45 +12,45 @@ from chat_service.concurrency.deadlines import Deadlines
 
 logger = logging.getLogger("chat_service")
 
-#: Bytes of all frames that wait at most, however many get each: past it they are written at once. So no
-#: connection has more than this waiting here.
+#: Maximum number of bytes over all waiting frames, however many recipients each has; beyond it they are
+#: written immediately. So no connection has more than this waiting here.
 JOIN_LIMIT = 256 * 1024
 
 
-#: So many connections are worth another look at what comes in before they are written to.
+#: With this number of connections, poll for input once more before writing to them.
 MANY = 50
 
 
 class Sink(Protocol):
-    """A connection that frames are written to."""
+    """A connection to which frames are written."""
 
-    #: What waits for the end of the turn: None, one frame, or several.
+    #: Frames that wait for the end of the turn: None, one frame, or several.
     pending: bytes | list[bytes] | None
-    #: Bytes that one write may have without being looked at.
+    #: Maximum size in bytes of a write without a check.
     write_limit: int
-    #: Hands bytes to the system.
+    #: Passes bytes to the operating system.
     write: Callable[[bytes], None]
 
     def write_large(self, data: bytes) -> None:
-        """As ``write``, for more than ``write_limit``."""
+        """Like ``write``, for more than ``write_limit`` bytes."""
         ...
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Abort the connection."""
         ...
 
 
 class Outbox:
     """Collects frames for connections, and writes them at the end of the loop's turn.
 
-    With a system call per turn and connection, four messages to a room cost little more than one.
+    With one system call per turn and connection, four messages to a room cost little more than one.
     """
 
     __slots__ = ("_dirty", "_is_late", "_is_scheduled", "_limit", "_loop", "_size")
 
     def __init__(self, limit: int = JOIN_LIMIT) -> None:
-        """``limit``: bytes that may wait, if that is less than ``JOIN_LIMIT``."""
-        # It is a system call to ask which one runs (Python 3.11).
+        """``limit``: maximum number of waiting bytes, if less than ``JOIN_LIMIT``."""
+        # Asking for the running loop is a system call (Python 3.11).
         self._loop: asyncio.AbstractEventLoop | None = None
         self._limit = min(limit, JOIN_LIMIT)
         self._dirty: list[Sink] = []
@@ -103,7 +103,7 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        """Write everything now."""
+        """Write all waiting frames."""
         dirty, self._dirty, self._size = self._dirty, [], 0
         for sink in dirty:
             data = sink.pending
@@ -118,77 +118,77 @@ class Outbox:
                 else:
                     sink.write(data)
             except Exception as error:
-                # One broken connection must not cost the others their messages.
+                # One broken connection must not prevent writes to the others.
                 logger.info("a connection cannot be written, and is cut: %r", error)
                 sink.abort()
 
 
 P = TypeVar("P")
 
-#: Why a session ends.
+#: Reasons why a session ends.
 SERVER_DISCONNECT = "server disconnect"
 CLIENT_DISCONNECT = "client disconnect"
 PING_TIMEOUT = "ping timeout"
 TRANSPORT_CLOSE = "transport close"
 SLOW_CONSUMER = "slow consumer"
 
-#: Seconds that a client has to answer the end of its connection, or to fetch what waits for it.
+#: Seconds for a client to confirm the close of its connection, or to fetch its waiting packets.
 CLOSE_GRACE = 2.0
 
 
 class FrameSink(Sink, Protocol):
-    """A WebSocket that frames are written to through the outbox."""
+    """A WebSocket to which frames are written through the outbox."""
 
-    #: Whether its client takes compressed messages.
+    #: Whether its client accepts compressed messages.
     is_compressed: bool
 
     def allow(self, size: int) -> None:
-        """The client has asked for so many bytes, so that they do not make it slow."""
+        """Do not count this number of bytes toward the limit, because the client has requested them."""
         ...
 
 
 class Receiver(Protocol):
-    """Gets what comes on a WebSocket. Nothing here raises."""
+    """Receives what arrives on a WebSocket. Its methods must not raise."""
 
     @property
     def is_blocked(self) -> bool:
-        """Whether nothing may be handed over now. ``Line.proceed`` is called when that changes."""
+        """Whether packets must wait. ``Line.proceed`` is called when this changes."""
         ...
 
     def take(self, packet: str | bytes) -> None:
-        """A packet has come."""
+        """A packet has arrived."""
         ...
 
     def full(self) -> None:
-        """More than the limit waits for the client: it has to read something of it in time."""
+        """More than the limit waits for the client, which has to read some of it in time."""
         ...
 
     def drained(self) -> None:
-        """The client has read most of what waited since ``full``."""
+        """The client has read most of the backlog since ``full``."""
         ...
 
     def slow(self, unsent: int) -> None:
-        """The client reads too slowly, so that ``unsent`` bytes wait; the connection is being cut."""
+        """The client reads too slowly: ``unsent`` bytes wait, and the connection is being aborted."""
         ...
 
     def lost(self) -> None:
-        """The connection is over. Called once; nothing else is called after it."""
+        """The connection is closed. Called once, as the last call."""
         ...
 
 
 class Line(Protocol):
-    """A WebSocket, whoever serves it."""
+    """A WebSocket, independent of the server."""
 
     receiver: Receiver
 
     @property
     def sink(self) -> FrameSink | None:
-        """The same as something that frames are written to through the outbox, where it is that."""
+        """The same object as a ``Sink`` if frames can be written to it through the outbox, otherwise None."""
         ...
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Number of bytes waiting to be sent."""
         ...
 
     @property
@@ -197,77 +197,77 @@ class Line(Protocol):
         ...
 
     def begin(self, packet: str | None) -> None:
-        """Accept the client, and send it the first packet."""
+        """Accept the client, and send the first packet."""
         ...
 
     def send(self, packet: str | bytes, *, is_answer: bool = False) -> None: ...
 
     def proceed(self) -> None:
-        """What came may be handed over again."""
+        """Resume passing on received packets."""
         ...
 
     def has_drained(self) -> bool:
-        """Whether something was sent since the last call."""
+        """Whether anything was sent since the last call."""
         ...
 
     def close(self) -> None:
-        """Send what waits, then end it; the client has a while to agree."""
+        """Send waiting packets, then close; the client has some time to confirm."""
         ...
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close immediately."""
         ...
 
     async def wait_closed(self) -> None: ...
 
 
 class Owner(Protocol[P]):
-    """What has the peers, see ``Hub``."""
+    """The owner of the peers, see ``Hub``."""
 
     send_buffer_limit: int
-    #: Events of one client that may be handled in tasks at a time.
+    #: Maximum number of concurrent tasks that handle events of one client.
     max_waiting: int
-    #: Handles a message. Raises ``ValueError`` for one that no honest client sends.
+    #: Handles a message. Raises ``ValueError`` for a message that violates the protocol.
     on_message: Callable[[P, str | bytes], Awaitable[None]]
-    #: Called with a peer that has ended, and why.
+    #: Called with a closed peer and the reason.
     on_end: Callable[[P, str], Coroutine[Any, Any, None]]
-    #: Peers that have to give a sign of life in time.
+    #: Peers that have to show in time that they are alive.
     silent: Deadlines[P]
-    #: Peers that have to read something of what waits for them.
+    #: Peers that have to read some of their backlog in time.
     stalled: Deadlines[P]
 
     def watch(self, peer: P) -> None:
-        """The client has given a sign of life: ping it in a while."""
+        """The client is alive: schedule the next ping."""
         ...
 
     def forget(self, peer: P) -> None:
-        """The session is over."""
+        """The session is closed."""
         ...
 
     def found_slow(self, sid: str, unsent: int) -> None:
-        """A session is being closed since so many bytes wait for it."""
+        """A session is being closed because this number of bytes waits for it."""
         ...
 
 
 class Nobody:
-    """The ``Receiver`` of a WebSocket that nobody uses yet, or no longer."""
+    """The ``Receiver`` of a WebSocket that is not, or no longer, in use."""
 
     is_blocked = False
 
     def take(self, packet: str | bytes) -> None:
-        """It is dropped."""
+        """Drops the packet."""
 
     def full(self) -> None:
-        """It is being closed."""
+        """Ignored, because the WebSocket is being closed."""
 
     def drained(self) -> None:
-        """It is being closed."""
+        """Ignored, because the WebSocket is being closed."""
 
     def slow(self, unsent: int) -> None:
-        """It is being closed."""
+        """Ignored, because the WebSocket is being closed."""
 
     def lost(self) -> None:
-        """Nobody waits for it."""
+        """Nothing waits for this."""
 
 
 NOBODY = Nobody()

@@ -1,4 +1,4 @@
-"""What a client asks for: the head of its request, as every carrier hands it on."""
+"""The head of a client's request, in the form that all carriers use."""
 
 import base64
 import binascii
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-#: Between the values of headers with one name; a comma where nothing else is said.
+#: Separators for repeated headers; the default is a comma.
 _SEPARATORS = {"cookie": "; "}
 URI_TOO_LONG, HEADERS_TOO_LARGE = 414, 431
 
 
 def join_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by their names in lower case. Several of one name become one, in their order."""
+    """Headers by their names in lower case. Repeated headers are joined in their order."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1").lower(), read_text(raw_value)
@@ -26,12 +26,12 @@ def join_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def separator(name: str) -> str:
-    """What stands between the values of several headers of this name."""
+    """The separator between repeated values of this header."""
     return _SEPARATORS.get(name, ",")
 
 
 def read_text(value: bytes) -> str:
-    """Text of a request: UTF-8 if it is that, else Latin-1, as HTTP has it."""
+    """Decode text of a request as UTF-8 or, failing that, as Latin-1 as in HTTP."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -39,7 +39,7 @@ def read_text(value: bytes) -> str:
 
 
 class HeadLimits(NamedTuple):
-    """How long the head of a request may be, in bytes."""
+    """Maximum sizes of the head of a request in bytes."""
 
     #: Method, path, query and version.
     request_line: int
@@ -47,18 +47,20 @@ class HeadLimits(NamedTuple):
     headers: int
 
     def refusal(self, request_line: int, headers: int) -> int | None:
-        """The status for a request line and headers of these sizes, None when both are fine."""
+        """The error status for a request line and headers of these sizes, None if both are within the
+        limits.
+        """
         if request_line > self.request_line:
             return URI_TOO_LONG
         return HEADERS_TOO_LARGE if headers > self.headers else None
 
 
 def size_of(pairs: Iterable[tuple[bytes | str, bytes | str]]) -> int:
-    """The bytes of headers, with the colon, the space and the line break of each."""
+    """The size of headers in bytes, including colon, space and line break."""
     return sum(len(name) + len(value) + 4 for name, value in pairs)
 
 
-#: What RFC 6455 makes the server's answer of, with the client's key.
+#: RFC 6455: the server's answer is computed from this and the client's key.
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.1")
 _HEADER = re.compile(r"([!#$%&'*+\-.^`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
@@ -101,7 +103,7 @@ class Opening:
         self.scheme = scheme
 
     def environ(self) -> dict[str, Any]:
-        """The same as a WSGI server would tell it."""
+        """The same as a WSGI environ."""
         environ = {
             "REQUEST_METHOD": self.method,
             "PATH_INFO": self.path,
@@ -126,7 +128,7 @@ class Opening:
 
     @property
     def asks_for_websocket(self) -> bool:
-        """Whether it is a good handshake of a WebSocket (RFC 6455, section 4.2.1)."""
+        """Whether this is a valid WebSocket handshake (RFC 6455, section 4.2.1)."""
         headers = self.headers
         if (
             self.method != "GET"
@@ -142,9 +144,9 @@ class Opening:
             return False
 
     def accept(self, *extra: tuple[str, str]) -> bytes:
-        """The answer that makes a WebSocket of the connection, with more headers."""
+        """The response that opens a WebSocket, with additional headers."""
         key = self.headers["sec-websocket-key"].encode()
-        # RFC 6455 says so; nothing is kept secret by it.
+        # Required by RFC 6455; it does not protect any secret.
         digest = hashlib.sha1(key + _KEY_SUFFIX, usedforsecurity=False).digest()
         lines = [f"{name}: {value}\r\n" for name, value in extra]
         return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + (
@@ -153,12 +155,12 @@ class Opening:
 
     @property
     def protocols(self) -> list[str]:
-        """The sub-protocols that the client offers, the one that it likes best first."""
+        """The sub-protocols that the client offers, in order of preference."""
         return split_list(self.headers.get("sec-websocket-protocol", ""))
 
 
 def split_list(value: str) -> list[str]:
-    """The items of a header with commas."""
+    """The items of a comma-separated header."""
     return [item for part in value.split(",") if (item := part.strip())]
 
 
@@ -176,7 +178,7 @@ def _read_query(text: str) -> dict[str, str]:
 
 
 def read_head(head: bytes) -> Opening | None:
-    """The head of a request, without the empty line at its end. None for one that is not plainly right."""
+    """Parse the head of a request, without the empty line at its end. None if it is not plainly valid."""
     first, *lines = head.decode("latin-1").split("\r\n")
     request_line = _REQUEST_LINE.fullmatch(first)
     if request_line is None:

@@ -1,4 +1,4 @@
-"""One client of the engine: its session, the WebSocket that it may have, its timers, and its end."""
+"""One client of the engine: its session, its WebSocket if any, its timers, and closing it."""
 
 import asyncio
 import logging
@@ -32,12 +32,12 @@ from chat_service.transports.socketio.engine.session import (
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds that a client has to go away after it was told to, before its connection is cut.
+#: Seconds for a client to disconnect after it was told to, before its connection is aborted.
 LEAVE_GRACE = 5.0
 
 
 class Peer:
-    """One session with its client: what python-socketio and applications know as its socket."""
+    """The session of one client, known to python-socketio and applications as its socket."""
 
     __slots__ = (
         "__weakref__",
@@ -63,37 +63,37 @@ class Peer:
     )
 
     def __init__(self, hub: "Owner[Peer]", sid: str, opening: Opening, line: Line | None) -> None:
-        """``line``: its WebSocket; None for one that begins by polling. Takes nothing until ``release``."""
+        """``line``: its WebSocket, None if it begins with polling. It holds back packets until ``release``."""
         self.hub = hub
         self.sid = sid
         self.opening = opening
         self.state = Session(hub.send_buffer_limit, is_websocket=line is not None)
-        #: The WebSocket, when there is one.
+        #: The WebSocket, if there is one.
         self.line: Line | None = None
-        #: The same when frames can be written to it through the outbox.
+        #: The same object if frames can be written to it through the outbox.
         self.sink: FrameSink | None = None
         #: Called when ``sink`` is set.
         self.on_sink: Callable[[FrameSink], None] | None = None
-        #: Called with each text packet first; False: it has to go the ordinary way.
+        #: Called first with each text packet. If it returns False, the packet is handled normally.
         self.take_event: Callable[[Any], bool] | None = None
-        #: What applications keep for it, see ``Hub.get_session``.
+        #: Data that applications store, see ``Hub.get_session``.
         self.user_session: dict[str, Any] | None = None
-        #: Events that are being handled in tasks.
+        #: Number of tasks that handle events.
         self.waiting = 0
-        #: Whether it ended because of what the client has sent.
+        #: Whether it was closed because of a protocol violation.
         self.is_faulty = False
-        #: Whether a message is being handled that the next ones have to wait for.
+        #: Whether a message is being handled that later ones have to wait for.
         self._is_busy = True
         self._awaits_pong = False
-        #: Who waits until packets may be taken again.
+        #: Waiters for the end of the block on packets.
         self._resume: asyncio.Event | None = None
-        #: The WebSocket that asks for the session.
+        #: The WebSocket that requests an upgrade.
         self.upgrade: Upgrade | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._end: asyncio.Task[None] | None = None
-        #: How it fetches what waits for it, when it begins by polling.
+        #: Its polls, if it began with polling.
         self.polls = Polls(self.state, self) if line is None else None
-        #: What packets are sent through.
+        #: Where packets are sent.
         self.out: Line | Polls
         if line is not None:
             self.attach(line)
@@ -105,23 +105,23 @@ class Peer:
 
     @property
     def closed(self) -> bool:
-        """Whether the session is over."""
+        """Whether the session is closed."""
         return self.state.stage is Stage.CLOSED
 
     @property
     def upgraded(self) -> bool:
-        """Whether it has a WebSocket alone."""
+        """Whether the session only uses a WebSocket."""
         return self.state.stage is Stage.WEBSOCKET
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Number of bytes waiting to be sent."""
         return self.out.unsent
 
     # Sending
 
     def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
-        """Send a packet; to a session that is over it goes nowhere."""
+        """Send a packet. Ignored if the session is closed."""
         self.out.send(packet, is_answer=is_answer)
 
     def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
@@ -130,7 +130,7 @@ class Peer:
             self.out.send(packet, is_answer=is_answer)
 
     def release(self, _: None = None) -> None:
-        """What came meanwhile may be taken."""
+        """Resume handling packets."""
         self._is_busy = False
         self.proceed()
 
@@ -138,7 +138,7 @@ class Peer:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether no packets may be taken now: others have to be done first, or their answers sent."""
+        """Whether packets must wait, because others are being handled or their answers are not sent yet."""
         if self._is_busy or self.waiting >= self.hub.max_waiting:
             return not self.closed
         return self.out.is_full and not self.closed
@@ -153,19 +153,19 @@ class Peer:
         self.proceed()
 
     async def wait_drained(self) -> None:
-        """Return when little enough is unsent for a large answer, or when the session is over."""
+        """Wait until the backlog is small enough for a large answer, or the session is closed."""
         while self.out.is_full and not self.closed:
             await self._wait()
 
     def look_at_stalled(self) -> None:
-        """The client has had time to read something of what waits for it."""
+        """The time for the client to read some of its backlog has passed."""
         if self.out.has_drained():
             self.hub.stalled.add(self)
         else:
             self.slow(self.unsent)
 
     def take(self, packet: str | bytes) -> None:
-        """Handle a packet, when not ``is_blocked``."""
+        """Handle a packet. Not to be called when ``is_blocked``."""
         if packet.__class__ is str:
             take_event = self.take_event
             if take_event is not None and take_event(packet):
@@ -197,32 +197,32 @@ class Peer:
             self.fail("a message that could not be handled")
 
     def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """An event is being handled in a task. While there are too many, further ones wait."""
+        """Handle an event in a task. If there are too many tasks, further events wait."""
         self.waiting += 1
         task.add_done_callback(self._waited)
 
     def _waited(self, task: "asyncio.Task[None]") -> None:
         self.waiting -= 1
-        # Not for each one by itself.
+        # Resume in batches.
         if self.waiting == self.hub.max_waiting // 2:
             self.proceed()
 
     def proceed(self) -> None:
-        """Packets may be taken again, unless there is another reason not to."""
+        """Resume handling packets, unless there is another reason to wait."""
         if self.line is not None and not self.is_blocked:
             self.line.proceed()
         if self._resume is not None:
-            # Each looks whether it may, or waits again.
+            # Each waiter checks again whether it may continue.
             self._resume.set()
             self._resume.clear()
 
     async def ready(self) -> None:
-        """Return when packets may be taken."""
+        """Wait until packets may be handled."""
         while self.is_blocked:
             await self._wait()
 
     async def settled(self) -> None:
-        """Return when the message is handled that others would have to wait for."""
+        """Wait until the message that blocks others has been handled."""
         while self._is_busy and not self.closed:
             await self._wait()
 
@@ -232,7 +232,7 @@ class Peer:
         await self._resume.wait()
 
     def unbind(self) -> None:
-        """The socket that events went to is gone."""
+        """The socket that received the events is gone."""
         self.take_event = self.on_sink = None
 
     def fail(self, why: str, *, last: str = NOOP) -> None:
@@ -247,13 +247,13 @@ class Peer:
         self.end(SLOW_CONSUMER, abort=True)
 
     def lost(self) -> None:
-        """Part of ``Receiver``: the WebSocket is over."""
+        """Part of ``Receiver``: the WebSocket is closed."""
         self.end(TRANSPORT_CLOSE, abort=True)
 
     # Pings
 
     def ping(self) -> None:
-        """Ask whether the client is there."""
+        """Check whether the client is alive."""
         if not self.closed:
             self._awaits_pong = True
             self.send(PING)
@@ -261,7 +261,7 @@ class Peer:
     def check(self) -> None:
         """The client has not answered in time."""
         if self.is_blocked:
-            # Its answer may wait behind what it has sent before, and the ping behind what it has to read.
+            # Its answer may be queued behind earlier packets, and the ping behind unread data.
             self.hub.silent.add(self)
         else:
             self.end(PING_TIMEOUT)
@@ -269,12 +269,14 @@ class Peer:
     # Polls
 
     async def poll(self, is_there: Callable[[], bool]) -> list[str | bytes] | None:
-        """The packets for a poll; None when there can be none. ``is_there``: whether its client still is."""
+        """The packets for a poll, or None if the poll fails. ``is_there``: whether its client is still
+        connected.
+        """
         if self.polls is None:
             return None
         waiting = self.state.waiting
         if self._leaving is not None and waiting is not None and not waiting:
-            # It got everything, and did not go away by itself.
+            # It got everything, and did not disconnect by itself.
             self.end(SERVER_DISCONNECT)
         answer = await self.polls.poll(is_there)
         if isinstance(answer, list):
@@ -286,7 +288,7 @@ class Peer:
     # WebSockets
 
     def attach(self, line: Line) -> None:
-        """The session has its WebSocket: it gets what waits, and all that follows."""
+        """The session now has a WebSocket, which gets waiting and later packets."""
         self.line = self.out = line
         line.receiver = self
         for packet in self.state.take_over():
@@ -298,7 +300,7 @@ class Peer:
             self.drained()
 
     def ask(self, line: Line) -> None:
-        """A new WebSocket asks for the session, and is turned away when there is another one."""
+        """A new WebSocket requests the session. It is closed if there is already one."""
         if self.state.admit() and self.polls is not None:
             self.upgrade = Upgrade(self.state, self.polls, line, self._end_upgrade)
         else:
@@ -308,15 +310,15 @@ class Peer:
     def _end_upgrade(self, line: Line | None) -> None:
         self.upgrade = None
         if line is not None and self.polls is not None:
-            # A poll that came too late for it ends, too.
+            # A poll that came too late ends, too.
             self.state.leave_poll()
             self.polls.end([NOOP])
             self.attach(line)
 
-    # The end
+    # Closing
 
     def finish(self) -> None:
-        """Close after the client has got what waits for it; a polling client closes then by itself."""
+        """Close after the client has got its waiting packets; a polling client then disconnects by itself."""
         if self.closed or self._leaving is not None:
             return
         if self.line is not None:
@@ -325,7 +327,9 @@ class Peer:
         self._leaving = loop.call_later(LEAVE_GRACE, self.end, SERVER_DISCONNECT)
 
     def end(self, reason: str, *, abort: bool = False, last: str = NOOP) -> None:
-        """End the session now. ``abort``: without a word. ``last``: the packet for a poll that waits."""
+        """Close the session immediately. ``abort``: without a close packet. ``last``: the packet for a
+        waiting poll.
+        """
         if self.closed:
             return
         packets = self.state.close(last)
@@ -344,17 +348,19 @@ class Peer:
         self._end = eager.start(self.hub.on_end(self, reason), lambda _: None)
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
-        """End the session, and return when everybody has been told. For python-socketio and applications."""
+        """Close the session, and wait until the handlers have been called. For python-socketio and
+        applications.
+        """
         self.end(reason or SERVER_DISCONNECT, abort=abort)
         await self.wait_ended()
 
     async def wait_ended(self) -> None:
-        """Return when everybody was told of the end."""
+        """Wait until the handlers of the end have been called."""
         if self._end is not None:
             await asyncio.wait([self._end])
 
     async def wait_closed(self) -> None:
-        """Return when the WebSockets, if there are any, are closed."""
+        """Wait until the WebSockets, if any, are closed."""
         if self.line is not None:
             await self.line.wait_closed()
         if self.upgrade is not None:

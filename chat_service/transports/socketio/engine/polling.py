@@ -1,4 +1,4 @@
-"""Long-polling: requests and answers of HTTP, whatever server has them."""
+"""Long-polling: HTTP requests and answers, independent of the server."""
 
 import asyncio
 import zlib
@@ -17,13 +17,13 @@ from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import Kind, kind_of, read_payload, write_payload
 
 TEXT = "text/plain; charset=UTF-8"
-#: Answers of fewer bytes are not compressed.
+#: Minimum size of compressed answers in bytes.
 THRESHOLD = 1024
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 class Answer:
-    """The answer to a request. ``ends_connection``: whether no other request may follow on it."""
+    """The answer to a request. ``ends_connection``: whether the connection is closed after it."""
 
     __slots__ = ("body", "content_type", "ends_connection", "headers", "status")
 
@@ -38,20 +38,20 @@ class Answer:
 
 
 class Exchange(Protocol):
-    """One request of HTTP, as a carrier has it."""
+    """One HTTP request, as provided by a carrier."""
 
     opening: Opening
 
     def is_there(self) -> bool:
-        """Whether the client still waits for the answer."""
+        """Whether the client is still waiting for the answer."""
         ...
 
     async def read(self, most: int) -> bytes:
-        """The body. Raises ``ValueError`` when it has more bytes, or does not come as a whole."""
+        """The body. Raises ``ValueError`` if it is larger, or incomplete."""
         ...
 
     def poll(self, work: Awaitable[list[str | bytes] | None]) -> Awaitable[list[str | bytes] | None]:
-        """Wait for a poll, and end it when the client has gone."""
+        """Wait for a poll, and end it if the client disconnects."""
         ...
 
 
@@ -69,7 +69,7 @@ async def answer(hub: Hub, exchange: Exchange) -> Answer:
 
 
 def refuse(refusal: Refusal) -> Answer:
-    """The answer to a request that is not served."""
+    """The answer to a refused request."""
     return Answer(refusal.status, refusal.body, "application/json", ends_connection=refusal.ends_connection)
 
 
@@ -84,7 +84,7 @@ async def _serve(hub: Hub, exchange: Exchange) -> Answer:
         return Answer(200, b"ok")
     peer = hub.check(opening)
     if opening.query["transport"] != "polling":
-        # It is not the request for a WebSocket that it should be.
+        # It should be a WebSocket request but is not one.
         raise unknown_transport() if peer is not None else bad_request("Not a WebSocket handshake")
     if peer is None:
         peer = await hub.open(opening)
@@ -126,11 +126,11 @@ async def _post(hub: Hub, peer: Peer, exchange: Exchange) -> Answer:
 
 
 async def _take_all(hub: Hub, peer: Peer, body: bytes) -> None:
-    """Handle the packets of a body, in order. Raises ``ValueError`` for one that is none."""
+    """Handle the packets of a body in order. Raises ``ValueError`` for an invalid one."""
     left = hub.per_turn
     for packet in read_payload(body):
         if not left:
-            # Others have their turn.
+            # Let other clients have their turn.
             await asyncio.sleep(0)
             left = hub.per_turn
         left -= 1
@@ -139,7 +139,7 @@ async def _take_all(hub: Hub, peer: Peer, body: bytes) -> None:
         peer.take(packet)
         if peer.is_faulty:
             return
-    # The answer says how the last one went, too.
+    # The answer also covers the outcome of the last packet.
     await peer.settled()
 
 

@@ -1,4 +1,4 @@
-"""The polls of a session, one at a time, and its change to a WebSocket; ``session`` decides."""
+"""The polls of a session, one at a time, and its upgrade to a WebSocket; ``session`` decides."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,48 +6,48 @@ from collections.abc import Callable
 from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Line, Receiver
 from chat_service.transports.socketio.engine.session import PROBED, Poll, ProbeStep, Session
 
-#: Seconds that the change may take.
+#: Maximum time in seconds for an upgrade.
 UPGRADE_GRACE = 10.0
-#: Seconds that polls may take meanwhile. A client that has got the answer to its poll before that to its
-#: probe polls again, and changes when that poll ends, too.
+#: Maximum duration of polls during an upgrade, in seconds. A client that gets the answer to its poll before
+#: the answer to its probe polls again, and upgrades when that poll ends, too.
 POLL_GRACE = 0.1
 
 
 class Polls:
-    """What polls fetch of one session, in place of a ``Line``. ``receiver`` is told how they keep up."""
+    """The polls of one session, used in place of a ``Line``. ``receiver`` is told how the client keeps up."""
 
     __slots__ = ("_done", "_fetched", "_future", "_is_there", "_session", "receiver")
 
     def __init__(self, session: Session, receiver: Receiver) -> None:
         self._session = session
         self.receiver = receiver
-        # Polls that were answered since somebody has asked.
+        # Number of polls answered since the last check.
         self._fetched = 0
         self._future: asyncio.Future[list[str | bytes]] | None = None
-        #: Whether the client of that poll still waits for the answer.
+        #: Whether the client of the waiting poll is still connected.
         self._is_there: Callable[[], bool] | None = None
-        #: Who waits until everything was fetched.
+        #: Waiters until everything has been fetched.
         self._done: asyncio.Future[None] | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a poll waits for packets, and its client for the answer."""
+        """Whether a poll is waiting for packets, and its client for the answer."""
         return self._future is not None and (self._is_there is None or self._is_there())
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait for polls."""
+        """Number of bytes waiting for polls."""
         waiting = self._session.waiting
         return waiting.bytes if waiting is not None else 0
 
     @property
     def is_full(self) -> bool:
-        """Whether too much waits to handle further requests."""
+        """Whether the backlog is too large to handle further requests."""
         waiting = self._session.waiting
         return waiting is not None and waiting.is_full
 
     def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
-        """Let a packet wait for a poll. When the session no longer polls, it goes nowhere."""
+        """Queue a packet for a poll. Dropped if the session no longer polls."""
         waiting = self._session.waiting
         if waiting is None:
             return
@@ -61,7 +61,9 @@ class Polls:
             self.receiver.full()
 
     async def poll(self, is_there: Callable[[], bool]) -> list[str | bytes] | Poll:
-        """The packets for a poll, or why there are none. ``is_there``: whether its client still is."""
+        """The packets for a poll, or the reason why there are none. ``is_there``: whether its client is
+        still connected.
+        """
         if self._future is not None and not self.is_waiting:
             self._future.cancel()
             self._session.leave_poll()
@@ -80,7 +82,7 @@ class Polls:
                 self._session.leave_poll()
 
     def answer(self) -> None:
-        """Give the poll that waits what there is for it."""
+        """Answer the waiting poll with the queued packets."""
         if self.is_waiting:
             packets = self._session.answer()
             if packets:
@@ -88,7 +90,7 @@ class Polls:
                 self._took()
 
     def end(self, packets: list[str | bytes]) -> None:
-        """Answer the poll that waits, if there is one. It is the last."""
+        """Answer the waiting poll, if there is one. It is the last."""
         self._give(packets)
         # They refer to each other.
         self.receiver = NOBODY
@@ -111,24 +113,24 @@ class Polls:
         return fetched > 0
 
     async def wait_fetched(self) -> None:
-        """Return when the client has fetched what waits for it, or has had time to."""
+        """Wait until the client has fetched its packets, or its time is up."""
         if self._session.waiting:
             self._done = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._done], timeout=CLOSE_GRACE)
 
 
 class Upgrade:
-    """A WebSocket that asks for a polling session: its ``Receiver`` until the client has confirmed."""
+    """A WebSocket that requests a polling session: its ``Receiver`` until the client has confirmed."""
 
     __slots__ = ("_is_over", "_loop", "_on_end", "_polls", "_reminder", "_session", "_timer", "line")
 
-    #: Its few packets never wait.
+    #: It sends only a few packets, which never wait.
     is_blocked = False
 
     def __init__(
         self, session: Session, polls: Polls, line: Line, on_end: Callable[[Line | None], None]
     ) -> None:
-        """``on_end``: called with the session's WebSocket, or with None when the one that asked is gone."""
+        """``on_end``: called with the session's WebSocket, or with None if the requesting one is gone."""
         self._session = session
         self._polls = polls
         self._on_end = on_end
@@ -159,7 +161,7 @@ class Upgrade:
         self._reminder = self._loop.call_later(POLL_GRACE, self._end_poll)
 
     def cancel(self) -> None:
-        """The session goes on by polling, or is over."""
+        """Stop the upgrade: the session continues with polling, or is closed."""
         self._end()
         self.line.close()
 
@@ -172,13 +174,13 @@ class Upgrade:
             self._session.end_probe()
 
     def full(self) -> None:
-        """Part of ``Receiver``: nothing that could be too much is sent before the end."""
+        """Part of ``Receiver``: too little is sent before the end of the upgrade to reach a limit."""
 
     def drained(self) -> None:
         """Part of ``Receiver``."""
 
     def slow(self, unsent: int) -> None:
-        """Part of ``Receiver``: nothing that could be too much is sent before the end."""
+        """Part of ``Receiver``: too little is sent before the end of the upgrade to reach a limit."""
 
     def lost(self) -> None:
         """Part of ``Receiver``."""

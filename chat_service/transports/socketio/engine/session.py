@@ -1,10 +1,10 @@
-"""Engine.IO 4 without I/O: packets as they are on the wire, and the life of one session.
+"""Engine.IO 4 without I/O: packets as sent on the wire, and the state of one session.
 
 A packet is a text that begins with the digit of its type, or bytes, which are a message.
 
-A session begins with polling or with a WebSocket. A polling one may change to a WebSocket: the client opens
-it, asks by a probe, waits until its poll has ended, and confirms. Methods of ``Session`` change the state and
-return what is to be done; ``peer`` does it.
+A session begins with polling or a WebSocket. A polling session may be upgraded to a WebSocket: the client
+opens it, sends a probe, waits until its poll has ended, and confirms. Methods of ``Session`` change the
+state and return what to do; ``peer`` does it.
 """
 
 import base64
@@ -14,17 +14,17 @@ from enum import Enum, auto
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 
-#: Between the packets of one body.
+#: Separates the packets of a body.
 SEPARATOR = "\x1e"
-#: What a client asks a new WebSocket with, and what the server answers.
+#: The probe that a client sends on a new WebSocket, and the server's answer.
 PROBE = f"{PING}probe"
 PROBED = f"{PONG}probe"
-#: Before a message that is bytes, where only text can be sent.
+#: Precedes a message of bytes where only text can be sent.
 _BINARY = "b"
 
 
 def read_payload(body: bytes) -> Iterator[str | bytes]:
-    """The packets in the body of a request, one after another. The bytes bound their number."""
+    """The packets in the body of a request, one after another. The size of the body limits their number."""
     if not body:
         return
     try:
@@ -56,59 +56,59 @@ def write_payload(packets: Iterable[str | bytes]) -> bytes:
     ).encode()
 
 
-#: Packets in one answer to a poll; clients of python-socketio refuse more.
+#: Maximum number of packets in an answer to a poll; clients of python-socketio refuse more.
 POLL_PACKETS = 16
-#: Bytes that a packet takes besides its data, so that many small ones are not free.
+#: Number of bytes that each packet counts besides its data, so that many small ones are limited, too.
 PACKET_OVERHEAD = 128
 
 
 class Stage(Enum):
-    """Where the session is in its life. The client has …"""
+    """The state of a session. The client has …"""
 
-    #: … polls alone.
+    #: … only polls.
     POLLING = auto()
-    #: … polls, and a WebSocket that has not asked yet.
+    #: … polls, and a WebSocket that has not sent its probe yet.
     OPENED = auto()
-    #: … polls, and a WebSocket that got its answer and has to confirm.
+    #: … polls, and a WebSocket that has been answered and has to confirm.
     PROBED = auto()
-    #: … a WebSocket alone.
+    #: … only a WebSocket.
     WEBSOCKET = auto()
     CLOSED = auto()
 
 
 class ProbeStep(Enum):
-    """What to do with a message of a WebSocket that asks for an upgrade."""
+    """What to do with a message of a WebSocket that requests an upgrade."""
 
     #: Answer it, and end the poll.
     ANSWER = auto()
-    #: The session is upgraded: what waits goes to the WebSocket.
+    #: The session is upgraded: the WebSocket gets the queued packets.
     UPGRADE = auto()
-    #: Close the WebSocket; the session goes on by polling.
+    #: Close the WebSocket; the session continues with polling.
     FAIL = auto()
 
 
 class Poll(Enum):
-    """What becomes of a poll that cannot be answered with packets at once."""
+    """The outcome of a poll that cannot be answered with packets immediately."""
 
     WAIT = auto()
-    #: There is another one: the session ends, the first poll with a packet that says so.
+    #: There is another poll: close the session, and answer the first one with a packet that says so.
     SECOND = auto()
-    #: The session has none.
+    #: The session does not use polls.
     REFUSE = auto()
 
 
 class Kind(Enum):
-    """What a packet of a client is."""
+    """The kind of a client's packet."""
 
     MESSAGE = auto()
     PONG = auto()
     CLOSE = auto()
-    #: No client that follows the protocol sends it.
+    #: It violates the protocol.
     BAD = auto()
 
 
 def kind_of(packet: str | bytes) -> Kind:
-    """What a packet of a client is, in a session that is not being upgraded."""
+    """The kind of a client's packet in a session that is not being upgraded."""
     if isinstance(packet, bytes):
         return Kind.MESSAGE
     if packet[:1] == MESSAGE:
@@ -121,19 +121,21 @@ def kind_of(packet: str | bytes) -> Kind:
 
 
 class Waiting:
-    """What waits for a client, in order. ``limit``: bytes that may, besides those that it has asked for."""
+    """The queue of a client, in order. ``limit``: maximum number of waiting bytes that the client did not
+    request.
+    """
 
     __slots__ = ("_limit", "_live_bytes", "_packets", "bytes", "is_full")
 
     def __init__(self, limit: int) -> None:
-        #: Bytes of the packets that wait.
+        #: Size of the waiting packets in bytes.
         self.bytes = 0
-        #: Whether more than the limit has waited, and most of it still does.
+        #: Whether the limit was exceeded, and most of the backlog is still waiting.
         self.is_full = False
         self._limit = limit
-        #: Bytes of the packets that the client has not asked for.
+        #: Size in bytes of the waiting packets that the client did not request.
         self._live_bytes = 0
-        #: Each with its bytes, and whether they are live.
+        #: Each packet with its size, and whether it is live.
         self._packets: deque[tuple[str | bytes, int, bool]] = deque()
 
     def __len__(self) -> int:
@@ -141,11 +143,11 @@ class Waiting:
 
     @property
     def is_over_limit(self) -> bool:
-        """Whether more waits than may. One packet may be larger by itself."""
+        """Whether the limit is exceeded. A single packet may be larger than the limit."""
         return self._live_bytes > self._limit and len(self._packets) > 1
 
     def put(self, packet: str | bytes, *, is_answer: bool = False) -> None:
-        """A packet waits for the client. ``is_answer``: it asked for it, so it is not too slow for it."""
+        """Queue a packet. ``is_answer``: the client requested it, so it does not count toward the limit."""
         size = PACKET_OVERHEAD + len(packet)
         self.bytes += size
         if not is_answer:
@@ -155,7 +157,7 @@ class Waiting:
             self.is_full = True
 
     def take(self, most: int) -> list[str | bytes]:
-        """The packets that have waited longest."""
+        """Take the oldest packets."""
         taken = []
         for _ in range(min(most, len(self._packets))):
             packet, size, is_live = self._packets.popleft()
@@ -168,24 +170,24 @@ class Waiting:
         return taken
 
     def drop(self) -> None:
-        """Nothing that waits will be fetched."""
+        """Drop all packets."""
         self._packets.clear()
         self.bytes = self._live_bytes = 0
         self.is_full = False
 
 
 class Session:
-    """One session, and what waits for its polls. ``limit``: bytes that may."""
+    """One session with the queue of its polls. ``limit``: maximum number of bytes in the queue."""
 
     __slots__ = ("_has_noop", "is_polled", "stage", "waiting")
 
     def __init__(self, limit: int, *, is_websocket: bool = False) -> None:
         self.stage = Stage.WEBSOCKET if is_websocket else Stage.POLLING
-        #: Whether a poll waits for packets.
+        #: Whether a poll is waiting for packets.
         self.is_polled = False
-        #: What polls have not fetched yet; None once there is a WebSocket.
+        #: Packets that polls have not fetched yet; None once there is a WebSocket.
         self.waiting: Waiting | None = None if is_websocket else Waiting(limit)
-        #: Whether the next poll ends at once, for the sake of an upgrade.
+        #: Whether the next poll ends immediately because of an upgrade.
         self._has_noop = False
 
     def __repr__(self) -> str:
@@ -195,7 +197,7 @@ class Session:
     # Polls
 
     def poll(self) -> list[str | bytes] | Poll:
-        """A poll has come: its answer, or what becomes of it."""
+        """A poll has arrived: its answer, or another outcome."""
         if self.stage in (Stage.WEBSOCKET, Stage.CLOSED):
             return Poll.REFUSE
         if self.is_polled:
@@ -205,7 +207,7 @@ class Session:
         return packets or Poll.WAIT
 
     def answer(self) -> list[str | bytes]:
-        """The packets for a poll: none while it has to wait."""
+        """The packets for a poll; none while it has to wait."""
         packets = self.waiting.take(POLL_PACKETS) if self.waiting is not None else []
         if not packets and self._has_noop:
             packets = [NOOP]
@@ -214,20 +216,20 @@ class Session:
         return packets
 
     def leave_poll(self) -> None:
-        """The poll that waited is over without an answer: its client has gone."""
+        """The waiting poll ended without an answer, because its client disconnected."""
         self.is_polled = False
 
     # WebSockets
 
     def admit(self) -> bool:
-        """Whether a new WebSocket may ask to be the session's. If not, it is accepted and closed."""
+        """Whether a new WebSocket may request the session. If not, it is accepted and closed."""
         if self.stage is not Stage.POLLING:
             return False
         self.stage = Stage.OPENED
         return True
 
     def probe(self, packet: str | bytes) -> ProbeStep:
-        """A message has come on a WebSocket that asks for an upgrade."""
+        """A message has arrived on a WebSocket that requests an upgrade."""
         if self.stage is Stage.OPENED and packet == PROBE:
             self.stage = Stage.PROBED
             self._has_noop = True
@@ -239,25 +241,25 @@ class Session:
         return ProbeStep.FAIL
 
     def remind(self) -> None:
-        """A poll has to end soon, for the sake of an upgrade: the client may have begun it too early."""
+        """End a poll soon because of an upgrade: the client may have started it too early."""
         if self.stage is Stage.PROBED:
             self._has_noop = True
 
     def take_over(self) -> list[str | bytes]:
-        """Everything that waits goes to the WebSocket that the session has now."""
+        """The queue, which the session's new WebSocket gets."""
         waiting, self.waiting = self.waiting, None
         return waiting.take(len(waiting)) if waiting is not None else []
 
     def end_probe(self) -> None:
-        """The WebSocket that asked is gone, or took too long."""
+        """The requesting WebSocket is gone, or took too long."""
         if self.stage in (Stage.OPENED, Stage.PROBED):
             self.stage = Stage.POLLING
             self._has_noop = False
 
-    # The end
+    # Closing
 
     def close(self, last: str = NOOP) -> list[str | bytes]:
-        """The session is over. Returns the answer to the poll that waits, ``last`` in it, or nothing."""
+        """Close the session. Returns the answer to the waiting poll, which contains ``last``, or nothing."""
         self.stage = Stage.CLOSED
         waiting, self.waiting = self.waiting, None
         if not self.is_polled:

@@ -1,7 +1,7 @@
-"""WebSockets straight on the event loop's transport: no tasks, queues or timers per message.
+"""WebSockets directly on the event loop's transport: no tasks, queues or timers per message.
 
-A connection is the asyncio protocol of its transport. What comes in is handed over within the loop's call;
-what goes out is collected by the outbox and written once per turn of the loop.
+A connection is the asyncio protocol of its transport. Received messages are passed on within the loop's
+call. The outbox collects frames to send and writes them once per turn of the loop.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, O
 
 logger = logging.getLogger("chat_service")
 
-#: Bytes that may have come and wait to be taken. Past it nothing more is read from the system.
+#: Maximum number of received bytes that wait to be handled. Beyond it, reading stops.
 UNREAD_LIMIT = 64 * 1024
 
 
@@ -39,7 +39,7 @@ def make_frame(packet: str | bytes) -> bytes:
 
 
 def make_compressed_frame(packet: str | bytes) -> bytes:
-    """The same for clients that take compressed messages."""
+    """The same for clients that accept compressed messages."""
     kind, message = (BINARY, packet) if isinstance(packet, bytes) else (TEXT, packet.encode())
     if len(message) < MIN_COMPRESSED_SIZE:
         return make_frame(packet)
@@ -47,7 +47,7 @@ def make_compressed_frame(packet: str | bytes) -> bytes:
 
 
 def _discard(data: bytes) -> None:
-    """Takes the place of ``write`` when the connection is gone."""
+    """Replaces ``write`` when the connection is gone."""
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -90,12 +90,12 @@ class WebSocketConnection(asyncio.Protocol):
     ) -> None:
         """``head``: the answer to the client's request.
 
-        ``per_turn``: messages that are handed over in one turn of the loop.
+        ``per_turn``: maximum number of messages passed on in one turn of the loop.
         """
         self.transport = transport
         self._head = head
         self.receiver: Receiver
-        #: Whether the client takes and sends compressed messages.
+        #: Whether the client accepts and sends compressed messages.
         self.is_compressed = is_compressed
         self._outbox = outbox
         self._send_buffer_limit = send_buffer_limit
@@ -106,9 +106,9 @@ class WebSocketConnection(asyncio.Protocol):
         self.write_limit = send_buffer_limit
         #: Whether too much is unsent to read further requests.
         self.is_full = False
-        # Bytes among those unsent that the client has asked for, or that are one large packet.
+        # Number of unsent bytes that the client requested, or that belong to one large packet.
         self._allowed = 0
-        # Bytes that were written since the buffer is full, and those of them that were sent.
+        # Number of bytes written since the buffer became full, and how many of them were sent.
         self._written = self._drained = 0
         self._is_reading = True
         self._is_scheduled = False
@@ -116,7 +116,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._is_gone = False
         self._grace: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] | None = None
-        # From then on the transport tells when the limit is passed, so nobody has to look.
+        # From now on the transport reports when the limit is exceeded, so writes need no check.
         transport.set_write_buffer_limits(high=send_buffer_limit)
 
     def __repr__(self) -> str:
@@ -137,7 +137,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes in our buffers and in the transport's."""
+        """Number of bytes in our buffers and in the transport's."""
         if self._is_gone:
             return 0
         pending = self.pending or b""
@@ -145,7 +145,7 @@ class WebSocketConnection(asyncio.Protocol):
         return waiting + self.transport.get_write_buffer_size()
 
     def send(self, packet: str | bytes, *, is_answer: bool = False) -> None:
-        """Send one packet, after those before it."""
+        """Send one packet after the earlier ones."""
         if not self._is_closing:
             frame = make_compressed_frame(packet) if self.is_compressed else make_frame(packet)
             if is_answer:
@@ -153,14 +153,14 @@ class WebSocketConnection(asyncio.Protocol):
             self._outbox.put(self, frame)
 
     def allow(self, size: int) -> None:
-        """The client has asked for so many bytes, so that they do not make it slow."""
+        """Do not count this number of bytes toward the limit, because the client has requested them."""
         if self.is_full or self.pending is not None or self.transport.get_write_buffer_size():
             self._allowed += size
         else:
             self._allowed = size
 
     def write_large(self, data: bytes) -> None:
-        """Part of ``Sink``: one packet may be larger than the limit, when nothing else is unsent."""
+        """Part of ``Sink``: one packet may be larger than the limit if nothing else is unsent."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent and len(data) > self._send_buffer_limit + self._allowed:
             self._allowed = len(data)
@@ -171,7 +171,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.write(data)
 
     def pause_writing(self) -> None:
-        """Part of the asyncio protocol: the transport has more than the limit unsent."""
+        """Part of the asyncio protocol: more bytes than the limit are unsent."""
         unsent = self.transport.get_write_buffer_size()
         if unsent > self._send_buffer_limit + self._allowed:
             self._cut(unsent)
@@ -220,7 +220,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._read()
 
     def _read(self) -> None:
-        """Hand over what has come, as much as this turn of the loop allows."""
+        """Pass on received messages, as many as this turn of the loop allows."""
         reader, left = self._reader, self._per_turn
         try:
             while reader.unread and not self.receiver.is_blocked:
@@ -269,14 +269,14 @@ class WebSocketConnection(asyncio.Protocol):
     def proceed(self) -> None:
         """Part of ``Line``."""
         if not self._is_scheduled and not self._is_gone and (self._reader.unread or not self._is_reading):
-            # Not within the call of whoever has ended what was waited for.
+            # Not within the call that finished the work it waited for.
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._read_on)
 
     def eof_received(self) -> None:
         """Part of the asyncio protocol: the transport closes itself then."""
 
-    # Ending
+    # Closing
 
     def close(self) -> None:
         """Part of ``Line``."""
@@ -287,28 +287,28 @@ class WebSocketConnection(asyncio.Protocol):
         self._grace = asyncio.get_running_loop().call_later(CLOSE_GRACE, self.abort)
 
     def _end(self, code: int) -> None:
-        """Both sides have had their say."""
+        """The close handshake is complete."""
         if self._is_gone:
             return
         if not self._is_closing:
             self._outbox.put(self, close_frame(code))
             self._is_closing = True
             self._grace = asyncio.get_running_loop().call_later(CLOSE_GRACE, self.abort)
-        # What waits goes to the transport, which sends it before it closes.
+        # Waiting frames go to the transport, which sends them before it closes.
         pending, self.pending = self.pending, None
         if pending is not None:
             self.write(pending if isinstance(pending, bytes) else b"".join(pending))
         self.transport.close()
 
     def abort(self) -> None:
-        """Cut the connection without a word. Its end is told in a later turn of the loop."""
+        """Abort the connection. The receiver is notified in a later turn of the loop."""
         if not self._is_gone:
             self._is_closing = True
             self.write = _discard
             self.transport.abort()
 
     async def wait_closed(self) -> None:
-        """Return when the connection is gone."""
+        """Wait until the connection is closed."""
         if not self._is_gone:
             if self._closed is None:
                 self._closed = asyncio.get_running_loop().create_future()
