@@ -63,7 +63,7 @@ class Peer:
     )
 
     def __init__(self, hub: "Owner[Peer]", sid: str, opening: Opening, line: Line | None) -> None:
-        """``line``: its WebSocket, None if it begins with polling. It holds back packets until ``release``."""
+        """``line``: its WebSocket, None if it begins with polling. Packets wait until ``release``."""
         self.hub = hub
         self.sid = sid
         self.opening = opening
