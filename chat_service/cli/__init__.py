@@ -1,6 +1,6 @@
-"""The command ``chat-service``: runs services, and looks into those that run.
+"""The command ``chat-service``: runs services, and inspects running ones.
 
-Modules here import libraries where they are used, so that ``--help`` and completion answer at once.
+Modules here import libraries where they are used, so that ``--help`` and completion are fast.
 """
 
 from chat_service.cli.app import app

@@ -1,4 +1,4 @@
-"""The group of all subcommands, and the one place where errors become lines and exit codes."""
+"""The group of all subcommands, and the place where errors become lines and exit codes."""
 
 import difflib
 import sys
@@ -15,11 +15,11 @@ from chat_service.version import __version__
 #: The name of the console script.
 NAME = "chat-service"
 
-#: The subcommands by the part of the help they stand in; each is the module of its name.
+#: The subcommands by section of the help. Each is in the module of the same name.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Run a service": ("run", "serve", "demo"),
-    "Look into running services": ("rooms", "users", "instances", "tail"),
-    "Do something there": ("send", "ban", "unban", "kick", "recover"),
+    "Inspect running services": ("rooms", "users", "instances", "tail"),
+    "Change running services": ("send", "ban", "unban", "kick", "recover"),
     "Set up": ("check", "completion"),
 }
 
@@ -44,7 +44,7 @@ class App(click.Group):
         if name not in self.list_commands(ctx) and not name.startswith("-"):
             near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise click.UsageError(f"There is no command {name}.{hint}", ctx)
+            raise click.UsageError(f"There is no such command: {name}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,7 +69,7 @@ class App(click.Group):
             result = super().main(args, prog_name or NAME, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
         except SystemExit:
-            # Of the completion, or of a service that has said why.
+            # For completion, or for a service that has already reported the reason.
             raise
         except BaseException as error:
             code, text = describe(error)
@@ -89,13 +89,13 @@ SETTINGS: MutableMapping[str, Any] = {"help_option_names": ["-h", "--help"], "ma
     NAME,
     cls=App,
     context_settings=SETTINGS,
-    epilog="Every command has examples: chat-service COMMAND --help",
+    epilog="For examples, see chat-service COMMAND --help",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def app() -> None:
-    """Run chat services, and look into those that run.
+    """Run chat services, and inspect running ones.
 
-    The commands that look into running services go through their store, so they work against any
-    deployment over Redis. Say where it is by --url or --config, or once for all by the environment
-    variables CHAT_STORE_URL and CHAT_CONFIG.
+    Commands that inspect running services access their store, so they work with any deployment on
+    Redis. Specify the store with --url or --config, or with the environment variables CHAT_STORE_URL
+    and CHAT_CONFIG.
     """

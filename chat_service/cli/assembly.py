@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 NO_LOGIN = (
-    'say how users log in: a section [login] with type = "jwt", or with type = "name" for trials, '
-    "which takes everybody's word, or connect_url in [webhooks]"
+    'configure how users log in: add a section [login] with type = "jwt", or, for experiments, with '
+    'type = "name", which trusts the name that a client sends; or set connect_url in [webhooks]'
 )
 
 
@@ -57,9 +57,9 @@ def _login_hooks(settings: Settings) -> dict[str, Any]:
 
 
 def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
-    """All that is wrong in a file. ``known``: what its reading found."""
+    """All errors of a file. ``known``: those found while reading it."""
     faults = [*known]
-    # Of a file that cannot be read, or a section that is none, nothing more can be said.
+    # If the file cannot be read, or a section is invalid, nothing more can be checked.
     sections = {fault.section for fault in known}
     if "" in sections:
         return faults
@@ -87,11 +87,11 @@ def _attempt(section: str, work: Callable[[], object]) -> list[Fault]:
 def _option_faults(
     section: str, make: Callable[[Mapping[str, Any]], object], given: Mapping[str, Any]
 ) -> list[Fault]:
-    """The faults of options that are made together: each is left out in turn, to see the next one."""
+    """The errors of options that are checked together. Leaves out each in turn to find further ones."""
     left, faults = dict(given), []
     while (text := _fault(make, left)) is not None:
         faults.append(Fault(section=section, text=text))
-        # The one that is at fault is the one without which something else is said, or nothing.
+        # An option is at fault if leaving it out changes or removes the error.
         guilty = [name for name in left if _fault(make, _without(left, name)) != text]
         if not guilty:
             break
@@ -112,7 +112,7 @@ def _without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 class _RoomMaker:
-    """An ``on_start`` hook that makes the rooms that are not there."""
+    """An ``on_start`` hook that creates missing rooms."""
 
     def __init__(self, rooms: tuple[RoomSettings, ...]) -> None:
         self._rooms = rooms
@@ -124,13 +124,13 @@ class _RoomMaker:
 
 
 class NameLogin:
-    """Takes the client's word for the name. Whoever connects can be anybody."""
+    """Trusts the name that the client sends, so anyone can log in as any user."""
 
     def __init__(self, settings: LoginSettings) -> None:
         self._settings = settings
 
     async def on_connect(self, service: "ChatService", socket_id: str) -> Login | None:
-        """The name of the handshake, or None, which is refused."""
+        """The name in the handshake, or None, which is refused."""
         settings = self._settings
         handshake = service.transport.get_handshake_data(socket_id)
         fields = handshake.query if settings.source == "query" else handshake.auth

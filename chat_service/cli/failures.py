@@ -1,4 +1,4 @@
-"""Exit codes, and what is said of errors: one line each."""
+"""Exit codes, and one-line error messages."""
 
 import asyncio
 import errno
@@ -10,7 +10,7 @@ from chat_service.errors import ChatServiceError, ConfigurationError, StoreError
 
 
 class ExitCode(IntEnum):
-    """What the command ends with. ``doc`` says when."""
+    """The exit code of the command. ``doc`` says when it is used."""
 
     doc: str
 
@@ -20,30 +20,30 @@ class ExitCode(IntEnum):
         member.doc = doc
         return member
 
-    OK = 0, "All went well."
-    FAILED = 1, "It could not be done; `check`: something does not work."
+    OK = 0, "Success."
+    FAILED = 1, "The command failed; with `check`: a check failed."
     USAGE = 2, "The command line is wrong: an unknown option, a missing argument."
-    CONFIGURATION = 3, "A configuration that cannot work: the file, an option, the module of `run`."
+    CONFIGURATION = 3, "The configuration is invalid: the file, an option, or the module of `run`."
     STORE = 4, "The store or the server cannot be reached, or refuses the login."
     ADDRESS = 5, "The service cannot listen: the port is in use, or not allowed."
     NOT_FOUND = 6, "There is no such room, user or instance."
-    INTERRUPTED = 130, "Ended by Ctrl+C."
+    INTERRUPTED = 130, "Interrupted by Ctrl+C."
 
 
 class CliError(Exception):
-    """What ends a command: an exit code and a line for people."""
+    """Ends a command with an exit code and a line of text for people."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-#: Codes of ``ChatServiceError`` that say that something does not exist.
+#: Codes of ``ChatServiceError`` for things that do not exist.
 _MISSING = frozenset({"noRoom", "noUser"})
 
 
 def describe(error: BaseException) -> tuple[int, str]:
-    """The exit code of an error, and its line; no line when all is said."""
+    """The exit code for an error, and its text; None if it was already reported."""
     match error:
         case CliError():
             return error.code, str(error)
@@ -63,7 +63,7 @@ def describe(error: BaseException) -> tuple[int, str]:
         case StoreError():
             return ExitCode.STORE, str(error)
         case BrokenPipeError():
-            # Who read our output has seen enough.
+            # The reader has closed our output.
             return ExitCode.FAILED, ""
         case OSError() if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             return ExitCode.ADDRESS, error.strerror or str(error)

@@ -1,11 +1,11 @@
-"""What ``chat-service check`` finds."""
+"""The findings of ``chat-service check``."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What came of a check. A warning does not keep a service from working."""
+    """The outcome of a check. A service works despite warnings."""
 
     OK = "ok"
     WARNING = "warning"

@@ -1,4 +1,4 @@
-"""What happens in a room, as ``chat-service tail`` prints it."""
+"""What happens in a room, as printed by ``chat-service tail``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """A message, or with ``kind`` another than "message" something else that followers should know.
+    """A message or, if ``kind`` is not "message", something else that followers should know.
 
-    "gap": messages ``first`` to ``last`` can no longer be read. "epoch": the room was made anew, or has lost
-    its last changes, and ids may come again. "event": another notification of the room. "deleted": the room
-    is gone.
+    "gap": messages ``first`` to ``last`` can no longer be read. "epoch": the room was created again, or has
+    lost its last changes, and ids may repeat. "event": another notification of the room. "deleted": the
+    room was deleted.
     """
 
     kind: str
@@ -33,12 +33,12 @@ def show(room: str, happening: Happening, as_json: bool) -> None:
     if as_json:
         output.print_json(as_object(room, happening))
     else:
-        # Not wrapped: what comes is a line for the next program, too.
+        # Not wrapped: each item is one line, also for other programs.
         output.console().print(line(happening), soft_wrap=True)
 
 
 def as_object(room: str, happening: Happening) -> dict[str, Any]:
-    """As what ``--json`` prints."""
+    """The form that ``--json`` prints."""
     made: dict[str, Any] = {"kind": happening.kind, "room": room}
     if happening.kind == "message":
         made["message"] = happening.message
@@ -50,14 +50,14 @@ def as_object(room: str, happening: Happening) -> dict[str, Any]:
 
 
 def line(happening: Happening) -> "Text":
-    """As a line for people."""
+    """The form for people."""
     match happening.kind:
         case "message":
             return _message_line(happening.message)
         case "gap":
             return output.text(f"-- messages {happening.first} to {happening.last} are lost --", "red")
         case "epoch":
-            return output.text("-- the room has begun anew: ids may come again --", "yellow")
+            return output.text("-- the room has started over: ids may repeat --", "yellow")
         case "deleted":
             return output.text("-- the room is deleted --", "yellow")
         case _:

@@ -1,6 +1,6 @@
-"""What is printed: tables for people, JSON for programs, never an escape sequence of somebody else.
+"""Output: tables for people, JSON for programs, and never an escape sequence from user data.
 
-The standard streams may be of any encoding, closed, full, or no longer read.
+The standard streams may use any encoding, and may be closed, full, or no longer read.
 """
 
 import base64
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-#: What JSON allows, and what a terminal or a reader of lines may take for a command: control characters,
-#: separators of lines, changes of the direction, halves of characters.
+#: Characters that JSON allows but a terminal or a line reader may interpret: control characters, line
+#: separators, changes of direction, surrogates.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-#: Columns of a table that no terminal shows.
+#: Width of tables that do not go to a terminal.
 WIDTH_WITHOUT_TERMINAL = 160
 
 
 def write(text: str) -> None:
-    """Write lines to the standard output as they are."""
+    """Write lines to standard output unchanged."""
     print(text, flush=True)
 
 
@@ -36,7 +36,7 @@ def warn(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document in one line. Bytes become ``{"base64": …}``."""
+    """One JSON document on one line. Bytes become ``{"base64": …}``."""
     is_ascii = not writes_unicode()
     text = json.dumps(value, ensure_ascii=is_ascii, default=_encode, separators=(",", ":"))
     write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
@@ -49,7 +49,7 @@ def _encode(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """A text of a user without what would move the cursor, colour or reverse what follows."""
+    """A user's text without characters that would move the cursor, change colours or reverse text."""
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
@@ -60,12 +60,12 @@ def _visible(character: str) -> str:
         return character
     if character == "\n":
         return "\n"
-    # U+2400 and those that follow are pictures of the control characters.
+    # From U+2400 on there are pictures of the control characters.
     return chr(0x2400 + ord(character)) if ord(character) < 32 else "\N{REPLACEMENT CHARACTER}"
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A terminal, or what stands in for one. NO_COLOR is respected."""
+    """A terminal, or a substitute. Respects NO_COLOR."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -74,14 +74,14 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def text(value: object, style: str = "") -> "Text":
-    """A cell: never markup."""
+    """A cell, without markup."""
     from rich.text import Text
 
     return Text(printable(str(value)), style=style)
 
 
 def line(*parts: tuple[object, str]) -> "Text":
-    """Values with a style each, in one line."""
+    """Values, each with a style, on one line."""
     from rich.text import Text
 
     return Text.assemble(*(text(value, style) for value, style in parts))
@@ -90,7 +90,7 @@ def line(*parts: tuple[object, str]) -> "Text":
 def print_table(
     heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """A table. ``numbers``: the heads of columns that are aligned to the right."""
+    """A table. ``numbers``: headings of right-aligned columns."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -104,12 +104,12 @@ def print_table(
 
 
 def note(line: str) -> None:
-    """Something for people about the output, on stderr."""
+    """A remark for people, on stderr."""
     console(stderr=True).print(text(line, "dim"))
 
 
 def seconds(value: float) -> str:
-    """A duration as people say it: "3.2 s", "4 min", "2 h"."""
+    """A duration in readable form: "3.2 s", "4 min", "2 h"."""
     size = abs(value)
     if size < 120:
         return f"{value:.1f} s"
@@ -119,7 +119,7 @@ def seconds(value: float) -> str:
 
 
 def moment(milliseconds: Any) -> str:
-    """A timestamp in local time; the day only when it is not today."""
+    """A timestamp in local time, with the date unless it is today."""
     try:
         when = datetime.fromtimestamp(milliseconds / 1000).astimezone()
     except (TypeError, ValueError, OverflowError, OSError):
@@ -132,12 +132,12 @@ def moment(milliseconds: Any) -> str:
 
 
 def prepare() -> None:
-    """Make streams that never fail for a character. Call before anything opens a file.
+    """Make streams that never fail because of a character. Call before any file is opened.
 
-    A character that an output cannot show is written as an escape sequence. Input that says that it is ASCII
-    is read as UTF-8, which begins with it; what is not text there becomes U+FFFD.
+    A character that an output cannot show is written as an escape sequence. Input in ASCII is read as
+    UTF-8, a superset. Invalid bytes become U+FFFD.
     """
-    # In the order of their descriptors: what is opened first takes the lowest one that is free.
+    # In the order of their descriptors, because a new file gets the lowest free one.
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115 - for the life of the process
     for name in ("stdout", "stderr"):
@@ -152,7 +152,7 @@ def prepare() -> None:
 
 
 def writes_unicode() -> bool:
-    """Whether the standard output can show every character."""
+    """Whether standard output can show all characters."""
     return (sys.stdout.encoding or "ascii").lower().replace("-", "").startswith("utf")
 
 
@@ -165,7 +165,7 @@ def complain(text: str) -> None:
 
 
 def give_up_output() -> None:
-    """Keep the interpreter from writing the rest of the output at its end, where nobody reads it."""
+    """Stop the interpreter from flushing output at exit that nobody reads."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Options that several subcommands share, and the help that all are made with."""
+"""Options shared by several subcommands, and the help of all of them."""
 
 import functools
 from collections.abc import Callable
@@ -13,11 +13,11 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class TeachingCommand(click.Command):
-    """A command whose help ends with examples, one per line as they are written."""
+    """A command whose help ends with examples, one per line, unwrapped."""
 
     def __init__(self, *args: Any, examples: str = "", **keywords: Any) -> None:
         super().__init__(*args, **keywords)
-        #: Lines of a shell; comments say what they do.
+        #: Shell commands, with comments.
         self.examples = examples
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -29,13 +29,13 @@ class TeachingCommand(click.Command):
 
 
 def text(value: str) -> str:
-    """The type of names and messages. Bytes that the locale does not know arrive as surrogates."""
+    """The type of names and messages. Bytes that are invalid in the locale arrive as surrogates."""
     try:
-        # In the locale POSIX these are all but ASCII; what they are then is UTF-8, or nothing.
+        # In the POSIX locale all bytes beyond ASCII are surrogates. They must then be valid UTF-8.
         return value.encode("utf-8", "surrogateescape").decode()
     except UnicodeError:
         shown = value.encode("utf-8", "backslashreplace").decode()
-        raise click.BadParameter(f"{shown} is not a text in the encoding of this locale") from None
+        raise click.BadParameter(f"{shown} is not text in the encoding of this locale") from None
 
 
 def subcommand(name: str, examples: str, **keywords: Any) -> Callable[[Callable[..., Any]], TeachingCommand]:
@@ -46,28 +46,28 @@ def subcommand(name: str, examples: str, **keywords: Any) -> Callable[[Callable[
 
 _TARGET_OPTIONS = (
     click.option(
-        "--url", envvar="CHAT_STORE_URL", show_envvar=True, metavar="URL", help="Redis of the services."
+        "--url", envvar="CHAT_STORE_URL", show_envvar=True, metavar="URL", help="URL of the services' Redis."
     ),
     click.option(
         "--config",
         envvar="CHAT_CONFIG",
         show_envvar=True,
         type=click.Path(dir_okay=False),
-        help="The services' TOML file, as for serve.",
+        help="The services' TOML file, the same as for serve.",
     ),
     click.option(
-        "--store", type=click.Choice(["redis", "memory"]), help="Kind of the store; --url means redis."
+        "--store", type=click.Choice(["redis", "memory"]), help="Kind of the store; --url implies redis."
     ),
-    click.option("--cluster/--no-cluster", default=None, help="Whether it is a Redis Cluster."),
-    click.option("--prefix", metavar="TEXT", help="What every key begins with.  [default: chat]"),
+    click.option("--cluster/--no-cluster", default=None, help="The server is a Redis Cluster."),
+    click.option("--prefix", metavar="TEXT", help="Prefix of all keys.  [default: chat]"),
     click.option(
         "--sentinel",
         "sentinels",
         multiple=True,
         metavar="HOST:PORT",
-        help="A Sentinel; give it several times.",
+        help="A Sentinel; may be repeated.",
     ),
-    click.option("--sentinel-service", metavar="NAME", help="Name of the master.  [default: mymaster]"),
+    click.option("--sentinel-service", metavar="NAME", help="Name of its master.  [default: mymaster]"),
 )
 
 
@@ -76,14 +76,14 @@ TARGET_NAMES = ("url", "config", "store", "cluster", "prefix", "sentinels", "sen
 
 
 def target_options(function: FunctionT) -> FunctionT:
-    """A decorator: options that say which services."""
+    """A decorator: options that specify the services."""
     for option in reversed(_TARGET_OPTIONS):
         function = option(function)
     return function
 
 
 def takes_target(function: FunctionT) -> FunctionT:
-    """A decorator: options that say which services; the function gets ``target``."""
+    """A decorator: options that specify the services; the function gets ``target``."""
 
     @functools.wraps(function)
     def wrapper(**given: Any) -> Any:
@@ -94,17 +94,17 @@ def takes_target(function: FunctionT) -> FunctionT:
 
 
 def json_option(function: FunctionT) -> FunctionT:
-    """A decorator: ``--json``, for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+    """A decorator: ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
 
 
 def heartbeat_option(function: FunctionT) -> FunctionT:
-    """A decorator: ``--heartbeat-timeout``, None when it is not given."""
+    """A decorator: ``--heartbeat-timeout``, None if not given."""
     return click.option(
         "--heartbeat-timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="The services' option of this name.  [default: that of the file, else 30]",
+        help="The services' option of the same name.  [default: the file's, otherwise 30]",
     )(function)
 
 
@@ -115,12 +115,12 @@ def worker_options(function: FunctionT) -> FunctionT:
             "--workers",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Processes that share the port: needs Redis, and WebSocket alone.  [default: 1]",
+            help="Number of processes that share the port; requires Redis and WebSocket only.  [default: 1]",
         ),
         click.option(
             "--port-per-worker",
             is_flag=True,
-            help="Give each worker a port of its own, PORT, PORT+1, ...: for a proxy with sticky sessions.",
+            help="Give each worker its own port, PORT, PORT+1, ..., for a proxy with sticky sessions.",
         ),
     )
     for option in reversed(options):
@@ -137,14 +137,14 @@ def log_options(function: FunctionT) -> FunctionT:
             type=click.Choice(levels),
             default="info",
             show_default=True,
-            help="The least important messages that are logged.",
+            help="Minimum level of log messages.",
         ),
         click.option(
             "--log-format",
             type=click.Choice(formats),
             default="text",
             show_default=True,
-            help="How messages are logged, on stderr.",
+            help="Format of log messages on stderr.",
         ),
     )
     for option in reversed(options):
@@ -153,18 +153,18 @@ def log_options(function: FunctionT) -> FunctionT:
 
 
 def complete_rooms(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of rooms, when the store is known and quick; else none."""
+    """Names of rooms, if the store is known and fast, otherwise none."""
     import asyncio
 
     try:
         target = Target.from_options(**{name: ctx.params.get(name) for name in TARGET_NAMES})
         return asyncio.run(_rooms(target, incomplete))
     except Exception:
-        # There is nobody to tell.
+        # Errors cannot be reported during completion.
         return []
 
 
-#: Seconds that completion may take, and names that it looks at.
+#: Maximum time in seconds for completion, and maximum number of names.
 COMPLETION_TIMEOUT, COMPLETION_NAMES = 1.0, 2000
 
 

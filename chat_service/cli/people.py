@@ -1,4 +1,4 @@
-"""Users that a command line names."""
+"""User names on the command line."""
 
 import sys
 
@@ -7,6 +7,6 @@ from chat_service.types import UserName
 
 
 def user_name(name: str) -> UserName:
-    """The name of a user, who need not exist. Raises ``invalidName``; how long it may be, services say."""
+    """The name of a user, who need not exist. Raises ``invalidName``. The services check the length."""
     check_name(name, sys.maxsize)
     return UserName(name)

@@ -1,4 +1,4 @@
-"""One process of a service: alone, or a worker of a supervisor."""
+"""One process of a service: on its own, or a worker of a supervisor."""
 
 import asyncio
 import os
@@ -12,27 +12,27 @@ from chat_service.errors import ConfigurationError, StoreError
 from chat_service.operations import logging
 from chat_service.service import ChatService
 
-#: How a supervisor tells a worker its number, its channel and the sockets to listen at.
+#: The variable in which a supervisor passes a worker its number, its channel and its sockets.
 VARIABLE = "CHAT_SERVICE_WORKER"
-#: What a worker writes to its channel once clients can connect.
+#: Written to the worker's channel once clients can connect.
 READY = b"r"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRole:
-    """What a worker is told. The descriptors are inherited; without ``listening`` it opens its own port."""
+    """Settings of a worker. The descriptors are inherited; without ``listening`` it opens its own port."""
 
     number: int
     channel: int
     listening: tuple[int, ...]
 
     def as_text(self) -> str:
-        """For the variable."""
+        """Encode for the variable."""
         return f"{self.number}:{self.channel}:{','.join(map(str, self.listening))}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "WorkerRole | None":
-        """None in a process that is not a worker."""
+        """Decode from the variable. None if the process is not a worker."""
         text = environment.get(VARIABLE)
         if text is None:
             return None
@@ -52,7 +52,7 @@ def run_service(
     log_level: str = "info",
     log_format: str = "text",
 ) -> None:
-    """Run until a signal. ``host``, ``port``: instead of the service's own. Raises what went wrong."""
+    """Run until a signal. ``host``, ``port``: override the service's own. Raises errors of the service."""
     logging.configure("json" if log_format == "json" else "text", log_level, service=service)
     role = WorkerRole.from_environment()
     if role is not None:
@@ -61,10 +61,10 @@ def run_service(
     if not is_worker and (host is not None or port is not None):
         service.listen_at(host=host, port=port)
     try:
-        # The parent of workers says where they are.
+        # The parent prints the address of its workers.
         service.run(announce=not is_worker)
     except SystemExit as end:
-        # What went wrong was said already; the code can say more.
+        # The error was already reported; the code has the details.
         if isinstance(end.__cause__, Exception):
             raise SystemExit(_exit_code(end.__cause__)) from None
         raise
@@ -77,11 +77,11 @@ def _exit_code(error: Exception) -> int:
 
 
 def _become_worker(service: ChatService, role: WorkerRole) -> None:
-    # The variable is not for programs that the application starts.
+    # The variable must not reach programs that the application starts.
     del os.environ[VARIABLE]
     if role.listening:
         service.listen_at(sockets=[socket.socket(fileno=descriptor) for descriptor in role.listening])
-    # Each has a port of its own there, which it shares with the worker that drains while it takes its place.
+    # Each worker shares its operations port with the draining worker that it replaces.
     port = service.options.operations_port
     service.operations.listen_at(port=port + role.number if port else port, shares_port=True)
     channel = socket.socket(fileno=role.channel)
@@ -89,7 +89,7 @@ def _become_worker(service: ChatService, role: WorkerRole) -> None:
 
     def on_ready() -> None:
         channel.send(READY)
-        # Its other end is closed when the supervisor is gone: nobody else would end this process.
+        # The other end is closed when the supervisor is gone, and nothing else would end this process.
         asyncio.get_running_loop().add_reader(channel, on_orphaned)
 
     def on_orphaned() -> None:
@@ -100,9 +100,9 @@ def _become_worker(service: ChatService, role: WorkerRole) -> None:
 
 
 def listening_sockets(host: str | None, port: int) -> list[socket.socket]:
-    """Sockets that are bound and listen: all addresses of a host, all interfaces when it is None.
+    """Bound, listening sockets for all addresses of a host, or all interfaces if it is None.
 
-    ``port`` 0 takes a free one, the same for all. Raises ``CliError`` when it is in use.
+    ``port`` 0 picks a free one, the same for all. Raises ``CliError`` if the port is in use.
     """
     try:
         if host is None:
@@ -117,7 +117,8 @@ def listening_sockets(host: str | None, port: int) -> list[socket.socket]:
         return made
     except OSError as error:
         where = f"port {port}" if host is None else f"{host} port {port}"
-        # The library adds the address, which stands there already; names of hosts have errors below 0.
+        # The library adds the address, which our text already has; errors of host names have numbers below
+        # 0.
         number = error.errno or 0
         why = os.strerror(number) if number > 0 else error.strerror or error
         raise CliError(ExitCode.ADDRESS, f"cannot listen on {where}: {why}") from None

@@ -1,4 +1,4 @@
-"""Whether a configuration is fit for the public internet: ``chat-service check --public``.
+"""Checks whether a configuration is safe on the public internet: ``chat-service check --public``.
 
 The rules are those of docs/guide/security.md.
 """
@@ -11,7 +11,7 @@ from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.settings import Settings
 from chat_service.service.runner import is_loopback
 
-#: Options that bound what one client may cost, and are off when they are None.
+#: Options that limit the load of a single client, and are off if None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")
 #: Networks that everybody is in.
 EVERYBODY: Final = ("0.0.0.0/0", "::/0")
@@ -20,7 +20,7 @@ LARGE_MESSAGE: Final = 16_000_000
 
 
 def check_public(settings: Settings) -> list[Finding]:
-    """Judge a configuration that is valid. Each finding says what to change."""
+    """Check a valid configuration. Each finding says what to change."""
     found = [
         *_login(settings),
         *_origins(settings.transport_options),
@@ -30,25 +30,25 @@ def check_public(settings: Settings) -> list[Finding]:
         *_webhooks(settings.webhook_options),
     ]
     if not found:
-        found.append((Verdict.OK, "nothing to object to; the rest is in docs/guide/security.md"))
+        found.append((Verdict.OK, "no problems found; see also docs/guide/security.md"))
     return [Finding(name="public", verdict=verdict, detail=detail) for verdict, detail in found]
 
 
-#: A verdict, and what is wrong.
+#: A verdict, and the problem.
 _Judgement = tuple[Verdict, str]
 
 
 def _login(settings: Settings) -> Iterator[_Judgement]:
     login = settings.login
     if login is None:
-        # The connect webhook decides.
+        # The connect webhook checks logins.
         return
     if login.type == "name":
-        yield Verdict.FAILED, '[login] type = "name" lets everybody be anybody; use type = "jwt"'
+        yield Verdict.FAILED, '[login] type = "name" lets anyone log in as any user; use type = "jwt"'
     elif not login.require_expiry:
-        yield Verdict.WARNING, "[login] require_expiry = false: a stolen token is good for ever"
+        yield Verdict.WARNING, "[login] require_expiry = false: a stolen token is valid forever"
     if login.type == "jwt" and login.source == "query":
-        yield Verdict.WARNING, '[login] source = "query" puts tokens into the logs of proxies; use "auth"'
+        yield Verdict.WARNING, '[login] source = "query" exposes tokens in the logs of proxies; use "auth"'
 
 
 def _origins(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
@@ -56,22 +56,23 @@ def _origins(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
     if "*" in ([origins] if isinstance(origins, str) else origins or ()):
         yield (
             Verdict.FAILED,
-            '[transport] cors_allowed_origins = "*" lets every web site use the logins of its visitors; '
-            "name your origins",
+            '[transport] cors_allowed_origins = "*" lets every website use the logins of its visitors; '
+            "list your origins",
         )
 
 
 def _service(service: Mapping[str, Any]) -> Iterator[_Judgement]:
     if service.get("expose_internal_errors"):
-        yield Verdict.FAILED, "[service] expose_internal_errors shows clients the texts of exceptions"
+        yield Verdict.FAILED, "[service] expose_internal_errors shows exception texts to clients"
     for name in LIMITS:
         if name in service and service[name] is None:
-            yield Verdict.WARNING, f"[service] {name} is off: one client may take what it likes"
+            yield Verdict.WARNING, f"[service] {name} is off: the load from a single client is not limited"
     host = service.get("operations_host", "127.0.0.1")
     if service.get("operations_port") is not None and not is_loopback(host):
         yield (
             Verdict.WARNING,
-            f"[service] operations_host {host}: whoever reaches this port reads the metrics; keep it private",
+            f"[service] operations_host {host}: anyone who reaches this port can read the metrics; "
+            "keep it private",
         )
 
 
@@ -102,12 +103,12 @@ def _store(settings: Settings) -> Iterator[_Judgement]:
     if not options.get("bus_secret"):
         yield (
             Verdict.WARNING,
-            "[store] bus_secret is not set: whoever may publish in Redis can act as an instance",
+            "[store] bus_secret is not set: anyone who can publish in Redis can impersonate an instance",
         )
     url = options.get("url", "")
     parts = urlsplit(url if isinstance(url, str) else "")
     if parts.scheme == "redis" and not is_loopback(parts.hostname or ""):
-        yield Verdict.WARNING, "[store] url: without TLS (rediss://) others on the network can read along"
+        yield Verdict.WARNING, "[store] url: without TLS (rediss://) others can read the traffic"
 
 
 def _webhooks(options: Mapping[str, Any]) -> Iterator[_Judgement]:
@@ -118,5 +119,5 @@ def _webhooks(options: Mapping[str, Any]) -> Iterator[_Judgement]:
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             yield (
                 Verdict.WARNING,
-                f"[webhooks] {name}: without TLS (https://) others on the network can read along",
+                f"[webhooks] {name}: without TLS (https://) others can read the traffic",
             )

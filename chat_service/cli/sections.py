@@ -11,14 +11,14 @@ SECTIONS: Final[Mapping[str, str]] = {
     "service": "Options of the service.",
     "store": "Where state lives: `type`, and the options of that store.",
     "transport": "Options of the Socket.IO transport.",
-    "api": "Options of the HTTP API, which the operations port serves once there is a token.",
-    "webhooks": "Options of webhooks: a back end that is asked over HTTP, and gets events.",
-    "login": "How sockets get their users.",
-    "rooms": "Rooms that are made at the start.",
-    "process": "The processes, and what they log.",
+    "api": "Options of the HTTP API, which the operations port serves if there is a token.",
+    "webhooks": "Options of webhooks: the service calls a back end over HTTP, and sends it events.",
+    "login": "How users log in.",
+    "rooms": "Rooms that are created at the start.",
+    "process": "The processes, and their logs.",
 }
 
-#: Secrets that need not stand in the file, by the variables that replace them.
+#: Secrets that can stay out of the file, by the variables that set them.
 SECRETS: Final = {
     "CHAT_STORE_URL": ("store", "url"),
     "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
@@ -37,11 +37,11 @@ LOG_FORMATS: Final = ("text", "json")
 class ProcessSettings:
     """The section ``[process]``."""
 
-    #: Processes that share the port, 1 or more. More than one needs Redis and WebSocket alone.
+    #: Number of processes that share the port, at least 1. More than one requires Redis and WebSocket only.
     workers: int = 1
-    #: The least important messages that are logged: "debug", "info", "warning" or "error".
+    #: Minimum level of log messages: "debug", "info", "warning" or "error".
     log_level: str = "info"
-    #: "text", or "json" with one object per line.
+    #: "text", or "json" for one object per line.
     log_format: str = "text"
 
     def __post_init__(self) -> None:
@@ -54,9 +54,9 @@ class ProcessSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSettings:
-    """The section ``[login]``: how sockets get their users."""
+    """The section ``[login]``: how users log in."""
 
-    #: "jwt": a signed token names the user. "name": the client's word is taken for it, for trials only.
+    #: "jwt": a signed token names the user. "name": the client's name is trusted; for experiments only.
     type: str
     #: Where the token or the name is in the handshake: a field of "auth", or of the "query".
     source: str = "auth"
@@ -66,21 +66,21 @@ class LoginSettings:
     secret: str | None = None
     #: jwt: a PEM file with the public key of RSA, EC or Ed25519 signatures.
     public_key_file: str | None = None
-    #: jwt: a file with a JWK set, the public keys of signatures. It is read again when it changes.
+    #: jwt: a file with a JWK set of public keys. It is read again when it changes.
     jwks_file: str | None = None
-    #: jwt: signature algorithms that are accepted.
+    #: jwt: accepted signature algorithms.
     algorithms: tuple[str, ...] = ("HS256",)
     #: jwt: the claim that names the user.
     user_claim: str = "sub"
-    #: jwt: who tokens have to be for.
+    #: jwt: the required audience of tokens.
     audience: str | None = None
-    #: jwt: who tokens have to be from.
+    #: jwt: the required issuer of tokens.
     issuer: str | None = None
-    #: jwt: seconds that clocks may differ.
+    #: jwt: allowed clock difference in seconds.
     leeway: float = 0.0
     #: jwt: refuse tokens that do not expire.
     require_expiry: bool = True
-    #: Delete new users, their lists included, when their last socket disconnects.
+    #: Delete new users, including their lists, when their last socket disconnects.
     ephemeral: bool = False
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class LoginSettings:
         if self.type == "jwt" and len(keys) != 1:
             raise ConfigurationError(
                 "[login] jwt needs either secret, public_key_file or jwks_file; the environment variable "
-                "CHAT_LOGIN_SECRET can bring the secret"
+                "CHAT_LOGIN_SECRET can set the secret"
             )
         if self.type == "name":
             for item in fields(self):
@@ -108,7 +108,7 @@ class LoginSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSettings:
-    """One ``[[rooms]]``: a room that is made at the start when it is not there. See ``add_room``."""
+    """One ``[[rooms]]``: a room that is created at the start if missing. See ``add_room``."""
 
     name: str
     owner: str | None = None
@@ -127,6 +127,6 @@ class RoomSettings:
 
 
 def check_choice(what: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise ``ConfigurationError`` for a value that is none of the choices."""
+    """Raise ``ConfigurationError`` if a value is not one of the choices."""
     if value not in choices:
         raise ConfigurationError(f"{what}: expected {' or '.join(map(repr, choices))}, got {value!r}")

@@ -1,4 +1,4 @@
-"""The file of ``serve``: a service with its store, transport, logins and rooms, in TOML."""
+"""The configuration file of ``serve``: a service with its store, transport, logins and rooms, in TOML."""
 
 import os
 import tomllib
@@ -22,7 +22,7 @@ from chat_service.options import Options
 T = TypeVar("T")
 
 STORES: Final = ("memory", "redis")
-#: Options that are sections of their own here, with the names of the sections.
+#: Options that have their own sections here, with the names of the sections.
 SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
     "store": "store",
     "store_options": "store",
@@ -31,13 +31,13 @@ SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
     "api_options": "api",
     "webhook_options": "webhooks",
 }
-#: Options of the transport that are objects of Python.
+#: Options of the transport that are Python objects.
 _OBJECTS: Final = frozenset({"app", "server", "middleware"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that is wrong in a file. ``section``: where, empty when the file cannot be read at all."""
+    """An error in a file. ``section``: where; empty if the file cannot be read at all."""
 
     section: str
     text: str
@@ -45,7 +45,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a file says. ``service`` and the options of store and transport are checked when they are used."""
+    """The content of a file. ``service`` and the options of store and transport are checked when they are
+    used.
+    """
 
     path: str
     service: Mapping[str, Any] = field(default_factory=dict)
@@ -62,8 +64,8 @@ class Settings:
     def read(cls, path: str, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read a file, and secrets from the environment.
 
-        Raises ``ConfigurationError`` with the path, and what is wrong first; an unknown key is refused, with
-        the nearest known one.
+        Raises ``ConfigurationError`` with the path and the first error. An unknown key is refused with a
+        suggestion for the nearest known one.
         """
         settings, faults = cls.look(path, environment)
         if faults:
@@ -72,19 +74,21 @@ class Settings:
 
     @classmethod
     def look(cls, path: str, environment: Mapping[str, str] = os.environ) -> "tuple[Settings, list[Fault]]":
-        """The same without an end at the first fault: what is right in a file, and all that is wrong."""
+        """Like ``read``, but continues after an error: returns the valid part of the file, and all errors."""
         reader = _Reader()
         return reader.settings(path, reader.document(path), environment), reader.faults
 
 
 class _Reader:
-    """Reads what is right in a file, and notes the rest."""
+    """Reads the valid part of a file, and collects the errors."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
     def attempt(self, section: str, default: T, read: Callable[..., T], *args: Any) -> T:
-        """What ``read`` returns; the default, and a note, when it raises ``ConfigurationError``."""
+        """The result of ``read``. If it raises ``ConfigurationError``, notes the error and returns the
+        default.
+        """
         try:
             return read(*args)
         except ConfigurationError as error:
@@ -92,12 +96,12 @@ class _Reader:
             return default
 
     def document(self, path: str) -> dict[str, Any]:
-        """The whole file; empty when it is not one."""
+        """The whole file; empty if it is invalid."""
         nothing: dict[str, Any] = {}
         return self.attempt("", nothing, _document, path)
 
     def known(self, what: str, section: str, given: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-        """The entries whose names are known."""
+        """The entries with known names."""
         for name in given:
             self.attempt(section, None, refuse_unknown, what, {name: None}, names)
         return {name: value for name, value in given.items() if name in names}
@@ -137,7 +141,7 @@ class _Reader:
             wanted = f"{name}: expected a section [{name}]"
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
         for variable, (name, key) in SECRETS.items():
-            # A secret alone makes no login.
+            # A secret alone does not configure a login.
             if environment.get(variable) and (name != "login" or "login" in given):
                 sections[name][key] = environment[variable]
         for name in SECTIONS_OF_OPTIONS.keys() & sections["service"].keys():
@@ -160,7 +164,7 @@ class _Reader:
         return kind, store
 
     def record(self, kind: Callable[..., T], section: str, given: Any) -> T | None:
-        """A dataclass of texts, numbers, flags and lists of texts, whose types are checked."""
+        """A dataclass of strings, numbers, flags and lists of strings, with type checks."""
         shown = "[[rooms]]" if section == "rooms" else f"[{section}]"
         before = len(self.faults)
         nothing: dict[str, Any] = {}
@@ -172,7 +176,7 @@ class _Reader:
                 section, None, _converted, f"{shown} {name}", value, str(known[name].type)
             )
         if len(self.faults) > before:
-            # More would be about what is noted already.
+            # Further errors would be consequences of those already noted.
             return None
         missing = [name for name, item in known.items() if name not in values and item.default is MISSING]
         self.faults += [Fault(section=section, text=f"{shown} needs {name}") for name in missing]
@@ -185,11 +189,11 @@ def _document(path: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(error.strerror or str(error)) from None
     try:
-        # Editors on Windows begin files by a mark.
+        # Editors on Windows write a byte order mark at the beginning.
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f"a TOML file is UTF-8, and this one is not, from byte {error.start} on"
+            f"a TOML file must be UTF-8, but this one has an invalid byte at position {error.start}"
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(error)) from None
@@ -233,7 +237,10 @@ def _webhook_keys() -> list[str]:
 
 def _converted(what: str, value: Any, annotation: str) -> Any:
     wanted: dict[str, tuple[str, Callable[[Any], bool]]] = {
-        "tuple": ("a list of texts", lambda value: all(isinstance(item, str) for item in _list(what, value))),
+        "tuple": (
+            "a list of strings",
+            lambda value: all(isinstance(item, str) for item in _list(what, value)),
+        ),
         "str": ("a text", lambda value: isinstance(value, str) and bool(value)),
         "int": ("a whole number", lambda value: type(value) is int),
         "float": ("a number", lambda value: type(value) in (int, float)),
@@ -253,7 +260,7 @@ def _list(what: str, value: Any) -> list[Any]:
 
 
 def _address(item: Any) -> Any:
-    """ "host:port" as a pair; what else it is, the store checks."""
+    """ "host:port" as a pair. Other values are left to the store to check."""
     if isinstance(item, str) and item.rpartition(":")[2].isdigit():
         host, _, port = item.rpartition(":")
         return host, int(port)

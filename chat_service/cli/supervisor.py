@@ -1,8 +1,8 @@
-"""What ``run`` and ``serve`` have in common: one process, or a parent that keeps workers running.
+"""The common part of ``run`` and ``serve``: a single process, or a parent that keeps workers running.
 
-The parent holds the listening sockets and hands them on. So the port is taken once and with one clear
-error; a client that connects while a worker is being replaced waits a moment instead of being refused; and
-a worker that has much to do accepts less, which SO_REUSEPORT, that shares out by a hash, does not know.
+The parent holds the listening sockets and passes them on. So a port in use gives one clear error, and a
+client that connects while a worker is being replaced waits a moment instead of being refused. A busy worker
+accepts fewer connections, unlike with SO_REUSEPORT, which distributes them by a hash.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from chat_service.stores.memory import MemoryStore
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
-#: Seconds until a worker that died is started again: the first time, and at most.
+#: Initial and maximum delay in seconds before a dead worker is restarted.
 BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 30.0
-#: A worker that ran for so many seconds was well: what ends it then is the first failure.
+#: A worker that ran for this number of seconds was healthy, so its delay starts over.
 WELL_AFTER: Final = 60.0
 
 
 class Worker:
-    """One process, with the channel that it says on that it is ready."""
+    """A process, with the channel on which it reports that it is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.process = process
@@ -37,7 +37,7 @@ class Worker:
         self.started = asyncio.get_running_loop().time()
 
     async def is_ready(self) -> bool:
-        """Wait for the word; False: it ended without one."""
+        """Wait for the report. Returns False if the process exited without it."""
         loop = asyncio.get_running_loop()
         try:
             return await loop.sock_recv(self._channel, 1) == READY
@@ -45,13 +45,13 @@ class Worker:
             return False
 
     async def ended(self) -> int:
-        """Wait for the end. Returns the exit code; that of a shell for one that a signal has ended."""
+        """Wait for the exit. Returns the exit code; after a signal, the one that a shell would return."""
         code = await self.process.wait()
         self._channel.close()
         return code if code >= 0 else 128 - code
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; to a process that is gone it does nothing."""
+        """Send a signal. Ignored if the process is gone."""
         if self.process.returncode is None:
             self.process.send_signal(number)
 
@@ -59,7 +59,7 @@ class Worker:
 async def start_worker(
     command: Sequence[str], *, number: int = 0, listening: Sequence[socket.socket] = ()
 ) -> Worker:
-    """Start a process that is a worker of this one. It ends when this one is gone."""
+    """Start a process that is a worker of this one, and exits when this one is gone."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     descriptors = tuple(each.fileno() for each in listening)
@@ -70,7 +70,7 @@ async def start_worker(
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, VARIABLE: role.as_text()},
             pass_fds=(role.channel, *descriptors),
-            # Ctrl+C of the terminal is for the parent, which passes it on.
+            # The parent gets Ctrl+C from the terminal and passes it on.
             start_new_session=True,
         )
     except BaseException:
@@ -84,8 +84,8 @@ async def start_worker(
 class Supervisor:
     """Keeps ``len(shares)`` workers running.
 
-    ``command``: the program of a worker. ``shares``: for each worker the sockets that it listens at.
-    ``on_ready`` is called when all can be connected to.
+    ``command``: the program of a worker. ``shares``: the listening sockets of each worker.
+    ``on_ready`` is called when clients can connect to all of them.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Supervisor:
         self._stopping: signal.Signals | None = None
         self._stop = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
-        #: Set when the worker of a number is to be looked at again: it was replaced.
+        #: Set when the worker with this number has to be checked again, because it was replaced.
         self._exit_code = 0
 
     async def run(self) -> int:
@@ -122,7 +122,7 @@ class Supervisor:
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._stopping is not None:
-            # The second one: at once.
+            # The second signal: stop immediately.
             number = signal.SIGKILL
         self._stopping = self._stopping or number
         self._stop.set()
@@ -142,7 +142,7 @@ class Supervisor:
         return worker
 
     async def _start_all(self) -> bool:
-        """Start the first, and when it is ready all others: what goes wrong is said once."""
+        """Start the first worker and, when it is ready, the others: so an error is reported only once."""
         for number in range(len(self._shares)):
             worker = self._workers[number] = await self._spawn(number)
             if number == 0 and not await worker.is_ready():
@@ -161,7 +161,7 @@ class Supervisor:
         return True
 
     async def _keep(self, number: int) -> int:
-        """Keep one worker running until the end. Returns the exit code of the last one."""
+        """Keep a worker running until the end. Returns the last exit code."""
         delay = BACKOFF_FIRST
         loop = asyncio.get_running_loop()
         while True:
@@ -170,12 +170,13 @@ class Supervisor:
             if self._stopping is not None:
                 return code
             if self._workers[number] is not worker:
-                # Another one has taken its place.
+                # Another process has taken its place.
                 continue
             if loop.time() - worker.started > WELL_AFTER:
                 delay = BACKOFF_FIRST
             _say(
-                f"worker {number} (process {worker.process.pid}) ended with code {code}; again in {delay:g} s"
+                f"worker {number} (process {worker.process.pid}) exited with code {code}; "
+                f"restart in {delay:g} s"
             )
             if await self._stopped_within(delay):
                 return code
@@ -183,7 +184,7 @@ class Supervisor:
             try:
                 self._workers[number] = await self._spawn(number)
             except OSError as error:
-                # The machine is short of processes, memory or descriptors. The other workers go on.
+                # The machine has too few processes, memory or descriptors. The other workers continue.
                 _say(f"worker {number} cannot be started: {error}")
 
     async def _stopped_within(self, delay: float) -> bool:
@@ -195,15 +196,17 @@ class Supervisor:
         return True
 
     async def _replace_all(self) -> None:
-        """Replace the workers one after the other: each old one drains when its new one is ready."""
+        """Replace the workers one at a time. Each old one drains when its new one is ready."""
         for number in range(len(self._shares)):
             try:
                 fresh = await self._spawn(number)
             except OSError as error:
-                _say(f"worker {number} cannot be replaced: {error}; the old ones stay")
+                _say(f"worker {number} cannot be replaced: {error}; the old workers continue")
                 return
             if not await fresh.is_ready():
-                _say(f"worker {number}: the new one ended with code {await fresh.ended()}; the old ones stay")
+                _say(
+                    f"worker {number}: the new one exited with code {await fresh.ended()}; the old ones stay"
+                )
                 return
             if self._stopping is not None:
                 fresh.send(self._stopping)
@@ -233,12 +236,12 @@ def supervise(
 # One process or several
 
 MEMORY_WORKERS = (
-    "workers need a store that they share, and a memory store is in one process: use Redis, or one worker"
+    "workers need a shared store, and a memory store lives in a single process: use Redis, or one worker"
 )
 POLLING_WORKERS = (
-    "workers that share a port need WebSocket alone, since the polls of a long-polling client would come to "
-    'any of them: set the transport option transports to ["websocket"], or give each worker a port of its '
-    "own by --port-per-worker, behind a proxy with sticky sessions"
+    "workers that share a port support only WebSocket, because the polls of a long-polling client could "
+    'reach any of them: set the transport option transports to ["websocket"], or give each worker its own '
+    "port with --port-per-worker, behind a proxy with sticky sessions"
 )
 
 
@@ -253,7 +256,9 @@ def launch(
     log_level: str,
     log_format: str,
 ) -> int:
-    """Run a service in this process, or ``arguments`` of ours in several. Returns the exit code."""
+    """Run a service in this process, or in several that run this program with ``arguments``. Returns the
+    exit code.
+    """
     if workers == 1 or WorkerRole.from_environment() is not None:
         run_service(service, host=host, port=port, log_level=log_level, log_format=log_format)
         return ExitCode.OK
@@ -269,13 +274,13 @@ def launch(
 
 
 def warn_of_strangers(host: str | None) -> None:
-    """Warn that users name themselves, where others than this machine can reach the service."""
+    """Warn if users choose their own names and other machines can reach the service."""
     if WorkerRole.from_environment() is None and not is_loopback(host):
         output.warn(NAMES_ONLY.format(where=host or "every address"))
 
 
 def check_workers(service: ChatService, *, port_per_worker: bool) -> None:
-    """Raise ``CliError`` when a service cannot run in several processes."""
+    """Raise ``CliError`` if a service cannot run in several processes."""
     store, transport = service.options.store, service.options.transport
     if store == "memory" or isinstance(store, MemoryStore):
         raise CliError(ExitCode.CONFIGURATION, MEMORY_WORKERS)
@@ -290,5 +295,5 @@ def check_workers(service: ChatService, *, port_per_worker: bool) -> None:
 
 
 def own_command(*arguments: str) -> list[str]:
-    """This program, with other arguments."""
+    """The command that runs this program with other arguments."""
     return [sys.executable, "-m", "chat_service", *arguments]

@@ -1,4 +1,4 @@
-"""Which services a command is about: their store, and how to open it without taking part."""
+"""The services that a command is about: their store, and opening it without taking part."""
 
 import asyncio
 import logging
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NO_TARGET = "say which services: --url redis://HOST:PORT/DB, or --config FILE"
+NO_TARGET = "name the services: --url redis://HOST:PORT/DB, or --config FILE"
 IN_MEMORY = (
-    "a memory store lives inside of its server's process, so nothing outside can look into it; "
-    "services over Redis can be looked into"
+    "a memory store lives inside its server's process and cannot be inspected from outside; "
+    "services on Redis can"
 )
 
 
 class Deaf:
-    """A ``BusListener`` of who only reads."""
+    """A ``BusListener`` for commands that do not use the bus."""
 
     def on_envelope(self, topic: "Topic", envelope: "Envelope") -> None:
-        """Nothing is subscribed."""
+        """Does nothing: there are no subscriptions."""
 
     def on_interruption(self, topic: "Topic") -> None:
-        """Nothing is subscribed."""
+        """Does nothing: there are no subscriptions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The store of running services, and the options of them that matter to a look from outside."""
+    """The store of running services, and those of their options that matter to a command."""
 
     store_type: str
     store_options: Mapping[str, Any] = field(default_factory=dict)
-    #: Seconds, as the services have it.
+    #: In seconds, as configured for the services.
     heartbeat_timeout: float = 30.0
-    #: What the file says, when one was given, and what is wrong in it.
+    #: The content of the file, if one was given, and its errors.
     settings: "Settings | None" = None
     faults: "tuple[Fault, ...]" = ()
 
@@ -60,7 +60,7 @@ class Target:
         sentinels: Sequence[str] | None = None,
         sentinel_service: str | None = None,
     ) -> "Target":
-        """Options of the command line; what they do not say comes from the file."""
+        """Combine options of the command line with the file, which provides the rest."""
         store_type, options, timeout = store, {}, 30.0
         settings: Settings | None = None
         faults: tuple[Fault, ...] = ()
@@ -93,19 +93,19 @@ class Target:
 
     @property
     def is_readable(self) -> bool:
-        """Whether the file, if one was given, says anything at all."""
+        """Whether a file was given and has any content."""
         return not any(fault.section == "" for fault in self.faults)
 
     @property
     def store_fault(self) -> str | None:
-        """What is wrong in the file about the store. A login or a room keeps nobody from looking into it."""
+        """Errors of the file that concern the store. Errors of logins or rooms do not matter here."""
         texts = [fault.text for fault in self.faults if fault.section in ("", "store")]
         return texts[0] if texts else None
 
     def make_store(self, *, is_strict: bool = True) -> "RedisStore":
-        """The store, not opened. Raises for one that cannot be looked into.
+        """The store, not opened. Raises if it cannot be inspected.
 
-        ``is_strict``: also when the file has faults that a store could be made in spite of.
+        ``is_strict``: also raise if the file has errors that do not prevent making a store.
         """
         if is_strict and self.settings is not None and self.store_fault is not None:
             raise ConfigurationError(f"{self.settings.path}: {self.store_fault}")
@@ -138,7 +138,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def run_async(work: "Coroutine[Any, Any, T]") -> T:
-    """Run the work of a command. What libraries log on the way is not for the terminal."""
+    """Run the work of a command, without log messages of libraries on the terminal."""
     logger = logging.getLogger("chat_service")
     before, logger.propagate = logger.propagate, False
     silent = logging.NullHandler()
@@ -150,7 +150,7 @@ def run_async(work: "Coroutine[Any, Any, T]") -> T:
         logger.propagate = before
 
 
-#: Names that one page asks for.
+#: Number of names requested per page.
 PAGE = 500
 
 
@@ -165,9 +165,9 @@ ItemT = TypeVar("ItemT", bound=_Named)
 async def collect(
     ask: "Callable[[int, str | None], Awaitable[Page[ItemT]]]", limit: int | None, cursor: str | None
 ) -> tuple[Sequence[ItemT], str | None]:
-    """At least ``limit`` items (all when None) unless there are fewer, sorted by their names, each once.
+    """At least ``limit`` items (all if None) unless there are fewer, sorted by name, each once.
 
-    Returns also the cursor of what follows.
+    Also returns the cursor of the next page.
     """
     found: dict[str, ItemT] = {}
     while True:

@@ -1,4 +1,4 @@
-"""Commands that go to a running server over the network, as a user, with ``chat_service.client``."""
+"""Commands that use a running server over the network, as a user, with ``chat_service.client``."""
 
 import asyncio
 import contextlib
@@ -35,9 +35,9 @@ EVENTS = (
     "roomAccessListRemoved",
     "roomModeChanged",
 )
-#: Seconds between two tries to read a history.
+#: Seconds between two attempts to read a history.
 AGAIN = 0.5
-#: Messages that one request for the history asks for.
+#: Maximum number of messages per request for the history.
 CHUNK = 100
 
 
@@ -62,7 +62,7 @@ class Server:
         except ConnectFailedError as error:
             raise CliError(ExitCode.STORE, str(error)) from error
         except ChatServiceError as error:
-            raise CliError(ExitCode.STORE, f"{self.url} refuses the login: {error}") from error
+            raise CliError(ExitCode.STORE, f"{self.url} rejects the login: {error}") from error
         try:
             yield client
         finally:
@@ -76,9 +76,9 @@ class Server:
         key: str | None,
         sent: Callable[[int], None],
     ) -> None:
-        """Join a room, and send messages one after the other; ``sent`` is called with the id of each.
+        """Join a room, and send messages one after another; ``sent`` is called with the id of each.
 
-        ``key``: the idempotency key of a single message; otherwise each has a new one.
+        ``key``: the idempotency key of a single message; otherwise each gets a new one.
         """
         async with self.connect() as client:
             joined = await client.join(room)
@@ -86,7 +86,9 @@ class Server:
                 sent(await joined.send(message, key=key))
 
     async def tail(self, room: str, count: int, *, follow: bool, show: Callable[[Happening], None]) -> None:
-        """Show the newest ``count`` messages of a room, and then what comes, until the room is lost."""
+        """Show the newest ``count`` messages of a room, then new ones, until the user is removed from the
+        room.
+        """
         async with self.connect() as client:
             joined = await client.join(room)
             first = max(0, joined.last_id - count)
@@ -97,7 +99,9 @@ class Server:
 
 
 async def _from_thread(items: Iterable[T]) -> AsyncIterator[T]:
-    """Items whose making may block: the connection goes on meanwhile. The end does not wait for the next."""
+    """Items from a blocking iterable, while the connection stays alive. Closing does not wait for the next
+    item.
+    """
     loop = asyncio.get_running_loop()
     found: asyncio.Queue[T | Exception | None] = asyncio.Queue(maxsize=1)
 
@@ -105,7 +109,7 @@ async def _from_thread(items: Iterable[T]) -> AsyncIterator[T]:
         def give(item: T | Exception | None) -> None:
             asyncio.run_coroutine_threadsafe(found.put(item), loop).result()
 
-        # What fails when the loop has ended is nobody's business any more.
+        # Errors after the end of the loop do not matter.
         with contextlib.suppress(RuntimeError, CancelledError):
             try:
                 for item in items:
@@ -133,7 +137,7 @@ async def _history(
         except NotConnectedError:
             if client.error is not None:
                 raise
-            # The client is connecting again.
+            # The client is reconnecting.
             await asyncio.sleep(AGAIN)
             continue
         for message in page:
@@ -145,17 +149,17 @@ async def _history(
 
 
 class _Following:
-    """Shows what comes in a room: a notification after the messages that came before it."""
+    """Shows the events of a room, and each notification after the messages that came before it."""
 
     def __init__(self, client: "ChatClient", room: "ClientRoom", show: Callable[[Happening], None]) -> None:
         self._client = client
         self._room = room
         self._show = show
-        # Notifications that wait for messages which came before them, with the id of the last one.
+        # Notifications that wait for earlier messages, with the id of the last one.
         self._waiting: deque[tuple[int, Happening]] = deque(maxlen=1000)
 
     async def run(self) -> None:
-        """Return when the room is deleted. Raises what ended the connection or the access."""
+        """Return when the room is deleted. Raises when the connection or the access is lost."""
         for name in EVENTS:
             self._client.on(name, functools.partial(self._on_event, name))
         self._room.on_gap(self._on_gap)
@@ -166,7 +170,7 @@ class _Following:
             if self._client.error is not None:
                 raise self._client.error
             try:
-                # Told also to a user who may come back.
+                # Also sent to a user who may join again.
                 await self._client.join(self._room.name)
             except ChatServiceError as error:
                 if error.code != "noRoom":
@@ -199,14 +203,14 @@ class _Following:
 
 _SERVER_OPTIONS = (
     click.option(
-        "--server", metavar="URL", help="Go to this server as a user, instead of to the services' store."
+        "--server", metavar="URL", help="Connect to this server as a user, instead of to the services' store."
     ),
-    click.option("--user", type=parameters.text, metavar="NAME", help="With --server: who logs in."),
+    click.option("--user", type=parameters.text, metavar="NAME", help="With --server: the user who logs in."),
     click.option(
         "--token",
         envvar="CHAT_TOKEN",
         show_envvar=True,
-        help="With --server: the field token of the handshake's auth object.",
+        help="With --server: the token, sent in the handshake's auth object.",
     ),
     click.option(
         "--auth", metavar="JSON", help="With --server: the handshake's auth object, for other logins."
@@ -215,9 +219,9 @@ _SERVER_OPTIONS = (
 
 
 def takes_target_or_server(function: FunctionT) -> FunctionT:
-    """A decorator: options that say which services, or which server and who.
+    """A decorator: options that specify the services, or a server and its login.
 
-    The function gets ``target`` and ``server``, of which one is None.
+    The function gets ``target`` and ``server``, one of which is None.
     """
 
     @functools.wraps(function)
@@ -226,10 +230,10 @@ def takes_target_or_server(function: FunctionT) -> FunctionT:
         target = {name: given.pop(name) for name in TARGET_NAMES}
         if url is None:
             if user is not None or auth is not None or _is_typed("token"):
-                raise CliError(ExitCode.USAGE, "--user, --token and --auth go with --server URL")
+                raise CliError(ExitCode.USAGE, "--user, --token and --auth require --server URL")
             return function(target=Target.from_options(**target), server=None, **given)
         if any(map(_is_typed, TARGET_NAMES)):
-            raise CliError(ExitCode.USAGE, "give either --server, or what says where the store is")
+            raise CliError(ExitCode.USAGE, "give either --server, or the options of a store")
         return function(target=None, server=_server(url, user, token, auth), **given)
 
     for option in reversed(_SERVER_OPTIONS):
@@ -238,7 +242,7 @@ def takes_target_or_server(function: FunctionT) -> FunctionT:
 
 
 def _is_typed(name: str) -> bool:
-    """Whether a parameter stands on the command line."""
+    """Whether a parameter was given on the command line."""
     source = click.get_current_context().get_parameter_source(name)
     return source is click.core.ParameterSource.COMMANDLINE
 
@@ -251,7 +255,7 @@ def _server(url: str, user: str | None, token: str | None, auth: str | None) -> 
         try:
             fields = json.loads(auth)
         except ValueError as error:
-            raise CliError(ExitCode.USAGE, f"--auth is no JSON: {error}") from None
+            raise CliError(ExitCode.USAGE, f"--auth is not valid JSON: {error}") from None
         if not isinstance(fields, dict):
             raise CliError(ExitCode.USAGE, "--auth: expected a JSON object")
     named = {} if user is None else {"userName": user}

@@ -1,1 +1,1 @@
-"""The commands: the table of all of them, their handlers, and how one is run."""
+"""The commands: their table, their handlers, and the code that runs them."""

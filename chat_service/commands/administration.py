@@ -72,7 +72,7 @@ async def _change_list(
 
 
 async def _check_changeable(context: Context, call: CommandCall, room_name: RoomName, list_name: str) -> None:
-    """Raise for a list that nobody can change: ``noRoom``, then ``notAllowed``, then ``noList``."""
+    """Raise the error for a list that cannot be changed: ``noRoom``, then ``notAllowed``, then ``noList``."""
     if list_name in ROOM_LISTS:
         return
     owner = (await context.store.room_settings(room_name, SYSTEM)).owner
@@ -89,7 +89,7 @@ async def room_get_access_list(
     context: Context, call: CommandCall, room_name: RoomName, list_name: str
 ) -> list[str]:
     if list_name != USERLIST and list_name not in ROOM_LISTS:
-        # Asked for the other errors, which come first.
+        # Called for its other errors, which take precedence.
         await context.store.room_settings(room_name, actor_of(call))
         raise ChatServiceError("noList", list_name)
     return await context.store.room_get_list(room_name, actor_of(call), list_name)

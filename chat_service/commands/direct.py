@@ -26,7 +26,7 @@ async def direct_remove_from_list(
 
 
 def _check_change(call: CommandCall, list_name: str, user_names: list[str]) -> UserName:
-    """Nobody's own name has a place in the own lists."""
+    """Raise if users add their own name to their lists."""
     rules.check_direct_list(list_name)
     user = user_of(call)
     if user in user_names:
@@ -66,7 +66,7 @@ async def system_message(context: Context, call: CommandCall, data: object) -> N
 
 
 async def _to_own_sockets(context: Context, call: CommandCall, event: str, *args: object) -> None:
-    """Notify the user's sockets, but not the one that made the call."""
+    """Notify the user's sockets, except the caller's."""
     exclude = () if call.id is None else (call.id,)
     topic = Topic(TopicKind.USER, user_of(call))
     await context.store.bus.publish(topic, Notify(event=event, args=args, exclude=exclude))

@@ -1,6 +1,6 @@
-"""The one way to run a command, for clients and for server code alike.
+"""Runs commands, for clients and for server code alike.
 
-``Execution`` stands around it: what logs, counters and spans tell of it. Inside, ``run_command`` checks the
+``Execution`` surrounds a command with logging, counters and a span. Inside it, ``run_command`` checks the
 arguments and calls before hooks, handler and after hooks (server-api.md, Hooks).
 """
 
@@ -22,10 +22,10 @@ from chat_service.types import SocketId
 
 
 class Execution:
-    """A context manager around one command, or custom event, of a client or of server code.
+    """A context manager around a command or custom event of a client or of server code.
 
-    What is logged inside is told to be part of it; it is counted at the end, and has a span with tracing.
-    ``owner``: the name of the user, or the session that knows it.
+    Log records inside it are attributed to the command. At the end the command is counted, and with tracing
+    it has a span. ``owner``: the name of the user, or the session that knows it.
     """
 
     __slots__ = ("_context", "_counters", "_name", "_scope", "_span", "_token", "begun", "error")
@@ -44,11 +44,11 @@ class Execution:
         self._name = name
         self._scope = (context.instance_id, owner, socket_id, name, args)
         self._span: Any = None
-        #: How it has failed. To be set when the error does not come out of the block.
+        #: The error, to be set if it is not raised out of the block.
         self.error: BaseException | None = None
 
     def __enter__(self) -> "Execution":
-        #: When it started, by ``perf_counter``.
+        #: Start time, by ``perf_counter``.
         self.begun = perf_counter()
         self._token = scope.set(self._scope)
         context = self._context
@@ -89,7 +89,7 @@ def make_call(
     bypass_hooks: bool = False,
     is_local_call: bool = False,
 ) -> CommandCall:
-    """Split arguments into declared ones and rest."""
+    """Split arguments into the declared ones and the rest."""
     count = len(command.arguments)
     return CommandCall(
         service=context.service,
@@ -106,10 +106,10 @@ def make_call(
 
 
 async def run_command(context: Context, command: Command, call: CommandCall) -> list[Any]:
-    """Run a command and return its results: the ack's data, and more when a hook says so.
+    """Run a command and return its results: the ack's data, and further values from hooks.
 
-    Raises what the command or a hook raised. What one socket sends to one room runs in the order of the
-    calls of this function. The time of the store counts from the call, whatever the command waits for first.
+    Raises what the command or a hook raised. Commands of one socket for one room run in the order in which
+    this function is called. The time for the store counts from the call and includes any waiting.
     """
     mine = outer = None
     if context.store_timeout is not None:
@@ -137,7 +137,7 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
 
 
 async def _run(context: Context, command: Command, call: CommandCall, held: str | None) -> list[Any]:
-    """``held``: the room that the socket of the call is held for."""
+    """``held``: the room held for the socket of the call."""
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
     checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
@@ -186,7 +186,7 @@ async def _call_before(context: Context, command: Command, call: CommandCall, ho
         try:
             if type(call.args) is not list or len(call.args) != len(command.arguments):
                 raise ChatServiceError("wrongArgumentsCount", len(command.arguments), call.args)
-            # A hook may send messages of its own format.
+            # A hook may send messages in its own format.
             check_types(command.arguments, call.args, context.trusted_limits, custom=True)
         except ChatServiceError as error:
             raise TypeError(f"a before hook of {command.name} left bad arguments: {error}") from error
@@ -206,9 +206,9 @@ async def _call_after(context: Context, call: CommandCall, hook: Hook) -> None:
 async def check_arguments(
     context: Context, command: Command, args: Sequence[Any], *, anonymous: bool = False
 ) -> None:
-    """Raise the error for the first thing that is wrong with a command's arguments.
+    """Raise the error for the first invalid argument of a command.
 
-    ``anonymous``: a message may bring its author, since no user sends it.
+    ``anonymous``: the message may contain its author, because no user sends it.
     """
     checker = check_arguments_but_format(context, command, args, context.limits, anonymous=anonymous)
     count = len(command.arguments)
@@ -219,7 +219,7 @@ async def check_arguments(
 
 
 async def _check_format(context: Context, checker: Hook, message: Any, *, anonymous: bool) -> None:
-    # The author does not belong to the format, though it may be present if no user sends the message.
+    # The author is not part of the format, but may be present if no user sends the message.
     checked = _without_author(message) if anonymous else message
     await call_hook(checker, checked, limit=context.hooks.timeout)
 
@@ -227,7 +227,7 @@ async def _check_format(context: Context, checker: Hook, message: Any, *, anonym
 def check_arguments_but_format(
     context: Context, command: Command, args: Sequence[Any], limits: Limits, *, anonymous: bool
 ) -> Hook | None:
-    """As ``check_arguments``, but the hook that decides the format of the message is left to the caller."""
+    """Like ``check_arguments``, but leaves the hook that checks the message's format to the caller."""
     declared = command.arguments
     check_count(declared, args)
     checked = args[: len(declared)] if len(args) > len(declared) else args

@@ -1,4 +1,4 @@
-"""Between the transport and the commands: what a client emits becomes a call, its outcome an ack."""
+"""Passes client events from the transport to the commands, and returns their outcomes as acks."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
 
-#: The names of logins and disconnects among the running work.
+#: The names under which logins and disconnects are tracked as running work.
 LOGIN, DISCONNECT = "login", "disconnect"
 
 
@@ -142,7 +142,7 @@ class Gateway:
             raise ChatServiceError("noLogin")
 
     def _sendable(self, event: str, results: list[Any]) -> list[Any]:
-        """Raise ``TypeError`` for results of application code that no packet can carry."""
+        """Raise ``TypeError`` for results of application code that cannot be encoded in a packet."""
         found = count_binary(results, MAX_DEPTH)
         if found is None:
             raise TypeError(f"a hook or handler of {event} returned what cannot be sent: {results!r}")

@@ -15,14 +15,14 @@ from chat_service.types import Message, RoomName
 
 T = TypeVar("T")
 
-#: With a socket id: the key of the histories that a socket reads. It cannot be the name of a room.
+#: Together with a socket id: the key that serialises reads of histories. It cannot be the name of a room.
 HISTORIES = "\0histories"
 
 
 def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
-    """The message as it is sent: with ``timestamp`` (ms) and ``author`` of the server, without an ``id``.
+    """The message as sent: with ``timestamp`` (ms) and ``author`` set by the server, without an ``id``.
 
-    A message that no user sends keeps the author it was given.
+    If no user sends the message, it keeps its author.
     """
     done = {**message, "timestamp": timestamp}
     done.pop("id", None)
@@ -50,7 +50,7 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
 
 
 def note_what_was_sent(call: CommandCall) -> None:
-    """Take the digest of a message with a key before hooks can change the message."""
+    """Compute the digest of a message with a key before hooks can change the message."""
     if "idempotencyKey" in call.options:
         call.digest = digest(call.args[1])
 
@@ -66,7 +66,7 @@ async def _send_on_conditions(
     key, expected = call.options.get("idempotencyKey"), call.options.get("expectedLastId")
     conditions = SendConditions(
         key=key,
-        # A before hook may have given the message a key.
+        # A before hook may have added a key.
         digest=b"" if key is None else call.digest or digest(message),
         window=context.options.idempotency_window,
         expected_last_id=None if expected is None else int(expected),
@@ -93,12 +93,12 @@ async def room_recent_history(context: Context, call: CommandCall, room_name: Ro
 async def _read(
     context: Context, call: CommandCall, room: RoomName, after: int | None, limit: int
 ) -> Sequence[Message]:
-    """The messages after an id, or the newest ones; with their epoch as an extra value if asked for."""
+    """The messages after an id, or the newest ones; with their epoch as an extra value if requested."""
     store, actor = context.store, actor_of(call)
     max_bytes = None if call.bypass_permissions else context.options.history_max_get_bytes
     with_epoch = call.options["epoch"] if call.options else False
     if not limit:
-        # Histories may not be read at all. Stores are asked for one message or more.
+        # Reading histories may be disabled. Stores are asked for at least one message.
         info = await store.room_history_info(room, actor)
         found: Sequence[Message] = []
         epoch = info.cursor.epoch
@@ -120,7 +120,7 @@ async def _read(
 
 
 async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaitable[T]]) -> T:
-    """Read a history for a client: one at a time per socket, when enough of the earlier answers is sent."""
+    """Read a history for a client, one at a time per socket, when its backlog of answers is small enough."""
     drained = context.history_delivery.drained
     if drained is None or call.id is None or call.is_local_call:
         return await read()
@@ -132,14 +132,14 @@ async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaita
 def _for_caller(
     context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
 ) -> Sequence[Message]:
-    """A history, newest first, as it is answered."""
+    """A history, newest first, in the form of an answer."""
     return _in_form(context, call, _fit(context, call, messages, keeps_oldest=keeps_oldest))
 
 
 def _fit(
     context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
 ) -> Sequence[Message]:
-    """As many messages, newest first, as one packet can carry."""
+    """As many messages, newest first, as fit into one packet."""
     limit = context.history_delivery.max_attachments
     if limit is None or call.is_local_call or isinstance(messages, EncodedMessages):
         return messages
@@ -147,17 +147,18 @@ def _fit(
 
 
 def _in_form(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
-    """Messages that the store has encoded, as they are for a transport that can send them so; else a list."""
+    """Messages encoded by the store, if the transport can send them; otherwise a list."""
     takes_encoded = context.history_delivery.takes_encoded and not call.is_local_call
-    # Hooks look into results, and what they may have changed is checked.
+    # Hooks may read and change results, and changes are checked.
     if takes_encoded and not context.hooks.has_command_hooks(call.command):
         return messages
     return messages if isinstance(messages, list) else list(messages)
 
 
 def within_one_packet(messages: Sequence[Message], limit: int, *, keeps_oldest: bool) -> Sequence[Message]:
-    """The oldest, or else the newest, messages that have at most ``limit`` binary values together; one at
-    least. ``messages``: the newest first."""
+    """The oldest or newest messages with a total of at most ``limit`` binary values, but at least one
+    message. ``messages``: newest first.
+    """
     found = 0
     for kept, message in enumerate(reversed(messages) if keeps_oldest else messages):
         found += count_binary(message, MAX_DEPTH) or 0
@@ -168,11 +169,11 @@ def within_one_packet(messages: Sequence[Message], limit: int, *, keeps_oldest: 
 
 
 def placed_history(context: Context, call: CommandCall, history: PlacedHistory) -> dict[str, Any]:
-    """What a join has read, as it is answered."""
+    """The messages read by a join, in the form of an answer."""
     read = history.read
     messages, more = read.messages, read.more
     if not isinstance(messages, EncodedMessages):
-        # A recovered answer continues what the client has; another one ends at the join.
+        # A recovered answer continues after the client's last message; any other answer ends at the join.
         messages = _fit(context, call, messages[::-1], keeps_oldest=read.recovered)[::-1]
         more = more or (read.recovered and len(messages) < len(read.messages))
     made = replace(read, messages=_in_form(context, call, messages), more=more)

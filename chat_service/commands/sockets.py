@@ -1,4 +1,4 @@
-"""Handlers of the commands about a socket: joining and leaving, on whatever instance it is."""
+"""Handlers of the commands about a socket: joining and leaving, on whichever instance holds it."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
 from chat_service.types import RoomName, SocketId, UserName
 
-#: Names of the operations that instances ask each other for.
+#: Names of the operations that instances call on each other.
 REMOTE_JOIN = "join"
 REMOTE_JOIN_WITH_HISTORY = "join with history"
 REMOTE_LEAVE = "leave"
@@ -45,7 +45,7 @@ async def room_join(context: Context, call: CommandCall, room_name: RoomName) ->
 async def _join_at_once(
     context: Context, session: Session, room: RoomName, query: HistoryQuery | None = None
 ) -> JoinOutcome:
-    """A join that server code has asked for: the client gets no answer that would have to come first."""
+    """A join by server code: there is no answer to the client that would have to come first."""
     outcome = await membership.join(context, session, room, is_local_call=True, query=query)
     if outcome.cursor is not None:
         membership.answer_join(context, session, room, outcome.cursor)
@@ -53,7 +53,7 @@ async def _join_at_once(
 
 
 async def _join_with_history(context: Context, call: CommandCall, room: RoomName) -> int:
-    """A join that also reads the messages that its options ask for."""
+    """A join that also reads the messages requested by its options."""
     query = _query_of(context, call)
     session = _session_here(context, call)
     if session is None:
@@ -74,12 +74,12 @@ async def _join_with_history(context: Context, call: CommandCall, room: RoomName
 
 
 def _as_plain(history: PlacedHistory) -> dict[str, Any]:
-    """For the bus, which carries no encoded messages."""
+    """Convert for the bus, which cannot carry encoded messages."""
     return {**messages.as_data(history), "messages": list(history.read.messages)}
 
 
 def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
-    """What the options of a join ask for. Raises ``badArgument`` if they contradict each other."""
+    """The query of a join from its options. Raises ``badArgument`` if they contradict each other."""
     after, epoch, recent = (call.options.get(name) for name in ("after", "epoch", "recent"))
     if (after and epoch is None) or (after is None and epoch is not None):
         raise ChatServiceError("badArgument", len(call.args), call.rest_args[0])
@@ -110,7 +110,7 @@ async def room_leave(context: Context, call: CommandCall, room_name: RoomName) -
 
 
 def _session_here(context: Context, call: CommandCall) -> Session | None:
-    """The session of a call's socket, None when it is elsewhere or nowhere."""
+    """The session of a call's socket, None if it is on another instance or gone."""
     if call.id is None:
         raise ChatServiceError("noSocket", call.command)
     return _own_session(context, user_of(call), call.id)
@@ -137,7 +137,7 @@ def _own_session(context: Context, user: UserName, socket_id: SocketId) -> Sessi
 
 
 def register_remote(context: Context) -> None:
-    """Let other instances join and leave for sockets of this one."""
+    """Allow other instances to join and leave rooms for sockets of this one."""
 
     async def join(context: Context, session: Session, room: RoomName) -> int:
         return (await _join_at_once(context, session, room)).njoined

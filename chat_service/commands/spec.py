@@ -1,4 +1,4 @@
-"""What a row of the command table holds, and what handlers share."""
+"""The rows of the command table, and helpers shared by handlers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,50 +11,50 @@ from chat_service.protocol.arguments import MESSAGE, Argument, CommandOption
 from chat_service.protocol.names import snake_case
 from chat_service.types import UserName
 
-#: ``handler(context, call, *args)``; its parameters are named as the command's arguments, in snake case.
+#: ``handler(context, call, *args)``; its parameters are named like the command's arguments, in snake case.
 Handler = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraResult:
-    """A value that follows the result in the ack, for callers whose options asked for it."""
+    """A value that follows the result in the ack if the caller's options request it."""
 
     name: str
     #: Its TypeScript type.
     type: str
-    #: What it is, and when it is present.
+    #: What it contains, and when it is present.
     doc: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: the only place where its name, arguments, result, errors and doc stand."""
+    """One command: the single definition of its name, arguments, result, errors and documentation."""
 
     name: str
     arguments: tuple[Argument, ...]
-    #: What the ack's data is, in words, and as a TypeScript type ("null" when there is no result).
+    #: The ack's data in words, and as a TypeScript type ("null" if there is no result).
     result: str
     result_type: str
     who: str
     doc: str
-    #: Codes that this command can answer with, besides those that every command can (``COMMON_ERRORS``).
+    #: Error codes of this command besides those of every command (``COMMON_ERRORS``).
     errors: tuple[str, ...]
     handler: Handler
-    #: Fields of the options object that a caller may add after the declared arguments.
+    #: Fields of the optional options object after the declared arguments.
     options: tuple[CommandOption, ...] = ()
-    #: Called before hooks for a call that has such an object.
+    #: Called before hooks if the caller passed options.
     prepare: Callable[[CommandCall], None] | None = None
-    #: What the handler puts into ``call.extra`` when an option asks for it.
+    #: The values that the handler puts into ``call.extra`` if an option requests them.
     extra: ExtraResult | None = None
-    #: Means nothing without a user.
+    #: The command requires a user.
     needs_user: bool = False
     #: Server calls must name a socket.
     needs_socket: bool = False
-    #: The hook that decides the format of the argument which is a message, if one is set.
+    #: The hook that checks the format of the message argument, if set.
     checker: str | None = None
-    #: Where that argument is.
+    #: The position of that argument.
     format_at: int = field(init=False)
-    #: Whether the first argument is a room's name, so that its order per socket and room matters.
+    #: Whether the first argument is a room's name, so that commands are ordered per socket and room.
     takes_room: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class Command:
         return f"{self.name[0].upper()}{self.name[1:]}Options"
 
 
-#: Codes that every command can answer with.
+#: Error codes of every command.
 COMMON_ERRORS = (
     "badArgument",
     "internalError",
@@ -87,13 +87,13 @@ COMMON_ERRORS = (
 
 
 def actor_of(call: CommandCall) -> Actor:
-    """Who runs the command, for the store."""
+    """The caller of the command, for the store."""
     name = None if call.user_name is None else UserName(call.user_name)
     return Actor(name=name, bypass=call.bypass_permissions)
 
 
 def user_of(call: CommandCall) -> UserName:
-    """The user of a command that needs one. Raises ``noLogin``."""
+    """The user of a command that requires one. Raises ``noLogin``."""
     if call.user_name is None:
         raise ChatServiceError("noLogin")
     return UserName(call.user_name)

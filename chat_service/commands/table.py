@@ -1,4 +1,6 @@
-"""The command table: one row per command, from which validation, hook names, docs and client types come."""
+"""The command table: one row per command. Validation, hook names, docs and client types are derived from
+it.
+"""
 
 from chat_service.commands import administration as rooms
 from chat_service.commands import direct, messages, sockets
@@ -371,7 +373,8 @@ TABLE: tuple[Command, ...] = (
 #: The commands by their wire names.
 COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
 
-#: Names of commands and notifications of later versions. Applications cannot bind handlers to them.
+#: Names reserved for commands and notifications of later versions. Applications cannot bind handlers to
+#: them.
 RESERVED_NAMES: frozenset[str] = frozenset(
     {
         "listOwnRooms",

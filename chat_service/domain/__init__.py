@@ -1,1 +1,1 @@
-"""What the service does with its contracts: sessions, membership, delivery, recovery."""
+"""The logic on top of the contracts: sessions, membership, delivery, recovery."""

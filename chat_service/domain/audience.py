@@ -1,6 +1,7 @@
-"""The sockets of this instance in one room: who gets an event now, who later, and who never.
+"""The sockets of this instance in one room: which of them get an event now, later, or never.
 
-A socket is asked for, decided by the store, answered to its client, and then hears what is given.
+A socket passes through these states: its join is requested, decided by the store, and acknowledged to the
+client. Then it gets the delivered events.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,21 +19,21 @@ from chat_service.domain.decisions import (
 )
 from chat_service.types import SocketId
 
-#: Whether a place is one that the feed has not reached.
+#: Whether the feed has not reached this position.
 IsAhead = Callable[[RoomCursor], bool]
 
 
 class Audience:
-    """Decides without I/O. ``RoomFeed`` says in which order the events come."""
+    """Decides without I/O. ``RoomFeed`` determines the order of the events."""
 
     def __init__(self) -> None:
-        # Joins that are asked for, with what came since then: it may come before the store's answer.
+        # Requested joins, with the events since then, which may arrive before the store's answer.
         self._asked: dict[SocketId, list[Happened]] = {}
         # Joins that the store has decided, until the client has its answer.
         self._unanswered: dict[SocketId, UnansweredJoin] = {}
-        # Joins that were decided at a place which the feed has not reached.
+        # Joins at positions that the feed has not reached.
         self._ahead: dict[SocketId, DecidedJoin] = {}
-        # Sockets that get what is given.
+        # Sockets that get delivered events.
         self._hearing: dict[SocketId, DecidedJoin] = {}
 
     def __repr__(self) -> str:
@@ -41,32 +42,33 @@ class Audience:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no socket is joined or being joined."""
+        """Whether no socket is joined or joining."""
         return not (self._hearing or self._asked or self._unanswered or self._ahead)
 
     def joins(self) -> Mapping[SocketId, DecidedJoin]:
-        """The sockets that are joined, with their joins."""
+        """The joined sockets, with their joins."""
         unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
         return {**self._hearing, **self._ahead, **unanswered}
 
     # Joins
 
     def ask(self, socket_id: SocketId) -> None:
-        """A join is asked for: keep what comes until it is decided."""
+        """A join is requested: keep events until it is decided."""
         self._asked[socket_id] = []
 
     def take_asked(self, socket_id: SocketId) -> Sequence[Happened]:
-        """The join was decided, or does not take place. Returns what came since it was asked for."""
+        """The join was decided, or cancelled. Returns the events since its request."""
         return self._asked.pop(socket_id, ())
 
     def decide(self, socket_id: SocketId, join: DecidedJoin, kept: Sequence[Happened]) -> None:
-        """The socket gets ``kept``, and what follows, after ``answer``."""
+        """The socket gets ``kept``, and later events, after ``answer``."""
         self._unanswered[socket_id] = UnansweredJoin(join, [*kept])
 
     def hold(self, socket_id: SocketId, epoch: str | None, last_message_id: int) -> int | None:
-        """A joined socket gets nothing more before ``answer``. Returns the last message before that.
+        """Hold back further events for a joined socket until ``answer``. Returns the last message before
+        that.
 
-        ``epoch``, ``last_message_id``: the place of the feed. Returns None if the socket is not joined.
+        ``epoch``, ``last_message_id``: the position of the feed. Returns None if the socket is not joined.
         """
         unanswered = self._unanswered.get(socket_id)
         if unanswered is not None:
@@ -81,16 +83,16 @@ class Audience:
         return place
 
     def is_unanswered(self, socket_id: SocketId) -> bool:
-        """Whether the socket is joined and its client does not know of it yet."""
+        """Whether the socket is joined but its client has not been told yet."""
         return socket_id in self._unanswered
 
     def has_kept(self, socket_id: SocketId) -> bool:
-        """Whether there is something that the socket has to get after the answer to its join."""
+        """Whether there are events that the socket has to get after the answer to its join."""
         unanswered = self._unanswered.get(socket_id)
         return unanswered is not None and bool(unanswered.kept)
 
     def answer(self, socket_id: SocketId, is_ahead: IsAhead) -> Sequence[Kept]:
-        """The client knows of its join. Returns what the socket has to get at once."""
+        """The client knows of its join. Returns the events that the socket has to get now."""
         unanswered = self._unanswered.pop(socket_id, None)
         if unanswered is None:
             return ()
@@ -103,19 +105,19 @@ class Audience:
         return kept
 
     def forget(self, socket_id: SocketId) -> bool:
-        """The socket is no longer joined. Returns whether it was. A join that is asked for goes on."""
+        """The socket is no longer joined. Returns whether it was. A requested join is not affected."""
         places = (self._unanswered, self._ahead, self._hearing)
         found = [joins.pop(socket_id, None) for joins in places]
         return any(found)
 
     def send_back(self, sockets: Mapping[SocketId, DecidedJoin], is_ahead: IsAhead) -> None:
-        """The feed has gone back: some of these sockets are ahead of it again."""
+        """The feed went back, so some of these sockets are ahead of it again."""
         for socket_id, join in sockets.items():
             if socket_id in self._hearing and is_ahead(join.cursor):
                 self._ahead[socket_id] = self._hearing.pop(socket_id)
 
     def admit(self, is_ahead: IsAhead) -> None:
-        """The feed went on: sockets whose joins it has reached get what follows."""
+        """The feed advanced: sockets whose joins it has reached get the following events."""
         for socket_id, join in list(self._ahead.items()):
             if not is_ahead(join.cursor):
                 self._hearing[socket_id] = self._ahead.pop(socket_id)
@@ -124,7 +126,7 @@ class Audience:
 
     def give(self, event: RoomEvent) -> frozenset[SocketId]:
         """Returns the sockets that do not get the event now: they joined later, or it is kept for them."""
-        # Nobody is joining at most events.
+        # Usually no socket is joining.
         if not (self._asked or self._unanswered or self._ahead):
             return NOBODY
         for events in self._asked.values():
@@ -138,7 +140,7 @@ class Audience:
         return frozenset((*self._unanswered, *self._ahead))
 
     def pass_over(self, event: RoomEvent) -> None:
-        """An event that was seen: only sockets that are being joined may lack it."""
+        """An event was seen that only joining sockets may not have got."""
         for events in self._asked.values():
             if not any(isinstance(other, RoomEvent) and are_same(event, other) for other in events):
                 events.append(event)
@@ -158,7 +160,7 @@ class Audience:
     # Gaps
 
     def miss(self, gap: Gap) -> Mapping[SocketId, Gap]:
-        """Messages are lost for ever. Returns what each socket has to be told now."""
+        """Messages are permanently lost. Returns what each socket has to be told now."""
         for events in self._asked.values():
             events.append(gap)
         for unanswered in self._unanswered.values():
@@ -173,7 +175,7 @@ class Audience:
         return told
 
     def miss_state(self, gap: StateGap) -> Mapping[SocketId, StateGap]:
-        """Events other than messages are lost for ever. Returns the sockets that have to be told now."""
+        """Events other than messages are permanently lost. Returns the sockets that have to be told now."""
         for events in self._asked.values():
             events.append(gap)
         for unanswered in self._unanswered.values():

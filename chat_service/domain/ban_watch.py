@@ -1,4 +1,4 @@
-"""Looks for users who were banned without this instance hearing of it."""
+"""Finds users who were banned while this instance could not hear of it."""
 
 import logging
 from collections.abc import Iterable
@@ -13,24 +13,24 @@ from chat_service.types import UserName
 
 logger = logging.getLogger("chat_service")
 
-#: Users whose bans are looked up by one call of the store.
+#: Maximum number of users whose bans are looked up in one call of the store.
 CHECKED_AT_ONCE: Final = 256
 
 
 class BanWatch:
-    """Disconnects banned users whose ban this instance did not hear of."""
+    """Disconnects banned users whose bans this instance has not heard of."""
 
     def __init__(self, store: Store, transport: Transport, sessions: Sessions, running: RunningWork) -> None:
         self._store = store
         self._transport = transport
         self._sessions = sessions
         self._running = running
-        #: Users who are still to be looked up; at most all those who are connected. In order.
+        #: Users who still have to be looked up, in order; at most all connected users.
         self._due: dict[UserName, None] = {}
         self._is_checking = False
 
     def check_all(self) -> None:
-        """Look up everybody who has a socket here, in the background."""
+        """Look up all connected users, in the background."""
         self._check(self._sessions.users())
 
     def check(self, user: UserName) -> None:
@@ -54,7 +54,7 @@ class BanWatch:
                     for session in self._sessions.of_user(user):
                         await self._transport.disconnect(session.socket_id)
         except Exception as error:
-            # Again after the next heartbeat.
+            # Retry after the next heartbeat.
             self._due.clear()
             logger.warning("bans could not be looked up: %r", error)
         finally:

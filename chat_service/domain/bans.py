@@ -1,4 +1,4 @@
-"""Bans: a user is disconnected everywhere, out of all rooms, and cannot log in."""
+"""Bans: a banned user is disconnected everywhere, removed from all rooms, and cannot log in."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ from chat_service.domain.removal import Seat, Upkeep
 from chat_service.errors import ChatServiceError
 from chat_service.types import RoomName, UserName
 
-#: Maximum length of a reason, in characters, and of a ban, in seconds.
+#: Maximum length of a reason in characters, and of a ban in seconds.
 MAX_REASON: Final = 1000
 MAX_SECONDS: Final = 10**10
-#: Rooms that a banned user is removed from at the same time.
+#: Maximum number of rooms from which a banned user is removed concurrently.
 ROOMS_AT_ONCE: Final = 16
-#: Seconds between two looks whether a join that had begun before the ban is over.
+#: Seconds between two checks whether a join that began before the ban is over.
 LOOK_PAUSE: Final = 0.02
 
 
@@ -45,11 +45,11 @@ async def ban_user(
     patience: float,
     may_join: Callable[[Seat], bool] = lambda seat: True,
 ) -> dict[RoomName, Removal]:
-    """Ban a user and remove them from every room. Returns the removals, whose hooks may still run.
+    """Ban a user and remove them from every room. Returns the removals, whose hooks may still be running.
 
-    From then on the rooms take nothing more from the user, even by an instance that has not heard of the ban.
-    ``patience``: seconds in which a join that began before the ban has to be over. ``may_join``: whether that
-    may be so for a room that the user's index names; False where it is known to be a leave.
+    From then on rooms refuse messages of the user, even through an instance that has not heard of the ban.
+    ``patience``: maximum time in seconds for a join that began before the ban. ``may_join``: whether such a
+    join may be running for a room in the user's index; False if it is known to be a leave.
     """
     await in_task()
     await upkeep.store.user_ban(user, ban, upkeep.clock.now_ms())
@@ -58,7 +58,7 @@ async def ban_user(
     deadline = loop.time() + patience
     while seats := await _seats(upkeep.store, user):
         await _remove(upkeep, user, dict.fromkeys(seat.room for seat in seats), removals)
-        # The index names a room before the socket is in it: such a join is under way, or was given up.
+        # The index names a room before the socket is in it: the join is still running, or was given up.
         pending = [seat for seat in await _seats(upkeep.store, user) if may_join(seat)]
         if not pending:
             break
@@ -80,7 +80,7 @@ async def ban_and_settle(context: Context, user: UserName, ban: Ban) -> None:
 
 
 def may_be_joining(context: Context, seat: Seat) -> bool:
-    """Whether a socket that the index names in a room may yet be joined to it, as far as is known here."""
+    """Whether, as far as known here, a socket may still join a room that the index names."""
     session = context.sessions.get(seat.socket_id)
     return session is None or seat.room in session.rooms
 

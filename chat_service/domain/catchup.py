@@ -1,4 +1,4 @@
-"""Filling gaps: events that the bus lost are read from the store before anything later is delivered."""
+"""Fills gaps: events lost by the bus are read from the store before later ones are delivered."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,19 +15,19 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
-#: Messages read at once.
+#: Maximum number of messages per read.
 PAGE = 500
-#: Seconds between two tries while the store cannot be reached: the first, and the longest.
+#: Minimum and maximum delay in seconds between attempts while the store cannot be reached.
 RETRY_FIRST, RETRY_LONGEST = 0.1, 5.0
 
-#: Gives an event that is due to the sockets of this instance, or tells them what is missing.
+#: Delivers an event to the sockets of this instance, or reports missing ones.
 Give = Callable[[RoomName, Given | Missed], None]
 
 
 def begin(context: Context, room: RoomName, feed: RoomFeed, give: Give) -> None:
-    """A feed holds its events back because some are missing; fill them in, in the background."""
+    """Fill in missing events of a feed that holds back others, in the background."""
     context.counters.gaps += 1
-    # Until it is done the room hears nothing: no error may end it.
+    # The room gets no events until this is done, so no error may stop it.
     work = context.background.persist("catch-up", lambda: _catch_up(context, room, feed, give))
     context.running.spawn(work, f"catch-up of {room}")
 
@@ -47,11 +47,11 @@ async def _catch_up(context: Context, room: RoomName, feed: RoomFeed, give: Give
 
 
 async def _fill(context: Context, room: RoomName, feed: RoomFeed, give: Give) -> bool:
-    """Read the room and let the feed go on. Returns whether nothing more is missing."""
+    """Read the room and let the feed continue. Returns whether nothing is missing any longer."""
     reading = feed.begin_reading()
     snapshot = await _read(context, room, feed)
     if context.delivery.feed(room) is not feed:
-        # All have left meanwhile. Sockets that came since then have another feed, and get no old messages.
+        # All sockets have left in the meantime. New ones have another feed and get no old messages.
         return True
     known = feed.last_message_id
     caught_up = feed.catch_up(reading, snapshot)
@@ -73,16 +73,16 @@ def _count_filled(caught_up: CaughtUp, known: int) -> int:
     return sum(event.seq == FILLED and event.last_message_id > known for event in events)
 
 
-#: The sequence number of messages that were read from the history.
+#: Messages read from the history do not have a sequence number.
 FILLED = 0
 
 
 async def _read(context: Context, room: RoomName, feed: RoomFeed) -> Snapshot | None:
-    """The room as it is now, None when it does not exist. Raises what the store raises."""
+    """The current state of the room, None if it does not exist. Raises what the store raises."""
     try:
         info = await context.store.room_history_info(room, SYSTEM)
         messages = await _read_messages(context, room, feed.known_message(info.cursor.epoch), info)
-        # Members are read after the messages: none of them was stored after a removal unseen here.
+        # Read members after the messages: then none of the messages was stored after a removal unseen here.
         members = await context.store.room_members(room)
         changes = await _read_changes(context, room, feed, info)
     except ChatServiceError:
@@ -101,7 +101,7 @@ async def _read(context: Context, room: RoomName, feed: RoomFeed) -> Snapshot | 
 
 
 async def _read_messages(context: Context, room: RoomName, after: int, info: HistoryInfo) -> list[Message]:
-    """The stored messages with ids past ``after``, up to the last one of ``info``, oldest first."""
+    """The stored messages with ids above ``after``, up to the last one of ``info``, oldest first."""
     messages: list[Message] = []
     while after < info.last_message_id:
         page = await context.store.room_history(
@@ -117,7 +117,7 @@ async def _read_messages(context: Context, room: RoomName, after: int, info: His
 async def _read_changes(
     context: Context, room: RoomName, feed: RoomFeed, info: HistoryInfo
 ) -> Sequence[RoomEvent]:
-    """The stored events other than messages that the feed has missed, up to the place of ``info``."""
+    """The stored events other than messages that the feed has missed, up to the position of ``info``."""
     known = feed.place_in(info.cursor.epoch)
     if known is None or known.seq >= info.cursor.seq:
         return ()
@@ -126,14 +126,14 @@ async def _read_changes(
 
 
 def _place(event: RoomEvent) -> tuple[int, bool, int]:
-    """The place among the events of a room: a message precedes the changes that name it as the last one."""
+    """The order among the events of a room: a message precedes the changes that name it as the last one."""
     return event.last_message_id, not event.is_message, event.seq
 
 
 def _leave_ghosts(
     context: Context, room: RoomName, members: Mapping[UserName, Mapping[SocketId, InstanceId]]
 ) -> None:
-    """Let sockets leave that are said to be here and are not, or have not joined."""
+    """Remove sockets that are listed for this instance but do not exist here, or have not joined."""
     here = context.instance_id()
     for user, sockets in members.items():
         for socket_id, instance_id in sockets.items():

@@ -27,7 +27,7 @@ logger = logging.getLogger("chat_service")
 
 
 async def login(context: Context, socket_id: SocketId) -> None:
-    """Name the user of a new socket by the ``on_connect`` hook, and tell the client how it went."""
+    """Determine the user of a new socket with the ``on_connect`` hook, and tell the client the outcome."""
     session = context.sessions.add(socket_id)
     async with context.serial.hold((socket_id, None)):
         try:
@@ -53,13 +53,13 @@ async def login(context: Context, socket_id: SocketId) -> None:
         context.transport.emit(socket_id, "loginRejected", (rejection,))
         session.end_login(LoginState.REJECTED)
         if session.early:
-            # Their answers go out before the end of the connection.
+            # Send their answers before the connection is closed.
             await session.wait_for_login()
         await context.transport.disconnect(socket_id)
 
 
 def _ask(hook: Hook, context: Context, session: Session) -> Any:
-    """Call ``on_connect``. The answer is limited in time if the hook waits."""
+    """Call ``on_connect``, with a time limit if the hook waits."""
     answer = hook(context.service, session.socket_id)
     return _wait_for(answer, context, session) if inspect.isawaitable(answer) else answer
 
@@ -96,7 +96,7 @@ async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapp
 
 
 def _keep_terms(context: Context, session: Session, login: Login) -> None:
-    """Note for how long a login is. Raises ``noLogin`` if it is over already."""
+    """Record the expiry time of a login. Raises ``noLogin`` if it has already expired."""
     check_expiry(login.expires_at)
     if context.login_expiry.has_ended(login.expires_at):
         raise ChatServiceError("noLogin")
@@ -104,15 +104,15 @@ def _keep_terms(context: Context, session: Session, login: Login) -> None:
 
 
 def check_expiry(expires_at: Any) -> None:
-    """Raise ``TypeError`` unless it is None or seconds of Unix time."""
+    """Raise ``TypeError`` unless the value is None or seconds of Unix time."""
     if expires_at is not None and not is_finite_number(expires_at):
         raise TypeError(f"the end of a login has to be seconds of Unix time or None, not {expires_at!r}")
 
 
 async def refresh(context: Context, session: Session, credentials: Any) -> float | None:
-    """Renew a login by the ``on_refresh`` hook. Returns its new end.
+    """Renew a login with the ``on_refresh`` hook. Returns its new expiry time.
 
-    Raises ``notAllowed`` without a hook, for another user, and for an end that has passed; ``timeout``;
+    Raises ``notAllowed`` without a hook, for another user, and for an expiry time in the past; ``timeout``;
     ``banned``.
     """
     hook = context.hooks.get("on_refresh")
@@ -125,7 +125,7 @@ async def refresh(context: Context, session: Session, credentials: Any) -> float
             raise ChatServiceError("notAllowed")
         expires_at = answer.expires_at
     elif answer is None:
-        # Most likely a forgotten return, which must not make a login that never ends.
+        # Most likely a missing return statement, which must not create a login without expiry.
         raise TypeError("the on_refresh hook returned None; expected seconds of Unix time or a Login")
     else:
         expires_at = answer
@@ -161,10 +161,10 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
         )
     except Exception as error:
         if isinstance(error, StoreRefusedError):
-            # The user has not got the socket; the instance may have.
+            # The user does not have the socket, but the instance may.
             context.failures.suspect_leftovers()
         else:
-            # Whether the store knows the socket is not sure: take it out again.
+            # The store may or may not know the socket: remove it again.
             await _leave_store(context, session, user, [])
         session.is_stored = False
         await _release(context, session, user)
@@ -172,7 +172,7 @@ async def _enter(context: Context, session: Session, user: UserName) -> None:
 
 
 async def disconnect(context: Context, socket_id: SocketId) -> None:
-    """A socket is gone: leave its rooms, tell the user's other sockets, call ``on_disconnect``."""
+    """A socket has disconnected: leave its rooms, notify the user's other sockets, call ``on_disconnect``."""
     session = context.sessions.get(socket_id)
     if session is None:
         return
@@ -193,13 +193,13 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
 
 
 async def abandon(context: Context, session: Session) -> None:
-    """Take a socket out of the store, without hooks, since its disconnect could not. Never raises."""
+    """Remove a socket from the store, without hooks, because its disconnect could not. Never raises."""
     user = session.user
     context.sessions.remove(session)
     if user is None or not session.is_stored:
         return
     try:
-        # Rooms that were left already may be in the index still.
+        # The index may still name rooms that were already left.
         info = (await context.store.user_sockets(user)).get(session.socket_id)
     except Exception:
         info = None
@@ -229,7 +229,7 @@ async def _leave_rooms(context: Context, session: Session) -> list[Departure]:
         return None if njoined is None else Departure(room=room, njoined=njoined)
 
     rooms = list(session.rooms)
-    # One room, as most sockets have, takes no task.
+    # A single room, the most common case, needs no task.
     left = [await leave(rooms[0])] if len(rooms) == 1 else await asyncio.gather(*map(leave, rooms))
     return [departure for departure in left if departure is not None]
 
@@ -238,10 +238,10 @@ async def _leave_store(
     context: Context, session: Session, user: UserName, departures: list[Departure]
 ) -> int:
     if session.is_left_over:
-        # The index has to name the rooms that are not left yet.
+        # The index must keep the rooms that are not left yet.
         return 0
     try:
-        # Not always the present id: an instance that starts over takes a new one at once.
+        # This may not be the current id: an instance that starts over takes a new one immediately.
         instance_id = session.instance_id or context.instance_id()
         return await context.store.socket_disconnect(user, session.socket_id, instance_id, departures)
     except Exception as error:
@@ -274,18 +274,20 @@ async def _call_on_disconnect(
 
 #: Seconds between two batches.
 TICK = 0.1
-#: Sockets of one batch at least: a few clients need no long time.
+#: Minimum number of sockets per batch, so that a few clients do not take long.
 SMALLEST_BATCH = 10
-#: Seconds that the running commands of a socket have to end before it is disconnected; or ``close_timeout``.
+#: Seconds for the running commands of a socket to finish before it is disconnected; at most
+#: ``close_timeout``.
 COMMAND_GRACE = 2.0
-#: Seconds between two looks whether they have.
+#: Seconds between two checks whether they have finished.
 LOOK = 0.01
 
 
 async def send_away(context: Context, seconds: float) -> None:
-    """Disconnect all sockets, evenly over so many seconds at most; their clients connect again elsewhere.
+    """Disconnect all sockets, spread evenly over at most this number of seconds. Their clients reconnect
+    elsewhere.
 
-    Returns when the last one was told.
+    Returns when the last one has been disconnected.
     """
     sockets = list(context.transport.socket_ids())
     batch = max(SMALLEST_BATCH, math.ceil(len(sockets) * TICK / seconds) if seconds else len(sockets))
@@ -300,7 +302,7 @@ async def send_away(context: Context, seconds: float) -> None:
 async def _send_away(context: Context, socket_id: SocketId) -> None:
     session = context.sessions.get(socket_id)
     tries = math.ceil(min(COMMAND_GRACE, context.options.close_timeout) / LOOK)
-    # What it has asked for is answered first.
+    # Answer its pending commands first.
     while session is not None and session.in_flight and tries:
         tries -= 1
         await context.clock.sleep(LOOK)

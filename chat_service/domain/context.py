@@ -1,4 +1,4 @@
-"""What every part of one service works with."""
+"""The context that all parts of a service share."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,9 +26,9 @@ from chat_service.types import InstanceId
 
 
 class Identity:
-    """The id of this instance: empty until it starts, a new one when it starts over.
+    """The id of this instance: empty until it starts, and replaced when it starts over.
 
-    It is made at the start, since a process that made a service may be forked before that.
+    It is created at the start, because a process may be forked after making the service.
     """
 
     def __init__(self) -> None:
@@ -39,22 +39,22 @@ class Identity:
 
 
 class Standing(Protocol):
-    """What the other instances think of this one (see ``Lease``)."""
+    """Whether other instances may consider this one dead (see ``Lease``)."""
 
     def is_valid(self) -> bool:
-        """Whether no other instance can have taken this one for dead."""
+        """Whether no other instance can consider this one dead."""
         ...
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Context:
-    """The parts of one service, for the functions that do its work."""
+    """The parts of one service, for the functions that work with them."""
 
     #: The ``ChatService``, for hooks.
     service: Any
     options: Options
     limits: Limits
-    #: Those of the server's own code: hooks, and calls with ``bypass_permissions``.
+    #: Those of server code: hooks, and calls with ``bypass_permissions``.
     trusted_limits: Limits
     rates: SharedRates
     hooks: Hooks
@@ -66,7 +66,7 @@ class Context:
     events: EventEmitter
     failures: FailureReports
     running: RunningWork
-    #: Tasks that run for as long as the service does.
+    #: Tasks that run as long as the service.
     background: Background
     sessions: Sessions
     bans: BanWatch
@@ -77,22 +77,22 @@ class Context:
     login_expiry: LoginExpiry
     instance_id: Identity
     counters: Counters
-    #: What this instance has seen of the others.
+    #: This instance's observations of the others.
     watch: PulseWatch
-    #: Events of the application, from the cluster bus.
+    #: Application events from the cluster bus.
     application_events: EventEmitter
     #: None before the start.
     lease: Standing | None = None
     #: ``operations.tracing.Tracing`` when spans are on.
     tracing: Any = None
-    #: Seconds in which a command's work in the store has to be done; None: the store knows no such bound.
+    #: Maximum time in seconds for a command's work in the store; None: the store does not limit it.
     store_timeout: float | None = None
     #: Between start and close.
     is_open: bool = False
-    #: Clients are being sent away, before a close.
+    #: Clients are being disconnected before a close.
     is_draining: bool = False
 
     def check_open(self) -> None:
-        """Raise ``ServiceClosedError`` unless the service was started and not closed."""
+        """Raise ``ServiceClosedError`` unless the service is running."""
         if not self.is_open:
             raise ServiceClosedError("the service is not running: start it first")

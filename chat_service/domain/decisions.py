@@ -1,4 +1,4 @@
-"""What the feed of a room is told, and what it decides. Values only."""
+"""Input and output values of a room's feed."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ NOBODY: Final[frozenset[SocketId]] = frozenset()
 
 
 class Verdict(Enum):
-    """What a feed makes of an event that came in."""
+    """The feed's verdict on an incoming event."""
 
     NEXT = "next"
     SEEN = "seen"
@@ -21,12 +21,12 @@ class Verdict(Enum):
 
 
 class Decision(NamedTuple):
-    """What is to be done with an event."""
+    """What to do with an event."""
 
-    #: Give it to the sockets that are joined, but not to those in ``deaf``.
+    #: Deliver it to the joined sockets, except those in ``deaf``.
     is_given: bool
     deaf: frozenset[SocketId] = NOBODY
-    #: Something is missing: read the room, since the feed holds its events until ``catch_up``.
+    #: Something is missing: read the room. The feed holds back events until ``catch_up``.
     is_gap: bool = False
 
 
@@ -36,7 +36,7 @@ A_GAP: Final = Decision(False, is_gap=True)
 
 
 class Given(NamedTuple):
-    """An event that is due now, and the joined sockets that do not get it."""
+    """An event to deliver now, and the joined sockets that do not get it."""
 
     event: RoomEvent
     deaf: frozenset[SocketId]
@@ -44,14 +44,15 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DecidedJoin:
-    """Where in the room's events a socket was joined."""
+    """The position in the room's events at which a socket joined."""
 
     cursor: RoomCursor
     last_message_id: int
 
     def precedes(self, event: RoomEvent) -> bool:
-        """Whether the join comes before an event. Messages go by their ids, since those read from the
-        history have no sequence number."""
+        """Whether the join precedes an event. Messages are compared by id, because those read from the
+        history have no sequence number.
+        """
         if self.cursor.epoch != event.epoch:
             return False
         if event.is_message:
@@ -59,7 +60,7 @@ class DecidedJoin:
         return self.cursor.seq < event.seq
 
     def due(self, items: "Sequence[Happened]") -> "list[Happened]":
-        """Those that the join comes before; of a gap, the part after it."""
+        """The events after the join; of a gap, the part after it."""
         found: list[Happened] = []
         for item in items:
             if isinstance(item, RoomEvent):
@@ -72,13 +73,13 @@ class DecidedJoin:
 
     @property
     def after(self) -> RoomCursor:
-        """The first place that follows the join."""
+        """The first position after the join."""
         return RoomCursor(epoch=self.cursor.epoch, seq=self.cursor.seq + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that no socket here can get, because the history no longer has them."""
+    """Messages that sockets here can never get, because they are no longer in the history."""
 
     epoch: str
     #: The first and the last missing id.
@@ -94,10 +95,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class StateGap:
-    """Events other than messages are missing, and no longer known: what they changed has to be read again."""
+    """Events other than messages are missing and no longer stored: clients have to read the state again."""
 
     epoch: str
-    #: The place up to which they are missing.
+    #: The position up to which they are missing.
     last_seq: int
 
     def after(self, join: DecidedJoin) -> "StateGap | None":
@@ -106,15 +107,15 @@ class StateGap:
         return None if is_later else self
 
 
-#: What comes to a room's sockets in its order.
+#: Deliveries to a room's sockets, in order.
 Happened = RoomEvent | Gap | StateGap
-#: What a socket gets after the answer to its join.
+#: Deliveries to a socket after the answer to its join.
 Kept = Happened | Notify
 
 
 @dataclass(slots=True)
 class UnansweredJoin:
-    """A join that was decided, and what came since then; the client does not know of it yet."""
+    """A decided join with the events since then; the client has not been told yet."""
 
     join: DecidedJoin
     kept: list[Kept] = field(default_factory=list)
@@ -122,52 +123,52 @@ class UnansweredJoin:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What these sockets miss, to be told now, before the next event."""
+    """What these sockets miss, to be sent now, before the next event."""
 
     gaps: Mapping[SocketId, Gap | StateGap]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The state of a feed at the moment when the reading of its room begins."""
+    """The state of a feed when the reading of its room begins."""
 
-    #: The last event that was given.
+    #: The last delivered event.
     epoch: str | None
     seq: int | None
     last_message_id: int
-    #: How many events are held already.
+    #: The number of events already held.
     held: int
-    #: The sockets that are joined, with their joins.
+    #: The joined sockets, with their joins.
     joins: Mapping[SocketId, DecidedJoin]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A room as it was read for a catch-up.
+    """The state of a room read for a catch-up.
 
-    ``events``: those that it kept, in their order. Messages among them have no sequence number, and are those
-    past ``RoomFeed.known_message``.
+    ``events``: the stored ones, in order. Messages among them have no sequence number, and are those after
+    ``RoomFeed.known_message``.
     """
 
     cursor: RoomCursor
     last_message_id: int
     events: Sequence[RoomEvent]
-    #: The sockets that are joined, read after the messages.
+    #: The joined sockets, read after the messages.
     joined: Collection[SocketId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaughtUp:
-    """What follows from a snapshot."""
+    """The consequences of a snapshot."""
 
-    #: What is due now, in this order.
+    #: What to deliver now, in this order.
     given: Sequence[Given | Missed] = ()
-    #: Sockets that turned out to be no longer joined; forget them before giving anything. Each with
-    #: a place at which it was not joined; when exactly it was removed is not known.
+    #: Sockets that are no longer joined; forget them before delivering anything. Each with a position at
+    #: which it was not joined; the exact position of the removal is unknown.
     lost: Mapping[SocketId, RoomCursor]
-    #: Whether nothing is missing. If not, the room has to be read again.
+    #: Whether nothing is missing. If False, the room has to be read again.
     is_complete: bool
-    #: The store has lost changes that were given here.
+    #: The store has lost changes that were delivered here.
     has_gone_back: bool = False
 
 
@@ -184,8 +185,8 @@ def given_besides(given: Sequence[Given | Missed], lost: Container[SocketId]) ->
 
 
 def are_same(event: RoomEvent, other: RoomEvent) -> bool:
-    """Whether one of two events was read from the history, or came twice."""
+    """Whether one of two events was read from the history, or is a duplicate."""
     if event.epoch != other.epoch or event.is_message != other.is_message:
         return False
-    # A message that was filled in has no sequence number of its own.
+    # A message read from the history has no sequence number.
     return event.last_message_id == other.last_message_id if event.is_message else event.seq == other.seq

@@ -1,4 +1,4 @@
-"""The rooms that this instance serves: their feeds, and the channels that carry events to sockets."""
+"""The rooms that this instance serves: their feeds, and the channels that deliver events to sockets."""
 
 from collections.abc import Callable, Collection
 
@@ -11,17 +11,17 @@ from chat_service.types import RoomName, SocketId, UserName, room_channel
 
 
 class Delivery:
-    """Subscribes to the rooms that have sockets here, and gives them what their feeds decide."""
+    """Subscribes to the rooms that have sockets here, and delivers what their feeds decide."""
 
     def __init__(self, transport: Transport, bus: Callable[[], Bus]) -> None:
         self._transport = transport
         self.interest = Interest(bus)
-        #: Who else listens to rooms on this instance.
+        #: Other listeners to rooms on this instance.
         self.taps = Taps(self.interest)
         self._feeds: dict[RoomName, RoomFeed] = {}
 
     def feed(self, room: RoomName) -> RoomFeed | None:
-        """The feed of a room that is served here."""
+        """The feed of a room served here."""
         return self._feeds.get(room)
 
     def rooms(self) -> list[RoomName]:
@@ -31,7 +31,7 @@ class Delivery:
     # Joining and leaving
 
     async def begin_join(self, room: RoomName, socket_id: SocketId) -> None:
-        """Hear the room from now on, before the store is asked to join the socket."""
+        """Start to receive the room's events, before the store is asked to join the socket."""
         await self.interest.acquire(Topic(TopicKind.ROOM, room))
         feed = self._feeds.get(room)
         if feed is None:
@@ -41,7 +41,7 @@ class Delivery:
     def decide_join(
         self, room: RoomName, socket_id: SocketId, user: UserName, join: DecidedJoin
     ) -> RoomCursor | None:
-        """The store has joined the socket. Returns where the access was lost again meanwhile, if it was.
+        """The store has joined the socket. Returns the position at which access was lost again, if it was.
 
         Raises what the transport raises; then nothing is changed, and the join can be aborted.
         """
@@ -52,12 +52,12 @@ class Delivery:
         return lost_at
 
     def has_kept(self, room: RoomName, socket_id: SocketId) -> bool:
-        """Whether something waits for the client to know of its join."""
+        """Whether events wait until the client knows of its join."""
         feed = self._feeds.get(room)
         return feed is not None and feed.audience.has_kept(socket_id)
 
     def answer_join(self, room: RoomName, socket_id: SocketId) -> None:
-        """The client knows of its join: give it what has come since then."""
+        """The client knows of its join: deliver the events since then."""
         feed = self._feeds.get(room)
         for item in feed.answer_join(socket_id) if feed else ():
             if isinstance(item, Gap | StateGap):
@@ -70,7 +70,7 @@ class Delivery:
                 self._transport.emit(socket_id, item.event, item.args)
 
     def repeat_join(self, room: RoomName, socket_id: SocketId) -> int | None:
-        """A joined socket has asked where it is: it gets nothing more before ``answer_join``.
+        """A joined socket asked for its position: hold back events until ``answer_join``.
 
         Returns the id of the last message before that, None if the socket is not joined here.
         """
@@ -78,25 +78,25 @@ class Delivery:
         return None if feed is None else feed.repeat_join(socket_id)
 
     async def abort_join(self, room: RoomName, socket_id: SocketId) -> None:
-        """The join that was begun does not take place."""
+        """The join that was begun is cancelled."""
         self._feeds[room].audience.take_asked(socket_id)
         await self.release(room)
 
     async def leave(self, room: RoomName, socket_id: SocketId) -> None:
-        """Give the socket nothing more of the room. Undoes one ``begin_join``."""
+        """Deliver no more events of the room to the socket. Undoes one ``begin_join``."""
         try:
             self.silence(room, socket_id)
         finally:
             await self.release(room)
 
     def silence(self, room: RoomName, socket_id: SocketId) -> None:
-        """Give the socket nothing more of the room. Its ``leave`` follows."""
+        """Deliver no more events of the room to the socket. Its ``leave`` follows."""
         feed = self._feeds.get(room)
         if feed is not None and feed.forget(socket_id):
             self._transport.leave_channel(socket_id, room_channel(room))
 
     def is_unanswered(self, room: RoomName, socket_id: SocketId) -> bool:
-        """Whether the client does not know of its join yet."""
+        """Whether the client has not been told of its join yet."""
         feed = self._feeds.get(room)
         return feed is not None and feed.audience.is_unanswered(socket_id)
 
@@ -107,10 +107,10 @@ class Delivery:
             del self._feeds[room]
         await self.interest.release(Topic(TopicKind.ROOM, room))
 
-    # Giving
+    # Delivering
 
     def give(self, room: RoomName, event: RoomEvent, deaf: Collection[SocketId]) -> None:
-        """Give an event to the joined sockets that may get it now."""
+        """Deliver an event to the joined sockets that may get it now."""
         channel = room_channel(room)
         for user in event.announced:
             self._transport.broadcast(channel, "roomUserLeft", (room, user), deaf)
@@ -119,7 +119,7 @@ class Delivery:
             self._transport.broadcast(channel, event.event, event.args, exclude)
 
     def tell_missed(self, room: RoomName, missed: Missed) -> None:
-        """Tell sockets what they will never get."""
+        """Tell sockets which events they will never get."""
         for socket_id, gap in missed.gaps.items():
             self._tell_gap(room, socket_id, gap)
 
@@ -131,7 +131,7 @@ class Delivery:
             self._transport.emit(socket_id, "roomHistoryGap", (room, told))
 
     def notify(self, room: RoomName, notice: Notify) -> None:
-        """Give a notification that is not an event of the room to the joined sockets."""
+        """Deliver a notification that is not an event of the room to the joined sockets."""
         feed = self._feeds.get(room)
         later = feed.audience.notify(notice) if feed is not None else ()
         exclude = {*notice.exclude, *later} if later else notice.exclude

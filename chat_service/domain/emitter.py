@@ -18,7 +18,7 @@ logger = logging.getLogger("chat_service")
 
 
 class EventEmitter:
-    """Calls the listeners of an event. ``known``: the only names there are, any name when None."""
+    """Calls the listeners of an event. ``known``: the allowed names; None allows any name."""
 
     def __init__(self, running: RunningWork, known: Collection[str] | None = None) -> None:
         self._running = running
@@ -39,13 +39,13 @@ class EventEmitter:
             listeners.remove(listener)
 
     def emit(self, event: str, *args: Any) -> None:
-        """Start every listener of an event, in order; does not wait for them. What they raise is logged."""
+        """Start every listener of an event in order, without waiting. Their exceptions are logged."""
         listeners = self._listeners.get(event)
         if listeners:
             self._running.spawn(self.emit_and_wait(event, *args), f"listeners of {event}")
 
     async def emit_and_wait(self, event: str, *args: Any) -> None:
-        """Call every listener of an event, one after another. What they raise is logged."""
+        """Call every listener of an event, one after another. Their exceptions are logged."""
         for listener in tuple(self._listeners.get(event, ())):
             try:
                 await call_hook(listener, *args)
@@ -54,9 +54,9 @@ class EventEmitter:
 
 
 class Operation(NamedTuple):
-    """An operation that can fail without anybody who could be answered."""
+    """An operation that can fail when there is no caller to report to."""
 
-    #: What the npm package calls it, None when it has no counterpart.
+    #: The name in the npm package, None if it has no counterpart.
     npm_name: str | None
     doc: str
 
@@ -80,7 +80,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureInfo:
-    """What an operation was about, as far as it applies. ``op_type``: which operation."""
+    """Details of a failed operation, as far as they apply. ``op_type``: which operation."""
 
     op_type: str
     user_name: UserName | None = None
@@ -93,7 +93,7 @@ class FailureInfo:
 
 
 class LockStay:
-    """One stay in a lock, while it is watched."""
+    """A watched block of code that others wait for."""
 
     __slots__ = ("_stays", "info")
 
@@ -115,27 +115,27 @@ class FailureReports:
 
     def __init__(self, events: EventEmitter, lock_ttl: float) -> None:
         self._events = events
-        #: Seconds after which a stay in a lock is reported.
+        #: Seconds after which such a block is reported.
         self._lock_ttl = lock_ttl
         self._stays: Deadlines[LockStay] = Deadlines(lock_ttl, self._lock_exceeded)
-        #: How often each event was sent.
+        #: The number of times each event was sent.
         self.counts: Counter[str] = Counter()
-        #: Whether the store may hold leftovers of this instance, and whether they are being removed.
+        #: Whether the store may contain leftovers of this instance, and whether they are being removed.
         self.has_leftovers = False
         self.is_cleaning = False
 
     def store(self, error: Exception, info: FailureInfo) -> None:
-        """The store may hold leftovers, which are removed when it answers again."""
+        """The store may contain leftovers, which are removed when it answers again."""
         self.has_leftovers = True
         logger.error("store consistency failure in %s: %r", info, error)
         self._emit("store_consistency_failure", error, info)
 
     def suspect_leftovers(self) -> None:
-        """What the store has of this instance's sockets may be wrong."""
+        """The store's data about this instance's sockets may be wrong."""
         self.has_leftovers = True
 
     def transport(self, error: Exception, info: FailureInfo) -> None:
-        """A socket may still be in a channel that it should not be in."""
+        """A socket may still be in a channel that it should have left."""
         logger.error("transport consistency failure in %s: %r", info, error)
         self._emit("transport_consistency_failure", error, info)
 
@@ -144,7 +144,7 @@ class FailureReports:
         self._events.emit(event, *args)
 
     def watch_lock(self, info: FailureInfo) -> "LockStay":
-        """A context manager: report that the block, which others wait for, takes longer than it may."""
+        """A context manager that reports if the block, which others wait for, takes too long."""
         return LockStay(self._stays, info)
 
     def _lock_exceeded(self, stay: "LockStay") -> None:

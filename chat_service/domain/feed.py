@@ -1,8 +1,8 @@
-"""The feed of one room: puts a room's events in order in front of the sockets of this instance.
+"""The feed of one room: puts a room's events in order for the sockets of this instance.
 
-Decides without I/O and says what to do. The rules it keeps (architecture.md, Invariants): every socket gets
-the events after its join, each once, in the order of the room, and after the answer to the join; missing ones
-are noticed.
+It decides without I/O and returns what to do. Its rules (architecture.md, Invariants): every socket gets
+the events after its join, each once, in the order of the room, and after the answer to the join. Missing
+events are detected.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from chat_service.domain.decisions import (
 )
 from chat_service.types import SocketId, UserName
 
-#: Between two events that are held.
+#: Marks a lost subscription between two held events.
 INTERRUPTION: Final = None
 
 
@@ -38,18 +38,18 @@ class RoomFeed:
 
     def __init__(self) -> None:
         self.epoch: str | None = None
-        #: The last event that was given. None: the next one may be any.
+        #: The last delivered event. None: the next one may be any.
         self.last_seq: int | None = None
         self.last_message_id = 0
-        # The last message that was given, with its epoch: the store may have lost it, and reuse its id.
+        # The last delivered message with its epoch: the store may have lost it, and reuse its id.
         self._last_message: RoomEvent | None = None
         self.audience = Audience()
-        # Joins that started the feed, until the first event: the place may have to go back.
+        # Joins that started the feed, until the first event: the position may have to go back.
         self._first: dict[SocketId, DecidedJoin] = {}
-        # Epochs that are over, so that late events of them start nothing.
+        # Finished epochs, so that late events of them start nothing.
         self._ended: set[str] = set()
-        # Events that wait until missing ones are filled in; None when nothing is missing. ``INTERRUPTION``
-        # stands where the subscription was lost: what came there is unknown, maybe nothing.
+        # Events that wait until missing ones are filled in; None if nothing is missing. ``INTERRUPTION``
+        # marks a lost subscription: it is unknown whether events were missed there.
         self._held: list[RoomEvent | None] | None = None
 
     def __repr__(self) -> str:
@@ -66,15 +66,15 @@ class RoomFeed:
     def forget(self, socket_id: SocketId) -> bool:
         """The socket is no longer joined. Returns whether it was.
 
-        A join that is asked for is another one, and goes on.
+        A requested join is a different one, and is not affected.
         """
         self._first.pop(socket_id, None)
         return self.audience.forget(socket_id)
 
     def decide_join(self, socket_id: SocketId, user: UserName, join: DecidedJoin) -> RoomCursor | None:
-        """The store joined the socket. It gets what follows the join after ``answer_join``.
+        """The store joined the socket. It gets later events after ``answer_join``.
 
-        Returns the place at which the access was lost again meanwhile, if it was: then it gets nothing.
+        Returns the position at which access was lost again, if it was; then it gets nothing.
         """
         cursor = join.cursor
         missed = join.due(self.audience.take_asked(socket_id))
@@ -96,19 +96,20 @@ class RoomFeed:
         return None
 
     def repeat_join(self, socket_id: SocketId) -> int | None:
-        """A joined socket has asked where it is: it gets nothing more before ``answer_join``.
+        """A joined socket asked for its position: hold back events until ``answer_join``.
 
         Returns the id of the last message before that, None if the socket is not joined.
         """
         return self.audience.hold(socket_id, self.epoch, self.last_message_id)
 
     def answer_join(self, socket_id: SocketId) -> Sequence[Kept]:
-        """The client knows of its join. Returns what the socket has to get at once."""
+        """The client knows of its join. Returns the events that the socket has to get now."""
         return self.audience.answer(socket_id, self._is_ahead)
 
     def _go_back(self, last: RoomEvent | None, join: DecidedJoin) -> None:
-        """A join was decided before the one that the feed began with, though its answer came later: begin
-        at its place, or at the last event that it has got."""
+        """A join was decided before the one with which the feed began, although its answer came later: go
+        back to its position, or to the last event that it has got.
+        """
         seq, message_id = (
             (last.seq, last.last_message_id) if last else (join.cursor.seq, join.last_message_id)
         )
@@ -123,18 +124,18 @@ class RoomFeed:
         return self.last_seq is None or cursor.seq > self.last_seq
 
     def is_over(self, cursor: RoomCursor) -> bool:
-        """Whether a place is in a life of the room that has ended."""
+        """Whether a position belongs to a finished epoch."""
         return cursor.epoch in self._ended
 
     # Events
 
     def take(self, event: RoomEvent) -> Decision:
-        """An event came in: say what to do with it."""
+        """An event arrived: return what to do with it."""
         if self._held is not None:
             self._held.append(event)
             return TO_NOBODY
         if event.epoch == self.epoch and event.seq - 1 == self.last_seq:
-            # As ``judge`` says of nearly every event.
+            # The verdict on nearly every event.
             return self._go_on(event)
         verdict = self.judge(event)
         if verdict is Verdict.NEXT:
@@ -146,7 +147,7 @@ class RoomFeed:
         return A_GAP
 
     def judge(self, event: RoomEvent) -> Verdict:
-        """Say what an event is to this feed, without doing anything."""
+        """Return the verdict on an event, without changing anything."""
         if event.epoch in self._ended:
             return Verdict.SEEN
         if self.epoch is not None and event.epoch != self.epoch:
@@ -158,7 +159,7 @@ class RoomFeed:
         return Verdict.NEXT if event.seq == self.last_seq + 1 else Verdict.GAP
 
     def interrupt(self) -> bool:
-        """The subscription was lost and is there again. Returns whether a catch-up has to be started."""
+        """The subscription was lost and restored. Returns whether a catch-up has to be started."""
         if self._held is not None:
             self._held.append(INTERRUPTION)
             return False
@@ -166,7 +167,7 @@ class RoomFeed:
         return True
 
     def _go_on(self, event: RoomEvent) -> Decision:
-        """Take an event as the next one."""
+        """Accept an event as the next one."""
         self.epoch = event.epoch
         self.last_seq = event.seq
         self.last_message_id = event.last_message_id
@@ -193,9 +194,9 @@ class RoomFeed:
     # Catching up
 
     def begin_reading(self) -> Reading:
-        """The room is going to be read, since something is missing."""
+        """The room is about to be read, because something is missing."""
         held = self._held or []
-        # What comes before the first event is read now, too.
+        # Events before the first one are now read, too.
         while held and held[0] is INTERRUPTION:
             del held[0]
         return Reading(
@@ -207,21 +208,22 @@ class RoomFeed:
         )
 
     def known_message(self, epoch: str) -> int:
-        """The id after which messages have to be read. The last one that was given here is read once more,
-        to see whether it is still the same."""
+        """The id after which messages have to be read. The last delivered message is read again to check
+        that it is still the same.
+        """
         if epoch != self.epoch:
             return 0
         known = self.last_message_id
         return known if self._given_message is None else max(0, known - 1)
 
     def place_in(self, epoch: str) -> RoomCursor | None:
-        """The place of the last event that was given, None when none of this life was."""
+        """The position of the last delivered event, None if none of this epoch was delivered."""
         if self.last_seq is None or epoch != self.epoch:
             return None
         return RoomCursor(epoch=epoch, seq=self.last_seq)
 
     def catch_up(self, reading: Reading, snapshot: Snapshot | None) -> CaughtUp:
-        """The room was read: fill in what is missing, and go on with the held events.
+        """The room was read: fill in missing events, and continue with the held ones.
 
         ``snapshot``: None if the room does not exist.
         """
@@ -237,7 +239,7 @@ class RoomFeed:
         return CaughtUp(lost=lost, given=given_besides(given, lost), is_complete=is_complete)
 
     def _end_epochs(self, reading: Reading, current: str | None) -> None:
-        """Those lives that were known when the room was read are over, except for ``current``."""
+        """Mark the epochs known when the room was read as finished, except for ``current``."""
         over = {event.epoch for event in (self._held or [])[: reading.held] if event}
         if reading.epoch is not None:
             over.add(reading.epoch)
@@ -249,7 +251,7 @@ class RoomFeed:
             self.epoch, self.last_seq, self.last_message_id = None, None, 0
 
     def _find_lost(self, reading: Reading, snapshot: Snapshot | None) -> dict[SocketId, RoomCursor]:
-        """The sockets that are no longer joined. Those that have joined since the reading began stay."""
+        """The sockets that are no longer joined. Those that joined after the reading began stay."""
         lost = {}
         for socket_id, join in self.audience.joins().items():
             is_over = self.is_over(join.cursor)
@@ -260,10 +262,10 @@ class RoomFeed:
         return lost
 
     def _has_gone_back(self, reading: Reading, snapshot: Snapshot) -> bool:
-        """Whether the store does not know what was given here, since it has lost its last changes."""
+        """Whether the store does not know what was delivered here, because it has lost its last changes."""
         if reading.seq is None or not snapshot.cursor.epoch == reading.epoch == self.epoch:
             return False
-        # A first join may have been decided since then: what the feed knows now may be newer.
+        # A first join may have been decided since then, so the feed may know more than the snapshot.
         if snapshot.cursor.seq < reading.seq or snapshot.last_message_id < reading.last_message_id:
             return True
         given = self._given_message
@@ -274,15 +276,16 @@ class RoomFeed:
 
     @property
     def _given_message(self) -> RoomEvent | None:
-        """The message of ``last_message_id``, when it was given here."""
+        """The message of ``last_message_id``, if it was delivered here."""
         given = self._last_message
         if given is None or (given.epoch, given.last_message_id) != (self.epoch, self.last_message_id):
             return None
         return given
 
     def _settle(self, known: int) -> bool:
-        """No room was there when ``known`` events were held: stop holding. False when events of another life
-        came meanwhile, or may have come."""
+        """The room did not exist when ``known`` events were held: stop holding. False if events of another
+        epoch arrived since then, or may have.
+        """
         self._held = [
             event
             for position, event in enumerate(self._held or ())
@@ -291,13 +294,13 @@ class RoomFeed:
         return self._held is None
 
     def _resume(self, known: int, snapshot: Snapshot, given: list[Given | Missed]) -> bool:
-        """Add what is due to ``given``. Returns whether nothing more is missing."""
+        """Append what is due to ``given``. Returns whether nothing is missing any longer."""
         cursor = snapshot.cursor
         held, self._held = self._held or [], None
         self._first.clear()
         if self.epoch != cursor.epoch:
             self.epoch, self.last_seq = cursor.epoch, None
-        # What was published before the room was read, and in another life, is of an earlier one.
+        # An event published before the room was read, in another epoch, belongs to an earlier one.
         self._ended.update(event.epoch for event in held[:known] if event and event.epoch != cursor.epoch)
         first = next((event for event in held if event and self._is_missing(event)), None)
         seq, message_id = cursor.seq, snapshot.last_message_id
@@ -305,11 +308,11 @@ class RoomFeed:
             seq, message_id = first.seq - 1, first.last_message_id - first.is_message
         self._fill(snapshot, seq, message_id, given)
         if self.last_seq is None or seq > self.last_seq:
-            # Not back: the first join may have been decided after the room was read.
+            # Do not go back: the first join may have been decided after the room was read.
             self.last_seq, self.last_message_id = seq, message_id
         for position, event in enumerate(held):
             if event is INTERRUPTION:
-                # The room has to be read as it was after that.
+                # The room has to be read again after that.
                 self._held = held[position + 1 :]
                 return False
             verdict = self.judge(event)
@@ -324,7 +327,7 @@ class RoomFeed:
         return True
 
     def _fill(self, snapshot: Snapshot, seq: int, message_id: int, given: list[Given | Missed]) -> None:
-        """Add what the snapshot has up to a place to ``given``, and what is missing for ever."""
+        """Append the events of the snapshot up to a position to ``given``, and permanent gaps."""
         last_id, changes = self.last_message_id, 0
         for kept in snapshot.events:
             if kept.is_message:
@@ -338,7 +341,7 @@ class RoomFeed:
                 changes += 1
             given.append(Given(kept, self._give(kept)))
         self._miss(last_id + 1, message_id, given)
-        # Each event has a number, each message also an id: the others are changes.
+        # Each event has a number, and each message also has an id; the other events are changes.
         if self.epoch is None or self.last_seq is None:
             return
         if seq - self.last_seq > message_id - self.last_message_id + changes:
@@ -347,7 +350,7 @@ class RoomFeed:
                 given.append(Missed(told))
 
     def _miss(self, first: int, last: int, given: list[Given | Missed]) -> None:
-        """Messages from ``first`` to ``last``, if any, are missing for ever."""
+        """Messages from ``first`` to ``last``, if any, are permanently missing."""
         if first <= last and self.epoch is not None:
             told = self.audience.miss(Gap(self.epoch, first, last))
             if told:

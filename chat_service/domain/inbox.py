@@ -1,4 +1,4 @@
-"""What comes from the bus, and what it means for the sockets of this instance."""
+"""Handles envelopes from the bus for the sockets of this instance."""
 
 from chat_service.contracts.bus import (
     ApplicationEvent,
@@ -30,7 +30,7 @@ class Inbox:
         """Part of ``BusListener``."""
         is_for_sockets = topic.kind is TopicKind.ROOM or topic.kind is TopicKind.USER
         if is_for_sockets and not self._lease.is_valid():
-            # After a pause: the sockets may have been removed from everything meanwhile.
+            # If the process was paused, the sockets may have been removed from everything in the meantime.
             self._lease.when_valid(lambda: self._take(topic, envelope))
         elif envelope.__class__ is RoomEvent:
             self._take_event(RoomName(topic.name), envelope)
@@ -42,7 +42,7 @@ class Inbox:
         context = self._context
         context.counters.interruptions += 1
         if topic.kind is TopicKind.USER:
-            # The store may have lost what it knew of users.
+            # The store may have lost its data about users.
             context.failures.suspect_leftovers()
             context.bans.check(UserName(topic.name))
         elif topic.kind is TopicKind.ROOM:
@@ -105,8 +105,9 @@ class Inbox:
         self._context.delivery.give(room, given.event, given.deaf)
 
     def _remove(self, room: RoomName, event: RoomEvent) -> None:
-        """All sockets that a removed user has here, not only those that the event names: the room forgot the
-        sockets if this instance was taken for dead."""
+        """All sockets of a removed user on this instance, not only those in the event: the room forgot the
+        sockets if this instance was considered dead.
+        """
         for user in event.removed:
             for session in self._context.sessions.of_user(user):
                 removal.access_lost(self._context, room, session.socket_id, event.cursor)

@@ -1,6 +1,6 @@
-"""Subscriptions by interest: a topic is subscribed while something on this instance needs it.
+"""Subscriptions by interest: a topic is subscribed as long as something on this instance needs it.
 
-Besides sockets, these are taps: listeners that hear what the bus brings for a room, in the order of the bus.
+Besides sockets, there are taps: listeners to what the bus delivers for a room, in the order of the bus.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from chat_service.types import RoomName
 
 
 class Interest:
-    """Counts who needs a topic. ``bus`` is called at each use, since a bus exists only in an open store."""
+    """Counts the users of each topic. ``bus`` is called at each use, because a bus only exists in an open
+    store.
+    """
 
     def __init__(self, bus: Callable[[], Bus]) -> None:
         self._bus = bus
@@ -21,11 +23,11 @@ class Interest:
         self._changing = SerialQueue()
 
     def topics(self) -> set[Topic]:
-        """The topics that are subscribed now."""
+        """The currently subscribed topics."""
         return set(self._subscribed)
 
     async def acquire(self, topic: Topic) -> None:
-        """Need a topic: on return, every envelope that is published from now on arrives."""
+        """Need a topic: on return, every envelope published from now on arrives."""
         self._counts[topic] = self._counts.get(topic, 0) + 1
         if topic in self._subscribed and self._counts[topic] > 1:
             return
@@ -39,7 +41,7 @@ class Interest:
             raise
 
     async def release(self, topic: Topic) -> None:
-        """Stop needing a topic; the last one to do so unsubscribes."""
+        """Stop needing a topic. The last user of a topic unsubscribes."""
         if self._discount(topic):
             return
         async with self._changing.hold(topic):
@@ -57,26 +59,26 @@ class Interest:
 
 
 class Tap(Protocol):
-    """A listener to one room. Its methods return at once and do not raise."""
+    """A listener to one room. Its methods return immediately and do not raise."""
 
     def hear(self, event: RoomEvent | Notify) -> None:
-        """Something came on the room's topic. Events may be missing, or come again."""
+        """An event arrived on the room's topic. Events may be missing or duplicated."""
         ...
 
     def interrupt(self) -> None:
-        """The subscription was lost and is there again: anything may have been missed."""
+        """The subscription was lost and restored: events may have been missed."""
         ...
 
 
 class Taps:
-    """The listeners of this instance by their rooms."""
+    """The listeners of this instance by room."""
 
     def __init__(self, interest: Interest) -> None:
         self._interest = interest
         self.by_room: dict[RoomName, list[Tap]] = {}
 
     async def open(self, room: RoomName, tap: Tap) -> None:
-        """Let a listener hear a room: on return, it hears everything that is published from now on."""
+        """Let a listener hear a room: on return, it gets everything published from now on."""
         self.by_room.setdefault(room, []).append(tap)
         try:
             await self._interest.acquire(Topic(TopicKind.ROOM, room))
@@ -90,11 +92,11 @@ class Taps:
         await self._interest.release(Topic(TopicKind.ROOM, room))
 
     def hear(self, room: RoomName, event: RoomEvent | Notify) -> None:
-        """Tell the listeners of a room."""
+        """Pass an event to the listeners of a room."""
         self._each(room, lambda tap: tap.hear(event))
 
     def interrupt(self, room: RoomName) -> None:
-        """Tell the listeners of a room that they may have missed anything."""
+        """Tell the listeners of a room that they may have missed events."""
         self._each(room, lambda tap: tap.interrupt())
 
     def _each(self, room: RoomName, tell: Callable[[Tap], None]) -> None:

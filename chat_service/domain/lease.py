@@ -1,9 +1,11 @@
-"""The lease of an instance: its heartbeats, the recovery of dead instances, a new start after a lapse.
+"""The lease of an instance: its heartbeats, the recovery of dead instances, and starting over after a
+lapse.
 
-A survivor that sees another instance silent for ``heartbeat_timeout`` claims it in one step of the store, so
-one of them recovers the dead instance; if that one dies too, another one sees its claim silent and goes on.
-An instance that finds itself claimed, or whose store did not answer for that long, disconnects its sockets
-and goes on under a new id. A store that answers, but takes no changes, takes no claims either: all wait.
+If another instance has been silent for ``heartbeat_timeout``, this one claims it in one step of the store,
+so that only one instance recovers it. If that one dies too, another one finds its claim silent and takes
+over. An instance that finds itself claimed, or whose store did not answer for that long, disconnects its
+sockets and continues under a new id. A store that answers but refuses changes also refuses claims, so all
+instances wait.
 """
 
 import logging
@@ -19,7 +21,7 @@ from chat_service.types import InstanceId, SocketId
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds between two looks whether the sockets of a former id are gone.
+#: Seconds between two checks whether the sockets of a former id are gone.
 BURY_PAUSE = 0.05
 #: Seconds until the next heartbeat while the store refuses them.
 REFUSED_PAUSE = 0.25
@@ -31,25 +33,25 @@ def new_instance_id() -> InstanceId:
 
 
 class Lease:
-    """Keeps one instance alive in the eyes of the others."""
+    """Keeps one instance alive for the others."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: ``clock.monotonic()`` of the last heartbeat that the store took, or answered that it takes none.
+        #: ``clock.monotonic()`` of the last heartbeat that the store accepted or refused.
         self._answered = 0.0
         #: Whether the store refused the last heartbeat.
         self._is_refused = False
-        #: Heartbeats that failed since the last look at the others.
+        #: Number of failed heartbeats since the last check of the others.
         self._failed = 0
-        #: Whether the others may think that this instance is dead: it has to start over.
+        #: Whether the others may consider this instance dead, so that it has to start over.
         self._is_lapsed = False
-        #: What waits until it is sure that this instance is taken for alive.
+        #: Callbacks that wait until no other instance can consider this one dead.
         self._deferred: list[Callable[[], None]] = []
-        #: The dead instances that this one recovers now, with the pulses of its claims.
+        #: The dead instances that this one is recovering, with the pulses of its claims.
         self._recovering: dict[InstanceId, int] = {}
 
     async def register(self) -> None:
-        """Say for the first time that this instance is alive. Raises ``StoreError``."""
+        """Register this instance with its first heartbeat. Raises ``StoreError``."""
         await self._register(self._context.instance_id())
         self._run_deferred()
 
@@ -65,8 +67,9 @@ class Lease:
         self._answered = begun
 
     def when_valid(self, work: Callable[[], None]) -> None:
-        """Do something once no other instance takes this one for dead: it has renewed its lease, or all
-        sockets that it had are disconnected."""
+        """Call a function once no other instance considers this one dead: it has renewed its lease, or all
+        its former sockets are disconnected.
+        """
         self._deferred.append(work)
 
     def _run_deferred(self) -> None:
@@ -75,7 +78,7 @@ class Lease:
             work()
 
     def is_valid(self) -> bool:
-        """Whether no other instance can have taken this one for dead."""
+        """Whether no other instance can consider this one dead."""
         age = self._context.clock.monotonic() - self._answered
         return age < self._context.options.heartbeat_timeout and not self._is_lapsed
 
@@ -98,7 +101,9 @@ class Lease:
                 context.failures.store(error, FailureInfo(op_type="heartbeat"))
 
     async def _renew(self) -> bool:
-        """Whether this instance is alive still, and could say so; if it is not, it has started over."""
+        """Whether this instance is still alive and could renew its lease. If it is dead, it has started
+        over.
+        """
         context = self._context
         begun = context.clock.monotonic()
         try:
@@ -106,11 +111,11 @@ class Lease:
         except Exception as error:
             self._failed += 1
             if getattr(error, "is_answered", False) and not self._is_lapsed:
-                # What is refused now is refused to all.
+                # If the store refuses this heartbeat, it refuses those of all instances.
                 self._answered = context.clock.monotonic()
                 self._run_deferred()
                 if self._is_refused:
-                    # It was told once.
+                    # It has already been reported.
                     return False
                 self._is_refused = True
                 raise
@@ -135,9 +140,9 @@ class Lease:
         return False
 
     async def _start_over(self) -> None:
-        """Take a new id, and disconnect all sockets, so that their clients connect again.
+        """Take a new id, and disconnect all sockets, so that their clients reconnect.
 
-        The id comes first: clients that come back at once are sockets of the new one.
+        The new id comes first: clients that reconnect immediately get sockets under it.
         """
         context = self._context
         former, fresh = context.instance_id(), new_instance_id()
@@ -148,7 +153,7 @@ class Lease:
         await self._disconnect(old)
         self._is_lapsed = False
         self._run_deferred()
-        # Not here: the heartbeats go on meanwhile.
+        # In the background, because the heartbeats must continue.
         context.running.spawn(self._bury(former, old), f"recovery of {former}")
         await context.delivery.interest.release(Topic(TopicKind.INSTANCE, former))
 
@@ -161,7 +166,7 @@ class Lease:
             await self._context.transport.disconnect(socket_id, may_return=True)
 
     async def _bury(self, former: InstanceId, old: set[SocketId]) -> None:
-        """Remove what the disconnects under the former id left, when they are done."""
+        """Remove what the disconnects under the former id left behind, when they are done."""
         context = self._context
         deadline = context.clock.monotonic() + context.options.heartbeat_timeout
         while left := sum(context.sessions.get(socket_id) is not None for socket_id in old):
@@ -190,23 +195,23 @@ class Lease:
         began = clock.monotonic()
         pulses = dict(await context.store.instance_pulses())
         pulses.pop(context.instance_id(), None)
-        # If this one could not renew its lease, the others may have had the same trouble.
+        # If this instance could not renew its lease, the others may not have been able to either.
         counts = not self._failed and self.is_valid()
         context.watch.look(pulses, began, clock.monotonic(), counts=counts)
         if not self._is_refused:
             self._failed = 0
 
     async def _recover_others(self) -> None:
-        """Recover the dead instances, those that nobody else has claimed."""
+        """Recover the dead instances that no other instance has claimed."""
         context = self._context
         now = context.clock.now_ms()
         for instance_id, pulse in tuple(self._recovering.items()):
-            # A recovery that takes long keeps its claim.
+            # Renew the claim during a long recovery.
             claimed = await context.store.instance_claim(instance_id, now, pulse)
             if claimed is not None and instance_id in self._recovering:
                 self._recovering[instance_id] = claimed
         dead = list(context.watch.dead().items())
-        # Not all survivors begin with the same one.
+        # Not all instances should begin with the same one.
         random.shuffle(dead)
         for instance_id, pulse in dead:
             if instance_id in self._recovering:

@@ -1,6 +1,6 @@
-"""What operators ask for: rooms, users and instances, read from a store. Nothing here changes anything.
+"""Information for operators: rooms, users and instances, read from a store. Nothing here makes changes.
 
-It needs no running service, so that the command line can use it.
+It does not need a running service, so the command line can use it.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from chat_service.domain.remote import PulseWatch
 from chat_service.protocol.names import natural_key
 from chat_service.types import InstanceId, RoomName, UserName
 
-#: Items that one page may ask for.
+#: Maximum number of items per page.
 MAX_LIMIT = 10_000
 
 
 class InstanceState(StrEnum):
-    """How an instance is, as the store sees it."""
+    """The state of an instance as the store sees it."""
 
     ALIVE = "alive"
-    #: It was not heard of for ``heartbeat_timeout``: it is dead, or cut off, and will be recovered.
+    #: No heartbeat for ``heartbeat_timeout``: it is dead or cut off, and will be recovered.
     LAPSED = "lapsed"
-    #: Another one has claimed it and recovers it.
+    #: Another instance has claimed it and is recovering it.
     RECOVERING = "recovering"
 
 
@@ -34,17 +34,18 @@ class InstanceStatus:
 
     id: InstanceId
     state: InstanceState
-    #: Seconds since its last heartbeat, or since the last claim while it is being recovered.
+    #: Seconds since its last heartbeat or, during recovery, since the last claim.
     age: float
-    #: Seconds until it counts as dead, or its recovery as given up, unless it is heard of; negative: since.
+    #: Seconds until it counts as dead, or its recovery as abandoned, without another heartbeat; negative if
+    #: overdue.
     expires_in: float
-    #: Those that it has, or had when it died.
+    #: The number of its sockets, now or when it died.
     sockets: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomStatus:
-    """A room and who is in it. ``members``: how many sockets of each user are joined."""
+    """A room and its members. ``members``: the number of joined sockets of each user."""
 
     room: RoomSummary
     members: Mapping[UserName, int]
@@ -53,13 +54,13 @@ class RoomStatus:
 
 
 async def rooms(store: Store, limit: int, cursor: str | None) -> Page[RoomSummary]:
-    """A page of rooms, sorted within itself. Raises ``ValueError``."""
+    """A page of rooms, sorted by name. Raises ``ValueError``."""
     page = await store.list_rooms(*_checked(limit, cursor))
     return Page(items=sorted(page.items, key=lambda room: natural_key(room.name)), cursor=page.cursor)
 
 
 async def users(store: Store, limit: int, cursor: str | None, *, online: bool) -> Page[UserSummary]:
-    """A page of users, sorted within itself. Raises ``ValueError``."""
+    """A page of users, sorted by name. Raises ``ValueError``."""
     page = await store.list_users(*_checked(limit, cursor), online=online)
     return Page(items=sorted(page.items, key=lambda user: natural_key(user.name)), cursor=page.cursor)
 
@@ -81,7 +82,7 @@ async def instances(
 ) -> list[InstanceStatus]:
     """``now``: ms since the epoch; ``heartbeat_timeout``: seconds.
 
-    ``watch``: what a running service has seen of them; without it, ages are told by the machines' clocks.
+    ``watch``: a running service's observations; without them, ages are computed from the machines' clocks.
     """
     found = await store.list_instances()
     return [_status(record, now, heartbeat_timeout, watch) for record in sorted(found, key=lambda it: it.id)]

@@ -1,4 +1,4 @@
-"""Logins that end: the client is warned, and disconnected unless it renews its login."""
+"""Logins that expire: the client is warned, and disconnected unless it renews its login."""
 
 import asyncio
 import heapq
@@ -14,9 +14,9 @@ from chat_service.domain.sessions import Session
 
 logger = logging.getLogger("chat_service")
 
-#: Longest wait in seconds: the machine's clock may have been set meanwhile.
+#: Maximum wait in seconds, because the machine's clock may be set in the meantime.
 LONGEST_WAIT: Final = 30.0
-#: Length of the heap at which entries that are out of date are removed for the first time.
+#: Size of the heap at which outdated entries are first removed.
 FIRST_LIMIT: Final = 256
 
 
@@ -27,7 +27,7 @@ class _Step(Enum):
 
 class _Entry(NamedTuple):
     due: float
-    #: Tells entries apart that are due at the same time.
+    #: Orders entries that are due at the same time.
     number: int
     session: Session
     expires_at: float
@@ -35,15 +35,15 @@ class _Entry(NamedTuple):
 
     @property
     def is_current(self) -> bool:
-        """Whether the login has still got this end."""
+        """Whether the login still has this expiry time."""
         return not self.session.is_closed and self.session.expires_at == self.expires_at
 
 
 class LoginExpiry:
-    """The ends of the logins of this instance, in one heap with one timer.
+    """The expiry times of this instance's logins, in one heap with one timer.
 
-    ``notice``: seconds before the end at which the client gets ``loginExpiring``; ``grace``: seconds after it
-    at which the socket is disconnected.
+    ``notice``: seconds before the expiry at which the client gets ``loginExpiring``; ``grace``: seconds
+    after it at which the socket is disconnected.
     """
 
     def __init__(self, transport: Transport, clock: Clock, *, notice: float, grace: float) -> None:
@@ -52,11 +52,11 @@ class LoginExpiry:
         self._notice = notice
         self._grace = grace
         self._heap: list[_Entry] = []
-        #: Twice the length after the last cleaning, so that an addition costs a constant time on average.
+        #: Twice the size after the last clean-up, so that an addition takes constant time on average.
         self._limit = FIRST_LIMIT
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
-        #: Logins that were disconnected because they had ended.
+        #: Number of logins that were disconnected because they had expired.
         self.ended = 0
 
     def __len__(self) -> int:
@@ -67,11 +67,11 @@ class LoginExpiry:
         background.keep("login expiry", self._watch)
 
     def has_ended(self, expires_at: float | None) -> bool:
-        """Whether a login with this end is over already, the grace left out."""
+        """Whether a login with this expiry time has expired, ignoring the grace period."""
         return expires_at is not None and expires_at <= self._now()
 
     def set(self, session: Session, expires_at: float | None) -> None:
-        """Give a login its end, or another one, in seconds of Unix time. None: it does not end."""
+        """Set the expiry time of a login in seconds of Unix time. None: it does not expire."""
         session.expires_at = expires_at
         if expires_at is None:
             return
@@ -91,7 +91,7 @@ class LoginExpiry:
             self._changed.set()
 
     def _clean(self) -> None:
-        """Drop the entries of logins that were renewed or have left."""
+        """Remove the entries of logins that were renewed or disconnected."""
         self._heap = [entry for entry in self._heap if entry.is_current]
         heapq.heapify(self._heap)
         self._limit = max(FIRST_LIMIT, 2 * len(self._heap))

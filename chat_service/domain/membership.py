@@ -1,6 +1,6 @@
-"""Joining and leaving rooms: one socket, one room, one at a time, hooks included.
+"""Joining and leaving rooms: one operation at a time per socket and room, including hooks.
 
-The functions that say so are called inside ``context.serial.hold((socket_id, room))``.
+Some functions must be called inside ``context.serial.hold((socket_id, room))``; they say so.
 """
 
 import asyncio
@@ -20,13 +20,14 @@ from chat_service.types import RoomName
 
 
 class JoinOutcome(NamedTuple):
-    """How a join has ended."""
+    """The outcome of a join."""
 
-    #: Sockets of the user that are joined now.
+    #: Number of the user's sockets that are joined now.
     njoined: int
-    #: ``answer_join`` has to follow with it; None if the socket was joined already and nothing was asked.
+    #: ``answer_join`` has to follow with it; None if the socket was already joined and did not ask for
+    #: messages.
     cursor: RoomCursor | None
-    #: What the join has read, with the epoch and the last message at its place; None without a query.
+    #: What the join has read, with the epoch and the last message at its position; None without a query.
     history: "PlacedHistory | None" = None
 
 
@@ -48,7 +49,7 @@ async def join(
 ) -> JoinOutcome:
     """Join a socket of this instance to a room. Call inside the hold.
 
-    The socket gets nothing of the room before ``answer_join``. ``query``: also read messages.
+    The socket gets no events of the room before ``answer_join``. ``query``: also read messages.
     """
     if session.is_closed:
         raise ChatServiceError("invalidSocket", session.socket_id)
@@ -72,17 +73,17 @@ async def join(
                 return JoinOutcome(result.njoined, None)
             return JoinOutcome(result.njoined, before, _placed(result, query, place))
         if before is not None:
-            # The access was lost and given back, and the news of the loss is still on its way.
+            # Access was lost and given back, and the event about the loss has not arrived yet.
             await removal.end_membership(context, session, room)
         await _begin_membership(context, session, seat, result, echo_all=is_local_call)
         return JoinOutcome(result.njoined, result.cursor, _placed(result, query, None))
 
 
 def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -> PlacedHistory | None:
-    """What the join has read, as far as the place of its socket.
+    """What the join has read, up to the position of its socket.
 
-    ``place``: the last message that a socket which was joined already got, or is about to get. The room may
-    be further, and what follows comes after the answer.
+    ``place``: the last message that an already joined socket got, or is about to get. The room may be
+    further ahead; later messages come after the answer.
     """
     read = result.history
     if read is None or query is None:
@@ -98,13 +99,13 @@ def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -
 
 
 def answer_join(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
-    """The client knows of the join at ``cursor``: from now on the socket gets what follows it."""
+    """The client knows of the join at ``cursor``: from now on the socket gets later events."""
     if session.rooms.get(room) is cursor:
         context.delivery.answer_join(room, session.socket_id)
 
 
 def answer_join_soon(context: Context, session: Session, room: RoomName, cursor: RoomCursor) -> None:
-    """The client will know of the join before anything else is run: transports send answers at once."""
+    """The client will know of the join before anything else runs: transports send answers immediately."""
     if session.rooms.get(room) is not cursor:
         return
     if context.delivery.has_kept(room, session.socket_id):
@@ -146,11 +147,11 @@ async def _join_store(
 
 
 async def _has_left_nothing(context: Context, seat: Seat, error: BaseException) -> bool:
-    """Whether a join that failed in the store is surely not done, or undone."""
+    """Whether a join that failed in the store has certainly not happened, or was undone."""
     if isinstance(error, ChatServiceError):
         return True
     if isinstance(error, StoreRefusedError):
-        # The room has not changed; the index may name it.
+        # The room has not changed, but the index may name it.
         context.failures.suspect_leftovers()
         return True
     return await _undo(context, seat, "room_join")
@@ -159,7 +160,7 @@ async def _has_left_nothing(context: Context, seat: Seat, error: BaseException) 
 async def _begin_membership(
     context: Context, session: Session, seat: Seat, result: JoinResult, *, echo_all: bool
 ) -> None:
-    """The store has joined the socket. Undone completely when the transport or ``on_join`` raises."""
+    """The store has joined the socket. Fully undone if the transport or ``on_join`` raises."""
     room, socket_id = seat.room, seat.socket_id
     join = DecidedJoin(result.cursor, result.last_message_id)
     try:
@@ -167,7 +168,7 @@ async def _begin_membership(
     except BaseException:
         session.rooms.pop(room, None)
         await context.delivery.abort_join(room, socket_id)
-        # Others were told of it already when no hook is to run before.
+        # Without a hook, the others have already been notified.
         await _undo_or_keep(context, session, seat, echo=context.hooks.get("on_join") is None)
         raise
     session.rooms[room] = result.cursor
@@ -202,8 +203,7 @@ async def _undo_or_keep(context: Context, session: Session, seat: Seat, *, echo:
 
 
 async def _undo(context: Context, seat: Seat, op_type: str, *, echo: bool = False) -> bool:
-    """Take a failed join back in the store. Returns whether it has surely left nothing; else that is cleaned
-    later."""
+    """Undo a failed join in the store. Returns whether nothing is left; otherwise it is cleaned up later."""
     try:
         # It did not count as a join, so ``on_leave`` is not called.
         await leave_room(context, seat, is_told=False, echo=echo)
@@ -214,7 +214,9 @@ async def _undo(context: Context, seat: Seat, op_type: str, *, echo: bool = Fals
 
 
 def _keep_in_mind(session: Session, room: RoomName) -> None:
-    """The store may have the socket in the room: cleaned when it answers again, or by the disconnect."""
+    """The store may have the socket in the room. It is removed when the store answers again, or at the
+    disconnect.
+    """
     if session.is_closed:
         session.is_left_over = True
     else:
@@ -222,7 +224,7 @@ def _keep_in_mind(session: Session, room: RoomName) -> None:
 
 
 async def leave(context: Context, session: Session, room: RoomName, *, is_local_call: bool) -> int:
-    """Leave a room. Call inside the hold. Returns the user's sockets that are still joined.
+    """Leave a room. Call inside the hold. Returns the number of the user's sockets that are still joined.
 
     Raises ``noRoom`` if the room does not exist.
     """
@@ -231,10 +233,10 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
         try:
             result = await leave_room(context, seat, is_told=False, echo=True, echo_all=is_local_call)
         except (ChatServiceError, StoreRefusedError):
-            # It was not done.
+            # The leave has not happened.
             raise
         except Exception as error:
-            # Perhaps it was done: the socket gets nothing more.
+            # The leave may have happened: the socket gets no more events.
             context.failures.store(error, seat.failure("room_leave"))
             if await forget(context, session, room):
                 await removal.call_on_leave(context, seat, 0)
@@ -244,7 +246,7 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
         if result.changed or was_joined:
             await removal.call_on_leave(context, seat, result.njoined)
         if was_joined and not result.changed:
-            # It had lost its access, and the news of that may be still on its way.
+            # Its access was lost, and the event about it may not have arrived yet.
             removal.tell(context, session, room)
         if not result.room_exists:
             raise ChatServiceError("noRoom", room)
@@ -254,7 +256,8 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
 async def leave_by_disconnect(context: Context, session: Session, room: RoomName) -> int | None:
     """Leave a room because the socket is gone. Call inside the hold.
 
-    Returns the user's sockets that are still joined, None when the socket was not joined. Never raises.
+    Returns the number of the user's sockets that are still joined, None if the socket was not joined. Never
+    raises.
     """
     seat = seat_of(session, room)
     with context.failures.watch_lock(seat.failure("room_leave")):

@@ -11,26 +11,26 @@ from chat_service.contracts.records import Rate, RoomQuota
 from chat_service.errors import ChatServiceError
 from chat_service.options import Options
 
-#: Part of a command that clocks and sums may be off by.
+#: Tolerance for inaccuracies of clocks and sums, as a fraction of a command.
 ROUNDING: Final = 1e-3
 
 
 class Pace:
-    """What one user's sockets on this instance have sent lately. Before the login each socket has its own."""
+    """The recent rate of a user's sockets on this instance. Before the login each socket has its own."""
 
     __slots__ = ("due", "refused")
 
     def __init__(self) -> None:
-        #: Until when (``perf_counter``) the commands so far take at the allowed rate.
+        #: The time (``perf_counter``) until which the commands so far last at the allowed rate.
         self.due = 0.0
-        #: Commands refused in a row.
+        #: Number of consecutive refused commands.
         self.refused = 0
 
 
 class RateLimit:
-    """``rate``: commands a second, None for no limit; ``burst``: as many may come at once.
+    """``rate``: commands per second, None for no limit; ``burst``: maximum number of commands at once.
 
-    To be used without a call, since this stands before every command::
+    To be inlined as follows, because this precedes every command::
 
         if pace.due < now:
             pace.due = now
@@ -42,7 +42,7 @@ class RateLimit:
     __slots__ = ("interval", "tolerance")
 
     def __init__(self, rate: float | None, burst: int) -> None:
-        #: Seconds that a command takes of the allowed rate.
+        #: Seconds per command at the allowed rate.
         self.interval = 0.0 if rate is None else 1 / rate
         #: Seconds by which a sender may be ahead.
         self.tolerance = math.inf if rate is None else (burst - 1 + ROUNDING) / rate

@@ -1,4 +1,4 @@
-"""Repair: what a dead instance left, and users and rooms whose state does not fit (server-api.md, Recovery).
+"""Repair: leftovers of a dead instance, and inconsistent users and rooms (server-api.md, Recovery).
 
 All of it is idempotent, and may run on several instances at once.
 """
@@ -19,19 +19,19 @@ from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
-#: The operation that instances ask each other for.
+#: The operation that instances call on each other.
 REMOTE_GHOSTS = "ghosts"
-#: Sockets of a dead instance that are removed at the same time. More would keep commands waiting.
+#: Maximum number of sockets of a dead instance removed concurrently. More would delay commands.
 REMOVED_AT_ONCE = 16
-#: Sockets of this instance that are compared with the store at the same time.
+#: Maximum number of this instance's sockets compared with the store concurrently.
 CHECKED_AT_ONCE = 8
 
 
 async def instance_recovery(upkeep: Upkeep, instance_id: InstanceId) -> None:
-    """Remove the sockets of a dead instance, with the notifications that follow from that.
+    """Remove the sockets of a dead instance, with the resulting notifications.
 
-    A socket that cannot be removed is reported and does not keep the others waiting. Raises the first
-    error at the end; the instance is not forgotten then, so that the recovery is tried again.
+    A socket that cannot be removed is reported and does not delay the others. Raises the first error at the
+    end; the instance is then not forgotten, so that the recovery is retried.
     """
     store = upkeep.store
 
@@ -54,7 +54,7 @@ async def _for_each(
     act: Callable[[SocketId, UserName], Awaitable[None]],
     at_once: int,
 ) -> None:
-    """Do something for each socket, with several at a time. Raises the first error at the end."""
+    """Call a function for each socket, several at a time. Raises the first error at the end."""
     left = iter(sockets.items())
     errors: list[Exception] = []
 
@@ -72,7 +72,7 @@ async def _for_each(
 
 
 async def user_state_sync(context: Context, user: UserName) -> None:
-    """Remove a user's sockets that are not there, and rooms that a socket is not joined to.
+    """Remove a user's missing sockets, and rooms that a socket is not joined to.
 
     Raises ``noUser``.
     """
@@ -83,12 +83,12 @@ async def user_state_sync(context: Context, user: UserName) -> None:
         for room in info.rooms:
             async with context.serial.hold((socket_id, room)):
                 if not await _is_member(context, room, user, socket_id):
-                    # Leaving a room that one is not joined to cleans the index.
+                    # Leaving a room that the socket has not joined cleans the index.
                     await removal.leave_room(context, Seat(user, socket_id, room))
 
 
 async def room_state_sync(context: Context, room: RoomName) -> None:
-    """Remove members whose sockets are not there, have left, or have no access. Raises ``noRoom``."""
+    """Remove members whose sockets are missing, have left, or have no access. Raises ``noRoom``."""
     ghosts: dict[InstanceId, list[Seat]] = {}
     for user, sockets in (await context.store.room_members(room)).items():
         if not sockets or not await context.store.room_check_access(room, user):
@@ -103,7 +103,7 @@ async def room_state_sync(context: Context, room: RoomName) -> None:
                     await removal.leave_room(context, seat)
                     continue
                 if room not in info.rooms:
-                    # A join of what is joined already writes the index again.
+                    # Joining again writes the index again.
                     await _join_again(context, seat, instance_id)
             ghosts.setdefault(instance_id, []).append(seat)
     await asyncio.gather(*(_leave_ghosts(context, room, *item) for item in ghosts.items()))
@@ -122,7 +122,7 @@ async def _join_again(context: Context, seat: Seat, instance_id: InstanceId) -> 
 
 
 async def _leave_ghosts(context: Context, room: RoomName, instance_id: InstanceId, seats: list[Seat]) -> None:
-    """Let the instance that has the sockets take those out of the room that have not joined it."""
+    """Let the instance that holds the sockets remove those that have not joined the room."""
     if instance_id == context.instance_id():
         for seat in seats:
             await removal.leave_ghost(context, seat)
@@ -135,7 +135,7 @@ async def _leave_ghosts(context: Context, room: RoomName, instance_id: InstanceI
 
 
 def register_remote(context: Context) -> None:
-    """Let other instances have the members checked that are sockets of this one."""
+    """Allow other instances to have members checked that are sockets of this one."""
 
     async def leave_ghosts(room: RoomName, sockets: list[tuple[UserName, SocketId]]) -> None:
         for user, socket_id in sockets:
@@ -170,7 +170,7 @@ async def _is_member(context: Context, room: RoomName, user: UserName, socket_id
 
 
 def clean_soon(context: Context) -> None:
-    """Begin to clean in the background if something may be left. Called while the store answers."""
+    """Start to clean up in the background if leftovers may exist. Called while the store answers."""
     failures = context.failures
     if failures.has_leftovers and not failures.is_cleaning:
         failures.has_leftovers = False
@@ -182,7 +182,7 @@ async def _clean_and_say(context: Context) -> None:
     try:
         await clean(context)
     except Exception as error:
-        # Again after the next heartbeat.
+        # Retry after the next heartbeat.
         context.failures.has_leftovers = True
         logger.warning("what failures of the store left could not be cleaned yet: %r", error)
     finally:
@@ -207,7 +207,7 @@ async def clean(context: Context) -> None:
 async def _check_socket(
     context: Context, instance_id: InstanceId, socket_id: SocketId, user: UserName, *, is_stored: bool
 ) -> None:
-    # Inside the hold, logins and disconnects are over.
+    # Inside the hold, no login or disconnect is running.
     async with context.serial.hold((socket_id, None)):
         info = (await sockets_of(context.store, user)).get(socket_id)
         session = context.sessions.get(socket_id)
@@ -216,7 +216,7 @@ async def _check_socket(
             await removal.remove_socket(context, user, socket_id, instance_id, rooms)
             return
         if session.state is LoginState.CONFIRMED and (info is None or not is_stored):
-            # A fail-over has lost it.
+            # A failover has lost it.
             await context.store.socket_connect(
                 user, socket_id, session.instance_id or instance_id, ephemeral=session.is_ephemeral
             )
@@ -234,7 +234,7 @@ async def _check_rooms(context: Context, session: Session, user: UserName, info:
 
 async def _leave(context: Context, session: Session, user: UserName, room: RoomName) -> None:
     if session.is_closed or session.rooms.get(room) is not None:
-        # Joined since then.
+        # It has joined in the meantime.
         return
     await removal.leave_room(context, Seat(user, session.socket_id, room), is_told=False, echo=True)
     session.rooms.pop(room, None)

@@ -19,7 +19,7 @@ Operation = Callable[..., Awaitable[Any]]
 
 
 class RemoteCalls:
-    """Asks other instances, and answers them. ``timeout``: seconds to wait for an answer."""
+    """Calls other instances, and answers their calls. ``timeout``: seconds to wait for an answer."""
 
     def __init__(
         self,
@@ -36,15 +36,15 @@ class RemoteCalls:
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
 
     def register(self, name: str, operation: Operation) -> None:
-        """Let other instances call ``operation`` under a name."""
+        """Allow other instances to call ``operation`` under a name."""
         self._operations[name] = operation
 
     async def call(self, instance: InstanceId, operation: str, *args: Any) -> Any:
         """Call an operation of an instance and return its result.
 
-        Raises the ``ChatServiceError`` that it raised, or ``timeout`` when no answer came in time.
+        Raises the ``ChatServiceError`` of the operation, or ``timeout`` if there is no answer in time.
         """
-        # Time-outs need one.
+        # Timeouts need a task.
         await in_task()
         request = Request(
             id=uuid.uuid4().hex, reply_to=self._instance_id(), operation=operation, args=tuple(args)
@@ -66,7 +66,7 @@ class RemoteCalls:
         return reply.result
 
     async def serve(self, request: Request) -> None:
-        """Run what another instance asked for, and answer it."""
+        """Run an operation for another instance, and answer it."""
         operation = self._operations.get(request.operation)
         try:
             if operation is None:
@@ -78,7 +78,7 @@ class RemoteCalls:
         await self._bus().publish(Topic(TopicKind.INSTANCE, request.reply_to), reply)
 
     def resolve(self, reply: Reply) -> None:
-        """Deliver an answer. It is dropped if nobody waits for it any longer."""
+        """Deliver an answer. Dropped if nobody waits for it any longer."""
         answer = self._waiting.get(reply.id)
         if answer is not None and not answer.done():
             answer.set_result(reply)
@@ -86,27 +86,28 @@ class RemoteCalls:
 
 @dataclass(slots=True)
 class Pulse:
-    """The last pulse of an instance that was seen, and for how many seconds it has been the same."""
+    """The last observed pulse of an instance, and for how many seconds it has not changed."""
 
     number: int
     silence: float = 0.0
 
 
 class PulseWatch:
-    """What one instance has seen of the others. It decides; its caller reads the store and the clock."""
+    """An instance's observations of the others. Decides only; its caller reads the store and the clock."""
 
     def __init__(self, heartbeat_rate: float, heartbeat_timeout: float) -> None:
         self._rate = heartbeat_rate
         self._timeout = heartbeat_timeout
         self._pulses: dict[InstanceId, Pulse] = {}
-        #: When the last look ended, in seconds of the monotonic clock.
+        #: Time of the end of the last check, in seconds of the monotonic clock.
         self._looked_at: float | None = None
 
     def look(self, pulses: Mapping[InstanceId, int], began: float, ended: float, *, counts: bool) -> None:
-        """Take note of the present pulses, which were read between ``began`` and ``ended``.
+        """Record the current pulses, which were read between ``began`` and ``ended``.
 
-        ``counts``: whether living instances could renew their leases since the last look. Otherwise the time
-        since then proves nothing. Neither does a long time: this process stood still, perhaps all others too.
+        ``counts``: whether live instances could renew their leases since the last check. If not, the time
+        since then proves nothing. Neither does a long interval: this process stood still, and perhaps all
+        others did, too.
         """
         waited = 0.0
         if counts and self._looked_at is not None:
@@ -122,22 +123,22 @@ class PulseWatch:
             self._pulses[instance_id] = pulse
 
     def silence(self, instance_id: InstanceId) -> float | None:
-        """Seconds for which an instance was seen to be silent; None for one that was not seen yet."""
+        """Seconds for which an instance was observed to be silent; None if it was not observed yet."""
         pulse = self._pulses.get(instance_id)
         return None if pulse is None else pulse.silence
 
     def is_dead(self, instance_id: InstanceId) -> bool:
-        """Whether an instance was silent for as long as ``heartbeat_timeout``."""
+        """Whether an instance has been silent for ``heartbeat_timeout``."""
         return (self.silence(instance_id) or 0.0) >= self._timeout
 
     def dead(self) -> dict[InstanceId, int]:
-        """The instances that were silent for that long, each with the pulse that it had all the time."""
+        """The instances that have been silent for that long, each with its unchanged pulse."""
         return {name: pulse.number for name, pulse in self._pulses.items() if self.is_dead(name)}
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look: when somebody may turn out to be dead, or half a heartbeat."""
+        """Seconds until the next check: when an instance may turn out to be dead, or half a heartbeat."""
         due = [self._timeout - pulse.silence for pulse in self._pulses.values()]
-        # Not at once: what is dead already is in the hands of somebody.
+        # Not immediately: a dead instance is already being recovered.
         nearest = min((seconds for seconds in due if seconds > 0), default=self._rate)
         return max(min(nearest, self._rate / 2), self._rate / 100)

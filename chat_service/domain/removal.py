@@ -1,6 +1,6 @@
-"""Leaving a room, coded once: for commands, disconnects, lost access, recovery and repair.
+"""Leaving a room: the single implementation for commands, disconnects, lost access, recovery and repair.
 
-Functions that say so are called inside ``context.serial.hold((socket_id, room))``.
+Some functions must be called inside ``context.serial.hold((socket_id, room))``; they say so.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
 
-#: The operation that instances ask each other for.
+#: The operation that instances call on each other.
 REMOTE_REMOVED = "removed"
 
 
 class Reporter(Protocol):
-    """Where failures of the store go."""
+    """Where failures of the store are reported."""
 
     def store(self, error: Exception, info: FailureInfo) -> None: ...
 
 
 class Upkeep(Protocol):
-    """What it takes to remove sockets: the ``Context`` of a service, or ``StoreUpkeep``."""
+    """What is needed to remove sockets: the ``Context`` of a service, or ``StoreUpkeep``."""
 
     @property
     def service(self) -> Any: ...
@@ -61,7 +61,7 @@ class FailureLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUpkeep:
-    """Upkeep of a store without a service, and so without hooks."""
+    """Maintenance of a store without a service, and therefore without hooks."""
 
     store: Store
     clock: Clock
@@ -78,7 +78,7 @@ class Seat(NamedTuple):
     room: RoomName
 
     def failure(self, op_type: str) -> FailureInfo:
-        """What a failure of an operation was about."""
+        """The details of a failed operation."""
         return FailureInfo(op_type=op_type, user_name=self.user, room_name=self.room, id=self.socket_id)
 
     def facts(self, njoined: int) -> dict[str, Any]:
@@ -108,8 +108,8 @@ async def leave_room(
 ) -> LeaveResult:
     """Leave a room in the store, then call ``on_leave`` if the socket was joined.
 
-    ``was_joined``: this instance knows it as joined, even if the store no longer does.
-    ``is_told``: call the hook. The others as in ``Store.room_leave``. Raises what the store raises.
+    ``was_joined``: this instance knows it as joined, even if the store no longer does. ``is_told``: call
+    the hook. The other arguments as in ``Store.room_leave``. Raises what the store raises.
     """
     result = await upkeep.store.room_leave(
         seat.room,
@@ -134,7 +134,7 @@ async def remove_socket(
     *,
     is_told: bool = True,
 ) -> None:
-    """Take a socket that is gone out of its rooms, then out of its user and its instance."""
+    """Remove a disconnected socket from its rooms, then from its user and its instance."""
     departures = []
     for room in rooms:
         seat = Seat(user, socket_id, room)
@@ -145,7 +145,7 @@ async def remove_socket(
 
 
 async def call_on_leave(upkeep: Upkeep, seat: Seat, njoined: int) -> None:
-    """What the hook raises is logged."""
+    """Exceptions of the hook are logged."""
     if upkeep.hooks.witness is not None:
         upkeep.hooks.witness("leave", seat.facts(njoined))
     hook = upkeep.hooks.get("on_leave")
@@ -158,17 +158,17 @@ async def call_on_leave(upkeep: Upkeep, seat: Seat, njoined: int) -> None:
         logger.exception("on_leave hook failed for %s", info)
 
 
-# Ghosts: sockets that a room has, though they have left it
+# Ghosts: sockets that are still in a room although they have left it
 
 
 def may_be_joined(context: Context, room: RoomName, socket_id: SocketId) -> bool:
-    """Whether a socket of this instance is joined, or being joined."""
+    """Whether a socket of this instance is joined or joining."""
     session = context.sessions.get(socket_id)
     return session is not None and room in session.rooms
 
 
 async def leave_ghost(context: Context, seat: Seat) -> None:
-    """Take a socket of this instance out of a room unless it is joined."""
+    """Remove a socket of this instance from a room unless it is joined."""
     async with context.serial.hold((seat.socket_id, seat.room)):
         session = context.sessions.get(seat.socket_id)
         if session is None or session.rooms.get(seat.room) is None:
@@ -181,10 +181,10 @@ async def leave_ghost(context: Context, seat: Seat) -> None:
 
 
 async def forget(context: Context, session: Session, room: RoomName) -> bool:
-    """Give the socket nothing more of a room. Call inside the hold.
+    """Deliver no more events of a room to the socket. Call inside the hold.
 
-    Returns whether it was joined, as far as is known here: it may have lost its access, and the news of that
-    be on its way.
+    Returns whether it was joined, as far as known here: its access may have been lost, and the event about
+    that may not have arrived yet.
     """
     if session.rooms.pop(room, None) is None:
         return False
@@ -196,14 +196,14 @@ async def forget(context: Context, session: Session, room: RoomName) -> bool:
 
 
 async def end_membership(context: Context, session: Session, room: RoomName) -> None:
-    """A joined socket has lost its access: let it go, and tell it. Call inside the hold."""
+    """A joined socket has lost its access: remove it, and notify its client. Call inside the hold."""
     await forget(context, session, room)
     await call_on_leave(context, seat_of(session, room), 0)
     tell(context, session, room)
 
 
 def tell(context: Context, session: Session, room: RoomName) -> None:
-    """Tell a socket once that it has lost its access."""
+    """Notify a socket once that it has lost its access."""
     if room in session.told:
         session.told.discard(room)
     else:
@@ -211,10 +211,10 @@ def tell(context: Context, session: Session, room: RoomName) -> None:
 
 
 def access_lost(context: Context, room: RoomName, socket_id: SocketId, place: RoomCursor) -> None:
-    """A socket of this instance lost its access at a place in the room's events.
+    """A socket of this instance lost its access at a position in the room's events.
 
-    It gets nothing more from now on. It is told at once, but after the answer to its join, and after
-    ``on_leave``.
+    It gets no more events from now on. It is notified immediately, but after the answer to its join, and
+    after ``on_leave``.
     """
     session = context.sessions.get(socket_id)
     if session is not None and _is_lost(session, room, place):
@@ -227,7 +227,7 @@ def access_lost(context: Context, room: RoomName, socket_id: SocketId, place: Ro
 
 
 def _is_lost(session: Session, room: RoomName, place: RoomCursor) -> bool:
-    """Whether the socket has been joined since before that place, neither left nor joined anew."""
+    """Whether the socket has been joined since before that position, without leaving or rejoining."""
     joined = session.rooms.get(room)
     return joined is not None and joined.epoch == place.epoch and joined.seq < place.seq
 
@@ -245,20 +245,20 @@ async def _end_if_lost(context: Context, session: Session, room: RoomName, place
             await end_membership(context, session, room)
 
 
-# Waiting for the hooks of others
+# Waiting for hooks on other instances
 
 
 async def settle(context: Context, room: RoomName, removal: Removal | None) -> None:
-    """Return when the sockets that a change has removed have left, ``on_leave`` included, on every instance.
+    """Wait until the sockets removed by a change have left on every instance, including ``on_leave``.
 
-    Without such a hook there is nothing to wait for. What takes longer than ``bus_ack_timeout`` goes on in
-    the background.
+    Without such a hook there is nothing to wait for. After ``bus_ack_timeout`` the rest continues in the
+    background.
     """
     if removal is None or context.hooks.get("on_leave") is None:
         return
     await in_task()
     mine = current_patience.get()
-    # The hooks are the application's own code.
+    # The hooks belong to the application.
     suspended = 0.0 if mine is None else mine.suspend()
     try:
         await _wait_for(context, room, removal)
@@ -272,7 +272,7 @@ async def _wait_for(context: Context, room: RoomName, removal: Removal) -> None:
         context.running.spawn(
             _settle_at(context, instance_id, room, removal.cursor, tuple(sockets)),
             f"removal from {room}",
-            # Inside the holds of the command, since a socket may remove itself.
+            # Inside the holds of the command, because a socket may remove itself.
             contextvars.copy_context(),
         )
         for instance_id, sockets in removal.sockets.items()
@@ -292,7 +292,7 @@ async def _settle_at(
     if instance_id == context.instance_id():
         await _settle_here(context, room, place, sockets)
         return
-    # What fails was logged. The instance may be dead, and the removal is done all the same.
+    # Failures were logged. The instance may be dead, and the removal is effective in any case.
     with suppress(ChatServiceError):
         await context.remote.call(instance_id, REMOTE_REMOVED, room, place.epoch, place.seq, sockets)
 
@@ -300,7 +300,7 @@ async def _settle_at(
 async def _settle_here(
     context: Context, room: RoomName, place: RoomCursor, sockets: Iterable[SocketId]
 ) -> None:
-    """The event of the removal may come later than this, or its hooks run already."""
+    """The event of the removal may arrive later than this, or its hooks may already be running."""
     found = (context.sessions.get(socket_id) for socket_id in sockets)
     sessions = [session for session in found if session is not None]
     for session in sessions:
@@ -318,7 +318,7 @@ async def _end_or_defer(context: Context, session: Session, room: RoomName, plac
 
 
 def register_remote(context: Context) -> None:
-    """Let other instances wait for removals of sockets of this one."""
+    """Allow other instances to wait for removals of sockets of this one."""
 
     async def removed(room: RoomName, epoch: str, seq: int, sockets: list[SocketId]) -> None:
         await _settle_here(context, room, RoomCursor(epoch=epoch, seq=seq), sockets)

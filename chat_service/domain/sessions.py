@@ -1,4 +1,4 @@
-"""The sockets of this instance: who they belong to, and what they are joined to."""
+"""The sockets of this instance: their users, and the rooms that they have joined."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 
 class LoginState(Enum):
-    """How far a socket has come. It never goes back."""
+    """The state of a socket. It never goes back."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -30,31 +30,31 @@ class Session:
     state: LoginState = LoginState.PENDING
     #: Set before the store learns of the socket.
     user: UserName | None = None
-    #: The end of the login in seconds of Unix time; None if it does not end.
+    #: Expiry time of the login in seconds of Unix time; None if it does not expire.
     expires_at: float | None = None
-    #: Whether the login asked for a user that goes with the last socket.
+    #: Whether the login asked for the user to be deleted with the last socket.
     is_ephemeral: bool = False
-    #: Whether the store knows of the socket, or may know.
+    #: Whether the store knows, or may know, of the socket.
     is_stored: bool = False
-    #: The id under which this instance told the store of the socket.
+    #: The id under which this instance registered the socket in the store.
     instance_id: InstanceId | None = None
-    #: Rooms that the socket is joined to, or being joined to (None), with the place of the join.
+    #: Rooms that the socket is joined to, or joining (None), with the position of the join.
     rooms: dict[RoomName, RoomCursor | None] = field(default_factory=dict)
-    #: Rooms of which the client knows that it has lost its access, while the rest of the leave is under way.
+    #: Rooms whose loss the client has been told of, while the rest of the leave is running.
     told: set[RoomName] = field(default_factory=set)
-    #: The socket is gone, and the store could not be told that it has left a room.
+    #: The socket is gone, and the store could not record that it has left a room.
     is_left_over: bool = False
     #: Handlers of custom events.
     handlers: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    #: Commands that came before the end of the login and wait for it, in their order.
+    #: Commands that came before the end of the login and wait for it, in order.
     early: deque[asyncio.Future[None]] = field(default_factory=deque)
-    #: Early commands that were refused because too many waited.
+    #: Number of early commands that were refused because too many waited.
     early_refused: int = 0
     #: The time limit of the ``on_connect`` hook while it runs.
     login_limit: TimeLimit | None = None
     #: How fast it sends; shared by the sockets of a user.
     pace: Pace = field(default_factory=Pace)
-    #: Commands and custom events that run now.
+    #: Number of running commands and custom events.
     in_flight: int = 0
 
     @property
@@ -62,18 +62,18 @@ class Session:
         return self.state is LoginState.CLOSED
 
     def end_login(self, state: LoginState) -> None:
-        """The login is over: commands that wait for it go on, in their order."""
+        """The login is over: waiting commands continue in order."""
         self.state = state
         for waiting in self.early:
             if not waiting.done():
                 waiting.set_result(None)
 
     async def wait_for_login(self) -> None:
-        """Return when the login is over and all commands that came before this one have gone on."""
+        """Wait until the login is over and all earlier commands have continued."""
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         if self.state is not LoginState.PENDING:
-            # Those before are about to be woken; this one is woken after them.
+            # Earlier ones are about to be woken; this one is woken after them.
             loop.call_soon(_set, turn)
         self.early.append(turn)
         try:
@@ -99,7 +99,7 @@ class Sessions:
 
     @property
     def user_count(self) -> int:
-        """How many users have a socket here."""
+        """The number of users with a socket here."""
         return len(self._by_user)
 
     def add(self, socket_id: SocketId) -> Session:
@@ -110,7 +110,7 @@ class Sessions:
         return self._by_socket.get(socket_id)
 
     def name_user(self, session: Session, user: UserName) -> None:
-        """Say whose socket it is."""
+        """Set the user of a socket."""
         session.user = user
         sockets = self._by_user.setdefault(user, {})
         if sockets:
@@ -126,7 +126,7 @@ class Sessions:
                 self._by_user.pop(session.user, None)
 
     def users(self) -> list[UserName]:
-        """The users who have a socket here."""
+        """The users with a socket here."""
         return list(self._by_user)
 
     def of_user(self, user: UserName) -> list[Session]:

@@ -81,8 +81,8 @@ def test_examples_are_commands(name: str) -> None:
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (["romms"], "There is no command romms. Did you mean rooms? Try: chat-service --help"),
-        (["xyzzy"], "There is no command xyzzy. Try: chat-service --help"),
+        (["romms"], "There is no such command: romms. Did you mean rooms? Try: chat-service --help"),
+        (["xyzzy"], "There is no such command: xyzzy. Try: chat-service --help"),
         (["rooms", "--jsn"], "No such option '--jsn'. Did you mean '--json'? Try: chat-service rooms --help"),
         (["tail"], "Missing argument 'ROOM'. Try: chat-service tail --help"),
         (["rooms", "--limit", "0"], "Invalid value for '--limit': 0 is not in the range x>=1."),

@@ -74,7 +74,7 @@ async def test_rooms_in_parts(site: Site) -> None:
         answer = await site.json("rooms", "--limit", "5", "--cursor", answer["cursor"])
     assert found == names
     first = await site.run("rooms", "--limit", "5")
-    assert "there are more: --all, or --cursor " in first.stderr
+    assert "there are more: use --all, or --cursor " in first.stderr
 
 
 async def test_one_room(site: Site) -> None:
@@ -113,14 +113,14 @@ async def test_users(site: Site) -> None:
     assert len(one["sockets"]) == 2
     assert alice.id in (await site.run("users", "alice")).stdout
     assert (await site.json("users", "carol")) == {"name": "carol", "sockets": []}
-    assert "carol is known, and not online" in (await site.run("users", "carol")).stderr
+    assert "carol exists but is not online" in (await site.run("users", "carol")).stderr
     assert (await site.run("users", "dave", code=6)).stderr == "chat-service: No such user dave\n"
 
 
 @pytest.mark.covers("cli:instances")
 async def test_instances(site: Site) -> None:
     nobody = await site.run("instances")
-    assert "no instance runs" in nobody.stderr
+    assert "no instance is running" in nobody.stderr
     instance = await site.world.start(**QUIET)
     await instance.login("alice")
     (answer,) = (await site.json("instances"))["instances"]
@@ -166,7 +166,7 @@ async def test_looking_changes_nothing(site: Site) -> None:
 def test_a_memory_store_cannot_be_looked_into(args: list[str]) -> None:
     result = invoke(*args, "--store", "memory")
     assert result.exit_code == 3
-    assert result.stderr.startswith("chat-service: a memory store lives inside of its server's process")
+    assert result.stderr.startswith("chat-service: a memory store lives inside its server's process")
     assert result.stderr.count("\n") == 1
 
 
@@ -177,4 +177,4 @@ def test_a_memory_store_cannot_be_looked_into(args: list[str]) -> None:
 def test_somebody_has_to_say_which_services(args: list[str]) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
-    assert result.stderr == "chat-service: say which services: --url redis://HOST:PORT/DB, or --config FILE\n"
+    assert result.stderr == "chat-service: name the services: --url redis://HOST:PORT/DB, or --config FILE\n"

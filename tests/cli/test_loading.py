@@ -68,8 +68,8 @@ def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
     [
         ("servce", 3, "module {name} has no servce; did you mean service?"),
         ("x", 3, "module {name} has no x"),
-        ("number", 3, "{name}:number is no ChatService and no function that makes one: int"),
-        ("nothing", 3, "{name}:nothing made no ChatService: NoneType"),
+        ("number", 3, "{name}:number is neither a ChatService nor a function that returns one: int"),
+        ("nothing", 3, "{name}:nothing did not return a ChatService: NoneType"),
         ("fails", 3, "{name}:fails failed: RuntimeError: no database at all ({path}, line 17)"),
         (
             "misspelt",
@@ -77,7 +77,7 @@ def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
             "{name}:misspelt failed: ConfigurationError: unknown hook on_conect; did you mean on_connect? "
             "({path}, line 23)",
         ),
-        ("later", 3, "{name}:later is a coroutine function: make it a plain one"),
+        ("later", 3, "{name}:later is a coroutine function; use a plain function"),
         ("with_argument", 3, "{name}:with_argument failed: TypeError: with_argument() missing 1 required"),
         ("", 2, "expected MODULE:ATTRIBUTE, such as main:service, got {name}:"),
     ],
@@ -141,7 +141,7 @@ def test_no_such_directory() -> None:
     ("options", "message"),
     [
         ("", "workers need a store that they share, and a memory store is in one process"),
-        ("store='redis'", "workers that share a port need WebSocket alone"),
+        ("store='redis'", "workers that share a port support only WebSocket"),
         ("store='redis', transport=InProcessTransport()", "workers need the Socket.IO transport, not "),
     ],
 )
@@ -160,5 +160,5 @@ def test_reload_is_for_one_process() -> None:
     result = invoke("run", "main:service", "--reload", "--workers", "2")
     assert (result.exit_code, result.stderr) == (
         2,
-        "chat-service: --reload and --workers do not go together\n",
+        "chat-service: --reload and --workers cannot be combined\n",
     )

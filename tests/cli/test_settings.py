@@ -124,7 +124,10 @@ def test_a_url_is_a_redis(write: Any) -> None:
         ("[[rooms]]", "[[rooms]] needs name"),
         ('[[rooms]]\nname = "a"\nowners = "b"', "unknown key in [[rooms]] owners; did you mean owner?"),
         ('[[rooms]]\nname = "a"\nwhitelist = "b"', "[[rooms]] whitelist: expected a list, got 'b'"),
-        ('[[rooms]]\nname = "a"\nwhitelist = [1]', "[[rooms]] whitelist: expected a list of texts, got [1]"),
+        (
+            '[[rooms]]\nname = "a"\nwhitelist = [1]',
+            "[[rooms]] whitelist: expected a list of texts, got [1]",
+        ),
         (
             '[[rooms]]\nname = "a"\nwhitelist_only = 1',
             "[[rooms]] whitelist_only: expected true or false, got 1",

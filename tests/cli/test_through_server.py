@@ -174,11 +174,11 @@ async def test_what_is_wrong_is_one_line(service: ChatService) -> None:
     for args, code, text in (
         ([*ann, "nowhere"], 6, "No such room nowhere"),
         (["--server", f"http://127.0.0.1:{free_port()}", "tea"], 4, "cannot connect to http://127.0.0.1:"),
-        (["--server", url, "tea"], 4, f"{url} refuses the login: No login provided"),
+        (["--server", url, "tea"], 4, f"{url} rejects the login: No login provided"),
         (["--server", "redis://x", "tea"], 2, "--server: expected http://"),
         (["--server", url, "--auth", "x", "tea"], 2, "--auth is no JSON"),
         (["--server", url, "--auth", "[1]", "tea"], 2, "--auth: expected a JSON object"),
-        ([*ann, "--url", "redis://x", "tea"], 2, "give either --server, or what says where the store is"),
+        ([*ann, "--url", "redis://x", "tea"], 2, "give either --server, or the options of a store"),
         (["--url", "redis://x", "--user", "ann", "tea"], 2, "--user, --token and --auth go with --server"),
     ):
         failed = await call("tail", *args, code=code)

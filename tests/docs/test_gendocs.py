@@ -47,7 +47,7 @@ def test_fields_have_their_comments_and_defaults() -> None:
     assert made["ping_timeout"].default == "20.0"
     assert (
         made["ping_timeout"].doc
-        == "Seconds that a client has to answer a ping, or to read some of what waits for it."
+        == "Maximum time in seconds for a client to answer a ping, or to read some of its backlog."
     )
     assert made["transports"].default == "('polling', 'websocket')"
 

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("user", type=parameters.text)
-@click.option("--seconds", type=float, help="End the ban by itself after this time.  [default: never]")
-@click.option("--reason", type=parameters.text, help="A text that the user gets to read.")
+@click.option("--seconds", type=float, help="Duration of the ban.  [default: no end]")
+@click.option("--reason", type=parameters.text, help="Reason that is shown to the user.")
 @json_option
 @takes_target
 def command(target: Target, user: str, seconds: float | None, reason: str | None, as_json: bool) -> None:
     """Disconnect a user everywhere, remove them from all rooms and refuse their logins.
 
-    The user need not be known. A new ban replaces an earlier one. When the command ends, no instance stores
-    a message of the user any more. The on_leave hooks run in the services, and are not waited for.
+    The user need not exist. A new ban replaces an earlier one. Once the command has returned, no instance
+    stores further messages of the user. The on_leave hooks run in the services; the command does not wait
+    for them.
     """
     ban = run_async(_ban(target, user, seconds, reason))
     if as_json:

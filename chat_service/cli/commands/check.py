@@ -1,4 +1,4 @@
-"""``chat-service check``: a file, and what has to hold for a service to work over a Redis."""
+"""``chat-service check``: checks a file, and the requirements of a service on Redis."""
 
 import asyncio
 import ssl
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from chat_service.stores.redis.urls import Address
     from chat_service.webhooks.webhook_options import WebhookOptions
 
-#: Round trips that are measured at each node.
+#: Number of round trips measured at each node.
 PINGS: Final = 20
-#: Milliseconds of a round trip, of its median, that are too many to be quick.
+#: Median round trip in milliseconds above which there is a warning.
 SLOW_MS: Final = 10.0
-#: Seconds that a clock may differ from that of Redis without a warning.
+#: Clock difference from Redis in seconds above which there is a warning.
 SKEW_SECONDS = 1.0
-#: Seconds that an envelope may take.
+#: Maximum time in seconds to wait for an envelope.
 BUS_PATIENCE: Final = 5.0
 #: Seconds that a connection to a back end may take.
 BACK_END_PATIENCE: Final = 5.0
@@ -41,7 +41,7 @@ BACK_END_PATIENCE: Final = 5.0
 ADDRESSES: Final = ("connect", "refresh", "message", "events")
 
 
-_NOT_TOLD: Final = (Verdict.WARNING, "unknown: the user of Redis may not run INFO")
+_NOT_TOLD: Final = (Verdict.WARNING, "unknown: the Redis user may not run INFO")
 
 
 class _Ear:
@@ -54,11 +54,11 @@ class _Ear:
         self.heard.set()
 
     def on_interruption(self, topic: Topic) -> None:
-        """The check fails by the time that it takes."""
+        """The check fails if it takes longer than this."""
 
 
 async def check_store(store: "RedisStore") -> list[Finding]:
-    """Open a store and look at all of it. What fails ends nothing but itself.
+    """Open a store and run all checks. A failed check does not stop the others.
 
     Raises what ``store.open`` raises.
     """
@@ -97,7 +97,7 @@ async def _finding(name: str, step: Callable[[], Coroutine[Any, Any, tuple[Verdi
 
 
 async def _info(store: "RedisStore", node: "Address") -> dict[str, str]:
-    """What a node says of itself; nothing when its user may not ask."""
+    """The ``INFO`` of a node; empty if the user may not run it."""
     try:
         return _fields(await store.client.call_node(node, "INFO"))
     except StoreTimeoutError:
@@ -113,7 +113,7 @@ def _fields(info: bytes) -> dict[str, str]:
 async def _version(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
     if not all(infos.values()):
         return _NOT_TOLD
-    # That it is new enough was seen when it was opened, of one node.
+    # Opening the store has checked the version of one node.
     versions = sorted({fields.get("redis_version", "unknown") for fields in infos.values()})
     shown = ", ".join(versions)
     return (Verdict.OK, shown) if len(versions) == 1 else (Verdict.WARNING, f"nodes differ: {shown}")
@@ -125,7 +125,7 @@ async def _mode(store: "RedisStore", infos: "dict[Address, dict[str, str]]") -> 
         without = sum(count == 0 for count in replicas)
         detail = f"cluster of {len(infos)} masters, {sum(replicas)} replicas"
         return (
-            (Verdict.WARNING, f"{detail}; {without} masters have none") if without else (Verdict.OK, detail)
+            (Verdict.WARNING, f"{detail}; {without} masters without one") if without else (Verdict.OK, detail)
         )
     if store.options.sentinels:
         return Verdict.OK, f"Sentinel, {sum(replicas)} replicas"
@@ -140,9 +140,9 @@ async def _memory(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]
     shown = ", ".join(policies)
     if policies == ["noeviction"]:
         return Verdict.OK, shown
-    # Without a limit of memory nothing is evicted.
+    # Without a memory limit nothing is evicted.
     verdict = Verdict.WARNING if limits == {"0"} else Verdict.FAILED
-    return verdict, f"{shown}: Redis would drop rooms and users when memory is full; set noeviction"
+    return verdict, f"{shown}: Redis will evict rooms and users when memory is full; set noeviction"
 
 
 async def _persistence(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict, str]:
@@ -152,12 +152,12 @@ async def _persistence(infos: "dict[Address, dict[str, str]]") -> tuple[Verdict,
         return Verdict.OK, "append-only file"
     return (
         Verdict.WARNING,
-        "no append-only file: a restart of Redis loses what is newer than its last snapshot",
+        "no append-only file: a restart of Redis loses everything since its last snapshot",
     )
 
 
 async def _permissions(store: "RedisStore") -> tuple[Verdict, str]:
-    """Try all that a service does."""
+    """Try everything that a service does."""
     await store.check_rights()
     return Verdict.OK, f"scripts, data and channels of {store.keys.prefix}:*"
 
@@ -171,10 +171,10 @@ async def _bus(store: "RedisStore", ear: _Ear) -> tuple[Verdict, str]:
         async with asyncio.timeout(BUS_PATIENCE):
             await ear.heard.wait()
     except TimeoutError:
-        return Verdict.FAILED, f"what is published does not arrive within {BUS_PATIENCE:g} s"
+        return Verdict.FAILED, f"a published message did not arrive within {BUS_PATIENCE:g} s"
     finally:
         await store.bus.unsubscribe(topic)
-    return Verdict.OK, f"there and back in {(time.monotonic() - began) * 1000:.1f} ms"
+    return Verdict.OK, f"round trip in {(time.monotonic() - began) * 1000:.1f} ms"
 
 
 async def _latency(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, str]:
@@ -196,7 +196,7 @@ async def _latency(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict
 
 
 async def _clock(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, str]:
-    """This machine's clock beside those of Redis: messages carry the times of the instances."""
+    """Compare this machine's clock with those of Redis, because messages carry the time of the instances."""
     worst = 0.0
     for node in nodes:
         before = time.time()
@@ -206,7 +206,7 @@ async def _clock(store: "RedisStore", nodes: "list[Address]") -> tuple[Verdict, 
         worst = max(worst, skew, key=abs)
     detail = f"{worst:+.3f} s from Redis"
     if abs(worst) > SKEW_SECONDS:
-        return Verdict.WARNING, f"{detail}: messages may carry wrong times; synchronise the clocks"
+        return Verdict.WARNING, f"{detail}: messages may have wrong timestamps; synchronise the clocks"
     return Verdict.OK, detail
 
 
@@ -256,21 +256,21 @@ def _open_files(transport: Mapping[str, Any]) -> list[Finding]:
 
 # The command
 
-#: How each verdict looks.
+#: The style of each verdict.
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 @subcommand(
     "check",
     """
-    chat-service check --config chat.toml        # the file, then the store that it names
+    chat-service check --config chat.toml        # the file, then its store
     chat-service check --url redis://localhost
-    chat-service check --config chat.toml --public   # is it fit for the internet?
+    chat-service check --config chat.toml --public   # is it safe on the internet?
     chat-service check --config chat.toml --strict && chat-service serve --config chat.toml
     """,
 )
-@click.option("--strict", is_flag=True, help="Fail also for warnings.")
-@click.option("--public", is_flag=True, help="Judge the file as one for the public internet.")
+@click.option("--strict", is_flag=True, help="Treat warnings as failures.")
+@click.option("--public", is_flag=True, help="Also check whether the file is safe on the public internet.")
 @json_option
 @takes_target
 @click.pass_context
@@ -278,10 +278,10 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
     """Check a configuration and its store: connection, version, permissions, bus, latency, clocks; and
     whether the back end of webhooks can be reached.
 
-    A few keys below PREFIX:{check:...} are written and removed at once; nothing else is changed.
+    A few keys below PREFIX:{check:...} are written and removed immediately; nothing else is changed.
     """
     if public and target.settings is None:
-        raise CliError(ExitCode.USAGE, "--public judges a file: give it with --config")
+        raise CliError(ExitCode.USAGE, "--public checks a file: add --config FILE")
     findings = []
     failure: int = ExitCode.FAILED
     if target.settings is not None:
@@ -300,10 +300,12 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
 
                 findings += check_public(target.settings)
     if not target.is_readable:
-        # It is said above, and there is nothing to look at.
+        # The error is already in the list, and there is no store to check.
         pass
     elif target.store_type == "memory" and target.settings is not None:
-        findings.append(Finding(name="store", verdict=Verdict.OK, detail="memory: one process, gone with it"))
+        findings.append(
+            Finding(name="store", verdict=Verdict.OK, detail="memory: lost when its process ends")
+        )
     else:
         try:
             findings += run_async(check_store(target.make_store(is_strict=False)))

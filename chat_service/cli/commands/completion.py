@@ -5,10 +5,10 @@ import click
 from chat_service.cli import output
 from chat_service.cli.parameters import subcommand
 
-#: Where each shell looks for completions of a user.
+#: Where each shell looks for a user's completions.
 PLACES = {
     "bash": "~/.local/share/bash-completion/completions/chat-service",
-    "zsh": "a file _chat-service in a directory of $fpath",
+    "zsh": "a file named _chat-service in a directory of $fpath",
     "fish": "~/.config/fish/completions/chat-service.fish",
 }
 
@@ -26,8 +26,7 @@ PLACES = {
 def command(shell: str) -> None:
     """Print a script that completes commands, options and rooms in a shell.
 
-    Names of rooms are completed where CHAT_STORE_URL or CHAT_CONFIG, or the options before, say which
-    services.
+    Room names are completed if CHAT_STORE_URL, CHAT_CONFIG or earlier options specify the services.
     """
     from click.shell_completion import get_completion_class
 

@@ -15,17 +15,17 @@ from chat_service.cli.parameters import subcommand
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port, 0 for a free one."
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 picks a free one."
 )
 @click.option(
     "--url", envvar="CHAT_STORE_URL", show_envvar=True, metavar="URL", help="A Redis.  [default: memory]"
 )
-@click.option("--cluster", is_flag=True, help="Whether it is a Redis Cluster.")
-@click.option("--prefix", metavar="TEXT", help="What every key begins with.  [default: chat]")
+@click.option("--cluster", is_flag=True, help="The server is a Redis Cluster.")
+@click.option("--prefix", metavar="TEXT", help="Prefix of all keys.  [default: chat]")
 def command(host: str, port: int, url: str | None, cluster: bool, prefix: str | None) -> None:
-    """Run the web chat: a page to talk with, and the service behind it.
+    """Run the web chat: a web page and its service.
 
-    Everybody can be anybody there. It is for looking around, not for the internet.
+    Anyone can log in with any name. Use it to try things out, not on the internet.
     """
     from chat_service.cli.failures import CliError, describe
     from chat_service.demo import main

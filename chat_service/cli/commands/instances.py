@@ -10,7 +10,7 @@ from chat_service.cli.target import Target, run_async
 if TYPE_CHECKING:
     from chat_service.domain.listing import InstanceStatus
 
-#: How each state looks.
+#: The style of each state.
 STYLES = {"alive": "green", "lapsed": "bold red", "recovering": "yellow"}
 
 
@@ -25,10 +25,10 @@ STYLES = {"alive": "green", "lapsed": "bold red", "recovering": "yellow"}
 @json_option
 @takes_target
 def command(target: Target, heartbeat_timeout: float | None, as_json: bool) -> None:
-    """List the instances, with their leases and how many sockets they have.
+    """List the instances, with their leases and numbers of sockets.
 
-    Ages are told by the clocks of the machines. Nothing is decided by them: the services listen for the
-    heartbeats of each other, and so does `recover`.
+    Ages depend on the machines' clocks and are for information only: services and `recover` watch the
+    heartbeats instead.
     """
     timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
     found = run_async(_list(target, timeout))
@@ -48,7 +48,7 @@ def command(target: Target, heartbeat_timeout: float | None, as_json: bool) -> N
     heads = ("instance", "state", "heard of", "dead", "sockets")
     output.print_table(heads, rows, numbers=("sockets",))
     if not rows:
-        output.note("no instance runs")
+        output.note("no instance is running")
 
 
 def as_object(item: "InstanceStatus") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from chat_service.cli.target import Target, run_async
 @json_option
 @takes_target
 def command(target: Target, user: str, as_json: bool) -> None:
-    """Disconnect all sockets of a user, who may connect again; `ban` keeps them out."""
+    """Disconnect all sockets of a user, who may connect again. Use `ban` to keep them out."""
     sockets = run_async(_kick(target, user))
     if as_json:
         output.print_json({"name": user, "sockets": sockets})

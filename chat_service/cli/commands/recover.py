@@ -1,4 +1,4 @@
-"""``chat-service recover``: recovery from outside, by the same steps as those of a running service."""
+"""``chat-service recover``: recovery from outside, with the same steps as in a running service."""
 
 import asyncio
 import time
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from chat_service.contracts.store import Store
     from chat_service.domain.listing import InstanceStatus
 
-#: Seconds between two looks at how many sockets are left.
+#: Seconds between two progress updates.
 LOOK = 0.2
 
 
 class Recoverer:
-    """Claims instances, as survivors do, and removes what they left. It is not an instance itself.
+    """Claims instances, as services do, and removes what they left behind. It is not an instance itself.
 
-    ``heartbeat_timeout``: seconds, after which a claim that is not renewed counts as given up.
+    ``heartbeat_timeout``: seconds after which a claim that is not renewed counts as abandoned.
     """
 
     def __init__(self, store: "Store", heartbeat_timeout: float, *, is_quiet: bool) -> None:
@@ -37,9 +37,9 @@ class Recoverer:
         self._is_quiet = is_quiet
 
     async def recover(self, instance_id: InstanceId, sockets: int, pulse: int) -> str:
-        """Recover one instance, if it still has this pulse.
+        """Recover an instance if it still has this pulse.
 
-        Returns "recovered", "taken" when it was heard of or another one does it, or "failed".
+        Returns "recovered"; "taken" if the instance is alive or is being recovered by another; or "failed".
         """
         from chat_service.domain.recovery import instance_recovery
         from chat_service.domain.removal import StoreUpkeep
@@ -52,7 +52,7 @@ class Recoverer:
             try:
                 await instance_recovery(upkeep, instance_id)
             except Exception:
-                # The claim lapses, so that it is tried again.
+                # The claim expires, so that recovery is retried.
                 return "failed"
         return "recovered"
 
@@ -61,7 +61,7 @@ class Recoverer:
 
     @asynccontextmanager
     async def _shown(self, instance_id: InstanceId, sockets: int, pulse: int) -> AsyncIterator[None]:
-        """Keep the claim, whose pulse is given, and show how far it is."""
+        """Keep renewing the claim with this pulse, and show the progress."""
         from rich.progress import Progress
 
         with Progress(
@@ -82,11 +82,11 @@ class Recoverer:
             async def look_on() -> None:
                 while True:
                     await asyncio.sleep(LOOK)
-                    # An outage: the recovery itself says so when it does not end.
+                    # An outage: if the recovery fails, it reports that itself.
                     with suppress(StoreError):
                         await look()
 
-            looking = Background().keep("looking at the recovery", look_on)
+            looking = Background().keep("checking the progress of the recovery", look_on)
             try:
                 yield
             finally:
@@ -97,13 +97,13 @@ class Recoverer:
 @subcommand(
     "recover",
     """
-    chat-service recover --url redis://localhost               # all that are dead
+    chat-service recover --url redis://localhost               # all dead instances
     chat-service recover --config chat.toml --dry-run
-    chat-service recover --config chat.toml 4f1c...            # one of them
+    chat-service recover --config chat.toml 4f1c...            # a single one
     """,
 )
 @click.argument("instance", type=parameters.text, required=False)
-@click.option("--dry-run", is_flag=True, help="Only say which instances are dead.")
+@click.option("--dry-run", is_flag=True, help="Only list the dead instances.")
 @click.option("--force", is_flag=True, help="Recover INSTANCE even if it seems to be alive.")
 @heartbeat_option
 @json_option
@@ -116,15 +116,15 @@ def command(
     heartbeat_timeout: float | None,
     as_json: bool,
 ) -> None:
-    """Remove what dead instances left: sockets, presence, memberships; who has to know is told.
+    """Remove what dead instances left behind (sockets, presence, memberships), and notify those affected.
 
-    Running services do this by themselves; use this when none is running, or when they do not recover
-    others (auto_recovery = false). An instance is dead when it was not heard of for the time of
-    --heartbeat-timeout. Since clocks may be wrong, instances that seem to be dead are watched for that time
-    first, and those that are heard of are left alone.
+    Running services do this automatically. Use this command if no service is running, or if services do not
+    recover others (auto_recovery = false). An instance is dead if it has not sent a heartbeat for
+    --heartbeat-timeout. Because clocks may be wrong, instances that seem to be dead are watched for that
+    time first, and are left alone if they send a heartbeat.
     """
     if force and instance is None:
-        raise CliError(ExitCode.USAGE, "--force needs the INSTANCE that it is meant for")
+        raise CliError(ExitCode.USAGE, "--force requires an INSTANCE")
     timeout = target.heartbeat_timeout if heartbeat_timeout is None else heartbeat_timeout
     results = run_async(_recover(target, instance, timeout, dry_run=dry_run, force=force, quiet=as_json))
     if as_json:
@@ -135,7 +135,7 @@ def command(
         rows = [(item["id"], item["sockets"], item["result"]) for item in results]
         output.print_table(("instance", "sockets", "result"), rows, numbers=("sockets",))
     if any(item["result"] == "failed" for item in results):
-        raise CliError(ExitCode.FAILED, "not everything could be recovered: try again")
+        raise CliError(ExitCode.FAILED, "some sockets could not be removed: try again")
 
 
 async def _recover(
@@ -149,12 +149,12 @@ async def _recover(
         chosen = _dead(found) if only is None else [_find(found, only, force)]
         if chosen and not force:
             if not quiet:
-                output.note(f"listening for {output.seconds(timeout)} whether they are dead")
+                output.note(f"watching for {output.seconds(timeout)} whether they are dead")
             await asyncio.sleep(timeout)
             later = await store.instance_pulses()
             chosen = [item for item in chosen if later.get(item.id) == pulses.get(item.id, 0)]
             if only is not None and not chosen:
-                raise CliError(ExitCode.FAILED, f"instance {only} is alive: --force recovers it anyway")
+                raise CliError(ExitCode.FAILED, f"instance {only} is alive; use --force to recover it anyway")
         results = [{"id": item.id, "sockets": item.sockets, "result": "dead"} for item in chosen]
         if not dry_run:
             recoverer = Recoverer(store, timeout, is_quiet=quiet)
@@ -173,12 +173,12 @@ def _find(found: "list[InstanceStatus]", wanted: str, force: bool) -> "InstanceS
     if not matching:
         raise CliError(ExitCode.NOT_FOUND, f"there is no instance {wanted}")
     if len(matching) > 1:
-        raise CliError(ExitCode.NOT_FOUND, f"there are {len(matching)} instances that begin with {wanted}")
+        raise CliError(ExitCode.NOT_FOUND, f"there are {len(matching)} instances with ids like {wanted}")
     item = matching[0]
     if item.expires_in >= 0 and not force:
         age = output.seconds(item.age)
         raise CliError(
             ExitCode.FAILED,
-            f"instance {item.id} is {item.state}, heard of {age} ago: --force recovers it anyway",
+            f"instance {item.id} is {item.state}, heard of {age} ago; use --force to recover it anyway",
         )
     return item

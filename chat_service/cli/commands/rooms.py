@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 )
 @click.argument("room", type=parameters.text, required=False, shell_complete=complete_rooms)
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Rooms to list, about."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Approximate number of rooms.",
 )
-@click.option("--all", "everything", is_flag=True, help="List all rooms, however many.")
-@click.option("--cursor", type=parameters.text, help="Go on where a list before has ended.")
+@click.option("--all", "everything", is_flag=True, help="List all rooms.")
+@click.option("--cursor", type=parameters.text, help="Continue where an earlier list ended.")
 @json_option
 @takes_target
 def command(
@@ -58,7 +62,7 @@ async def _list(target: Target, limit: int | None, cursor: str | None, as_json: 
     ]
     output.print_table(("room", "owner", *numbers, "access by"), rows, numbers=numbers)
     if following is not None:
-        output.note(f"there are more: --all, or --cursor {following}")
+        output.note(f"there are more: use --all, or --cursor {following}")
 
 
 async def _show(target: Target, name: str, as_json: bool) -> None:
@@ -80,7 +84,7 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
         ("room", room.name),
         ("owner", "" if room.owner is None else room.owner),
         ("access by", "whitelist" if room.whitelist_only else "blacklist"),
-        ("messages", f"{room.history_size} stored of at most {room.history_max_size}"),
+        ("messages", f"{room.history_size} stored, maximum {room.history_max_size}"),
         ("last id", room.last_message_id),
         ("epoch", room.epoch),
         ("tells of users", "yes" if status.enable_userlist_updates else "no"),

@@ -29,31 +29,31 @@ if TYPE_CHECKING:
     "run",
     """
     chat-service run main:service                         # service = ChatService(...) in main.py
-    chat-service run --port 9000 --reload main:service    # start again at each change
+    chat-service run --port 9000 --reload main:service    # restart at each change
     chat-service run chat.app:make_service                # a function that returns a ChatService
-    chat-service run --workers 4 main:service             # over Redis, WebSocket alone
+    chat-service run --workers 4 main:service             # with Redis, WebSocket only
     """,
 )
 @click.argument("service", metavar="MODULE:ATTRIBUTE")
-@click.option("--host", help="Address to listen on.  [default: that of the service]")
+@click.option("--host", help="Address to listen on.  [default: the service's]")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Port, 0 for a free one.  [default: that of the service]"
+    "--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.  [default: the service's]"
 )
 @worker_options
-@click.option("--reload", is_flag=True, help="Start again when sources change; for development.")
+@click.option("--reload", is_flag=True, help="Restart when source files change; for development.")
 @click.option(
     "--reload-dir",
     "reload_dirs",
     multiple=True,
     type=click.Path(exists=True, file_okay=False),
-    help="Where sources are; may be given several times.  [default: that of --app-dir]",
+    help="Directory with source files; may be repeated.  [default: --app-dir]",
 )
 @click.option(
     "--app-dir",
     default=".",
     show_default=True,
     type=click.Path(exists=True, file_okay=False),
-    help="Where modules are looked for first.",
+    help="Directory that is searched for modules first.",
 )
 @log_options
 @click.pass_context
@@ -70,15 +70,15 @@ def command(
     log_level: str,
     log_format: str,
 ) -> None:
-    """Run a service of your code: an object, or a function without arguments that makes one.
+    """Run a service from your code: an object, or a function without arguments that returns one.
 
-    SIGTERM sends the clients away bit by bit and ends (a drain), Ctrl+C ends at once. With several workers,
-    SIGHUP replaces them one after the other, by new ones with the code as it is then.
+    SIGTERM drains the service: it disconnects clients gradually, then exits. Ctrl+C stops it immediately.
+    With several workers, SIGHUP replaces them one at a time with new ones that run the current code.
     """
     arguments = ["run", service, "--app-dir", app_dir, "--log-level", log_level, "--log-format", log_format]
     if reload:
         if workers not in (None, 1):
-            raise CliError(ExitCode.USAGE, "--reload and --workers do not go together")
+            raise CliError(ExitCode.USAGE, "--reload and --workers cannot be combined")
         from chat_service.cli.supervisor import own_command
 
         for option, value in (("--host", host), ("--port", port)):
@@ -89,7 +89,7 @@ def command(
 
     code = launch(
         load_service(service, app_dir),
-        # Workers get their sockets; the number of them says that they are not alone.
+        # Workers get their sockets; the number of sockets shows that there are several workers.
         [*arguments, "--workers", str(workers or 1)],
         workers=workers or 1,
         port_per_worker=port_per_worker,
@@ -101,15 +101,15 @@ def command(
     ctx.exit(code)
 
 
-# --reload: the service in a child process that is started again when its sources change
+# --reload: runs the service in a child process that is restarted when its sources change
 
 MISSING = "--reload needs watchfiles: pip install 'watchfiles>=1,<2'"
-#: Seconds that a service may take to close before it is ended.
+#: Seconds for a service to close before it is killed.
 PATIENCE = 5.0
 
 
 def run_with_reload(command: Sequence[str], directories: Sequence[str]) -> int:
-    """Run a program until a signal, and again at each change of a source below ``directories``."""
+    """Run a program until a signal, and restart it when a source file below ``directories`` changes."""
     try:
         import watchfiles  # noqa: F401 - whether it is there
     except ImportError:
@@ -129,7 +129,7 @@ async def _watch(command: Sequence[str], directories: Sequence[str]) -> int:
     child = Child(await start_worker(command))
     sources = PythonFilter(extra_extensions=(".toml",))
     async for changes in awatch(*directories, watch_filter=sources, stop_event=stop, debounce=200):
-        _say(f"{_names(path for _, path in changes)} changed: starting again")
+        _say(f"{_names(path for _, path in changes)} changed: restarting")
         await child.end()
         child = Child(await start_worker(command))
     await child.end()
@@ -137,7 +137,7 @@ async def _watch(command: Sequence[str], directories: Sequence[str]) -> int:
 
 
 class Child:
-    """The service; its end is told, unless it is asked for."""
+    """The service. Its exit is reported, unless it was requested."""
 
     def __init__(self, worker: "Worker") -> None:
         self._worker = worker
@@ -147,12 +147,12 @@ class Child:
     async def _wait(self) -> None:
         code = await self._worker.ended()
         if not self._is_asked:
-            _say(f"the service ended with code {code}; waiting for a change")
+            _say(f"the service exited with code {code}; waiting for a change")
 
     async def end(self) -> None:
-        """Return when it has ended."""
+        """Wait until it has exited."""
         self._is_asked = True
-        # Not SIGTERM: nobody wants a drain here.
+        # Not SIGTERM: a drain is not useful here.
         self._worker.send(signal.SIGINT)
         await asyncio.wait([self._ending], timeout=PATIENCE)
         self._worker.send(signal.SIGKILL)
@@ -168,9 +168,9 @@ def _say(line: str) -> None:
 
 
 def load_service(spec: str, app_dir: str) -> "chat_service.ChatService":
-    """Import a service, or call what makes one. ``app_dir``: where modules are looked for first.
+    """Import a service, or call the function that makes one. ``app_dir``: searched first for modules.
 
-    Raises ``CliError`` with one line that says what is wrong.
+    Raises ``CliError`` with a one-line explanation.
     """
     module_name, colon, path = spec.partition(":")
     if not module_name or not colon or not path:
@@ -188,7 +188,7 @@ def _module(name: str, directory: str) -> Any:
     except (ModuleNotFoundError, ValueError):
         is_there = False
     except Exception as error:
-        # A package above it was imported, and failed.
+        # A parent package was imported, and failed.
         raise _failure(f"module {name} cannot be imported", error) from error
     if not is_there:
         raise CliError(
@@ -217,7 +217,7 @@ def _called(factory: Any, spec: str) -> "chat_service.ChatService":
     if not callable(factory):
         kind = type(factory).__name__
         raise CliError(
-            ExitCode.CONFIGURATION, f"{spec} is no ChatService and no function that makes one: {kind}"
+            ExitCode.CONFIGURATION, f"{spec} is neither a ChatService nor a function that returns one: {kind}"
         )
     try:
         made = factory()
@@ -225,14 +225,14 @@ def _called(factory: Any, spec: str) -> "chat_service.ChatService":
         raise _failure(f"{spec} failed", error) from error
     if inspect.iscoroutine(made):
         made.close()
-        raise CliError(ExitCode.CONFIGURATION, f"{spec} is a coroutine function: make it a plain one")
+        raise CliError(ExitCode.CONFIGURATION, f"{spec} is a coroutine function; use a plain function")
     if not isinstance(made, chat_service.ChatService):
-        raise CliError(ExitCode.CONFIGURATION, f"{spec} made no ChatService: {type(made).__name__}")
+        raise CliError(ExitCode.CONFIGURATION, f"{spec} did not return a ChatService: {type(made).__name__}")
     return made
 
 
 def _failure(what: str, error: Exception) -> CliError:
-    """One line, with the place in the application's code."""
+    """One line, with the location in the application's code."""
     place = ""
     if isinstance(error, SyntaxError):
         place = f" ({error.filename}, line {error.lineno})"
@@ -246,7 +246,7 @@ def _failure(what: str, error: Exception) -> CliError:
 
 
 def _place(error: Exception) -> traceback.FrameSummary | None:
-    """The innermost place in the application's own code, or in any code but this package's."""
+    """The innermost location in the application's own code, or in any code outside this package."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -256,6 +256,6 @@ def _place(error: Exception) -> traceback.FrameSummary | None:
     return next(reversed(own or frames), None)
 
 
-#: Where this package is, and where libraries are.
+#: The directories of this package and of libraries.
 _PACKAGE: Final = str(Path(chat_service.__file__).parent) + os.sep
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})

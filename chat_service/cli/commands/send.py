@@ -35,18 +35,18 @@ SYSTEM_AUTHOR = "system"
     "author",
     type=parameters.text,
     metavar="USER",
-    help=f"Author, a user who exists.  [default: {SYSTEM_AUTHOR}]",
+    help=f"Author; must be an existing user.  [default: {SYSTEM_AUTHOR}]",
 )
 @click.option(
     "--message",
     type=parameters.text,
     metavar="JSON",
-    help="A message of another format than text, as a JSON object.",
+    help="Message in another format than text, as a JSON object.",
 )
 @click.option(
     "--key",
     type=parameters.text,
-    help="With --server: idempotency key of the message; sent again with it, it is stored once.",
+    help="With --server: idempotency key; a message sent again with the same key is stored once.",
 )
 @json_option
 @takes_target_or_server
@@ -60,22 +60,20 @@ def command(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Send a message to a room; TEXT "-" sends every line of the standard input.
+    """Send a message to a room; TEXT "-" sends every line of standard input.
 
-    To a store, who may write does not matter. The message is stored and told to everybody in the room, as
-    any other; but no hook runs and no messages checker, since those live in the services.
+    With a store, permissions are not checked. The message is stored and delivered to everyone in the room
+    like any other, but hooks and message checkers do not run, because they live in the services.
 
-    With --server the user joins the room and sends, as any client does: each message is sent until the
-    server answers, and stored once. Prints the id of each.
+    With --server the command joins the room as a user and sends like any client: each message is retried
+    until the server answers, and stored once. Prints the id of each message.
     """
     if (text is None) == (message is None):
-        raise CliError(
-            ExitCode.USAGE, 'give either TEXT or --message JSON, or "-" to read the standard input'
-        )
+        raise CliError(ExitCode.USAGE, 'give either TEXT or --message JSON, or "-" to read standard input')
     messages = _messages(text, message)
     if target is not None:
         if key is not None:
-            raise CliError(ExitCode.USAGE, "--key goes with --server URL")
+            raise CliError(ExitCode.USAGE, "--key requires --server URL")
         run_async(_send(target, room, messages, author, as_json))
     elif server is not None:
         _send_there(server, room, messages, author, text == "-", key, as_json)
@@ -91,9 +89,9 @@ def _send_there(
     as_json: bool,
 ) -> None:
     if author is not None:
-        raise CliError(ExitCode.USAGE, "--as is for a store; the author at a server is its --user")
+        raise CliError(ExitCode.USAGE, "--as applies to a store; with --server the author is --user")
     if key is not None and are_many:
-        raise CliError(ExitCode.USAGE, '--key names one message, and "-" sends many')
+        raise CliError(ExitCode.USAGE, '--key applies to a single message, but "-" sends many')
     ids: list[int] = []
     show = ids.append if as_json else lambda message_id: output.write(str(message_id))
     run_async(server.send(room, messages, key=key, sent=show))
@@ -106,7 +104,7 @@ def _messages(text: str | None, given: str | None) -> Iterable[dict[str, Any]]:
         try:
             message = json.loads(given)
         except ValueError as error:
-            raise CliError(ExitCode.USAGE, f"--message is no JSON: {error}") from None
+            raise CliError(ExitCode.USAGE, f"--message is not valid JSON: {error}") from None
         if not isinstance(message, dict):
             raise CliError(ExitCode.USAGE, "--message: expected a JSON object")
         return [message]

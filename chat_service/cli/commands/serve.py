@@ -20,7 +20,7 @@ from chat_service.redaction import redacted
     """
     chat-service serve --config chat.toml
     chat-service serve --config chat.toml --workers 4
-    chat-service serve --config chat.toml --print-config    # everything, with the defaults
+    chat-service serve --config chat.toml --print-config    # all settings, including defaults
     CHAT_LOGIN_SECRET=$(cat secret) chat-service serve --config chat.toml
     """,
 )
@@ -32,12 +32,12 @@ from chat_service.redaction import redacted
     type=click.Path(dir_okay=False),
     help="The TOML file.",
 )
-@click.option("--host", help="Address to listen on.  [default: that of the file]")
+@click.option("--host", help="Address to listen on.  [default: the file's]")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Port, 0 for a free one.  [default: that of the file]"
+    "--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.  [default: the file's]"
 )
 @worker_options
-@click.option("--print-config", is_flag=True, help="Print the whole configuration without secrets, and end.")
+@click.option("--print-config", is_flag=True, help="Print the whole configuration without secrets, and exit.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -48,10 +48,10 @@ def command(
     port_per_worker: bool,
     print_config: bool,
 ) -> None:
-    """Run a service that a file describes, without code.
+    """Run a service from a configuration file, without code.
 
     The file has the sections [service], [store], [transport], [api], [webhooks], [login], [process] and
-    [[rooms]]. A key that is not known is refused. Secrets may come from the environment instead:
+    [[rooms]]. An unknown key is refused. Secrets may come from the environment instead:
     CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET, CHAT_API_TOKENS,
     CHAT_WEBHOOK_SECRETS.
     """
@@ -88,7 +88,7 @@ _ELSEWHERE: Final = frozenset({*SECTIONS_OF_OPTIONS, "app", "server", "middlewar
 
 
 def as_toml(settings: Settings) -> str:
-    """A file that means the same, where the secrets are put in again."""
+    """An equivalent file, in which only the secrets are missing."""
     from chat_service.http_api.api_options import ApiOptions
     from chat_service.stores.redis.redis_options import RedisOptions
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
@@ -134,14 +134,14 @@ def _section(head: str, values: Mapping[str, Any]) -> str:
 def _lines(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         if value is None:
-            # TOML has no word for it.
+            # TOML has no null.
             yield f"# {name} =\n"
         else:
             yield f"{name} = {literal(redacted(name, value))}\n"
 
 
 def literal(value: Any) -> str:
-    """A value as TOML writes it."""
+    """Encode a value as TOML."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -162,7 +162,7 @@ def _quoted(text: str) -> str:
 
 
 def as_ascii(toml: str) -> str:
-    """The same document in ASCII: other characters are in quoted texts alone, which know escapes."""
+    """The same document in ASCII. Other characters only occur in quoted strings, which allow escapes."""
     return re.sub(r"[^\x00-\x7f]", lambda found: _escape(found[0]), toml)
 
 

@@ -1,4 +1,4 @@
-"""``chat-service tail``: the messages of a room, in order and each once, history first, then what comes.
+"""``chat-service tail``: the messages of a room, in order and each once, first from the history, then live.
 
 Only reads: the follower is not a member, has no socket, and is invisible.
 """
@@ -22,20 +22,20 @@ from chat_service.types import Message, RoomName
 
 logger = logging.getLogger("chat_service")
 
-#: Seconds between two looks into a history that cannot be reached: the first, and the longest.
+#: Minimum and maximum delay in seconds between two attempts to read the history.
 AGAIN, AGAIN_LONGEST = 0.5, 5.0
-#: Messages that one look into the history asks for.
+#: Maximum number of messages per read of the history.
 CHUNK = 500
 
 
 class Follower:
-    """A ``BusListener`` that turns what it hears into happenings."""
+    """A ``BusListener`` that turns envelopes into happenings."""
 
     def __init__(self, room: RoomName) -> None:
         self._room = room
         self._heard: asyncio.Queue[RoomEvent | None] = asyncio.Queue()
         self._epoch = ""
-        #: Id and timestamp of the last message that was given.
+        #: Id and timestamp of the last message returned.
         self._last = 0
         self._last_time = 0
 
@@ -44,11 +44,11 @@ class Follower:
             self._heard.put_nowait(envelope)
 
     def on_interruption(self, topic: Topic) -> None:
-        # Look what was missed.
+        # Read what was missed.
         self._heard.put_nowait(None)
 
     async def follow(self, store: Store, count: int) -> AsyncIterator[Happening]:
-        """The newest ``count`` messages, then all that come. Raises ``noRoom``; ends when the room does."""
+        """The newest ``count`` messages, then live ones. Raises ``noRoom``; ends when the room is deleted."""
         info = await store.room_history_info(self._room, SYSTEM)
         await store.bus.subscribe(Topic(TopicKind.ROOM, self._room))
         self._epoch = info.cursor.epoch
@@ -67,9 +67,9 @@ class Follower:
                 yield Happening(kind="deleted")
                 return
             except Exception as error:
-                # Whatever it is: what is missing is looked for again, and again.
+                # Retry after any error, as often as necessary.
                 if not isinstance(error, StoreTimeoutError):
-                    logger.warning("room %s cannot be read, again in %s s: %r", self._room, pause, error)
+                    logger.warning("room %s cannot be read, retrying in %s s: %r", self._room, pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, AGAIN_LONGEST)
                 self._heard.put_nowait(None)
@@ -89,17 +89,18 @@ class Follower:
         if event is not None and event.event and not event.is_message:
             yield Happening(kind="event", event=event.event, args=event.args)
         elif event is not None and event.removed:
-            # Perhaps by the end of the room.
+            # The room may have been deleted.
             await store.room_history_info(self._room, SYSTEM)
             yield Happening(kind="event", event="roomUserLeft", args=(self._room, *event.removed))
 
     async def _look_back(self, store: Store) -> AsyncIterator[Happening]:
-        """What the history has that was not heard."""
+        """Messages in the history that were not received from the bus."""
         info = await store.room_history_info(self._room, SYSTEM)
         given_until = 0
         if info.cursor.epoch != self._epoch:
             self._epoch = info.cursor.epoch
-            # Ids do not tell what was given already: a room that lost its last changes keeps the others.
+            # Ids do not show which messages were already returned: a room that lost its last changes keeps
+            # the others.
             self._last, given_until = info.last_message_id - info.size, self._last_time
             yield Happening(kind="epoch")
         while self._last < info.last_message_id:
@@ -137,10 +138,10 @@ class Follower:
     type=click.IntRange(min=0, max=10_000),
     default=10,
     show_default=True,
-    help="Messages of the history to begin with.",
+    help="Number of messages from the history to begin with.",
 )
-@click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what comes.")
-@click.option("--events", is_flag=True, help="Show also who joins and leaves, where the room tells of it.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Continue with new messages.")
+@click.option("--events", is_flag=True, help="Also show who joins and leaves, if the room notifies of it.")
 @json_option
 @takes_target_or_server
 def command(
@@ -154,11 +155,11 @@ def command(
 ) -> None:
     """Follow a room's messages, history first.
 
-    Messages come in order and each once, also over a lost connection. With --json every line is one
-    object, whose "kind" is message, gap, epoch, event or deleted.
+    Messages are printed in order and each once, even if the connection is lost. With --json every line is
+    one object whose "kind" is message, gap, epoch, event or deleted.
 
-    From a store nobody in the room sees that. With --server it is a member of the room who follows, with
-    the permissions of the user.
+    With a store, the members of the room do not notice it. With --server the command joins the room as a
+    user, with that user's permissions.
     """
 
     def print_it(happening: Happening) -> None:

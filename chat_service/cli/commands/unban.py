@@ -18,7 +18,7 @@ from chat_service.cli.target import Target, run_async
 @json_option
 @takes_target
 def command(target: Target, user: str, as_json: bool) -> None:
-    """End the ban of a user, who can log in again at once."""
+    """End the ban of a user, who can log in again immediately."""
     was_banned = run_async(_unban(target, user))
     if as_json:
         output.print_json({"name": user, "wasBanned": was_banned})

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     """
     chat-service users --url redis://localhost
     chat-service users --config chat.toml --known --all --json
-    chat-service users --config chat.toml alice      # one user, with the sockets
+    chat-service users --config chat.toml alice      # one user, with their sockets
     """,
 )
 @click.argument("user", type=parameters.text, required=False)
-@click.option("--known", is_flag=True, help="List also those who are offline.")
+@click.option("--known", is_flag=True, help="Also list users who are offline.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Users to list, about."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Approximate number of users.",
 )
-@click.option("--all", "everything", is_flag=True, help="List all, however many.")
-@click.option("--cursor", type=parameters.text, help="Go on where a list before has ended.")
+@click.option("--all", "everything", is_flag=True, help="List all users.")
+@click.option("--cursor", type=parameters.text, help="Continue where an earlier list ended.")
 @json_option
 @takes_target
 def command(
@@ -39,7 +43,7 @@ def command(
     cursor: str | None,
     as_json: bool,
 ) -> None:
-    """List the users who are online, or show one with the sockets."""
+    """List the users who are online, or show one with their sockets."""
     if user is not None:
         run_async(_show(target, user, as_json))
     else:
@@ -61,7 +65,7 @@ async def _list(target: Target, known: bool, limit: int | None, cursor: str | No
         ("user", "sockets"), [(user.name, user.sockets) for user in users], numbers=("sockets",)
     )
     if following is not None:
-        output.note(f"there are more: --all, or --cursor {following}")
+        output.note(f"there are more: use --all, or --cursor {following}")
 
 
 async def _show(target: Target, name: str, as_json: bool) -> None:
@@ -77,7 +81,7 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
         output.print_json({"name": name, "sockets": items})
         return
     if not items:
-        output.note(f"{name} is known, and not online")
+        output.note(f"{name} exists but is not online")
         return
     rows = [(item["id"], item["instance"], ", ".join(item["rooms"])) for item in items]
     output.print_table(("socket", "instance", "rooms"), rows)
