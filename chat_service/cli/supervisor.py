@@ -201,7 +201,7 @@ class Supervisor:
             try:
                 fresh = await self._spawn(number)
             except OSError as error:
-                _say(f"worker {number} cannot be replaced: {error}; the old workers continue")
+                _say(f"worker {number} cannot be replaced: {error}; the old ones stay")
                 return
             if not await fresh.is_ready():
                 _say(

@@ -72,7 +72,9 @@ async def test_a_restart_of_the_server(person: People, demos: Demos, unique: Uni
     assert await bob.texts() == ["one", "two"]
 
 
-async def test_what_the_server_ends_can_be_begun_again(person: People, demo: Demo, unique: Unique) -> None:
+async def test_a_connection_closed_by_the_server_can_be_reopened(
+    person: People, demo: Demo, unique: Unique
+) -> None:
     ann = await (await person(unique("Ann"))).login()
     await ann.say("one")
     await demo.service.disconnect_user_sockets(ann.name)
@@ -83,7 +85,7 @@ async def test_what_the_server_ends_can_be_begun_again(person: People, demo: Dem
     await ann.sees("two")
 
 
-async def test_where_websocket_does_not_come_through(person: People, unique: Unique) -> None:
+async def test_polling_works_where_websocket_is_blocked(person: People, unique: Unique) -> None:
     ann = await person(unique("Ann"))
     await ann.page.add_init_script(NO_WEBSOCKET)
     await ann.open()

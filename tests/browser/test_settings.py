@@ -8,7 +8,7 @@ from tests.browser.conftest import MARKS, People, Unique
 pytestmark = MARKS
 
 
-async def test_a_removed_person_sees_it(person: People, unique: Unique) -> None:
+async def test_a_removed_person_is_told(person: People, unique: Unique) -> None:
     ann = await (await person(unique("Ann"))).login()
     bob = await (await person(unique("Bob"))).login()
     room = unique("Tea")
@@ -89,9 +89,7 @@ async def test_an_admin_is_blocked_by_the_owner(person: People, unique: Unique) 
     await bob.is_told(f"You were removed from {room}.")
 
 
-async def test_a_person_whom_the_server_takes_out_of_a_room(
-    person: People, demo: Demo, unique: Unique
-) -> None:
+async def test_the_server_removes_a_person_from_a_room(person: People, demo: Demo, unique: Unique) -> None:
     ann = await (await person(unique("Ann"))).login()
     room = unique("Tea")
     await ann.create_room(room)
@@ -157,7 +155,7 @@ async def test_admins_and_deleting(person: People, unique: Unique) -> None:
     await expect(ann.row(room)).to_have_count(0)
 
 
-async def test_a_room_of_nobody_shows_its_settings(person: People, unique: Unique) -> None:
+async def test_a_room_without_an_owner_shows_its_settings(person: People, unique: Unique) -> None:
     ann = await (await person(unique("Ann"))).login()
     await ann.click("Room settings")
     await expect(ann.page.get_by_text("Nobody owns this room")).to_be_visible()

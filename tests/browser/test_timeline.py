@@ -86,7 +86,9 @@ async def test_a_room_whose_oldest_messages_are_gone_does_not_claim_to_begin(
     await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
 
 
-async def test_scrolling_back_to_messages_that_are_gone(person: People, demo: Demo, unique: Unique) -> None:
+async def test_scrolling_back_to_messages_that_are_no_longer_stored(
+    person: People, demo: Demo, unique: Unique
+) -> None:
     room = unique("Long")
     await demo.service.add_room(room, history_max_size=70)
     await post(demo, room, *(f"number {number}" for number in range(1, 101)))

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.redis, pytest.m
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value) or "peace",
 )
-async def test_a_run_is_good(backend: str, faults: tuple[str, ...]):
+async def test_a_run_passes(backend: str, faults: tuple[str, ...]):
     plan = Plan(seed=20, backend=backend, faults=faults, seconds=4.0, commands=250)
     if "mixed" in faults:
         if not is_there():

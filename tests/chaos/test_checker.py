@@ -88,7 +88,7 @@ def test_messages_that_were_rotated_away(story: Story):
     assert verdict.is_good, verdict.violations
 
 
-def test_what_was_rotated_away_is_counted():
+def test_rotated_messages_are_counted():
     assert rotated(1, (2, 3)).judge().notes["messages missed that were rotated away"] == 2
 
 
@@ -519,7 +519,7 @@ def test_instances_that_are_not_there():
     assert {item.rule for item in both_joined().judge(alive=3).violations} == {Rule.INSTANCES}
 
 
-def test_what_the_faults_permit_is_told_and_no_violation():
+def test_effects_permitted_by_faults_are_reported_and_not_violations():
     story = both_joined()
     gap(story)
     verdict = story.judge(allowed=frozenset({Rule.GAP}))
@@ -529,7 +529,7 @@ def test_what_the_faults_permit_is_told_and_no_violation():
 
 
 @pytest.mark.parametrize("spoil", [ghost_member, lost_member, ghost_socket, left_and_there, never_answered])
-def test_there_is_no_rest_while_something_is_late(spoil: Callable[[Story], None]):
+def test_a_run_is_not_at_rest_while_something_is_late(spoil: Callable[[Story], None]):
     story = both_joined()
     assert is_at_rest(story.record.copy(), story.final(), alive=2)
     assert not is_at_rest(story.record.copy(), story.final(), alive=3)
@@ -539,7 +539,7 @@ def test_there_is_no_rest_while_something_is_late(spoil: Callable[[Story], None]
     assert is_at_rest(story.record.copy(), story.final(), alive=2, allowed=broken)
 
 
-def test_rest_does_not_wait_for_what_is_lost():
+def test_rest_does_not_wait_for_lost_messages():
     story = both_joined()
     gap(story)
     assert is_at_rest(story.record, story.final())

@@ -587,7 +587,7 @@ def test_only_faults_that_lose_data_excuse_a_loss(name: str):
     assert writer.judge().is_good is (name == "flush")
 
 
-def test_what_is_sent_after_a_loss_is_judged():
+def test_messages_sent_after_a_loss_are_judged():
     writer = begun()
     all_is_gone(writer)
     writer.do("a", "roomMessage", "room", TEXT, result=2)

@@ -32,7 +32,7 @@ async def test_ban_and_unban(site: Site) -> None:
     assert "alice was not banned" in (await site.run("unban", "alice")).stderr
 
 
-async def test_a_ban_of_an_unknown_user_for_some_time(site: Site) -> None:
+async def test_ban_of_an_unknown_user_with_a_duration(site: Site) -> None:
     instance = await site.world.start()
     before = round(time.time() * 1000)
     answer = await site.json("ban", "ghost", "--seconds", "3600")

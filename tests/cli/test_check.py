@@ -47,7 +47,7 @@ def _check(server: RedisServer, *args: str, user: str = "") -> tuple[int, dict[s
 
 
 @pytest.mark.covers("cli:check")
-async def test_a_store_that_is_well(site: Site) -> None:
+async def test_a_healthy_store(site: Site) -> None:
     answer = await site.json("check")
     assert answer["ok"] is True
     verdicts = {item["check"]: item["verdict"] for item in answer["checks"]}
@@ -81,7 +81,7 @@ def test_a_configuration(server: RedisServer, tmp_path: Path) -> None:
     assert invoke("check", "--config", str(path)).exit_code == 4
 
 
-def test_everything_that_is_wrong_is_reported(server: RedisServer, tmp_path: Path) -> None:
+def test_all_errors_are_reported(server: RedisServer, tmp_path: Path) -> None:
     """Past a secret that is missing, and past everything else, to the store."""
     path = tmp_path / "chat.toml"
     path.write_text(f"""
@@ -146,7 +146,7 @@ def test_everything_that_is_wrong_is_reported(server: RedisServer, tmp_path: Pat
         (None, "No such file or directory"),
     ],
 )
-def test_a_file_that_says_nothing(tmp_path: Path, content: bytes | None, detail: str) -> None:
+def test_an_empty_file(tmp_path: Path, content: bytes | None, detail: str) -> None:
     path = tmp_path / "chat.toml"
     if content is not None:
         path.write_bytes(content)
@@ -158,7 +158,7 @@ def test_a_file_that_says_nothing(tmp_path: Path, content: bytes | None, detail:
         assert (other.exit_code, other.stderr) == (3, f"chat-service: {path}: {detail}\n")
 
 
-def test_a_file_of_an_editor_of_windows(tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "chat.toml"
     path.write_bytes('[login]\r\ntype = "name"\r\n'.encode("utf-8-sig"))
     assert invoke("check", "--config", str(path)).exit_code == 0
@@ -184,7 +184,7 @@ def test_a_store_that_cannot_be_opened(
     assert detail in " ".join(invoke("check", *options).stdout.split())
 
 
-def test_what_redis_may_not_do(server: RedisServer) -> None:
+def test_a_redis_with_unsuitable_settings(server: RedisServer) -> None:
     with server.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         code, verdicts, _ = _check(server)
@@ -256,24 +256,24 @@ def test_a_file_for_the_public_internet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "verdict", "text"),
     [
-        (SAFE, '[login]\ntype = "name"', "failed", "lets everybody be anybody"),
-        ('type = "jwt"', 'type = "jwt"\nrequire_expiry = false', "warning", "good for ever"),
+        (SAFE, '[login]\ntype = "name"', "failed", "lets anyone log in as any user"),
+        ('type = "jwt"', 'type = "jwt"\nrequire_expiry = false', "warning", "valid forever"),
         ('type = "jwt"', 'type = "jwt"\nsource = "query"', "warning", "logs of proxies"),
-        ('["https://chat.example.org"]', '"*"', "failed", "every web site"),
-        ('["https://chat.example.org"]', '["https://a.example", "*"]', "failed", "every web site"),
-        ("[service]", "[service]\nexpose_internal_errors = true", "failed", "texts of exceptions"),
-        ("[service]", '[service]\noperations_host = "0.0.0.0"', "warning", "reads the metrics"),
+        ('["https://chat.example.org"]', '"*"', "failed", "every website"),
+        ('["https://chat.example.org"]', '["https://a.example", "*"]', "failed", "every website"),
+        ("[service]", "[service]\nexpose_internal_errors = true", "failed", "exception texts"),
+        ("[service]", '[service]\noperations_host = "0.0.0.0"', "warning", "read the metrics"),
         ("[transport]", "[transport]\nmax_message_size = 100000000", "warning", "fill the memory"),
         ("[transport]", '[transport]\ntrusted_proxies = ["0.0.0.0/0"]', "failed", "choose its address"),
         (
             "[transport]",
             '[transport]\nadmin_ui = {username = "a", password = "b"}',
             "warning",
-            "a password alone guards it",
+            "protected only by a password",
         ),
     ],
 )
-def test_what_is_not_fit_for_the_public(tmp_path: Path, old: str, new: str, verdict: str, text: str) -> None:
+def test_public_problems_are_found(tmp_path: Path, old: str, new: str, verdict: str, text: str) -> None:
     path = tmp_path / "chat.toml"
     path.write_text(SAFE.replace(old, new))
     result = invoke("check", "--public", "--json", "--config", str(path))

@@ -95,7 +95,7 @@ def test_usage_errors(args: list[str], line: str) -> None:
     assert result.stderr.startswith(f"chat-service: {line}")
 
 
-def test_no_command_is_a_question() -> None:
+def test_without_a_command_the_help_is_shown() -> None:
     result = invoke()
     assert result.exit_code == 2 and result.stderr.startswith("Usage: chat-service [OPTIONS] COMMAND")
 
@@ -181,7 +181,7 @@ def test_exit_codes_and_lines(error: BaseException, code: int, text: str) -> Non
     assert describe(error) == (code, text)
 
 
-def test_a_reader_that_has_seen_enough() -> None:
+def test_a_reader_that_closes_the_pipe() -> None:
     """No traceback when the output's pipe is closed."""
     command = [sys.executable, "-m", "chat_service", "completion", "bash"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

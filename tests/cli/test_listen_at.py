@@ -11,7 +11,7 @@ from tests.e2e.raw import websocket
 
 
 @pytest.mark.covers("api:listen_at")
-async def test_an_address_instead_of_that_of_the_options() -> None:
+async def test_an_address_overrides_the_options() -> None:
     service = ChatService(host="127.0.0.1", port=1)
     service.listen_at(port=0)
     async with service:
@@ -32,7 +32,7 @@ async def test_sockets_that_listen_already() -> None:
                 pass
 
 
-def test_what_has_no_address() -> None:
+def test_a_service_without_an_address() -> None:
     with pytest.raises(ConfigurationError, match="does not listen on an address"):
         ChatService(transport=InProcessTransport()).listen_at(port=0)
     with pytest.raises(ConfigurationError, match="is mounted on an application"):

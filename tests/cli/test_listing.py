@@ -60,7 +60,7 @@ async def test_lists_are_in_natural_order(site: Site) -> None:
     assert page.cursor is not None or [room.name for room in page.items] == names
 
 
-async def test_rooms_in_parts(site: Site) -> None:
+async def test_rooms_are_paged(site: Site) -> None:
     instance = await site.world.start()
     names = {f"room{number}" for number in range(30)}
     for name in names:
@@ -133,7 +133,7 @@ async def test_instances(site: Site) -> None:
     assert answer["state"] == "lapsed" and answer["expiresIn"] < 0
 
 
-async def test_looking_changes_nothing(site: Site) -> None:
+async def test_inspection_changes_nothing(site: Site) -> None:
     instance = await site.world.start(**QUIET)
     await instance.service.add_room("room")
     alice = await instance.joined("alice", "room")
@@ -163,7 +163,7 @@ async def test_looking_changes_nothing(site: Site) -> None:
 @pytest.mark.parametrize(
     "args", [["rooms"], ["users"], ["instances"], ["tail", "room"], ["send", "room", "x"], ["recover"]]
 )
-def test_a_memory_store_cannot_be_looked_into(args: list[str]) -> None:
+def test_a_memory_store_cannot_be_inspected(args: list[str]) -> None:
     result = invoke(*args, "--store", "memory")
     assert result.exit_code == 3
     assert result.stderr.startswith("chat-service: a memory store lives inside its server's process")
@@ -174,7 +174,7 @@ def test_a_memory_store_cannot_be_looked_into(args: list[str]) -> None:
     "args",
     [["rooms"], ["users"], ["instances"], ["tail", "room"], ["send", "room", "x"], ["recover"], ["check"]],
 )
-def test_somebody_has_to_say_which_services(args: list[str]) -> None:
+def test_the_services_must_be_specified(args: list[str]) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
     assert result.stderr == "chat-service: name the services: --url redis://HOST:PORT/DB, or --config FILE\n"

@@ -55,7 +55,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
+def test_services_and_factories_are_loaded(module: Any, tmp_path: Path) -> None:
     name = module()
     service = load_service(f"{name}:service", str(tmp_path))
     assert isinstance(service, ChatService)
@@ -82,9 +82,7 @@ def test_services_and_what_makes_them(module: Any, tmp_path: Path) -> None:
         ("", 2, "expected MODULE:ATTRIBUTE, such as main:service, got {name}:"),
     ],
 )
-def test_attributes_that_will_not_do(
-    module: Any, tmp_path: Path, attribute: str, code: int, message: str
-) -> None:
+def test_invalid_attributes(module: Any, tmp_path: Path, attribute: str, code: int, message: str) -> None:
     name = module()
     result = invoke("run", f"{name}:{attribute}", "--app-dir", str(tmp_path))
     expected = message.format(name=name, path=tmp_path / f"{name}.py")
@@ -140,12 +138,14 @@ def test_no_such_directory() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "workers need a store that they share, and a memory store is in one process"),
+        ("", "workers need a shared store, and a memory store lives in a"),
         ("store='redis'", "workers that share a port support only WebSocket"),
         ("store='redis', transport=InProcessTransport()", "workers need the Socket.IO transport, not "),
     ],
 )
-def test_what_workers_cannot_share(module: Any, tmp_path: Path, options: str, message: str) -> None:
+def test_workers_need_a_shared_store_and_websocket(
+    module: Any, tmp_path: Path, options: str, message: str
+) -> None:
     name = module(f"""
         from chat_service import ChatService
         from chat_service.testing import InProcessTransport

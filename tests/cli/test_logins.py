@@ -77,7 +77,7 @@ async def test_tokens(start: Any) -> None:
         assert error == "ChatServiceError: The token is not valid", auth
 
 
-async def test_what_a_token_has_to_say(start: Any) -> None:
+async def test_required_claims_of_a_token(start: Any) -> None:
     instance = await start(
         type="jwt",
         secret=LONG,
@@ -99,14 +99,14 @@ async def test_what_a_token_has_to_say(start: Any) -> None:
     assert (await _login(instance, query={"ticket": jwt.encode(good, LONG, algorithm="HS512")}))[0] == "bob"
 
 
-async def test_the_end_of_a_token_is_the_end_of_the_connection(start: Any) -> None:
+async def test_the_connection_is_closed_when_the_token_expires(start: Any) -> None:
     instance = await start(type="jwt", secret=KEY, leeway=1.2)
     client = await instance.transport.connect(auth={"token": token(exp=int(time.time()))})
     await client.wait_for("loginConfirmed")
     await wait_until(lambda: not instance.transport.is_connected(client.id), "the end of the token")
 
 
-async def test_the_clients_word(start: Any) -> None:
+async def test_names_given_by_the_client(start: Any) -> None:
     instance = await start(type="name")
     assert (await _login(instance, auth={"userName": "alice"}))[0] == "alice"
     for auth in (None, {}, {"userName": None}, ["userName"]):
@@ -129,7 +129,7 @@ def test_secrets_shorter_than_their_hash(algorithm: str, size: int) -> None:
             make_login(LoginSettings(type="jwt", secret="x" * 32, algorithms=both))
 
 
-def test_keys_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_keys(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("no key")
     for settings, message in (
         ({"secret": KEY, "algorithms": ("HS257",)}, r"\[login\] algorithms and key"),
@@ -184,7 +184,7 @@ async def test_keys_of_a_set_are_rotated_while_it_runs(start: Any, tmp_path: Pat
     assert (await _login(instance, auth=signed(new, "new")))[0] == "bob"
 
 
-def test_sets_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_key_sets(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     key = ec.generate_private_key(ec.SECP256R1())
     nameless = json.loads(key_set(("a", key), ("b", key)))

@@ -149,7 +149,7 @@ async def test_history_first(following: Following) -> None:
     assert await following.next() == "4"
 
 
-async def test_what_was_missed_is_fetched(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missed_messages_are_fetched(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
     await following.post("1")
     assert await following.next() == "1"
     hear = following.follower.on_envelope
@@ -167,7 +167,7 @@ async def test_what_was_missed_is_fetched(following: Following, monkeypatch: pyt
 @pytest.mark.parametrize(
     "error", [StoreTimeoutError("away"), StoreError("spoilt"), RuntimeError("broken")], ids=repr
 )
-async def test_whatever_a_look_back_meets_does_not_end_the_following(
+async def test_errors_while_catching_up_do_not_stop_tail(
     following: Following, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "AGAIN", 0.01)
@@ -189,7 +189,7 @@ async def test_whatever_a_look_back_meets_does_not_end_the_following(
     assert await coming == "2"
 
 
-async def test_a_room_that_begins_anew(following: Following) -> None:
+async def test_a_room_that_starts_over(following: Following) -> None:
     await following.post("1", "2")
     assert [await following.next() for _ in range(2)] == ["1", "2"]
     await following.store.room_delete(ROOM, SYSTEM)
@@ -258,7 +258,7 @@ async def test_send(site: Site) -> None:
         (["--message", "[]"], "--message: expected a JSON object"),
     ],
 )
-def test_what_cannot_be_sent(args: list[str], text: str) -> None:
+def test_invalid_messages_are_refused(args: list[str], text: str) -> None:
     result = invoke("send", "room", *args, "--url", "redis://127.0.0.1:1")
     assert result.exit_code == 2
     assert text in result.stderr and result.stderr.count("\n") == 1
@@ -303,7 +303,7 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == ["\x1b[31mx\x1b[0m", "x"]
 
 
-def test_texts_of_others_do_nothing_to_a_terminal() -> None:
+def test_user_texts_cannot_affect_the_terminal() -> None:
     assert (
         output.printable("\x1b]0;title\x07\r\x00 ok \u202egnp\x9b31m\nnext")
         == "␛]0;title␇␍␀ ok �gnp�31m\nnext"

@@ -125,7 +125,7 @@ async def test_workers_share_a_port(redis_site: Site, tmp_path: Path, connect: A
         # One dies: it is started again.
         victim = min(pids)
         os.kill(victim, signal.SIGKILL)
-        await wait_until(lambda: "ended with code 137; again in 0.5 s" in process.errors, "its end")
+        await wait_until(lambda: "exited with code 137; restart in 0.5 s" in process.errors, "its end")
         await wait_until(
             lambda: len(set(re.findall(r"worker ready (\d+)", process.output))) == 3,
             "a new one",
@@ -230,7 +230,7 @@ async def test_reload(tmp_path: Path) -> None:
         source.write_text(text.replace("worker ready", "newer worker ready"))
         await process.wait_for("newer worker ready")
         source.write_text("def broken(")
-        await wait_until(lambda: "ended with code 3; waiting" in process.errors, "its end")
+        await wait_until(lambda: "exited with code 3; waiting" in process.errors, "its end")
         source.write_text(text.replace("worker ready", "mended worker ready"))
         await process.wait_for("mended worker ready")
         process.send_signal(signal.SIGTERM)
@@ -303,9 +303,7 @@ async def test_serve(redis_site: Site, tmp_path: Path, connect: Any) -> None:
     ],
 )
 @pytest.mark.redis
-async def test_stores_that_will_not_do(
-    tmp_path: Path, store: dict[str, Any], code: int, message: str
-) -> None:
+async def test_unsuitable_stores(tmp_path: Path, store: dict[str, Any], code: int, message: str) -> None:
     with RedisServer("--requirepass" if "wrong" in store["url"] else "--save", "") as server:
         if "wrong" in store["url"]:
             with server.client() as client:
@@ -357,7 +355,7 @@ NAMES_ONLY = "logins are by name only, and others than this machine can reach "
         ("jwt", "0.0.0.0", [], False),
     ],
 )
-async def test_serve_warns_of_names_that_anybody_can_give(
+async def test_serve_warns_about_unverified_names(
     tmp_path: Path, login: str, host: str | None, options: list[str], warns: bool
 ) -> None:
     config = tmp_path / "chat.toml"
@@ -373,7 +371,7 @@ async def test_serve_warns_of_names_that_anybody_can_give(
     assert (NAMES_ONLY in process.errors) is warns
 
 
-async def test_demo_warns_of_names_that_anybody_can_give() -> None:
+async def test_demo_warns_about_unverified_names() -> None:
     async with chat("demo", "--port", "0", "--host", "0.0.0.0") as process:
         assert "http://localhost:" in await process.wait_for("the web chat is at")
         process.send_signal(signal.SIGINT)

@@ -81,7 +81,7 @@ async def test_an_instance_whose_clock_is_wrong_is_left_alone(site: Site) -> Non
     assert len((await site.json("users"))["users"]) == 2
 
 
-async def test_what_another_one_recovers(site: Site) -> None:
+async def test_an_instance_recovered_by_another(site: Site) -> None:
     dead, alive = await _dead(site), await site.world.start(**QUIET)
     store, now = parts_of(alive.service).store, parts_of(alive.service).clock.now_ms()
     name = InstanceId(dead.service.instance_uid)
@@ -95,7 +95,7 @@ async def test_what_another_one_recovers(site: Site) -> None:
     assert answer["instances"][0]["result"] == "recovered"
 
 
-async def test_what_cannot_be_recovered(site: Site) -> None:
+async def test_a_failed_recovery(site: Site) -> None:
     dead = await _dead(site)
     store: Any = parts_of(dead.service).store
     key, rooms = store.keys.user_sockets("alice"), store.keys.user_rooms("alice")
@@ -107,7 +107,7 @@ async def test_what_cannot_be_recovered(site: Site) -> None:
     await store.client.call(key, "DEL", key)
 
 
-def test_force_is_for_one() -> None:
+def test_force_requires_an_instance() -> None:
     result = invoke("recover", "--force", "--url", "redis://127.0.0.1:1")
     assert result.exit_code == 2
     assert result.stderr == "chat-service: --force requires an INSTANCE\n"

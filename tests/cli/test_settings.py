@@ -82,7 +82,7 @@ def test_a_whole_file(write: Any) -> None:
 def test_nothing_is_a_memory_store_without_logins(write: Any) -> None:
     settings = Settings.read(write(""), {})
     assert (settings.store_type, settings.login, settings.rooms) == ("memory", None, ())
-    with pytest.raises(ConfigurationError, match="say how users log in"):
+    with pytest.raises(ConfigurationError, match="configure how users log in"):
         build_service(settings)
 
 
@@ -135,7 +135,7 @@ def test_a_url_is_a_redis(write: Any) -> None:
         ("port = ", "Invalid value (at end of document)"),
     ],
 )
-def test_what_is_refused(write: Any, text: str, message: str) -> None:
+def test_invalid_settings_are_refused(write: Any, text: str, message: str) -> None:
     path = write(text)
     result = invoke("serve", "--config", path)
     assert result.exit_code == 3
@@ -157,7 +157,7 @@ def test_what_is_refused(write: Any, text: str, message: str) -> None:
         ),
     ],
 )
-def test_what_the_options_refuse(write: Any, text: str, message: str) -> None:
+def test_invalid_options_are_refused(write: Any, text: str, message: str) -> None:
     path = write('[login]\ntype = "name"\n' + text)
     result = invoke("serve", "--config", path)
     assert (result.exit_code, result.stderr.partition(message)[1]) == (3, message), result.stderr
@@ -216,7 +216,7 @@ def test_values_of_toml() -> None:
     assert tomllib.loads(text) == {**values, "list": [1, 2.5, ["x"]]}
 
 
-def test_passwords_in_the_query_of_a_url_areredacted() -> None:
+def test_passwords_in_the_query_of_a_url_are_redacted() -> None:
     url = "unix:///run/redis.sock?username=me&password=word&db=2"
     assert redacted("url", url) == "unix:///run/redis.sock?username=me&password=***&db=2"
     url = "rediss://me:word@host/1?ssl_password=other&client_name=x"

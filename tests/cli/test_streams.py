@@ -151,7 +151,7 @@ async def test_streams_that_are_closed(redis_site: Site) -> None:
 
 
 @pytest.mark.redis
-async def test_a_reader_that_has_seen_enough(redis_site: Site) -> None:
+async def test_a_reader_that_closes_the_pipe(redis_site: Site) -> None:
     """As ``chat-service tail --json room | head -1``."""
     instance = await redis_site.world.start()
     await instance.service.add_room("tea")

@@ -32,7 +32,7 @@ def test_a_url_is_enough() -> None:
     assert target.heartbeat_timeout == 30
 
 
-def test_the_file_says_the_rest(config: str) -> None:
+def test_the_file_provides_the_rest(config: str) -> None:
     target = Target.from_options(config=config)
     assert target.store_options == {"url": "redis://file:1", "prefix": "file", "cluster": True}
     assert target.heartbeat_timeout == 60
@@ -48,7 +48,7 @@ def test_sentinels() -> None:
         Target.from_options(sentinels=["one"])
 
 
-def test_a_memory_file_and_a_url_that_is_given(tmp_path: Path) -> None:
+def test_a_url_overrides_a_memory_store_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "chat.toml"
     path.write_text("[store]\nlock_ttl = 5\n")
     assert Target.from_options(config=str(path)).store_type == "memory"

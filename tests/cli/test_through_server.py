@@ -169,7 +169,7 @@ async def test_a_tail_whose_access_is_lost(service: ChatService) -> None:
     assert process.errors == "chat-service: Action is not allowed\n"
 
 
-async def test_what_is_wrong_is_one_line(service: ChatService) -> None:
+async def test_errors_are_one_line(service: ChatService) -> None:
     url, ann = f"http://127.0.0.1:{service.port}", at(service.port)
     for args, code, text in (
         ([*ann, "nowhere"], 6, "No such room nowhere"),

@@ -187,7 +187,7 @@ async def test_a_join_without_history_begins_with_what_follows(
     assert await read(room, 2) == [4, 5]
 
 
-async def test_what_is_missing_is_told(service: ChatService, proxy: Proxy, connect: Connect) -> None:
+async def test_missing_messages_are_reported(service: ChatService, proxy: Proxy, connect: Connect) -> None:
     client = await connect()
     room = await client.join("room")
     await service.change_room_history_max_size("room", 3)
@@ -199,7 +199,7 @@ async def test_what_is_missing_is_told(service: ChatService, proxy: Proxy, conne
     assert await read(room, 3) == [(3, 9), 10, 11, 12]
 
 
-async def test_a_room_that_begins_anew(service: ChatService, proxy: Proxy, connect: Connect) -> None:
+async def test_a_room_that_starts_over(service: ChatService, proxy: Proxy, connect: Connect) -> None:
     client = await connect()
     room = await client.join("room")
     await post(service, 2)
@@ -295,9 +295,7 @@ async def test_messages_are_stored_once_and_in_order(
     assert client.unsent == 0
 
 
-async def test_an_answer_that_is_lost_is_asked_for_again(
-    service: ChatService, proxy: Proxy, connect: Connect
-) -> None:
+async def test_a_lost_answer_is_requested_again(service: ChatService, proxy: Proxy, connect: Connect) -> None:
     client = await connect()
     room = await client.join("room")
     proxy.deaf = lambda connection: True
@@ -313,7 +311,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
     assert len(await stored(service)) == 1
 
 
-async def test_refused_messages_raise_and_the_next_ones_go_on(service: ChatService, connect: Connect) -> None:
+async def test_refused_messages_raise_and_later_ones_are_sent(service: ChatService, connect: Connect) -> None:
     client = await connect()
     room = await client.join("room")
     outcomes = await asyncio.gather(
@@ -477,7 +475,9 @@ async def test_messages_without_an_answer_for_too_long(
     assert await room.send(TEXT) == 2
 
 
-async def test_a_client_that_the_server_throws_out_stays_out(service: ChatService, connect: Connect) -> None:
+async def test_a_client_disconnected_by_the_server_stays_closed(
+    service: ChatService, connect: Connect
+) -> None:
     client = await connect()
     room = await client.join("room")
     await service.disconnect_user_sockets("alice")
@@ -500,7 +500,7 @@ async def test_notifications_reach_handlers(service: ChatService, connect: Conne
 
 
 @pytest.mark.covers("notification:loginExpiring", "command:loginRefresh")
-async def test_a_login_that_ends_is_refreshed_by_the_client() -> None:
+async def test_an_expiring_login_is_refreshed_by_the_client() -> None:
     """With fresh credentials each time; a failure to get them is made good by another attempt."""
     given: list[int] = []
 

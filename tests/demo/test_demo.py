@@ -133,7 +133,7 @@ async def test_two_instances_show_the_same_rooms_and_devices(backend: Backend, c
             await client.disconnect()
 
 
-async def test_devices_are_told_to_those_in_the_room(demo: Demo, connect: Connect) -> None:
+async def test_devices_are_sent_to_members_of_the_room(demo: Demo, connect: Connect) -> None:
     ann, phone, bob = [await connect(demo, name) for name in ("ann", "ann", "bob")]
     assert "Not joined" in await bob.error("roomDevices", "default")
     assert "No such room" in await bob.error("roomDevices", "nowhere")
@@ -194,7 +194,7 @@ async def test_owner_and_admins_remove_people(demo: Demo, connect: Connect) -> N
 
 
 @pytest.mark.parametrize("name", ["", " ann", "ann ", "a\u202eb", "a\u200bb", "a:b", "x" * 33])
-async def test_bad_names_are_refused(demo: Demo, name: str) -> None:
+async def test_invalid_names_are_refused(demo: Demo, name: str) -> None:
     clients = PythonClients()
     address = f"http://127.0.0.1:{demo.port}"
     client = await clients.connect(address, "", transports=["websocket"], auth={"userName": name})
@@ -242,7 +242,7 @@ async def test_process_serves_until_a_signal() -> None:
     assert process.errors == ""
 
 
-async def test_process_refuses_a_port_that_is_none() -> None:
+async def test_process_refuses_an_invalid_port() -> None:
     async with run(sys.executable, "-m", "chat_service.demo", env={"PORT": "http"}) as process:
         assert await process.wait() == 1
     assert process.errors == "cannot start: PORT=http: expected a number\n"

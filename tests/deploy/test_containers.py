@@ -81,7 +81,7 @@ def seconds_of_an_end() -> float:
     return made.drain_delay + made.drain_seconds + made.close_timeout
 
 
-def test_what_the_image_copies_is_there() -> None:
+def test_files_copied_into_the_image_exist() -> None:
     for stage in dockerfile():
         for each in stage:
             if each.name == "COPY" and "--from=" not in each.text:

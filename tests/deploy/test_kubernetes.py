@@ -67,7 +67,7 @@ def test_ports_and_probes_are_those_of_the_code() -> None:
     }
 
 
-def test_an_end_has_the_time_that_it_takes() -> None:
+def test_termination_allows_time_to_drain() -> None:
     pod = the("Deployment")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] > seconds_of_an_end()
     # It is out of the service's endpoints before clients are sent away.

@@ -75,12 +75,12 @@ def check(expression: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("title", "expression"), list(panels()))
-def test_the_dashboard_shows_what_there_is(title: str, expression: str) -> None:
+def test_the_dashboard_uses_existing_metrics(title: str, expression: str) -> None:
     check(expression)
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_alerts_are_about_what_there_is(rule: Any) -> None:
+def test_alerts_use_existing_metrics(rule: Any) -> None:
     check(rule["expr"])
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in ("warning", "critical")
@@ -140,12 +140,12 @@ def test_the_scrape_configuration_finds_the_instances_of_the_compose_file() -> N
         ("chat_service_sockets @ 5", "cannot read"),
     ],
 )
-def test_the_reader_of_expressions_refuses_what_is_none(bad: str, error: str) -> None:
+def test_the_expression_parser_refuses_invalid_expressions(bad: str, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         names_in(bad)
 
 
-def test_the_reader_of_expressions_sees_everything() -> None:
+def test_the_expression_parser_finds_all_metrics() -> None:
     names = names_in('sum by (a, b) (rate(x_total{c="1",d=~"by.*"}[5m])) / max(y) > 0.5 or z{e!=""}')
     assert names.metrics == {"x_total": {"c", "d"}, "y": set(), "z": {"e"}}
     assert names.grouped == {"a", "b"}

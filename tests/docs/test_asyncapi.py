@@ -38,7 +38,7 @@ def test_yaml_is_the_same_document() -> None:
     assert yaml.safe_load(asyncapi.page()) == DOCUMENT
 
 
-def test_references_lead_somewhere() -> None:
+def test_references_can_be_resolved() -> None:
     found: list[str] = []
 
     def walk(value: Any) -> None:
@@ -59,7 +59,7 @@ def test_references_lead_somewhere() -> None:
     assert len(set(found)) > 2 * len(TABLE)
 
 
-def test_every_row_is_there() -> None:
+def test_every_row_is_included() -> None:
     operations = DOCUMENT["operations"]
     assert {name for name, row in operations.items() if row["action"] == "receive"} == {
         row.name for row in TABLE
@@ -154,7 +154,7 @@ def named(service: ChatService, socket_id: str) -> Any:
 
 
 @pytest.mark.parametrize("raw", [False, True])
-async def test_what_is_sent_conforms(raw: bool) -> None:
+async def test_sent_values_conform_to_the_schemas(raw: bool) -> None:
     transport, store = InProcessTransport(), FaultyStore(MemoryStore())
     service = ChatService(
         transport=transport,

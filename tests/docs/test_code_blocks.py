@@ -36,7 +36,7 @@ def test_block_is_read_with_its_rule_and_place() -> None:
     assert (str(second), second.how, second.text) == ("page.md:9", "shell", "make run\n")
 
 
-def test_directives_are_no_code() -> None:
+def test_directives_are_not_code() -> None:
     assert read_blocks("page.md", "```{toctree}\nindex\n```\n") == []
 
 

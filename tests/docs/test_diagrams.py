@@ -42,9 +42,7 @@ def test_there_are_diagrams() -> None:
 
 
 @pytest.mark.parametrize(("page", "kind", "title", "text"), FOUND, ids=lambda value: value[:40])
-def test_diagram_shows_all_of_its_text_inside_of_its_frame(
-    page: str, kind: str, title: str, text: str
-) -> None:
+def test_diagram_shows_all_of_its_text_inside_its_frame(page: str, kind: str, title: str, text: str) -> None:
     svg = draw(kind, title, text)
     assert svg.get("aria-label") == title
     _, _, width, height = map(float, str(svg.get("viewBox")).split())
@@ -58,7 +56,7 @@ def test_diagram_shows_all_of_its_text_inside_of_its_frame(
         assert x - half >= -1 and x + half <= width + 1 and 0 <= y <= height, f"{page}: {element.text}"
 
 
-def test_arrows_lead_from_who_speaks_to_who_hears() -> None:
+def test_arrows_lead_from_sender_to_recipient() -> None:
     svg = draw("sequence", "t", "Ann | Service | Bob\nAnn -> Service: one\nService --> Ann: two\n")
     first, second = [line for line in svg.iter("line") if line.get("class") in ("line", "answer")]
     assert float(str(first.get("x1"))) < float(str(first.get("x2")))
@@ -74,6 +72,6 @@ def test_arrows_lead_from_who_speaks_to_who_hears() -> None:
         ("boxes", "[a]\na -> b"),
     ],
 )
-def test_nonsense_is_refused(kind: str, text: str) -> None:
+def test_invalid_diagrams_are_refused(kind: str, text: str) -> None:
     with pytest.raises((AttributeError, KeyError, ValueError)):
         draw(kind, "t", text)

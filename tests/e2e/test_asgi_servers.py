@@ -73,7 +73,9 @@ async def serving(folder: Path, name: str) -> AsyncIterator[tuple[Process, int]]
 
 
 @pytest.mark.parametrize("name", SERVERS)
-async def test_clients_talk_and_the_end_is_in_order(connect: ConnectTo, tmp_path: Path, name: str) -> None:
+async def test_clients_talk_and_the_server_stops_cleanly(
+    connect: ConnectTo, tmp_path: Path, name: str
+) -> None:
     async with serving(tmp_path, name) as (process, port):
         clients = []
         for number, transports in enumerate(WAYS):

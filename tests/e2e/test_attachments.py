@@ -121,7 +121,7 @@ async def test_a_message_with_too_many_is_refused(
 
 @pytest.mark.covers("api:emit_to_channel", "api:send_to_channel", "api:bind_handler", "hook:on_connect")
 @pytest.mark.parametrize("serializer", SERIALIZERS)
-async def test_server_code_is_told_of_too_many(
+async def test_server_code_gets_an_error_for_too_many(
     serve: Serve, login: ConnectTo, connect: ConnectTo, serializer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def on_connect(service: ChatService, socket_id: str) -> tuple[str, dict[str, Any]]:
@@ -179,7 +179,7 @@ async def test_results_of_hooks_that_change_messages_are_checked(
 
 
 @pytest.mark.covers("option:max_attachments")
-async def test_a_limit_of_your_own(serve: Serve, login: ConnectTo) -> None:
+async def test_a_custom_limit(serve: Serve, login: ConnectTo) -> None:
     service = await serve(hooks=ACCEPT, max_attachments=2)
     await service.add_room("room")
     client = await login(service, "alice")
@@ -191,7 +191,7 @@ async def test_a_limit_of_your_own(serve: Serve, login: ConnectTo) -> None:
     assert len(await client.call("roomHistoryGet", "room", 0, 5)) == 2
 
 
-async def test_what_was_stored_under_a_larger_limit(
+async def test_messages_stored_under_a_larger_limit(
     backend: Backend, serve: Serve, login: ConnectTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One message comes all the same, without the values that its reader does not take."""

@@ -120,7 +120,9 @@ CUT_OFF: dict[str, list[str | bytes]] = {
 
 
 @pytest.mark.parametrize("messages", CUT_OFF.values(), ids=CUT_OFF)
-async def test_cut_off(service: ChatService, bystander: Client, messages: list[str | bytes]) -> None:
+async def test_malformed_packets_close_the_connection(
+    service: ChatService, bystander: Client, messages: list[str | bytes]
+) -> None:
     async with websocket(service.port) as raw:
         await raw.login()
         for message in messages:

@@ -76,7 +76,7 @@ async def test_end_of_a_session_during_a_poll(service: ChatService, bystander: C
 
 
 @pytest.mark.parametrize("length", ["10", "5000"])
-async def test_body_that_does_not_come(service: ChatService, bystander: Client, length: str) -> None:
+async def test_body_that_does_not_arrive(service: ChatService, bystander: Client, length: str) -> None:
     async with polling(service.port) as raw:
         await raw.login()
         _, writer = await asyncio.open_connection("127.0.0.1", service.port)
@@ -143,7 +143,7 @@ async def test_bad_request(
 @pytest.mark.parametrize(
     "data", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nHost\r\n\r\n", b""]
 )
-async def test_no_http(service: ChatService, bystander: Client, data: bytes) -> None:
+async def test_data_that_is_not_http(service: ChatService, bystander: Client, data: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(data)
     writer.write_eof()
@@ -221,7 +221,7 @@ async def test_clients_that_answer_no_pings_are_closed(serve: Serve, login: Conn
     assert len(await bystander.call("listOwnSockets")) == 1
 
 
-async def test_upgrade_that_does_not_go_on(
+async def test_upgrade_that_is_not_completed(
     service: ChatService, bystander: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(polls, "UPGRADE_GRACE", 0.1)

@@ -20,7 +20,7 @@ def say(text: str) -> dict[str, str]:
 @pytest.mark.covers("notification:loginRejected", "error:noLogin")
 @pytest.mark.parametrize("kind", ["js", "py"])
 @pytest.mark.parametrize("transports", WAYS)
-async def test_a_rejected_login_is_told_once_and_ends(
+async def test_a_rejected_login_is_reported_once_and_disconnected(
     serve: Serve, connect: ConnectTo, transports: list[str], kind: str
 ) -> None:
     service = await serve(hooks={"on_connect": lambda service, id: None})
@@ -122,7 +122,7 @@ async def test_a_middleware_refuses(
 @pytest.mark.covers("transport_option:middleware", "option:expose_internal_errors")
 @pytest.mark.parametrize("exposed", [False, True])
 @pytest.mark.parametrize("kind", [RuntimeError, TypeError])
-async def test_a_broken_middleware_tells_its_text_only_when_asked_to(
+async def test_a_broken_middleware_shows_its_text_only_if_enabled(
     serve: Serve,
     connect: ConnectTo,
     caplog: pytest.LogCaptureFixture,
@@ -193,7 +193,7 @@ async def test_several_devices_of_one_user(serve: Serve, login: ConnectTo) -> No
 
 
 @pytest.mark.parametrize("transports", WAYS)
-async def test_a_lost_connection_comes_back(serve: Serve, login: ConnectTo, transports: list[str]) -> None:
+async def test_a_lost_connection_is_restored(serve: Serve, login: ConnectTo, transports: list[str]) -> None:
     service = await serve()
     await service.add_room("room")
     client = await login(

@@ -152,7 +152,7 @@ async def test_a_websocket_opens_a_session(echo: Echo) -> None:
         ("", "Transport unknown"),
     ],
 )
-async def test_requests_that_are_refused(echo: Echo, query: str, message: str) -> None:
+async def test_invalid_requests_are_refused(echo: Echo, query: str, message: str) -> None:
     status, text = await echo.request(query)
     assert status == 400 and json.loads(text)["message"] == message
     await refused(echo.websocket(query.replace("polling", "websocket")))
@@ -172,7 +172,7 @@ async def test_other_methods_of_a_session(echo: Echo, method: str) -> None:
     assert (await echo.post(sid, "4hello"))[0] == 200
 
 
-async def test_a_request_for_a_websocket_that_is_none(echo: Echo) -> None:
+async def test_an_invalid_websocket_request(echo: Echo) -> None:
     sid = await echo.open()
     assert (await echo.request("EIO=4&transport=websocket"))[0] == 400
     assert (await echo.request(f"EIO=4&transport=websocket&sid={sid}"))[0] == 400
@@ -233,7 +233,7 @@ async def test_two_polls_at_once_end_the_session(echo: Echo) -> None:
 
 
 @pytest.mark.parametrize("kind", CARRIERS)
-async def test_a_poll_that_was_left_does_not_count(kind: str) -> None:
+async def test_an_abandoned_poll_does_not_count(kind: str) -> None:
     async with echoing(kind) as echo:
         sid = await echo.open()
         async with aiohttp.ClientSession() as http:
@@ -273,7 +273,7 @@ async def test_pings_and_pongs_of_a_websocket(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", CARRIERS)
-async def test_a_polling_session_is_gone_when_its_time_is_over(kind: str) -> None:
+async def test_a_polling_session_times_out(kind: str) -> None:
     async with echoing(kind, ping_interval=0.3, ping_timeout=0.2) as echo:
         sid = await echo.open()
         # Not a tick of some timer later.
@@ -282,14 +282,14 @@ async def test_a_polling_session_is_gone_when_its_time_is_over(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", CARRIERS)
-async def test_a_websocket_is_gone_when_its_time_is_over(kind: str) -> None:
+async def test_a_websocket_session_times_out(kind: str) -> None:
     async with echoing(kind, ping_interval=0.3, ping_timeout=0.2) as echo, echo.websocket() as ws:
         assert (await closed(ws, answers=False))[1:] == ["2"]
         assert not echo.hub.sockets
 
 
 @pytest.mark.parametrize("kind", CARRIERS)
-async def test_a_pong_that_nobody_asked_for_is_no_sign_of_life(kind: str) -> None:
+async def test_an_unsolicited_pong_does_not_extend_the_session(kind: str) -> None:
     async with echoing(kind, ping_interval=0.4, ping_timeout=0.3) as echo, echo.websocket() as ws:
         await ws.recv()
         await ws.send("3")
@@ -299,7 +299,7 @@ async def test_a_pong_that_nobody_asked_for_is_no_sign_of_life(kind: str) -> Non
 # The end
 
 
-async def test_a_poll_that_waits_gets_a_noop_at_the_end(echo: Echo) -> None:
+async def test_a_waiting_poll_gets_a_noop_at_the_close(echo: Echo) -> None:
     sid = await echo.open()
     poll = asyncio.create_task(echo.poll(sid))
     await waits(echo, sid)
@@ -361,7 +361,7 @@ async def test_polls_during_the_upgrade_end(echo: Echo) -> None:
         assert await recv(ws) == "4hello"
 
 
-async def test_a_poll_that_waits_when_the_upgrade_is_done_ends(
+async def test_a_waiting_poll_ends_when_the_upgrade_is_done(
     echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(polls, "POLL_GRACE", 60)
@@ -393,7 +393,7 @@ async def test_requests_after_the_upgrade_change_nothing(echo: Echo) -> None:
         assert await recv(ws) == "4hello"
 
 
-async def test_a_websocket_while_another_one_asks(echo: Echo) -> None:
+async def test_a_second_websocket_during_an_upgrade(echo: Echo) -> None:
     sid = await echo.open()
     async with echo.upgrade(sid) as ws:
         await ws.send("2probe")
@@ -420,7 +420,7 @@ async def test_an_upgrade_that_fails_leaves_the_session(echo: Echo, messages: li
         assert await recv(ws) == "3probe"
 
 
-async def test_a_websocket_that_is_lost_while_it_asks_leaves_the_session(echo: Echo) -> None:
+async def test_losing_the_websocket_during_an_upgrade_keeps_the_session(echo: Echo) -> None:
     sid = await echo.open()
     async with echo.upgrade(sid) as ws:
         await ws.send("2probe")
@@ -431,7 +431,7 @@ async def test_a_websocket_that_is_lost_while_it_asks_leaves_the_session(echo: E
     assert await echo.poll(sid) == (200, "4hello")
 
 
-async def test_the_end_of_the_session_ends_the_websocket_that_asks(echo: Echo) -> None:
+async def test_closing_the_session_closes_the_upgrading_websocket(echo: Echo) -> None:
     sid = await echo.open()
     async with echo.upgrade(sid) as ws:
         await ws.send("2probe")

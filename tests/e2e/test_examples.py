@@ -46,7 +46,7 @@ async def test_clients_talk_to_each_other() -> None:
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-async def test_client_says_what_is_wrong(kind: str) -> None:
+async def test_client_reports_errors(kind: str) -> None:
     async with example_server() as (_, port):
         async with run(*CLIENTS[kind], "a:b", "--once", "--port", str(port)) as client:
             assert await client.wait() == 1

@@ -52,7 +52,7 @@ async def read_end(reader: asyncio.StreamReader) -> None:
 
 
 @pytest.mark.covers("api:get_handshake_data")
-async def test_both_ways_are_the_same_to_the_application(serve: Serve, answered: list[str]) -> None:
+async def test_both_ways_look_the_same_to_the_application(serve: Serve, answered: list[str]) -> None:
     seen: list[Any] = []
 
     def on_connect(service: ChatService, socket_id: str) -> str:
@@ -93,7 +93,9 @@ async def test_both_ways_are_the_same_to_the_application(serve: Serve, answered:
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": True}, {"path": "/else/where"}], ids=str)
-async def test_a_user_who_answers(serve: Serve, answered: list[str], options: dict[str, Any]) -> None:
+async def test_plain_requests_are_answered_by_the_front(
+    serve: Serve, answered: list[str], options: dict[str, Any]
+) -> None:
     service = await serve(transport_options=options)
     path = options.get("path", "/socket.io")
     async with aiohttp.ClientSession() as http:
@@ -117,7 +119,7 @@ async def test_other_requests_on_the_same_connection(serve: Serve) -> None:
     await writer.wait_closed()
 
 
-async def test_packets_behind_the_request(serve: Serve) -> None:
+async def test_packets_sent_right_after_the_request(serve: Serve) -> None:
     """Clients need not wait for the answer."""
     service = await serve()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
@@ -131,7 +133,7 @@ async def test_packets_behind_the_request(serve: Serve) -> None:
 
 @pytest.mark.covers("transport_option:head_timeout")
 @pytest.mark.parametrize("said", ["", "G", REQUEST[:40], REQUEST[:-2], OTHER[:-2]])
-async def test_connections_without_a_whole_request_are_cut(serve: Serve, said: str) -> None:
+async def test_connections_without_a_whole_request_are_closed(serve: Serve, said: str) -> None:
     service = await serve(transport_options={"head_timeout": 0.2})
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(said.encode())
@@ -141,7 +143,7 @@ async def test_connections_without_a_whole_request_are_cut(serve: Serve, said: s
 
 @pytest.mark.covers("transport_option:keep_alive_timeout")
 @pytest.mark.parametrize("said", [OTHER, OTHER + OTHER[:20], OTHER + OTHER[:-2]])
-async def test_connections_without_another_request_are_cut(serve: Serve, said: str) -> None:
+async def test_idle_connections_are_closed(serve: Serve, said: str) -> None:
     service = await serve(transport_options={"keep_alive_timeout": 0.2})
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(said.encode())
@@ -152,7 +154,7 @@ async def test_connections_without_another_request_are_cut(serve: Serve, said: s
 
 
 @pytest.mark.covers("transport_option:body_timeout")
-async def test_bodies_that_do_not_come_are_refused(serve: Serve) -> None:
+async def test_bodies_that_do_not_arrive_are_refused(serve: Serve) -> None:
     service = await serve(transport_options={"body_timeout": 0.2})
     async with polling(service.port) as raw:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
@@ -179,7 +181,7 @@ async def test_connections_that_come_while_the_port_closes_are_closed(serve: Ser
     gc.collect()
 
 
-async def test_a_close_ends_connections_that_said_nothing(serve: Serve) -> None:
+async def test_a_close_closes_idle_connections(serve: Serve) -> None:
     service = await serve()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     async with websocket(service.port) as raw:
@@ -189,7 +191,7 @@ async def test_a_close_ends_connections_that_said_nothing(serve: Serve) -> None:
     writer.close()
 
 
-async def test_nobody_is_let_in_that_the_server_refuses(serve: Serve, answered: list[str]) -> None:
+async def test_the_server_can_refuse_clients(serve: Serve, answered: list[str]) -> None:
     service = await serve(transport_options={"cors_allowed_origins": "http://good.example"})
     url = f"http://127.0.0.1:{service.port}/socket.io/?EIO=4&transport=websocket"
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:

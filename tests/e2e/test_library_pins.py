@@ -133,7 +133,7 @@ async def test_our_manager_keeps_no_room_per_socket() -> None:
 # python-engineio
 
 
-async def test_the_sessions_of_a_server_of_the_caller(connect: ConnectTo) -> None:
+async def test_sessions_of_a_callers_server(connect: ConnectTo) -> None:
     app = web.Application()
     server = socketio.AsyncServer(async_mode="aiohttp", ping_interval=0.1, monitor_clients=False)
     server.attach(app)

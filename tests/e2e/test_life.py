@@ -225,7 +225,7 @@ print("done")
 """
 
 
-async def test_many_lives_leave_nothing_behind() -> None:
+async def test_many_starts_and_closes_leave_nothing_behind() -> None:
     async with run(sys.executable, "-X", "dev", "-W", "error", "-c", ROUNDS) as process:
         assert await process.wait() == 0, process.errors
     assert process.errors == ""
@@ -283,7 +283,7 @@ async def test_clients_that_do_not_answer_cannot_hold_up_the_close(serve: Serve)
         assert "41/chat-service," not in await one.wait_closed()
 
 
-async def test_polling_clients_hear_of_the_end(serve: Serve) -> None:
+async def test_polling_clients_are_told_of_the_close(serve: Serve) -> None:
     service = await serve()
     async with polling(service.port, "one") as waiting:
         await waiting.login()

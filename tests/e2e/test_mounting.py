@@ -116,7 +116,7 @@ def own_server() -> socketio.AsyncServer:
 
 
 @pytest.mark.covers("transport_option:server")
-async def test_server_of_the_caller(connect: ConnectTo) -> None:
+async def test_a_callers_server(connect: ConnectTo) -> None:
     server = own_server()
     app = web.Application()
     server.attach(app)
@@ -164,7 +164,7 @@ async def test_server_of_the_caller(connect: ConnectTo) -> None:
         await server.shutdown()
 
 
-async def test_strange_events_on_a_server_of_the_caller(connect: ConnectTo) -> None:
+async def test_malformed_events_on_a_callers_server(connect: ConnectTo) -> None:
     server = own_server()
     app = web.Application()
     server.attach(app)
@@ -207,6 +207,6 @@ async def test_namespace_that_is_taken() -> None:
         (lambda: ChatService(transport=InProcessTransport()).asgi_app(), "does not support ASGI"),
     ],
 )
-def test_mounting_that_cannot_be(make: Callable[[], Any], message: str) -> None:
+def test_invalid_ways_of_mounting(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make()

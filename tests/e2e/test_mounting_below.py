@@ -81,7 +81,7 @@ async def is_served(connect: ConnectTo, port: int, path: str) -> None:
         ("/socket.io", "", "", False),
     ],
 )
-def test_which_requests_are_ours(path: str, root_path: str, asked: str, ours: bool) -> None:
+def test_requests_that_belong_to_the_service(path: str, root_path: str, asked: str, ours: bool) -> None:
     assert is_below({"path": asked, "root_path": root_path}, path) is ours
     if not root_path:
         assert is_below({"path": asked}, path) is ours
@@ -211,7 +211,7 @@ CARRIERS: dict[str, Callable[[Serve], AbstractAsyncContextManager[int]]] = {
 @pytest.mark.usefixtures("uvicorn_complains")
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("path", ["/nothing", "/socket.io/x", "/socket.io2/", "//socket.io/"])
-async def test_what_is_not_ours_is_refused(serve: Serve, carrier: str, path: str) -> None:
+async def test_other_requests_are_refused(serve: Serve, carrier: str, path: str) -> None:
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with CARRIERS[carrier](serve) as port, aiohttp.ClientSession(timeout=timeout) as http:
         url = f"http://127.0.0.1:{port}{path}"

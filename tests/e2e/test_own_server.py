@@ -49,7 +49,7 @@ async def test_emits_rooms_and_sessions(
     )
 
 
-async def test_emits_with_a_callback_come_in_order_with_all_else(serve: Serve) -> None:
+async def test_emits_with_a_callback_keep_their_order(serve: Serve) -> None:
     service = await serve()
     server = service.transport.get_server()
     called: list[Any] = []

@@ -99,7 +99,7 @@ ChatService(port=0).run()
 """
 
 
-async def test_an_import_and_a_service_inside_of_a_program_set_nothing() -> None:
+async def test_importing_or_embedding_the_service_changes_no_global_setting() -> None:
     async with run(sys.executable, "-W", "error", "-c", IMPORT) as process:
         assert await process.wait() == 0, process.errors
     assert process.output == "untouched\n"
@@ -132,7 +132,7 @@ async def test_run_in_a_thread(loop: str, end: str) -> None:
 
 
 @pytest.mark.covers("api:run")
-async def test_run_inside_a_running_loop_says_how_else() -> None:
+async def test_run_inside_a_running_loop_names_the_alternative() -> None:
     async with run(sys.executable, "-X", "dev", "-W", "error", "-c", NESTED) as process:
         assert await process.wait() == 0, process.errors
     assert [line.count("`await service.start()`") for line in process.output.splitlines()] == [1, 1]
@@ -166,7 +166,7 @@ async def test_signals_where_the_loop_handles_none(number: int) -> None:
         ("transport=InProcessTransport()", "is mounted, {rest}"),
     ],
 )
-async def test_run_says_where_it_is_and_how_to_stop_it(
+async def test_run_prints_the_address_and_how_to_stop(
     options: str, said: str, redis_servers: RedisServer
 ) -> None:
     code = (
@@ -197,7 +197,7 @@ def test_urls_of_addresses() -> None:
 
 
 @pytest.mark.parametrize("shell", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
-async def test_run_with_outputs_that_take_nothing(shell: str, tmp_path: Path) -> None:
+async def test_run_with_closed_or_full_outputs(shell: str, tmp_path: Path) -> None:
     code = (
         "import pathlib, sys\n"
         "from chat_service import ChatService\n"

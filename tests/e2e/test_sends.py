@@ -21,7 +21,7 @@ AGAIN = {"duplicate": True}
     ],
     ids=["javascript", "python, polling", "msgpack"],
 )
-async def test_options_and_what_they_answer(serve: Serve, connect: ConnectTo, options: Any) -> None:
+async def test_options_and_their_answers(serve: Serve, connect: ConnectTo, options: Any) -> None:
     serializer = "msgpack" if options.get("msgpack") else "json"
     service = await serve(
         hooks={"room_messages_checker": lambda message: None}, transport_options={"serializer": serializer}

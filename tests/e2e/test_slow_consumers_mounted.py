@@ -51,7 +51,7 @@ async def mounted(kind: str) -> AsyncIterator[tuple[ChatService, int]]:
 
 @pytest.mark.covers("transport_option:send_buffer_limit")
 @pytest.mark.parametrize("kind", ["app", "asgi", "server"])
-async def test_a_reader_that_stops_is_cut(connect: ConnectTo, kind: str) -> None:
+async def test_a_reader_that_stops_is_disconnected(connect: ConnectTo, kind: str) -> None:
     async with mounted(kind) as (service, port):
         transport: Any = parts_of(service).transport
         speaker = await connect(port, "speaker")

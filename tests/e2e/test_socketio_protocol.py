@@ -89,7 +89,7 @@ async def test_an_unknown_namespace_is_refused(port: int, packet: str) -> None:
         assert str(await recv(ws)).startswith("40{")
 
 
-async def test_no_namespace_is_there_that_nobody_has_configured() -> None:
+async def test_only_configured_namespaces_exist() -> None:
     async with small_service() as (_, port), engine(port) as ws:
         await recv(ws)
         for name in ("/", "/custom", "/admin"):

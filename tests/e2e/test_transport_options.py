@@ -176,7 +176,7 @@ async def test_compression(serve: Serve, login: ConnectTo, compression: bool) ->
 
 @pytest.mark.covers("transport_option:cors_allowed_origins")
 @pytest.mark.parametrize("origins", ["good.example", ["https://fine.example", "https://good.example/"]])
-async def test_origins_that_never_match_are_refused_with_a_form_that_can(origins: Any) -> None:
+async def test_origins_that_never_match_are_refused_with_a_suggestion(origins: Any) -> None:
     message = "^transport_options cors_allowed_origins: .* never matches .*: write 'https://good.example'$"
     with pytest.raises(ConfigurationError, match=message):
         ChatService(transport_options={"cors_allowed_origins": origins})
@@ -236,7 +236,7 @@ async def test_origins_that_never_match_are_refused_with_a_form_that_can(origins
         ("transports", None),
     ],
 )
-def test_values_that_cannot_be(name: str, value: Any) -> None:
+def test_invalid_values(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"transport_options {name}: expected "):
         ChatService(transport_options={name: value})
 

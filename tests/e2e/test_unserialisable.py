@@ -152,7 +152,7 @@ async def test_messages_and_events_of_server_code(serve: Serve, login: ConnectTo
 
 @each_serializer
 @pytest.mark.parametrize("raw", [False, True], ids=["texts", "raw errors"])
-async def test_what_a_store_plugin_returns(
+async def test_invalid_results_of_a_store_plugin(
     serve: Serve, login: ConnectTo, serializer: str, raw: bool
 ) -> None:
     class OddStore(MemoryStore):

@@ -35,7 +35,7 @@ async def test_a_service_that_is_an_asgi_application(root: str) -> None:
 
 
 @pytest.mark.covers("option:host", "option:operations_host")
-async def test_only_this_machine_reaches_what_says_no_address() -> None:
+async def test_by_default_only_this_machine_can_connect() -> None:
     """All of 127.0.0.0/8 are addresses of this machine; what listens on all of them listens on 127.0.0.2."""
     async with ChatService(port=0, operations_port=0) as service, Demo(port=0) as demo:
         for port in (service.port, service.operations.port, demo.port):

@@ -98,7 +98,7 @@ async def test_system_messages_carry_any_data(serve: Serve, login: ConnectTo) ->
 
 
 @pytest.mark.parametrize("serializer", SERIALIZERS)
-async def test_values_of_javascript_that_python_has_not(
+async def test_javascript_values_without_a_python_equivalent(
     serve: Serve, login: ConnectTo, serializer: str
 ) -> None:
     service = await serve(transport_options={"serializer": serializer})

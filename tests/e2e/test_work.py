@@ -111,7 +111,7 @@ async def test_a_disconnect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.covers("transport_option:max_events_per_turn")
-async def test_one_client_cannot_keep_the_others_waiting(bench: Bench) -> None:
+async def test_one_client_cannot_hold_up_the_others(bench: Bench) -> None:
     """What one has sent ahead is handled in parts; what others send comes in between."""
     hasty, other = await bench.joined("hasty", "room"), await bench.joined("other", "room")
     await settle()

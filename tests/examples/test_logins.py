@@ -41,7 +41,7 @@ def token(user: str = "ann", *, seconds: float = 60, secret: str = SECRET, **cla
 
 
 @one_store
-async def test_jwt_names_the_user_until_it_ends(start: Start, connect: Login, login: Login) -> None:
+async def test_jwt_identifies_the_user_until_it_expires(start: Start, connect: Login, login: Login) -> None:
     service = await start(jwt_login.make_service, SECRET)
     client = await connect(service, "", auth=token("ann", aud="chat"))
     user, data = await client.wait_for("loginConfirmed")

@@ -16,7 +16,7 @@ NOT_ALLOWED = "ChatServiceError: Action is not allowed"
 
 
 @both_stores
-async def test_feed_gathers_what_is_of_interest(start: Start, login: Login) -> None:
+async def test_feed_collects_messages_of_interest(start: Start, login: Login) -> None:
     here = await start(personal_feed.make_service)
     there = await start(personal_feed.make_service)
     await here.add_room("news")
@@ -102,7 +102,7 @@ async def test_messages_are_edited_and_deleted(start: Start, login: Login) -> No
 
 
 @one_store
-async def test_archive_has_what_was_acked(start: Start, login: Login, tmp_path: Path) -> None:
+async def test_archive_contains_all_acknowledged_messages(start: Start, login: Login, tmp_path: Path) -> None:
     path = tmp_path / "archive.db"
     service = await start(sqlite_archive.make_service, path)
     members = [await login(service, name) for name in ("ann", "bob", "carol")]

@@ -66,7 +66,7 @@ async def test_admins_change_the_lists_but_not_the_adminlist(
 @pytest.mark.covers("command:roomAddToList", "command:roomRemoveFromList", "error:notAllowed")
 @pytest.mark.parametrize("command", CHANGES)
 @pytest.mark.parametrize("list_name", LISTS)
-async def test_others_change_no_list_unless_permissions_are_bypassed(
+async def test_others_cannot_change_lists_unless_permissions_are_bypassed(
     world: World, command: str, list_name: str
 ) -> None:
     instance = await start_room(world)
@@ -83,7 +83,7 @@ async def test_others_change_no_list_unless_permissions_are_bypassed(
 
 @pytest.mark.covers("command:roomAddToList", "command:roomRemoveFromList", "error:notAllowed", "error:noList")
 @pytest.mark.parametrize("command", CHANGES)
-async def test_the_userlist_is_changed_by_nobody(world: World, command: str) -> None:
+async def test_the_userlist_cannot_be_changed(world: World, command: str) -> None:
     instance = await start_room(world)
     alice, admin = await instance.joined("alice", "room"), await instance.joined("admin", "room")
     for client in (alice, admin):
@@ -97,7 +97,7 @@ async def test_the_userlist_is_changed_by_nobody(world: World, command: str) -> 
     "error:noList", "command:roomAddToList", "command:roomRemoveFromList", "command:roomGetAccessList"
 )
 @pytest.mark.parametrize("list_name", ["", "lists", "Whitelist", "owner", "__class__", "white\x00list"])
-async def test_lists_that_are_not_there(world: World, list_name: str) -> None:
+async def test_unknown_lists(world: World, list_name: str) -> None:
     instance = await start_room(world)
     alice = await instance.joined("alice", "room")
     expected = wire_error("noList", list_name)
@@ -109,7 +109,7 @@ async def test_lists_that_are_not_there(world: World, list_name: str) -> None:
 
 
 @pytest.mark.covers("error:noRoom", "command:roomAddToList", "command:roomSetWhitelistMode")
-async def test_changes_of_a_room_that_is_not_there(world: World) -> None:
+async def test_changes_of_a_missing_room(world: World) -> None:
     instance = await world.start()
     alice = await instance.login("alice")
     for command, args in [
@@ -165,7 +165,7 @@ async def test_names_in_lists_are_held_to_the_rule_of_names(world: World, comman
 
 @pytest.mark.covers("notification:roomAccessListAdded", "notification:roomAccessListRemoved")
 @pytest.mark.parametrize("list_name", LISTS)
-async def test_the_room_is_told_of_changed_lists(spread: StartSpread, list_name: str) -> None:
+async def test_the_room_is_notified_of_changed_lists(spread: StartSpread, list_name: str) -> None:
     nodes = await spread(enable_access_lists_updates=True)
     await nodes.service.add_room("room", owner="alice")
     alice, bob = await nodes[0].joined("alice", "room"), await nodes[1].joined("bob", "room")
@@ -183,7 +183,7 @@ async def test_the_room_is_told_of_changed_lists(spread: StartSpread, list_name:
 
 
 @pytest.mark.covers("command:roomSetWhitelistMode", "notification:roomModeChanged")
-async def test_the_room_is_told_of_the_mode(spread: StartSpread) -> None:
+async def test_the_room_is_notified_of_the_mode(spread: StartSpread) -> None:
     nodes = await spread(enable_access_lists_updates=True)
     await nodes.service.add_room("room", owner="alice", adminlist=["admin"], whitelist=["bob"])
     alice, bob = await nodes[0].joined("alice", "room"), await nodes[1].joined("bob", "room")
@@ -201,7 +201,7 @@ async def test_the_room_is_told_of_the_mode(spread: StartSpread) -> None:
 
 
 @pytest.mark.covers("api:change_access_lists_updates", "notification:roomAccessListAdded")
-async def test_the_room_is_told_only_while_updates_are_on(spread: StartSpread) -> None:
+async def test_the_room_is_notified_only_while_updates_are_on(spread: StartSpread) -> None:
     nodes = await spread()
     await nodes.service.add_room("room", owner="alice")
     alice, bob = await nodes[0].joined("alice", "room"), await nodes[1].joined("bob", "room")

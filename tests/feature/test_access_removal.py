@@ -162,7 +162,7 @@ async def test_changes_that_take_no_access_away_remove_nobody(spread: StartSprea
 
 
 @pytest.mark.covers("notification:roomAccessRemoved", "command:roomAddToList")
-async def test_a_user_who_is_not_joined_is_not_told(spread: StartSpread) -> None:
+async def test_a_user_who_is_not_joined_is_not_notified(spread: StartSpread) -> None:
     nodes = await spread()
     await nodes.service.add_room("room", owner="alice")
     alice, bob = await nodes[0].login("alice"), await nodes[1].login("bob")

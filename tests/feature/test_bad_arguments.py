@@ -223,7 +223,7 @@ async def test_the_first_bad_argument_is_named(world: World, command: Command, p
 
 @ONE_STORE
 @EACH_COMMAND
-async def test_further_arguments_are_no_error(world: World, command: Command) -> None:
+async def test_extra_arguments_are_allowed(world: World, command: Command) -> None:
     rest: list[Any] = []
     scene = await Scene.set(
         world, hooks={f"{command.python_name}_before": lambda call: rest.append(call.rest_args)}
@@ -248,7 +248,7 @@ def as_argument(command: Command, position: int, name: str) -> list[Any]:
 @ONE_STORE
 @pytest.mark.parametrize(("command", "position"), [case(*place) for place in PLACES_OF_NAMES])
 @pytest.mark.covers("error:invalidName", "better:list names checked")
-async def test_names_that_cannot_be(world: World, command: Command, position: int) -> None:
+async def test_invalid_names(world: World, command: Command, position: int) -> None:
     scene = await Scene.set(world)
     controls = [chr(code) for code in (*range(0x20), 0x7F)]
     names = ["", *":{}", *controls, "a:b", "{a}", "a\nb", "x" * 257, "🙂" * 257, "x" * 2**20]
@@ -286,7 +286,7 @@ def nested(levels: int) -> Any:
 
 @pytest.mark.covers("command:systemMessage", "option:message_depth_limit", "error:badArgument")
 @pytest.mark.parametrize(("options", "limit"), [({}, 32), ({"message_depth_limit": 3}, 3)])
-async def test_how_deep_data_may_be(world: World, options: dict[str, Any], limit: int) -> None:
+async def test_maximum_nesting_of_data(world: World, options: dict[str, Any], limit: int) -> None:
     instance = await world.start(hooks={"room_messages_checker": lambda message: None}, **options)
     await instance.service.add_room("room")
     alice, second = await instance.joined("alice", "room"), await instance.joined("alice", "room")

@@ -42,7 +42,7 @@ async def rejection(instance: Instance, user: str) -> Any:
 
 
 @pytest.mark.covers("api:ban_user", "api:get_ban", "error:banned")
-async def test_a_banned_user_is_out(world: World) -> None:
+async def test_a_banned_user_is_disconnected_and_refused(world: World) -> None:
     one, other = await world.start(), await world.start(use_raw_error_objects=True)
     for room in ROOMS:
         await one.service.add_room(room, enable_userlist_updates=True)
@@ -82,7 +82,7 @@ async def test_a_ban_outlives_its_user_and_ends(world: World) -> None:
     await instance.login("alice")
 
 
-async def test_a_ban_for_some_time(world: World) -> None:
+async def test_a_ban_with_a_duration(world: World) -> None:
     instance = await world.start()
     before = parts_of(instance.service).clock.now_ms()
     await instance.service.ban_user("alice", 0.05, "slow down")
@@ -101,7 +101,7 @@ async def test_a_ban_for_some_time(world: World) -> None:
 
 
 @ONE_STORE
-async def test_what_a_ban_may_be(world: World) -> None:
+async def test_valid_and_invalid_bans(world: World) -> None:
     instance = await world.start()
     for seconds, reason, error in (
         (0, None, ValueError),
@@ -126,7 +126,7 @@ async def test_what_a_ban_may_be(world: World) -> None:
 # An instance that does not hear of it
 
 
-async def test_a_deaf_instance_stores_nothing_more(world: World) -> None:
+async def test_an_instance_cut_off_from_the_bus_refuses_messages(world: World) -> None:
     one = await world.start(**QUIET)
     deaf, _ = await start_deaf(world, hooks={"on_refresh": lambda *_: 4_000_000_000.0})
     await one.service.add_room("hall")
@@ -181,7 +181,7 @@ async def test_a_subscription_that_comes_back_looks_for_bans(world: World) -> No
     assert bob.connected
 
 
-async def test_a_look_that_fails_is_taken_again(world: World) -> None:
+async def test_a_failed_lookup_is_retried(world: World) -> None:
     one = await world.start(**QUIET)
     deaf, store = await start_deaf(world)
     alice = await deaf.login("alice")
@@ -197,7 +197,7 @@ async def test_a_look_that_fails_is_taken_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "memory"], indirect=True)
-async def test_a_join_under_way_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ban_waits_for_a_running_join(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Redis, a join writes the user's index first; memory does all in one step."""
     one = await world.start(**QUIET)
     deaf, faulty = await start_deaf(world)

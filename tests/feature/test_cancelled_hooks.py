@@ -181,7 +181,7 @@ async def test_a_cancelled_on_connect_rejects_the_login(world: World, cancelled:
 
 @each_way
 @pytest.mark.parametrize("place", ["on_leave", "on_disconnect"])
-async def test_a_socket_is_gone_all_the_same(world: World, cancelled: Cancelled, place: str) -> None:
+async def test_the_socket_is_removed_anyway(world: World, cancelled: Cancelled, place: str) -> None:
     switch = Switch(cancelled, place)
     instance = await world.start(
         hooks={"on_leave": switch.at("on_leave"), "on_disconnect": switch.at("on_disconnect")}
@@ -242,7 +242,7 @@ async def test_a_close_goes_on_after_a_cancelled_on_close(world: World, cancelle
 
 
 @pytest.mark.parametrize("place", ["on_join", "room_join_before", "room_join_after", "custom", "on_connect"])
-async def test_hooks_that_a_close_cancels_end(world: World, place: str) -> None:
+async def test_hooks_cancelled_by_a_close_end(world: World, place: str) -> None:
     """A real cancellation is not an error of the hook."""
     entered, seen = asyncio.Event(), []
 
@@ -276,7 +276,7 @@ async def test_hooks_that_a_close_cancels_end(world: World, place: str) -> None:
     assert seen == [asyncio.CancelledError]
 
 
-async def test_a_time_out_inside_a_hook_is_its_own(world: World) -> None:
+async def test_a_hook_handles_its_own_timeouts(world: World) -> None:
     async def before(call: CommandCall) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):

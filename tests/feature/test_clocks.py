@@ -27,7 +27,7 @@ def _lost(instances: list[Instance]) -> int:
 
 
 @pytest.mark.covers("option:heartbeat_timeout", "option:auto_recovery")
-async def test_no_step_of_clocks_ends_a_living_instance(world: World) -> None:
+async def test_setting_a_clock_does_not_affect_a_live_instance(world: World) -> None:
     """One clock, two against each other, or all of them go forward and back."""
     clocks = [SteppedClock() for _ in range(3)]
     instances = [await world.start(clock=clock, **LEASE) for clock in clocks]

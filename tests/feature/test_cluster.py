@@ -49,7 +49,9 @@ async def test_events_come_in_order(world: World) -> None:
 
 
 @pytest.mark.covers("api:cluster_bus.on")
-async def test_a_listener_that_raises_stops_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_raising_listener_does_not_stop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     instance = await world.start()
     seen: list[str] = []
 
@@ -64,7 +66,7 @@ async def test_a_listener_that_raises_stops_nobody(world: World, caplog: pytest.
 
 
 @pytest.mark.covers("api:cluster_bus.on", "api:cluster_bus.emit")
-async def test_what_cannot_be(world: World) -> None:
+async def test_invalid_events_are_refused(world: World) -> None:
     bus = (await world.start()).service.cluster_bus
     with pytest.raises(ConfigurationError, match="event news: expected a function, got 5"):
         bus.on("news", 5)  # type: ignore[call-overload]
@@ -73,7 +75,7 @@ async def test_what_cannot_be(world: World) -> None:
             bus.emit(event)  # type: ignore[arg-type]
 
 
-async def test_clients_hear_nothing_of_it(world: World) -> None:
+async def test_clients_do_not_get_cluster_events(world: World) -> None:
     instance = await world.start()
     alice = await instance.login("alice")
     seen: list[Any] = []

@@ -129,7 +129,7 @@ async def test_options_of_server_calls(instance: Instance, alice: InProcessClien
 
 
 @pytest.mark.covers("hook:call.extra")
-async def test_extra_values_stand_between_the_result_and_those_of_hooks(
+async def test_extra_values_come_between_the_result_and_values_of_hooks(
     instance: Instance, alice: InProcessClient
 ) -> None:
     @instance.service.before("roomGetOwner")

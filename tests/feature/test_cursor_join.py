@@ -44,7 +44,7 @@ def heard(client: InProcessClient) -> list[int]:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first join", "joined already"])
-async def test_what_a_join_says(world: World, again: bool) -> None:
+async def test_the_answer_to_a_join_with_a_cursor(world: World, again: bool) -> None:
     """Nine messages were sent, the last six are stored, and four are read at once."""
     instance = await world.start(history_max_get_messages=4)
     await instance.service.add_room("room", history_max_size=6)
@@ -127,7 +127,7 @@ async def test_bad_options(world: World, options: dict[str, Any]) -> None:
     assert await client.call("listOwnSockets") == {client.id: []}
 
 
-async def test_epoch_of_another_life(world: World) -> None:
+async def test_epoch_of_an_earlier_life(world: World) -> None:
     instance = await world.start()
     await instance.service.add_room("room")
     await post(instance, 3)
@@ -141,7 +141,7 @@ async def test_epoch_of_another_life(world: World) -> None:
     assert history["epoch"] == await epoch_of(instance) != epoch
 
 
-async def test_refused_joins_say_nothing(world: World) -> None:
+async def test_refused_joins_reveal_nothing(world: World) -> None:
     instance = await world.start()
     await instance.service.add_room("room", whitelist_only=True)
     await post(instance, 1)
@@ -286,7 +286,7 @@ async def test_ten_thousand_joins_against_a_stream_of_messages(world: World) -> 
         assert [*got, *heard(client)] == list(range(begin + 1, last + 1)), client
 
 
-def test_selection_never_leaves_a_hole() -> None:
+def test_the_selection_has_no_gaps() -> None:
     """The rule itself, over every small history."""
     for last_id in range(5):
         for stored in range(last_id + 1):

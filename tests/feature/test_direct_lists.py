@@ -40,7 +40,7 @@ async def test_lists_are_sets_of_names(spread: StartSpread, list_name: str) -> N
 @EACH_LIST
 @pytest.mark.parametrize("command", CHANGES)
 @pytest.mark.covers("error:notAllowed", "command:directAddToList", "command:directRemoveFromList")
-async def test_the_own_name_has_no_place_in_the_lists(world: World, command: str, list_name: str) -> None:
+async def test_users_cannot_list_themselves(world: World, command: str, list_name: str) -> None:
     instance = await world.start()
     alice = await instance.login("alice")
     assert await alice.error(command, list_name, ["bob", "alice"]) == wire_error("notAllowed")

@@ -85,7 +85,7 @@ async def test_direct_messages_can_be_off(world: World) -> None:
 
 
 @pytest.mark.covers("command:directMessage", "api:exec_user_command")
-async def test_the_server_writes_for_nobody(spread: StartSpread) -> None:
+async def test_the_server_cannot_send_without_a_user(spread: StartSpread) -> None:
     nodes = await spread(clock=FakeClock(start_ms=6_000), **QUIET)
     bob = await nodes[1].login("bob")
     await bob.call("directSetWhitelistMode", True)

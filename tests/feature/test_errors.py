@@ -140,7 +140,7 @@ UNUSUAL = [
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("value", UNUSUAL, ids=range(len(UNUSUAL)))
 @ONE_STORE
-async def test_what_an_error_repeats_is_short_and_can_be_sent(world: World, raw: bool, value: Any) -> None:
+async def test_values_in_errors_are_short_and_can_be_sent(world: World, raw: bool, value: Any) -> None:
     instance = await world.start(use_raw_error_objects=raw)
     alice = await instance.login("alice")
     attempts: list[Any] = [("roomJoin", value), ("roomMessage", "room", {"textMessage": value, "b": 1})]

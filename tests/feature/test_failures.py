@@ -67,9 +67,7 @@ async def members(service: ChatService) -> list[str]:
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), RuntimeError("broken")], ids=repr)
-async def test_whatever_a_heartbeat_meets_does_not_end_the_heartbeats(
-    failing: Failing, error: BaseException
-) -> None:
+async def test_errors_do_not_stop_the_heartbeats(failing: Failing, error: BaseException) -> None:
     clock = parts_of(failing.service).clock
     assert isinstance(clock, FakeClock)
     failing.faults.calls.clear()
@@ -145,7 +143,7 @@ async def test_heartbeats_whose_clock_fails_begin_again_and_are_counted(world: W
         ("publish", "systemMessage", ("hi",)),
     ],
 )
-async def test_commands_tell_that_the_store_failed(
+async def test_commands_report_that_the_store_failed(
     failing: Failing, method: str, command: str, args: tuple[Any, ...]
 ) -> None:
     alice = await failing.instance.joined("alice", "room")
@@ -177,7 +175,7 @@ async def test_a_login_that_cannot_be_stored_is_rejected(failing: Failing, metho
 
 
 @pytest.mark.covers("error:timeout")
-async def test_a_login_that_was_stored_all_the_same_is_taken_back(failing: Failing) -> None:
+async def test_a_login_that_was_stored_despite_an_error_is_undone(failing: Failing) -> None:
     failing.faults.fail("socket_connect", SLOW, done=True)
     client = await failing.instance.transport.connect(query={"userName": "alice"})
     await client.wait_for("loginRejected")
@@ -199,7 +197,7 @@ async def test_a_join_that_failed_leaves_nothing(failing: Failing, done: bool) -
 
 
 @pytest.mark.covers("event:store_consistency_failure")
-async def test_a_join_that_cannot_be_taken_back_is_told_and_ends_with_the_socket(failing: Failing) -> None:
+async def test_a_join_that_cannot_be_undone_is_reported_and_ends_with_the_socket(failing: Failing) -> None:
     alice = await failing.instance.login("alice")
     failing.faults.fail("room_join", SLOW, done=True)
     failing.faults.fail("room_leave", LOST)
@@ -219,7 +217,7 @@ async def test_a_join_that_cannot_be_taken_back_is_told_and_ends_with_the_socket
 
 
 @pytest.mark.covers("event:store_consistency_failure", "hook:on_join")
-async def test_a_refused_join_that_cannot_be_taken_back_ends_with_the_socket(failing: Failing) -> None:
+async def test_a_refused_join_that_cannot_be_undone_ends_with_the_socket(failing: Failing) -> None:
     @failing.service.on("on_join")
     def refuse(service: ChatService, info: Any) -> None:
         raise RuntimeError("no")
@@ -272,7 +270,7 @@ each_cause = pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: type(cau
 @each_cause
 @pytest.mark.parametrize("done", [False, True], ids=["undone", "done"])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
-async def test_a_leave_that_fails_is_told_and_repaired(
+async def test_a_failed_leave_is_reported_and_repaired(
     world: World, failing: Failing, cause: Exception, done: bool, elsewhere: bool
 ) -> None:
     left: list[Any] = []
@@ -301,7 +299,7 @@ async def test_a_leave_that_fails_is_told_and_repaired(
 @pytest.mark.covers("event:store_consistency_failure", "api:room_state_sync", "command:roomJoin")
 @each_cause
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
-async def test_a_join_that_cannot_be_taken_back_is_told_and_repaired(
+async def test_a_join_that_cannot_be_undone_is_reported_and_repaired(
     world: World, failing: Failing, cause: Exception, elsewhere: bool
 ) -> None:
     alice = await failing.instance.login("alice")
@@ -332,7 +330,7 @@ async def test_a_join_that_cannot_be_taken_back_is_told_and_repaired(
 @pytest.mark.covers("event:store_consistency_failure", "api:user_state_sync")
 @each_cause
 @pytest.mark.parametrize("method", ["room_leave", "socket_disconnect"])
-async def test_a_disconnect_that_fails_is_told_and_repaired(
+async def test_a_failed_disconnect_is_reported_and_repaired(
     failing: Failing, cause: Exception, method: str
 ) -> None:
     alice = await failing.instance.joined("alice", "room")
@@ -350,7 +348,7 @@ async def test_a_disconnect_that_fails_is_told_and_repaired(
 
 @pytest.mark.covers("notification:loginRejected", "event:store_consistency_failure")
 @each_cause
-async def test_a_login_that_cannot_be_taken_back_is_told(failing: Failing, cause: Exception) -> None:
+async def test_a_login_that_cannot_be_undone_is_reported(failing: Failing, cause: Exception) -> None:
     failing.faults.fail("socket_connect", cause, done=True)
     failing.faults.fail("socket_disconnect", cause)
     client = await failing.instance.transport.connect(query={"userName": "alice"})
@@ -365,7 +363,7 @@ async def test_a_login_that_cannot_be_taken_back_is_told(failing: Failing, cause
     assert await failing.service.get_instance_sockets() == {}
 
 
-async def test_a_leave_without_an_answer_is_done_later(failing: Failing) -> None:
+async def test_a_leave_without_an_answer_is_completed_later(failing: Failing) -> None:
     alice = await failing.instance.joined("alice", "room")
     bob = await failing.instance.joined("bob", "room")
     failing.faults.fail("room_leave", SLOW)
@@ -395,7 +393,7 @@ async def test_a_socket_that_the_store_has_lost_is_added_again(failing: Failing)
     assert await failing.service.get_instance_sockets() == {alice.id: "alice"}
 
 
-async def test_members_that_are_not_here_leave_after_an_interruption(failing: Failing) -> None:
+async def test_missing_members_are_removed_after_an_interruption(failing: Failing) -> None:
     bob = await failing.instance.joined("bob", "room")
     instance_id = InstanceId(failing.service.instance_uid)
     await failing.store.inner.room_join(

@@ -80,7 +80,7 @@ async def test_history_get_after_rotation(
 
 
 @pytest.mark.covers("command:roomHistoryGet")
-async def test_reading_on_by_ids_finds_every_message_once(world: World) -> None:
+async def test_paging_by_ids_finds_every_message_once(world: World) -> None:
     instance = await world.start(history_max_get_messages=4)
     await instance.service.add_room("room")
     alice = await instance.joined("alice", "room")
@@ -93,7 +93,7 @@ async def test_reading_on_by_ids_finds_every_message_once(world: World) -> None:
 
 
 @pytest.mark.covers("command:roomHistoryGet", "command:roomRecentHistory", "option:history_max_get_messages")
-async def test_a_users_limit_is_capped_and_a_bypassing_call_is_not(world: World) -> None:
+async def test_limits_apply_to_users_but_not_to_bypassing_calls(world: World) -> None:
     instance = await world.start(history_max_get_messages=3)
     service = instance.service
     await service.add_room("room", owner="alice")
@@ -125,7 +125,7 @@ async def test_the_history_is_a_circular_buffer(world: World) -> None:
 
 
 @pytest.mark.covers("option:history_max_size", "command:roomHistoryInfo", "command:roomHistoryGet")
-async def test_a_history_of_nothing_still_counts_ids(spread: StartSpread) -> None:
+async def test_an_empty_history_still_counts_ids(spread: StartSpread) -> None:
     nodes = await spread(history_max_size=0)
     await nodes.service.add_room("room")
     alice, bob = await nodes[0].joined("alice", "room"), await nodes[1].joined("bob", "room")
@@ -139,7 +139,7 @@ async def test_a_history_of_nothing_still_counts_ids(spread: StartSpread) -> Non
 
 
 @pytest.mark.covers("api:change_room_history_max_size")
-async def test_another_size_keeps_the_newest_messages(spread: StartSpread) -> None:
+async def test_resizing_keeps_the_newest_messages(spread: StartSpread) -> None:
     nodes = await spread()
     service = nodes[1].service
     await service.add_room("room", history_max_size=5)
@@ -191,7 +191,7 @@ async def test_whole_numbers_may_come_as_floats(world: World) -> None:
 
 
 @pytest.mark.covers("option:history_max_get_messages", "error:noRoom", "error:notJoined")
-async def test_histories_that_nobody_may_read_are_empty(world: World) -> None:
+async def test_histories_that_cannot_be_read_are_empty(world: World) -> None:
     instance = await world.start(history_max_get_messages=0)
     service = instance.service
     await service.add_room("room", owner="owner")

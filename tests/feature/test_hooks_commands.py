@@ -53,7 +53,7 @@ def hooks_of(kind: str, calls: list[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
 @pytest.mark.parametrize("given", ["mapping", "object", "decorators"])
 @ONE_STORE
-async def test_ways_to_give_hooks(world: World, kind: str, given: str) -> None:
+async def test_ways_to_pass_hooks(world: World, kind: str, given: str) -> None:
     calls: list[str] = []
     hooks = hooks_of(kind, calls)
     instance = world.make(hooks=hooks if given == "mapping" else {})
@@ -124,7 +124,7 @@ async def test_every_command_has_hooks(world: World, name: str) -> None:
         ([print], "option hooks: expected a mapping or an object, got "),
     ],
 )
-def test_bad_hooks_are_refused_at_once(hooks: Any, text: str) -> None:
+def test_invalid_hooks_are_refused_immediately(hooks: Any, text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ChatService(hooks=hooks)
     assert text in str(caught.value)
@@ -171,7 +171,7 @@ def test_decorators_check_names() -> None:
     "hook:call.data",
 )
 @ONE_STORE
-async def test_what_a_clients_call_carries(instance: Instance, alice: InProcessClient) -> None:
+async def test_the_call_of_a_client(instance: Instance, alice: InProcessClient) -> None:
     seen: list[Any] = []
 
     @instance.service.before("roomHistoryGet")
@@ -226,7 +226,7 @@ async def test_after_hooks_see_messages_as_they_were_sent(instance: Instance, al
     ],
 )
 @ONE_STORE
-async def test_what_a_server_call_carries(
+async def test_the_call_of_server_code(
     instance: Instance, alice: InProcessClient, context: Any, expected: tuple[Any, ...]
 ) -> None:
     seen: list[CommandCall] = []
@@ -279,7 +279,7 @@ async def test_a_before_hook_changes_arguments(instance: Instance, alice: InProc
 )
 @pytest.mark.covers("hook:before")
 @ONE_STORE
-async def test_what_a_before_hook_returns_ends_the_command(
+async def test_a_before_hook_that_returns_a_value_ends_the_command(
     instance: Instance, alice: InProcessClient, answer: Any, ack: list[Any]
 ) -> None:
     instance.service.before("roomMessage")(lambda call: answer)
@@ -334,7 +334,7 @@ async def test_several_hooks_run_in_order_until_one_ends_the_command(
 )
 @pytest.mark.covers("hook:after")
 @ONE_STORE
-async def test_what_an_after_hook_returns_replaces_results(
+async def test_the_result_of_an_after_hook_replaces_results(
     instance: Instance, alice: InProcessClient, answer: Any, ack: list[Any]
 ) -> None:
     instance.service.after("roomGetOwner")(lambda call: answer)
@@ -416,7 +416,7 @@ async def test_other_exceptions_of_hooks_do_not_leak(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("nonsense", [object(), {1, 2}, float("nan"), [object()], {1: 2}, "\ud800", 1j, len])
 @ONE_STORE
-async def test_results_that_no_packet_can_carry_are_an_internal_error(
+async def test_results_that_cannot_be_encoded_are_an_internal_error(
     instance: Instance, alice: InProcessClient, when: str, nonsense: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     getattr(instance.service, when)("roomGetOwner")(lambda call: nonsense)
@@ -507,7 +507,7 @@ async def test_a_direct_message_checker_decides_the_format(world: World) -> None
     ],
 )
 @ONE_STORE
-async def test_a_checker_sees_no_author(world: World, hook: str, command: str, to: str) -> None:
+async def test_a_checker_does_not_see_the_author(world: World, hook: str, command: str, to: str) -> None:
     seen: list[Any] = []
 
     def check(message: Any) -> None:

@@ -87,14 +87,14 @@ async def test_on_connect_rejects(world: World, answer: Any, error: str) -> None
 
 
 @pytest.mark.covers("hook:on_connect", "error:noLogin")
-async def test_without_on_connect_nobody_gets_in(world: World) -> None:
+async def test_without_on_connect_nobody_can_log_in(world: World) -> None:
     instance = await world.start(hooks={"on_connect": None})
     client = await instance.transport.connect(query={"userName": "alice"})
     assert await client.wait_for("loginRejected") == [wire_error("noLogin")]
     await wait_until(lambda: not client.connected, "the disconnect")
 
 
-async def test_a_client_that_goes_during_on_connect_was_never_there(world: World) -> None:
+async def test_a_client_that_disconnects_during_on_connect_leaves_no_trace(world: World) -> None:
     gate, calls = asyncio.Event(), []
 
     async def on_connect(service: ChatService, socket_id: str) -> str:
@@ -119,7 +119,7 @@ async def test_a_client_that_goes_during_on_connect_was_never_there(world: World
 
 @pytest.mark.covers("hook:on_disconnect")
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-async def test_on_disconnect_tells_what_has_gone(world: World, kind: str) -> None:
+async def test_the_info_of_on_disconnect(world: World, kind: str) -> None:
     infos: list[DisconnectInfo] = []
 
     def on_disconnect(service: ChatService, info: DisconnectInfo) -> None:
@@ -180,7 +180,7 @@ class Watched:
 
 
 @pytest.mark.covers("hook:on_join", "hook:on_leave")
-async def test_joins_and_leaves_are_told(world: World) -> None:
+async def test_joins_and_leaves_call_their_hooks(world: World) -> None:
     watched = Watched()
     instance = await world.start(hooks=watched.hooks)
     await instance.service.add_room("room")
@@ -219,7 +219,7 @@ async def test_lost_access_is_a_leave(world: World, how: str) -> None:
 
 @pytest.mark.covers("hook:on_leave")
 @pytest.mark.parametrize("how", ["roomLeave", "disconnect"])
-async def test_lost_access_that_meets_a_leave_is_told_once(world: World, how: str) -> None:
+async def test_lost_access_during_a_leave_calls_the_hook_once(world: World, how: str) -> None:
     """The leave is under way already when the access is lost."""
     watched, gate, entered = Watched(), asyncio.Event(), asyncio.Event()
 
@@ -281,7 +281,7 @@ async def test_on_join_that_raises_undoes_the_join(world: World, error: Exceptio
 
 
 @pytest.mark.covers("hook:on_join", "notification:roomUserJoined")
-async def test_a_join_is_told_after_on_join(world: World) -> None:
+async def test_a_join_is_announced_after_on_join(world: World) -> None:
     gate = asyncio.Event()
 
     async def on_join(service: ChatService, info: MembershipInfo) -> None:
@@ -351,7 +351,7 @@ async def test_joins_and_leaves_of_a_socket_and_room_never_overlap(world: World,
 
 
 @pytest.mark.covers("hook:on_join", "hook:on_leave")
-async def test_disconnects_and_kicks_keep_joins_and_leaves_in_turn(world: World) -> None:
+async def test_disconnects_and_removals_keep_joins_and_leaves_in_order(world: World) -> None:
     order: dict[str, list[str]] = {}
 
     def hook(name: str) -> Any:
@@ -432,7 +432,7 @@ async def test_on_join_may_leave_its_own_room_again(world: World) -> None:
 
 
 @pytest.mark.covers("hook:on_join")
-async def test_hooks_that_keep_a_user_in_one_room_do_not_wait_for_each_other_for_ever(world: World) -> None:
+async def test_hooks_that_keep_a_user_in_one_room_do_not_deadlock(world: World) -> None:
     async def on_join(service: ChatService, info: MembershipInfo) -> None:
         context = {"user_name": info.user_name, "id": info.id}
         for room in {"one", "two"} - {info.room_name}:
@@ -520,7 +520,7 @@ async def test_on_start_that_raises_aborts_the_start(world: World) -> None:
 
 @pytest.mark.covers("hook:on_close")
 @pytest.mark.parametrize("kind", ["plain", "coroutine"])
-async def test_on_close_finds_the_store_up_and_the_clients_gone(world: World, kind: str) -> None:
+async def test_on_close_runs_after_clients_left_and_before_the_store_closes(world: World, kind: str) -> None:
     seen: list[Any] = []
 
     async def on_close(service: ChatService, error: Exception | None) -> None:
@@ -539,7 +539,7 @@ async def test_on_close_finds_the_store_up_and_the_clients_gone(world: World, ki
 
 
 @pytest.mark.covers("hook:on_close")
-async def test_on_close_that_raises_is_told_after_everything_is_closed(world: World) -> None:
+async def test_an_exception_of_on_close_is_raised_after_everything_is_closed(world: World) -> None:
     def on_close(service: ChatService, error: Exception | None) -> None:
         raise LookupError("cannot say goodbye")
 

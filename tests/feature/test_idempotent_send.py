@@ -65,14 +65,14 @@ async def test_a_repeat_through_another_instance_and_socket(
 
 
 @pytest.mark.covers("error:idempotencyConflict")
-async def test_one_key_stands_for_one_message(instance: Instance, alice: InProcessClient) -> None:
+async def test_a_key_belongs_to_one_message(instance: Instance, alice: InProcessClient) -> None:
     await alice.call("roomMessage", "room", TEA, KEY)
     assert await alice.error("roomMessage", "room", MILK, KEY) == CONFLICT
     assert await texts(instance) == ["tea"]
 
 
 @ONE_STORE
-async def test_equal_messages_are_the_same_in_whatever_form(world: World) -> None:
+async def test_equal_messages_match_in_every_encoding(world: World) -> None:
     instance = await world.start(hooks={"room_messages_checker": lambda message: None})
     await instance.service.add_room("room")
     alice = await instance.joined("alice", "room")
@@ -84,7 +84,7 @@ async def test_equal_messages_are_the_same_in_whatever_form(world: World) -> Non
 
 
 @pytest.mark.parametrize("loss", ["left", "removed", "banned from the room"])
-async def test_a_sender_without_access_still_gets_the_id(
+async def test_a_retry_without_access_still_gets_the_id(
     instance: Instance, alice: InProcessClient, loss: str
 ) -> None:
     await alice.call("roomMessage", "room", TEA, KEY)
@@ -198,7 +198,9 @@ async def test_a_hook_gives_messages_their_keys(instance: Instance, alice: InPro
 
 
 @ONE_STORE
-async def test_a_before_hook_that_answers_stores_no_key(instance: Instance, alice: InProcessClient) -> None:
+async def test_a_before_hook_that_ends_the_command_stores_no_key(
+    instance: Instance, alice: InProcessClient
+) -> None:
     answers = iter([["held back"], None, None])
     instance.service.before("roomMessage")(lambda call: next(answers))
     assert await alice.emit("roomMessage", "room", TEA, KEY) == [None, "held back"]
@@ -207,7 +209,9 @@ async def test_a_before_hook_that_answers_stores_no_key(instance: Instance, alic
 
 
 @ONE_STORE
-async def test_a_message_of_a_bad_format_meets_no_key(instance: Instance, alice: InProcessClient) -> None:
+async def test_an_invalid_message_is_refused_before_the_key(
+    instance: Instance, alice: InProcessClient
+) -> None:
     bad = {"text": "tea"}
     assert await alice.error("roomMessage", "room", bad, KEY) == wire_error("badArgument", 1, bad)
     assert await alice.emit("roomMessage", "room", TEA, KEY) == [None, 1]
@@ -251,7 +255,7 @@ async def test_only_after_the_expected_message(instance: Instance, alice: InProc
     assert await texts(instance) == ["tea", "tea"]
 
 
-async def test_one_of_several_follows(world: World, instance: Instance, alice: InProcessClient) -> None:
+async def test_only_one_of_several_follows(world: World, instance: Instance, alice: InProcessClient) -> None:
     clients = [alice, *[await (await world.start()).joined("alice", "room") for _ in range(2)]]
     acks = await asyncio.gather(
         *(client.emit("roomMessage", "room", TEA, {"expectedLastId": 0}) for client in clients)
@@ -260,7 +264,7 @@ async def test_one_of_several_follows(world: World, instance: Instance, alice: I
     assert sorted(acks, key=str) == sorted([[None, 1], refused, refused], key=str)
 
 
-async def test_a_remembered_key_wins_over_the_expected_id(instance: Instance, alice: InProcessClient) -> None:
+async def test_a_remembered_key_precedes_the_expected_id(instance: Instance, alice: InProcessClient) -> None:
     options = {**KEY, "expectedLastId": 0}
     assert await alice.emit("roomMessage", "room", TEA, options) == [None, 1]
     assert await alice.emit("roomMessage", "room", TEA, options) == [None, 1, AGAIN]
@@ -274,7 +278,7 @@ async def test_a_remembered_key_wins_over_the_expected_id(instance: Instance, al
 
 
 @pytest.mark.covers("command:roomHistoryGet", "command:roomRecentHistory")
-async def test_histories_tell_their_epoch(instance: Instance, alice: InProcessClient) -> None:
+async def test_histories_return_their_epoch(instance: Instance, alice: InProcessClient) -> None:
     for _ in range(3):
         await alice.call("roomMessage", "room", TEA)
     epoch = (await alice.call("roomHistoryInfo", "room"))["epoch"]

@@ -230,7 +230,7 @@ async def test_a_hook_that_leaves_and_joins_again(world: World) -> None:
 
 @pytest.mark.covers("command:roomJoin")
 @pytest.mark.parametrize("kind", ["refused", "repeated", "by the server"])
-async def test_what_is_no_join_of_the_client_changes_nothing(spread: StartSpread, kind: str) -> None:
+async def test_a_join_not_made_by_the_client_changes_nothing(spread: StartSpread, kind: str) -> None:
     gate = Gate("nobody")
     nodes = await spread(hooks={"room_join_after": gate.command_hook})
     await nodes.service.add_room("room", blacklist=["alice"] if kind == "refused" else [])
@@ -254,7 +254,7 @@ async def test_what_is_no_join_of_the_client_changes_nothing(spread: StartSpread
 
 @pytest.mark.covers("command:roomJoin")
 @each_place
-async def test_a_socket_that_goes_before_the_answer(world: World, place: str) -> None:
+async def test_a_socket_that_disconnects_before_the_answer(world: World, place: str) -> None:
     gate = Gate()
     instance = await world.start(hooks=hooks_at(place, gate))
     await instance.service.add_room("room")

@@ -74,7 +74,7 @@ async def test_close_during_the_start_ends_it(world: World) -> None:
 
 
 @pytest.mark.covers("api:close")
-async def test_a_start_that_does_not_heed_the_close_lets_nobody_in(world: World) -> None:
+async def test_a_start_that_ignores_the_close_accepts_no_clients(world: World) -> None:
     entered = asyncio.Event()
 
     async def on_start(service: ChatService) -> None:
@@ -132,7 +132,7 @@ async def test_a_store_that_fails_at_the_start(world: World, method: str) -> Non
 
 
 @pytest.mark.covers("api:close")
-async def test_closing_what_was_never_started(world: World) -> None:
+async def test_closing_a_service_that_never_started(world: World) -> None:
     instance = world.make()
     await instance.service.close()
     with pytest.raises(ServiceClosedError):
@@ -239,7 +239,7 @@ async def test_close_waits_for_running_commands(world: World) -> None:
 
 @pytest.mark.covers("option:close_timeout", "api:close")
 @pytest.mark.parametrize("hook", ["room_message_before", "room_message_after", "room_messages_checker"])
-async def test_close_cancels_what_takes_too_long(world: World, hook: str) -> None:
+async def test_close_cancels_slow_commands(world: World, hook: str) -> None:
     entered, errors = asyncio.Event(), []
 
     async def hang(value: Any) -> None:
@@ -289,7 +289,7 @@ async def test_hooks_that_hang_until_the_close_are_cancelled(world: World, hook:
 
 
 @pytest.mark.covers("option:close_timeout")
-async def test_a_close_without_patience(world: World) -> None:
+async def test_a_close_with_a_timeout_of_zero(world: World) -> None:
     instance = await world.start(close_timeout=0)
     await instance.login("alice")
     # The disconnect of a client may be done in time or not.
@@ -371,7 +371,7 @@ async def test_ready_and_closed(world: World, kind: str) -> None:
 
 
 @pytest.mark.covers("event:closed")
-async def test_closed_tells_what_went_wrong(world: World) -> None:
+async def test_closed_reports_the_error(world: World) -> None:
     events: list[Any] = []
 
     def on_close(service: ChatService, error: Exception | None) -> None:
@@ -386,7 +386,9 @@ async def test_closed_tells_what_went_wrong(world: World) -> None:
 
 
 @pytest.mark.covers("event:ready")
-async def test_a_listener_that_raises_stops_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_raising_listener_does_not_stop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     events: list[str] = []
     instance = world.make()
 
@@ -401,7 +403,7 @@ async def test_a_listener_that_raises_stops_nobody(world: World, caplog: pytest.
 
 
 @pytest.mark.covers("api:port", "option:port", "option:host", "option:transport")
-async def test_the_port_that_was_taken_is_known_while_it_is_open() -> None:
+async def test_the_port_is_known_while_it_is_open() -> None:
     service = ChatService(host="127.0.0.1", port=0)
     assert service.port is None
     async with service:
@@ -418,7 +420,7 @@ async def test_the_port_that_was_taken_is_known_while_it_is_open() -> None:
 
 @pytest.mark.covers("event:closed")
 @pytest.mark.parametrize("fails", ["on_start", "listen", "store", "close during the start"])
-async def test_closed_tells_of_a_start_that_failed(
+async def test_closed_reports_a_failed_start(
     world: World, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     closed: list[Any] = []

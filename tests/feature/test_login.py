@@ -72,7 +72,7 @@ async def test_the_hook_sees_the_handshake(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["a", " ", "é🙂", "a b/c#d?", "-" * 256, "🙂" * 256, "__proto__", "admin'\""]
 )
-async def test_names_that_are_fine(spread: StartSpread, name: str) -> None:
+async def test_valid_names(spread: StartSpread, name: str) -> None:
     nodes = await spread()
     await nodes.service.add_room(name, owner=name)
     other = await nodes[0].joined("other", name)
@@ -157,7 +157,7 @@ async def test_a_rejection_may_be_a_raw_object(world: World) -> None:
 
 
 @pytest.mark.covers("notification:loginRejected", "notification:socketConnectEcho")
-async def test_a_rejected_socket_was_never_there(spread: StartSpread) -> None:
+async def test_a_rejected_socket_leaves_no_trace(spread: StartSpread) -> None:
     def on_connect(service: ChatService, socket_id: str) -> str:
         query = service.transport.get_handshake_data(socket_id).query
         if "reject" in query:
@@ -366,7 +366,7 @@ async def test_events_that_nobody_handles(world: World, event: str) -> None:
 
 
 @pytest.mark.covers("better:noLogin before login")
-async def test_a_flood_before_the_login_is_cut_off(world: World, gate: asyncio.Event) -> None:
+async def test_a_flood_before_the_login_is_disconnected(world: World, gate: asyncio.Event) -> None:
     instance = await world.start(hooks={"on_connect": waiting(gate)})
     client, patient = await instance.transport.connect(), await instance.transport.connect()
     flood = [asyncio.create_task(client.emit("listOwnSockets")) for _ in range(250)]

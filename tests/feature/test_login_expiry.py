@@ -51,7 +51,7 @@ async def test_a_client_is_warned_and_then_disconnected(world: World) -> None:
 
 @ONE_STORE
 @pytest.mark.covers("command:loginRefresh", "hook:on_refresh")
-async def test_a_refreshed_login_goes_on(world: World) -> None:
+async def test_a_refreshed_login_stays_connected(world: World) -> None:
     clock = FakeClock()
     end = clock.now_ms() / 1000
     instance = await start(world, clock, lambda seconds: end + seconds)
@@ -99,7 +99,7 @@ async def test_a_refused_refresh_changes_nothing(world: World, answer: Any, erro
 
 
 @ONE_STORE
-async def test_a_login_without_an_end_may_become_the_answer(world: World) -> None:
+async def test_a_refresh_may_return_a_login_that_does_not_expire(world: World) -> None:
     clock = FakeClock()
     instance = await start(world, clock, Login("alice"))
     client = await instance.transport.login("alice")
@@ -121,7 +121,7 @@ async def test_a_refresh_that_hangs_is_timed_out(world: World) -> None:
 
 @ONE_STORE
 @pytest.mark.parametrize("end", [1, "never", float("inf")])
-async def test_logins_whose_end_cannot_be(world: World, end: Any) -> None:
+async def test_invalid_expiry_times(world: World, end: Any) -> None:
     instance = await world.start(hooks={"on_connect": lambda *_: Login("alice", expires_at=end)})
     client = await instance.transport.connect()
     await wait_until(lambda: not client.connected, "the end of the connection")

@@ -41,7 +41,7 @@ async def test_join_counts_the_users_sockets_and_echoes_to_the_others(spread: St
 
 
 @pytest.mark.covers("command:roomJoin")
-async def test_a_second_join_of_a_socket_changes_and_tells_nothing(spread: StartSpread) -> None:
+async def test_a_second_join_of_a_socket_has_no_effect(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     first, second, _ = await three_sockets(nodes, "alice")
@@ -83,7 +83,7 @@ async def test_leave_counts_what_is_left_and_echoes_to_the_others(spread: StartS
 
 
 @pytest.mark.covers("command:roomLeave")
-async def test_a_leave_without_a_join_changes_and_tells_nothing(spread: StartSpread) -> None:
+async def test_a_leave_without_a_join_has_no_effect(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     first, second, _ = await three_sockets(nodes, "alice")
@@ -103,7 +103,7 @@ async def test_a_leave_without_a_join_changes_and_tells_nothing(spread: StartSpr
 
 
 @pytest.mark.covers("command:roomJoin", "command:roomLeave", "error:noRoom")
-async def test_rooms_that_are_not_there(world: World) -> None:
+async def test_missing_rooms(world: World) -> None:
     instance = await world.start()
     alice = await instance.login("alice")
     for command in ("roomJoin", "roomLeave"):
@@ -112,7 +112,7 @@ async def test_rooms_that_are_not_there(world: World) -> None:
 
 
 @pytest.mark.covers("command:roomLeave", "command:roomMessage")
-async def test_after_a_leave_the_socket_hears_nothing(spread: StartSpread) -> None:
+async def test_after_a_leave_the_socket_gets_no_events(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     alice, second = await nodes[0].joined("alice", "room"), await nodes[0].joined("alice", "room")
@@ -131,7 +131,7 @@ async def test_after_a_leave_the_socket_hears_nothing(spread: StartSpread) -> No
 
 
 @pytest.mark.covers("notification:roomUserJoined", "notification:roomUserLeft", "command:roomGetAccessList")
-async def test_the_room_is_told_of_first_joins_and_last_leaves(spread: StartSpread) -> None:
+async def test_the_room_is_notified_of_first_joins_and_last_leaves(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     bob = await nodes[2].joined("bob", "room")
@@ -160,7 +160,7 @@ async def test_the_room_is_told_of_first_joins_and_last_leaves(spread: StartSpre
 
 
 @pytest.mark.covers("api:change_userlist_updates", "notification:roomUserJoined", "notification:roomUserLeft")
-async def test_the_room_is_told_only_while_updates_are_on(spread: StartSpread) -> None:
+async def test_the_room_is_notified_only_while_updates_are_on(spread: StartSpread) -> None:
     nodes = await spread()
     await nodes.service.add_room("room")
     alice, bob = await nodes[0].login("alice"), await nodes[1].joined("bob", "room")
@@ -245,7 +245,7 @@ async def test_user_seen_has_the_time_of_the_last_join_or_leave(world: World) ->
 
 
 @pytest.mark.covers("api:exec_user_command", "notification:roomJoinedEcho", "notification:roomLeftEcho")
-async def test_the_server_joins_a_socket_wherever_it_is(spread: StartSpread) -> None:
+async def test_the_server_joins_a_socket_on_any_instance(spread: StartSpread) -> None:
     nodes = await spread()
     service = nodes.service
     await service.add_room("room")

@@ -74,7 +74,7 @@ async def test_ids_are_dense_and_arrive_in_order_everywhere(spread: StartSpread)
 
 
 @pytest.mark.covers("command:roomMessage")
-async def test_a_socket_gets_what_follows_its_join(spread: StartSpread) -> None:
+async def test_a_socket_gets_messages_after_its_join(spread: StartSpread) -> None:
     nodes = await spread()
     await nodes.service.add_room("room")
     alice = await nodes[0].joined("alice", "room")
@@ -119,7 +119,7 @@ async def test_only_joined_users_post(world: World) -> None:
 
 
 @pytest.mark.covers("command:roomMessage", "api:exec_user_command")
-async def test_the_server_posts_for_a_user_or_for_nobody(spread: StartSpread) -> None:
+async def test_the_server_posts_with_or_without_a_user(spread: StartSpread) -> None:
     nodes = await spread(clock=FakeClock(start_ms=9_000), **QUIET)
     service = nodes.service
     await service.add_room("room")
@@ -226,7 +226,7 @@ async def test_a_checker_refuses_a_message(world: World) -> None:
 
 
 @pytest.mark.covers("command:roomMessage", "command:roomHistoryGet")
-async def test_what_was_sent_is_not_changed_later(world: World) -> None:
+async def test_later_changes_do_not_affect_sent_messages(world: World) -> None:
     instance = await world.start(hooks={"room_messages_checker": any_object})
     await instance.service.add_room("room")
     alice, bob = await instance.joined("alice", "room"), await instance.joined("bob", "room")

@@ -274,7 +274,7 @@ class Half:
 
 @pytest.mark.covers("option:store", "option:transport")
 @pytest.mark.parametrize("option", ["store", "transport"])
-def test_plugins_are_whole(option: str) -> None:
+def test_incomplete_plugins_are_refused(option: str) -> None:
     with pytest.raises(
         ConfigurationError, match=f"option {option}: Half lacks .*close.* of {option.capitalize()}"
     ):

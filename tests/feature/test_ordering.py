@@ -149,7 +149,7 @@ async def test_a_hook_may_run_a_command_of_the_same_socket_and_room(world: World
 
 
 @pytest.mark.covers(ORDER, "hook:on_join")
-async def test_a_command_that_fails_or_a_join_that_is_undone_lets_the_next_one_run(world: World) -> None:
+async def test_a_failed_command_or_undone_join_does_not_block_the_next(world: World) -> None:
     async def refuse(service: ChatService, info: MembershipInfo) -> None:
         await turns(10)
         if not await service.room_has_in_list("room", "whitelist", info.user_name):
@@ -219,7 +219,7 @@ async def test_commands_sent_before_a_disconnect_are_finished_first(spread: Star
 
 @pytest.mark.covers(ORDER, "command:roomDelete", "command:roomJoin", "notification:roomMessage")
 @pytest.mark.parametrize("joins", [1, 2, 3])
-async def test_joins_that_waited_while_the_room_was_made_again(world: World, joins: int) -> None:
+async def test_joins_that_waited_while_the_room_was_recreated(world: World, joins: int) -> None:
     gate = asyncio.Event()
     instance = await world.start(hooks={"room_get_owner_before": _held_by(gate)})
     service = instance.service
@@ -241,7 +241,7 @@ async def test_joins_that_waited_while_the_room_was_made_again(world: World, joi
 
 
 @pytest.mark.covers("command:roomDelete", "command:roomJoin", "notification:roomAccessRemoved")
-async def test_a_short_life_of_a_room_that_nobody_saw_begin_or_end(world: World) -> None:
+async def test_a_short_life_of_a_room_that_the_instance_missed(world: World) -> None:
     gate = asyncio.Event()
     instance = await world.start(hooks={"room_get_owner_before": _held_by(gate)})
     service = instance.service

@@ -64,7 +64,7 @@ async def test_all_sockets_of_a_user_share_the_limit_and_no_other_user_does(worl
 
 
 @ONE_STORE
-async def test_hooks_are_not_run_for_what_is_refused(world: World) -> None:
+async def test_hooks_do_not_run_for_refused_commands(world: World) -> None:
     runs: list[str] = []
     hooks = {"list_own_sockets_before": lambda call: runs.append(call.command)}
     instance = await world.start(hooks=hooks, command_rate=0.001, command_burst=2)
@@ -76,7 +76,9 @@ async def test_hooks_are_not_run_for_what_is_refused(world: World) -> None:
 @ONE_STORE
 @pytest.mark.covers("option:rate_limit_disconnect")
 @pytest.mark.parametrize("most", [5, None])
-async def test_who_goes_on_is_disconnected(world: World, most: int | None) -> None:
+async def test_a_client_that_keeps_exceeding_the_limit_is_disconnected(
+    world: World, most: int | None
+) -> None:
     instance = await world.start(command_rate=0.001, command_burst=1, rate_limit_disconnect=most)
     client = await instance.transport.login("alice")
     await client.call("listOwnSockets")
@@ -121,7 +123,7 @@ async def test_a_user_may_have_a_limited_number_of_sockets_on_all_instances(worl
     await two.transport.login("alice")
 
 
-async def test_the_limits_hold_under_races(world: World) -> None:
+async def test_the_limits_hold_under_concurrency(world: World) -> None:
     instance = await world.start(sockets_per_user_limit=5, rooms_per_socket_limit=5)
     for number in range(20):
         await instance.service.add_room(f"room{number}")

@@ -66,7 +66,7 @@ async def spoilt(world: World) -> Spoilt:
     "notification:roomLeftEcho",
     "notification:socketDisconnectEcho",
 )
-async def test_a_dead_instance_is_cleaned_away_once(spoilt: Spoilt) -> None:
+async def test_a_dead_instance_is_recovered_once(spoilt: Spoilt) -> None:
     service = spoilt.service
     await spoilt.add_ghost(ALICE, GHOST, ROOM, HALL)
     await spoilt.add_ghost(BOB, OTHER_GHOST, ROOM)
@@ -107,7 +107,7 @@ async def test_a_dead_instance_is_cleaned_away_once(spoilt: Spoilt) -> None:
 
 
 @pytest.mark.covers("api:instance_recovery")
-async def test_recovery_of_nothing(spoilt: Spoilt) -> None:
+async def test_recovery_of_an_unknown_instance(spoilt: Spoilt) -> None:
     await spoilt.service.instance_recovery("never was")
     with pytest.raises(ValueError, match="is this one, and alive"):
         await spoilt.service.instance_recovery(spoilt.service.instance_uid)
@@ -213,7 +213,7 @@ async def test_dead_members_are_removed(spoilt: Spoilt) -> None:
 
 
 @pytest.mark.covers("api:room_state_sync")
-async def test_members_whose_socket_nobody_knows_are_removed(spoilt: Spoilt) -> None:
+async def test_members_with_an_unknown_socket_are_removed(spoilt: Spoilt) -> None:
     await spoilt.store.user_create(BOB, UserConfig())
     await spoilt.store.room_join(ROOM, BOB, GHOST, DEAD, 0, announce=True)
     await spoilt.store.room_join(ROOM, ALICE, OTHER_GHOST, DEAD, 0, announce=True)

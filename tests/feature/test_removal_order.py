@@ -58,7 +58,7 @@ async def start(spread: StartSpread, slow: SlowLeave, how: str, **options: Any) 
 
 @pytest.mark.covers("hook:on_leave", "notification:roomAccessRemoved", "command:roomAddToList")
 @each_way
-async def test_the_hook_runs_before_the_answer_and_before_the_news(spread: StartSpread, how: str) -> None:
+async def test_the_hook_runs_before_the_answer_and_the_notification(spread: StartSpread, how: str) -> None:
     slow = SlowLeave()
     nodes = await start(spread, slow, how)
     sockets = [await nodes[place].joined("alice", "room") for place in range(3)]
@@ -79,7 +79,7 @@ async def test_the_hook_runs_before_the_answer_and_before_the_news(spread: Start
 
 @pytest.mark.covers("hook:on_leave", "better:no later message reaches a removed user")
 @each_way
-async def test_nothing_reaches_the_removed_while_the_hook_runs(spread: StartSpread, how: str) -> None:
+async def test_removed_users_get_nothing_while_the_hook_runs(spread: StartSpread, how: str) -> None:
     slow = SlowLeave()
     slow.gate = asyncio.Event()
     nodes = await start(spread, slow, how)
@@ -101,7 +101,7 @@ async def test_nothing_reaches_the_removed_while_the_hook_runs(spread: StartSpre
 
 
 @pytest.mark.covers("hook:on_leave", "option:bus_ack_timeout")
-async def test_a_hook_that_does_not_end_keeps_nobody_for_long(spread: StartSpread) -> None:
+async def test_a_hook_that_hangs_does_not_block_others_for_long(spread: StartSpread) -> None:
     slow = SlowLeave()
     slow.gate = asyncio.Event()
     nodes = await start(spread, slow, "list", bus_ack_timeout=0.2)
@@ -127,7 +127,7 @@ async def test_a_socket_that_removes_itself(world: World) -> None:
 
 
 @pytest.mark.covers("hook:on_leave", "command:roomAddToList")
-async def test_two_who_remove_each_other(world: World) -> None:
+async def test_two_users_who_remove_each_other(world: World) -> None:
     slow = SlowLeave()
     instance = await world.start(hooks={"on_leave": slow.hook}, bus_ack_timeout=20.0)
     await instance.service.add_room("room", adminlist=["alice", "bob"])
@@ -144,7 +144,7 @@ async def test_two_who_remove_each_other(world: World) -> None:
 
 
 @pytest.mark.covers("hook:on_leave")
-async def test_a_dead_instance_keeps_nobody_for_long(world: World) -> None:
+async def test_a_dead_instance_does_not_block_others_for_long(world: World) -> None:
     slow = SlowLeave()
     here = await world.start(hooks={"on_leave": slow.hook}, bus_ack_timeout=0.2)
     there = await world.start()
@@ -159,7 +159,7 @@ async def test_a_dead_instance_keeps_nobody_for_long(world: World) -> None:
 
 @pytest.mark.covers("notification:roomAccessRemoved")
 @each_way
-async def test_without_a_hook_the_removed_are_told_at_once(spread: StartSpread, how: str) -> None:
+async def test_without_a_hook_removed_users_are_notified_immediately(spread: StartSpread, how: str) -> None:
     """Also while a command of theirs runs in the room."""
     gate, entered = asyncio.Event(), asyncio.Event()
 
@@ -184,7 +184,7 @@ async def test_without_a_hook_the_removed_are_told_at_once(spread: StartSpread, 
 
 @pytest.mark.covers("notification:roomAccessRemoved", "command:roomLeave")
 @pytest.mark.parametrize("with_hook", [False, True], ids=["", "on_leave"])
-async def test_a_leave_that_meets_the_removal_is_told_of_it_once(world: World, with_hook: bool) -> None:
+async def test_a_leave_during_the_removal_is_notified_once(world: World, with_hook: bool) -> None:
     gate, entered, left = asyncio.Event(), asyncio.Event(), []
 
     async def before(call: Any) -> None:

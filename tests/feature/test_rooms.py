@@ -34,7 +34,7 @@ async def test_a_room_is_created_once(spread: StartSpread) -> None:
 
 
 @pytest.mark.covers("command:roomCreate", "command:roomDelete", "option:enable_rooms_management")
-async def test_without_rooms_management_only_the_server_makes_and_deletes_rooms(world: World) -> None:
+async def test_without_rooms_management_only_the_server_creates_and_deletes_rooms(world: World) -> None:
     instance = await world.start(enable_rooms_management=False)
     service = instance.service
     alice = await instance.login("alice")
@@ -112,7 +112,7 @@ async def test_deleting_a_room_removes_everybody(spread: StartSpread) -> None:
 
 
 @pytest.mark.covers("command:roomDelete", "command:roomCreate")
-async def test_a_room_made_again_is_another_room(spread: StartSpread) -> None:
+async def test_a_recreated_room_is_another_room(spread: StartSpread) -> None:
     nodes = await spread()
     alice, bob = await nodes[0].login("alice"), await nodes[1].login("bob")
     await alice.call("roomCreate", "room", False)

@@ -75,7 +75,7 @@ async def test_names_of_users_are_checked(instance: Instance, name: str) -> None
 
 @pytest.mark.covers("api:exec_user_command")
 @pytest.mark.parametrize("context", [None, 5, ["alice"], object()])
-async def test_contexts_that_are_none(instance: Instance, context: Any) -> None:
+async def test_invalid_contexts(instance: Instance, context: Any) -> None:
     with pytest.raises(ConfigurationError, match="context: expected a user name, True or a mapping, got"):
         await instance.service.exec_user_command(context, "listOwnSockets")
 
@@ -120,7 +120,7 @@ async def test_permissions_hold_unless_they_are_bypassed(instance: Instance) -> 
 @pytest.mark.covers(
     "api:exec_user_command", "option:enable_rooms_management", "option:enable_direct_messages"
 )
-async def test_the_server_may_what_clients_may_not(world: World) -> None:
+async def test_the_server_may_do_what_clients_may_not(world: World) -> None:
     instance = await world.start(enable_rooms_management=False, enable_direct_messages=False)
     service, bob = instance.service, await instance.login("bob")
     await service.add_user("alice")

@@ -111,7 +111,7 @@ async def test_disconnect_user_sockets_on_all_instances(world: World) -> None:
 
 
 @pytest.mark.covers("api:add_room", "api:add_user")
-async def test_what_exists_is_no_error_when_that_is_said(service: ChatService) -> None:
+async def test_exist_ok_accepts_existing_users_and_rooms(service: ChatService) -> None:
     for owner in ("alice", "bob"):
         await service.add_room("room", owner=owner, exist_ok=True)
         await service.add_user("carol", blacklist=[owner], exist_ok=True)
@@ -166,7 +166,7 @@ async def test_add_room(service: ChatService) -> None:
     "option:enable_userlist_updates",
     "option:enable_access_lists_updates",
 )
-async def test_what_add_room_does_not_say_is_the_services_option(world: World) -> None:
+async def test_add_room_defaults_to_the_services_options(world: World) -> None:
     service = (
         await world.start(history_max_size=0, enable_userlist_updates=True, enable_access_lists_updates=True)
     ).service

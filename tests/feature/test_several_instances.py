@@ -23,7 +23,7 @@ def ids_of(client: InProcessClient) -> list[int]:
 
 
 @pytest.mark.covers("notification:socketConnectEcho", "notification:socketDisconnectEcho")
-async def test_sockets_that_come_and_go_at_once_are_counted(spread: StartSpread) -> None:
+async def test_concurrent_connects_and_disconnects_are_counted(spread: StartSpread) -> None:
     nodes = await spread()
     watch = await nodes[0].login("alice")
     clients = await asyncio.gather(*(nodes[place].login("alice") for place in range(9)))
@@ -37,7 +37,7 @@ async def test_sockets_that_come_and_go_at_once_are_counted(spread: StartSpread)
 
 
 @pytest.mark.covers("command:roomJoin", "command:roomLeave", "notification:roomUserJoined")
-async def test_joins_and_leaves_at_once_are_counted_and_told_once(spread: StartSpread) -> None:
+async def test_concurrent_joins_and_leaves_are_counted_and_announced_once(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     bob = await nodes[2].joined("bob", "room")
@@ -93,7 +93,7 @@ async def test_a_room_is_deleted_once(spread: StartSpread) -> None:
 
 
 @pytest.mark.covers("option:room_list_size_limit", "option:direct_list_size_limit")
-async def test_lists_that_grow_at_many_places_keep_their_limit(spread: StartSpread) -> None:
+async def test_lists_changed_on_several_instances_keep_their_limit(spread: StartSpread) -> None:
     nodes = await spread(room_list_size_limit=10, direct_list_size_limit=10)
     await nodes.service.add_room("room", owner="alice")
     clients = [await nodes[place].login("alice") for place in range(6)]
@@ -164,9 +164,7 @@ async def test_nothing_reaches_or_comes_from_a_removed_user(spread: StartSpread,
 
 @pytest.mark.covers("command:roomJoin", "command:roomLeave", "better:id order on every instance")
 @pytest.mark.parametrize("seed", range(3))
-async def test_members_who_come_and_go_under_traffic_hear_all_while_they_are_in(
-    spread: StartSpread, seed: int
-) -> None:
+async def test_members_who_come_and_go_get_all_messages_while_joined(spread: StartSpread, seed: int) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room")
     carol = await nodes[1].joined("carol", "room")
@@ -207,7 +205,7 @@ async def test_members_who_come_and_go_under_traffic_hear_all_while_they_are_in(
 
 @pytest.mark.covers("notification:roomAccessRemoved", "command:roomRemoveFromList", "command:roomJoin")
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_user_who_is_put_out_and_let_in_all_the_time(spread: StartSpread, seed: int) -> None:
+async def test_a_user_who_is_removed_and_readmitted_repeatedly(spread: StartSpread, seed: int) -> None:
     dice = random.Random(seed)
     nodes = await spread()
     await nodes.service.add_room("room", owner="owner")
@@ -245,7 +243,7 @@ async def test_a_user_who_is_put_out_and_let_in_all_the_time(spread: StartSpread
 
 @pytest.mark.covers("command:roomDelete", "command:roomCreate", "command:roomJoin")
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_room_that_is_deleted_and_made_all_the_time(spread: StartSpread, seed: int) -> None:
+async def test_a_room_that_is_deleted_and_created_repeatedly(spread: StartSpread, seed: int) -> None:
     dice = random.Random(seed)
     nodes = await spread(enable_userlist_updates=True)
     owner = await nodes[2].login("owner")

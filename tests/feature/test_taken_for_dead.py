@@ -7,7 +7,7 @@ from tests.support.parts import parts_of
 from tests.support.world import World
 
 
-async def test_nothing_is_delivered_while_it_is_not_sure_to_be_alive(world: World):
+async def test_nothing_is_delivered_while_the_lease_is_uncertain(world: World):
     paused, other = await world.start(), await world.start()
     alice = await other.joined("alice")
     await alice.call("roomCreate", "room", False)

@@ -138,7 +138,7 @@ async def test_errors_of_handlers(world: World, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.covers("api:bind_handler", "error:invalidSocket")
-async def test_what_cannot_be_bound(world: World) -> None:
+async def test_events_that_cannot_be_bound(world: World) -> None:
     first, second = await world.start(), await world.start()
     alice = await first.login("alice")
     bind = first.service.transport.bind_handler
@@ -240,7 +240,7 @@ async def test_data_that_cannot_be_sent(world: World, value: Any) -> None:
 
 
 @pytest.mark.covers("api:emit_to_channel")
-async def test_errors_of_the_bus_reach_who_waits_and_else_the_log(
+async def test_errors_of_the_bus_reach_the_awaiting_caller_or_the_log(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FaultyStore(world.backend.new_store())

@@ -89,7 +89,7 @@ async def test_a_reader_goes_on_where_it_was(world: World) -> None:
             assert await texts(stream, 4) == ["one", "two", "three", "four"]
 
 
-async def test_what_cannot_be_resumed_is_told(world: World) -> None:
+async def test_missing_messages_are_reported_on_resume(world: World) -> None:
     instance = await start(world, {"stream_heartbeat": 0.1})
     await instance.service.add_room("room", history_max_size=2)
     for text in ("one", "two", "three", "four"):
@@ -118,7 +118,7 @@ async def test_what_cannot_be_resumed_is_told(world: World) -> None:
         assert (missing.status, missing.data["code"]) == (404, "noRoom")
 
 
-async def test_what_the_bus_lost_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_lost_by_the_bus_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = await start(world)
     await instance.service.add_room("room", enable_userlist_updates=True)
     context = parts_of(instance.service)

@@ -96,7 +96,7 @@ async def test_keys_are_not_taken_for_rooms(peer: Peer) -> None:
     assert found == [ROOM]
 
 
-async def test_a_damaged_key_is_no_key(peer: Peer) -> None:
+async def test_a_damaged_key_is_ignored(peer: Peer) -> None:
     await send(peer)
     await redis(peer, "SET", ":sent::k:id", "damaged")
     assert await send(peer) == SendResult(2, False)
@@ -105,7 +105,7 @@ async def test_a_damaged_key_is_no_key(peer: Peer) -> None:
 
 @pytest.mark.parametrize("size", [5, 0])
 @pytest.mark.parametrize("kind", ["OOM", "NOREPLICAS"])
-async def test_while_redis_takes_no_changes(peer: Peer, shared: RedisServer, kind: str, size: int) -> None:
+async def test_while_redis_refuses_changes(peer: Peer, shared: RedisServer, kind: str, size: int) -> None:
     """Repeats are answered. Other sends change nothing, and their keys are free afterwards."""
     await peer.store.room_set_history_max_size(ROOM, size)
     await send(peer)

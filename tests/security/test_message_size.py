@@ -60,7 +60,7 @@ async def test_every_kind_of_message_is_limited(world: World) -> None:
     assert encoded_size(binary) == LIMIT + len('{"file":""}')
 
 
-async def test_what_the_server_sends_is_not_limited(world: World) -> None:
+async def test_messages_of_the_server_are_not_limited(world: World) -> None:
     text = "x" * LIMIT
 
     def replace(call: CommandCall) -> None:

@@ -67,14 +67,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_what_applications_write_is_well_typed(cache: Path) -> None:
+def test_application_code_type_checks(cache: Path) -> None:
     result = mypy(ROOT / "tests/typing/public_api.py", cache)
     assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_what_is_wrong_is_refused(cache: Path, tmp_path: Path) -> None:
+def test_type_errors_are_found(cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "wrong.py"
     inner = [line for line, _ in WRONG.values() if line.startswith(" ")]
     outer = [line for line, _ in WRONG.values() if not line.startswith(" ")]

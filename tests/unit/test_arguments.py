@@ -100,7 +100,7 @@ def test_custom_message_must_still_be_an_object_of_plain_data(value: Any) -> Non
     assert error_of(types.MESSAGE, value, custom=True) == "badArgument"
 
 
-def test_first_bad_argument_is_named() -> None:
+def test_first_invalid_argument_is_named() -> None:
     declared = [Argument("roomName", types.ROOM_NAME), Argument("mode", types.MODE)]
     with pytest.raises(ChatServiceError) as caught:
         check_types(declared, ["room", "yes"], LIMITS, custom=False)

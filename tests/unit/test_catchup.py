@@ -148,7 +148,7 @@ async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
     assert [(gap["from"], gap["to"]) for _, gap in bob.received("roomHistoryGap")] == [(2, 3)]
 
 
-async def test_a_user_who_joins_during_a_catch_up_hears_what_follows_the_join(pair: Pair) -> None:
+async def test_a_user_who_joins_during_a_catch_up_gets_events_after_the_join(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     gate = pair.store.faults.gate("room_history_info")
@@ -169,7 +169,7 @@ async def test_a_user_who_joins_during_a_catch_up_hears_what_follows_the_join(pa
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), RuntimeError("broken")], ids=repr)
-async def test_whatever_a_catch_up_meets_does_not_end_it(pair: Pair, error: BaseException) -> None:
+async def test_errors_do_not_stop_a_catch_up(pair: Pair, error: BaseException) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     pair.store.faults.calls.clear()
@@ -202,7 +202,7 @@ async def test_other_events_of_the_channel_do_not_wait_for_a_catch_up(pair: Pair
     assert dave.received("news") == []
 
 
-async def test_a_user_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair) -> None:
+async def test_a_user_who_leaves_during_a_catch_up_gets_no_more_events(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     carol = await pair.second.joined("carol", "room")
@@ -216,7 +216,7 @@ async def test_a_user_who_leaves_during_a_catch_up_hears_nothing_more(pair: Pair
     assert ids(bob) == []
 
 
-async def test_a_user_who_comes_after_all_have_left_hears_no_old_messages(pair: Pair) -> None:
+async def test_a_user_who_joins_after_all_have_left_gets_no_old_messages(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     gate = pair.store.faults.gate("room_members")
@@ -231,7 +231,7 @@ async def test_a_user_who_comes_after_all_have_left_hears_no_old_messages(pair: 
     assert ids(bob) == []
 
 
-async def test_a_store_that_is_away_is_asked_again(world: World) -> None:
+async def test_an_unavailable_store_is_retried(world: World) -> None:
     store, clock = FaultyStore(world.backend.new_store()), FakeClock()
     first, second = await world.start(), await world.start(store=as_store(store), clock=clock)
     await first.service.add_room("room")
@@ -296,7 +296,7 @@ async def test_a_user_who_was_removed_during_a_loss_is_told_of_no_gap(pair: Pair
 
 
 @pytest.mark.parametrize("lost", ["the deletion", "everything until the end"])
-async def test_a_room_that_was_deleted_and_made_anew(pair: Pair, lost: str) -> None:
+async def test_a_room_that_was_deleted_and_recreated(pair: Pair, lost: str) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     await post(alice, 2)
@@ -316,7 +316,7 @@ async def test_a_room_that_was_deleted_and_made_anew(pair: Pair, lost: str) -> N
     await has_all(bob, 5, 5)
 
 
-async def test_a_room_that_was_made_anew_several_times(pair: Pair) -> None:
+async def test_a_room_that_was_recreated_several_times(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     gate = pair.store.faults.gate("room_history_info")
@@ -333,7 +333,7 @@ async def test_a_room_that_was_made_anew_several_times(pair: Pair) -> None:
     await has_all(bob, 3, 4)
 
 
-async def test_a_room_that_is_gone_removes_those_who_did_not_hear_of_it(pair: Pair) -> None:
+async def test_a_deleted_room_removes_sockets_that_missed_the_deletion(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     pair.lose(lambda event: True)
@@ -361,7 +361,7 @@ async def test_an_interrupted_subscription_is_caught_up_without_another_event(pa
     await has_all(bob, 1, 4)
 
 
-async def test_a_gap_inside_of_a_catch_up(pair: Pair) -> None:
+async def test_a_gap_inside_a_catch_up(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     # The end of the first catch-up shows the second gap.

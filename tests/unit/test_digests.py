@@ -35,7 +35,7 @@ def shape(value: Any) -> Any:
 
 
 @given(VALUES, VALUES)
-def test_digests_are_equal_for_equal_values_alone(one: Any, other: Any) -> None:
+def test_digests_are_equal_only_for_equal_values(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) is (shape(one) == shape(other))
 
 

@@ -56,7 +56,7 @@ def test_a_poll_gets_what_waits_in_order_and_in_parts() -> None:
     assert session.answer() == ["4late"] and not session.is_polled
 
 
-def test_a_second_poll_and_one_that_was_left() -> None:
+def test_a_second_poll_and_an_abandoned_one() -> None:
     session = Session(1000)
     assert session.poll() is Poll.WAIT
     assert session.poll() is Poll.SECOND
@@ -73,7 +73,7 @@ def test_a_poll_that_waits_ends_with_the_session() -> None:
     assert session.close() == []
 
 
-def test_a_session_without_a_poll_ends_without_a_word() -> None:
+def test_a_session_without_a_poll_closes_silently() -> None:
     session = Session(1000)
     put(session, "4last")
     assert session.close() == [] and session.waiting is None
@@ -109,7 +109,7 @@ def test_a_poll_after_the_probe_ends_at_once() -> None:
 
 
 @pytest.mark.parametrize("first", ["", "2", "3probe", "2other", "5", "4x", b"2probe"])
-def test_a_probe_that_is_none(first: str | bytes) -> None:
+def test_an_invalid_probe(first: str | bytes) -> None:
     session = Session(1000)
     session.admit()
     assert session.probe(first) is ProbeStep.FAIL
@@ -118,7 +118,7 @@ def test_a_probe_that_is_none(first: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("second", ["", "5x", PROBE, "4x", "1", b"5"])
-def test_a_probe_that_does_not_go_on(second: str | bytes) -> None:
+def test_a_probe_without_a_confirmation(second: str | bytes) -> None:
     session = Session(1000)
     session.admit()
     session.probe(PROBE)
@@ -127,7 +127,7 @@ def test_a_probe_that_does_not_go_on(second: str | bytes) -> None:
     assert session.poll() is Poll.WAIT
 
 
-def test_only_one_websocket_asks_at_a_time() -> None:
+def test_only_one_websocket_may_request_an_upgrade() -> None:
     session = Session(1000)
     session.admit()
     assert not session.admit()

@@ -416,7 +416,7 @@ def test_a_repeated_join_keeps_the_first_one_that_is_ahead_of_the_feed() -> None
     model.finish()
 
 
-def test_a_socket_hears_as_soon_as_the_feed_is_where_it_joined() -> None:
+def test_a_socket_gets_events_once_the_feed_reaches_its_join() -> None:
     model = Model()
     joined_at(model, "early")
     model.publish(is_message=False)
@@ -480,7 +480,7 @@ def test_verdicts(seq: int, epoch: str, verdict: Verdict) -> None:
     assert model.feed.is_holding is decision.is_gap
 
 
-def test_a_feed_that_knows_nothing_takes_anything() -> None:
+def test_a_new_feed_accepts_any_event() -> None:
     assert RoomFeed().judge(event_of("any", 77)) is Verdict.NEXT
 
 
@@ -523,7 +523,7 @@ def test_the_end_of_an_epoch() -> None:
     assert model.feed.decide_join(A, USER, join(0)) == RoomCursor(epoch="one", seq=1)
 
 
-def test_events_of_the_old_life_are_dropped_when_the_room_is_gone() -> None:
+def test_events_of_the_old_epoch_are_dropped_when_the_room_is_deleted() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
@@ -538,7 +538,7 @@ def test_events_of_the_old_life_are_dropped_when_the_room_is_gone() -> None:
     assert [item.event.epoch for item in caught_up.given if isinstance(item, Given)] == ["two"]
 
 
-def test_held_events_of_a_room_that_is_gone_are_of_lives_that_are_over() -> None:
+def test_held_events_of_a_deleted_room_belong_to_finished_epochs() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
@@ -556,7 +556,7 @@ def test_held_events_of_a_room_that_is_gone_are_of_lives_that_are_over() -> None
     assert (caught_up.lost, caught_up.is_complete, feed.is_holding) == ({}, True, False)
 
 
-def test_a_life_that_began_while_the_old_one_was_read_is_not_over() -> None:
+def test_an_epoch_that_began_during_the_read_is_not_finished() -> None:
     model = Model()
     joined_at(model, "a")
     feed = model.feed
@@ -569,7 +569,7 @@ def test_a_life_that_began_while_the_old_one_was_read_is_not_over() -> None:
     assert (feed.epoch, feed.last_seq, feed.is_over(RoomCursor(epoch="two", seq=9))) == ("two", 4, False)
 
 
-def test_sockets_that_are_not_joined_any_more_are_found() -> None:
+def test_sockets_that_are_no_longer_joined_are_found() -> None:
     """Hearing, ahead of the feed, or before the answer to their joins."""
     model = Model()
     hearing, other = joined_at(model, "hearing"), joined_at(model, "other")

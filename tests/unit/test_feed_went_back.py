@@ -43,11 +43,11 @@ def test_the_store_has_another_message_under_the_id():
     assert has_gone_back(4, 4, message(0, 2, "x"), message(0, 3, "c"))
 
 
-def test_another_life_of_the_room_is_no_loss():
+def test_a_new_epoch_is_not_a_loss():
     assert not has_gone_back(1, 0, epoch="two")
 
 
-def test_a_first_join_after_the_room_was_read_is_no_loss():
+def test_a_first_join_after_the_room_was_read_is_not_a_loss():
     feed = RoomFeed()
     feed.interrupt()
     reading = feed.begin_reading()
@@ -61,7 +61,7 @@ def test_a_first_join_after_the_room_was_read_is_no_loss():
     assert (caught_up.has_gone_back, caught_up.is_complete, feed.last_seq) == (False, True, 5)
 
 
-def test_the_last_message_that_was_given_is_read_once_more():
+def test_the_last_delivered_message_is_read_again():
     feed = RoomFeed()
     assert feed.known_message("one") == 0
     feed.take(message(1, 1, "a"))

@@ -156,7 +156,7 @@ BAD: dict[str, tuple[bytes, int]] = {
 
 @pytest.mark.parametrize(("data", "code"), BAD.values(), ids=BAD)
 @pytest.mark.parametrize("step", [0, 1])
-def test_what_no_client_may_send(data: bytes, code: int, step: int) -> None:
+def test_frames_that_clients_must_not_send(data: bytes, code: int, step: int) -> None:
     with pytest.raises(FrameError) as raised:
         read(data, step=step, max_size=1000)
     assert raised.value.code == code

@@ -16,7 +16,7 @@ def newest_first(counts: list[int]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 12))
-def test_all_of_it_comes_in_parts(counts: list[int], limit: int) -> None:
+def test_everything_arrives_in_parts(counts: list[int], limit: int) -> None:
     for keeps_oldest in (True, False):
         rest, ids = newest_first(counts), []
         while rest:

@@ -70,7 +70,7 @@ async def test_a_failed_subscription_counts_for_nothing(bus: SlowBus) -> None:
     assert bus.subscribed == set()
 
 
-async def test_one_failure_does_not_spoil_the_others() -> None:
+async def test_a_failure_does_not_affect_the_others() -> None:
     bus = SlowBus(random.Random(2))
     interest = Interest(lambda: bus)
     bus.fails = True
@@ -87,7 +87,7 @@ async def test_one_failure_does_not_spoil_the_others() -> None:
 
 
 @pytest.mark.parametrize("seed", range(50))
-async def test_random_comers_and_goers(seed: int) -> None:
+async def test_random_subscribers(seed: int) -> None:
     chance = random.Random(seed)
     bus = SlowBus(chance)
     interest = Interest(lambda: bus)

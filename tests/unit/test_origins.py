@@ -116,7 +116,7 @@ def test_wildcards_are_for_subdomains() -> None:
         ("ionic://localhost/", "ionic://localhost"),
     ],
 )
-def test_what_can_never_match_is_refused_with_the_nearest_form(written: str, nearest: str) -> None:
+def test_origins_that_never_match_are_refused_with_the_nearest_form(written: str, nearest: str) -> None:
     with pytest.raises(ValueError, match="never matches what browsers send") as caught:
         AllowedOrigins(written)
     assert str(caught.value).endswith(f"write {nearest!r}")
@@ -141,7 +141,7 @@ def test_several_origins_in_one_text_are_a_list() -> None:
         "https://a%20b", "http://[::1", "http://[fe80::1%25eth0]", "http://1.2.3.4.5", "http://300.1.1.1",
     ],
 )  # fmt: skip
-def test_what_has_no_nearest_form_is_refused_with_an_example(written: str) -> None:
+def test_origins_without_a_nearest_form_are_refused_with_an_example(written: str) -> None:
     with pytest.raises(ValueError, match=r"such as 'https://chat\.example\.org'"):
         AllowedOrigins(written)
 

@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-async def test_the_time_of_hooks_does_not_count(clock: Clock) -> None:
+async def test_time_in_hooks_does_not_count(clock: Clock) -> None:
     mine = Patience(5.0)
     current_patience.set(mine)
     seen: list[Patience | None] = []

@@ -30,7 +30,7 @@ def test_bodies(body: bytes, expected: list[str | bytes]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"\x1e", b"4a\x1e", b"\x1e4a", b"4a\x1e\x1e4b", b"b=", b"b!!!!", b"4\xff"])
-def test_bodies_that_are_none(body: bytes) -> None:
+def test_invalid_bodies(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         list(read_payload(body))
 

@@ -35,7 +35,7 @@ def test_an_instance_is_dead_when_its_pulse_was_the_same_for_the_time_out() -> N
     assert judge.watch.dead() == {} and judge.watch.silence(TWO) == 0
 
 
-def test_what_is_not_known_is_not_dead() -> None:
+def test_an_unknown_instance_is_not_dead() -> None:
     judge = Judge()
     assert judge.watch.silence(ONE) is None
     assert not judge.watch.is_dead(ONE)
@@ -44,7 +44,7 @@ def test_what_is_not_known_is_not_dead() -> None:
     assert judge.watch.silence(ONE) is None
 
 
-def test_the_time_of_a_look_is_no_silence() -> None:
+def test_the_duration_of_a_check_does_not_count_as_silence() -> None:
     judge = Judge()
     judge.look(after=0, one=1, takes=4)
     judge.look(after=5, one=1, takes=4)
@@ -62,7 +62,7 @@ def test_time_in_which_nobody_could_renew_does_not_count() -> None:
     assert judge.watch.silence(ONE) == 10
 
 
-def test_a_judge_that_stood_still_has_seen_nothing() -> None:
+def test_time_while_the_observer_stood_still_does_not_count() -> None:
     judge = Judge()
     judge.look(after=0, one=1)
     judge.look(after=3600, one=1)
@@ -72,7 +72,7 @@ def test_a_judge_that_stood_still_has_seen_nothing() -> None:
     assert judge.watch.silence(ONE) == 10
 
 
-def test_looks_come_twice_in_a_heartbeat_and_when_somebody_may_be_dead() -> None:
+def test_checks_run_twice_per_heartbeat_and_when_an_instance_may_be_dead() -> None:
     judge = Judge(rate=10, timeout=12)
     assert judge.watch.pause == 5
     judge.look(after=0, one=1)

@@ -33,7 +33,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     assert len(queue) == 0
 
 
-async def test_a_hold_inside_of_the_same_passes() -> None:
+async def test_a_hold_inside_a_hold_of_the_same_key_enters_immediately() -> None:
     queue = SerialQueue()
     async with asyncio.timeout(PATIENCE), queue.hold("a"):
         async with queue.hold("a"):
@@ -173,7 +173,7 @@ async def crosswise(queue: SerialQueue, keys: list[list[str]]) -> list[BaseExcep
         return await asyncio.gather(*(work(first, rest) for first, *rest in keys), return_exceptions=True)
 
 
-async def test_holds_that_meet_crosswise_do_not_wait_for_ever() -> None:
+async def test_holds_in_opposite_order_do_not_deadlock() -> None:
     queue = SerialQueue()
     outcomes = await crosswise(queue, [["a", "b"], ["b", "a"]])
     assert sorted(map(type, outcomes), key=str) == [type(None), DeadlockError]
@@ -182,13 +182,13 @@ async def test_holds_that_meet_crosswise_do_not_wait_for_ever() -> None:
     assert len(queue) == 0
 
 
-async def test_a_line_is_no_circle() -> None:
+async def test_a_chain_of_waiters_is_not_a_deadlock() -> None:
     queue = SerialQueue()
     assert await crosswise(queue, [["a", "b"], ["b", "c"], ["c", "d"], ["d"]]) == [None] * 4
     assert len(queue) == 0
 
 
-async def test_a_user_who_waits_in_line_can_be_part_of_a_circle() -> None:
+async def test_a_waiter_in_a_queue_can_be_part_of_a_deadlock() -> None:
     """A holds 1 and waits for 2, behind B, which gets 2 and then wants 1."""
     queue, order = SerialQueue(), []
     free = asyncio.Event()

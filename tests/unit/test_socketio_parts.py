@@ -143,7 +143,7 @@ async def test_much_is_written_before_the_end_of_the_turn() -> None:
     assert len(transport.writes) == 2
 
 
-async def test_a_connection_that_cannot_be_written_costs_the_others_nothing() -> None:
+async def test_a_broken_connection_does_not_affect_the_others() -> None:
     outbox = Outbox()
     (broken, transport, _), (whole, other, _) = connect(outbox), connect(outbox)
     transport.end = "broken"
@@ -267,7 +267,7 @@ async def test_the_first_packet_leaves_with_the_answer_to_the_request() -> None:
     assert transport.writes == [b"head " + framing.text_frame(b"0{}")]
 
 
-async def test_a_turn_of_the_loop_hands_over_so_many_messages() -> None:
+async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages() -> None:
     connection, _, receiver = connect(Outbox(), per_turn=3)
     connection.data_received(b"".join(masked_frame(str(number)) for number in range(7)))
     assert receiver.calls == ["0", "1", "2"]
@@ -323,7 +323,7 @@ async def test_compressed_messages() -> None:
 # Timers
 
 
-async def test_deadlines_come_in_order_and_can_be_discarded_or_begun_anew() -> None:
+async def test_deadlines_come_in_order_and_can_be_discarded_or_restarted() -> None:
     loop = asyncio.get_running_loop()
     due: dict[str, float] = {}
     deadlines: Deadlines[str] = Deadlines(0.05, lambda name: due.update({name: loop.time()}))
@@ -450,7 +450,7 @@ def test_everything_unclear_is_left_to_the_http_server(data: bytes) -> None:
     ],
     ids=str,
 )
-def test_handshakes_that_are_none(changes: dict[str, str | None]) -> None:
+def test_invalid_handshakes(changes: dict[str, str | None]) -> None:
     assert not read_request(**changes).asks_for_websocket
     assert read_request().asks_for_websocket
 
@@ -488,17 +488,17 @@ def encoder(serializer: str = "json", namespace: str = NAMESPACE) -> Encoder:
     ],
     ids=str,
 )
-def test_values_are_what_the_standard_library_makes_of_them(value: Any) -> None:
+def test_values_are_encoded_like_the_standard_library(value: Any) -> None:
     assert json.loads(encode_json([value])) == json.loads(json.dumps([value]))
 
 
 @pytest.mark.parametrize("value", [b"x", bytearray(b"x"), "\ud800", {1: 2}, 2**64, {"a": [b""]}, object()])
-def test_what_is_no_plain_json_is_left_to_the_packets_of_the_library(value: Any) -> None:
+def test_values_that_are_not_plain_json_are_left_to_the_library(value: Any) -> None:
     with pytest.raises(NotPlainJson):
         encode_json(["event", value])
 
 
-def test_what_the_library_has_to_encode_is_as_before() -> None:
+def test_values_encoded_by_the_library_are_unchanged() -> None:
     make = encoder()
     (text,) = parsed(make.event("e", ["\ud800", {1: 2}, 2**64]).frame)
     assert text == f'42{NAMESPACE},["e","\\ud800",{{"1":2}},18446744073709551616]'
@@ -595,5 +595,5 @@ def test_everything_unusual_is_left_to_the_library(text: str) -> None:
     assert read(text) is None
 
 
-def test_other_namespaces_are_no_events_of_the_root() -> None:
+def test_events_of_other_namespaces_are_not_taken_for_the_root() -> None:
     assert read('42/other,["a"]', "/") is None

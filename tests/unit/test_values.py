@@ -32,7 +32,7 @@ def test_plain_data_is_clean(value: Any) -> None:
 @given(
     plain, st.sampled_from([math.nan, math.inf, -math.inf, 2**63, -(2**63) - 1, "\ud800", object(), {1}, 1j])
 )
-def test_one_bad_value_makes_the_whole_bad(value: Any, bad: Any) -> None:
+def test_one_invalid_value_makes_the_whole_invalid(value: Any, bad: Any) -> None:
     assert not is_clean_value([value, {"deep": [value, bad]}], 128)
     assert not is_clean_value(bad, 128)
 

@@ -278,7 +278,7 @@ async def test_events_that_are_refused_for_good_do_not_block_their_room(
 
 @ONE_STORE
 @pytest.mark.parametrize("answer", [Raw(status=302, headers={"Location": "/x"}), Raw(body=b"x" * 70_000)])
-async def test_answers_that_are_no_receipt(world: World, decider: BackEnd, answer: Raw) -> None:
+async def test_answers_that_do_not_confirm_receipt(world: World, decider: BackEnd, answer: Raw) -> None:
     decider.says("/events", answer)
     instance = await telling(world, decider, circuit_failures=1000)
     await say(instance, "one", 1)

@@ -403,9 +403,7 @@ def test_a_file_with_webhooks_needs_no_login(tmp_path: Any) -> None:
     assert SECRET not in printed + repr(read)
     assert 'secrets = "***"' in printed and "\nevents_queue = 10000\n" in printed
     [finding] = check_public(read)
-    assert finding.detail == (
-        "[webhooks] connect_url: without TLS (https://) others on the network can read along"
-    )
+    assert finding.detail == ("[webhooks] connect_url: without TLS (https://) others can read the traffic")
 
 
 def test_the_check_connects_to_the_back_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,7 +457,7 @@ def serving_tls() -> Iterator[str]:
             "[webhooks]\nevents_url = 'x'\n[login]\ntype = 'name'",
             "webhooks: webhook_options events_url: expected",
         ),
-        ("[webhooks]\nevents_url = 'http://x'", "login: say how users log in"),
+        ("[webhooks]\nevents_url = 'http://x'", "login: configure how users log in"),
         (
             FILE + "connect_on_failure = 'allow'",
             'webhook_options connect_on_failure: "allow" needs an on_connect',

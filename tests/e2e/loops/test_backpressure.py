@@ -158,7 +158,7 @@ async def talk_until_cut(service: ChatService, room: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["own", "app", "asgi"])
-async def test_live_events_past_the_limit_cut_a_client_whose_answers_wait(kind: str) -> None:
+async def test_live_events_beyond_the_limit_disconnect_a_client_with_waiting_answers(kind: str) -> None:
     async with filled(kind) as (service, port), stopped_reader(port, "reader", "a") as reader:
         await reader.send(requests(1)[0])
         await wait_until(lambda: statistics(service).send_buffer_bytes > LIMIT, "the answer to wait")
@@ -166,7 +166,9 @@ async def test_live_events_past_the_limit_cut_a_client_whose_answers_wait(kind: 
 
 
 @pytest.mark.parametrize("kind", ["own", "asgi"])
-async def test_live_events_past_the_limit_cut_a_polling_client_whose_answers_wait(kind: str) -> None:
+async def test_live_events_beyond_the_limit_disconnect_a_polling_client_with_waiting_answers(
+    kind: str,
+) -> None:
     async with filled(kind) as (service, port), polling(port) as raw:
         await raw.login()
         assert await raw.ack("roomJoin", "a") == [None, 1]
@@ -177,7 +179,7 @@ async def test_live_events_past_the_limit_cut_a_polling_client_whose_answers_wai
 
 @pytest.mark.covers("transport_option:ping_timeout")
 @pytest.mark.parametrize("kind", ["own", "app", "asgi"])
-async def test_a_client_that_asks_and_does_not_read_is_cut(kind: str) -> None:
+async def test_a_client_that_sends_requests_and_does_not_read_is_disconnected(kind: str) -> None:
     options = {**OPTIONS, "ping_timeout": 1.0}
     async with (
         filled(kind, transport_options=options) as (service, port),
@@ -199,7 +201,7 @@ async def test_a_client_that_asks_and_does_not_read_is_cut(kind: str) -> None:
             await other.login()
 
 
-async def test_a_client_that_asks_and_does_not_poll_is_cut() -> None:
+async def test_a_client_that_sends_requests_and_does_not_poll_is_disconnected() -> None:
     options = {**OPTIONS, "ping_timeout": 1.0}
     async with filled(transport_options=options) as (service, port), polling(port) as raw:
         await raw.login()

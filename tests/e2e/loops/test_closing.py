@@ -69,7 +69,7 @@ def connect(port: int | None, text: str, made: list[socket.socket]) -> None:
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 @pytest.mark.parametrize("turns", [0, 2])
-async def test_connections_of_the_last_moment_end(sent: str, turns: int) -> None:
+async def test_connections_made_during_the_close_are_closed(sent: str, turns: int) -> None:
     service = ChatService(host="127.0.0.1", port=0, hooks={"on_connect": name_by_query})
     await service.start()
     port = service.port

@@ -68,7 +68,7 @@ async def talk_until_cut(service: ChatService, speaker: Any, count: int) -> int:
 
 
 @pytest.mark.covers("transport_option:send_buffer_limit")
-async def test_readers_that_stop_are_cut_and_may_come_back(
+async def test_readers_that_stop_are_disconnected_and_may_return(
     service: ChatService, login: ConnectTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     speaker = await login(service, "speaker")
@@ -138,7 +138,7 @@ async def test_one_large_packet_passes_but_not_a_second_one(
         assert statistics(service).slow_consumers == 1
 
 
-async def test_a_client_that_polls_no_more(service: ChatService, login: ConnectTo) -> None:
+async def test_a_client_that_stops_polling(service: ChatService, login: ConnectTo) -> None:
     speaker = await login(service, "speaker")
     await speaker.call("roomJoin", "room")
     async with polling(service.port, "poller") as raw:
