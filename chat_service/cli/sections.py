@@ -116,13 +116,13 @@ class RoomSettings:
     blacklist: tuple[str, ...] = ()
     adminlist: tuple[str, ...] = ()
     whitelist_only: bool = False
-    #: The option of the service when it is not given; so with the next four.
+    #: Defaults to the option of the service, like the next four.
     history_max_size: int | None = None
     history_max_bytes: int | None = None
     history_ttl: float | None = None
     enable_access_lists_updates: bool | None = None
     enable_userlist_updates: bool | None = None
-    #: 0: the room stays, also while nobody is joined.
+    #: 0: the room is kept even while nobody is joined.
     empty_ttl: float = 0.0
 
 

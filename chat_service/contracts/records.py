@@ -57,8 +57,8 @@ class Ban:
 class RoomConfig:
     """Initial owner, lists and settings of a room.
 
-    ``history_max_size`` counts messages, ``history_max_bytes`` their bytes as they are stored. None is
-    any number. ``history_ttl``: see ``room_set_history_ttl``. ``empty_ttl``: see ``room_set_empty_ttl``.
+    ``history_max_size`` is a number of messages, ``history_max_bytes`` their total size as stored. None
+    means unlimited. ``history_ttl``: see ``room_set_history_ttl``. ``empty_ttl``: see ``room_set_empty_ttl``.
     """
 
     owner: UserName | None = None

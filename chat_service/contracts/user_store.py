@@ -106,9 +106,10 @@ class UserStore(Protocol):
         socket, no name in a list and no whitelist mode; None: never. It counts from the step after which
         all of that holds. The last connect decides.
 
-        Raises ``banned`` with the end in ms of Unix time, or None, and the reason, or None, if the user is
-        banned. Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns
-        nconnected, the number of the user's sockets. For a known socket it changes and publishes nothing.
+        If the user is banned, raises ``banned`` with the end in ms of Unix time or None, and the reason or
+        None. Publishes ``socketConnectEcho(id, nconnected)`` for the user's other sockets. Returns
+        nconnected, the number of the user's sockets. If the socket is already known, nothing is changed or
+        published.
         """
         ...
 
