@@ -254,7 +254,7 @@ async def test_send(site: Site) -> None:
     [
         ([], "give either TEXT or --message JSON"),
         (["text", "--message", "{}"], "give either TEXT or --message JSON"),
-        (["--message", "{"], "--message is no JSON"),
+        (["--message", "{"], "--message is not valid JSON"),
         (["--message", "[]"], "--message: expected a JSON object"),
     ],
 )

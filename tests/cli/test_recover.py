@@ -56,7 +56,7 @@ async def test_recover_one(site: Site) -> None:
     name = instance.service.instance_uid
     refused = await site.run("recover", name, code=1)
     assert refused.stderr.startswith(f"chat-service: instance {name} is alive, heard of ")
-    assert refused.stderr.endswith("--force recovers it anyway\n")
+    assert refused.stderr.endswith("use --force to recover it anyway\n")
     answer = await site.json("recover", name[:10], "--force")
     assert answer == {"instances": [{"id": name, "sockets": 1, "result": "recovered"}]}
     assert (await site.json("users"))["users"] == []

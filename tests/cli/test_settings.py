@@ -126,7 +126,7 @@ def test_a_url_is_a_redis(write: Any) -> None:
         ('[[rooms]]\nname = "a"\nwhitelist = "b"', "[[rooms]] whitelist: expected a list, got 'b'"),
         (
             '[[rooms]]\nname = "a"\nwhitelist = [1]',
-            "[[rooms]] whitelist: expected a list of texts, got [1]",
+            "[[rooms]] whitelist: expected a list of strings, got [1]",
         ),
         (
             '[[rooms]]\nname = "a"\nwhitelist_only = 1',

@@ -176,18 +176,18 @@ async def test_errors_are_one_line(service: ChatService) -> None:
         (["--server", f"http://127.0.0.1:{free_port()}", "tea"], 4, "cannot connect to http://127.0.0.1:"),
         (["--server", url, "tea"], 4, f"{url} rejects the login: No login provided"),
         (["--server", "redis://x", "tea"], 2, "--server: expected http://"),
-        (["--server", url, "--auth", "x", "tea"], 2, "--auth is no JSON"),
+        (["--server", url, "--auth", "x", "tea"], 2, "--auth is not valid JSON"),
         (["--server", url, "--auth", "[1]", "tea"], 2, "--auth: expected a JSON object"),
         ([*ann, "--url", "redis://x", "tea"], 2, "give either --server, or the options of a store"),
-        (["--url", "redis://x", "--user", "ann", "tea"], 2, "--user, --token and --auth go with --server"),
+        (["--url", "redis://x", "--user", "ann", "tea"], 2, "--user, --token and --auth require --server"),
     ):
         failed = await call("tail", *args, code=code)
         assert failed.stdout == "" and failed.stderr.count("\n") == 1
         assert failed.stderr.startswith(f"chat-service: {text}"), failed.stderr
     for args, text in (
-        ([*ann, "--as", "ben", "tea", "x"], "--as is for a store"),
-        ([*ann, "--key", "k", "tea", "-"], "--key names one message"),
-        (["--url", "redis://x", "--key", "k", "tea", "x"], "--key goes with --server"),
+        ([*ann, "--as", "ben", "tea", "x"], "--as applies to a store"),
+        ([*ann, "--key", "k", "tea", "-"], "--key applies to a single message"),
+        (["--url", "redis://x", "--key", "k", "tea", "x"], "--key requires --server"),
     ):
         assert text in (await call("send", *args, code=2)).stderr
 
