@@ -78,7 +78,7 @@ def _service(service: Mapping[str, Any]) -> Iterator[_Judgement]:
 
 def _transport(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
     if transport.get("admin_ui") is not None:
-        yield Verdict.WARNING, "[transport] admin_ui: a password alone guards it; keep it to trusted networks"
+        yield Verdict.WARNING, "[transport] admin_ui: protected only by a password; use trusted networks"
     if transport.get("max_pending_connections", 1) is None:
         yield (
             Verdict.WARNING,

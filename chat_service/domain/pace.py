@@ -48,7 +48,7 @@ class RateLimit:
         self.tolerance = math.inf if rate is None else (burst - 1 + ROUNDING) / rate
 
     def refuse(self, pace: Pace, now: float) -> ChatServiceError:
-        """The error for one command too many."""
+        """The error for a command beyond the limit."""
         wait = pace.due - now - self.tolerance
         return ChatServiceError("rateLimited", max(1, math.ceil(wait * 1000)))
 
