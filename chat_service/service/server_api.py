@@ -13,12 +13,11 @@ from chat_service.errors import ChatServiceError
 from chat_service.protocol.names import check_name
 from chat_service.service.server_arguments import (
     CallContext,
-    byte_count,
     call_fields,
     flag,
-    message_count,
     passing,
     ttl,
+    whole_number,
     with_options,
 )
 from chat_service.service.transport_api import Publisher
@@ -196,8 +195,8 @@ class ServerAPI:
             whitelist=self._names("whitelist", whitelist, limit),
             blacklist=self._names("blacklist", blacklist, limit),
             whitelist_only=flag("whitelist_only", whitelist_only),
-            history_max_size=message_count(size),
-            history_max_bytes=byte_count(max_bytes),
+            history_max_size=whole_number("history_max_size", size, 0),
+            history_max_bytes=whole_number("history_max_bytes", max_bytes, 1),
             history_ttl=options.history_ttl if history_ttl is None else ttl("history_ttl", history_ttl),
             empty_ttl=options.empty_ttl if empty_ttl is None else ttl("empty_ttl", empty_ttl),
             enable_access_lists_updates=options.enable_access_lists_updates
@@ -250,7 +249,9 @@ class ServerAPI:
     async def change_room_history_max_size(self, room: str, size: int) -> None:
         """Set how many messages a room keeps, dropping older ones immediately. Raises ``noRoom``."""
         self._context.check_open()
-        await self._context.store.room_set_history_max_size(self._room(room), message_count(size))
+        await self._context.store.room_set_history_max_size(
+            self._room(room), whole_number("history_max_size", size, 0)
+        )
 
     async def change_room_history_max_bytes(self, room: str, size: int) -> None:
         """Set how many bytes of messages a room keeps, dropping the oldest immediately. The newest stays.
@@ -259,7 +260,9 @@ class ServerAPI:
         Raises ``noRoom``.
         """
         self._context.check_open()
-        await self._context.store.room_set_history_max_bytes(self._room(room), byte_count(size))
+        await self._context.store.room_set_history_max_bytes(
+            self._room(room), whole_number("history_max_bytes", size, 1)
+        )
 
     async def change_room_history_ttl(self, room: str, seconds: float | None) -> None:
         """Set the age at which a room's messages are dropped; None: at no age. Raises ``noRoom``.

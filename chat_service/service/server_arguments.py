@@ -6,7 +6,7 @@ from typing import Any
 
 from chat_service.commands.spec import Command
 from chat_service.errors import ChatServiceError, ConfigurationError
-from chat_service.option_group import refuse_unknown
+from chat_service.option_group import is_finite_number, refuse_unknown
 from chat_service.options import MAX_TTL
 
 #: The context of ``exec_user_command``.
@@ -53,10 +53,10 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def message_count(value: Any) -> int:
-    """Raises ``ValueError`` unless the value is a number of messages."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"history_max_size: expected a whole number, 0 or more, got {value!r}")
+def whole_number(name: str, value: Any, minimum: int) -> int:
+    """Raises ``ValueError`` unless the value is a whole number of at least ``minimum``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise ValueError(f"{name}: expected a whole number, {minimum} or more, got {value!r}")
     return value
 
 
@@ -64,14 +64,6 @@ def ttl(name: str, value: Any) -> float | None:
     """A time in seconds, None for 0 and None. Raises ``ValueError`` for anything else."""
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= MAX_TTL:
+    if not is_finite_number(value) or not 0 <= value <= MAX_TTL:
         raise ValueError(f"{name}: expected seconds from 0 to {MAX_TTL} or None, got {value!r}")
     return float(value) or None
-
-
-def byte_count(value: Any) -> int:
-    """Raises ``ValueError`` unless the value is a number of bytes."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"history_max_bytes: expected a whole number, 1 or more, got {value!r}")
-    return value

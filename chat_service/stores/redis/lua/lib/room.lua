@@ -64,7 +64,8 @@ end
 -- Beyond the limit, forget the two who left longest ago among some, as Redis evicts keys: each join adds at most
 -- one, so the number comes down to the limit at a constant cost. Joined users are kept.
 local function forget_seen(limit)
-  if redis.call('HLEN', seen_key) <= limit then return end
+  local excess = redis.call('HLEN', seen_key) - limit
+  if excess <= 0 then return end
   local some, left = redis.call('HRANDFIELD', seen_key, 24, 'WITHVALUES'), {}
   for at = 1, #some, 2 do
     if redis.call('HEXISTS', members_key, some[at]) == 0 then
@@ -72,7 +73,7 @@ local function forget_seen(limit)
     end
   end
   table.sort(left, function(a, b) return a[2] < b[2] end)
-  for at = 1, math.min(2, #left, redis.call('HLEN', seen_key) - limit) do
+  for at = 1, math.min(2, #left, excess) do
     redis.call('HDEL', seen_key, left[at][1])
   end
 end
