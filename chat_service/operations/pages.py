@@ -11,7 +11,8 @@ from prometheus_client.exposition import choose_encoder
 
 from chat_service.http_api.aiohttp_api import add_api_routes
 from chat_service.http_api.http_api import HttpApi
-from chat_service.http_ports import ACCEPTS_AT_ONCE, PortRunner, watch_accepting
+from chat_service.http_ports import ACCEPTS_AT_ONCE, PortRunner
+from chat_service.open_files import watch_accepting
 from chat_service.operations.health import Readiness
 
 METRICS_PATH, HEALTH_PATH, READY_PATH = "/metrics", "/healthz", "/readyz"

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from chat_service.http_ports import AcceptFailures, connections_within
+from chat_service.open_files import AcceptFailures, connections_within
 from chat_service.transports.socketio.engine.admissions import Admissions, ConnectionLimits
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 

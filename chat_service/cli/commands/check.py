@@ -20,7 +20,7 @@ from chat_service.cli.parameters import json_option, subcommand, takes_target
 from chat_service.cli.target import Target, run_async
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
-from chat_service.http_ports import connections_within, open_files_limit
+from chat_service.open_files import connections_within, open_files_limit
 
 if TYPE_CHECKING:
     from chat_service.stores.redis import RedisStore

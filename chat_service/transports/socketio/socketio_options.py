@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from chat_service.http_ports import connections_within, open_files_limit
+from chat_service.open_files import connections_within, open_files_limit
 from chat_service.option_group import OptionGroup, is_text
 from chat_service.transports.socketio.engine.admissions import ConnectionLimits
 from chat_service.transports.socketio.hosts import AllowedHosts

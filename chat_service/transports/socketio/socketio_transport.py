@@ -17,7 +17,7 @@ from chat_service.contracts.transport import (
     TransportStatistics,
 )
 from chat_service.errors import ConfigurationError
-from chat_service.http_ports import accept_failures
+from chat_service.open_files import accept_failures
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
 from chat_service.transports.socketio.borrowed import forget_namespace, serves

@@ -21,8 +21,8 @@ from chat_service.http_ports import (
     PortRunner,
     queue_connections,
     stop_servers,
-    watch_accepting,
 )
+from chat_service.open_files import watch_accepting
 from chat_service.transports.socketio.engine.aiohttp_carrier import accept
 from chat_service.transports.socketio.engine.hub import Hub, Refusal, TooManyConnections
 from chat_service.transports.socketio.engine.opening import Opening, read_head
