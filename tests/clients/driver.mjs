@@ -37,9 +37,13 @@ function record (person, name) {
 const operations = {
   login ({ who, url, auth, options }) {
     const { timeout, outboxLimit, outboxMaxAge } = options
+    const { failing = [], ...given } = auth
     let logins = 0
     const client = new ChatClient(url, {
-      auth: () => ({ ...auth, login: ++logins }),
+      auth: () => {
+        if (failing.includes(++logins)) throw new Error('there are no credentials now')
+        return { ...given, login: logins }
+      },
       timeout,
       connectTimeout: timeout,
       reconnectDelay: 20,

@@ -116,11 +116,15 @@ class PythonPerson:
     async def login(self, url: str, auth: Mapping[str, Any], options: Mapping[str, Any]) -> Outcome:
         await self.close()
         logins = 0
+        given = dict(auth)
+        failing = given.pop("failing", [])
 
         async def credentials() -> dict[str, Any]:
             nonlocal logins
             logins += 1
-            return {**auth, "login": logins}
+            if logins in failing:
+                raise RuntimeError("there are no credentials now")
+            return {**given, "login": logins}
 
         self._made = ChatClient(
             url, auth=credentials, timeout=PATIENCE, reconnect_delay=0.02, max_reconnect_delay=0.05, **options

@@ -193,6 +193,19 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        name="credentials that cannot be had after a lost connection are asked for again",
+        people=(),
+        steps=[
+            # The calls of the function that gives them, by number.
+            step("ann", "login", failing=[2, 3], expect=value("ann")),
+            step("ann", "join", "tea"),
+            step("network", "cut", "ann"),
+            step("server", "saw", "ann", [1, 4]),
+            step("server", "post", "tea", "a"),
+            step("ann", "reads", "tea", by_server("a")),
+        ],
+    ),
+    Scenario(
         name="a login that is rejected after a lost connection",
         steps=[
             step("ann", "join", "tea"),

@@ -32,7 +32,8 @@ export interface ChatClientOptions {
   query?: Record<string, string>;
   /**
    * The `auth` object of the handshake, or a function that returns it for each connection, for example with a fresh
-   * token. The client also calls the function to renew a login that is about to expire.
+   * token. The client also calls the function to renew a login that is about to expire. If the function fails or takes
+   * longer than `connectTimeout` after a lost connection, the client calls it again later.
    */
   auth?: Auth | (() => Auth | Promise<Auth>);
   /** Maximum time in milliseconds to wait for the answer to a command (10 000). */
@@ -112,6 +113,10 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   /** Settles the promise of `connect`. */
   #connecting: { resolve(login: Login): void; reject(error: ChatError): void } | undefined;
   #loginTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Waits to connect again after the `auth` function has failed. */
+  #authTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How often the `auth` function has failed since the last login. */
+  #authFailures = 0;
 
   /** `url`: the address of the server. In a browser, an empty address means the server of the page. */
   constructor(url = "", options: ChatClientOptions = {}) {
@@ -199,6 +204,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   /** Reconnect immediately instead of after the delay. This happens automatically when a browser comes online. */
   retryNow(): void {
     if (this.#state !== "reconnecting" || this.#socket?.connected) return;
+    clearTimeout(this.#authTimer);
     // Cancels the attempt that is waiting for its delay.
     this.#socket?.disconnect();
     this.#socket?.connect();
@@ -257,10 +263,33 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
 
   #authFrom(make: () => Auth | Promise<Auth>): (send: (auth: Auth) => void) => void {
     return (send) => {
+      const socket = this.#socket;
+      const engine = socket?.io.engine;
+      // The next connection calls the function again.
+      const isCurrent = () =>
+        socket === this.#socket && engine === socket?.io.engine && engine?.readyState === "open";
+      if (this.#state === "reconnecting") this.#expectLogin();
       void Promise.resolve()
         .then(make)
-        .then(send, (error: unknown) => this.#end(new ChatError("connectFailed", [String(error)])));
+        .then(
+          (auth) => void (isCurrent() && send(auth)),
+          (error: unknown) => void (isCurrent() && this.#onAuthFailed(error)),
+        );
     };
+  }
+
+  #onAuthFailed(error: unknown): void {
+    const reason = new ChatError("connectFailed", [String(error)]);
+    if (this.#state === "connecting") return this.#end(reason);
+    // The application may be able to give credentials again later. Do not hold a connection without a login until then.
+    clearTimeout(this.#loginTimer);
+    this.#socket?.disconnect();
+    const { reconnectDelay = 500, maxReconnectDelay = 10_000 } = this.#options;
+    const delay = Math.min(reconnectDelay * 2 ** this.#authFailures, maxReconnectDelay);
+    this.#authFailures += 1;
+    // Add jitter, because many clients may lose their server at the same moment.
+    this.#authTimer = setTimeout(() => this.#socket?.connect(), delay * (0.5 + Math.random() / 2));
+    this.#tell("state", this.#state, reason);
   }
 
   #listen(socket: Socket): void {
@@ -287,6 +316,7 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
 
   #onLoginConfirmed(userName: string, authData: AuthData): void {
     clearTimeout(this.#loginTimer);
+    this.#authFailures = 0;
     const login = { userName, id: authData.id, authData };
     const isReconnect = this.#state === "reconnecting";
     this.#login = login;
@@ -320,16 +350,19 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
   /** Wait for the server to confirm or reject the login, up to the timeout. */
   #expectLogin(): void {
     clearTimeout(this.#loginTimer);
+    const engine = this.#socket?.io.engine;
     this.#loginTimer = setTimeout(() => {
       const error = new ChatError("noAnswer", ["the login"]);
       if (this.#state === "connecting") this.#end(error);
-      else this.#socket?.io.engine?.close(); // and reconnect
+      else engine?.close(); // and reconnect
     }, this.#connectTimeout);
   }
 
   #end(reason: ChatError): void {
     const socket = this.#socket;
     clearTimeout(this.#loginTimer);
+    clearTimeout(this.#authTimer);
+    this.#authFailures = 0;
     this.#refresh?.stop();
     globalThis.removeEventListener?.("online", this.#wake);
     if (this.#state === "idle" || this.#state === "closed") return;

@@ -101,6 +101,67 @@ test("credentials that come after the connection is lost are not sent", async ()
   assert.deepEqual(await server("refreshes", userName), [{ userName, call: 4, expiresIn: LATER }]);
 });
 
+test("an auth function that throws or hangs at a reconnect is called again", async () => {
+  const userName = unique("ann");
+  let calls = 0;
+  let giveLate: ((auth: Record<string, unknown>) => void) | undefined;
+  const auth = () => {
+    calls += 1;
+    if (calls === 2) throw new Error("the login page is down");
+    if (calls === 3) return Promise.reject(new Error("the login page is slow"));
+    if (calls === 4) return new Promise<Record<string, unknown>>((resolve) => (giveLate = resolve));
+    return { userName, call: calls };
+  };
+  const client = make("", { query: {}, auth, connectTimeout: 300 });
+  const states: string[] = [];
+  client.on("state", (state, reason) => states.push([state, reason?.code, ...(reason?.args ?? [])].join(" ")));
+  const { id } = await client.connect();
+  cut(client);
+  await until(() => client.state === "online" && client.login?.id !== id, "online again");
+  assert.equal(calls, 5);
+  giveLate!({ userName, call: "late" });
+  await client.commands.listOwnSockets();
+  assert.deepEqual(states, [
+    "connecting ",
+    "online ",
+    "reconnecting disconnected",
+    "reconnecting connectFailed Error: the login page is down",
+    "reconnecting connectFailed Error: the login page is slow",
+    "online ",
+  ]);
+});
+
+test("a client that waits for credentials can be retried and closed", async () => {
+  const userName = unique("ann");
+  let calls = 0;
+  const auth = () => {
+    if (++calls === 2 || calls === 4) throw new Error("the login page is down");
+    return { userName };
+  };
+  const client = make("", { query: {}, auth, reconnectDelay: 20, maxReconnectDelay: 600_000 });
+  const reasons: string[] = [];
+  client.on("state", (_state, reason) => reason?.code === "connectFailed" && reasons.push(reason.code));
+  await client.connect();
+  cut(client);
+  await until(() => reasons.length === 1, "the first failure");
+  client.retryNow();
+  await until(() => client.state === "online", "online again");
+  assert.equal(calls, 3);
+  cut(client);
+  await until(() => reasons.length === 2, "the second failure");
+  client.close();
+  assert.equal(client.state, "closed");
+  await client.connect();
+  await client.commands.listOwnSockets();
+  assert.equal(calls, 5);
+});
+
+test("a first login whose auth function fails is not retried", async () => {
+  const client = make("", { query: {}, auth: () => Promise.reject(new Error("the login page is down")) });
+  await assert.rejects(client.connect(), (error: ChatError) => error.code === "connectFailed");
+  assert.equal(client.state, "closed");
+});
+
 test("a fixed auth object is not sent again", async () => {
   const userName = unique("ann");
   const client = make("", { query: {}, auth: { userName, expiresIn: SOON }, refreshDelay: 0 });
