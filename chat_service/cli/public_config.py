@@ -24,6 +24,7 @@ def check_public(settings: Settings) -> list[Finding]:
     found = [
         *_login(settings),
         *_origins(settings.transport_options),
+        *_hosts(settings.transport_options),
         *_service(settings.service),
         *_transport(settings.transport_options),
         *_store(settings),
@@ -58,6 +59,18 @@ def _origins(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
             Verdict.FAILED,
             '[transport] cors_allowed_origins = "*" lets every website use the logins of its visitors; '
             "list your origins",
+        )
+
+
+def _hosts(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
+    hosts = transport.get("allowed_hosts")
+    names = [hosts] if isinstance(hosts, str) else hosts
+    if names is None or "*" in names:
+        state = "is not set" if names is None else '= "*"'
+        yield (
+            Verdict.WARNING,
+            f"[transport] allowed_hosts {state}: a website can point its own name at your server (DNS "
+            "rebinding) and then passes for yours; list your host names",
         )
 
 

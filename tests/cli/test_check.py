@@ -237,6 +237,7 @@ type = "jwt"
 secret = "at least 32 characters that nobody else knows"
 [transport]
 cors_allowed_origins = ["https://chat.example.org"]
+allowed_hosts = ["chat.example.org"]
 [service]
 operations_port = 9100
 """
@@ -259,11 +260,19 @@ def test_a_file_for_the_public_internet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "verdict", "text"),
     [
-        (SAFE, '[login]\ntype = "name"', "failed", "lets anyone log in as any user"),
+        (
+            SAFE,
+            '[login]\ntype = "name"\n[transport]\nallowed_hosts = "chat.example.org"',
+            "failed",
+            "lets anyone log in as any user",
+        ),
         ('type = "jwt"', 'type = "jwt"\nrequire_expiry = false', "warning", "valid forever"),
         ('type = "jwt"', 'type = "jwt"\nsource = "query"', "warning", "logs of proxies"),
         ('["https://chat.example.org"]', '"*"', "failed", "every website"),
         ('["https://chat.example.org"]', '["https://a.example", "*"]', "failed", "every website"),
+        ('allowed_hosts = ["chat.example.org"]', "", "warning", "allowed_hosts is not set: a website can"),
+        ('allowed_hosts = ["chat.example.org"]', 'allowed_hosts = "*"', "warning", 'allowed_hosts = "*"'),
+        ('["chat.example.org"]', '["chat.example.org", "*"]', "warning", "DNS rebinding"),
         ("[service]", "[service]\nexpose_internal_errors = true", "failed", "exception texts"),
         ("[service]", '[service]\noperations_host = "0.0.0.0"', "warning", "read the metrics"),
         ("[transport]", "[transport]\nmax_message_size = 100000000", "warning", "fill the memory"),
@@ -289,12 +298,25 @@ def test_public_problems_are_found(tmp_path: Path, old: str, new: str, verdict: 
 
 
 def test_a_store_that_others_can_reach() -> None:
+    transport = {"allowed_hosts": ["*.example.org"]}
     options = {"url": "redis://redis.internal:6379"}
-    made = Settings(path="chat.toml", store_type="redis", store_options=options, login=JWT)
+    made = Settings(
+        path="chat.toml",
+        store_type="redis",
+        store_options=options,
+        login=JWT,
+        transport_options=transport,
+    )
     details = [finding.detail for finding in check_public(made)]
     assert ["bus_secret" in details[0], "without TLS" in details[1], len(details)] == [True, True, 2]
     options = {"url": "rediss://redis.internal:6379", "bus_secret": "x" * 32}
-    made = Settings(path="chat.toml", store_type="redis", store_options=options, login=JWT)
+    made = Settings(
+        path="chat.toml",
+        store_type="redis",
+        store_options=options,
+        login=JWT,
+        transport_options=transport,
+    )
     assert [finding.verdict for finding in check_public(made)] == [Verdict.OK]
 
 

@@ -57,6 +57,11 @@ class RawWebSocket:
         assert isinstance(values, list)
         return values
 
+    @property
+    def close_code(self) -> int | None:
+        """The code of a connection that is closed."""
+        return self._ws.close_code
+
     async def wait_closed(self) -> list[str | bytes]:
         """Read to the end of the connection, and return what came."""
         messages: list[str | bytes] = []

@@ -13,10 +13,11 @@ from uvicorn.lifespan.on import LifespanOn
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.testing import wait_until
+from chat_service.transports.socketio.engine import asgi_carrier
 from tests.e2e.clients import NodeProcess
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import get_text, make_service, talk
-from tests.e2e.raw import websocket
+from tests.e2e.raw import event, websocket
 from tests.support.patience import PATIENCE
 
 
@@ -138,6 +139,31 @@ async def test_asgi_application_without_a_lifespan(connect: ConnectTo) -> None:
         assert await get_text(port, "/hello") == (200, "hello")
         await (await connect(port, "user")).wait_for("loginConfirmed")
     assert log == ["service starts", "service closes None"]
+
+
+@pytest.mark.covers("transport_option:max_message_size")
+async def test_a_message_that_the_asgi_server_should_have_refused_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn has it all in memory before the service can refuse it, unless its own limit is as low."""
+    monkeypatch.setattr(asgi_carrier, "_warned", [])
+    warnings: list[list[str]] = []
+    for server_limit in ({"ws_max_size": 1000}, {}):
+        caplog.clear()
+        service = make_service(transport_options={"max_message_size": 1000})
+        async with uvicorn_server(service.asgi_app(), **server_limit) as (_, port):
+            for _ in range(2):
+                async with websocket(port) as raw:
+                    await raw.login()
+                    assert (await raw.ack("listOwnSockets"))[0] is None
+                    await raw.send(event("listOwnSockets", "x" * 1000))
+                    await raw.wait_closed()
+                    assert raw.close_code == 1009
+        found = [record.getMessage() for record in caplog.records if record.name == "chat_service"]
+        warnings.append([text for text in found if "ws_max_size" in text])
+    with_limit, (without,) = warnings
+    assert with_limit == []
+    assert "which max_message_size (1000) refuses" in without
 
 
 async def test_asgi_without_another_application(connect: ConnectTo) -> None:
