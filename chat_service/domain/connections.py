@@ -66,6 +66,10 @@ def _ask(hook: Hook, context: Context, session: Session) -> Any:
 
 async def _wait_for(answer: Awaitable[Any], context: Context, session: Session) -> Any:
     """Raises ``timeout`` if it takes longer than ``login_timeout``, or when the client has left."""
+    if session.is_closed:
+        # It left before the hook could begin.
+        asyncio.ensure_future(answer).cancel()
+        raise ChatServiceError("timeout")
     limit = session.login_limit = TimeLimit(context.options.login_timeout)
     try:
         return await limit.wait_for(answer)

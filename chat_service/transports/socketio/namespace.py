@@ -274,8 +274,15 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """A socket is gone."""
         if self._admissions is not None:
             self._admissions.leave(socket_id)
-        if self.channels.disconnect(socket_id):
-            self._start(self._see_off(socket_id, reason))
+        connection = self.channels.get(socket_id)
+        if connection is None:
+            return
+        self.channels.disconnect(socket_id)
+        task = self._start(self._see_off(socket_id, reason))
+        if task is not None and not connection.session.closed:
+            # Its client can connect anew. Count the rest of this disconnect, which also waits for the login,
+            # so that a client that goes back and forth does not start any number of hooks.
+            connection.session.wait_for(task)
 
     async def _see_off(self, socket_id: SocketId, reason: str) -> None:
         try:
@@ -283,15 +290,16 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         finally:
             self.channels.forget(socket_id)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
         try:
             task = eager.start_in(self._loop, work, _nothing)
         except Exception:
             logger.exception("a connection handler failed")
-            return
+            return None
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

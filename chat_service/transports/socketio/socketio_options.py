@@ -63,8 +63,8 @@ class SocketIOOptions(OptionGroup):
     max_request_line_size: int = 16 * 1024
     #: Maximum total size in bytes of a request's headers, including cookies and tokens.
     max_header_size: int = 16 * 1024
-    #: Maximum number of events of one client that are handled at a time; beyond it, reading from the client
-    #: stops.
+    #: Maximum number of events and disconnects of one client that are handled at a time; beyond it, reading
+    #: from the client stops.
     max_waiting_events: int = 1000
     #: Maximum number of packets of one client that are handled before other clients have their turn.
     max_events_per_turn: int = 100
