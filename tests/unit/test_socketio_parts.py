@@ -13,6 +13,7 @@ from chat_service.protocol.encoded import EncodedMessages
 from chat_service.testing import wait_until
 from chat_service.transports.socketio.encoding import Encoder, EventReader
 from chat_service.transports.socketio.engine import framing
+from chat_service.transports.socketio.engine.asgi_carrier import AsgiLine
 from chat_service.transports.socketio.engine.lines import Outbox
 from chat_service.transports.socketio.engine.opening import Opening, read_head
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection, make_compressed_frame
@@ -278,6 +279,28 @@ async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages() -> None
     assert len(receiver.calls) == 6
     await asyncio.sleep(0)
     assert receiver.calls == [str(number) for number in range(8)]
+
+
+async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages_over_asgi() -> None:
+    """Also if the ASGI server has so many messages that asking it for the next one never waits."""
+    events: list[dict[str, Any]] = [{"type": "websocket.receive", "text": str(number)} for number in range(7)]
+    events.append({"type": "websocket.disconnect"})
+
+    async def receive() -> dict[str, Any]:
+        return events.pop(0)
+
+    async def send(event: Any) -> None:
+        assert event["type"] == "websocket.close"
+
+    line, receiver = AsgiLine(receive, send, 1000, 1000), Receiver()
+    line.receiver = receiver
+    serving = asyncio.create_task(line.serve(None, 3))
+    counts: list[int] = []
+    while not serving.done():
+        await asyncio.sleep(0)
+        counts.append(len([call for call in receiver.calls if call != "lost"]))
+    assert sorted({*counts} - {0}) == [3, 6, 7]
+    assert receiver.calls == [*map(str, range(7)), "lost"]
 
 
 async def test_nothing_is_read_while_the_receiver_is_blocked() -> None:
