@@ -15,14 +15,16 @@ async def direct_add_to_list(
 ) -> None:
     user = _check_change(call, list_name, user_names)
     limit = context.options.direct_list_size_limit
-    await context.store.user_add_to_list(user, list_name, user_names, limit)
+    check_ban = not call.is_local_call
+    await context.store.user_add_to_list(user, list_name, user_names, limit, check_ban=check_ban)
 
 
 async def direct_remove_from_list(
     context: Context, call: CommandCall, list_name: str, user_names: list[str]
 ) -> None:
     user = _check_change(call, list_name, user_names)
-    await context.store.user_remove_from_list(user, list_name, user_names)
+    check_ban = not call.is_local_call
+    await context.store.user_remove_from_list(user, list_name, user_names, check_ban=check_ban)
 
 
 def _check_change(call: CommandCall, list_name: str, user_names: list[str]) -> UserName:
@@ -44,7 +46,7 @@ async def direct_get_whitelist_mode(context: Context, call: CommandCall) -> bool
 
 
 async def direct_set_whitelist_mode(context: Context, call: CommandCall, mode: bool) -> None:
-    await context.store.user_set_mode(user_of(call), mode)
+    await context.store.user_set_mode(user_of(call), mode, check_ban=not call.is_local_call)
 
 
 async def direct_message(context: Context, call: CommandCall, to_user: UserName, message: Message) -> Message:

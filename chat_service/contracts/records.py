@@ -14,11 +14,12 @@ T = TypeVar("T")
 
 class Actor(NamedTuple):  # created for each command, at half the cost of a frozen data class
     """The caller on whose behalf an operation runs. ``bypass`` skips permission checks; with the name None
-    they fail.
+    they fail. ``check_ban``: changes and direct messages of a banned user are refused.
     """
 
     name: UserName | None
     bypass: bool = False
+    check_ban: bool = False
 
 
 #: The argument of ``limitExceeded`` for a user with too many sockets.

@@ -24,7 +24,11 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
 class RoomStore(Protocol):
-    """Rooms. Each change of a room is one atomic step, which also publishes the room's events."""
+    """Rooms. Each change of a room is one atomic step, which also publishes the room's events.
+
+    ``room_delete``, ``room_change_list`` and ``room_set_mode`` raise ``banned`` before other errors if
+    ``actor.check_ban`` is set and the actor is banned.
+    """
 
     async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
         """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``.

@@ -31,21 +31,26 @@ class UserStore(Protocol):
         ...
 
     async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int, *, check_ban: bool = False
     ) -> None:
-        """Add names. Raises ``noUser``, ``listLimitExceeded`` if the list would exceed ``limit`` names."""
+        """Add names. Raises ``noUser``, ``listLimitExceeded`` if the list would exceed ``limit`` names.
+
+        ``check_ban``: raise ``banned`` if the user is banned, in the same step and before other errors.
+        """
         ...
 
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        """Remove names, ignoring missing ones. Raises ``noUser``."""
+    async def user_remove_from_list(
+        self, user: UserName, list_name: str, names: Sequence[str], *, check_ban: bool = False
+    ) -> None:
+        """Remove names, ignoring missing ones. Raises ``noUser``, and ``banned`` as ``user_add_to_list``."""
         ...
 
     async def user_get_mode(self, user: UserName) -> bool:
         """Whether only whitelisted senders may write to the user. Raises ``noUser``."""
         ...
 
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        """Set the mode. Raises ``noUser``."""
+    async def user_set_mode(self, user: UserName, whitelist_only: bool, *, check_ban: bool = False) -> None:
+        """Set the mode. Raises ``noUser``, and ``banned`` as ``user_add_to_list``."""
         ...
 
     async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
@@ -55,8 +60,10 @@ class UserStore(Protocol):
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
         """Check access and publish ``directMessage(message)`` on the recipient's topic in one step.
 
-        Raises, checked in this order: ``noUser``; ``notAllowed`` if the sender is the recipient, or if the
-        lists forbid it and ``sender`` does not bypass them; ``noUserOnline``.
+        Raises, checked in this order: ``banned`` if ``sender.check_ban`` is set and the sender is banned;
+        ``noUser``; ``notAllowed`` if the sender is the recipient, or if the lists forbid it and ``sender``
+        does not bypass them; ``noUserOnline``. A store that cannot look at both users in one step does not
+        raise ``banned``.
         """
         ...
 
@@ -65,8 +72,9 @@ class UserStore(Protocol):
     async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
         """Ban a user, who need not exist, replacing any earlier ban, and publish ``DisconnectUser``.
 
-        From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user. The ban outlives
-        the user and is forgotten ``ban.until - now`` ms later. ``now``: Unix time in ms.
+        From then on ``socket_connect`` and ``room_join`` raise ``banned`` for the user, and so does what has
+        ``check_ban``. The ban outlives the user and is forgotten ``ban.until - now`` ms later. ``now``: Unix
+        time in ms.
         """
         ...
 

@@ -36,6 +36,33 @@ async def start_deaf(world: World, **options: Any) -> tuple[Instance, FaultyStor
     return instance, store
 
 
+def changes_of(room: str) -> list[tuple[Any, ...]]:
+    """Each command that changes a user's own lists or a room."""
+    return [
+        ("directAddToList", "blacklist", ["late"]),
+        ("directRemoveFromList", "whitelist", ["late"]),
+        ("directSetWhitelistMode", True),
+        ("roomAddToList", room, "adminlist", ["late"]),
+        ("roomRemoveFromList", room, "whitelist", ["carol"]),
+        ("roomSetWhitelistMode", room, True),
+        ("roomDelete", room),
+    ]
+
+
+async def changeable(instance: Instance, room: str) -> list[Any]:
+    """What the commands above change: lists and mode of the room and of alice."""
+    run = instance.service.exec_user_command
+    lists = [
+        *[("roomGetAccessList", room, name) for name in ("adminlist", "blacklist", "whitelist")],
+        ("roomGetWhitelistMode", room),
+        *[("directGetAccessList", name) for name in ("blacklist", "whitelist")],
+        ("directGetWhitelistMode",),
+    ]
+    context = {"user_name": "alice", "bypass_permissions": True}
+    found = [(await run(context, *asked))[0] for asked in lists]
+    return [sorted(answer) if isinstance(answer, list) else answer for answer in found]
+
+
 async def rejection(instance: Instance, user: str) -> Any:
     client = await instance.transport.connect(query={"userName": user})
     return (await client.wait_for("loginRejected"))[0]
@@ -130,8 +157,8 @@ async def test_an_instance_cut_off_from_the_bus_refuses_messages(world: World) -
     one = await world.start(**QUIET)
     deaf, _ = await start_deaf(world, hooks={"on_refresh": lambda *_: 4_000_000_000.0})
     await one.service.add_room("hall")
-    await one.service.add_room("own", owner="alice")
-    alice = await deaf.login("alice")
+    await one.service.add_room("own", owner="alice", whitelist=["carol"])
+    alice, bob = await deaf.login("alice"), await one.login("bob")
     await alice.call("roomJoin", "hall")
     await one.service.ban_user("alice", reason="spam")
     assert alice.connected
@@ -142,12 +169,23 @@ async def test_an_instance_cut_off_from_the_bus_refuses_messages(world: World) -
         ("roomJoin", "own"),
         ("roomCreate", "mine", False),
         ("loginRefresh", "token"),
+        *changes_of("own"),
     ):
         assert await alice.error(*command) == banned, command
     assert not await one.service.has_room("mine")
+    assert await changeable(one, "own") == [[], [], ["carol"], False, [], [], False]
+    if world.backend.name != "cluster":
+        # There the sender's ban is in another slot than the recipient.
+        assert await alice.error("directMessage", "bob", {"textMessage": "x"}) == banned
+        assert bob.received("directMessage") == []
     # The server goes on for the user, but for joins.
     context = {"user_name": "alice", "bypass_permissions": True}
-    await one.service.exec_user_command("alice", "roomSetWhitelistMode", "own", True)
+    for change in changes_of("own")[:-1]:
+        await one.service.exec_user_command("alice", *change)
+    await one.service.exec_user_command("alice", "directMessage", "bob", {"textMessage": "x"})
+    await bob.wait_for("directMessage")
+    assert await changeable(one, "own") == [["late"], [], [], True, ["late"], [], True]
+    await one.service.exec_user_command("alice", "roomDelete", "own")
     await one.service.exec_user_command(context, "roomMessage", "hall", {"textMessage": "moved"})
     with pytest.raises(ChatServiceError) as caught:
         await deaf.service.exec_user_command(
@@ -290,17 +328,22 @@ async def test_repair_of_a_room_removes_a_banned_user(world: World, monkeypatch:
 
 DEAF = 2
 #: What a socket of the banned user does: the command, the instance, the room.
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["roomMessage", "roomMessage", "roomJoin", "roomLeave", "login"]),
-        st.integers(0, DEAF),
-        st.sampled_from(ROOMS),
-    ),
-    max_size=12,
-)
+STEPS = ["roomMessage", "roomMessage", "roomJoin", "roomLeave", "login", "directAddToList", "roomAddToList"]
+
+
+def steps(commands: list[str]) -> st.SearchStrategy[list[tuple[str, int, str]]]:
+    one = st.tuples(st.sampled_from(commands), st.integers(0, DEAF), st.sampled_from(ROOMS))
+    return st.lists(one, max_size=12)
+
+
 #: What is tried on the deaf instance when the ban is there.
 TRIED = st.lists(
-    st.tuples(st.sampled_from(["roomMessage", "roomJoin", "roomCreate", "login"]), st.sampled_from(ROOMS)),
+    st.tuples(
+        st.sampled_from(
+            ["roomMessage", "roomJoin", "roomCreate", "login", *(change[0] for change in changes_of(""))]
+        ),
+        st.sampled_from(ROOMS),
+    ),
     min_size=1,
     max_size=6,
 )
@@ -312,6 +355,7 @@ class Scene:
     def __init__(self, world: World) -> None:
         self.world = world
         self.clients: list[tuple[int, InProcessClient]] = []
+        self._guests = 0
 
     @property
     def deaf(self) -> list[InProcessClient]:
@@ -322,7 +366,7 @@ class Scene:
             await self.world.start(**QUIET)
         await start_deaf(self.world)
         for room in ROOMS:
-            await self.world.instances[0].service.add_room(room)
+            await self.world.instances[0].service.add_room(room, owner="alice", whitelist=["carol"])
         for number, instance in enumerate(self.world.instances):
             client = await instance.login("alice")
             await client.call("roomJoin", ROOMS[0])
@@ -334,7 +378,13 @@ class Scene:
             client = await self.world.instances[number].transport.connect(query={"userName": "alice"})
             self.clients.append((number, client))
             return
-        args = (room, {"textMessage": "x"}) if command == "roomMessage" else (room,)
+        self._guests += 1
+        guest = [f"guest{self._guests}"]
+        args: tuple[Any, ...] = {
+            "roomMessage": (room, {"textMessage": "x"}),
+            "directAddToList": ("blacklist", guest),
+            "roomAddToList": (room, "whitelist", guest),
+        }.get(command, (room,))
         for at, client in self.clients:
             if at == number and client.connected:
                 await client.send(command, *args)
@@ -344,9 +394,11 @@ class Scene:
         if command == "login":
             assert await rejection(self.world.instances[DEAF], "alice") == BANNED
             return
-        args = {"roomMessage": (room, {"textMessage": "x"}), "roomCreate": ("new", False)}.get(
-            command, (room,)
-        )
+        args: tuple[Any, ...] = {
+            "roomMessage": (room, {"textMessage": "x"}),
+            "roomCreate": ("new", False),
+            **{name: rest for name, *rest in changes_of(room)},
+        }.get(command, (room,))
         error = wire_error("notJoined", room) if command == "roomMessage" else BANNED
         for client in self.deaf:
             assert await client.error(command, *args) == error
@@ -356,6 +408,7 @@ class Scene:
         found: dict[str, Any] = {"rooms": sorted(room.name for room in (await service.list_rooms()).items)}
         for room in ROOMS:
             found[room] = await service.exec_user_command(True, "roomRecentHistory", room)
+            found[room, "lists"] = await changeable(self.world.instances[0], room)
             assert (await service.room_status(room)).members == {}
         return found
 
@@ -389,13 +442,15 @@ async def _play(
 @pytest.mark.parametrize("name", BACKENDS)
 def test_after_a_ban_nothing_is_stored(name: str, request: pytest.FixtureRequest) -> None:
     servers = None if name == "memory" else request.getfixturevalue(f"{name}_servers")
+    # In a cluster, a room may still be changed by a command that was under way at the ban: see the guide.
+    before = steps(STEPS[:-1] if name == "cluster" else STEPS)
 
     @settings(
         max_examples={"memory": 60, "redis": 15}.get(name, 8),
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(before=STEPS, turns=st.integers(0, 8), tried=TRIED)
+    @given(before=before, turns=st.integers(0, 8), tried=TRIED)
     def run(before: list[tuple[str, int, str]], turns: int, tried: list[tuple[str, str]]) -> None:
         asyncio.run(_play(InMemory() if servers is None else InRedis(servers), before, turns, tried))
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
-from chat_service.contracts.records import Ban, Rate
+from chat_service.contracts.records import Actor, Ban, Rate
 from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.types import Message, SocketId, UserName
 from tests.plugins.sqlite_bus import Hub
@@ -117,6 +117,10 @@ class Step:
         for until, reason in self.rows(query, user, self.now):
             return Ban(until=until, reason=reason)
         return None
+
+    def check_actor(self, actor: Actor) -> None:
+        if actor.check_ban and actor.name is not None:
+            self.check_ban(actor.name)
 
     def check_ban(self, user: UserName) -> None:
         ban = self.find_ban(user)

@@ -44,10 +44,14 @@ class SqliteStore(SqliteUsers):
                 s.check_ban(config.owner)
                 s.take_turn("room", config.owner, quota.rate)
         with self._step() as s:
+            if quota is not None and config.owner is not None:
+                # The user may have been banned since the first step.
+                s.check_ban(config.owner)
             create(s, room, config)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         with self._step() as s:
+            s.check_actor(actor)
             entry = Room(s, room)
             entry.check(actor, owner=True)
             return entry.delete()
@@ -228,6 +232,7 @@ class SqliteStore(SqliteUsers):
         limit: int,
     ) -> Removal | None:
         with self._step() as s:
+            s.check_actor(actor)
             entry = Room(s, room)
             facts, names_owner = entry.facts(actor.name), entry.owner in {*add, *remove}
             if not actor.bypass and not rules.may_change_list(facts, list_name, names_owner=names_owner):
@@ -248,6 +253,7 @@ class SqliteStore(SqliteUsers):
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
         with self._step() as s:
+            s.check_actor(actor)
             entry = Room(s, room)
             entry.check(actor, admin=True)
             entry.set("whitelist_only", whitelist_only)

@@ -1,8 +1,8 @@
 """Users, their sockets, and the instances of the SQLite store."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from time import time
 
 from chat_service import rules
@@ -102,19 +102,28 @@ class SqliteUsers:
     async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
         return name in await self.user_get_list(user, list_name)
 
-    async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
-    ) -> None:
+    @contextmanager
+    def _step_of(self, user: UserName, check_ban: bool) -> Iterator[Step]:
+        """A step that changes a user."""
         with self._step() as s:
+            if check_ban:
+                s.check_ban(user)
             s.check_user(user)
+            yield s
+
+    async def user_add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int, *, check_ban: bool = False
+    ) -> None:
+        with self._step_of(user, check_ban) as s:
             current = s.column("select name from user_lists where user = ? and list = ?", user, list_name)
             rules.check_list_growth(current, names, list_name, limit)
             s.many("insert or ignore into user_lists values (?, ?, ?)", [(user, list_name, n) for n in names])
             s.settle_user(user)
 
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        with self._step() as s:
-            s.check_user(user)
+    async def user_remove_from_list(
+        self, user: UserName, list_name: str, names: Sequence[str], *, check_ban: bool = False
+    ) -> None:
+        with self._step_of(user, check_ban) as s:
             query = "delete from user_lists where user = ? and list = ? and name = ?"
             s.many(query, [(user, list_name, n) for n in names])
             s.settle_user(user)
@@ -124,9 +133,8 @@ class SqliteUsers:
             s.check_user(user)
             return bool(s.value("select whitelist_only from users where name = ?", user))
 
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        with self._step() as s:
-            s.check_user(user)
+    async def user_set_mode(self, user: UserName, whitelist_only: bool, *, check_ban: bool = False) -> None:
+        with self._step_of(user, check_ban) as s:
             s.run("update users set whitelist_only = ? where name = ?", whitelist_only, user)
             s.settle_user(user)
 
@@ -146,6 +154,7 @@ class SqliteUsers:
 
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
         with self._step() as s:
+            s.check_actor(sender)
             may_write = self._lets_write(s, user, sender.name)
             if not may_write and (not sender.bypass or sender.name == user):
                 raise ChatServiceError("notAllowed")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
-from chat_service.contracts.records import Ban
+from chat_service.contracts.records import Actor, Ban
 from chat_service.types import UserName
 
 
@@ -36,6 +36,11 @@ class Bans:
         was_banned = self.find(user) is not None
         self._bans.pop(user, None)
         return was_banned
+
+    def check_actor(self, actor: Actor) -> None:
+        """Raise ``banned`` if the actor is banned and this has to be checked."""
+        if actor.check_ban and actor.name is not None:
+            self.check(actor.name)
 
     def check(self, user: UserName) -> None:
         """Raise ``banned`` if the user is banned."""

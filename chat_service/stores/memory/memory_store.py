@@ -68,11 +68,15 @@ class MemoryStore(MemoryUsers):
         entry.check_read(actor)
         return entry
 
+    def _room_to_change(self, room: RoomName, actor: Actor) -> MemoryRoom:
+        self.backend.bans.check_actor(actor)
+        return self.backend.room(room)
+
     async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
         self.backend.create_room(room, config, quota)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
-        entry = self.backend.room(room)
+        entry = self._room_to_change(room, actor)
         entry.check_owner(actor)
         self.backend.remove_room(room)
         return self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
@@ -201,14 +205,14 @@ class MemoryStore(MemoryUsers):
         remove: Sequence[str] = (),
         limit: int,
     ) -> Removal | None:
-        entry = self.backend.room(room)
+        entry = self._room_to_change(room, actor)
         entry.change_list(actor, list_name, add, remove, limit)
         return self.backend.finish_removal(room, entry.remove_without_access({*add, *remove}, now))
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
-        entry = self.backend.room(room)
+        entry = self._room_to_change(room, actor)
         entry.set_mode(actor, whitelist_only)
         return self.backend.finish_removal(room, entry.remove_without_access(list(entry.members), now))
 

@@ -35,17 +35,24 @@ class MemoryUsers:
     async def user_has_in_list(self, user: UserName, list_name: str, name: str) -> bool:
         return name in self.backend.user(user).lists[list_name]
 
+    def _user_to_change(self, user: UserName, check_ban: bool) -> MemoryUser:
+        if check_ban:
+            self.backend.bans.check(user)
+        return self.backend.user(user)
+
     async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int, *, check_ban: bool = False
     ) -> None:
-        entry = self.backend.user(user)
+        entry = self._user_to_change(user, check_ban)
         current = entry.lists[list_name]
         rules.check_list_growth(current, names, list_name, limit)
         current.update(dict.fromkeys(names))
         self.backend.settle_user(user, entry)
 
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        entry = self.backend.user(user)
+    async def user_remove_from_list(
+        self, user: UserName, list_name: str, names: Sequence[str], *, check_ban: bool = False
+    ) -> None:
+        entry = self._user_to_change(user, check_ban)
         for name in names:
             entry.lists[list_name].pop(name, None)
         self.backend.settle_user(user, entry)
@@ -53,8 +60,8 @@ class MemoryUsers:
     async def user_get_mode(self, user: UserName) -> bool:
         return self.backend.user(user).whitelist_only
 
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        entry = self.backend.user(user)
+    async def user_set_mode(self, user: UserName, whitelist_only: bool, *, check_ban: bool = False) -> None:
+        entry = self._user_to_change(user, check_ban)
         entry.whitelist_only = whitelist_only
         self.backend.settle_user(user, entry)
 
@@ -62,6 +69,7 @@ class MemoryUsers:
         return self.backend.user(user).lets_write(sender) and user != sender
 
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+        self.backend.bans.check_actor(sender)
         recipient = self.backend.user(user)
         may_write = sender.bypass or (sender.name is not None and recipient.lets_write(sender.name))
         if user == sender.name or not may_write:

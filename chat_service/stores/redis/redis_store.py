@@ -131,12 +131,16 @@ class RedisStore(RedisUsers):
     # Rooms
 
     async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
+        ban_keys: Sequence[str] = ()
         if quota is not None and config.owner is not None:
             await self._users.admit(config.owner, quota)
-        await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config))
+            # The user may be banned before the next step.
+            ban_keys = self._users.ban_keys(Actor(config.owner, check_ban=True))
+        await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config, ban_keys))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
-        return await self._removals.finish(room, await self._rooms.delete(room, actor))
+        ban_keys = await self._users.actor_ban_keys(actor)
+        return await self._removals.finish(room, await self._rooms.delete(room, actor, ban_keys))
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         return await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
@@ -235,14 +239,17 @@ class RedisStore(RedisUsers):
         remove: Sequence[str] = (),
         limit: int,
     ) -> Removal | None:
-        removed = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit)
+        ban_keys = await self._users.actor_ban_keys(actor)
+        removed = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit, ban_keys)
         return await self._removals.finish(room, removed)
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
-        notice = pack([room, whitelist_only])
-        removed = await self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice)
+        ban_keys, notice = await self._users.actor_ban_keys(actor), pack([room, whitelist_only])
+        removed = await self._rooms.set(
+            room, actor, now, "mode", flag(whitelist_only), notice, ban_keys=ban_keys
+        )
         return await self._removals.finish(room, removed)
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:

@@ -30,18 +30,20 @@ class RedisUsers:
         return await self._users.has_in_list(user, list_name, name)
 
     async def user_add_to_list(
-        self, user: UserName, list_name: str, names: Sequence[str], limit: int
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int, *, check_ban: bool = False
     ) -> None:
-        await self._users.add_to_list(user, list_name, names, limit)
+        await self._users.add_to_list(user, list_name, names, limit, check_ban)
 
-    async def user_remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        await self._users.remove_from_list(user, list_name, names)
+    async def user_remove_from_list(
+        self, user: UserName, list_name: str, names: Sequence[str], *, check_ban: bool = False
+    ) -> None:
+        await self._users.remove_from_list(user, list_name, names, check_ban)
 
     async def user_get_mode(self, user: UserName) -> bool:
         return await self._users.get_mode(user)
 
-    async def user_set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        await self._users.set_mode(user, whitelist_only)
+    async def user_set_mode(self, user: UserName, whitelist_only: bool, *, check_ban: bool = False) -> None:
+        await self._users.set_mode(user, whitelist_only, check_ban)
 
     async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
         return await self._users.check_direct_access(user, sender) and user != sender

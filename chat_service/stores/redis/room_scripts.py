@@ -53,11 +53,16 @@ class RoomScripts:
         self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
         self._corrupt = CorruptMessages()
 
-    async def _run(self, script: str, room: RoomName, *args: Encodable, **arguments: Any) -> list[Any]:
-        answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
+    async def _run(
+        self, script: str, room: RoomName, *args: Encodable, more_keys: Sequence[str] = (), **arguments: Any
+    ) -> list[Any]:
+        keys = [*self._keys.room_keys(room), *more_keys]
+        answer = await self._client.run(scripts.load(script), keys, *args)
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
-    async def create(self, room: RoomName, epoch: str, config: RoomConfig) -> Removed:
+    async def create(
+        self, room: RoomName, epoch: str, config: RoomConfig, ban_keys: Sequence[str]
+    ) -> Removed:
         """Returns the members of a former room of that name whose main key was evicted."""
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
@@ -77,11 +82,13 @@ class RoomScripts:
             ttl_ms(config.empty_ttl),
             *map(len, lists),
             *(name for names in lists for name in names),
+            more_keys=ban_keys,
         )
         return removed_users(*removed)
 
-    async def delete(self, room: RoomName, actor: Actor) -> Removed:
-        removed = await self._run("room_delete", room, *self._signing, actor.name or "", flag(actor.bypass))
+    async def delete(self, room: RoomName, actor: Actor, ban_keys: Sequence[str]) -> Removed:
+        who = actor.name or "", flag(actor.bypass)
+        removed = await self._run("room_delete", room, *self._signing, *who, more_keys=ban_keys)
         return removed_users(*removed)
 
     async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> Removed:
@@ -214,6 +221,7 @@ class RoomScripts:
         add: Sequence[str],
         remove: Sequence[str],
         limit: int,
+        ban_keys: Sequence[str],
     ) -> Removed:
         removed = await self._run(
             "room_change_list",
@@ -229,14 +237,24 @@ class RoomScripts:
             len(add),
             *add,
             *remove,
+            more_keys=ban_keys,
             listLimitExceeded=list_name,
         )
         return removed_users(*removed)
 
-    async def set(self, room: RoomName, actor: Actor, now: int, what: str, *args: Encodable) -> Removed:
+    async def set(
+        self,
+        room: RoomName,
+        actor: Actor,
+        now: int,
+        what: str,
+        *args: Encodable,
+        ban_keys: Sequence[str] = (),
+    ) -> Removed:
         """``what``: see ``room_set.lua``."""
+        who = actor.name or "", flag(actor.bypass)
         removed = await self._run(
-            "room_set", room, *self._signing, actor.name or "", flag(actor.bypass), now, what, *args
+            "room_set", room, *self._signing, *who, now, what, *args, more_keys=ban_keys
         )
         return removed_users(*removed)
 

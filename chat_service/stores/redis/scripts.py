@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from chat_service.contracts.records import Ban
 from chat_service.errors import ChatServiceError, StoreError
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
@@ -55,10 +56,27 @@ def checked(answer: Any, **arguments: Any) -> list[Any]:
     status, *values = answer
     if isinstance(status, bytes):
         code = status.decode()
+        if code == "banned":
+            raise parse_ban(values[0]).error()
         raise (
             ChatServiceError(code, arguments[code]) if code in arguments else ChatServiceError(code, *values)
         )
     return values
+
+
+def format_ban(ban: Ban) -> str:
+    """A ban as it is stored."""
+    end = "" if ban.until is None else str(ban.until)
+    return end if ban.reason is None else f"{end}:{ban.reason}"
+
+
+def parse_ban(stored: bytes) -> Ban:
+    """A ban from Redis. Raises ``StoreError``."""
+    try:
+        end, colon, reason = stored.decode().partition(":")
+        return Ban(until=int(end) if end else None, reason=reason if colon else None)
+    except (ValueError, AttributeError):
+        raise StoreError(f"corrupt ban {stored!r}") from None
 
 
 def flag(value: bool) -> str:

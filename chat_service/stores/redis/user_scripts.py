@@ -21,7 +21,7 @@ from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
-from chat_service.stores.redis.scripts import checked, flag, pairs, texts, ttl_ms
+from chat_service.stores.redis.scripts import checked, flag, format_ban, pairs, parse_ban, texts, ttl_ms
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS.
@@ -49,14 +49,7 @@ class UserScripts:
     ) -> list[Any]:
         keys = [*self._keys.user_keys(user), *more_keys]
         answer = await self._client.run(scripts.load(script), keys, *args)
-        try:
-            return checked(
-                answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments
-            )
-        except ChatServiceError as error:
-            if error.code == "banned":
-                raise _parse_ban(error.arguments[0]).error() from None
-            raise
+        return checked(answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments)
 
     def _encode(self, user: UserName, envelope: Envelope | None) -> bytes:
         channel = self._keys.topic(Topic(TopicKind.USER, user))
@@ -93,16 +86,19 @@ class UserScripts:
         (mode,) = await self._run("user_read", user, "mode")
         return bool(mode == 1)
 
-    async def set_mode(self, user: UserName, whitelist_only: bool) -> None:
-        await self._run("user_change", user, "mode", flag(whitelist_only))
+    async def set_mode(self, user: UserName, whitelist_only: bool, check_ban: bool) -> None:
+        await self._run("user_change", user, flag(check_ban), "mode", flag(whitelist_only))
 
-    async def add_to_list(self, user: UserName, list_name: str, names: Sequence[str], limit: int) -> None:
-        await self._run(
-            "user_change", user, "add", LIST_KEYS[list_name], limit, *names, listLimitExceeded=list_name
-        )
+    async def add_to_list(
+        self, user: UserName, list_name: str, names: Sequence[str], limit: int, check_ban: bool
+    ) -> None:
+        arguments = flag(check_ban), "add", LIST_KEYS[list_name], limit
+        await self._run("user_change", user, *arguments, *names, listLimitExceeded=list_name)
 
-    async def remove_from_list(self, user: UserName, list_name: str, names: Sequence[str]) -> None:
-        await self._run("user_change", user, "remove", LIST_KEYS[list_name], *names)
+    async def remove_from_list(
+        self, user: UserName, list_name: str, names: Sequence[str], check_ban: bool
+    ) -> None:
+        await self._run("user_change", user, flag(check_ban), "remove", LIST_KEYS[list_name], *names)
 
     async def check_direct_access(self, user: UserName, sender: UserName) -> bool:
         (allowed,) = await self._run("user_read", user, "access", sender)
@@ -111,14 +107,36 @@ class UserScripts:
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
         envelope = self._encode(user, Notify(event="directMessage", args=(message,)))
         name, is_own = sender.name or "", flag(user == sender.name)
-        await self._run("direct_message", user, name, is_own, flag(sender.bypass), envelope)
+        await self._run(
+            "direct_message",
+            user,
+            name,
+            is_own,
+            flag(sender.bypass),
+            envelope,
+            more_keys=self.ban_keys(sender),
+        )
 
     # Bans
 
     async def ban(self, user: UserName, ban: Ban, now: int) -> None:
         left = "" if ban.until is None else max(ban.until - now, 1)
         envelope = self._encode(user, DisconnectUser())
-        await self._run("user_ban", user, "set", _format_ban(ban), left, envelope)
+        await self._run("user_ban", user, "set", format_ban(ban), left, envelope)
+
+    def ban_keys(self, actor: Actor) -> Sequence[str]:
+        """The key of the ban that a script in another slot checks; none in a cluster, which forbids it."""
+        if actor.check_ban and actor.name is not None and not self._client.is_cluster:
+            return (self._keys.ban(actor.name),)
+        return ()
+
+    async def actor_ban_keys(self, actor: Actor) -> Sequence[str]:
+        """``ban_keys`` for a change. A cluster looks the ban up in a step before. Raises ``banned``."""
+        if actor.check_ban and actor.name is not None and self._client.is_cluster:
+            ban = await self.get_ban(actor.name)
+            if ban is not None:
+                raise ban.error()
+        return self.ban_keys(actor)
 
     async def unban(self, user: UserName) -> bool:
         (ended,) = await self._run("user_ban", user, "end")
@@ -126,7 +144,7 @@ class UserScripts:
 
     async def get_ban(self, user: UserName) -> Ban | None:
         (found,) = await self._run("user_ban", user, "read")
-        return None if found is None else _parse_ban(found)
+        return None if found is None else parse_ban(found)
 
     async def banned(self, users: Sequence[UserName]) -> list[UserName]:
         """Those of the users who are banned."""
@@ -277,20 +295,6 @@ class InstanceCommands:
         sockets = self._keys.instance_sockets(instance_id)
         if not await self._client.call(sockets, "EXISTS", sockets):
             await self._run("instance_forget", instance_id)
-
-
-def _format_ban(ban: Ban) -> str:
-    end = "" if ban.until is None else str(ban.until)
-    return end if ban.reason is None else f"{end}:{ban.reason}"
-
-
-def _parse_ban(stored: bytes) -> Ban:
-    """Raises ``StoreError``."""
-    try:
-        end, colon, reason = stored.decode().partition(":")
-        return Ban(until=int(end) if end else None, reason=reason if colon else None)
-    except (ValueError, AttributeError):
-        raise StoreError(f"corrupt ban {stored!r}") from None
 
 
 def milliseconds(score: bytes) -> int:

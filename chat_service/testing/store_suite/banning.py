@@ -1,7 +1,9 @@
 """Bans of users."""
 
+from functools import partial
+
 from chat_service.contracts.bus import DisconnectUser
-from chat_service.contracts.records import Ban, UserConfig
+from chat_service.contracts.records import SYSTEM, Actor, Ban, RoomConfig, RoomQuota, UserConfig
 from chat_service.testing.store_suite.base import (
     ALICE,
     BOB,
@@ -17,7 +19,9 @@ from chat_service.testing.store_suite.base import (
     user_topic,
 )
 from chat_service.testing.waiting import wait_until
+from chat_service.types import RoomName
 
+OWN = RoomName("own")
 SPAM = Ban(reason="spam: é")
 
 
@@ -79,6 +83,60 @@ class BanSuite(StoreTests):
         assert await peer.store.room_members(ROOM) == {}
         assert await peer.indexed(ALICE) == {S1: set()}
         assert await peer.store.instance_sockets(peer.instance_id) == {S1: ALICE}
+
+    async def test_a_banned_user_cannot_change_their_lists(self, peer: Peer) -> None:
+        store = peer.store
+        await store.user_create(ALICE, UserConfig(blacklist=[BOB]))
+        await store.user_ban(ALICE, SPAM, NOW)
+        for change in (
+            partial(store.user_add_to_list, ALICE, "whitelist", [CAROL], 10),
+            partial(store.user_remove_from_list, ALICE, "blacklist", [BOB]),
+            partial(store.user_set_mode, ALICE, True),
+        ):
+            with raises_error("banned", None, "spam: é"):
+                await change(check_ban=True)
+        assert await store.user_get_list(ALICE, "whitelist") == []
+        assert await store.user_get_list(ALICE, "blacklist") == [BOB]
+        assert await store.user_get_mode(ALICE) is False
+        # The server's calls go on, and so do those of others.
+        await store.user_set_mode(ALICE, True)
+        assert await store.user_get_mode(ALICE) is True
+        await store.user_create(BOB, UserConfig())
+        await store.user_set_mode(BOB, True, check_ban=True)
+
+    async def test_a_banned_user_cannot_change_rooms(self, peer: Peer) -> None:
+        store = peer.store
+        await store.room_create(OWN, RoomConfig(owner=ALICE, adminlist=[BOB], whitelist=[CAROL]))
+        await store.user_ban(ALICE, SPAM, NOW)
+        await store.user_ban(BOB, SPAM, NOW)
+        for user in (ALICE, BOB):
+            client = Actor(user, check_ban=True)
+            for change in (
+                store.room_change_list(OWN, client, "blacklist", NOW, add=[CAROL], limit=10),
+                store.room_change_list(OWN, client, "whitelist", NOW, remove=[CAROL], limit=10),
+                store.room_set_mode(OWN, client, NOW, True),
+                store.room_delete(OWN, client),
+            ):
+                with raises_error("banned", None, "spam: é"):
+                    await change
+        assert await store.room_get_list(OWN, SYSTEM, "blacklist") == []
+        assert await store.room_get_list(OWN, SYSTEM, "whitelist") == [CAROL]
+        assert (await store.room_settings(OWN, SYSTEM)).whitelist_only is False
+        # The server's calls go on, and after the ban those of the user.
+        await store.room_change_list(OWN, Actor(ALICE), "whitelist", NOW, add=[BOB], limit=10)
+        await store.user_unban(ALICE)
+        await store.room_set_mode(OWN, Actor(ALICE, check_ban=True), NOW, True)
+        await store.room_delete(OWN, Actor(ALICE, check_ban=True))
+        assert await store.room_exists(OWN) is False
+        # The ban of the other is none of the room's keys.
+        assert await store.user_get_ban(BOB) == SPAM
+
+    async def test_a_banned_user_cannot_create_a_room(self, peer: Peer) -> None:
+        await peer.store.user_ban(ALICE, SPAM, NOW)
+        with raises_error("banned", None, "spam: é"):
+            await peer.store.room_create(OWN, RoomConfig(owner=ALICE), RoomQuota(None))
+        assert await peer.store.room_exists(OWN) is False
+        assert await peer.store.user_get_ban(ALICE) == SPAM
 
     async def test_a_refused_connect_makes_no_user(self, peer: Peer) -> None:
         await peer.store.user_ban(ALICE, SPAM, NOW)

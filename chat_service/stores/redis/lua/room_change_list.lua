@@ -1,9 +1,10 @@
 -- Add names to an access list, remove others, and remove the users who lose access from the room.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
 --   7 limit  8 room_name  9 list_name  10 count of the names to add, then those names, then the names to remove
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
 -- include: bus
 -- include: room
+-- include: actor_ban
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -15,6 +16,8 @@ local room_name, list_name = ARGV[8], ARGV[9]
 local first_added, first_removed = 11, 11 + tonumber(ARGV[10])
 local list_key = KEYS[list]
 
+local ban = find_ban()
+if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then

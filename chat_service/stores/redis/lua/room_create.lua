@@ -3,9 +3,10 @@
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
 --   8 history_max  9 history_max_bytes or ''  10 history_ttl  11 empty_ttl (ms or '')
 --   12 admins  13 blacklisted  14 whitelisted: counts of the names that follow in this order
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'roomExists'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'roomExists'}.
 -- include: bus
 -- include: room
+-- include: actor_ban
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -18,14 +19,16 @@ local history_ttl, empty_ttl = ARGV[10], ARGV[11]
 local admins, blacklisted, whitelisted = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local next_name = 15
 
+local ban = find_ban()
+if ban then return {'banned', ban} end
 if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
 local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
-if redis.call('EXISTS', unpack(KEYS)) > 0 then
+if redis.call('EXISTS', unpack(KEYS, 1, 9)) > 0 then
   local members = redis.call('HKEYS', members_key)
   -- The new epoch makes instances that serve the former room read this one.
   publish_room_event(room, '', NO_BODY)
   gone = remove_users(room, members, '0')
-  redis.call('UNLINK', unpack(KEYS))
+  redis.call('UNLINK', unpack(KEYS, 1, 9))
 end
 -- The epoch may change later. Birth stays: idempotency keys belong to this life of the room.
 redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,

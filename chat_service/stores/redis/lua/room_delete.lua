@@ -1,9 +1,10 @@
 -- Remove all users from a room and delete it.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- flags: allow-oom
 -- include: bus
 -- include: room
+-- include: actor_ban
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -12,10 +13,12 @@
 -- include: remove
 local actor, bypass = ARGV[3], ARGV[4] == '1'
 
+local ban = find_ban()
+if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
 room.empty_ttl = nil
 local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
-redis.call('UNLINK', unpack(KEYS))
+redis.call('UNLINK', unpack(KEYS, 1, 9))
 return {0, gone, room.epoch, room.seq}

@@ -4,9 +4,10 @@
 --   'history' size (number of messages); 'bytes' size (of the messages in the history);
 --   'age' history_ttl (ms or ''); 'empty' empty_ttl (ms or '');
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
+-- include: actor_ban
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -17,6 +18,8 @@
 local actor, bypass, now, what = ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6]
 local first_argument = 7
 
+local ban = find_ban()
+if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_admin(room, actor) then return {'notAllowed'} end
