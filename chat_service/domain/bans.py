@@ -47,7 +47,8 @@ async def ban_user(
 ) -> dict[RoomName, Removal]:
     """Ban a user and remove them from every room. Returns the removals, whose hooks may still be running.
 
-    From then on rooms refuse messages of the user, even through an instance that has not heard of the ban.
+    From then on the store refuses messages and changes of the user, even through an instance that has not
+    heard of the ban.
     ``patience``: maximum time in seconds for a join that began before the ban. ``may_join``: whether such a
     join may be running for a room in the user's index; False if it is known to be a leave.
     """

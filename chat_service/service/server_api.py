@@ -139,8 +139,9 @@ class ServerAPI:
         """Ban a user, known or not: disconnect every socket, remove it from all rooms, refuse logins.
 
         ``seconds``: until the ban ends by itself; None: not before ``unban_user``. ``reason``: at most 1000
-        characters, which the user gets to read. Once this has returned, no message of the user is stored by
-        any instance. A new ban replaces an earlier one; ``delete_user`` leaves it.
+        characters, which the user gets to read. Once this has returned, no instance stores messages, lists or
+        changes of rooms that the user's clients send; the guide names the limits of a cluster. A new ban
+        replaces an earlier one; ``delete_user`` leaves it.
         """
         self._context.check_open()
         name, context = self._user(user), self._context
