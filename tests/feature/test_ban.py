@@ -397,15 +397,15 @@ class Scene:
         args: tuple[Any, ...] = {
             "roomMessage": (room, {"textMessage": "x"}),
             "roomCreate": ("new", False),
-            **{name: rest for name, *rest in changes_of(room)},
+            **{change[0]: change[1:] for change in changes_of(room)},
         }.get(command, (room,))
         error = wire_error("notJoined", room) if command == "roomMessage" else BANNED
         for client in self.deaf:
             assert await client.error(command, *args) == error
 
-    async def stored(self) -> dict[str, Any]:
+    async def stored(self) -> dict[Any, Any]:
         service = self.world.instances[0].service
-        found: dict[str, Any] = {"rooms": sorted(room.name for room in (await service.list_rooms()).items)}
+        found: dict[Any, Any] = {"rooms": sorted(room.name for room in (await service.list_rooms()).items)}
         for room in ROOMS:
             found[room] = await service.exec_user_command(True, "roomRecentHistory", room)
             found[room, "lists"] = await changeable(self.world.instances[0], room)
