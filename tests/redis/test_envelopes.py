@@ -1,5 +1,6 @@
 """The binary form of envelopes: round trips, and rejection of invalid or foreign data."""
 
+import hashlib
 import hmac
 import random
 import tracemalloc
@@ -238,6 +239,15 @@ def test_the_signature_is_the_hmac_of_channel_and_payload() -> None:
     payload = data[1 + SIGNATURE_SIZE :]
     assert data[1 : 1 + SIGNATURE_SIZE] == hmac.digest(b"secret", CHANNEL.encode() + b"\0" + payload, "sha1")
     assert VERSION + payload == PLAIN.encode(CHANNEL, DisconnectUser())
+
+
+def test_scripts_get_only_the_digest_of_a_long_secret() -> None:
+    """Scripts get their keys as arguments, which MONITOR and SLOWLOG show."""
+    secret = b"s" * 65
+    codec = EnvelopeCodec(secret)
+    known = hashlib.sha1(secret, usedforsecurity=False).digest().ljust(64, b"\0")
+    assert bytes(byte ^ 0x36 for byte in codec.inner_key) == known
+    assert bytes(byte ^ 0x5C for byte in codec.outer_key) == known
 
 
 FORGERIES: dict[str, Callable[[Envelope], bytes]] = {
