@@ -208,6 +208,12 @@ class Options:
     room_create_burst: int = _option(
         10, _count(1), "Rooms that a user may try to create at once, beyond `room_create_rate`."
     )
+    rooms_owned_limit: int | None = _option(
+        None,
+        _optional(_count(1)),
+        "Maximum number of rooms that a user may own by `roomCreate`, which then gets `limitExceeded`. Rooms "
+        "that server code creates do not count. None: no limit.",
+    )
     rooms_per_socket_limit: int = _option(
         1000, _count(1), "Maximum number of rooms that a socket may join; then `limitExceeded`."
     )

@@ -150,7 +150,7 @@ TABLE: tuple[Command, ...] = (
         result_type="null",
         who="any user, when `enable_rooms_management` is on",
         doc="Creates a room owned by the caller.",
-        errors=("banned", "invalidName", "notAllowed", "roomExists"),
+        errors=("banned", "invalidName", "limitExceeded", "notAllowed", "roomExists"),
         handler=rooms.room_create,
     ),
     Command(

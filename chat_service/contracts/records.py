@@ -25,6 +25,9 @@ class Actor(NamedTuple):  # created for each command, at half the cost of a froz
 #: The argument of ``limitExceeded`` for a user with too many sockets.
 SOCKETS: Final = "sockets of a user"
 
+#: The argument of ``limitExceeded`` for a user who owns too many rooms.
+OWNED_ROOMS: Final = "rooms of a user"
+
 #: Default number of users per room for whom it remembers when they last joined or left.
 SEEN_LIMIT: Final = 10_000
 
@@ -141,9 +144,13 @@ MAX_TOLERANCE: Final = 10**15
 
 
 class RoomQuota(NamedTuple):
-    """What the owner of a new room may do. ``rate``: how fast they may create rooms; None: any number."""
+    """What the owner of a new room may do.
+
+    ``rate``: how fast they may create rooms; ``limit``: how many rooms they may own. None: any number.
+    """
 
     rate: Rate | None = None
+    limit: int | None = None
 
 
 class SendConditions(NamedTuple):

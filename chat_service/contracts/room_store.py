@@ -34,7 +34,13 @@ class RoomStore(Protocol):
         """Create a room with a new epoch, inheriting nothing from a former one. Raises ``roomExists``.
 
         ``quota``: of the owner; without an owner it means nothing. It is checked in a step before, which
-        counts for the rate even if the room exists. Raises ``banned``, ``rateLimited``.
+        counts for the rate even if the room exists or the limit is reached. Raises ``banned``,
+        ``rateLimited``, ``limitExceeded``.
+
+        The rooms that count for the limit are those created with one, until they are deleted or get another
+        owner, whether the owner exists as a user or not. There are never more than the limit. A store may
+        need up to a minute to notice that a room is gone, if it went by ``empty_ttl`` or the process that
+        created or deleted it was interrupted.
         """
         ...
 

@@ -66,5 +66,8 @@ class SharedRates(NamedTuple):
         return cls(
             messages=Rate.of(options.room_message_rate, options.room_message_burst),
             logins=Rate.of(options.login_rate, options.login_burst),
-            rooms=RoomQuota(rate=Rate.of(options.room_create_rate, options.room_create_burst)),
+            rooms=RoomQuota(
+                rate=Rate.of(options.room_create_rate, options.room_create_burst),
+                limit=options.rooms_owned_limit,
+            ),
         )

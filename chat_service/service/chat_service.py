@@ -53,6 +53,7 @@ class OptionKeywords(TypedDict, total=False):
     login_burst: int
     room_create_rate: float | None
     room_create_burst: int
+    rooms_owned_limit: int | None
     rooms_per_socket_limit: int
     sockets_per_user_limit: int
     login_expiry_notice: float

@@ -95,6 +95,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "login_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
     "room_create_rate": ([1e-6, 0.5, 5, None], [0, -1, True, "5", NAN], A_SECOND),
     "room_create_burst": ([1, 5], [0, 1.5, None, False], f"expected a whole number from 1 to {BIG}"),
+    "rooms_owned_limit": ([1, 5, None], [0, 1.5, False], f"expected a whole number from 1 to {BIG}"),
     "rooms_per_socket_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "sockets_per_user_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "login_expiry_notice": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from chat_service.contracts.records import Rate
+from chat_service.contracts.records import Rate, RoomConfig, RoomQuota
 from chat_service.domain.pace import Pace, RateLimit
 from chat_service.errors import ChatServiceError
+from chat_service.stores.memory.backend import MemoryBackend
 from chat_service.stores.memory.paces import SWEEP_FROM, Paces
 from chat_service.testing import wait_until
+from chat_service.types import RoomName, UserName
 from tests.support.backends import ONE_STORE
 from tests.support.wire_errors import raised, wire_error
 from tests.support.world import World
@@ -237,6 +239,54 @@ async def test_new_rooms_of_a_user_are_counted_on_all_instances(world: World) ->
     await one.service.add_room("three", owner="alice")
     bob = await two.login("bob")
     await bob.call("roomCreate", "four", False)
+
+
+@pytest.mark.covers("option:rooms_owned_limit", "error:limitExceeded")
+async def test_a_user_may_own_a_limited_number_of_rooms_on_all_instances(world: World) -> None:
+    one, two = [await world.start(rooms_owned_limit=2) for _ in range(2)]
+    near, far, bob = await one.login("alice"), await two.login("alice"), await two.login("bob")
+    refused = wire_error("limitExceeded", "rooms of a user")
+    await near.call("roomCreate", "one", False)
+    assert await far.error("roomCreate", "one", False) == wire_error("roomExists", "one")
+    await far.call("roomCreate", "two", False)
+    for client in (near, far):
+        assert await client.error("roomCreate", "three", False) == refused
+    assert not await one.service.has_room("three")
+    await bob.call("roomCreate", "three", False)
+    # Server code is exempt, also on behalf of the user, and what it creates does not count.
+    await one.service.add_room("four", owner="alice")
+    await two.service.exec_user_command("alice", "roomCreate", "five", False)
+    # Who deletes the room does not matter.
+    await near.call("roomDelete", "one")
+    await far.call("roomCreate", "one", False)
+    await two.service.delete_room("two")
+    await near.call("roomCreate", "two", False)
+    assert await far.error("roomCreate", "six", False) == refused
+    # Neither does it free a place to leave.
+    for client in (near, far):
+        await client.disconnect()
+    await one.service.delete_user("alice")
+    again = await one.login("alice")
+    assert await again.error("roomCreate", "six", False) == refused
+
+
+def test_rooms_that_went_by_themselves_count_no_longer_in_memory() -> None:
+    now = 0.0
+    backend = MemoryBackend(lambda: now)
+    config, quota = RoomConfig(owner=UserName("alice"), empty_ttl=10.0), RoomQuota(limit=2)
+    for name in ("one", "two"):
+        backend.create_room(RoomName(name), config, quota)
+        now += 5.0
+    now = 9.0
+    with pytest.raises(ChatServiceError, match="limit of rooms of a user"):
+        backend.create_room(RoomName("three"), config, quota)
+    now = 11.0
+    backend.create_room(RoomName("three"), config, quota)
+    with pytest.raises(ChatServiceError, match="limit of rooms of a user"):
+        backend.create_room(RoomName("four"), config, quota)
+    now = 100.0
+    backend.look_after()
+    assert len(backend.owned_rooms) == 0
 
 
 def test_what_a_shared_rate_stores() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.contracts.records import (
+    OWNED_ROOMS,
     Actor,
     HistoryQuery,
     JoinHistory,
@@ -32,13 +33,17 @@ def _event(kept: dict[str, Any]) -> RoomEvent:
     return RoomEvent(**{**kept, **lists, "removed": removed})
 
 
-def create(step: Step, name: RoomName, config: RoomConfig) -> None:
+def create(step: Step, name: RoomName, config: RoomConfig, limit: int | None = None) -> None:
+    """``limit``: the number of rooms that the owner may have created with one."""
+    counted = None if limit is None else config.owner
+    if counted is not None and step.value("select count(*) from rooms where counted = ?", counted) >= limit:
+        raise ChatServiceError("limitExceeded", OWNED_ROOMS)
     if step.rows("select 1 from rooms where name = ?", name):
         raise ChatServiceError("roomExists", name)
     step.run(
         """insert into rooms (name, epoch, birth, owner, whitelist_only, history_max_size, history_max_bytes,
-            userlist_updates, access_updates, history_ttl, empty_ttl, expires)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + ?)""",
+            userlist_updates, access_updates, history_ttl, empty_ttl, expires, counted)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? + ?, ?)""",
         name,
         uuid.uuid4().hex,
         uuid.uuid4().hex,
@@ -52,6 +57,7 @@ def create(step: Step, name: RoomName, config: RoomConfig) -> None:
         config.empty_ttl,
         step.now,
         config.empty_ttl,
+        counted,
     )
     lists = {"adminlist": config.adminlist, "whitelist": config.whitelist, "blacklist": config.blacklist}
     for list_name, names in lists.items():

@@ -27,7 +27,8 @@ create table if not exists instances (name text primary key, heartbeat int, clai
 create table if not exists rooms (
     name text primary key, epoch text, birth text, seq int default 0, last_id int default 0, owner text,
     whitelist_only int, history_max_size int, history_max_bytes int,
-    userlist_updates int, access_updates int, history_ttl real, empty_ttl real, expires real);
+    userlist_updates int, access_updates int, history_ttl real, empty_ttl real, expires real,
+    counted text);
 create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
 create table if not exists members (room text, user text, announced int default 0, primary key (room, user));
 create table if not exists joined (

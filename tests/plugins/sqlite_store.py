@@ -47,7 +47,7 @@ class SqliteStore(SqliteUsers):
             if quota is not None and config.owner is not None:
                 # The user may have been banned since the first step.
                 s.check_ban(config.owner)
-            create(s, room, config)
+            create(s, room, config, None if quota is None else quota.limit)
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         with self._step() as s:
@@ -266,6 +266,7 @@ class SqliteStore(SqliteUsers):
             entry = Room(s, room)
             former = entry.owner
             entry.set("owner", owner)
+            s.run("update rooms set counted = null where name = ? and counted is not ?", room, owner)
             return entry.remove_without_access([former] if former is not None else [], now)
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:

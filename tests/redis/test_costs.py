@@ -110,6 +110,12 @@ async def creating_within_a_rate(scene: Scene) -> Any:
     return lambda: client.call("roomCreate", f"new{next(_numbers)}", False)
 
 
+async def creating_within_a_limit(scene: Scene) -> Any:
+    instance = await scene.world.start(**QUIET, rooms_owned_limit=1000)
+    client = await instance.login(f"user{next(_numbers)}")
+    return lambda: client.call("roomCreate", f"new{next(_numbers)}", False)
+
+
 def disconnecting(*rooms: str) -> Any:
     async def prepare(scene: Scene) -> Any:
         client = await scene.instance.joined(f"user{next(_numbers)}", *rooms)
@@ -135,6 +141,7 @@ CASES: dict[str, tuple[Any, int]] = {
     "roomGetOwner": (command("roomGetOwner", "room"), 1),
     "roomCreate": (creating, 2),
     "roomCreate, with a shared rate limit": (creating_within_a_rate, 2),
+    "roomCreate, with a limit of owned rooms": (creating_within_a_limit, 2),
     "roomAddToList": (command("roomAddToList", "room", "whitelist", ["bob"]), 1),
     "directMessage": (command("directMessage", "bob", TEXT), 2),
     "directAddToList": (command("directAddToList", "whitelist", ["bob"]), 1),

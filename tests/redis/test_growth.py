@@ -75,7 +75,8 @@ async def make_everything(peer: Peer) -> None:
     [pulse] = [pulse for name, pulse in (await store.instance_pulses()).items() if name == "dead"]
     await store.instance_claim(InstanceId("dead"), NOW, pulse)
     config = RoomConfig(owner=ALICE, history_ttl=SECONDS, empty_ttl=SECONDS, enable_access_lists_updates=True)
-    await store.room_create(ROOM, config, RoomQuota(rate=SLOW))
+    await store.room_create(ROOM, config, RoomQuota(rate=SLOW, limit=9))
+    await store.room_create(RoomName("lasting"), RoomConfig(owner=ALICE), RoomQuota(limit=9))
     await store.socket_connect(ALICE, S1, peer.instance_id, ttl=SECONDS, rate=SLOW)
     await peer.join(ALICE, S1)
     for list_name in ("adminlist", "blacklist", "whitelist"):

@@ -22,6 +22,7 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
 from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
+from chat_service.stores.memory.owned_rooms import OwnedRooms
 from chat_service.stores.memory.paces import Paces
 from chat_service.stores.memory.room import MemoryRoom, Removed
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
@@ -118,6 +119,7 @@ class MemoryBackend:
         self.idle_users: Expiry[UserName] = Expiry(self._forget_user, now)
         self.empty_rooms: Expiry[RoomName] = Expiry(self._forget_room, now)
         self.ageing_rooms: Expiry[RoomName] = Expiry(self._drop_old_messages, now)
+        self.owned_rooms = OwnedRooms(self.empty_rooms)
 
     def user(self, name: UserName) -> MemoryUser:
         """Raises ``noUser``."""
@@ -175,6 +177,7 @@ class MemoryBackend:
         """Remove a room that exists."""
         self.empty_rooms.cancel(name)
         self.ageing_rooms.cancel(name)
+        self.owned_rooms.discard(name)
         return self.rooms.pop(name)
 
     def settle_room(self, room: MemoryRoom) -> None:
@@ -194,6 +197,7 @@ class MemoryBackend:
 
     def _forget_room(self, name: RoomName) -> None:
         self.ageing_rooms.cancel(name)
+        self.owned_rooms.discard(name)
         del self.rooms[name]
 
     def _drop_old_messages(self, name: RoomName) -> None:
@@ -254,9 +258,13 @@ class MemoryBackend:
             self.bans.check(config.owner)
             if quota.rate is not None:
                 self.paces.take(("room", config.owner), quota.rate)
+            if quota.limit is not None:
+                self.owned_rooms.check(config.owner, quota.limit)
         if self.has_room(room):
             raise ChatServiceError("roomExists", room)
         self.add_room(MemoryRoom(room, config, self.hub.send, self.now))
+        if quota is not None and quota.limit is not None and config.owner is not None:
+            self.owned_rooms.add(room, config.owner)
 
     def disconnect(
         self, user: UserName, socket_id: SocketId, instance_id: InstanceId, departures: Sequence[Departure]

@@ -219,6 +219,7 @@ class MemoryStore(MemoryUsers):
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         entry = self.backend.room(room)
         former, entry.owner = entry.owner, owner
+        self.backend.owned_rooms.discard(room, owner)
         if former is None:
             return None
         return self.backend.finish_removal(room, entry.remove_without_access((former,), now))

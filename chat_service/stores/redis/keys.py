@@ -40,7 +40,7 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, counted."""
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
@@ -112,6 +112,13 @@ class Keys:
     def user_pace(self, user: str, what: str) -> str:
         """String: see ``lua/lib/pace.lua``. ``what``: login or room."""
         return f"{self.user(user)}:pace:{what}"
+
+    def owned_rooms(self, user: str) -> str:
+        """Sorted set of ``birth:room`` by the time in ms of the last check. It outlives the user.
+
+        It is a superset of the rooms that count for the user's limit.
+        """
+        return f"{self.user(user)}:owned"
 
     def user_keys(self, user: str) -> list[str]:
         """All keys of a user, in the order that scripts expect."""

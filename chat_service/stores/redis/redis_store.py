@@ -38,6 +38,7 @@ from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.redis_users import RedisUsers
 from chat_service.stores.redis.rights import RightsCheck
+from chat_service.stores.redis.room_quotas import RoomQuotas
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.scanning import RedisLists
 from chat_service.stores.redis.scripts import flag, ttl_ms
@@ -71,6 +72,9 @@ class RedisStore(RedisUsers):
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
+        self._quotas = RoomQuotas(
+            self.client, self.keys, self._rooms, self._users, self.options.command_timeout
+        )
         self._removals = Removals(self._users, self.client.background)
         self._memberships = Memberships(self._rooms, self._users, lambda: self._open_bus)
         self._lists = RedisLists(self.client, self.keys)
@@ -131,16 +135,12 @@ class RedisStore(RedisUsers):
     # Rooms
 
     async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
-        ban_keys: Sequence[str] = ()
-        if quota is not None and config.owner is not None:
-            await self._users.admit(config.owner, quota)
-            # The user may be banned before the next step.
-            ban_keys = self._users.ban_keys(Actor(config.owner, check_ban=True))
-        await self._removals.finish(room, await self._rooms.create(room, _new_epoch(), config, ban_keys))
+        await self._removals.finish(room, await self._quotas.create(room, _new_epoch(), config, quota))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
-        ban_keys = await self._users.actor_ban_keys(actor)
-        return await self._removals.finish(room, await self._rooms.delete(room, actor, ban_keys))
+        removed = await self._rooms.delete(room, actor, await self._users.actor_ban_keys(actor))
+        await self._quotas.free(room, removed)
+        return await self._removals.finish(room, removed)
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         return await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
@@ -254,6 +254,7 @@ class RedisStore(RedisUsers):
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         removed = await self._rooms.set(room, SYSTEM, now, "owner", owner or "")
+        await self._quotas.free(room, removed)
         return await self._removals.finish(room, removed)
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:

@@ -34,7 +34,12 @@ class RightsCheck:
         keys = self._keys
         groups = (
             [*keys.room_keys(PROBE), keys.sent(PROBE, None, PROBE), keys.message_pace(PROBE, PROBE)],
-            [*keys.user_keys(PROBE), keys.user_pace(PROBE, "login"), keys.user_pace(PROBE, "room")],
+            [
+                *keys.user_keys(PROBE),
+                keys.owned_rooms(PROBE),
+                keys.user_pace(PROBE, "login"),
+                keys.user_pace(PROBE, "room"),
+            ],
             [keys.instance_sockets(PROBE)],
             [keys.instances, keys.claimed, keys.pulses],
         )

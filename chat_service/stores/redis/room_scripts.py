@@ -61,7 +61,7 @@ class RoomScripts:
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
     async def create(
-        self, room: RoomName, epoch: str, config: RoomConfig, ban_keys: Sequence[str]
+        self, room: RoomName, epoch: str, config: RoomConfig, is_counted: bool, ban_keys: Sequence[str]
     ) -> Removed:
         """Returns the members of a former room of that name whose main key was evicted."""
         lists = [
@@ -80,6 +80,7 @@ class RoomScripts:
             "" if config.history_max_bytes is None else config.history_max_bytes,
             ttl_ms(config.history_ttl),
             ttl_ms(config.empty_ttl),
+            flag(is_counted),
             *map(len, lists),
             *(name for names in lists for name in names),
             more_keys=ban_keys,

@@ -35,10 +35,14 @@ class RemovedUser(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """The users who were removed, and where their sockets are."""
+    """The users who were removed, and where their sockets are.
+
+    ``freed``: the user for whose limit the room counts no longer, and the room's birth.
+    """
 
     users: list[RemovedUser]
     removal: Removal | None
+    freed: tuple[UserName, str] | None = None
 
 
 def message_form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
@@ -62,7 +66,10 @@ def query_arguments(query: HistoryQuery | None) -> tuple[Encodable, ...]:
     return after, query.epoch or "", query.limit, query.recent, budget
 
 
-def removed_users(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
+def removed_users(
+    gone: list[list[bytes]], epoch: bytes, seq: int, counted: bytes | None = None, birth: bytes | None = None
+) -> Removed:
+    freed = None if counted is None or birth is None else (UserName(counted.decode()), birth.decode())
     users: list[RemovedUser] = []
     places: dict[InstanceId, list[SocketId]] = {}
     for user, *rest in gone:
@@ -72,7 +79,7 @@ def removed_users(gone: list[list[bytes]], epoch: bytes, seq: int) -> Removed:
         for socket_id, instance in zip(sockets, fields[1::3], strict=True):
             places.setdefault(InstanceId(instance), []).append(socket_id)
     if not users:
-        return Removed([], None)
+        return Removed([], None, freed)
     return Removed(users, Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places))
 
 

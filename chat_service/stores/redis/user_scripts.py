@@ -183,10 +183,27 @@ class UserScripts:
         )
         return int(count)
 
-    async def admit(self, user: UserName, quota: RoomQuota) -> None:
-        """Let a user create a room. Raises ``banned``, ``rateLimited``."""
-        keys = () if quota.rate is None else (self._keys.user_pace(user, "room"),)
-        await self._run("user_admit", user, *(quota.rate or ()), more_keys=keys)
+    async def admit(
+        self, user: UserName, quota: RoomQuota, entry: str, check_after: float, kept: float | None
+    ) -> list[str] | None:
+        """Let a user create a room. Raises ``banned``, ``rateLimited``.
+
+        Returns None, or, if the limit is reached, the entries of the user's rooms that are due for a check.
+        ``entry``: of the new room; ``check_after``: age in seconds from which an entry is due; ``kept``: time
+        in seconds for which all of them are kept without a new room, None for ever.
+        """
+        if quota.rate is None and quota.limit is None:
+            await self._run("user_admit", user)
+            return None
+        keys = (self._keys.owned_rooms(user), self._keys.user_pace(user, "room"))
+        limits = (quota.limit or 0, entry, ttl_ms(check_after), ttl_ms(kept), *(quota.rate or ()))
+        is_admitted, *due = await self._run("user_admit", user, *limits, more_keys=keys)
+        return None if is_admitted else texts(due[0])
+
+    async def free(self, user: UserName, entries: Sequence[str]) -> None:
+        """Count rooms no longer for the limit of a user."""
+        key = self._keys.owned_rooms(user)
+        await self._client.call(key, "ZREM", key, *entries)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
         rooms = [field for left in departures for field in (left.room, left.njoined)]

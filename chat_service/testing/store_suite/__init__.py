@@ -26,6 +26,7 @@ for _part in (
     "lists",
     "members",
     "messages",
+    "owning",
     "presence",
     "rates",
     "removal",
@@ -48,6 +49,7 @@ from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # n
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
 from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
+from chat_service.testing.store_suite.owning import OwnedRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
 from chat_service.testing.store_suite.rates import RateSuite  # noqa: E402
 from chat_service.testing.store_suite.removal import RemovalSuite  # noqa: E402
@@ -71,6 +73,7 @@ class StoreSuite(
     ExpirySuite,
     SendSuite,
     RateSuite,
+    OwnedRoomSuite,
     AccessSuite,
     ListSuite,
     ChangeSuite,
@@ -91,6 +94,7 @@ __all__ = [
     "MakeStore",
     "MemberSuite",
     "MessageSuite",
+    "OwnedRoomSuite",
     "Peer",
     "Peers",
     "PresenceSuite",

@@ -2,7 +2,8 @@
 -- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
 --   8 history_max  9 history_max_bytes or ''  10 history_ttl  11 empty_ttl (ms or '')
---   12 admins  13 blacklisted  14 whitelisted: counts of the names that follow in this order
+--   12 whether the room counts for the limit of its owner (0 or 1)
+--   13 admins  14 blacklisted  15 whitelisted: counts of the names that follow in this order
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'roomExists'}.
 -- include: bus
 -- include: room
@@ -16,8 +17,9 @@
 local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
 local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local history_ttl, empty_ttl = ARGV[10], ARGV[11]
-local admins, blacklisted, whitelisted = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local next_name = 15
+local is_counted = ARGV[12] == '1'
+local admins, blacklisted, whitelisted = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local next_name = 16
 
 local ban = find_ban()
 if ban then return {'banned', ban} end
@@ -36,6 +38,7 @@ redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', ro
 if history_max_bytes ~= '' then redis.call('HSET', room_key, 'hb', history_max_bytes .. ':0:0:0') end
 if history_ttl ~= '' then redis.call('HSET', room_key, 'httl', history_ttl) end
 if empty_ttl ~= '' then redis.call('HSET', room_key, 'ettl', empty_ttl) end
+if is_counted then redis.call('HSET', room_key, 'counted', owner) end
 
 local function add_names(list_key, count)
   for _ = 1, count do

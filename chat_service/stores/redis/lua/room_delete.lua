@@ -1,6 +1,7 @@
 -- Remove all users from a room and delete it.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq, the user for whose limit it counted or false, birth},
+--   or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- flags: allow-oom
 -- include: bus
 -- include: room
@@ -20,5 +21,6 @@ if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
 room.empty_ttl = nil
 local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
+local f = redis.call('HMGET', room_key, 'counted', 'birth')
 redis.call('UNLINK', unpack(KEYS, 1, 9))
-return {0, gone, room.epoch, room.seq}
+return {0, gone, room.epoch, room.seq, f[1], f[2]}

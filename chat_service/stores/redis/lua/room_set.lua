@@ -4,7 +4,8 @@
 --   'history' size (number of messages); 'bytes' size (of the messages in the history);
 --   'age' history_ttl (ms or ''); 'empty' empty_ttl (ms or '');
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, for 'owner' followed by the user for whose limit the
+--   room no longer counts or false, and birth; or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: actor_ban
@@ -23,7 +24,7 @@ if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_admin(room, actor) then return {'notAllowed'} end
-local before, out = room.seq, {}
+local before, out, freed, birth = room.seq, {}, false, false
 if what == 'mode' then
   local whitelist_only, body = ARGV[7], ARGV[8]
   redis.call('HSET', room_key, 'wl', whitelist_only)
@@ -34,6 +35,11 @@ elseif what == 'owner' then
   local former, owner = room.owner, ARGV[7]
   redis.call('HSET', room_key, 'owner', owner)
   room.owner = owner
+  local f = redis.call('HMGET', room_key, 'counted', 'birth')
+  if f[1] and f[1] ~= owner then
+    freed, birth = f[1], f[2]
+    redis.call('HDEL', room_key, 'counted')
+  end
   if former ~= '' and not has_access(room, former) then out = {former} end
 elseif what == 'history' then
   local size = ARGV[7]
@@ -91,4 +97,4 @@ elseif what == 'remove' then
 end
 local gone = remove_users(room, out, now)
 if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
-return {0, gone, room.epoch, room.seq}
+return {0, gone, room.epoch, room.seq, freed, birth}

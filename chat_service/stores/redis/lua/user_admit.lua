@@ -1,16 +1,46 @@
 -- Let a user create a room, if their bans and limits allow it.
--- KEYS: of lib/user.lua, then, with a rate, 7 pace_key (string)
--- ARGV: with a rate, 1 interval  2 tolerance (see lib/pace.lua)
--- Returns {0}, or {'banned', the ban}, {'rateLimited', ms to wait}.
+-- KEYS: of lib/user.lua, then, with a rate or a limit, 7 owned_key (sorted set)  8 pace_key (string)
+-- ARGV: with a rate or a limit, 1 limit: the number of rooms that the user may own, or 0 for any
+--   2 entry of the new room in owned_key  3 ms after which an entry is due for a check
+--   4 ms for which owned_key is kept without a new room, or '' for ever
+--   with a rate, 5 interval  6 tolerance (see lib/pace.lua)
+-- Returns {0, 1}; {0, 0, entries due for a check} if the limit is reached, unless some of them are stale; or
+--   {'banned', the ban}, {'rateLimited', ms to wait}.
+-- include: clock
 -- include: user
 -- include: pace
-local interval, tolerance, pace_key = tonumber(ARGV[1]), tonumber(ARGV[2]), KEYS[7]
+local limit, entry, check_after, kept = tonumber(ARGV[1] or 0), ARGV[2], ARGV[3], ARGV[4]
+local interval, tolerance, owned_key, pace_key = tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[7], KEYS[8]
+-- Entries to check at once.
+local MOST = 100
 
 local ban = redis.call('GET', ban_key)
 if ban then return {'banned', ban} end
+local wait, turn
 if interval then
-  local wait, turn = ask_turn(pace_key, interval, tolerance)
+  wait, turn = ask_turn(pace_key, interval, tolerance)
   if wait then return {'rateLimited', wait} end
-  take_turn(pace_key, turn)
 end
-return {0}
+if limit > 0 then
+  local owned, now = redis.call('ZCARD', owned_key), now_ms()
+  -- The caller may repeat a command whose answer was lost.
+  if owned >= limit and not redis.call('ZSCORE', owned_key, entry) then
+    local due = redis.call('ZRANGE', owned_key, '-inf', now - check_after, 'BYSCORE', 'LIMIT', 0, MOST)
+    -- Whoever asks next need not check them again.
+    for _, each in ipairs(due) do redis.call('ZADD', owned_key, now, each) end
+    -- The caller tries again after the check, which then counts for the rate.
+    if turn and #due == 0 then take_turn(pace_key, turn) end
+    return {0, 0, due}
+  end
+  redis.call('ZADD', owned_key, now, entry)
+  if kept == '' then
+    redis.call('PERSIST', owned_key)
+  elseif owned == 0 then
+    redis.call('PEXPIREAT', owned_key, now + kept)
+  else
+    -- Rooms that never go by themselves keep it for ever.
+    redis.call('PEXPIREAT', owned_key, now + kept, 'XX')
+  end
+end
+if turn then take_turn(pace_key, turn) end
+return {0, 1}
