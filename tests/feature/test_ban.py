@@ -263,6 +263,27 @@ async def test_a_ban_waits_for_a_running_join(world: World, monkeypatch: pytest.
     assert await alice.error("roomMessage", "hall", {"textMessage": "x"}) == wire_error("notJoined", "hall")
 
 
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name == "redis"], indirect=True)
+async def test_a_room_that_is_created_at_the_ban_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Redis, the user is checked in a step before the room is created."""
+    one = await world.start(**QUIET)
+    deaf, faulty = await start_deaf(world)
+    alice = await deaf.login("alice")
+    assert isinstance(faulty.inner, RedisStore)
+    users = faulty.inner._users
+    admit = users.admit
+
+    async def ban_between(*args: Any) -> None:
+        await admit(*args)
+        await one.service.ban_user("alice")
+
+    monkeypatch.setattr(users, "admit", ban_between)
+    assert await alice.error("roomCreate", "mine", False) == BANNED
+    assert not await one.service.has_room("mine")
+
+
 async def _is_banned(instance: Instance) -> bool:
     return await instance.service.get_ban("alice") is not None
 
