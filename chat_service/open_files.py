@@ -1,4 +1,4 @@
-"""The limit of open files: how many connections it allows, and what is logged when it is reached."""
+"""The limit of open files: how many connections it allows, and a log line when it is reached."""
 
 import logging
 from typing import Final
@@ -10,13 +10,13 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-#: Part of the limit of open files that is kept for other files than connections, such as links to the store;
-#: and its bounds.
+#: The fraction of the limit that is reserved for files other than connections, such as links to the store:
+#: one part in ten, within these bounds.
 RESERVED_PART, RESERVED_LEAST, RESERVED_MOST = 10, 32, 1000
 
 
 def open_files_limit() -> int | None:
-    """How many files this process may have open; None if there is no limit, or none is known."""
+    """How many files this process may have open; None if there is no known limit."""
     if resource is None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -24,7 +24,7 @@ def open_files_limit() -> int | None:
 
 
 def connections_within(files: int | None) -> int | None:
-    """How many connections a limit of open files allows beside everything else; None: any number."""
+    """How many connections a limit of open files allows besides everything else; None for no limit."""
     if files is None:
         return None
     reserved = min(max(files // RESERVED_PART, RESERVED_LEAST), RESERVED_MOST)
@@ -32,18 +32,18 @@ def connections_within(files: int | None) -> int | None:
 
 
 class AcceptFailures(logging.Filter):
-    """Counts the attempts to accept a connection that fail for want of files, and logs one line a second.
+    """Counts attempts to accept a connection that fail for lack of files, and logs one line a second.
 
-    asyncio logs each one with a traceback, more than a hundred a second. It goes on when there are files.
+    asyncio logs each failure with a traceback, over a hundred a second. It retries until files are free.
     """
 
     SIGN: Final = "socket.accept() out of system resource"
-    #: What asyncio logs when a port was closed before its next attempt.
+    #: Start of the record that asyncio logs if the port is closed before the next attempt.
     LATE: Final = "Exception in callback BaseSelectorEventLoop._start_serving("
 
     def __init__(self) -> None:
         super().__init__()
-        #: How many there were since the start of the process.
+        #: Number of failed attempts since the start of the process.
         self.count = 0
         self._log = Sparing()
 
@@ -58,13 +58,14 @@ class AcceptFailures(logging.Filter):
             return False
         error = record.exc_info[1] if record.exc_info else None
         record.msg = (
-            "connections wait, since the system has nothing left for them (%s): %d attempts to accept failed"
+            "new connections have to wait, because the system is out of resources (%s): "
+            "%d attempts to accept failed"
         )
         record.args, record.exc_info, record.exc_text = (error or "no files", failed), None, None
         return True
 
 
-#: Of all ports of this process.
+#: The filter for all ports of this process.
 accept_failures: Final = AcceptFailures()
 
 

@@ -15,9 +15,9 @@ class OptionGroup:
 
     __slots__ = ()
 
-    #: The name of the group, as it stands in error texts.
+    #: The name of the group in error texts.
     group: ClassVar[str]
-    #: The options whose values no error text may show.
+    #: Options whose values must not appear in error texts.
     hidden: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
@@ -36,12 +36,12 @@ class OptionGroup:
             raise self.error(f"expected {expected}, got {shown}", name)
 
     def check_seconds(self, *names: str) -> None:
-        """Raise ``ConfigurationError`` unless all these options are times."""
+        """Raise ``ConfigurationError`` unless all these options are positive times in seconds."""
         for name in names:
             self.check(name, is_seconds(getattr(self, name)), "seconds, more than 0")
 
     def check_count(self, expected: str, *names: str) -> None:
-        """Raise ``ConfigurationError`` unless all these options are whole numbers above 0."""
+        """Raise ``ConfigurationError`` unless all these options are positive whole numbers."""
         for name in names:
             value = getattr(self, name)
             self.check(name, type(value) is int and value > 0, f"{expected}, more than 0")
@@ -61,7 +61,7 @@ def refuse_unknown(what: str, given: Mapping[str, Any], known: list[str]) -> Non
 
 
 def is_finite_number(value: Any) -> bool:
-    """Whether a value is an int or a float, but neither a bool, infinite nor NaN."""
+    """Whether a value is a finite int or float. A bool is not a number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -71,5 +71,5 @@ def is_seconds(value: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a string that is not empty."""
+    """Whether a value is a non-empty string."""
     return isinstance(value, str) and bool(value)

@@ -177,12 +177,12 @@ class Options:
         "`rateLimited`. None: no limit.",
     )
     command_burst: int = _option(
-        500, _count(1), "Commands of a user that may come at once, beyond `command_rate`."
+        500, _count(1), "Number of commands that a user may send at once, beyond `command_rate`."
     )
     rate_limit_disconnect: int | None = _option(
         1000,
         _optional(_count(0)),
-        "Commands refused in a row after which a socket that goes on is disconnected. None: never.",
+        "Number of commands refused in a row after which a socket is disconnected. None: never.",
     )
     room_message_rate: float | None = _option(
         None,
@@ -191,14 +191,18 @@ class Options:
         "get `rateLimited`. None: no limit, and no work in the store.",
     )
     room_message_burst: int = _option(
-        20, _count(1), "Messages of a user to one room that may come at once, beyond `room_message_rate`."
+        20,
+        _count(1),
+        "Number of messages that a user may send to one room at once, beyond `room_message_rate`.",
     )
     login_rate: float | None = _option(
         None,
         _optional(_rate),
         "Logins a second of a user on all instances; others are rejected with `rateLimited`. None: no limit.",
     )
-    login_burst: int = _option(20, _count(1), "Logins of a user that may come at once, beyond `login_rate`.")
+    login_burst: int = _option(
+        20, _count(1), "Number of logins of a user that may happen at once, beyond `login_rate`."
+    )
     room_create_rate: float | None = _option(
         None,
         _optional(_rate),
@@ -206,7 +210,7 @@ class Options:
         "limit.",
     )
     room_create_burst: int = _option(
-        10, _count(1), "Rooms that a user may try to create at once, beyond `room_create_rate`."
+        10, _count(1), "Number of rooms that a user may try to create at once, beyond `room_create_rate`."
     )
     rooms_owned_limit: int | None = _option(
         None,
@@ -242,7 +246,7 @@ class Options:
         None,
         _optional(_seconds(maximum=MAX_TTL)),
         "Time in seconds for which a user without sockets, names in lists and whitelist mode is remembered. "
-        "None: for good.",
+        "None: forever.",
     )
     empty_ttl: float | None = _option(
         None,
@@ -253,7 +257,7 @@ class Options:
     history_ttl: float | None = _option(
         None,
         _optional(_seconds(maximum=MAX_TTL)),
-        "Default for new rooms: age in seconds at which messages are dropped. None: at any age they stay.",
+        "Default for new rooms: age in seconds at which messages are dropped. None: never.",
     )
     early_commands_limit: int = _option(
         100,
@@ -319,7 +323,7 @@ class Options:
     webhook_options: Mapping[str, Any] = _option(
         _nothing,
         _mapping,
-        "Options of webhooks by name: a back end that is asked over HTTP, and gets events.",
+        "Options of webhooks by name: a back end that makes decisions and receives events over HTTP.",
         is_secret=True,
     )
     drain_delay: float = _option(

@@ -13,9 +13,9 @@ from chat_service.service.runner import is_loopback
 
 #: Options that limit the load of a single client, and are off if None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")
-#: Networks that everybody is in.
+#: Networks that contain all addresses.
 EVERYBODY: Final = ("0.0.0.0/0", "::/0")
-#: Bytes of one packet beyond which a few clients can fill the memory.
+#: Packet size in bytes above which a few clients can fill the memory.
 LARGE_MESSAGE: Final = 16_000_000
 
 

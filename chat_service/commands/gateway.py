@@ -118,7 +118,7 @@ class Gateway:
         most = self._context.options.rate_limit_disconnect
         if most is not None and session.pace.refused > most:
             logger.warning(
-                "socket %s of user %s is disconnected: it goes on sending too fast",
+                "disconnecting socket %s of user %s: it keeps sending too fast",
                 session.socket_id,
                 session.user,
             )
@@ -127,7 +127,7 @@ class Gateway:
     async def _wait_for_login(self, session: Session) -> None:
         """Let an event that came before the end of the login wait for it. Raises ``noLogin``.
 
-        Also one that the application is going to bind: until then nobody knows its handler.
+        Custom events wait, too, because the application may bind their handlers during the login.
         """
         if session.state is LoginState.REJECTED:
             raise ChatServiceError("noLogin")

@@ -110,7 +110,9 @@ def _keep_terms(context: Context, session: Session, login: Login) -> None:
 def check_expiry(expires_at: Any) -> None:
     """Raise ``TypeError`` unless the value is None or seconds of Unix time."""
     if expires_at is not None and not is_finite_number(expires_at):
-        raise TypeError(f"the end of a login has to be seconds of Unix time or None, not {expires_at!r}")
+        raise TypeError(
+            f"a login must expire at a number of seconds of Unix time, or be None; got {expires_at!r}"
+        )
 
 
 async def refresh(context: Context, session: Session, credentials: Any) -> float | None:
@@ -182,7 +184,7 @@ async def disconnect(context: Context, socket_id: SocketId) -> None:
         return
     session.end_login(LoginState.CLOSED)
     if session.login_limit is not None:
-        # Nobody waits for the hook any longer.
+        # The result of the hook is no longer needed.
         session.login_limit.expire()
     async with context.serial.hold((socket_id, None)):
         user = session.user

@@ -28,7 +28,7 @@ class Session:
 
     socket_id: SocketId
     state: LoginState = LoginState.PENDING
-    #: Set before the store learns of the socket.
+    #: The user, set before the socket is stored.
     user: UserName | None = None
     #: Expiry time of the login in seconds of Unix time; None if it does not expire.
     expires_at: float | None = None
@@ -62,14 +62,14 @@ class Session:
         return self.state is LoginState.CLOSED
 
     def end_login(self, state: LoginState) -> None:
-        """The login is over: waiting commands continue in order."""
+        """The login is complete: waiting commands continue in order."""
         self.state = state
         for waiting in self.early:
             if not waiting.done():
                 waiting.set_result(None)
 
     async def wait_for_login(self) -> None:
-        """Wait until the login is over and all earlier commands have continued."""
+        """Wait until the login is complete and all earlier commands have continued."""
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         if self.state is not LoginState.PENDING:

@@ -10,14 +10,16 @@ from chat_service.option_group import OptionGroup, is_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiOptions(OptionGroup):
-    """Options of the HTTP API. An invalid value raises ``ConfigurationError``, whose text shows no token."""
+    """Options of the HTTP API. An invalid value raises ``ConfigurationError``, whose text contains no
+    token.
+    """
 
     group: ClassVar = "api_options"
 
-    #: Who may use the API: for each name the "token" and its "scopes" ("read", "write", "admin"), or a text
-    #: of lines "name:scopes:token", such as "celery:write:…". The API is off without any token.
+    #: Tokens of the API: for each name a "token" and its "scopes" ("read", "write", "admin"), or a text
+    #: of lines "name:scopes:token", such as "celery:write:…". Without a token, the API is off.
     tokens: Mapping[str, Any] | str = field(default_factory=dict, repr=False)
-    #: A file of such lines; lines that begin with "#" are comments. It is read at the start.
+    #: A file with such lines; lines that begin with "#" are comments. It is read at the start.
     tokens_file: str | None = None
     #: Whether the console for operators is served, at ``/console`` below the API.
     console: bool = True
@@ -27,7 +29,7 @@ class ApiOptions(OptionGroup):
     body_timeout: float = 30.0
     #: Maximum number of items in an answer: rooms, users, members, names or messages.
     max_page_size: int = 1000
-    #: Maximum size in bytes of the messages in an answer with a history; request the rest separately.
+    #: Maximum size in bytes of the messages in an answer with a history; the rest needs further requests.
     max_answer_size: int = 4_000_000
     #: Maximum number of messages in a batch.
     max_batch_length: int = 1000

@@ -1,1 +1,1 @@
-"""Webhooks: a back end in any language decides over HTTP, and gets signed events."""
+"""Webhooks: a back end in any language makes decisions over HTTP and receives signed events."""

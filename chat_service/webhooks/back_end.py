@@ -17,18 +17,18 @@ logger = logging.getLogger("chat_service")
 
 T = TypeVar("T")
 
-#: Seconds between two log lines about the same.
+#: Minimum time in seconds between two log lines about the same hook or outcome.
 QUIET: Final = 1.0
-#: Characters of an error that a log line repeats.
+#: Maximum number of characters of an error in a log line.
 MAX_REASON: Final = 200
-#: Statuses that say to try again later; others below 500 come again.
+#: Statuses below 500 that ask the caller to try again later. Other statuses below 500 would not change.
 TRY_AGAIN: Final = frozenset({408, 425, 429})
 
 
 class BackEndError(Exception):
-    """No usable answer. ``outcome``: "timeout", "connection", "status", "answer" or "circuit", for metrics.
+    """There is no usable answer. ``outcome``: "timeout", "connection", "status", "answer" or "circuit".
 
-    The text is for the log. Clients never see it.
+    The outcome is for metrics, and the text is for the log. Clients see neither.
     """
 
     def __init__(self, outcome: str, detail: str, *, status: int | None = None) -> None:
@@ -39,14 +39,14 @@ class BackEndError(Exception):
 
     @property
     def may_pass(self) -> bool:
-        """Whether a repeat may be answered soon."""
+        """Whether repeating the request may succeed."""
         if self.status is not None:
             return self.status >= 500 or self.status in TRY_AGAIN
         return self.outcome == "connection"
 
 
 class RejectedError(Exception):
-    """The back end has answered, and its answer is no. ``error``: for the client."""
+    """The back end has rejected the request. ``error``: the error for the client."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -54,14 +54,14 @@ class RejectedError(Exception):
 
 
 class Quiet:
-    """Lets one log line through per ``QUIET`` seconds, and counts the others."""
+    """Allows one log line per ``QUIET`` seconds, and counts the suppressed ones."""
 
     def __init__(self) -> None:
         self._until = 0.0
         self._count = 0
 
     def take(self, count: int = 1) -> int:
-        """How many cases the line is about; 0 when there must not be one now."""
+        """Return how many cases a log line should cover, or 0 if nothing should be logged now."""
         self._count += count
         now = time.monotonic()
         if now < self._until:
@@ -72,29 +72,29 @@ class Quiet:
 
 
 class BackEnd:
-    """Makes the requests of one service. ``max_connections``: others wait, within their time."""
+    """Makes the requests of one service. Requests beyond ``max_connections`` wait, within their timeout."""
 
     def __init__(self, options: WebhookOptions, counters: WebhookCounters, max_connections: int) -> None:
         self._secrets = options.known_secrets()
         self._max_answer = options.max_answer_size
         self._counters = counters
         self._max_connections = max_connections
-        # True: the certificates of the system.
+        # True means the system's certificates.
         self._trust = options.trust() or True
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        """Be ready for requests. Call it in the event loop."""
+        """Prepare for requests. Must be called inside the event loop."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._trust),
-            # A back end must not tie requests of different users together.
+            # Cookies would connect the requests of different users.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
     async def close(self) -> None:
-        """End all connections. Idempotent."""
+        """Close all connections. Idempotent."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -102,10 +102,10 @@ class BackEnd:
     async def post(
         self, hook: str, url: str, request_id: str, body: bytes, *, seconds: float, read: Callable[[bytes], T]
     ) -> T:
-        """Send a request, and return what ``read`` makes of the body of its answer, which may be empty.
+        """Send a request, and return the result of ``read`` for the answer's body, which may be empty.
 
-        Raises ``BackEndError`` without an answer in time, for another status than 2xx, and for an answer that
-        is too long; and what ``read`` raises. Each request is counted, unless it is cancelled.
+        Raises ``BackEndError`` if no answer arrives in time, if the status is not 2xx, or if the answer is
+        too long. Errors of ``read`` are passed on. Each request is counted, unless it is cancelled.
         """
         begun = time.perf_counter()
         try:
@@ -140,23 +140,23 @@ class BackEnd:
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise BackEndError("answer", "a compressed answer, which was not asked for")
+            raise BackEndError("answer", "the answer is compressed, although the request did not allow it")
         found = bytearray()
         async for chunk in answer.content.iter_any():
             found += chunk
             if len(found) > self._max_answer:
-                raise BackEndError("answer", f"an answer of more than {self._max_answer} bytes")
+                raise BackEndError("answer", f"the answer is longer than {self._max_answer} bytes")
         return bytes(found)
 
 
 def _text_of(error: Exception) -> str:
-    """For the log: one line, bounded, and without the address, whose query may have a secret."""
+    """The error as one short line for the log, without the address: its query may contain a secret."""
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return f"{type(error).__name__}: {' '.join(text.split())[:MAX_REASON]}"
 
 
 class Guard:
-    """The circuit of one hook, with what is logged and counted of it."""
+    """The circuit of one hook, including its log lines and counters."""
 
     def __init__(self, hook: str, options: WebhookOptions, counters: WebhookCounters) -> None:
         self.hook = hook
@@ -167,7 +167,7 @@ class Guard:
         counters.circuits[hook] = 0
 
     def admit(self, now: float) -> int:
-        """A ticket for a request. Raises ``BackEndError`` when there must not be one now."""
+        """A ticket for a request. Raises ``BackEndError`` while the circuit is open."""
         ticket = self.circuit.admit(now)
         if ticket is None:
             self._counters.requests[self.hook, "circuit"] += 1
@@ -184,6 +184,11 @@ class Guard:
         """The back end has not answered."""
         if self.circuit.failed(ticket, now):
             self._counters.circuits[self.hook] = 1
-            logger.error("webhook %s: left alone for %g s after %s", self.hook, self._seconds, error)
+            logger.error(
+                "webhook %s: sending no requests for %g s after this failure: %s",
+                self.hook,
+                self._seconds,
+                error,
+            )
         elif count := self._quiet.take():
             logger.warning("webhook %s: %s (%s since the last such line)", self.hook, error, count)

@@ -1,10 +1,12 @@
-"""A circuit breaker, without I/O: leaves a dead back end alone, and tries it again after a while."""
+"""A circuit breaker, without I/O: it stops requests to a dead back end, and tries again after a while."""
 
 from enum import Enum
 
 
 class CircuitState(Enum):
-    """Whether requests are made. Half open: one is on its way, to see whether the back end is back."""
+    """Whether requests are made. While half open, a single request tests whether the back end has
+    recovered.
+    """
 
     CLOSED = "closed"
     OPEN = "open"
@@ -12,10 +14,11 @@ class CircuitState(Enum):
 
 
 class Circuit:
-    """Opens after ``failures`` in a row, for ``seconds``. Then one request decides how it goes on.
+    """Opens for ``seconds`` after ``failures`` in a row. The outcome of one request then closes or reopens
+    it.
 
-    Times are those of one clock in seconds. A ticket ties an outcome to the state in which its request began:
-    outcomes of earlier states do not count.
+    All times are seconds of the same clock. A ticket ties an outcome to the state in which its request began:
+    outcomes that belong to an earlier state are ignored.
     """
 
     def __init__(self, failures: int, seconds: float) -> None:
@@ -32,7 +35,7 @@ class Circuit:
         return f"<Circuit {self.state.value}, {self._failures} failures>"
 
     def admit(self, now: float) -> int | None:
-        """A ticket for a request, or None when there must not be one now."""
+        """A ticket for a request, or None if no request may be made now."""
         if self.state is CircuitState.CLOSED:
             return self._ticket
         if self.state is CircuitState.OPEN and now >= self._open_until:
@@ -41,7 +44,7 @@ class Circuit:
         return None
 
     def wait(self, now: float) -> float | None:
-        """Seconds until it is worth asking for a ticket; None: not before the running request has ended."""
+        """Seconds until a ticket may be available, or None if the running request has to end first."""
         if self.state is CircuitState.HALF_OPEN:
             return None
         return max(0.0, self._open_until - now) if self.state is CircuitState.OPEN else 0.0
@@ -57,7 +60,7 @@ class Circuit:
         return True
 
     def failed(self, ticket: int, now: float) -> bool:
-        """The back end has not answered. Returns whether that opens the circuit, for the first time."""
+        """The back end has not answered. Returns whether that opens a closed circuit."""
         if ticket != self._ticket:
             return False
         self._failures += 1
@@ -69,9 +72,9 @@ class Circuit:
         return is_new
 
     def abandoned(self, ticket: int) -> None:
-        """Nobody waits for the request any longer, so it says nothing about the back end."""
+        """The request was cancelled, so it says nothing about the back end."""
         if ticket == self._ticket and self.state is CircuitState.HALF_OPEN:
-            # The next one may try at once.
+            # The next request may be the test.
             self._become(CircuitState.OPEN)
 
     def _become(self, state: CircuitState) -> None:

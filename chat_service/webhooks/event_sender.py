@@ -16,12 +16,12 @@ from chat_service.webhooks.webhook_options import WebhookOptions
 
 logger = logging.getLogger("chat_service")
 
-#: Statuses that say that the back end will never take an event. All others are tried again.
+#: Statuses with which the back end refuses an event for good. After all others it is sent again.
 REFUSALS: Final = frozenset({400, 410, 413, 422})
 
 
 class EventSender:
-    """Takes events as the service's witness, and delivers them in background tasks.
+    """Receives events as the service's witness, and delivers them in background tasks.
 
     ``make_id``: makes the ids of events and requests.
     """
@@ -53,7 +53,7 @@ class EventSender:
         )
         counters.waiting = lambda: self._outbox.waiting
         self._dropped, self._refused = Quiet(), Quiet()
-        #: Workers that wait for something to do, the longest waiting one first.
+        #: Idle workers, the longest waiting first.
         self._idle: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
         #: Set while nothing waits.
@@ -66,7 +66,7 @@ class EventSender:
     # The witness
 
     def saw(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Something has happened. Never raises."""
+        """Queue an event. Never raises."""
         if kind not in self._kinds:
             return
         try:
@@ -74,11 +74,11 @@ class EventSender:
                 {"id": self._make_id(), "kind": kind, "timestamp": time.time_ns() // 1_000_000, **facts}
             )
         except Exception:
-            logger.exception("an event of kind %s cannot be written as JSON", kind)
+            logger.exception("dropped an event of kind %s that cannot be encoded as JSON", kind)
             self._counters.events["dropped"] += 1
             return
         if self._is_closed or not self._outbox.add(_lane_of(facts), event):
-            self._drop(1, "there is no room for them")
+            self._drop(1, "the queue is full")
             return
         self._is_empty.clear()
         self._wake_one()
@@ -86,24 +86,26 @@ class EventSender:
     def _drop(self, count: int, why: str) -> None:
         self._counters.events["dropped"] += count
         if told := self._dropped.take(count):
-            logger.error("%s events for the back end were dropped: %s", told, why)
+            logger.error("dropped %s webhook events: %s", told, why)
 
     # Delivery
 
     def start(self, background: Background) -> None:
-        """Deliver until the background closes, which logs, counts and restarts failed workers."""
+        """Deliver events until the background closes. The background logs, counts and restarts failed
+        workers.
+        """
         for _ in range(self._concurrency):
             background.keep("webhook events", self._deliver)
 
     async def drain(self, seconds: float) -> None:
-        """Deliver what waits, for at most so many seconds. The rest, and all that comes later, is dropped."""
+        """Deliver waiting events for at most this many seconds, then drop the rest and all later events."""
         self._outbox.hurry()
         self._wake_all()
         try:
             async with asyncio.timeout(seconds):
                 await self._is_empty.wait()
         except TimeoutError:
-            self._drop(self._outbox.waiting, f"closing, and not delivered within {seconds:g} s")
+            self._drop(self._outbox.waiting, f"not delivered within {seconds:g} s of closing")
         self._is_closed = True
 
     async def _deliver(self) -> None:
@@ -114,7 +116,7 @@ class EventSender:
                 self._is_empty.set()
 
     async def _next(self) -> tuple[Batch, int]:
-        """A batch to deliver, with a ticket of the circuit."""
+        """The next batch to deliver, with a ticket of the circuit."""
         now = asyncio.get_running_loop().time
         while True:
             batch = self._outbox.take(now())
@@ -168,12 +170,12 @@ class EventSender:
         count = self._outbox.refused(batch)
         self._counters.events["refused"] += count
         if count and (told := self._refused.take(count)):
-            logger.error("the back end has refused %s events for good: %s", told, error)
+            logger.error("the back end refused %s webhook events for good: %s", told, error)
 
     # Waiting
 
     async def _pause(self, seconds: float | None) -> None:
-        """Wait until there may be something to do, for at most so many seconds."""
+        """Wait for at most this many seconds until there may be something to do."""
         turn = asyncio.get_running_loop().create_future()
         self._idle.append(turn)
         try:
@@ -192,7 +194,7 @@ class EventSender:
 
 
 def _lane_of(facts: Mapping[str, Any]) -> LaneKey:
-    """The order that an event is part of: that of its room, else that of the user whom it is about."""
+    """The lane of an event: its room or, without one, its user."""
     if "room" in facts:
         return "room", facts["room"]
     return "user", facts.get("toUser") or facts["user"]

@@ -1,4 +1,4 @@
-"""Events that wait for their delivery, without I/O: in order per room or user, and bounded."""
+"""A bounded queue of events, without I/O. Events of the same room or user stay in order."""
 
 import heapq
 import itertools
@@ -6,12 +6,12 @@ import random
 from collections import deque
 from typing import NamedTuple
 
-#: Whose order an event is part of: ("room", name) or ("user", name).
+#: The room or user whose events stay in order: ("room", name) or ("user", name).
 LaneKey = tuple[str, str]
 
 
 class Lane:
-    """The events of one room, or of one user. One request at a time takes from its front."""
+    """The events of one room or user. Only one request at a time takes events from its front."""
 
     __slots__ = ("events", "failures", "is_split", "key")
 
@@ -21,21 +21,21 @@ class Lane:
         self.events: deque[bytes] = deque()
         #: Failed deliveries in a row.
         self.failures = 0
-        #: Whether events go one by one, since a request with several was refused.
+        #: Whether events are sent one by one, because a request with several was refused.
         self.is_split = False
 
 
 class Batch(NamedTuple):
-    """Events of one lane that are being delivered. They stay in their lane until that is done."""
+    """Events of one lane that are being delivered. They stay in the lane until the delivery has succeeded."""
 
     lane: Lane
     events: list[bytes]
 
 
 class Outbox:
-    """Lanes that wait their turn. ``batch_bytes``: of one request; a single event may have more.
+    """Lanes that take turns. ``batch_bytes``: maximum size of a request with several events.
 
-    A full outbox takes no further event: the newest is lost, and the order of the others is kept.
+    A full outbox refuses new events, so that the order of the others is kept.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Outbox:
         self._batch_bytes = batch_bytes
         self._backoff_first = backoff_first
         self._backoff_longest = backoff_longest
-        #: Events that wait, those on their way included, and their bytes.
+        #: Number and bytes of the waiting events, including those being delivered.
         self.waiting = 0
         self.size = 0
         self._lanes: dict[LaneKey, Lane] = {}
-        #: Lanes that can be taken from, in turn.
+        #: Lanes that are ready, in the order of their turns.
         self._ready: deque[Lane] = deque()
-        #: Lanes that have failed, by the time of the next attempt.
+        #: Failed lanes by the time of their next attempt.
         self._delayed: list[tuple[float, int, Lane]] = []
         self._numbers = itertools.count()
 
@@ -70,7 +70,7 @@ class Outbox:
         return f"<Outbox {self.waiting} events in {len(self._lanes)} lanes>"
 
     def add(self, key: LaneKey, event: bytes) -> bool:
-        """Add an event behind the others of its lane. Returns False if there is no room for it."""
+        """Add an event at the end of its lane. Returns False if the outbox or the lane is full."""
         lane = self._lanes.get(key)
         if (
             self.waiting >= self._max_events
@@ -87,7 +87,9 @@ class Outbox:
         return True
 
     def take(self, now: float) -> Batch | None:
-        """The next events to deliver, or None. One of the four methods below has to follow."""
+        """The next batch to deliver, or None. Its outcome must be reported with one of the four methods
+        below.
+        """
         while self._delayed and self._delayed[0][0] <= now:
             self._ready.append(heapq.heappop(self._delayed)[2])
         if not self._ready:
@@ -97,21 +99,23 @@ class Outbox:
 
     @property
     def has_more(self) -> bool:
-        """Whether a lane waits, now or until a time."""
+        """Whether a lane is ready, or will be after a pause."""
         return bool(self._ready or self._delayed)
 
     def next_due(self) -> float | None:
-        """When a lane that has failed can be tried again; None if there is none."""
+        """When the next failed lane can be tried again; None if no lane has failed."""
         return self._delayed[0][0] if self._delayed else None
 
     def delivered(self, batch: Batch) -> None:
-        """The back end has the events."""
+        """The back end has received the batch."""
         lane = batch.lane
         lane.is_split = False
         self._remove(batch)
 
     def refused(self, batch: Batch) -> int:
-        """The back end will never take them. Returns how many are dropped: several are tried one by one."""
+        """The back end refuses the batch for good. Returns how many are dropped: several are first sent
+        singly.
+        """
         if len(batch.events) > 1:
             batch.lane.is_split = True
             self.give_back(batch)
@@ -120,21 +124,21 @@ class Outbox:
         return 1
 
     def failed(self, batch: Batch, now: float) -> None:
-        """The delivery has failed: the lane waits, longer each time."""
+        """The delivery has failed. The lane waits, longer after each failure."""
         lane = batch.lane
-        # At some point it is the longest.
+        # The limit avoids an overflow; the longest pause is reached long before it.
         pause = min(self._backoff_first * 2.0 ** min(lane.failures, 60), self._backoff_longest)
         lane.failures += 1
-        # Random, so that lanes do not all come back at the same moment.
+        # Random, so that lanes are not all tried at the same moment.
         due = now + pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         heapq.heappush(self._delayed, (due, next(self._numbers), lane))
 
     def give_back(self, batch: Batch) -> None:
-        """Nothing was tried: the lane is the next one again."""
+        """The batch was not sent: its lane is the next one again."""
         self._ready.appendleft(batch.lane)
 
     def hurry(self) -> None:
-        """Let all lanes be tried once more at once."""
+        """Make all lanes ready at once."""
         self._ready.extend(lane for _, _, lane in sorted(self._delayed))
         self._delayed.clear()
 

@@ -1,6 +1,7 @@
-"""Hooks that ask the back end: who a socket belongs to, whether a login goes on, whether a message is sent.
+"""Hooks that ask the back end: who a socket belongs to, whether a login is renewed, whether a message is
+sent.
 
-What the answers mean is decided in plain functions; ``Questions`` asks, repeats and applies the policy.
+Plain functions interpret the answers. ``Questions`` sends the requests, repeats them and applies the policy.
 """
 
 import asyncio
@@ -22,21 +23,21 @@ from chat_service.webhooks.webhook_options import WebhookOptions
 
 T = TypeVar("T")
 
-#: Codes of a back end, and the characters of the text that goes with one.
+#: The form of a back end's error codes, and the maximum number of characters of their texts.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 MAX_TEXT: Final = 256
-#: Seconds of Unix time beyond which a number must be something else, such as milliseconds.
+#: Larger numbers cannot be seconds of Unix time. They may be milliseconds.
 MAX_TIME: Final = 1e11
 
 
 class WebhookError(ChatServiceError):
-    """What a client gets when the back end does not answer, or rejects."""
+    """The error for a client when the back end rejects its request or does not answer."""
 
     texts = {"backEndUnavailable": "The back end does not answer, try again later"}  # noqa: RUF012 - never changed
 
 
 class WebhookRejection(ChatServiceError):
-    """A rejection in the words of the back end."""
+    """A rejection with the back end's code and text."""
 
     def __init__(self, code: str, text: str | None) -> None:
         super().__init__(code)
@@ -54,7 +55,9 @@ def bad_answer(detail: str) -> BackEndError:
 
 
 def read_answer(body: bytes, known: frozenset[str]) -> Mapping[str, Any]:
-    """The fields of an answer. Raises ``BackEndError``, or ``RejectedError`` if that is the answer."""
+    """The fields of an answer. Raises ``BackEndError`` if it is invalid, ``RejectedError`` for a
+    rejection.
+    """
     if not body:
         return {}
     try:
@@ -83,7 +86,7 @@ def _rejection(given: Any) -> RejectedError:
 
 
 def decide_login(body: bytes, own: Login | None) -> Login:
-    """The login that the back end gives, by fields that replace those of the service's own login."""
+    """The login that results from an answer. Its fields replace those of the service's own login."""
     answer = read_answer(body, frozenset({"name", "data", "expiresAt", "ephemeral"}))
     name = answer.get("name", own.name if own else None)
     if not isinstance(name, str):
@@ -101,17 +104,17 @@ def decide_login(body: bytes, own: Login | None) -> Login:
 
 
 def decide_refresh(body: bytes, user: str, own: Login | None) -> Login:
-    """The login with its new end, which is the service's own one if the answer has none."""
+    """The login with its new end. If the answer has none, the service's own decision applies."""
     answer = read_answer(body, frozenset({"expiresAt"}))
     if "expiresAt" in answer:
         return Login(user, expires_at=_end(answer["expiresAt"]))
     if own is None:
-        raise bad_answer("expiresAt: is missing")
+        raise bad_answer("expiresAt: required field is missing")
     return own
 
 
 def decide_message(body: bytes, depth_limit: int) -> Mapping[str, Any] | None:
-    """The message to send instead, or None for the one that was asked about."""
+    """The message to send instead, or None to send the original."""
     answer = read_answer(body, frozenset({"message"}))
     message = answer.get("message")
     if "message" in answer and not (
@@ -135,8 +138,8 @@ def _end(given: Any) -> float | None:
 class Questions:
     """The hooks that ask the back end.
 
-    ``make_id``: makes the id of a request, which repeats keep. ``user_of``: the user of a socket.
-    ``depth_limit``: of a message.
+    ``make_id``: makes the id of a request; repeats have the same id. ``user_of``: the user of a socket.
+    ``depth_limit``: maximum nesting depth of a message.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ class Questions:
         self._depth_limit = depth_limit
 
     def around_connect(self, own: Hook | None) -> Hook:
-        """``on_connect``: the service's own hook goes first, and its refusal stands."""
+        """``on_connect``: the service's own hook runs first, and its refusal is final."""
 
         async def on_connect(service: Any, socket_id: str) -> Login | None:
             login = None
@@ -183,7 +186,7 @@ class Questions:
         return on_connect
 
     def around_refresh(self, own: Hook | None) -> Hook:
-        """``on_refresh``: the service's own hook goes first, and its refusal stands."""
+        """``on_refresh``: the service's own hook runs first, and its refusal is final."""
 
         async def on_refresh(service: Any, socket_id: str, credentials: Any) -> Any:
             user = self._user_of(socket_id)
@@ -191,7 +194,7 @@ class Questions:
             if own is not None:
                 login = _refreshed(await call_hook(own, service, socket_id, credentials), user)
                 if not isinstance(login, Login) or login.name != user:
-                    # The service says what is wrong with it.
+                    # The service reports what is wrong with it.
                     return login
             facts: dict[str, Any] = {"socketId": socket_id, "user": user, "credentials": credentials}
             if login is not None:
@@ -203,7 +206,7 @@ class Questions:
         return on_refresh
 
     async def before_message(self, call: CommandCall) -> None:
-        """A before hook of ``roomMessage``, after those of the service."""
+        """A before hook of ``roomMessage``, which runs after the service's own."""
         room, message = call.args
         facts = {"room": room, "user": call.user_name, "socketId": call.id, "message": message}
         changed = await self._ask(
@@ -219,11 +222,13 @@ class Questions:
         decide: Callable[[bytes], T],
         otherwise: Callable[[], T],
     ) -> T:
-        """The decision of the back end; without one, ``otherwise()`` or an error, as the options say."""
+        """The decision of the back end. Without one, the options choose between ``otherwise()`` and an
+        error.
+        """
         try:
             return await self._guarded(hook, facts, decide)
         except BackEndError:
-            # It was logged and counted.
+            # The failure has been logged and counted.
             if self._options.lets_pass(hook):
                 return otherwise()
             raise WebhookError("backEndUnavailable") from None
@@ -246,7 +251,7 @@ class Questions:
         return decision
 
     async def _repeat(self, hook: str, facts: Mapping[str, Any], decide: Callable[[bytes], T]) -> T:
-        """The decision of the first attempt that has one. All attempts share the time."""
+        """The decision of the first successful attempt. All attempts share one timeout."""
         options, now = self._options, asyncio.get_running_loop().time
         url, end = options.url_of(hook) or "", now() + options.timeout_of(hook)
         request_id = self._make_id()
@@ -265,7 +270,7 @@ class Questions:
 
 
 def _shown(login: Login) -> dict[str, Any]:
-    """A login of the service itself, for the back end."""
+    """The service's own login, as sent to the back end."""
     return {
         "name": login.name,
         "data": login.data,
@@ -275,14 +280,14 @@ def _shown(login: Login) -> dict[str, Any]:
 
 
 def _refreshed(answer: Any, user: str) -> Any:
-    """What the service's own ``on_refresh`` has returned, as a login. What it may not return stays."""
+    """The result of the service's own ``on_refresh`` as a login. An invalid result is returned unchanged."""
     if isinstance(answer, int | float) and not isinstance(answer, bool):
         return Login(user, expires_at=float(answer))
     return answer
 
 
 def as_json(value: Any) -> bytes:
-    """JSON in UTF-8. Binary values become texts in base64."""
+    """JSON in UTF-8. Binary values become base64 strings."""
     return orjson.dumps(value, default=_plain)
 
 
@@ -293,4 +298,4 @@ def _plain(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")

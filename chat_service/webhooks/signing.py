@@ -1,11 +1,11 @@
-"""Signatures of webhooks: HMAC-SHA256 over the time and the body, so that a back end knows who asks."""
+"""Signatures of webhooks: an HMAC-SHA256 of the time and the body proves who sent a request."""
 
 import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Final
 
-#: Headers of a request: its id, which repeats keep; the time in seconds of Unix time; the signatures.
+#: Headers of a request: its id, the same for repeats; the time in seconds of Unix time; the signatures.
 ID_HEADER: Final = "Chat-Webhook-Id"
 TIME_HEADER: Final = "Chat-Webhook-Timestamp"
 SIGNATURE_HEADER: Final = "Chat-Webhook-Signature"
@@ -14,7 +14,7 @@ SIGNATURE_HEADER: Final = "Chat-Webhook-Signature"
 def sign(secrets: Mapping[str, bytes], timestamp: int, body: bytes) -> str:
     """The signatures of a body, one for each secret: ``id=hex``, separated by commas.
 
-    Signed is the timestamp in decimal digits, a dot, and the body.
+    The signed text is the timestamp in decimal digits, a dot, and the body.
     """
     signed = str(timestamp).encode() + b"." + body
     made = (
@@ -27,7 +27,7 @@ def headers_for(secrets: Mapping[str, bytes], request_id: str, timestamp: int, b
     """The headers of one request. ``timestamp``: seconds of Unix time."""
     return {
         "Content-Type": "application/json",
-        # An answer that has to be unpacked could be of any size.
+        # A compressed answer could grow to any size.
         "Accept-Encoding": "identity",
         ID_HEADER: request_id,
         TIME_HEADER: str(timestamp),

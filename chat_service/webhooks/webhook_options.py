@@ -1,4 +1,4 @@
-"""Options of webhooks: whom to ask, what a dead back end means, and the bounds of every wait."""
+"""Options of webhooks: addresses, secrets, the policy for a dead back end, and all limits."""
 
 import re
 import ssl
@@ -13,13 +13,13 @@ from chat_service.options import Options
 
 #: Hooks that ask the back end and wait for its answer.
 HOOKS: Final = ("connect", "refresh", "message")
-#: The kinds of events that can be sent.
+#: All kinds of events.
 EVENT_KINDS: Final = ("message", "join", "leave", "connect", "disconnect", "direct_message")
-#: What happens when the back end gives no answer.
+#: What can happen when the back end does not answer.
 POLICIES: Final = ("refuse", "allow")
-#: Bytes that a secret needs: as many as SHA-256 has.
+#: Minimum bytes of a secret: as many as a SHA-256 digest has.
 MIN_SECRET: Final = 32
-#: Secrets that sign at a time: the current one, and one that is being replaced.
+#: Maximum number of secrets: the current one, and one that is being replaced.
 MAX_SECRETS: Final = 2
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,68 +29,70 @@ _LINE: Final = '"id:secret"'
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WebhookOptions(OptionGroup):
-    """Options of webhooks. An invalid value raises ``ConfigurationError``, which shows no secret."""
+    """Options of webhooks. An invalid value raises ``ConfigurationError``, whose text contains no secret."""
 
     group: ClassVar = "webhook_options"
 
-    #: Secrets that sign requests: the id of each with its text of 32 or more bytes, or a text of entries
-    #: "id:secret". Two of them sign while one replaces the other.
+    #: Secrets that sign requests: a mapping of ids to texts of at least 32 bytes, or a text of entries
+    #: "id:secret". With two secrets, both sign, so that one can replace the other.
     secrets: Mapping[str, str] | str = field(default_factory=dict)
-    #: Address that is asked who a new socket belongs to. None: nobody is asked.
+    #: Address that decides who a new socket belongs to. None: the back end is not asked.
     connect_url: str | None = None
-    #: Without an answer: "refuse" rejects the login, "allow" takes that of the service's own login.
+    #: Without an answer, "refuse" rejects the login, and "allow" accepts the service's own decision.
     connect_on_failure: str = "refuse"
-    #: Maximum time in seconds for the answer, repeats included; less than `login_timeout`.
+    #: Maximum time in seconds for the answer, including repeats; must be less than `login_timeout`.
     connect_timeout: float = 5.0
-    #: Address that is asked when a client renews its login. None: nobody is asked.
+    #: Address that decides when a client renews its login. None: the back end is not asked.
     refresh_url: str | None = None
-    #: Without an answer: "refuse" keeps the old end of the login, "allow" takes the service's own answer.
+    #: Without an answer, "refuse" leaves the login's end as it was, and "allow" accepts the service's own
+    #: decision.
     refresh_on_failure: str = "refuse"
-    #: Maximum time in seconds for the answer, repeats included; less than `login_timeout`.
+    #: Maximum time in seconds for the answer, including repeats; must be less than `login_timeout`.
     refresh_timeout: float = 5.0
-    #: Address that is asked before a message is sent to a room. None: nobody is asked.
+    #: Address that decides before a message is sent to a room. None: the back end is not asked.
     message_url: str | None = None
-    #: Without an answer: "refuse" rejects the message, "allow" sends it as it is.
+    #: Without an answer, "refuse" rejects the message, and "allow" sends it unchanged.
     message_on_failure: str = "refuse"
-    #: Maximum time in seconds for the answer, repeats included; less than `hook_timeout`.
+    #: Maximum time in seconds for the answer, including repeats; must be less than `hook_timeout`.
     message_timeout: float = 5.0
-    #: Names of the request headers of a connection that the connect hook passes on.
+    #: Names of the connection's request headers that the connect hook passes on.
     forward_headers: tuple[str, ...] = ("origin", "user-agent")
-    #: How often a request of a hook is repeated if the connection fails or the status is 429 or 5xx.
+    #: Maximum number of times a hook's request is repeated if the connection fails or the status is 429 or
+    #: 5xx.
     retries: int = 1
     #: A file with the certificates (PEM) to trust at https:// addresses, instead of those of the system.
     ca_file: str | None = None
     #: Maximum bytes of an answer.
     max_answer_size: int = 65_536
-    #: Maximum number of connections for hooks; other requests wait, within their time.
+    #: Maximum number of connections for hooks; further requests wait, within their timeout.
     max_connections: int = 100
-    #: Failures in a row after which a hook's circuit opens: the back end is left alone for a while.
+    #: Number of failures in a row after which a hook's circuit opens and stops its requests for a while.
     circuit_failures: int = 5
-    #: Time in seconds that a circuit stays open, until one request tries again.
+    #: Time in seconds that a circuit stays open before a single request tests the back end.
     circuit_seconds: float = 10.0
-    #: Time in seconds before the first repeat; it doubles with each further one, and varies by half.
+    #: Time in seconds before the first repeat. It doubles with each further one, and varies randomly by half.
     backoff_first: float = 0.1
     #: Maximum time in seconds before a repeat.
     backoff_longest: float = 30.0
-    #: Address that gets events. None: no events are sent.
+    #: Address that receives events. None: no events are sent.
     events_url: str | None = None
-    #: Kinds of events that are sent: "message", "join", "leave", "connect", "disconnect", "direct_message".
+    #: Kinds of events to send: "message", "join", "leave", "connect", "disconnect", "direct_message".
     events: tuple[str, ...] = ("message", "join", "leave", "connect", "disconnect")
     #: Maximum time in seconds for one request with events.
     events_timeout: float = 10.0
     #: Maximum number of events in one request.
     events_batch: int = 100
-    #: Maximum bytes of the events in one request; a single event may have more.
+    #: Maximum bytes of the events in one request; a single larger event is sent on its own.
     events_batch_bytes: int = 1_000_000
-    #: Maximum number of requests with events at a time, each for another room or user.
+    #: Maximum number of concurrent requests with events, each for a different room or user.
     events_concurrency: int = 8
-    #: Maximum number of events that wait; further ones are dropped and counted.
+    #: Maximum number of waiting events; further ones are dropped and counted.
     events_queue: int = 10_000
-    #: Maximum bytes of the events that wait.
+    #: Maximum bytes of all waiting events.
     events_queue_bytes: int = 32_000_000
-    #: Maximum number of events of one room or user that wait.
+    #: Maximum number of waiting events of one room or user.
     events_room_queue: int = 1000
-    #: Maximum time in seconds that a close waits for the delivery of events.
+    #: Maximum time in seconds to deliver waiting events on close.
     events_close_timeout: float = 5.0
 
     def __post_init__(self) -> None:
@@ -110,14 +112,14 @@ class WebhookOptions(OptionGroup):
         self._check_names(
             "forward_headers",
             lambda name: _HEADER.fullmatch(name) is not None,
-            "a list of names of headers, in lower case",
+            "a list of header names in lower case",
         )
         self.check("events", bool(self.events), "one kind or more")
         self.check("ca_file", self.ca_file is None or is_text(self.ca_file), "a path")
         self.trust()
         if not self.known_secrets() and self.is_on:
             raise self.error(
-                "requests are signed, so there has to be a secret: `openssl rand -hex 32` prints a good one",
+                "a secret is required to sign requests: `openssl rand -hex 32` prints a good one",
                 "secrets",
             )
 
@@ -128,7 +130,7 @@ class WebhookOptions(OptionGroup):
 
     @property
     def is_on(self) -> bool:
-        """Whether there is any address."""
+        """Whether any address is set."""
         return self.events_url is not None or any(self.url_of(hook) is not None for hook in HOOKS)
 
     def url_of(self, hook: str) -> str | None:
@@ -137,15 +139,15 @@ class WebhookOptions(OptionGroup):
         return url
 
     def timeout_of(self, hook: str) -> float:
-        """The time in seconds for one of ``HOOKS``."""
+        """The timeout in seconds of one of ``HOOKS``."""
         return float(getattr(self, f"{hook}_timeout"))
 
     def lets_pass(self, hook: str) -> bool:
-        """Whether a dead back end of one of ``HOOKS`` lets pass what it should decide."""
+        """Whether one of ``HOOKS`` allows its subject when the back end does not answer."""
         return bool(getattr(self, f"{hook}_on_failure") == "allow")
 
     def trust(self) -> ssl.SSLContext | None:
-        """What to trust at https:// addresses; None for the system's certificates.
+        """The certificates to trust at https:// addresses; None for those of the system.
 
         Raises ``ConfigurationError`` for a file that cannot be used.
         """
@@ -154,17 +156,17 @@ class WebhookOptions(OptionGroup):
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError) as error:
-            # An SSLError is an OSError, too: its text has numbers of OpenSSL.
+            # An SSLError is an OSError, too, but its text consists of OpenSSL's internals.
             reason = "no certificates" if isinstance(error, ssl.SSLError) else error
             raise self.error(f"{self.ca_file}: {reason}", "ca_file") from None
 
     def known_secrets(self) -> dict[str, bytes]:
-        """The secrets by their ids. Raises ``ConfigurationError``."""
+        """The secrets by their ids. Raises ``ConfigurationError`` for invalid ones."""
         return read_secrets(self.secrets)
 
 
 def read_secrets(given: Any) -> dict[str, bytes]:
-    """The secrets of the option. Raises ``ConfigurationError``, which shows no secret."""
+    """The secrets in an option. Raises ``ConfigurationError``, whose text contains no secret."""
     what = "webhook_options secrets"
     if isinstance(given, str):
         pairs = [entry.partition(":") for entry in given.split()]
@@ -203,15 +205,15 @@ def _check_url(name: str, url: Any) -> None:
     if not is_good or not isinstance(url, str) or not url.isascii() or any(each <= " " for each in url):
         raise ConfigurationError(f"{what}: expected an address that begins with http:// or https://")
     if "@" in parts.netloc:
-        raise ConfigurationError(f"{what}: an address has no password: requests are signed with secrets")
+        raise ConfigurationError(f"{what}: the address must not contain a password; use secrets")
     if parts.fragment:
-        raise ConfigurationError(f"{what}: an address has no fragment (#)")
+        raise ConfigurationError(f"{what}: the address must not contain a fragment (#)")
 
 
 def check_times(webhooks: WebhookOptions, options: Options) -> None:
-    """Raise ``ConfigurationError`` for a hook whose limit comes after that of the service.
+    """Raise ``ConfigurationError`` for a hook whose timeout is not less than that of the service.
 
-    The service would cancel the hook, and what ``on_failure`` says would not happen.
+    Otherwise the service would cancel the hook before its ``on_failure`` policy could apply.
     """
     limits = {
         "connect": ("login_timeout", options.login_timeout),
@@ -227,13 +229,13 @@ def check_times(webhooks: WebhookOptions, options: Options) -> None:
 
 
 def check_policies(webhooks: WebhookOptions, *, has_connect: bool, has_refresh: bool) -> None:
-    """Raise ``ConfigurationError`` for a dead back end that lets pass what nobody else decides.
+    """Raise ``ConfigurationError`` for a policy "allow" without a hook that decides in the back end's place.
 
-    ``has_connect``, ``has_refresh``: whether the service has these hooks of its own.
+    ``has_connect``, ``has_refresh``: whether the service has its own hooks of these kinds.
     """
     for hook, has_own in (("connect", has_connect), ("refresh", has_refresh)):
         if webhooks.url_of(hook) is not None and webhooks.lets_pass(hook) and not has_own:
             raise ConfigurationError(
                 f'webhook_options {hook}_on_failure: "allow" needs an on_{hook} hook of the service itself, '
-                "or nobody decides when the back end does not answer"
+                "because that hook decides when the back end does not answer"
             )

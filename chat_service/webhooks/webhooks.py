@@ -1,4 +1,4 @@
-"""The webhooks of one service: put into its hooks when it is made, opened and closed with it."""
+"""The webhooks of one service. They become part of its hooks, and open and close with it."""
 
 import itertools
 
@@ -12,9 +12,9 @@ from chat_service.webhooks.webhook_options import HOOKS, WebhookOptions, check_p
 
 
 class Webhooks:
-    """Asks and informs the back end that ``webhook_options`` name. Does nothing without an address.
+    """Connects a service to the back end in ``webhook_options``. Does nothing without an address.
 
-    Raises ``ConfigurationError`` for options that are invalid, or do not fit those of the service.
+    Raises ``ConfigurationError`` for options that are invalid or conflict with those of the service.
     """
 
     def __init__(self, context: Context) -> None:
@@ -24,7 +24,7 @@ class Webhooks:
         self._context = context
         self._options = options
         self._numbers = itertools.count(1)
-        # Events have connections of their own, so that they cannot keep hooks waiting.
+        # Events use separate connections, so that they cannot delay hooks.
         self._back_end = BackEnd(options, counters, options.max_connections)
         self._event_back_end = BackEnd(options, counters, options.events_concurrency)
         self._events: EventSender | None = None
@@ -54,7 +54,7 @@ class Webhooks:
             hooks.set_last_before("roomMessage", questions.before_message)
 
     def _make_id(self) -> str:
-        """An id of a request or event: no other one of any instance has it."""
+        """An id for a request or event, unique across all instances."""
         return f"{self._context.instance_id()}-{next(self._numbers)}"
 
     def _user_of(self, socket_id: str) -> str:
@@ -66,7 +66,7 @@ class Webhooks:
     # Called by the service's lifecycle
 
     def open(self) -> None:
-        """Be ready to ask. Raises ``ConfigurationError`` for a policy that needs a hook which is not set."""
+        """Prepare for requests. Raises ``ConfigurationError`` for a policy that needs a missing hook."""
         hooks = self._context.hooks
         check_policies(
             self._options,
@@ -80,11 +80,11 @@ class Webhooks:
             self._events.start(self._context.background)
 
     async def drain(self) -> None:
-        """Deliver the events that wait, as long as the options allow."""
+        """Deliver the waiting events, within the time that the options allow."""
         if self._events is not None:
             await self._events.drain(self._options.events_close_timeout)
 
     async def close(self) -> None:
-        """End all connections. Idempotent."""
+        """Close all connections. Idempotent."""
         await self._back_end.close()
         await self._event_back_end.close()

@@ -18,7 +18,7 @@ from tests.support.redis_servers import RedisServer
 
 pytestmark = pytest.mark.redis
 
-LINE = "connections wait, since the system has nothing left for them"
+LINE = "new connections have to wait, because the system is out of resources"
 
 
 @pytest.fixture

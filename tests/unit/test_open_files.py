@@ -56,8 +56,8 @@ def test_failed_accepts_are_counted_and_logged_in_one_line(caplog: pytest.LogCap
     assert failures.count == 200
     first, *_, last = caplog.records
     assert first.getMessage() == (
-        "connections wait, since the system has nothing left for them ([Errno 24] Too many open files): "
-        "1 attempts to accept failed"
+        "new connections have to wait, because the system is out of resources "
+        "([Errno 24] Too many open files): 1 attempts to accept failed"
     )
     assert first.exc_info is None and last.getMessage() == "Exception in callback something()"
     # Another one only after a second.

@@ -273,7 +273,7 @@ async def test_events_that_are_refused_for_good_do_not_block_their_room(
     go_on.set()
     await delivered(instance, 4)
     assert outcomes(instance) == {"delivered": 4, "refused": 1}
-    assert f"the back end has refused 1 events for good: status {status}" in caplog.text
+    assert f"the back end refused 1 webhook events for good: status {status}" in caplog.text
 
 
 @ONE_STORE
@@ -311,8 +311,10 @@ async def test_a_full_queue_drops_counts_and_says_so_once_a_second(
     instance = await telling(world, decider, **{option: limit})
     await say(instance, "one", *range(40))
     assert outcomes(instance) == {"dropped": 40 - kept}
-    lines = [record.getMessage() for record in caplog.records if "were dropped" in record.getMessage()]
-    assert lines[0] == "1 events for the back end were dropped: there is no room for them"
+    lines = [
+        record.getMessage() for record in caplog.records if "webhook events: the queue" in record.getMessage()
+    ]
+    assert lines[0] == "dropped 1 webhook events: the queue is full"
     assert len(lines) < 10
     metrics = {
         (sample.name, *sample.labels.values()): sample.value
@@ -389,4 +391,4 @@ async def test_a_close_does_not_wait_for_a_dead_back_end_for_ever(
     await decider.got(1, "/events")
     await instance.service.close()
     assert outcomes(instance) == {"dropped": 10}
-    assert "10 events for the back end were dropped: closing, and not delivered within 0.1 s" in caplog.text
+    assert "dropped 10 webhook events: not delivered within 0.1 s of closing" in caplog.text

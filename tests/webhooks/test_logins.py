@@ -116,7 +116,7 @@ async def test_answers_of_a_wrong_form_are_failures(world: World, decider: BackE
         decider.says("/connect", answer)
         expected = "ChatServiceError: The back end does not answer, try again later"
         assert await rejection(instance) == expected, answer
-    # They are not asked for again: the answer would be the same.
+    # The request is not repeated: the answer would be the same.
     assert requests(instance) == {("connect", "answer"): len(BAD_LOGINS)}
 
 

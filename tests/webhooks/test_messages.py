@@ -182,7 +182,7 @@ async def test_a_request_is_repeated_with_its_id_when_that_may_help(world: World
     assert len({asked.headers["chat-webhook-id"] for asked in decider.asked}) == 1
     assert len({asked.body for asked in decider.asked}) == 1
     assert requests(instance) == {("message", "status"): 3, ("message", "ok"): 1}
-    # A status that would come again is not asked for again.
+    # A request whose status would not change is not repeated.
     decider.says("/message", Raw(status=404))
     await alice.error("roomMessage", "one", HELLO)
     assert requests(instance)["message", "status"] == 4
@@ -308,7 +308,7 @@ async def test_the_circuit_opens_and_half_opens(
     assert len(decider.asked) == 3
     assert requests(instance) == {("message", "status"): 3, ("message", "circuit"): 3}
     assert counters.circuits == {"message": 1}
-    assert "webhook message: left alone for 0.3 s after status 500" in caplog.text
+    assert "webhook message: sending no requests for 0.3 s after this failure: status 500" in caplog.text
 
     async def tries() -> bool:
         await send()

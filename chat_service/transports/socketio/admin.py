@@ -80,7 +80,7 @@ class AdminUI:
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: Any) -> None:
         address, now = self._address(sid), time.monotonic()
         if self._failures.left(address, now):
-            # Without a look at the password: who guesses it now does not learn that.
+            # The password is not compared, so an attacker cannot learn that a guess is correct.
             raise Refused("too many wrong passwords: try again in a minute")
         if not self._is_admin(auth):
             count, _ = self._failures.note(address, now)

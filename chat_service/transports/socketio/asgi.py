@@ -137,7 +137,7 @@ class AsgiApp:
             logger.warning(NO_LIFESPAN)
         except ServiceClosedError as error:
             # Requests are refused from now on.
-            logger.debug("a request came to a service that is closed: %s", error)
+            logger.debug("a request arrived after the service was closed: %s", error)
         except Exception as error:
             logger.error("the service cannot start: %s", error)
 

@@ -21,7 +21,7 @@ scan_json: Callable[[str, int], tuple[Any, int]] = strict_decoder.scan_once  # t
 
 
 def replace_engine(server: Any, make: Callable[[Mapping[str, Any]], Any], environ: dict[str, Any]) -> Any:
-    """Replace the engine of a server by our own, which is created with the handlers of the library's
+    """Replace the engine of a server with ours, which is created with the handlers of the library's
     engine.
 
     ``environ``: stores the environs of its connections.

@@ -1,7 +1,7 @@
 """Runs on a caller's own Socket.IO server, with the sessions and the sending of the library.
 
-This mode does without frames that are made once for all and written once per turn of the loop, reading that
-stops while answers wait, fairness among connections, and packet checks. A client that does not read is
+In this mode, frames are not shared between recipients or joined per turn of the loop, reading does not stop
+while answers wait, connections do not take turns, and packets are not checked. A client that does not read is
 still disconnected, based on the packets that this process has put into its queue.
 """
 
@@ -104,5 +104,5 @@ class LibrarySessions:
     def cut(self, session: Any, unsent: int) -> None:
         """Close a session whose client does not read."""
         self.slow_consumers += 1
-        logger.warning("connection %s is cut as a slow consumer: %s bytes are unsent", session.sid, unsent)
+        logger.warning("closing connection %s as a slow consumer: %s bytes are unsent", session.sid, unsent)
         self._background.once("closing of a slow consumer", partial(cut, session, SLOW_CONSUMER))

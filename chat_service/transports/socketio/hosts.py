@@ -1,7 +1,7 @@
 """Which hosts requests may name: ``allowed_hosts``.
 
-A page of an attacker whose name suddenly leads to this server (DNS rebinding) has the origin that its request
-is sent to. Only the name tells that it is not ours.
+With DNS rebinding, an attacker's host name suddenly resolves to this server, so their page has the same
+origin as its requests. Only the host name shows that the requests are not for us.
 """
 
 import re
@@ -13,14 +13,14 @@ _PORT = re.compile(r":\d*$")
 
 
 class AllowedHosts:
-    """The hosts that requests may name. Raises ``ValueError`` for one that no request can name."""
+    """The hosts that requests may name. Raises ``ValueError`` for a host that cannot occur in a request."""
 
     def __init__(self, allowed: str | Sequence[str] | None = None) -> None:
-        """``allowed``: as ``allowed_hosts``. None: all."""
+        """``allowed``: the value of ``allowed_hosts``. None allows all hosts."""
         values = [allowed] if isinstance(allowed, str) else allowed
         self._allows_all = values is None or "*" in values
         self._exact: set[str] = set()
-        #: Ends of hosts, with their leading dots.
+        #: Suffixes of hosts, with their leading dots.
         self._ends: list[str] = []
         for value in values or ():
             if value != "*":
@@ -45,8 +45,8 @@ class AllowedHosts:
     def allows(self, host: str | None, forwarded: str | None = None) -> bool:
         """Whether a request with this ``Host`` header is for us.
 
-        ``forwarded``: what a proxy says of the host that it was asked for, in ``X-Forwarded-Host``. Anybody
-        can send it, so it can only forbid.
+        ``forwarded``: the header ``X-Forwarded-Host``, in which proxies name the requested host. Anyone can
+        send it, so it can only cause a refusal.
         """
         if self._allows_all:
             return True

@@ -126,10 +126,11 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         admissions: Admissions | None = None,
         middleware_timeout: float | None = None,
     ) -> None:
-        """``is_own``: whether it is on a server of our own. On another one, the rest is found out here:
+        """``is_own``: whether it is on our own server. On a caller's server, this class also checks
+        connections:
 
-        ``proxies`` tell the addresses of clients, ``admissions`` limits the sockets. ``middleware_timeout``:
-        seconds for each.
+        ``proxies`` tell the addresses of clients, and ``admissions`` limits the sockets.
+        ``middleware_timeout``: time limit in seconds for each middleware.
         """
         super().__init__(name)
         self._proxies = proxies
@@ -238,9 +239,9 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             self._admissions.settle(socket_id)
 
     def greet(self, socket_id: SocketId, on_login: Callable[[], None]) -> None:
-        """Hand a socket over whose client knows that it is connected.
+        """Announce a socket whose client knows that it is connected.
 
-        ``on_login`` is called when its login is over.
+        ``on_login`` is called when its login is complete.
         """
         self._start(self._log_in(socket_id, on_login))
 

@@ -1,4 +1,4 @@
-"""The addresses of clients behind proxies: whom to believe, and what they say."""
+"""The addresses of clients behind proxies: which proxies are trusted, and what their headers say."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,15 +9,15 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: The headers that may tell the address of a client.
+#: The headers that may contain the address of a client.
 X_FORWARDED_FOR: Final = "x-forwarded-for"
 FORWARDED: Final = "forwarded"
 FORWARDED_HEADERS: Final = (X_FORWARDED_FOR, FORWARDED)
 
-#: Stands among the networks for peers that have no address, since they come by a Unix socket.
+#: Stands for peers without an address, which connect through a Unix socket.
 UNIX: Final = "unix"
 
-#: The part of an IPv6 address that a network gets as a whole.
+#: The length in bits of an IPv6 prefix that counts as one address.
 SUBSCRIBER_BITS: Final = 64
 
 _NODE = re.compile(
@@ -48,7 +48,7 @@ def read_address(text: str) -> Address | None:
 
 
 def _plain(address: Address) -> Address:
-    """IPv4 where it was written as IPv6, as servers do that listen for both."""
+    """An IPv4 address written as IPv6, as by servers that listen for both, in its IPv4 form."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
 
@@ -76,16 +76,16 @@ def read_forwarded(value: str) -> list[str] | None:
 
 
 class TrustedProxies:
-    """Proxies that are believed when they say which client a request comes from."""
+    """Proxies that are trusted to tell the client's address."""
 
     def __init__(self, networks: Sequence[str], header: str) -> None:
-        """``networks``: see ``read_networks``. ``header``: the one that the proxies set.
+        """``networks``: see ``read_networks``. ``header``: the header that the proxies set.
 
-        The other header is never read: a client could send it through a proxy that does not know it.
+        The other header is never read: a client could send it through a proxy that does not replace it.
         """
         self._networks, self._trusts_unix = read_networks(networks)
         self._header = header
-        # The same few proxies send all requests.
+        # All requests come from the same few proxies.
         self.trusts = lru_cache(maxsize=1024)(self._trusts)
 
     def _trusts(self, peer: str | None) -> bool:
@@ -101,7 +101,7 @@ class TrustedProxies:
     def address_of(self, peer: str | None, headers: Mapping[str, str]) -> str | None:
         """The address of the client: the last hop that is not one of the proxies.
 
-        The peer's own if it is not one of the proxies, or if what they say is missing or malformed.
+        The peer's address if it is not one of the proxies, or if the header is missing or malformed.
         """
         value = headers.get(self._header)
         if value is None or not self.trusts(peer):
@@ -118,7 +118,9 @@ class TrustedProxies:
 
 
 def group_of(address: str | None) -> str:
-    """What counts as one address: of IPv6 a network of 64 bits, since one subscriber has all of it."""
+    """What counts as one address: an IPv6 /64 network, which one subscriber usually controls, or an IPv4
+    address.
+    """
     found = read_address(address) if address else None
     if isinstance(found, IPv6Address):
         return str(IPv6Network((int(found), SUBSCRIBER_BITS), strict=False))

@@ -106,7 +106,7 @@ class Dispatcher:
         except Exception as error:
             # Handlers run in their own tasks, so an exception here means a bad packet.
             text = shorten(f"{type(error).__name__}: {error}")
-            logger.info("bad packet of connection %s, which is closed: %s", peer.sid, text)
+            logger.info("closing connection %s because of a bad packet: %s", peer.sid, text)
             raise ValueError(text) from None
 
     async def _dispatch(self, peer: Peer, data: str | bytes) -> None:
@@ -166,7 +166,7 @@ class Dispatcher:
         await self._to_library(peer, data)
         service = self._service
         if not is_ours and self.has_namespaces(peer.sid):
-            # Who may stay in a namespace of the application is its own affair.
+            # The application decides who may stay in its namespaces.
             self._hub.admissions.settle(peer)
         if service is None or not is_ours or before is not None:
             return

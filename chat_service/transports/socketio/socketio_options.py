@@ -32,7 +32,7 @@ CONNECTION_LIMITS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SocketIOOptions(OptionGroup):
-    """Raises ``ConfigurationError`` for an invalid value."""
+    """Options of the transport. An invalid value raises ``ConfigurationError``."""
 
     group: ClassVar = "transport_options"
 
@@ -40,17 +40,17 @@ class SocketIOOptions(OptionGroup):
     middleware: Middleware | Sequence[Middleware] = ()
     #: An ``aiohttp.web.Application`` or an ASGI application to mount on.
     app: Any = None
-    #: A caller's own ``socketio.AsyncServer`` to mount on.
+    #: An existing ``socketio.AsyncServer`` to mount on.
     server: Any = None
     #: Path of the Socket.IO endpoint.
     path: str = "/socket.io"
     #: Origins from which browsers may connect: "https://chat.example.org", "https://*.example.org" for all
     #: subdomains, "*" for all. None: only the server's own origin.
     cors_allowed_origins: str | Sequence[str] | None = None
-    #: Hosts that requests may name: "chat.example.org", "*.example.org" for all subdomains; all when None.
-    #: With it, no page can reach the service under a name of its own (DNS rebinding).
+    #: Host names that requests may use: "chat.example.org", "*.example.org" for all subdomains. None: all.
+    #: This prevents DNS rebinding, in which a page reaches the service through its own host name.
     allowed_hosts: str | Sequence[str] | None = None
-    #: Seconds between two pings of the server.
+    #: Time in seconds between two pings of the server.
     ping_interval: float = 25.0
     #: Maximum time in seconds for a client to answer a ping, or to read some of its backlog.
     ping_timeout: float = 20.0
@@ -82,17 +82,18 @@ class SocketIOOptions(OptionGroup):
     #: Maximum number of connections from one address (of IPv6: from one /64), on this instance; further ones
     #: are refused with 429. None: no limit, as behind a proxy that is not in `trusted_proxies`.
     max_connections_per_address: int | None = None
-    #: Maximum number of connections of this instance whose login is not over; further ones are refused with
-    #: 503. None: no limit.
+    #: Maximum number of connections of this instance whose login is not complete; further ones are refused
+    #: with 503. None: no limit.
     max_pending_connections: int | None = 5_000
     #: Maximum number of such connections from one address; further ones are refused with 429. None: no limit.
     max_pending_connections_per_address: int | None = None
-    #: Addresses and networks of the proxies in front, such as "10.0.0.0/8", and "unix" for Unix sockets: they
-    #: are believed about the address of a client. None: nobody is, but `X-Forwarded-Proto` and `-Host` are.
+    #: Addresses and networks of your proxies, such as "10.0.0.0/8", and "unix" for Unix sockets. They
+    #: are trusted to tell the addresses of clients. None: no proxy is, but `X-Forwarded-Proto` and `-Host`
+    #: are read.
     trusted_proxies: Sequence[str] | None = None
-    #: The header in which they tell it: "x-forwarded-for" or "forwarded". The other one is ignored.
+    #: The header with the client's address: "x-forwarded-for" or "forwarded". The other one is ignored.
     forwarded_header: str = X_FORWARDED_FOR
-    #: Seconds that a connection may be open without a namespace.
+    #: Maximum time in seconds that a connection may be open without a namespace.
     connect_timeout: float = 45.0
     #: How packets are written: "json" or "msgpack". Clients must use the same.
     serializer: str = "json"
@@ -184,7 +185,7 @@ class SocketIOOptions(OptionGroup):
 
     @property
     def connection_limits(self) -> ConnectionLimits:
-        """How many connections may come. The limit of open files bounds all of them."""
+        """The limits of connections, within the limit of open files."""
         limits = ConnectionLimits(*(getattr(self, name) for name in CONNECTION_LIMITS))
         files = open_files_limit()
         possible = connections_within(files)
@@ -198,7 +199,7 @@ class SocketIOOptions(OptionGroup):
 
     @property
     def proxies(self) -> TrustedProxies | None:
-        """Whom to believe about addresses; None: nobody, which nothing has to be asked for."""
+        """The proxies to trust about addresses; None if there are none."""
         names = self.trusted_proxies
         return None if names is None else TrustedProxies(names, self.forwarded_header)
 

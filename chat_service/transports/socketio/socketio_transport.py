@@ -51,7 +51,7 @@ class SocketIOTransport:
     ) -> None:
         self._host = host
         self._port = port
-        #: Sockets that are already listening, instead of an address.
+        #: Listening sockets to use instead of an address.
         self._sockets: Sequence[socket.socket] = ()
         self._name = namespace
         self._expose_internal_errors = expose_internal_errors
@@ -79,9 +79,10 @@ class SocketIOTransport:
         self._library: LibrarySessions | None = None
         if given is not None:
             self._library = LibrarySessions(given, self.options.send_buffer_limit, self._background)
-        #: Of the caller's server: its sockets of ours, which are limited in place of its connections.
+        #: On a caller's server: limits our sockets instead of the connections.
         self._admissions = Admissions(self.options.connection_limits)
-        #: Acks of a server of the library are encoded by it, which knows no ``EncodedMessages``.
+        #: Whether acks may contain ``EncodedMessages``. A caller's server encodes acks itself and does not
+        #: support them.
         self.takes_encoded = given is None and self.options.serializer == "json"
         #: Maximum number of binary values in a packet; None for msgpack, which does not use attachments.
         self.max_attachments = (
@@ -211,8 +212,8 @@ class SocketIOTransport:
         self._set_open(True)
 
     async def stop_listening(self) -> None:
-        # Our own port stays open, because polling clients reconnect with every poll. This is also true for
-        # sockets on which others may listen: clients who connect now are for them.
+        # Our own port stays open, because polling clients reconnect with every poll. This also applies to
+        # sockets on which other processes may listen: they serve the clients that connect now.
         if self._sockets and self._own_port is not None:
             await self._own_port.stop_listening()
         self._set_open(False)
@@ -287,7 +288,7 @@ class SocketIOTransport:
         await self._channels.drained(socket_id)
 
     def statistics(self) -> TransportStatistics:
-        """What was sent until now."""
+        """Figures about what was sent so far."""
         admissions = self._admissions if self._is_given else self.get_server().eio.hub.admissions
         return TransportStatistics(
             accept_failures=accept_failures.count,

@@ -58,7 +58,7 @@ class Notes(logging.Handler):
         if record.levelno >= logging.ERROR:
             self.errors.append(self.format(record))
         elif isinstance(record.args, tuple) and "connection %s" in str(record.msg):
-            # "connection %s ends: %s", "bad packet of connection %s, which is closed: %s"
+            # "connection %s ends: %s", "closing connection %s because of a bad packet: %s"
             self.reasons[str(record.args[0])] = record.getMessage()
 
 

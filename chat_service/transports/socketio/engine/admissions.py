@@ -1,4 +1,4 @@
-"""How many connections an instance takes: in all and from one address, and how many without a login."""
+"""Limits of connections: in total, per address, and before the login."""
 
 import logging
 from collections import Counter
@@ -10,7 +10,7 @@ from chat_service.transports.socketio.proxies import group_of
 
 logger = logging.getLogger("chat_service")
 
-#: Why a connection is refused, with the text that its client gets.
+#: Reasons to refuse a connection, with the text for its client.
 CONNECTIONS: Final = "connections"
 ADDRESS: Final = "address"
 PENDING: Final = "pending"
@@ -21,7 +21,7 @@ REASONS: Final = {
     PENDING: "too many connections without a login",
     PENDING_ADDRESS: "too many connections without a login from this address",
 }
-#: Reasons that are the address's own.
+#: Reasons that concern a single address.
 OF_ADDRESS: Final = (ADDRESS, PENDING_ADDRESS)
 
 
@@ -32,12 +32,12 @@ class ConnectionLimits(NamedTuple):
     per_address: int | None = None
     pending: int | None = None
     pending_per_address: int | None = None
-    #: For connections and those on which no request has come yet together: what the open files allow.
+    #: All connections, including those that have not sent a request yet: as many as the open files allow.
     files: int | None = None
 
 
 class _Tally:
-    """Counts items, in all and by address."""
+    """Counts items, in total and by address."""
 
     def __init__(self, most: int | None, most_per_address: int | None) -> None:
         self._most = most
@@ -73,13 +73,13 @@ class _Tally:
 
 
 class Admissions:
-    """The connections that are there, and whether one more may come."""
+    """The current connections, and whether another one is allowed."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self._all = _Tally(limits.connections, limits.per_address)
         self._pending = _Tally(limits.pending, limits.pending_per_address)
-        #: Connections that were refused, by reason.
+        #: Number of refused connections by reason.
         self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._log = Sparing()
 
@@ -88,11 +88,13 @@ class Admissions:
 
     @property
     def pending(self) -> int:
-        """How many connections have no login."""
+        """Number of connections without a login."""
         return len(self._pending)
 
     def refusal(self, address: str | None) -> str | None:
-        """Why one more connection from an address may not come, a key of ``REASONS``. It is counted."""
+        """The reason to refuse a connection from an address, a key of ``REASONS``, which is counted; or
+        None.
+        """
         if self._all.is_full:
             reason = CONNECTIONS
         elif self._pending.is_full:
@@ -107,7 +109,7 @@ class Admissions:
         return reason
 
     def unread_refusal(self, count: int) -> str | None:
-        """Why one more connection may not wait for its first request beside `count` others; counted."""
+        """The same for a connection that would wait for its first request with ``count`` others."""
         pending, files = self._limits.pending, self._limits.files
         if pending is not None and count >= pending:
             reason = PENDING
@@ -119,26 +121,26 @@ class Admissions:
         return reason
 
     def refuse(self, reason: str, address: str | None) -> None:
-        """Count a refusal, and log one a second."""
+        """Count a refusal, and log at most one line a second."""
         self.refused[reason] += 1
         if count := self._log.count():
             source = "" if address is None else f", the last one from {address}"
             logger.warning("refused %d connections: %s%s", count, REASONS[reason], source)
 
     def enter(self, connection: Hashable, address: str | None) -> None:
-        """A connection has come, without a login."""
+        """A connection was accepted. It has no login yet."""
         self._all.add(connection, address)
         self._pending.add(connection, address)
 
     def pend(self, connection: Hashable, address: str | None) -> None:
-        """A connection has no login any longer."""
+        """A connection has lost its login."""
         self._pending.add(connection, address)
 
     def settle(self, connection: Hashable) -> None:
-        """The login of a connection is over."""
+        """The login of a connection is complete."""
         self._pending.discard(connection)
 
     def leave(self, connection: Hashable) -> None:
-        """A connection is over. Idempotent."""
+        """A connection was closed. Idempotent."""
         self._all.discard(connection)
         self._pending.discard(connection)

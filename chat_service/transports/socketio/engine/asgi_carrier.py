@@ -15,7 +15,7 @@ from chat_service.transports.socketio.engine.session import Waiting
 
 logger = logging.getLogger("chat_service")
 
-#: What was warned of.
+#: Names of the warnings that have been logged.
 _warned: list[int] = []
 
 Scope = dict[str, Any]
@@ -135,7 +135,7 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
             raise Refusal(400, "Transport unknown", 0)
         peer = hub.check(opening)
     except Refusal as refusal:
-        logger.debug("a websocket is refused: %s", refusal)
+        logger.debug("refused a WebSocket: %s", refusal)
         # 403 in HTTP. With a custom response, some versions of uvicorn log an error.
         await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
         return
@@ -146,12 +146,12 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
 
 
 def _warn_of_size(size: int, limit: int) -> None:
-    """Say once that the ASGI server takes larger messages than it should: it has them all in memory."""
+    """Warn once that the ASGI server accepts too large messages, which it holds in memory."""
     if not _warned:
         _warned.append(size)
         logger.warning(
-            "the ASGI server has read a message of %s bytes, which max_message_size (%s) refuses: set the "
-            "server's own limit to that, in uvicorn ws_max_size",
+            "the ASGI server has read a message of %s bytes, more than max_message_size (%s): set the "
+            "server's own limit to the same size, in uvicorn with ws_max_size",
             size,
             limit,
         )
@@ -256,7 +256,7 @@ class AsgiLine:
                     await first
                 await self._read(per_turn)
         except TimeoutError:
-            logger.debug("a client does not answer the end of its websocket")
+            logger.debug("a client did not confirm the close of its WebSocket in time")
         finally:
             self._limit = None
             self._waiting.drop()
@@ -314,7 +314,7 @@ class AsgiLine:
                     await self._has_more.wait()
         except Exception as error:
             # The client has disconnected, which the reader will notice.
-            logger.debug("a websocket cannot be written: %r", error)
+            logger.debug("writing to a WebSocket failed: %r", error)
             self._waiting.drop()
             self._code = self._code or NORMAL_CLOSURE
             self._end_reading(CLOSE_GRACE)

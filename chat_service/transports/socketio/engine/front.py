@@ -75,7 +75,7 @@ class FirstRequest(asyncio.Protocol):
 
 
 def refuse(transport: asyncio.Transport, refusal: TooManyConnections) -> None:
-    """Tell a client that it is one too many, and end its connection."""
+    """Tell a client that there are too many connections, and close its connection."""
     transport.write(refusal.response())
     transport.close()
 
@@ -213,7 +213,7 @@ class OwnPort:
         return [sock.getsockname() for server in self._servers for sock in server.sockets]
 
     async def start(self) -> None:
-        """Take what is needed, without letting anybody in."""
+        """Prepare the HTTP server, without accepting connections."""
         watch_accepting()
         await self._runner.setup()
         server = self._runner.server

@@ -21,7 +21,7 @@ from chat_service.transports.socketio.proxies import TrustedProxies
 
 logger = logging.getLogger("chat_service")
 
-#: The Engine.IO error of a client that is not let in.
+#: The Engine.IO error for a client that is refused.
 FORBIDDEN = 4
 
 #: Called with a new peer.
@@ -50,14 +50,14 @@ class Refusal(Exception):
 
 
 class TooManyConnections(Refusal):
-    """One connection more than may be there. ``reason``: a key of ``REASONS``."""
+    """A connection is beyond a limit. ``reason``: a key of ``REASONS``."""
 
     def __init__(self, reason: str) -> None:
         status = 429 if reason in OF_ADDRESS else 503
         super().__init__(status, REASONS[reason], FORBIDDEN, ends_connection=True)
 
     def response(self) -> bytes:
-        """The whole answer, for a connection that no HTTP server has."""
+        """The whole answer, for a connection that is not handled by an HTTP server."""
         phrase = http.HTTPStatus(self.status).phrase
         head = f"HTTP/1.1 {self.status} {phrase}\r\nContent-Type: application/json\r\n"
         return f"{head}Content-Length: {len(self.body)}\r\nConnection: close\r\n\r\n".encode() + self.body
@@ -102,7 +102,7 @@ class Hub:
         proxies: TrustedProxies | None,
     ) -> None:
         self.origins = origins
-        #: Who may come beside those that are there.
+        #: The limits of connections.
         self.admissions = admissions
         self._proxies = proxies
         self._hosts = hosts
@@ -130,13 +130,14 @@ class Hub:
         self.on_end: OnEnd = _nobody
         #: Whether a namespace uses a session.
         self.is_used: Callable[[str], bool] = lambda sid: True
-        #: Sessions to be pinged, those that have to answer, and those that have not joined a namespace yet.
+        #: Sessions to ping, sessions that have to answer a ping, and sessions that have not joined a
+        #: namespace yet.
         self.pings: Deadlines[Peer] = Deadlines(ping_interval, lambda peer: peer.ping())
         self.silent: Deadlines[Peer] = Deadlines(
             ping_interval + ping_timeout, lambda peer: peer.check(), is_exact=True
         )
         self.unused: Deadlines[Peer] = Deadlines(connect_timeout, self._end_unused)
-        #: Sessions whose clients have to read something of what waits for them.
+        #: Sessions whose clients have to read some of their backlog.
         self.stalled: Deadlines[Peer] = Deadlines(ping_timeout, lambda peer: peer.look_at_stalled())
         self._settings = json.dumps(
             {
@@ -181,7 +182,7 @@ class Hub:
         return None
 
     def identify(self, opening: Opening) -> None:
-        """Find out which address a request comes from. To be called first."""
+        """Determine the client's address of a request. Must be called first."""
         if self._proxies is not None:
             peer = opening.remote_addr
             opening.is_proxy_believed = self._proxies.trusts(peer)
@@ -199,7 +200,7 @@ class Hub:
             )
 
     def check_host(self, opening: Opening) -> None:
-        """Raise ``Refusal`` for a request that was sent to a host that is not ours."""
+        """Raise ``Refusal`` if the request names a host that is not allowed."""
         headers = opening.headers
         if not self._hosts.allows(headers.get("host"), headers.get("x-forwarded-host")):
             raise bad_request("the host is not allowed")
@@ -226,7 +227,7 @@ class Hub:
         headers = opening.headers
         if "origin" in headers and self.allows_origin(opening):
             if self.origins.allows_all:
-                # No page gets the cookies of those who visit it.
+                # With "*", no page may use the credentials of its visitors.
                 found.append(("Access-Control-Allow-Origin", "*"))
             else:
                 found.append(("Access-Control-Allow-Origin", headers["origin"]))
@@ -289,14 +290,14 @@ class Hub:
             deadlines.discard(peer)
 
     def left_namespaces(self, peer: Peer) -> None:
-        """A session is in no namespace any longer. It may join another one, but not stay for ever."""
+        """A session has left its last namespace. It must join one again in time, or it is closed."""
         self.unused.add(peer)
         self.admissions.pend(peer, peer.opening.remote_addr)
 
     def found_slow(self, sid: str, unsent: int) -> None:
         """Part of ``Owner``."""
         self.slow_consumers += 1
-        logger.warning("connection %s is cut as a slow consumer: %s bytes are unsent", sid, unsent)
+        logger.warning("closing connection %s as a slow consumer: %s bytes are unsent", sid, unsent)
 
     def _end_unused(self, peer: Peer) -> None:
         if not self.is_used(peer.sid):

@@ -119,7 +119,7 @@ class Outbox:
                     sink.write(data)
             except Exception as error:
                 # One broken connection must not prevent writes to the others.
-                logger.info("a connection cannot be written, and is cut: %r", error)
+                logger.info("closing a connection that cannot be written: %r", error)
                 sink.abort()
 
 
@@ -231,7 +231,7 @@ class Owner(Protocol[P]):
     on_message: Callable[[P, str | bytes], Awaitable[None]]
     #: Called with a closed peer and the reason.
     on_end: Callable[[P, str], Coroutine[Any, Any, None]]
-    #: Peers that have to show in time that they are alive.
+    #: Peers that have to answer a ping in time.
     silent: Deadlines[P]
     #: Peers that have to read some of their backlog in time.
     stalled: Deadlines[P]

@@ -95,9 +95,9 @@ class Opening:
         self.query_string = query_string
         self.query = _read_query(query_string)
         self.headers = headers
-        #: Of the client, once ``Hub.identify`` was called; of the peer before.
+        #: The peer's address; after ``Hub.identify``, the client's.
         self.remote_addr = remote_addr
-        #: Whether what the headers say of scheme and host may be believed.
+        #: Whether the headers are trusted about the scheme and host.
         self.is_proxy_believed = True
         #: "http" or "https", for WebSockets too.
         self.scheme = scheme
@@ -121,7 +121,7 @@ class Opening:
         return environ
 
     def forwarded(self, what: str) -> str | None:
-        """What a proxy says of the request that it got; "proto" or "host"."""
+        """What a trusted proxy says about the request it received: "proto" or "host"."""
         return self.headers.get(f"x-forwarded-{what}") if self.is_proxy_believed else None
 
     # WebSockets
@@ -178,7 +178,7 @@ def _read_query(text: str) -> dict[str, str]:
 
 
 def read_head(head: bytes) -> Opening | None:
-    """Parse the head of a request, without the empty line at its end. None if it is not plainly valid."""
+    """Parse the head of a request, without the empty line at its end. None if it is not clearly valid."""
     first, *lines = head.decode("latin-1").split("\r\n")
     request_line = _REQUEST_LINE.fullmatch(first)
     if request_line is None:

@@ -185,7 +185,7 @@ class Peer:
         elif kind is Kind.CLOSE:
             self.end(CLIENT_DISCONNECT)
         else:
-            self.fail("a packet that clients do not send")
+            self.fail("a packet of a type that clients must not send")
 
     async def _handle(self, data: str | bytes) -> None:
         try:
@@ -236,7 +236,7 @@ class Peer:
         self.take_event = self.on_sink = None
 
     def fail(self, why: str, *, last: str = NOOP) -> None:
-        """The client has sent what it must not. ``last``: as for ``end``."""
+        """End the session because the client violated the protocol. ``last``: as for ``end``."""
         logger.debug("connection %s ends: %s", self.sid, why)
         self.is_faulty = True
         self.end(TRANSPORT_CLOSE, last=last)
@@ -276,7 +276,7 @@ class Peer:
             return None
         waiting = self.state.waiting
         if self._leaving is not None and waiting is not None and not waiting:
-            # It got everything, and did not disconnect by itself.
+            # The client got everything but did not disconnect by itself.
             self.end(SERVER_DISCONNECT)
         answer = await self.polls.poll(is_there)
         if isinstance(answer, list):

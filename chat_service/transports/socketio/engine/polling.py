@@ -110,8 +110,8 @@ async def _post(hub: Hub, peer: Peer, exchange: Exchange) -> Answer:
         async with asyncio.timeout(hub.body_timeout):
             body = await exchange.read(hub.max_message_size)
     except TimeoutError:
-        peer.fail("a body that does not come")
-        raise Refusal(408, "The body did not come in time", ends_connection=True) from None
+        peer.fail("the body did not arrive in time")
+        raise Refusal(408, "The body did not arrive in time", ends_connection=True) from None
     except ValueError as error:
         peer.fail(str(error))
         raise bad_request(str(error)) from None

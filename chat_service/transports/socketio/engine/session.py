@@ -63,15 +63,15 @@ PACKET_OVERHEAD = 128
 
 
 class Stage(Enum):
-    """The state of a session. The client has …"""
+    """The state of a session: what the client uses."""
 
-    #: … only polls.
+    #: Only polls.
     POLLING = auto()
-    #: … polls, and a WebSocket that has not sent its probe yet.
+    #: Polls, and a WebSocket that has not sent its probe yet.
     OPENED = auto()
-    #: … polls, and a WebSocket that has been answered and has to confirm.
+    #: Polls, and a WebSocket whose probe was answered and that has to confirm.
     PROBED = auto()
-    #: … only a WebSocket.
+    #: Only a WebSocket.
     WEBSOCKET = auto()
     CLOSED = auto()
 

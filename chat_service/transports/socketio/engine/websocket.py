@@ -255,7 +255,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, FrameError):
-            logger.debug("a websocket ends: %s", error)
+            logger.debug("closing a WebSocket: %s", error)
             self._end(error.code)
         else:
             logger.error("a message could not be handled", exc_info=error)
