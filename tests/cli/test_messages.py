@@ -272,7 +272,7 @@ def test_lines_of_what_happens() -> None:
     assert happenings.line(Happening(kind="gap", first=3, last=5)).plain == "-- messages 3 to 5 are lost --"
     joined = Happening(kind="event", event="roomUserJoined", args=("room", "alice"))
     assert happenings.line(joined).plain == "-- roomUserJoined alice --"
-    assert "begun anew" in happenings.line(Happening(kind="epoch")).plain
+    assert "started over" in happenings.line(Happening(kind="epoch")).plain
     assert "is deleted" in happenings.line(Happening(kind="deleted")).plain
     gap = happenings.as_object("room", Happening(kind="gap", first=3, last=5))
     assert gap == {"kind": "gap", "room": "room", "from": 3, "to": 5}
