@@ -1,9 +1,9 @@
-"""1,000 messages over the HTTP API: one by one, some at a time, and in one batch.
+"""Measures 1,000 messages over the HTTP API: one by one, several at a time, and in one batch.
 
     python -m benchmarks.http_publish [--redis redis://localhost:6379/0] [--rounds 5]
 
-Each way sends to one room, over kept-alive connections of one client, in the process of the service. What is
-printed is the median of the rounds.
+Each method sends to one room over one client's kept-alive connections, in the process of the service. The
+median of the rounds is printed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ENTRY: dict[str, Any] = {"message": {"textMessage": "x" * 100}}
 
 
 class Sender:
-    """The ways to send."""
+    """The methods of sending."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self._session = session
@@ -60,7 +60,7 @@ class Sender:
 
 
 async def measure(work: Callable[[], Awaitable[None]], rounds: int) -> float:
-    """Seconds that a way takes, the median of the rounds after one that does not count."""
+    """The median time in seconds of a method, over the rounds after a warm-up round."""
     times = []
     for _ in range(rounds + 1):
         begun = time.perf_counter()
@@ -70,7 +70,7 @@ async def measure(work: Callable[[], Awaitable[None]], rounds: int) -> float:
 
 
 async def main(redis: str | None, rounds: int) -> None:
-    """Measure all ways, and print them."""
+    """Measure all methods and print the results."""
     store: dict[str, Any] = {} if redis is None else {"store": "redis", "store_options": {"url": redis}}
     tokens = {"bench": {"token": TOKEN, "scopes": ["write"]}}
     service = ChatService(

@@ -134,7 +134,7 @@ def command(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def command_with_key(server: Server, sizes: Sizes) -> list[Measurement]:
-    """``command``, each message with an idempotency key of its own."""
+    """``command`` with a different idempotency key for each message."""
     if not server.idempotent:
         return []
     count = sizes.command_clients
@@ -146,7 +146,7 @@ def command_with_key(server: Server, sizes: Sizes) -> list[Measurement]:
             clients.append(joined_client(server.dialect, port, n, f"room{n}", [message]))
         with Load(server.dialect, clients) as load:
             load.open()
-            # A message that is taken for a repeat would be delivered to nobody.
+            # A message that is mistaken for a repeat would not be delivered.
             load.loop(WARM_UP, request=1, deliveries=1)
             phase = partial(load.loop, sizes.commands, request=1, deliveries=1, seconds=sizes.seconds)
             return [Meter(instances).measure("command-with-key", phase)]

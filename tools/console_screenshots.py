@@ -1,6 +1,6 @@
 """Create the pictures of the console: .venv/bin/python tools/console_screenshots.py [DIRECTORY]
 
-The service has 10,000 rooms, a room with 5,000 members, and people who talk.
+The service has 10,000 rooms, one of them with 5,000 members, and users who send messages.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ CITIES = ("Aarhus", "Bergen", "Cork", "Delft", "Esbjerg", "Faro", "Genoa", "Hull
 TOPICS = ("Arrivals", "Customs", "Deliveries", "Engine room", "Help desk", "Night shift", "Pilots", "Weather")
 FIRST = ("Ada", "Bo", "Carla", "Dimitri", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas", "Kaya", "Lucía")
 LAST = ("Abel", "Brandt", "Costa", "Dogan", "Eriksen", "Fischer", "Greco", "Haugen", "Ito", "Jansen", "Kaya")
-#: Texts that people send, one after the other.
+#: Texts that users send in turn.
 TEXTS = ("Ferry 3 is in.", "Gate B is open.", "Who has the keys?", "Two more boxes, please.", "On my way.")
-#: Seconds of talk before the picture of the rates.
+#: Seconds of activity before the picture of the rates.
 TALK = 16
 
 
@@ -43,7 +43,7 @@ def member_names() -> list[str]:
 
 
 async def talk(clients: list[InProcessClient]) -> None:
-    """Send messages until it is cancelled, now more and now fewer."""
+    """Send messages at a varying rate until cancelled."""
     for number in itertools.count():
         client = clients[number % len(clients)]
         await client.call("roomMessage", ROOM, {"textMessage": TEXTS[number % len(TEXTS)]})

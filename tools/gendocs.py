@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/, or with --check say which of them are out of date."""
+"""Write the generated pages of docs/, or list outdated ones with --check."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 """A room server on plain python-socketio and aiohttp, the way their documentation writes one.
 
-It checks nothing and stores nothing: what python-socketio costs by itself. See service.py for the argument.
+It does not check or store anything, so it shows the cost of python-socketio itself. See service.py for the
+argument.
 """
 
 import asyncio

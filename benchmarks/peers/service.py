@@ -1,9 +1,9 @@
-"""chat_service as the benchmark runs it: rooms `room0`, `room1`, …, users named by the query.
+"""chat_service for the benchmarks: rooms `room0`, `room1`, …; the query contains the user name.
 
     python service.py '{"port": 0, "rooms": 1, "redis": null, "profile": null}'
 
 Prints "ready PORT". SIGUSR2 collects garbage. With ``profile``, the name of a file, SIGUSR1 starts cProfile,
-and the next SIGUSR1 ends it and writes what it found.
+and the next SIGUSR1 ends it and writes the results.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def on_connect(service: ChatService, socket_id: str) -> str | None:
 async def on_start(service: ChatService) -> None:
     for number in range(CONFIG["rooms"]):
         name = f"room{number}"
-        # Of two instances the first one makes them.
+        # The first of two instances creates the rooms.
         if not await service.has_room(name):
             await service.add_room(name, owner="admin")
 
@@ -59,7 +59,7 @@ service = ChatService(
     port=CONFIG["port"],
     store="redis" if CONFIG.get("redis") else "memory",
     store_options={"url": CONFIG["redis"]} if CONFIG.get("redis") else {},
-    # No pings during a measurement, in all servers alike.
+    # No server sends pings during a measurement.
     transport_options={"ping_interval": 600.0, "ping_timeout": 600.0},
     hooks={"on_connect": on_connect, "on_start": on_start},
 )
@@ -71,5 +71,5 @@ def ready() -> None:
     print(f"ready {service.port}", flush=True)
 
 
-# Nothing but the line above: the benchmark reads no further.
+# Print only the line above: the benchmark does not read any further.
 service.run(announce=False)

@@ -1,4 +1,4 @@
-"""The stores that the whole suite runs on: each backend makes stores that share their state."""
+"""The stores on which the whole suite runs. Each backend creates stores that share their state."""
 
 import uuid
 from typing import Any, Protocol
@@ -11,21 +11,21 @@ from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.stores.redis import RedisStore
 from tests.support.redis_servers import RedisCluster, RedisServer
 
-#: Marks tests of what no store can change: they run once, in memory.
+#: Marks tests of behaviour that does not depend on the store. They run once, in memory.
 ONE_STORE = pytest.mark.parametrize("backend", ["memory"], indirect=True)
 
 
 class Backend(Protocol):
-    """Where the state of one test is."""
+    """Holds the state of one test."""
 
     name: str
 
     def new_store(self) -> Store:
-        """A store for one more instance, over the same state."""
+        """A store for another instance with the same state."""
         ...
 
     async def leftovers(self) -> list[str]:
-        """What is still there although no user, room or instance is; empty when all is well."""
+        """What is left after all users, rooms and instances are gone; empty if everything was cleaned up."""
         ...
 
 
@@ -41,7 +41,7 @@ class InMemory:
         return MemoryStore(self.shared)
 
     async def inventory(self) -> dict[str, int]:
-        """What is stored, each with its size, except the changes of rooms."""
+        """The stored items with their sizes, except the changes of rooms."""
         found = {f"user {name}": len(user.sockets) for name, user in self.shared.users.items()}
         for name, room in self.shared.rooms.items():
             found |= {f"members of {name}": len(room.members), f"seen in {name}": len(room.seen)}
@@ -52,7 +52,7 @@ class InMemory:
 
 
 class InRedis:
-    """The Redis store, in one server or in a cluster. Each test has a prefix of its own."""
+    """The Redis store, in one server or in a cluster. Each test has its own prefix."""
 
     def __init__(self, servers: RedisServer | RedisCluster) -> None:
         self.name = "cluster" if isinstance(servers, RedisCluster) else "redis"
@@ -62,7 +62,7 @@ class InRedis:
             "url": servers.url,
             "cluster": self.name == "cluster",
             "prefix": self.prefix,
-            # A thousand commands may wait for one another on a slow machine.
+            # On a slow machine, a thousand commands may have to wait for one another.
             "command_timeout": 20.0,
         }
 
@@ -110,7 +110,7 @@ class InRedis:
         """
         owner, _, part = key.partition("}")
         if part == ":ban":
-            # Bans outlive the users.
+            # Bans outlive users.
             return False
         if part in (":sockets", ":rooms", ":members") or owner == f"{self.prefix}:instances:{{all":
             return True

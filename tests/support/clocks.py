@@ -1,4 +1,4 @@
-"""Clocks that show the wrong time, and that somebody sets."""
+"""Clocks that are wrong, and that tests can set."""
 
 from chat_service.clock import SystemClock
 

@@ -1,4 +1,4 @@
-"""The version before this one, taken from the history of a git checkout, to run beside this one."""
+"""The previous version, taken from the history of a git checkout, to run alongside this one."""
 
 import io
 import subprocess
@@ -8,16 +8,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: The last commit of the earlier version.
 EARLIER = "afc56c0d3030d9658efe824a2363ace1572e1a25"
-#: The package, and the programs of the tests that run it.
+#: The package, and the test programs that run it.
 FILES = ("chat_service", "tests/redis/instance.py", "tests/chaos/__init__.py", "tests/chaos/instance.py")
 
 
 class NoHistory(Exception):
-    """This is no git checkout, so there is no earlier version."""
+    """There is no earlier version, because this is not a git checkout."""
 
 
 def is_there() -> bool:
-    """Whether the earlier version can be taken from here."""
+    """Whether the earlier version is available."""
     found = subprocess.run(["git", "cat-file", "-e", EARLIER], cwd=ROOT, capture_output=True, check=False)
     return found.returncode == 0
 

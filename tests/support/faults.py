@@ -1,4 +1,4 @@
-"""Faults on purpose: a store that fails where a test says so, and loses what the bus delivers."""
+"""Injected faults: a store whose methods fail as a test requests, and a bus that loses envelopes."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,31 +7,31 @@ from typing import Any, cast
 from chat_service.contracts.bus import Bus, BusListener, Envelope, Topic
 from chat_service.contracts.store import Store
 
-#: Says whether an envelope gets lost on its way to this instance.
+#: Decides whether an envelope is lost on its way to this instance.
 Loss = Callable[[Topic, Envelope], bool]
 
 
 class Faults:
-    """What goes wrong, by the name of a store's or a bus's method."""
+    """The faults, by the name of a method of the store or bus."""
 
     def __init__(self) -> None:
         #: The methods that were called, in order.
         self.calls: list[str] = []
         self._errors: dict[str, tuple[BaseException, bool]] = {}
         self._gates: dict[str, asyncio.Event] = {}
-        #: How many calls wait at a gate.
+        #: Number of calls that wait at a gate.
         self.waiting = 0
 
     def fail(self, method: str, error: BaseException, *, done: bool = False) -> None:
-        """Let a method raise, until ``mend``. ``done``: it raises after it did its work."""
+        """Make a method raise until ``mend``. ``done``: it raises after it has done its work."""
         self._errors[method] = (error, done)
 
     def mend(self, method: str) -> None:
-        """Let a method work again."""
+        """Make a method work again."""
         del self._errors[method]
 
     def gate(self, method: str) -> asyncio.Event:
-        """Let a method wait until the event is set."""
+        """Make a method wait until the event is set."""
         gate = self._gates[method] = asyncio.Event()
         return gate
 
@@ -73,7 +73,7 @@ class FaultyBus:
 
 
 class LossyListener:
-    """Hands envelopes on but for those that get lost."""
+    """Passes on all envelopes except lost ones."""
 
     def __init__(self, inner: BusListener, owner: "FaultyStore") -> None:
         self.inner = inner
@@ -95,7 +95,7 @@ class FaultyStore:
     def __init__(self, inner: Store) -> None:
         self.inner = inner
         self.faults = Faults()
-        #: Which envelopes get lost, and those that were.
+        #: Decides which envelopes are lost, and the envelopes that were lost.
         self.loses: Loss = lambda topic, envelope: False
         self.lost: list[Envelope] = []
         self.listener: LossyListener | None = None
@@ -115,5 +115,5 @@ for _name in dir(Store):
 
 
 def as_store(store: FaultyStore) -> Store:
-    """The store as what it is: the methods were made above, which type checkers cannot follow."""
+    """The store with its type: its methods were created above, which type checkers cannot follow."""
     return cast(Store, store)

@@ -1,4 +1,4 @@
-"""Not collected: the tests that tests/unit/test_reaper.py runs, and interrupts while their servers run."""
+"""Not collected: tests that tests/unit/test_reaper.py runs and interrupts while their servers are running."""
 
 import asyncio
 import os
@@ -11,10 +11,10 @@ from tests.e2e.clients import NodeProcess
 from tests.e2e.processes import run
 from tests.support.redis_servers import RedisCluster, RedisServer
 
-#: Where the process that runs the tests writes its number when all is up.
+#: File in which the test process writes its process id when everything is running.
 READY = Path(os.environ.get("CHAT_TEST_READY", "/nonexistent"))
 
-#: Leaves a process that has left its parent, its session and its group.
+#: Starts a process that is detached from its parent, its session and its process group.
 DAEMON = """
 import os, time
 if os.fork() == 0:
@@ -42,7 +42,7 @@ async def _wait() -> None:
 
 
 async def test_servers(redis_servers: RedisServer, cluster_servers: RedisCluster) -> None:
-    # Frozen, as chaos freezes what it tests.
+    # Frozen, as in the chaos tests.
     frozen = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
     frozen.send_signal(signal.SIGSTOP)
     subprocess.run([sys.executable, "-c", DAEMON], check=True)

@@ -1,4 +1,4 @@
-"""Markers: events sent last, so that who got the marker has got everything that was sent before it."""
+"""Markers: events sent last. A client that has received the marker has received everything before it."""
 
 import itertools
 from typing import Any
@@ -12,7 +12,7 @@ _EVENT = "marker"
 
 
 async def room_marker(service: ChatService, room: str, *clients: InProcessClient) -> int:
-    """Post a message as the server; return its id when these joined clients have it."""
+    """Send a message as the server, and return its id when these joined clients have received it."""
     text = f"{_EVENT} {next(_numbers)}"
     [message_id] = await service.exec_user_command(True, "roomMessage", room, {"textMessage": text})
     for client in clients:
@@ -25,7 +25,7 @@ def _has(client: InProcessClient, text: str) -> bool:
 
 
 async def user_marker(service: ChatService, user: str, *clients: InProcessClient) -> None:
-    """Send an event to all sockets of a user; return when these clients of the user have it."""
+    """Send an event to all sockets of a user, and return when these clients have received it."""
     number = next(_numbers)
     await service.transport.emit_to_channel(user_channel(user), _EVENT, number)
     for client in clients:
@@ -33,7 +33,7 @@ async def user_marker(service: ChatService, user: str, *clients: InProcessClient
 
 
 def told(client: InProcessClient) -> list[tuple[str, list[Any]]]:
-    """The events that a client got until now, without markers."""
+    """The events that a client has received so far, without markers."""
     return [(name, args) for name, args in client.events if not _is_marker(name, args)]
 
 

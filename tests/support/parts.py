@@ -1,4 +1,4 @@
-"""The parts of a service under test: the one place that knows where a service keeps them."""
+"""The parts of a service under test. Only this module knows where a service keeps them."""
 
 from chat_service import ChatService
 from chat_service.domain.context import Context

@@ -1,8 +1,8 @@
-"""Ends what a test run leaves behind: servers, browsers and workers, however the run itself ended.
+"""Ends the servers, browsers and workers that a test run leaves behind, however the run itself ended.
 
-A run that is interrupted ends its servers by itself, unless it is killed, or interrupted once more. So each
-process that runs tests has a reaper: a process in its own session that remembers all descendants, and kills
-those that are left when the test process is gone. It needs /proc, and does nothing where there is none.
+An interrupted run ends its servers itself, unless it is killed or interrupted again. So each process that
+runs tests has a reaper: a process in its own session that remembers all descendants, and kills the remaining
+ones when the test process is gone. It requires /proc, and does nothing without it.
 """
 
 import os
@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Marks the environment of all descendants: those that the reaper has not seen yet are found by it.
+#: Environment variable of all descendants, by which the reaper finds those that it has not seen yet.
 VARIABLE = "CHAT_TEST_RUN"
-#: Seconds between two looks, and how long to look for what is left: one look takes long on a busy machine.
+#: Seconds between two searches, and how long to search for leftovers: a search is slow on a busy machine.
 PAUSE, PATIENCE = 0.1, 60.0
 PROC = Path("/proc")
 
-#: The id of a process that no other one gets: its number and when it started.
+#: The unique id of a process: its number and start time.
 Identity = tuple[int, int]
 
 
@@ -29,9 +29,9 @@ def watch() -> None:
         return
     mark = uuid.uuid4().hex
     outer = os.environ.get(VARIABLE, "")
-    # A run inside a run is also the outer one's to end.
+    # The outer run must also end a run inside it.
     os.environ[VARIABLE] = f"{outer},{mark}"
-    # Without the packages of the environment, which may measure what runs.
+    # Without installed packages, which may measure coverage.
     command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark]
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -42,7 +42,7 @@ def watch() -> None:
 
 
 def identity(pid: int) -> Identity | None:
-    """None for a process that is gone, or ended and not waited for."""
+    """None for a process that has ended, whether or not it was waited for."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -51,7 +51,7 @@ def identity(pid: int) -> Identity | None:
 
 
 def children(pid: int) -> Iterator[int]:
-    """The processes that a process has started, and that it has not outlived."""
+    """The running children of a process."""
     try:
         for task in (PROC / str(pid) / "task").iterdir():
             yield from map(int, (task / "children").read_text().split())
@@ -60,7 +60,7 @@ def children(pid: int) -> Iterator[int]:
 
 
 def descendants(pid: int) -> set[Identity]:
-    """The processes below one, but for this one."""
+    """The descendants of a process, except this process."""
     found: set[Identity] = set()
     for child in children(pid):
         known = identity(child)
@@ -70,7 +70,7 @@ def descendants(pid: int) -> set[Identity]:
 
 
 def marked(mark: str) -> set[Identity]:
-    """The processes whose environment has a mark. Servers that write a title of their own lose it."""
+    """The processes whose environment has a mark. Servers that set their own title lose it."""
     found = set()
     for folder in PROC.iterdir():
         if folder.name.isdecimal() and int(folder.name) != os.getpid():
@@ -85,16 +85,16 @@ def marked(mark: str) -> set[Identity]:
 
 
 class Watched:
-    """The descendants of a process, learned while they come and go. Only new ones are read."""
+    """The descendants of a process, updated as they come and go. Only new processes are read."""
 
     def __init__(self, pid: int) -> None:
         self._root = pid
-        #: The processes of the last look, of whatever origin.
+        #: All processes of the last search.
         self._present: set[int] = set()
         self._known: dict[int, Identity] = {}
 
     def look(self) -> None:
-        """Remember the new ones, forget those that are gone."""
+        """Add new descendants, and remove those that are gone."""
         present = {int(name) for name in os.listdir(PROC) if name.isdecimal()}
         new = {pid: parent for pid in present - self._present if (parent := parent_of(pid))}
         self._known = {pid: known for pid, known in self._known.items() if pid in present}
@@ -107,7 +107,7 @@ class Watched:
                     self._known[pid] = known
 
     def known(self) -> set[Identity]:
-        """Those that still run."""
+        """The descendants that are still running."""
         return {each for each in self._known.values() if identity(each[0]) == each}
 
 
@@ -120,7 +120,7 @@ def parent_of(pid: int) -> int:
 
 
 def signal_all(processes: set[Identity], number: signal.Signals) -> None:
-    """Send a signal to those that still run."""
+    """Send a signal to the descendants that are still running."""
     for each in processes:
         if identity(each[0]) == each:
             try:
@@ -130,7 +130,7 @@ def signal_all(processes: set[Identity], number: signal.Signals) -> None:
 
 
 def reap(parent: int, mark: str) -> None:
-    """Remember the descendants of a process until it is gone, then kill those that are left."""
+    """Track the descendants of a process until it is gone, then kill the remaining ones."""
     watched = Watched(parent)
     while os.getppid() == parent:
         watched.look()
@@ -138,10 +138,10 @@ def reap(parent: int, mark: str) -> None:
     left = watched.known()
     deadline = time.monotonic() + PATIENCE
     quiet = 0
-    # Twice, since a process may have been starting another one that has no mark yet.
+    # Twice, because a process may have just started another one that has no mark yet.
     while quiet < 2 and time.monotonic() < deadline:
         found = left | marked(mark)
-        # Stopped first: a process that is killed while it forks would leave a child that nothing leads to.
+        # Stopped first: a process that is killed while it forks would leave an untraceable child.
         stopped: set[Identity] = set()
         while new := found - stopped:
             signal_all(new, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Real Redis servers for the tests, on free ports of the loopback; nothing of them is left afterwards."""
+"""Real Redis servers for the tests, on free ports of the loopback interface. They leave nothing behind."""
 
 import contextlib
 import os
@@ -21,27 +21,27 @@ from redis.retry import Retry
 
 from tests.support.patience import PATIENCE
 
-#: The server program, such as ``valkey-server`` or its whole path.
+#: The server program, such as ``valkey-server`` or its full path.
 PROGRAM = os.environ.get("CHAT_TEST_REDIS_SERVER", "redis-server")
 
 
 def server_program() -> str:
-    """Where the server program is."""
+    """The path of the server program."""
     found = shutil.which(PROGRAM)
     assert found is not None, f"{PROGRAM} is missing: make test installs redis-server"
     return found
 
 
-#: Below the ports that systems give to outgoing connections, which could take one just before a server does;
-#: with those of the cluster bus, too.
+#: These ports and their cluster bus ports are below those that systems use for outgoing connections, which
+#: could take a port just before a server does.
 PORTS = range(10_500, 22_000)
 CLUSTER_BUS = 10_000
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on, and whose cluster bus port is free as well."""
+    """A free TCP port whose cluster bus port is also free."""
     while True:
-        # Not the shared generator: hypothesis seeds it alike in all processes.
+        # Not the shared generator: hypothesis seeds it identically in all processes.
         port = random.SystemRandom().choice(PORTS)
         with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
             first.bind(("127.0.0.1", port))
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 class StartedInBlock(ABC):
-    """Runs inside a ``with`` block, and leaves nothing behind if it cannot start."""
+    """Runs inside a ``with`` block, and cleans up if it cannot start."""
 
     @abstractmethod
     def start(self) -> Self: ...
@@ -72,7 +72,9 @@ class StartedInBlock(ABC):
 
 
 class RedisServer(StartedInBlock):
-    """One redis-server process. ``environment``: of the process; that of this one when not given."""
+    """One redis-server process. ``environment``: its environment variables; by default, those of this
+    process.
+    """
 
     def __init__(
         self, *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
@@ -82,7 +84,7 @@ class RedisServer(StartedInBlock):
         self.folder = Path(tempfile.mkdtemp(prefix="chat-redis-"))
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
-        #: What stands before the options, such as a configuration file.
+        #: Arguments before the options, such as a configuration file.
         self.program_arguments: list[str] = []
 
     @property
@@ -103,12 +105,12 @@ class RedisServer(StartedInBlock):
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                # Tried again here, and not by the client, which would wait for longer each time.
+                # Retried here and not by the client, whose pauses grow.
                 with self.client(retry=Retry(NoBackoff(), 0)) as client:
                     client.ping()
                 return self
             except redis_client.AuthenticationError:
-                # It answers; it only wants a password first.
+                # It answers, but requires a password first.
                 return self
             except (redis_client.ConnectionError, redis_client.TimeoutError, redis_client.BusyLoadingError):
                 if time.monotonic() > deadline or self.process.poll() is not None:
@@ -116,11 +118,11 @@ class RedisServer(StartedInBlock):
                 time.sleep(0.02)
 
     def client(self, **options: object) -> "redis_client.Redis":
-        """A blocking client, for the tests' own looks."""
+        """A blocking client for tests that inspect the server."""
         return redis_client.Redis(host="127.0.0.1", port=self.port, **options)  # type: ignore[arg-type]
 
     def kill(self) -> None:
-        """End the process at once; what it wrote to disk stays."""
+        """Kill the process. Its files stay."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -133,7 +135,7 @@ class RedisServer(StartedInBlock):
 
 
 class RedisCluster(StartedInBlock):
-    """A cluster of masters without replicas, unless ``replicas`` are asked for."""
+    """A cluster of masters, each with this number of ``replicas``; by default without."""
 
     def __init__(self, masters: int = 3, replicas: int = 0) -> None:
         options = (
@@ -151,7 +153,7 @@ class RedisCluster(StartedInBlock):
         return self.servers[0].url
 
     def start(self) -> Self:
-        """Start the nodes, share the slots out, and return when all agree."""
+        """Start the nodes, distribute the slots, and return when all nodes agree."""
         for server in self.servers:
             server.start()
         masters = self.servers[: self._masters]
@@ -206,11 +208,11 @@ class RedisCluster(StartedInBlock):
         return found
 
     def masters(self) -> list[RedisServer]:
-        """The masters that run."""
+        """The running masters."""
         return self._with_role("master")
 
     def replicas(self) -> list[RedisServer]:
-        """The replicas that run."""
+        """The running replicas."""
         return self._with_role("slave")
 
     def replica_of(self, key: str) -> RedisServer:
@@ -229,7 +231,7 @@ class RedisCluster(StartedInBlock):
                 time.sleep(0.05)
 
     def fail_over(self, replica: RedisServer) -> None:
-        """Let a replica take its master's place in agreement with it, and return when it has.
+        """Let a replica replace its master with the master's agreement, and return when it has.
 
         An election may fail on a busy machine: the replica gives up after 5 s, or the masters voted recently.
         """
@@ -244,7 +246,7 @@ class RedisCluster(StartedInBlock):
                     time.sleep(0.05)
 
     def wait_ok(self) -> None:
-        """Return when all nodes that run agree that every slot is served by one of them."""
+        """Return when all running nodes agree that every slot is served by one of them."""
         deadline = time.monotonic() + PATIENCE
         running = {server.port for server in self.servers if server.process is not None}
         for server in self.servers:
@@ -293,7 +295,7 @@ class RedisCluster(StartedInBlock):
 
 
 class RedisSentinels(StartedInBlock):
-    """A master with one replica, and three sentinels that fail over soon."""
+    """A master with one replica, and three Sentinels that fail over quickly."""
 
     SERVICE = "mymaster"
 
@@ -304,11 +306,11 @@ class RedisSentinels(StartedInBlock):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where the sentinels are."""
+        """The addresses of the Sentinels."""
         return [("127.0.0.1", sentinel.port) for sentinel in self.sentinels]
 
     def start(self) -> Self:
-        """Start all, and return when the sentinels know each other and the replica is in step."""
+        """Start all servers, and return when the Sentinels know each other and the replica is in sync."""
         master, replica = self.servers
         master.start()
         replica.start()
@@ -331,7 +333,7 @@ class RedisSentinels(StartedInBlock):
         return self
 
     def wait_ready(self) -> None:
-        """Return when every sentinel sees a living master with a replica in step, and the other sentinels."""
+        """Return when every Sentinel sees a running master, a replica in sync, and the other Sentinels."""
         deadline = time.monotonic() + PATIENCE
         for sentinel in self.sentinels:
             with sentinel.client() as client:
@@ -345,7 +347,7 @@ class RedisSentinels(StartedInBlock):
                     time.sleep(0.1)
 
     def master(self) -> RedisServer:
-        """The server that is the master now, as the first sentinel says."""
+        """The current master, according to the first Sentinel."""
         with self.sentinels[0].client() as client:
             _, port = client.sentinel_get_master_addr_by_name(self.SERVICE)
         return next(server for server in self.servers if server.port == port)

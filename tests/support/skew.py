@@ -1,4 +1,4 @@
-"""A wall clock that is wrong, for a program that cannot be told to use another one."""
+"""A wrong wall clock for a program that cannot be configured to use a different clock."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ SOURCE = Path(__file__).with_name("skew.c")
 
 
 class Skew:
-    """The error of the clock of programs started with ``environment``; it can change while they run."""
+    """The clock error of programs that are started with ``environment``. It can change while they run."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="chat-skew-"))
@@ -24,12 +24,12 @@ class Skew:
         self.environment = {**os.environ, "LD_PRELOAD": str(library), "SKEW_FILE": str(self._file)}
 
     def set(self, seconds: float) -> None:
-        """Let the clock be wrong by so many seconds from now on."""
+        """Make the clock wrong by this number of seconds from now on."""
         data = struct.pack("q", round(seconds * 1_000_000))
         if not self._file.exists():
             self._file.write_bytes(data)
             return
-        # In the very file, which programs have mapped.
+        # In place, because the programs have mapped this file.
         with self._file.open("r+b") as file:
             file.write(data)
 

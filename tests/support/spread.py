@@ -1,4 +1,4 @@
-"""One service on one or more instances; tests say only that their clients are at different places."""
+"""One service on one or more instances. Tests only say that their clients are at different places."""
 
 from collections.abc import Awaitable, Callable
 

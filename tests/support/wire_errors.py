@@ -1,4 +1,4 @@
-"""What errors look like on the wire, written down from the contract and not taken from the code."""
+"""The form of errors on the wire, written from the contract and not derived from the code."""
 
 import json
 from collections.abc import Awaitable
@@ -8,7 +8,7 @@ import pytest
 
 from chat_service import ChatServiceError
 
-#: Texts with Python's places; ``json`` marks an argument that is shown as JSON.
+#: Texts as Python format strings; ``json`` marks an argument that is shown as JSON.
 TEXTS = {
     "badArgument": "Bad argument at position {}, value {json}",
     "banned": "Banned until {}, reason: {}",

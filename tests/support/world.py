@@ -1,4 +1,4 @@
-"""A service under test: instances over one backend, and clients that are connected to them."""
+"""A service under test: instances that share a backend, and their clients."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +25,13 @@ class Instance:
         self.peers: list[Instance] = [self]
 
     async def login(self, user_name: str, **handshake: Any) -> InProcessClient:
-        """A client whose login is confirmed. Events of the login are forgotten."""
+        """A client whose login is confirmed. The events of the login are discarded."""
         client = await self.transport.login(user_name, **handshake)
         client.clear()
         return client
 
     async def joined(self, user_name: str, *rooms: str) -> InProcessClient:
-        """A client that has joined rooms. Its events until then are forgotten."""
+        """A client that has joined rooms. Its events up to this point are discarded."""
         client = await self.login(user_name)
         for room in rooms:
             await client.call("roomJoin", room)
@@ -40,7 +40,9 @@ class Instance:
         return client
 
     async def _settle(self, room: str, client: InProcessClient) -> None:
-        """Return when a client has got what its join sent on the room's topic, by an event for it alone."""
+        """Return when a client has received everything that its join published, by means of an event for it
+        alone.
+        """
         everybody = (socket_id for peer in self.peers for socket_id in peer.transport.socket_ids())
         others = tuple(socket_id for socket_id in everybody if socket_id != client.id)
         marker = Notify(event="settled", args=(), exclude=others)
@@ -49,7 +51,7 @@ class Instance:
 
 
 class World:
-    """Makes instances over one backend, and closes them in the end."""
+    """Creates instances that share one backend, and closes them at the end."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -63,12 +65,14 @@ class World:
         store: Store | None = None,
         **options: Any,
     ) -> Instance:
-        """Make one more instance, not started. Rooms management and direct messages are on unless ``options``
-        say. ``store``: one of this backend; a new one when None."""
+        """Create another instance without starting it. ``store``: one of this backend; a new one when None.
+
+        Room management and direct messages are enabled unless ``options`` say otherwise.
+        """
         options = {
             "enable_rooms_management": True,
             "enable_direct_messages": True,
-            # Tests are fast; those of the limit set it.
+            # Tests send fast. Tests of the limit set it themselves.
             "command_rate": None,
             **options,
         }
@@ -86,12 +90,12 @@ class World:
         return instance
 
     async def start(self, **options: Any) -> Instance:
-        """Make one more instance and start it."""
+        """Create another instance and start it."""
         instance = self.make(**options)
         await instance.service.start()
         return instance
 
     async def close(self) -> None:
-        """Close every instance; raises the first error of a close."""
+        """Close all instances. Raises the first error."""
         for instance in reversed(self.instances):
             await instance.service.close()

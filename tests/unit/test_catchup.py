@@ -1,4 +1,4 @@
-"""Envelopes that the bus lost: clients see no gap, whatever was lost."""
+"""Envelopes that the bus has lost: clients never see a gap."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support.world import Instance, World
 
 
 class Pair:
-    """Two instances: what is published for the second one may get lost."""
+    """Two instances. Envelopes for the second one may get lost."""
 
     def __init__(self, first: Instance, second: Instance, store: FaultyStore) -> None:
         self.first = first
@@ -143,7 +143,7 @@ async def test_a_room_without_history_goes_on_after_a_loss(pair: Pair) -> None:
     pair.lose(lambda event: event.last_message_id in (2, 3))
     await post(alice, 6)
     await wait_until(lambda: ids(bob)[-1:] == [6], "the last message")
-    # What the bus did deliver arrives, though the history has nothing.
+    # The delivered messages arrive, although the history is empty.
     assert ids(bob) == [1, 4, 5, 6]
     assert [(gap["from"], gap["to"]) for _, gap in bob.received("roomHistoryGap")] == [(2, 3)]
 
@@ -274,7 +274,7 @@ async def test_a_lost_removal_is_found(pair: Pair) -> None:
 
 @pytest.mark.covers("better:no later message reaches a removed user")
 async def test_a_user_who_was_removed_during_a_loss_is_told_of_no_gap(pair: Pair) -> None:
-    """Neither of messages nor of changes: what comes after the removal is not for them."""
+    """Neither messages nor changes: later events are not for removed sockets."""
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     carol = await pair.second.joined("carol", "room")

@@ -1,4 +1,4 @@
-"""The table of the operations whose failures are told by an event."""
+"""The table of operations whose failures are reported by an event."""
 
 import re
 from pathlib import Path

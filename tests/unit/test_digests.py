@@ -1,4 +1,4 @@
-"""Digests of messages: equal for equal messages, and for no others."""
+"""Digests of messages: equal if and only if the messages are equal."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ VALUES = st.recursive(
 
 
 def shape(value: Any) -> Any:
-    """The value in a form whose ``==`` is the equality that digests stand for."""
+    """The value in a form whose ``==`` matches the equality of digests."""
     if isinstance(value, bool) or value is None:
         return ("constant", value)
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""The life of an Engine.IO session, without an event loop: polls, upgrades, ends, and what may wait."""
+"""The life of an Engine.IO session, without an event loop: polls, upgrades, closing and limits."""
 
 import pytest
 from hypothesis import given
@@ -84,7 +84,7 @@ def test_an_upgrade() -> None:
     assert session.poll() is Poll.WAIT
     assert session.admit()
     assert session.probe(PROBE) is ProbeStep.ANSWER
-    # The poll ends; one more is not ended at once.
+    # This poll ends immediately; the next one does not.
     assert session.answer() == [NOOP]
     assert session.poll() is Poll.WAIT
     put(session, "4waits")
@@ -137,14 +137,14 @@ def test_only_one_websocket_may_request_an_upgrade() -> None:
 
 def test_the_limit() -> None:
     waiting = Waiting(1000)
-    # One packet may be larger by itself.
+    # A single packet may be larger.
     waiting.put("x" * 5000)
     assert waiting.is_full and not waiting.is_over_limit
     waiting.put("x")
     assert waiting.is_over_limit
     waiting.drop()
     assert not waiting.is_full and len(waiting) == 0
-    # Answers that a client asked for do not make it slow, but it may not ask for more.
+    # Requested answers do not make a client slow, but it cannot request more.
     for _ in range(10):
         waiting.put("x" * 900, is_answer=True)
     assert waiting.is_full and not waiting.is_over_limit
@@ -152,7 +152,7 @@ def test_the_limit() -> None:
     assert not waiting.is_over_limit
     waiting.put("x" * 800)
     assert waiting.is_over_limit
-    # Until most of it is read.
+    # Until most of the backlog is read.
     waiting.take(10)
     assert waiting.is_full and waiting.is_over_limit
     waiting.take(1)
@@ -176,7 +176,7 @@ def test_nothing_is_lost_or_counted_wrong(packets: list[str | bytes], most: int)
 
 
 class Life(RuleBasedStateMachine):
-    """A client that does what it likes: packets arrive once and in order, and no poll is left waiting."""
+    """With arbitrary actions of a client, packets arrive once and in order, and no poll is left waiting."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -126,6 +126,6 @@ def test_values_without_json_form_are_named_by_type() -> None:
         deep = [deep]
     assert as_text(deep) == "<list>"
     assert as_text({(1, 2): 3}) == "<dict>"
-    # Take it apart, since its destruction would recurse as deeply.
+    # Take it apart, because its destruction would recurse as deeply.
     while deep:
         deep = deep.pop()  # type: ignore[assignment]

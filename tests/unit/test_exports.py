@@ -142,7 +142,7 @@ def test_option_keywords_match_the_options() -> None:
 def test_option_keyword_types_match_the_options() -> None:
     of_options, of_keywords = typing.get_type_hints(Options), typing.get_type_hints(OptionKeywords)
     for name in ("store_options", "transport_options", "api_options", "webhook_options"):
-        # Callers see a mapping as a dict.
+        # A mapping is passed to callers as a dict.
         assert of_options.pop(name)
         assert of_keywords.pop(name)
     assert of_keywords == of_options

@@ -1,4 +1,4 @@
-"""The feed of a room: joins that race with events, gaps, new lives of a room."""
+"""The feed of a room: joins that race with events, gaps, and rooms that are deleted and created again."""
 
 from collections import deque
 from collections.abc import Callable
@@ -33,37 +33,37 @@ def join(seq: int, last_id: int = 0, epoch: str = "one") -> DecidedJoin:
 
 @dataclass
 class Model:
-    """A room, the bus to one instance, a feed, and what the sockets hear."""
+    """A room, the bus to one instance, a feed, and the events that sockets receive."""
 
     epoch: str = "one"
     seq: int = 0
     last_id: int = 0
-    #: All messages of this life, by id.
+    #: All messages of the current room, by id.
     messages: list[int] = field(default_factory=list)
     bus: deque[RoomEvent] = field(default_factory=deque)
-    #: Sockets that the room knows, with the place of their join.
+    #: Members of the room, with the positions of their joins.
     joined: dict[SocketId, tuple[int, int]] = field(default_factory=dict)
-    #: Answers of the store that are on their way.
+    #: Answers of the store that have not arrived yet.
     answers: dict[SocketId, DecidedJoin] = field(default_factory=dict)
     asked: set[SocketId] = field(default_factory=set)
-    #: Joined sockets whose clients do not know of it yet.
+    #: Joined sockets whose clients have not been told yet.
     unanswered: set[SocketId] = field(default_factory=set)
     heard: dict[SocketId, list[tuple[str, int]]] = field(default_factory=dict)
-    #: Sequence numbers of events that were lost, and ids of the messages among them.
+    #: Sequence numbers of lost events, and the ids of the messages among them.
     lost: set[int] = field(default_factory=set)
     lost_messages: set[int] = field(default_factory=set)
     #: Sequence numbers of events other than messages.
     others: list[int] = field(default_factory=list)
-    #: Messages that the history keeps.
+    #: Messages in the history.
     max_size: int = 99
-    #: What was read of the room, and is on its way.
+    #: A read of the room that has not arrived yet.
     read_room: tuple[Reading, Snapshot] | None = None
-    #: The subscription was lost, and the room has not been read since then.
+    #: Whether the subscription was lost, and the room has not been read since.
     interrupted: bool = False
 
     feed: RoomFeed = field(default_factory=RoomFeed)
 
-    # What the feed decides
+    # Decisions of the feed
 
     def give(self, event: RoomEvent, deaf: frozenset[SocketId]) -> None:
         for socket_id in self.joined:
@@ -92,7 +92,7 @@ class Model:
                 seq=self.seq,
                 last_message_id=self.last_id,
                 event=name,
-                # A message that is read from the history is the same one.
+                # A message from the history is identical.
                 args=(self.last_id if is_message else self.seq,),
             )
         )
@@ -107,7 +107,7 @@ class Model:
             self.give(event, decision.deaf)
 
     def lose(self) -> None:
-        # A loss at the very moment of the first joins, before the feed has a place, goes unnoticed.
+        # A loss during the first joins, before the feed has a position, is not noticed.
         if self.bus and self.feed.last_seq is not None and self.bus[0].seq > self.feed.last_seq:
             event = self.bus.popleft()
             self.lost.add(event.seq)
@@ -115,7 +115,7 @@ class Model:
                 self.lost_messages.add(event.last_message_id)
 
     def interrupt(self) -> None:
-        """The subscription is lost with all that is on its way, and comes back."""
+        """The subscription is lost with all undelivered events, and restored."""
         self.lost.update(event.seq for event in self.bus)
         self.lost_messages.update(event.last_message_id for event in self.bus if event.is_message)
         self.bus.clear()
@@ -132,7 +132,7 @@ class Model:
             self.answers[socket_id] = join(self.seq, self.last_id, self.epoch)
 
     def answer(self, socket_id: SocketId) -> None:
-        """The store's answer comes in."""
+        """The store's answer arrives."""
         if socket_id not in self.answers:
             return
         decided = self.answers.pop(socket_id)
@@ -147,7 +147,7 @@ class Model:
         assert self.feed.decide_join(socket_id, USER, decided) is None
 
     def tell(self, socket_id: SocketId) -> None:
-        """The client learns of its join."""
+        """The client is told about its join."""
         if socket_id in self.unanswered:
             self.unanswered.discard(socket_id)
             for item in self.feed.answer_join(socket_id):
@@ -155,7 +155,7 @@ class Model:
                 self.heard[socket_id].extend(told(item))
 
     def repeat(self, socket_id: SocketId) -> None:
-        """A joined socket joins again, and is told how far it has got."""
+        """A joined socket joins again, and is told its position."""
         if socket_id in self.joined and socket_id not in self.asked:
             place = self.feed.repeat_join(socket_id)
             assert place is not None
@@ -179,7 +179,7 @@ class Model:
     def read(self) -> None:
         if self.feed.is_holding and self.read_room is None:
             if self.interrupted:
-                # Nobody can tell whether what comes now had been lost; of that only messages are filled in.
+                # Whether these events were lost is unknown; only messages among them are filled in.
                 self.lost.update(event.seq for event in self.bus)
             self.interrupted = False
             kept = self.messages[max(len(self.messages) - self.max_size, 0) :]
@@ -187,7 +187,7 @@ class Model:
             self.read_room = reading, self.snapshot(*kept)
 
     def snapshot(self, *messages: int) -> Snapshot:
-        """The room as it is, with these messages. Sockets count as joined before the answer comes in."""
+        """The current room with these messages. Sockets count as joined before the answer arrives."""
         return Snapshot(
             cursor=RoomCursor(epoch=self.epoch, seq=self.seq),
             last_message_id=self.last_id,
@@ -211,17 +211,17 @@ class Model:
             else:
                 self.give(item.event, item.deaf)
 
-    # What must be true
+    # Invariants
 
     def check(self, socket_id: SocketId, *, whole: bool) -> None:
         seq, last_id = self.joined[socket_id]
         ids = [number for name, number in self.heard[socket_id] if name == "message"]
         expected = list(range(last_id + 1, self.last_id + 1))
-        # What was not lost arrives in any case, what was lost is in the history unless it rotated out.
+        # Other events always arrive, and lost messages are in the history unless they were rotated out.
         missing = set(expected if whole else expected[: expected.index(ids[-1]) if ids else 0]) - set(ids)
         assert ids == [number for number in expected if number in set(ids)]
         assert missing <= (self.lost_messages if self.max_size < 99 else set())
-        # The others are told to be missing, each once, in its place.
+        # The others are reported as missing, each once and in order.
         known = [number for name, number in self.heard[socket_id] if name in ("message", "lost")]
         assert known == expected[: len(known)]
         others = [number for name, number in self.heard[socket_id] if name == "other"]
@@ -235,7 +235,7 @@ class Model:
                 assert ("state", 0) in self.heard[socket_id]
 
     def finish(self, *, marker: bool = True) -> None:
-        """``marker``: a last message shows that something was lost before."""
+        """``marker``: send a last message, which reveals earlier losses."""
         for socket_id in list(self.asked):
             self.decide(socket_id)
             self.answer(socket_id)
@@ -255,7 +255,7 @@ class Model:
 
 
 def told(item: RoomEvent | Gap | StateGap) -> list[tuple[str, int]]:
-    """What a socket hears, with the ids of messages one by one."""
+    """The events that a socket receives, with each message id."""
     if isinstance(item, StateGap):
         return [("state", 0)]
     if isinstance(item, Gap):
@@ -264,7 +264,7 @@ def told(item: RoomEvent | Gap | StateGap) -> list[tuple[str, int]]:
 
 
 SOCKETS = st.sampled_from([SocketId("a"), SocketId("b"), SocketId("c")])
-#: What may happen to the room and on the bus, and to a socket.
+#: Possible steps of the room and the bus, and of a socket.
 NETWORK: dict[str, Callable[[Model], None]] = {
     "message": lambda model: model.publish(is_message=True),
     "other": lambda model: model.publish(is_message=False),
@@ -328,7 +328,7 @@ def test_without_losses_every_socket_gets_every_event_after_its_join(
 def test_an_interrupted_subscription_is_caught_up_by_itself(
     actions: list[tuple[str, SocketId | None]],
 ) -> None:
-    """Whenever it is lost, and with all that was on its way, however often: no later message is needed."""
+    """At any time, with all undelivered events, and any number of times. No later message is needed."""
     model = Model()
     for action, socket_id in actions:
         if socket_id is not None:
@@ -342,7 +342,7 @@ def test_an_interrupted_subscription_is_caught_up_by_itself(
     model.finish(marker=False)
 
 
-# Single cases, for what the property cannot show or to say what is meant
+# Single cases, which the property test does not cover or which illustrate it
 
 A, B, C = SocketId("a"), SocketId("b"), SocketId("c")
 
@@ -452,7 +452,7 @@ def test_access_that_is_lost_before_the_answer_of_the_store_is_noticed() -> None
     feed.take(event_of("one", 1, removed={USER: (B,)}))
     assert feed.decide_join(B, USER, join(0)) == removal.cursor
     assert list(feed.answer_join(B)) == []
-    # One that comes after the removal is not concerned by it.
+    # A message after the removal is not affected by it.
     feed.audience.ask(C)
     feed.take(event_of("one", 2))
     assert feed.decide_join(C, USER, join(1)) is None
@@ -484,11 +484,11 @@ def test_a_new_feed_accepts_any_event() -> None:
     assert RoomFeed().judge(event_of("any", 77)) is Verdict.NEXT
 
 
-# Lives of a room
+# Rooms that are deleted and created again
 
 
 def reading_with(feed: RoomFeed, *events: RoomEvent) -> Reading:
-    """The events are held, since the subscription was lost before them, when the room is read."""
+    """The room is read while events are held, because the subscription was lost before them."""
     feed.interrupt()
     for event in events:
         feed.take(event)
@@ -515,10 +515,10 @@ def test_the_end_of_an_epoch() -> None:
     for socket_id in caught_up.lost:
         assert model.feed.forget(socket_id)
     assert model.feed.audience.is_empty
-    # Late events of the old life start nothing.
+    # Late events of the former room have no effect.
     assert not model.feed.take(model.bus.popleft()).is_given
     assert model.feed.take(event_of("two", 3)).is_given
-    # A join of it, whose answer comes now, is over as well.
+    # A join to the former room, whose answer arrives now, has ended, too.
     model.feed.audience.ask(A)
     assert model.feed.decide_join(A, USER, join(0)) == RoomCursor(epoch="one", seq=1)
 

@@ -1,4 +1,4 @@
-"""A feed notices when the store has lost what was given, also when it has gone as far again since then."""
+"""A feed notices when the store has lost delivered messages, even if new ones have reached the same id."""
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.domain.decisions import DecidedJoin, Snapshot
@@ -13,7 +13,9 @@ def message(seq: int, message_id: int, text: str) -> RoomEvent:
 
 
 def has_gone_back(seq: int, last_message_id: int, *messages: RoomEvent, epoch: str = "one") -> bool:
-    """Read a room in this state after the messages 1 "a" and 2 "b" were given, and the subscription lost."""
+    """Read a room in this state after messages 1 "a" and 2 "b" were delivered and the subscription was
+    lost.
+    """
     feed = RoomFeed()
     for event in (message(1, 1, "a"), message(2, 2, "b")):
         assert feed.take(event).is_given
@@ -30,7 +32,7 @@ def has_gone_back(seq: int, last_message_id: int, *messages: RoomEvent, epoch: s
 def test_nothing_was_lost():
     assert not has_gone_back(2, 2, message(0, 2, "b"))
     assert not has_gone_back(9, 5, message(0, 2, "b"), message(0, 3, "c"))
-    # The history may have rotated it away.
+    # The history may have been rotated.
     assert not has_gone_back(9, 5, message(0, 4, "d"))
 
 

@@ -1,4 +1,4 @@
-"""WebSocket frames without a network: what clients may send, what they may not, and what a server writes."""
+"""WebSocket frames without a network: valid and invalid frames of clients, and the frames of a server."""
 
 import os
 import zlib
@@ -26,7 +26,7 @@ from chat_service.transports.socketio.engine.framing import (
 
 
 def frame(first: int, payload: bytes, *, mask: bytes = b"mask", size: bytes | None = None) -> bytes:
-    """A frame of a client, or something like it."""
+    """A client's frame, valid or not."""
     if size is None:
         length = len(payload)
         if length < 126:
@@ -90,7 +90,7 @@ def test_one_whole_text_is_read_at_once(payload: bytes, is_text: bool) -> None:
         return
     expected = text if is_text and len(payload) <= 130 else None
     assert reader.single(data) == expected
-    # Anything more or less, or something before it, has to be fed.
+    # Any other data must be fed.
     assert reader.single(data + b"\x81") is None and reader.single(data[:-1]) is None
     reader.feed(frame(0x89, b"")[:3])
     assert reader.single(data) is None
@@ -214,7 +214,7 @@ def test_compressed_messages_both_ways(message: bytes) -> None:
     encoder = PerMessageDeflate(True, True, 15, 15)
     made = encoder.encode(Frame(Opcode.BINARY, message))
     assert read(frame(0xC2, bytes(made.data)), compressed=True) == [(BINARY, message)]
-    # In fragments only the first one says so; others may be plain.
+    # Only the first fragment has the bit.
     payload = framing.compress(message)
     data = frame(0x42, payload[:3]) + frame(0x00, b"") + frame(0x80, payload[3:]) + frame(0x81, b"plain")
     assert read(data, compressed=True) == [(BINARY, message), (TEXT, "plain")]

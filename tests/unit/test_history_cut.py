@@ -10,7 +10,7 @@ from chat_service.commands.messages import within_one_packet
 
 
 def newest_first(counts: list[int]) -> list[dict[str, Any]]:
-    """Messages with so many binary values, the first one the oldest."""
+    """Messages with these numbers of binary values, oldest first."""
     made = [{"id": number, "binary": [b"x"] * count} for number, count in enumerate(counts, 1)]
     return made[::-1]
 
@@ -32,7 +32,7 @@ def test_everything_arrives_in_parts(counts: list[int], limit: int) -> None:
                 ids += [message["id"] for message in part]
                 left = rest[len(part) :]
                 following = left[:1]
-            # As many as there is room for.
+            # As many as fit.
             for message in following:
                 assert binary + len(message["binary"]) > limit
             rest = left

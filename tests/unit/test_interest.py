@@ -1,4 +1,4 @@
-"""Subscriptions by interest: one per topic, whatever the order of those who come and go."""
+"""Subscriptions by interest: one per topic, in whatever order users of the topic come and go."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ TOPIC = Topic(TopicKind.ROOM, "room")
 
 
 class SlowBus:
-    """A bus on which everything takes some turns of the loop."""
+    """A bus whose operations take several turns of the loop."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -111,7 +111,7 @@ async def test_random_subscribers(seed: int) -> None:
             task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(item is None or isinstance(item, asyncio.CancelledError) for item in outcomes), outcomes
-    # One more visit, since one who is cancelled while he leaves may have left the light on.
+    # One more visit, because a visitor that is cancelled while leaving may not have unsubscribed.
     await interest.acquire(TOPIC)
     await interest.release(TOPIC)
     assert interest.topics() == bus.subscribed == set()

@@ -1,4 +1,4 @@
-"""How many connections a limit of open files allows, and what is logged when there are none left."""
+"""How many connections a limit of open files allows, and the log line when none are left."""
 
 import errno
 import logging
@@ -60,5 +60,5 @@ def test_failed_accepts_are_counted_and_logged_in_one_line(caplog: pytest.LogCap
         "([Errno 24] Too many open files): 1 attempts to accept failed"
     )
     assert first.exc_info is None and last.getMessage() == "Exception in callback something()"
-    # Another one only after a second.
+    # The next line comes only after a second.
     assert len(caplog.records) <= 4

@@ -1,4 +1,4 @@
-"""Origins: read and compared as browsers do; what can never match is refused with a form that can."""
+"""Origins are read and compared as in browsers. Values that can never match are refused with a suggestion."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_equivalent_forms_match(written: str, sent: str) -> None:
     for allowed in (written, [written], ("https://other.example", written)):
         assert AllowedOrigins(allowed).allows(sent)
         assert not AllowedOrigins(allowed).allows("https://evil.example")
-    # What a client sends that is not a browser is compared alike.
+    # Origins sent by other clients are compared the same way.
     if written.isascii():
         assert AllowedOrigins(sent).allows(written)
 
@@ -159,7 +159,7 @@ def test_the_same_origin_is_compared_alike() -> None:
     assert not same.allows("https://chat.example.org", ["http://chat.example.org"])
     assert not same.allows("https://chat.example.org", ["", "https://", "https://a b"])
     assert not same.allows("null", ["null"])
-    # Whatever is configured replaces it.
+    # A configured value replaces the default.
     assert not AllowedOrigins("https://a.example").allows("https://b.example", ["https://b.example"])
 
 

@@ -1,4 +1,4 @@
-"""The time of one command: hooks do not count, and those who wait for their turn are not charged for them."""
+"""The time of one command: hooks do not count, and waiting commands are not charged for them."""
 
 import asyncio
 

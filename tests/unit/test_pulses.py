@@ -7,7 +7,7 @@ ONE, TWO = InstanceId("one"), InstanceId("two")
 
 
 class Judge:
-    """Looks at the pulses at times of its own."""
+    """An observer that looks at the pulses at its own times."""
 
     def __init__(self, rate: float = 10.0, timeout: float = 30.0) -> None:
         self.watch = PulseWatch(rate, timeout)
@@ -67,7 +67,7 @@ def test_time_while_the_observer_stood_still_does_not_count() -> None:
     judge.look(after=0, one=1)
     judge.look(after=3600, one=1)
     assert judge.watch.silence(ONE) == 10
-    # A clock that goes back all the same proves nothing either.
+    # A clock that goes back proves nothing either.
     judge.look(after=-50, one=1)
     assert judge.watch.silence(ONE) == 10
 

@@ -56,7 +56,7 @@ def another_run(tmp_path: Path, name: str, *options: str) -> Iterator[tuple[subp
 
 
 def _told(pid: int, about: str) -> str:
-    """What the system says about a process. Empty once it has ended: some of them live for a moment only."""
+    """The system's description of a process. Empty if it has ended: some processes are short-lived."""
     try:
         return (reaper.PROC / str(pid) / about).read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""One at a time per key: order, nested holds, cancellation, holds that cross."""
+"""Serial work per key: order, nested holds, cancellation, and holds that cross."""
 
 import asyncio
 import random

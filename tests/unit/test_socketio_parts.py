@@ -59,7 +59,7 @@ class FakeTransport(asyncio.Transport):
 
 
 class Receiver:
-    """Writes down what comes."""
+    """Records the calls that it receives."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[Any] = []
@@ -153,20 +153,20 @@ async def test_a_broken_connection_does_not_affect_the_others() -> None:
     assert transport.end == "abort" and len(other.writes) == 1
 
 
-# Limits of what is unsent
+# Limits of unsent bytes
 
 
 async def test_limit_of_unsent_bytes() -> None:
     outbox = Outbox()
     connection, transport, receiver = connect(outbox, limit=1000)
-    # A packet that is larger by itself passes when nothing else waits,
+    # A larger packet passes if nothing else waits,
     connection.send("x" * 5000)
     outbox.flush()
     assert len(transport.writes) == 1
     transport.unsent = 5004
     connection.pause_writing()
     assert not transport.end
-    # and the limit is that of what comes after it.
+    # and the limit then applies to later packets.
     connection.send("y" * 990)
     outbox.flush()
     assert len(transport.writes) == 2 and receiver.calls == ["full"]
@@ -272,7 +272,7 @@ async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages() -> None
     connection, _, receiver = connect(Outbox(), per_turn=3)
     connection.data_received(b"".join(masked_frame(str(number)) for number in range(7)))
     assert receiver.calls == ["0", "1", "2"]
-    # More may come meanwhile.
+    # More may arrive in the meantime.
     connection.data_received(masked_frame("7"))
     assert len(receiver.calls) == 3
     await asyncio.sleep(0)
@@ -282,7 +282,7 @@ async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages() -> None
 
 
 async def test_a_turn_of_the_loop_handles_a_limited_number_of_messages_over_asgi() -> None:
-    """Also if the ASGI server has so many messages that asking it for the next one never waits."""
+    """Even if the ASGI server has so many messages that receiving the next one never waits."""
     events: list[dict[str, Any]] = [{"type": "websocket.receive", "text": str(number)} for number in range(7)]
     events.append({"type": "websocket.disconnect"})
 

@@ -39,7 +39,7 @@ def operations_methods() -> list[Method]:
     return [method for method in methods if method.section != "Called by the service's lifecycle"]
 
 
-#: The protocols that ``Store`` is made of.
+#: The protocols that ``Store`` combines.
 STORE_PARTS = {"UserStore": user_store, "RoomStore": room_store, "InstanceStore": instance_store}
 
 
@@ -70,7 +70,7 @@ def _contract(
     protocols: tuple[str, ...],
     inherited: Mapping[str, ModuleType] = MappingProxyType({}),
 ) -> str:
-    """``inherited``: the protocols that the contract is made of, with their modules."""
+    """``inherited``: the protocols that the contract combines, with their modules."""
     source = Module(module)
     parts = [f"## {title}\n\nModule {code(source.name)}. {source.doc()}\n\n"]
     for name in (*protocols, *inherited):

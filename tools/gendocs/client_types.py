@@ -16,7 +16,7 @@ type StoredMessage = SentMessage & { id: number };
 
 
 def _options() -> str:
-    """An interface for the options of each command that has some."""
+    """An interface for the options of each command with options."""
     return "\n".join(
         f"/** Options of {row.name}, after its arguments. */\ninterface {row.options_type} {{\n"
         + "".join(

@@ -1,4 +1,4 @@
-"""The map of the code: every module of the package and of its tools, with the first line of its docstring."""
+"""The map of the code: every module of the package and tools, with the first line of its docstring."""
 
 import ast
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 from tools.gendocs.markdown import code, page, table
 from tools.gendocs.source import ROOT, plain
 
-#: The folders of the map, in the order of the page: the package, then what is around it.
+#: The folders of the map, in the order of the page: the package first.
 FOLDERS = ("chat_service", "tests/support", "tools", "tools/gendocs")
 #: Folders whose modules are one part of the project.
 WHOLE = frozenset({"chat_service"})
 
 
 def first_line(path: Path) -> str:
-    """The first sentence of a module's docstring. Raises ``LookupError`` when there is none."""
+    """The first sentence of a module's docstring. Raises ``LookupError`` if it has none."""
     doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
     if not doc:
         raise LookupError(f"{path.relative_to(ROOT)} has no docstring")
@@ -22,7 +22,7 @@ def first_line(path: Path) -> str:
 
 
 def folders() -> Iterator[Path]:
-    """The folders with modules: of the package all below it, too."""
+    """The folders with modules, including all subfolders of the package."""
     for name in FOLDERS:
         folder = ROOT / name
         yield folder
