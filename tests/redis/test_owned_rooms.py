@@ -36,7 +36,10 @@ class Keys:
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
         self.owned = f"{prefix}:user:{{{ALICE}}}:owned"
-        self._room = f"{prefix}:room:{{%s}}"
+        self._prefix = prefix
+
+    def room(self, name: str) -> str:
+        return f"{self._prefix}:room:{{{name}}}"
 
     def entries(self) -> dict[str, float]:
         """By room."""
@@ -51,7 +54,7 @@ class Keys:
     def lose(self, *rooms: str) -> None:
         """Let rooms go as by expiry."""
         for room in rooms:
-            self.client.delete(self._room % room)
+            self.client.delete(self.room(room))
 
 
 @pytest.fixture
@@ -155,3 +158,22 @@ async def test_without_the_limit_nothing_is_kept(peer: Peer, keys: Keys) -> None
     with pytest.raises(ChatServiceError):
         await peer.store.room_create(RoomName("room1"), RoomConfig(owner=ALICE), RoomQuota(limit=1))
     assert keys.entries() == {}
+
+
+async def test_a_step_that_fails_afterwards_does_not_fail_the_change(
+    peer: Peer, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    await create(peer, "one")
+    # Keys of another type make commands fail that need the right one.
+    keys.client.set(keys.room("text"), "x")
+    with raises_error("roomExists", "text"):
+        await create(peer, "text")
+    assert set(keys.entries()) == {"one", "text"}
+    keys.client.delete(keys.room("text"), keys.owned)
+    keys.client.set(keys.owned, "x")
+    await peer.store.room_delete(RoomName("one"), actor(ALICE))
+    assert not await peer.store.room_exists(RoomName("one"))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert all("counts for about a minute too long: " in text and "WRONGTYPE" in text for text in told)
+    keys.client.delete(keys.owned)
