@@ -6,7 +6,8 @@ A web page listens without an account:
     socket.emit("listen", "news", (error, messages) => ...)   // the newest ones, oldest first
     socket.on("roomMessage", (room, message) => ...)           // and all that follow
 
-Listeners can do nothing else: the namespace has no other event. The service's own namespace stays as it is.
+Listeners cannot do anything else, because the namespace has no other event. The service's own namespace is
+unchanged.
 """
 
 import asyncio
@@ -18,18 +19,18 @@ from chat_service import ChatService, CommandCall
 
 NAMESPACE = "/public"
 PUBLIC_ROOMS = ("news",)
-#: Messages that a listener gets to begin with.
+#: Number of messages that a new listener gets.
 RECENT = 20
-#: The event that tells every instance of a new message.
+#: The event that notifies every instance of a new message.
 NEWS = "public room has news"
 
 
 class Listeners:
     """Forwards messages in the order of their ids, each once, on every instance.
 
-    The after hook only says that there is something new, and every instance reads for itself what its
-    listeners do not have yet. Forwarding what the hook has seen would be simpler, but hooks of several
-    senders and instances end in any order. It is one read per message and instance, for all listeners.
+    The after hook only reports that there is a new message, and every instance reads the messages that its
+    listeners do not have yet. Forwarding the hook's message would be simpler, but the hooks of several
+    senders and instances end in any order. This takes one read per message and instance, for all listeners.
     """
 
     def __init__(self) -> None:
@@ -57,28 +58,31 @@ class Listeners:
             await self._forward(room)
 
     async def _forward(self, room: str) -> None:
-        """Call it in the lock. Were the word of a message lost, the next one brings both."""
+        """Must be called with the lock held. If the notice of one message is lost, the next one delivers
+        both.
+        """
         for message in reversed(await self._run("roomHistoryGet", room, self._last[room], 1000)):
             await self._server.emit("roomMessage", (room, message), room=room, namespace=NAMESPACE)
             self._last[room] = message["id"]
 
     async def _accept(self, socket_id: str, environ: dict[str, Any], auth: Any = None) -> None:
-        """Everybody may listen."""
+        """Anyone may listen."""
 
     async def _listen(self, socket_id: str, room: Any = None, *rest: Any) -> tuple[Any, Any]:
         if room not in PUBLIC_ROOMS:
             return f"there is no public room {room}", None
-        # In the lock nothing else is forwarded: what the answer has and what follows fit together.
+        # With the lock held nothing else is forwarded, so no message is missing between the answer and later
+        # ones.
         async with self._locks[room]:
             await self._forward(room)
             await self._server.enter_room(socket_id, room, namespace=NAMESPACE)
             last = self._last[room]
             recent = await self._run("roomHistoryGet", room, max(0, last - RECENT), RECENT)
-            # Newer ones are forwarded next, to this listener too.
+            # Newer messages are forwarded next, to this listener too.
             return None, [message for message in reversed(recent) if message["id"] <= last]
 
     async def _run(self, command: str, *args: Any) -> Any:
-        assert self._service is not None  # nobody calls before the start
+        assert self._service is not None  # not called before the start
         return (await self._service.exec_user_command(True, command, *args))[0]
 
 

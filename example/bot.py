@@ -1,11 +1,11 @@
-"""A bot: a user of the server itself, who answers in every room.
+"""A bot: a user of the server itself that answers in every room.
 
     ann: !roll 20
     robot: ann rolls 17 of 20
 
-The bot has no connection. It writes by `exec_user_command` as a user of its own, without permission checks,
-so it need not join. It answers on the instance where the question came in: once, however many instances
-there are.
+The bot has no connection. It sends messages with `exec_user_command` under its own user name and without
+permission checks, so it does not have to join. It answers on the instance that received the question: once,
+however many instances there are.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from chat_service import ChatService, ChatServiceError, CommandCall
 logger = logging.getLogger(__name__)
 
 BOT = "robot"
-#: Characters of an answer at most.
+#: Maximum number of characters of an answer.
 ANSWER_LIMIT = 1000
 
 
@@ -43,27 +43,27 @@ class Bot:
     """The hooks."""
 
     def __init__(self) -> None:
-        # The loop itself keeps no hold on tasks.
+        # The event loop only keeps weak references to tasks.
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def on_start(self, service: ChatService) -> None:
         await service.add_user(BOT, exist_ok=True)
 
     async def on_connect(self, service: ChatService, socket_id: str) -> str | None:
-        """Trust the name that the client gives, but for the bot's. A real service checks a token here."""
+        """Trust any name from the client except the bot's. A real service checks a token here."""
         name = service.transport.get_handshake_data(socket_id).query.get("userName")
         if name == BOT:
             raise ChatServiceError("notAllowed")
         return name
 
     def room_message_after(self, call: CommandCall) -> None:
-        # The bot's own messages come by here, too. It must not answer itself.
+        # The hook also runs for the bot's own messages. It must not answer itself.
         if call.message is None or call.user_name in (None, BOT):
             return
         word, *words = call.message["textMessage"].split() or [""]
         ability = ABILITIES.get(word)
         if ability is not None:
-            # A task of its own: the ack does not wait for a bot that thinks.
+            # In a separate task, so that the ack does not wait for the bot.
             answer = self._answer(call.service, call.args[0], ability, call.message["author"], words)
             task = asyncio.create_task(answer)
             self._tasks.add(task)
@@ -77,11 +77,11 @@ class Bot:
             as_bot = {"user_name": BOT, "bypass_permissions": True}
             await service.exec_user_command(as_bot, "roomMessage", room, {"textMessage": text})
         except Exception:
-            # Perhaps the room is gone meanwhile. Whatever it is, only the bot's answer is lost.
+            # The room may have been deleted. On any error, only the bot's answer is lost.
             logger.exception("the bot could not answer %s in %s", author, room)
 
     async def on_close(self, service: ChatService, error: Exception | None) -> None:
-        """The store is still there: finish the answers that have begun."""
+        """The store is still open: finish the answers in progress."""
         await asyncio.gather(*self._tasks)
 
 

@@ -1,10 +1,10 @@
 """A chat client in Python: logs in, joins the room `default`, talks and reads the history.
 
-    python example/client.py alice              talk: every line that is typed is sent
-    python example/client.py alice --once       one short conversation, then the end
+    python example/client.py alice              talk: each typed line is sent
+    python example/client.py alice --once       have one short conversation, then exit
 
-It connects to a server that was started with `make run`, on the port PORT (8000) of this machine. It needs
-the extra `client`. After a lost connection it comes back by itself and goes on where it was.
+It connects to a server started with `make run`, on the port PORT (8000) of this machine. It requires
+the extra `client`. After a lost connection it reconnects by itself and continues where it was.
 """
 
 import argparse
@@ -18,14 +18,14 @@ ROOM = "default"
 
 
 async def show(room: ClientRoom) -> None:
-    """Print each message as it comes."""
+    """Print each message as it arrives."""
     room.on_gap(lambda gap: print(f"* messages are missing: {gap}", flush=True))
     async for message in room:
         print(f"{message['author']}: {message['textMessage']}  (#{message['id']} in {room.name})", flush=True)
 
 
 async def read_history(client: ChatClient) -> None:
-    """Print the newest messages, the oldest of them first."""
+    """Print the newest messages, oldest first."""
     messages, _ = await client.commands.room_recent_history(ROOM)
     print(f"* {len(messages)} messages in the history", flush=True)
     for message in reversed(messages[:10]):
@@ -33,7 +33,7 @@ async def read_history(client: ChatClient) -> None:
 
 
 async def talk(room: ClientRoom) -> None:
-    """Send every line that is typed, until the end of the input."""
+    """Send each typed line, until the end of the input."""
     print("* type a message, or Ctrl+D to leave", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         if line.strip():
@@ -66,7 +66,7 @@ async def run(user: str, url: str, once: bool) -> None:
 
 
 def main() -> None:
-    """Read the arguments and run; the exit code is 1 when something went wrong."""
+    """Read the arguments and run. Returns exit code 1 on an error."""
     parser = argparse.ArgumentParser(description="Talks in the room `default` of the example server.")
     parser.add_argument("user", nargs="?", default="python-user", help="name of the user")
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))

@@ -1,13 +1,13 @@
 """Announcing the devices that people use: "ann is here with a phone".
 
-A client says what it is when it connects; the others in a room learn it when it joins and when it leaves:
+A client names its device when it connects. The others in a room are told when it joins and when it leaves:
 
     const socket = io(url, { query: { userName: "ann" }, auth: { device: "phone" } })
     socket.on("deviceJoined", (room, user, socketId, device) => ...)
     socket.on("deviceLeft", (room, user, socketId) => ...)
 
-Both name the socket, since a user may have two phones. Whoever joins gets the devices that are there already,
-as an extra value of the ack of `roomJoin`:
+Both events name the socket, because a user may have two phones. A joining client gets the devices already
+present as an extra value in the ack of `roomJoin`:
 
     socket.emit("roomJoin", "default", (error, njoined, devices) => ...)   // {socketId: [user, device]}
 """
@@ -19,12 +19,14 @@ from typing import Any
 from chat_service import ChatService, ChatServiceError, CommandCall, MembershipInfo
 
 DEVICES = frozenset({"phone", "tablet", "desktop", "bot"})
-#: The events by which instances keep each other up to date, with the arguments of ``_add`` and ``_remove``.
+#: The events by which instances update each other, with the arguments of ``_add`` and ``_remove``.
 ADDED, REMOVED, WANTED = "device added", "device removed", "devices wanted"
 
 
 class Devices:
-    """The hooks. Every instance knows the devices of all rooms, since sockets are on any of them."""
+    """The hooks. Every instance knows the devices in all rooms, because a room's sockets are on any
+    instance.
+    """
 
     def __init__(self) -> None:
         #: room -> socket id -> (user, device)
@@ -32,7 +34,7 @@ class Devices:
 
     async def on_start(self, service: ChatService) -> None:
         def tell_all() -> None:
-            """An instance has started and knows nothing yet: say what is here."""
+            """An instance has started and has no data yet: send the devices on this instance."""
             for room, devices in self._rooms.items():
                 for socket_id, (user, device) in devices.items():
                     if service.transport.get_handshake_data(socket_id).is_connected:
@@ -50,8 +52,8 @@ class Devices:
         return service.transport.get_handshake_data(socket_id).query.get("userName")
 
     def on_join(self, service: ChatService, info: MembershipInfo) -> None:
-        # It runs before anybody is told of the join, and never at the same time as `on_leave` of this socket
-        # and room: who hears "left" has heard "joined" before.
+        # This runs before the join is announced, and never at the same time as `on_leave` of this socket and
+        # room, so clients always get "joined" before "left".
         device = device_of(service, info.id)
         self._add(info.room_name, info.id, info.user_name, device)
         service.cluster_bus.emit(ADDED, info.room_name, info.id, info.user_name, device)
@@ -60,8 +62,8 @@ class Devices:
         )
 
     def on_leave(self, service: ChatService, info: MembershipInfo) -> None:
-        # Also after a disconnect or a lost access; and for the sockets of an instance that has died, on the
-        # one that cleans up after it. There nobody knows the handshake, so the device is not asked for.
+        # Also runs after a disconnect or lost access, and, for the sockets of a dead instance, on the
+        # instance that cleans up after it. The handshake is unknown there, so the device is not read.
         self._remove(info.room_name, info.id)
         service.cluster_bus.emit(REMOVED, info.room_name, info.id)
         service.transport.emit_to_channel(
@@ -70,7 +72,7 @@ class Devices:
 
     def room_join_after(self, call: CommandCall) -> list[Any] | None:
         if call.results is None:
-            return None  # an error stays as it is
+            return None  # pass an error on unchanged
         return [*call.results, dict(self._rooms.get(call.args[0], {}))]
 
     def _add(self, room: str, socket_id: str, user: str, device: str) -> None:
@@ -84,7 +86,7 @@ class Devices:
 
 
 def device_of(service: ChatService, socket_id: str) -> str:
-    """What a client said that it is, "" when it said nothing."""
+    """The device that a client has named, or ""."""
     auth = service.transport.get_handshake_data(socket_id).auth
     device = auth.get("device") if isinstance(auth, dict) else None
     return device if isinstance(device, str) else ""

@@ -1,19 +1,19 @@
-"""Editing a text together: operations are room messages, and a before hook rejects those that conflict.
+"""Collaborative editing: operations are room messages, and a before hook rejects conflicting ones.
 
-An operation replaces a part of the text, and names the version that it was made for: the id of the last
-operation that counted, 0 for an empty document.
+An operation replaces a part of the text, and names the version on which it is based: the id of the last
+valid operation, or 0 for an empty document.
 
     socket.emit("roomJoin", "notes", (error, njoined, { text, version, last }) => ...)
     const operation = { base: version, at: 12, remove: 5, insert: "you" }
     socket.emit("roomMessage", "notes", operation, (error, id) => ...)
 
-After its join a client applies the messages with ids past `last`, as `Document` below does. On the error
-`conflict` it has missed something: it applies that first, adapts its operation and sends it again. Sending
-again is always safe, after a lost ack too, since of the operations for one version only one counts.
+After its join, a client applies the messages with ids after `last`, as `Document` below does. The error
+`conflict` means that it has missed an operation: it applies that first, adapts its own and sends it again.
+Retrying is always safe, even after a lost ack, because only one operation per version is valid.
 
-Two clients can send at the same time, on two instances. Then both before hooks find no conflict, and both
-messages are stored. The order of ids decides: the first counts, and everybody ignores the second one. The
-after hook tells its author.
+If two clients send at the same time on two instances, both before hooks find no conflict, and both messages
+are stored. The order of ids decides: the first one is valid, and all clients ignore the second one. The after
+hook tells its author.
 """
 
 import os
@@ -33,16 +33,16 @@ class DocumentError(ChatServiceError):
 
 @dataclass(slots=True)
 class Document:
-    """A text, made of the operations of a room in the order of their ids."""
+    """A text, built from a room's operations in the order of their ids."""
 
     text: str = ""
-    #: The last operation that counted, and the last one of all.
+    #: The ids of the last valid operation, and of the last one of all.
     version: int = 0
     last: int = 0
     counted: set[int] = field(default_factory=set)
 
     def apply(self, operation: dict[str, Any]) -> None:
-        """Take the next operation. One that was taken before changes nothing."""
+        """Apply the next operation. Applying it again changes nothing."""
         if operation["id"] <= self.last:
             return
         self.last = operation["id"]
@@ -54,7 +54,7 @@ class Document:
 
 
 class Documents:
-    """The hooks, and the documents as far as this instance has read them."""
+    """The hooks, and the documents up to the operations that this instance has read."""
 
     def __init__(self) -> None:
         self._documents: dict[str, Document] = {}
@@ -79,7 +79,7 @@ class Documents:
 
     async def room_join_after(self, call: CommandCall) -> list[Any] | None:
         if call.results is None:
-            return None  # an error stays as it is
+            return None  # pass an error on unchanged
         document = await self._newest(call.service, call.args[0])
         return [
             *call.results,
@@ -87,15 +87,15 @@ class Documents:
         ]
 
     async def _newest(self, service: ChatService, room: str) -> Document:
-        """The document with everything that is stored by now."""
+        """The document with all operations stored so far."""
         document = self._documents.get(room)
         if document is None:
-            # A client may name any room; only those that there are get a document.
+            # A client may name any room; only existing rooms get a document.
             if not await service.has_room(room):
                 raise ChatServiceError("noRoom", room)
             document = self._documents.setdefault(room, Document())
         while True:
-            # Several may do this at once: operations that another one has applied meanwhile change nothing.
+            # Several calls may run at once: applying the same operation twice changes nothing.
             [page] = await service.exec_user_command(True, "roomHistoryGet", room, document.last, 1000)
             if not page:
                 return document
@@ -109,7 +109,7 @@ async def on_connect(service: ChatService, socket_id: str) -> str | None:
 
 
 async def on_start(service: ChatService) -> None:
-    """Make the document. All of its operations have to stay, since it is made of them."""
+    """Create the document. Its room must keep all operations, because the text is built from them."""
     await service.add_room("notes", history_max_size=1_000_000, exist_ok=True)
 
 

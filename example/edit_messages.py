@@ -1,12 +1,12 @@
-"""Editing and deleting: special messages that say what becomes of an earlier one.
+"""Editing and deleting: special messages that change or delete an earlier one.
 
     socket.emit("roomMessage", room, { textMessage: "helo" }, ...)               // gets the id 1
     socket.emit("roomMessage", room, { edit: 1, textMessage: "hello" }, ...)
     socket.emit("roomMessage", room, { delete: 1 }, ...)
 
-Messages that are stored never change, so an edit is one more message with an id of its own. It is delivered,
-kept and caught up with like all others, and every client that applies messages in the order of their ids, as
-`view` below does, comes to the same view. (The old text stays in the history until it is rotated out.)
+Stored messages never change, so an edit is another message with its own id. It is delivered and stored like
+all others, and every client that applies messages in the order of their ids, as `view` below does, gets the
+same result. (The old text stays in the history until it is rotated out.)
 """
 
 import os
@@ -24,23 +24,23 @@ FORMATS: tuple[dict[str, type], ...] = (
 
 
 class EditError(ChatServiceError):
-    """Errors about the message that is to be changed."""
+    """Errors about the message to be changed."""
 
     texts = {"noMessage": "There is no message %d that can be changed"}
 
 
 def check_format(message: dict[str, Any]) -> None:
-    """A checker hook: lets exactly the three kinds of messages in."""
+    """A checker hook that accepts only the three kinds of messages."""
     # type() and not isinstance(): True is an int, too.
     if {name: type(value) for name, value in message.items()} not in FORMATS:
         raise ChatServiceError("badArgument", 1, message)
 
 
 async def check_right(call: CommandCall) -> None:
-    """A before hook: authors change their own messages, admins and the owner delete any.
+    """A before hook: authors may change their own messages; admins and the owner may delete any message.
 
-    Nothing can come between this check and the store: a message's author never changes. When two edit at
-    once, the later id wins, everywhere.
+    The check stays valid until the message is stored, because a message's author never changes. If two users
+    edit at the same time, the later id wins for all clients.
     """
     room, message = call.args
     target = message.get("edit", message.get("delete"))
@@ -48,9 +48,9 @@ async def check_right(call: CommandCall) -> None:
         return  # a new message, or one of the server
     if target < 1:
         raise EditError("noMessage", target)
-    # As the user, so that who may not read the room does not learn what is in it.
+    # As the user, so that users without access to the room learn nothing about its content.
     [found] = await call.service.exec_user_command(call.user_name, "roomHistoryGet", room, target - 1, 1)
-    # When it was rotated out, the answer begins at a later one.
+    # If it was rotated out, the answer starts with a later message.
     if not found or found[0]["id"] != target or "edit" in found[0] or "delete" in found[0]:
         raise EditError("noMessage", target)
     if found[0]["author"] == call.user_name:
@@ -66,7 +66,7 @@ async def is_admin(service: ChatService, room: str, user: str) -> bool:
 
 
 def view(messages: Iterable[dict[str, Any]]) -> dict[int, str]:
-    """What a client shows: texts by id, from messages in the order of their ids."""
+    """The texts that a client shows, by id, from messages in the order of their ids."""
     texts: dict[int, str] = {}
     for message in messages:
         if "delete" in message:
@@ -74,7 +74,7 @@ def view(messages: Iterable[dict[str, Any]]) -> dict[int, str]:
         elif "edit" not in message:
             texts[message["id"]] = message["textMessage"]
         elif message["edit"] in texts:
-            # Else it was deleted before, or is older than what the client has.
+            # Otherwise it was already deleted, or is older than the client's messages.
             texts[message["edit"]] = message["textMessage"]
     return texts
 

@@ -1,16 +1,15 @@
-"""Devices that talk to each other in binary: readings and orders as direct messages, with bytes inside.
+"""Devices that exchange binary data: readings and orders are direct messages that contain bytes.
 
-Every device is a user with a key of its own. A lamp listens to its hub and to nobody else; the server sees
-to that. Messages are `{kind, payload}`, and what a payload means is the devices' business: a reading is
-packed by `struct` into 8 bytes here, where JSON would take 60. Packets are msgpack, so that bytes travel as
-they are:
+Each device is a user with its own key. The server ensures that a lamp gets messages only from its hub.
+Messages are `{kind, payload}`, and only the devices interpret the payload: here, `struct` packs a reading
+into 8 bytes, where JSON would take 60. Packets are msgpack, so bytes are sent unchanged:
 
     client = socketio.AsyncClient(serializer="msgpack")
     await client.connect(url, namespaces=["/chat-service"], auth={"device": "lamp", "key": "..."})
     await client.call("directMessage", ("hub", {"kind": "reading", "payload": reading.pack()}), ...)
 
-An ack means that the message was passed on to a device that is online, the error `noUserOnline` that it is
-not. Nothing is stored: an order that is late may be worse than none.
+An ack means that the message was passed on to a device that is online. The error `noUserOnline` means that
+the device is offline. Nothing is stored, because a late order may be worse than none.
 """
 
 import hmac
@@ -22,13 +21,13 @@ from typing import Any, Self
 
 from chat_service import ChatService, ChatServiceError
 
-#: Bytes of a payload at most.
+#: Maximum bytes of a payload.
 PAYLOAD_LIMIT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A measurement: the sensor's number, its own count of readings, and the value."""
+    """A measurement: the sensor's number, the number of the reading, and the value."""
 
     sensor: int
     count: int
@@ -46,14 +45,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What the server knows of a device. ``partners``: who may write to it."""
+    """The server's data about a device. ``partners``: devices that may send to it."""
 
     key: str
     partners: tuple[str, ...]
 
 
 def check_message(message: dict[str, Any]) -> None:
-    """A checker hook: the form of messages, not what is in the payload."""
+    """A checker hook for the form of messages, not the content of the payload."""
     match message:
         case {"kind": "reading" | "order", "payload": bytes() as payload, **rest} if not rest:
             if len(payload) <= PAYLOAD_LIMIT:
@@ -62,13 +61,13 @@ def check_message(message: dict[str, Any]) -> None:
 
 
 def make_service(devices: Mapping[str, Device], **options: Any) -> ChatService:
-    """A service for devices that are known."""
+    """A service for known devices."""
 
     async def on_connect(service: ChatService, socket_id: str) -> str:
         auth = service.transport.get_handshake_data(socket_id).auth
         name, key = (auth.get("device"), auth.get("key")) if isinstance(auth, dict) else (None, None)
         device = devices.get(name) if isinstance(name, str) else None
-        # A comparison that takes as long for a key that is nearly right as for any other.
+        # Compares in constant time.
         if (
             device is None
             or not isinstance(key, str)
@@ -84,7 +83,7 @@ def make_service(devices: Mapping[str, Device], **options: Any) -> ChatService:
     hooks = {"on_connect": on_connect, "on_start": on_start, "direct_messages_checker": check_message}
     transport_options = {
         "serializer": "msgpack",
-        # Nobody has a reason to send more; a device that does is broken, and is disconnected.
+        # No device needs to send more; one that does is broken and gets disconnected.
         "max_message_size": 4 * PAYLOAD_LIMIT,
         # A device that lost its network silently is noticed within 15 seconds.
         "ping_interval": 10,

@@ -1,13 +1,13 @@
-"""Logins by JSON Web Token (PyJWT): the token names the user, and its end is the end of the connection.
+"""Logins by JSON Web Token (PyJWT): the token names the user, and the login expires with it.
 
-The client brings the token in the `auth` object of Socket.IO, and a new one when the old one is
-about to end:
+The client sends the token in the `auth` object of Socket.IO, and a new one when the old one is about to
+expire:
 
     const socket = io(url, { auth: (give) => give({ token: newestToken }) })
     socket.on("loginExpiring", async () => socket.emit("loginRefresh", await fetchToken(), (error) => ...))
 
-It needs PyJWT, which `pip install -c constraints.txt -e ".[jwt]"` installs in a checkout. Run it with
-JWT_SECRET set to the secret that your login page signs tokens with.
+It requires PyJWT, which `pip install -c constraints.txt -e ".[jwt]"` installs in a checkout. Run it with
+JWT_SECRET set to the secret with which your login page signs tokens.
 """
 
 import os
@@ -19,7 +19,7 @@ from chat_service.jwt_login import JwtLogin
 
 
 def make_service(secret: str, audience: str = "chat", **options: Any) -> ChatService:
-    """A service that lets in who has a token for it."""
+    """A service that requires a token."""
     return ChatService(hooks=JwtLogin(secret=secret, audience=audience), **options)
 
 

@@ -1,12 +1,13 @@
-"""A personal feed: one room per user that gathers what is of interest in other rooms.
+"""A personal feed: one room per user that collects interesting messages of other rooms.
 
     socket.emit("follow", "news", ["python", "redis"], (error) => ...)   // only messages with such a word
     socket.emit("follow", "team", [], (error) => ...)                    // everything
     socket.emit("unfollow", "team", (error) => ...)
     socket.emit("roomJoin", "feed.alice", ...)
 
-The feed is a room like any other: it has ids and a history to catch up from, and is there on all devices of
-the user. Every message is written once more per follower: good for hundreds of followers, not for millions.
+The feed is an ordinary room, with ids and a history to catch up from, and it is available on all devices of
+the user. Each message is stored again for each follower, which works for hundreds of followers, not for
+millions.
 """
 
 import logging
@@ -18,7 +19,7 @@ from chat_service import ChatService, ChatServiceError, CommandCall
 
 logger = logging.getLogger(__name__)
 
-#: What the names of feeds begin with.
+#: Prefix of the names of feeds.
 FEED = "feed."
 
 
@@ -28,9 +29,9 @@ def feed_of(user: str) -> str:
 
 
 class Feeds:
-    """The hooks, and who follows what.
+    """The hooks, and the rooms that users follow.
 
-    Every instance has a copy, which is lost when it ends: a real service keeps it in its database.
+    Every instance has a copy in memory, which is lost on exit. A real service keeps it in a database.
     """
 
     def __init__(self) -> None:
@@ -45,11 +46,11 @@ class Feeds:
         user = service.transport.get_handshake_data(socket_id).query.get("userName")
         if not user:
             return None
-        # At the first login; two devices may do so at once.
+        # At the first login. Two devices may log in at once.
         await service.add_room(feed_of(user), owner=user, whitelist_only=True, exist_ok=True)
 
         async def follow(room: Any, words: Any) -> None:
-            # Clients can send anything. A command with arguments of the same kinds checks them for us.
+            # Clients can send anything. A command with the same argument types checks them for us.
             await service.check_arguments("roomAddToList", room, "whitelist", words)
             if not await service.has_room_access(room, user):
                 raise ChatServiceError("notAllowed")
@@ -72,7 +73,7 @@ class Feeds:
         self._followers[room].pop(user, None)
 
     def room_messages_checker(self, message: dict[str, Any]) -> None:
-        """Let the fields of feeds in. Who may use them is decided below, where the sender is known."""
+        """Accept the fields of feeds. The before hook, which knows the sender, decides who may use them."""
         if set(message) - {"textMessage", "source", "author"} or not isinstance(
             message.get("textMessage"), str
         ):
@@ -85,7 +86,7 @@ class Feeds:
 
     async def room_message_after(self, call: CommandCall) -> None:
         if call.message is None or call.is_local_call:
-            # It was not sent, or it is a feed's own message.
+            # The message was not sent, or belongs to a feed.
             return
         room, words = call.args[0], set(call.message["textMessage"].lower().split())
         item = {
@@ -99,11 +100,11 @@ class Feeds:
 
     async def _forward(self, service: ChatService, room: str, user: str, item: dict[str, Any]) -> None:
         try:
-            # Access may have been lost since the user began to follow.
+            # The user may have lost access in the meantime.
             if await service.has_room_access(room, user):
                 await service.exec_user_command(True, "roomMessage", feed_of(user), item)
         except ChatServiceError as error:
-            # The message itself is stored and sent: its author must not get an error for somebody's feed.
+            # The message is stored and sent: its author must not get an error because of another user's feed.
             logger.warning("the feed of %s misses %s: %s", user, item["source"], error)
 
 

@@ -1,4 +1,4 @@
-"""The example service: a room `default`, users named by the query field `userName`.
+"""The example service: a room `default`, and users named by the query field `userName`.
 
 Run it with `.venv/bin/python example/server.py`, then talk to it with example/client.py or example/client.js.
 PORT changes the port. (`make run` starts the web chat, which these clients can talk to as well.)
@@ -17,7 +17,7 @@ async def on_connect(service: ChatService, socket_id: str) -> str | None:
 
 
 async def on_start(service: ChatService) -> None:
-    """Make the room that everybody can join."""
+    """Create the room that everyone can join."""
     await service.add_room("default", owner="admin", exist_ok=True)
 
 

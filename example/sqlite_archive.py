@@ -1,9 +1,8 @@
 """Archiving every message to SQLite: an ack means stored *and* archived.
 
-The after hook of `roomMessage` waits until its message is committed, so the archive has exactly the
-messages whose senders got an id. SQLite runs in a thread of its own, so the event loop never waits for a
-disk; and what comes in while a transaction is written goes into the next one together, so that a busy
-service needs few.
+The after hook of `roomMessage` waits until its message is committed, so the archive contains every message
+whose sender got an id. SQLite runs in its own thread, so the event loop never waits for the disk. Messages
+that arrive while a transaction is being written share the next one, so a busy service needs few transactions.
 
     sqlite3 archive.db "select * from messages where room = 'default' order by id"
 """
@@ -18,7 +17,7 @@ from typing import Any
 
 from chat_service import ChatService, CommandCall
 
-#: No unique key over room and id: ids start over when a room is deleted and made again.
+#: There is no unique key for room and id, because ids restart when a room is deleted and created again.
 SCHEMA = """
 create table if not exists messages (
     key integer primary key, room text, id integer, author text, timestamp integer, body text
@@ -45,7 +44,7 @@ class Archive:
         await service.add_room("default", exist_ok=True)
 
     async def on_close(self, service: ChatService, error: Exception | None) -> None:
-        # No command is running now. One that a slow close cancelled may have left its row here.
+        # No command is running now. A command that a slow close cancelled may have left its row here.
         if self._writer is not None:
             await self._writer
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
@@ -60,7 +59,7 @@ class Archive:
         await self._write((*row, json.dumps(message, ensure_ascii=False)))
 
     async def _write(self, row: Row) -> None:
-        """Returns when the row is committed."""
+        """Return when the row is committed."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, done))
         if self._writer is None:
@@ -79,12 +78,12 @@ class Archive:
                         done.set_exception(error)
             else:
                 for _, done in batch:
-                    # A command that a close cancelled no longer waits.
+                    # A cancelled command no longer waits.
                     if not done.done():
                         done.set_result(None)
         self._writer = None
 
-    # In the thread
+    # Run in the thread
 
     def _open(self) -> None:
         self._database = sqlite3.connect(self._path)
