@@ -1,4 +1,4 @@
-"""Access lists and the mode of a room: who may change them, limits, and what the room is told."""
+"""Access lists and the mode of a room: permissions, limits and notifications."""
 
 from typing import Any
 
@@ -136,7 +136,7 @@ async def test_a_list_grows_to_its_limit_of_distinct_names(spread: StartSpread, 
     expected = wire_error("listLimitExceeded", list_name)
     assert await clients[1].error("roomAddToList", "room", list_name, ["d"]) == expected
     assert await alice.error("roomAddToList", "room", list_name, ["a", "d"]) == expected
-    # All of a call or nothing of it; known names are always welcome.
+    # A call adds all of its names or none; names that are already listed are always accepted.
     await alice.call("roomAddToList", "room", list_name, ["a", "b", "c"] * 3)
     assert sorted(await alice.call("roomGetAccessList", "room", list_name)) == ["a", "b", "c"]
     await clients[2].call("roomRemoveFromList", "room", list_name, ["b"])
@@ -160,7 +160,7 @@ async def test_names_in_lists_are_held_to_the_rule_of_names(world: World, comman
     assert await alice.call("roomGetAccessList", "room", "whitelist") == []
 
 
-# What the room is told
+# Notifications to the room
 
 
 @pytest.mark.covers("notification:roomAccessListAdded", "notification:roomAccessListRemoved")
@@ -246,7 +246,7 @@ async def test_a_list_that_rooms_do_not_have_is_the_last_error(world: World, lis
     service = instance.service
     alice, admin = await instance.login("alice"), await instance.login("admin")
     bob, stranger = await instance.joined("bob", "room"), await instance.login("stranger")
-    # The owner may do more than anybody else; nobody changes the userlist.
+    # The owner has the most rights, but even the owner cannot change the userlist.
     last = wire_error("notAllowed") if list_name == "userlist" else wire_error("noList", list_name)
     for command in CHANGES:
         assert await stranger.error(command, "nowhere", list_name, ["x"]) == wire_error("noRoom", "nowhere")

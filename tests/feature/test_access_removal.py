@@ -11,7 +11,8 @@ from tests.support.spread import Spread, StartSpread
 from tests.support.wire_errors import wire_error
 from tests.support.world import World
 
-#: How "bob" can lose the access to "room", which "alice" owns, and what "room" needs to be for that.
+#: Ways in which "bob" can lose access to "room", which "alice" owns, and the settings that "room" needs for
+#: each.
 Loss = tuple[dict[str, Any], Callable[[Spread], Awaitable[Any]]]
 
 
@@ -63,7 +64,7 @@ async def test_all_sockets_are_removed(spread: StartSpread, loss: Loss) -> None:
     for client in (carol, *joined, *idle):
         client.clear()
     await take_away(nodes)
-    # The command is acknowledged: from here on nothing works, on any instance.
+    # The command is acknowledged: from now on all commands fail, on every instance.
     for client in (*joined, *idle):
         for command, args in [
             ("roomMessage", ({"textMessage": "x"},)),

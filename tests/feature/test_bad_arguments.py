@@ -1,4 +1,4 @@
-"""Bad input for every command, derived from the command table; after each the service keeps serving.
+"""Bad input for every command, derived from the command table. The service keeps working after each.
 
 Arguments are refused before a store is asked. Unusual values that pass the checks are tried on every store.
 """
@@ -96,7 +96,7 @@ def _is_data(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-#: Which of the values are of the right type.
+#: The values that have the right type.
 RIGHT: dict[str, Callable[[Any], bool]] = {
     "room name": lambda value: isinstance(value, str),
     "user name": lambda value: isinstance(value, str),
@@ -136,7 +136,7 @@ PLACES_OF_NAMES = [
 
 
 class Scene:
-    """ "alice" owns "room" and is joined, "bob" too; nothing that is tried may change that."""
+    """ "alice" owns "room", and both she and "bob" are joined. No attempt may change that."""
 
     def __init__(self, instance: Instance, alice: InProcessClient, bob: InProcessClient) -> None:
         self.instance = instance
@@ -151,7 +151,7 @@ class Scene:
         return cls(instance, await instance.joined("alice", "room"), await instance.joined("bob", "room"))
 
     async def refuse(self, code: str, text: str, command: Command, *args: Any) -> None:
-        """Clients get the error with this code and text, server code too; then all goes on."""
+        """Clients and server code get the error with this code and text. Then everything continues."""
         ack = await self.alice.emit(command.name, *args)
         assert ack[1:] == [None]
         assert ack[0].startswith("ChatServiceError: " + text), (command.name, args)
@@ -163,7 +163,7 @@ class Scene:
         await self.serves()
 
     async def serves(self) -> None:
-        """The same client, and others, are served on."""
+        """This client and others are still served."""
         assert await self.alice.call("directGetWhitelistMode") is False
         assert await self.bob.call("listOwnSockets") == {self.bob.id: ["room"]}
 
@@ -320,7 +320,7 @@ async def test_deep_and_large_values(world: World, command: Command, position: i
 
 
 async def test_deep_and_large_values_that_a_store_may_get(world: World) -> None:
-    """Those of free form. All others are refused before."""
+    """Values of free form. All others are refused earlier."""
     scene = await Scene.set(world, hooks={"room_messages_checker": lambda message: None})
     given = 0
     for command in TABLE:

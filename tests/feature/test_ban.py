@@ -24,7 +24,7 @@ from tests.support.world import Instance, World
 #: The error of a ban without an end and a reason.
 BANNED = wire_error("banned", "null", "null")
 ROOMS = ("attic", "hall")
-#: No heartbeat comes by itself.
+#: Heartbeats are not sent automatically.
 QUIET: dict[str, Any] = {"heartbeat_rate": 3600.0, "heartbeat_timeout": 7200.0}
 
 
@@ -150,7 +150,7 @@ async def test_valid_and_invalid_bans(world: World) -> None:
     assert await instance.service.unban_user("alice")
 
 
-# An instance that does not hear of it
+# An instance that does not receive the ban
 
 
 async def test_an_instance_cut_off_from_the_bus_refuses_messages(world: World) -> None:
@@ -178,7 +178,7 @@ async def test_an_instance_cut_off_from_the_bus_refuses_messages(world: World) -
         # There the sender's ban is in another slot than the recipient.
         assert await alice.error("directMessage", "bob", {"textMessage": "x"}) == banned
         assert bob.received("directMessage") == []
-    # The server goes on for the user, but for joins.
+    # Server calls for the user still work, except joins.
     context = {"user_name": "alice", "bypass_permissions": True}
     for change in changes_of("own")[:-1]:
         await one.service.exec_user_command("alice", *change)
@@ -289,7 +289,7 @@ async def _is_banned(instance: Instance) -> bool:
 
 
 async def test_a_room_that_stays_in_the_index_is_cleaned(world: World) -> None:
-    """A join that was given up has left its room in the index."""
+    """An abandoned join has left its room in the index."""
     instance = await world.start(**QUIET)
     store = parts_of(instance.service).store
     await instance.service.add_room("hall")
@@ -336,7 +336,7 @@ async def test_repair_of_a_room_removes_a_banned_user(world: World, monkeypatch:
     alice = await deaf.login("alice")
     await alice.call("roomJoin", "hall")
     store, clock = parts_of(instance.service).store, parts_of(instance.service).clock
-    # The ban alone, as if the banning process had died then.
+    # Only the ban, as if the banning process had died afterwards.
     await store.user_ban(UserName("alice"), Ban(), clock.now_ms())
     # A room that the index has lost makes the repair join again.
     monkeypatch.setattr(recovery, "sockets_of", _without_rooms)
@@ -394,7 +394,7 @@ class Scene:
             self.clients.append((number, client))
 
     async def begin_step(self, command: str, number: int, room: str) -> None:
-        """Do a step, without waiting for its end."""
+        """Start a step, without waiting for its end."""
         if command == "login":
             client = await self.world.instances[number].transport.connect(query={"userName": "alice"})
             self.clients.append((number, client))
@@ -411,7 +411,7 @@ class Scene:
                 await client.send(command, *args)
 
     async def try_step(self, command: str, room: str) -> None:
-        """Try a step on the deaf instance, which has to fail."""
+        """Try a step on the deaf instance, which must fail."""
         if command == "login":
             assert await rejection(self.world.instances[DEAF], "alice") == BANNED
             return

@@ -1,4 +1,6 @@
-"""A hook waits for something that is cancelled elsewhere: an error for the caller, and everything goes on."""
+"""A hook waits for something that is cancelled elsewhere: the caller gets an error, and everything
+continues.
+"""
 
 import asyncio
 import contextlib
@@ -313,5 +315,5 @@ async def test_a_hook_that_hangs_is_cancelled(world: World, hook: str) -> None:
     command = {"mine": ("mine",), "on_join": ("roomJoin", "room")}.get(hook, ("listOwnSockets",))
     assert await client.error(*command) == wire_error("timeout")
     assert ended == [hook]
-    # The next one is not held up.
+    # The next command is not blocked.
     assert await client.call("directGetWhitelistMode") is False

@@ -1,4 +1,4 @@
-"""Joins with a cursor: one step says where the socket is and what it has missed."""
+"""Joins with a cursor: one step returns the socket's position and the missed messages."""
 
 import asyncio
 from typing import Any
@@ -151,7 +151,7 @@ async def test_refused_joins_reveal_nothing(world: World) -> None:
 
 
 async def test_the_answer_precedes_later_messages(world: World) -> None:
-    """Also while ``on_join`` takes its time: what comes meanwhile follows the answer, each message once."""
+    """Also while ``on_join`` is slow: messages in the meantime follow the answer, each once."""
     entered, goes_on = asyncio.Event(), asyncio.Event()
 
     async def on_join(_: Any, info: MembershipInfo) -> None:
@@ -258,7 +258,7 @@ async def test_ten_thousand_joins_against_a_stream_of_messages(world: World) -> 
         return last
 
     async def come_and_go(client: InProcessClient) -> tuple[int, list[int]]:
-        """Returns where the client began, and what it has got since then."""
+        """Returns the client's start position, and everything it has received since."""
         first = await join(client, {"recent": 1})
         cursor, got = first["lastMessageId"], list[int]()
         begin = cursor

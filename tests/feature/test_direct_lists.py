@@ -78,7 +78,7 @@ async def test_a_list_grows_to_its_limit_of_distinct_names(spread: StartSpread, 
     assert await first.error("directAddToList", list_name, ["d", "e"]) == expected
     await first.call("directAddToList", list_name, ["d"])
     assert sorted(await first.call("directGetAccessList", list_name)) == ["b", "c", "d"]
-    # Each list has the whole limit for itself.
+    # The limit applies to each list separately.
     [other] = set(LISTS) - {list_name}
     await first.call("directAddToList", other, ["x", "y", "z"])
 

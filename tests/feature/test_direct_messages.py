@@ -1,4 +1,4 @@
-"""Direct messages: who gets them, who may send them, and what the server sets."""
+"""Direct messages: recipients, permissions, and the fields that the server sets."""
 
 import asyncio
 from typing import Any
@@ -118,13 +118,13 @@ async def test_the_recipients_lists_decide(
     else:
         assert await alice.error("directMessage", "bob", TEXT) == wire_error("notAllowed")
         await bob.disconnect()
-        # Whether somebody who does not want to hear is online is nobody's business.
+        # Blocked senders must not learn whether the recipient is online.
         assert await alice.error("directMessage", "bob", TEXT) == wire_error("notAllowed")
         bob = await instance.login("bob")
     as_alice = {"user_name": "alice", "bypass_permissions": True}
     await service.exec_user_command(as_alice, "directMessage", "bob", TEXT)
     await bob.wait_for("directMessage")
-    # The other way round nothing forbids it.
+    # The opposite direction is allowed.
     await bob.call("directMessage", "alice", TEXT)
 
 

@@ -1,4 +1,4 @@
-"""The error codes as clients see them: strings, raw objects, and nothing of the inside."""
+"""The error codes as clients see them: strings or raw objects, without internal details."""
 
 import json
 import logging
@@ -176,7 +176,7 @@ async def test_errors_of_the_application_pass_as_they_are(world: World, when: st
     assert await bob.error("listOwnSockets", "quota", "rooms", 5) == expected
 
 
-# Nothing of the inside
+# No internal details
 
 
 @pytest.mark.covers("better:no leak of internals", "error:internalError")

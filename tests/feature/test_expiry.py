@@ -1,4 +1,4 @@
-"""Users, rooms and messages that go by themselves after some time."""
+"""Users, rooms and messages that expire."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ async def test_users_of_whom_nothing_is_left_are_forgotten(world: World) -> None
     await wait_until(are_forgotten, "the end of the users")
     assert await service.has_user("listed")
     assert await service.user_has_in_list("keeps", "whitelist", "bob")
-    # They can come again.
+    # They can return.
     again = await instance.login("passes")
     assert await again.call("directGetAccessList", "blacklist") == []
     assert await service.has_user("passes")

@@ -1,4 +1,4 @@
-"""A store or a bus that fails: what clients are told, what listeners are told, and what is left."""
+"""A failing store or bus: the errors for clients, the events for listeners, and the leftovers."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ INTERNAL = "ChatServiceError: Internal server error, incident "
 
 
 class Failing:
-    """An instance over a store that fails, with what its listeners got."""
+    """An instance with a failing store, and the events that its listeners received."""
 
     def __init__(self, instance: Instance, store: FaultyStore) -> None:
         self.instance = instance
@@ -33,7 +33,7 @@ class Failing:
             self.service.on(event, lambda *args, event=event: self.told.append((event, *args)))
 
     async def service_at(self, world: World) -> ChatService:
-        """Another instance, with the same clock and without failures."""
+        """Another instance with the same clock and no failures."""
         return (await world.start(clock=parts_of(self.service).clock)).service
 
     async def is_told(self, event: str, cause: Any, **info: Any) -> None:
@@ -41,7 +41,7 @@ class Failing:
         assert self.told.pop(0) == (event, cause, FailureInfo(**info))
 
     async def next_heartbeat(self) -> None:
-        """Return when what the failures left is cleaned."""
+        """Return when the leftovers of the failures are cleaned up."""
         assert parts_of(self.service).failures.has_leftovers
         clock = parts_of(self.service).clock
         assert isinstance(clock, FakeClock)
@@ -153,7 +153,7 @@ async def test_commands_report_that_the_store_failed(
     assert (await alice.error(command, *args)).startswith(INTERNAL)
     failing.faults.mend(method)
     assert (await alice.emit(command, *args))[0] is None
-    # A leave may have been done, or not: nobody knows.
+    # Whether a leave was done is unknown.
     failed = {"room_leave": [SLOW, LOST]}.get(method, [])
     await wait_until(lambda: len(failing.told) == len(failed), f"{failed} in {failing.told}")
     assert [(name, error, info.op_type) for name, error, info in failing.told] == [
@@ -321,7 +321,7 @@ async def test_a_join_that_cannot_be_undone_is_reported_and_repaired(
     await service.room_state_sync("room")
     assert await members(service) == []
     assert await alice.call("listOwnSockets") == {alice.id: []}
-    # Those who are joined stay.
+    # Joined users stay.
     assert await alice.call("roomJoin", "room") == 1
     await service.room_state_sync("room")
     assert await members(service) == ["alice"]
@@ -529,7 +529,7 @@ async def test_a_lock_that_is_held_too_long(world: World, what: str) -> None:
 
 
 async def test_a_cancelled_server_call_leaves_nothing(failing: Failing) -> None:
-    """Whoever runs a command may give up waiting for it."""
+    """The caller of a command may stop waiting for it."""
     alice = await failing.instance.login("alice")
     gate = failing.faults.gate("room_join")
     context = {"user_name": "alice", "id": alice.id}

@@ -1,4 +1,4 @@
-"""Ten thousand guests come and go: the store is as it was."""
+"""Ten thousand guests come and go, and leave nothing in the store."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.world import World
 ROOM = RoomName("room")
 #: A cluster runs the same scripts as one server.
 GUESTS = {"memory": 10_000, "redis": 10_000, "cluster": 2000}
-#: How many of them are there at the same time.
+#: Maximum number of guests at the same time.
 AT_ONCE = 200
 
 

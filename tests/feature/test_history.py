@@ -1,4 +1,4 @@
-"""A room's history: a circular buffer with dense ids, and what can be read of it."""
+"""A room's history: a circular buffer with dense ids, and its reads."""
 
 from typing import Any
 

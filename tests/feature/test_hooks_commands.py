@@ -1,4 +1,4 @@
-"""Before and after hooks of commands: what they see, change, end and replace."""
+"""Before and after hooks of commands: what they see, change, stop and replace."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def alice(instance: Instance) -> InProcessClient:
     return await instance.joined("alice", "room")
 
 
-# How hooks are given
+# Ways to set hooks
 
 
 def hooks_of(kind: str, calls: list[str]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ async def test_an_error_in_on_disconnect_is_only_logged(
 
 
 class Watched:
-    """Join and leave hooks that write down what they get."""
+    """Join and leave hooks that record their calls."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, MembershipInfo]] = []
@@ -237,7 +237,7 @@ async def test_lost_access_during_a_leave_calls_the_hook_once(world: World, how:
     gate.set()
     ack = await leaving
     if going is not None:
-        # Nobody is there for the ack; the leave is that of the disconnect.
+        # There is no client for the ack; the disconnect performs the leave.
         await going
     else:
         assert ack == [None, 0]
@@ -274,7 +274,7 @@ async def test_on_join_that_raises_undoes_the_join(world: World, error: Exceptio
     assert await alice.call("listOwnSockets") == {alice.id: [], other.id: []}
     await room_marker(instance.service, "room", bob)
     await user_marker(instance.service, "alice", alice, other)
-    # Nobody was told, the socket hears nothing of the room, and without a join there is no leave.
+    # Nothing was announced, the socket gets no events of the room, and without a join there is no leave.
     assert told(bob) == told(other) == told(alice) == []
     assert alice.received("roomMessage") == []
     assert watched.events == []

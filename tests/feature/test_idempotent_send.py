@@ -1,4 +1,4 @@
-"""Messages with an idempotency key are stored once, however often they are sent."""
+"""Messages with an idempotency key are stored once, no matter how often they are sent."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def alice(instance: Instance) -> InProcessClient:
 
 
 async def texts(instance: Instance, room: str = "room") -> list[str]:
-    """What the room has stored, oldest first."""
+    """The stored messages of the room, oldest first."""
     [found] = await instance.service.exec_user_command(True, "roomRecentHistory", room)
     return [message["textMessage"] for message in reversed(found)]
 
@@ -112,7 +112,7 @@ async def test_a_key_ends_with_its_room(instance: Instance, alice: InProcessClie
 
 
 async def test_a_deleted_room_leaves_keys_that_expire(instance: Instance, alice: InProcessClient) -> None:
-    """What is left at the end of each test is looked at by its backend."""
+    """The backend checks for leftovers at the end of each test."""
     await alice.call("roomMessage", "room", TEA, KEY)
     await instance.service.delete_room("room")
     assert await alice.error("roomMessage", "room", TEA, KEY) == wire_error("noRoom", "room")
@@ -134,7 +134,7 @@ async def test_a_key_is_remembered_for_the_window(world: World) -> None:
 
 @pytest.mark.covers("error:timeout")
 async def test_a_store_that_fails_after_its_work(world: World) -> None:
-    """What was stored when the client got an error is found by the repeat."""
+    """If a message was stored although the client got an error, the repeat finds it."""
     store = FaultyStore(world.backend.new_store())
     instance = await world.start(store=as_store(store))
     await instance.service.add_room("room")
@@ -270,7 +270,7 @@ async def test_a_remembered_key_precedes_the_expected_id(instance: Instance, ali
     assert await alice.emit("roomMessage", "room", TEA, options) == [None, 1, AGAIN]
     options["idempotencyKey"] = "k2"
     assert await alice.error("roomMessage", "room", TEA, options) == wire_error("conflict", 1)
-    # A refused send uses up no key.
+    # A refused send does not use up the key.
     assert await alice.emit("roomMessage", "room", TEA, {"idempotencyKey": "k2"}) == [None, 2]
 
 

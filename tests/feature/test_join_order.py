@@ -1,4 +1,4 @@
-"""Nothing of a room reaches a socket before the answer to its join, whatever happens meanwhile."""
+"""A socket gets no events of a room before the answer to its join, whatever happens in the meantime."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,14 +24,14 @@ ROOM_EVENTS = {
 
 
 async def command(client: InProcessClient, name: str, room: str = "room") -> Any:
-    """Send a command. Its answer is written down among the events, where it came."""
+    """Send a command. Its answer is recorded among the events, in the order of arrival."""
     ack = await client.emit(name, room)
     client.events.append((f"{name} answered", ack))
     return ack
 
 
 def names(client: InProcessClient) -> list[str]:
-    """The room's events and the answers, in the order in which they came."""
+    """The room's events and the answers, in the order of arrival."""
     return [name for name, _ in client.events if name in ROOM_EVENTS or name.endswith(" answered")]
 
 
@@ -309,7 +309,7 @@ async def test_a_join_that_the_transport_refuses_is_undone(
     assert parts_of(service).delivery.rooms() == []
     assert ("room", "room") not in parts_of(service).delivery.interest.topics()
     await room_marker(service, "room", bob)
-    # Others that heard of it hear also that it is over.
+    # Other sockets that were told of the join are also told of its end.
     assert len(bob.received("roomUserJoined")) == len(bob.received("roomUserLeft"))
     joined, left = second.received("roomJoinedEcho"), second.received("roomLeftEcho")
     assert len(joined) == len(left) == (0 if hook else 2)

@@ -1,4 +1,4 @@
-"""Start and close: once, in order, whatever goes wrong on the way."""
+"""Start and close: once and in order, despite all errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -144,7 +144,7 @@ async def test_as_a_context_manager(world: World) -> None:
     transport = InProcessTransport()
     async with ChatService(store=world.backend.new_store(), transport=transport) as service:
         assert "running" in repr(service)
-        # Nothing listens on a port of its own.
+        # The service does not open its own port.
         assert service.port is None
         client = await transport.connect()
         await client.wait_for("loginRejected")
@@ -449,7 +449,7 @@ async def test_closed_reports_a_failed_start(
         await service.close()
         with pytest.raises(ServiceClosedError):
             await starting
-        # It was to end: nothing went wrong.
+        # It was supposed to end, so this is not an error.
         assert closed == [None]
         return
     with pytest.raises(RuntimeError, match=fails) as caught:

@@ -1,4 +1,4 @@
-"""Logins: the name from the hook, confirmation or rejection, and what comes too early."""
+"""Logins: the name from the hook, confirmation or rejection, and early commands."""
 
 import asyncio
 from typing import Any

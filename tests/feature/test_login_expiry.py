@@ -1,4 +1,4 @@
-"""Logins that end: the notice, the refresh, the grace, and users who go with their last socket."""
+"""Logins that expire: notice, refresh and grace period; users who are deleted with their last socket."""
 
 import asyncio
 from typing import Any
@@ -151,7 +151,7 @@ def ephemeral(service: ChatService, socket_id: str) -> Login:
 
 
 async def test_guests_leave_nothing_in_the_store(world: World, backend: InMemory | InRedis) -> None:
-    """Hundreds of users who write, join, keep lists and go: the store is as it was."""
+    """Hundreds of users send messages, join, keep lists and leave, and nothing is left in the store."""
     instance = await world.start(hooks={"on_connect": ephemeral})
     await instance.service.add_room(ROOM, enable_userlist_updates=True)
     host = await instance.transport.login("host", query={"durable": "1"})

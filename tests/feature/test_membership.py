@@ -127,7 +127,7 @@ async def test_after_a_leave_the_socket_gets_no_events(spread: StartSpread) -> N
     assert told(alice) == []
 
 
-# What the room is told
+# Notifications to the room
 
 
 @pytest.mark.covers("notification:roomUserJoined", "notification:roomUserLeft", "command:roomGetAccessList")

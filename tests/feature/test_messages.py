@@ -1,4 +1,4 @@
-"""Room messages: ids, order, what the server sets, who may post, and message checkers."""
+"""Room messages: ids, order, fields set by the server, permissions and message checkers."""
 
 import asyncio
 from typing import Any
@@ -99,7 +99,7 @@ async def test_a_socket_gets_messages_after_its_join(spread: StartSpread) -> Non
         assert ids[0] > joined_after[client.id]
 
 
-# Who may post
+# Permission to post
 
 
 @pytest.mark.covers("command:roomMessage", "error:notJoined", "error:noRoom")

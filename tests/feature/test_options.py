@@ -1,4 +1,4 @@
-"""Options: what each refuses, and with which words. What they do is shown where it belongs."""
+"""Options: the values that each refuses, and the error texts. Other tests cover their effects."""
 
 import dataclasses
 from typing import Any
@@ -13,10 +13,10 @@ BOOLEAN = "expected True or False"
 NAN = float("nan")
 A_SECOND = "expected a number a second, from 0.000001 to 1000000"
 BIG = 2**53 - 1
-#: Good and bad values of a time after which something goes.
+#: Valid and invalid values of expiry times.
 TTLS = ([None, 0.05, 3600, 1_000_000_000], [0, -1, 1_000_000_001, True, "5", float("nan"), float("inf")])
 
-#: Values that each option takes, values that it does not take, and what it says then.
+#: Valid values of each option, invalid ones, and the error texts.
 VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "host": ([None, "127.0.0.1", "::1"], ["", 5, b"x"], "expected a non-empty string"),
     "port": ([0, 1, 65535], [-1, 65536, "80", 80.0, None, True], "expected a whole number from 0 to 65535"),

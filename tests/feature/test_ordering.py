@@ -1,4 +1,4 @@
-"""Order: what one socket sends to one room takes effect as sent, however slow the hooks are."""
+"""Order: one socket's commands to a room take effect in the order sent, however slow the hooks are."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ ORDER = "better:order of one socket's commands"
 
 
 async def turns(count: int) -> None:
-    """Let everything else run so many times."""
+    """Let everything else run this number of times."""
     for _ in range(count):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""How fast clients may send, and how much one of them may hold: the limits of one user and of one socket."""
+"""Rate limits, and limits on what one user or socket may hold."""
 
 import asyncio
 
@@ -256,7 +256,7 @@ async def test_a_user_may_own_a_limited_number_of_rooms_on_all_instances(world: 
     # Server code is exempt, also on behalf of the user, and what it creates does not count.
     await one.service.add_room("four", owner="alice")
     await two.service.exec_user_command("alice", "roomCreate", "five", False)
-    # Who deletes the room does not matter.
+    # It does not matter which user deletes the room.
     await near.call("roomDelete", "one")
     await far.call("roomCreate", "one", False)
     await two.service.delete_room("two")
@@ -302,7 +302,7 @@ def test_what_a_shared_rate_stores() -> None:
             rate.take(due, now + later)
         assert caught.value.arguments == (wait,)
     assert rate.take(due, now + 100_000) == due + 100_000
-    # A clock that was set back by an hour makes nobody wait for an hour.
+    # If the clock is set back by an hour, users do not have to wait for an hour.
     with pytest.raises(ChatServiceError) as caught:
         rate.take(due, now - 3_600_000_000)
     assert caught.value.arguments == (100,)

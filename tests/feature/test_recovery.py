@@ -1,4 +1,4 @@
-"""Repair of what dead instances and failed operations left; the state is spoilt on purpose."""
+"""Repairs after dead instances and failed operations. The tests corrupt the state on purpose."""
 
 from typing import Any
 
@@ -206,7 +206,7 @@ async def test_dead_members_are_removed(spoilt: Spoilt) -> None:
     assert await spoilt.userlist() == ["carol"]
     await room_marker(spoilt.service, "room", carol)
     assert told(carol) == [("roomUserLeft", ["room", "alice"])]
-    # The other room is not this call's business.
+    # This call does not affect the other room.
     assert await spoilt.userlist("hall") == ["alice"]
     await spoilt.service.instance_recovery(DEAD)
     assert await spoilt.userlist("hall") == []

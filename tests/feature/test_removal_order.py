@@ -1,4 +1,4 @@
-"""Who loses access: ``on_leave`` first, then the news for the removed and the answer to the remover."""
+"""Lost access: ``on_leave`` runs first; then the removed user is notified and the remover answered."""
 
 import asyncio
 from typing import Any

@@ -138,7 +138,7 @@ async def test_a_recreated_room_is_another_room(spread: StartSpread) -> None:
     assert [m["textMessage"] for m in await bob.call("roomRecentHistory", "room")] == ["new"]
 
 
-# Who may read
+# Permission to read
 
 READS = [
     ("roomGetAccessList", "adminlist"),

@@ -1,4 +1,4 @@
-"""Random sends with and without keys, on three instances, against a model: what is stored, what is answered.
+"""Random sends with and without keys on three instances, compared with a model of contents and answers.
 
 Repeats, races of one key, rooms that users leave and are removed from, deletions and re-creations, new
 epochs, and stores that fail before or after their work.
@@ -50,7 +50,7 @@ class Life:
 
 
 class Model:
-    """What the contract says, without any concurrency."""
+    """The contract as a model without concurrency."""
 
     def __init__(self) -> None:
         self.life: Life | None = None
@@ -170,7 +170,7 @@ class SendMachine(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from(["alice", None]), key=keys, many=st.lists(texts, min_size=2, max_size=6))
     def race(self, user: str | None, key: str, many: list[str]) -> None:
-        """One key from several instances at once: whoever comes first decides what it stands for."""
+        """One key from several instances at once: the first send decides its message."""
         own = [sender for sender in SENDERS if sender[0] == user]
 
         async def run() -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""Races between clients at different places: whoever wins, the outcome is one that makes sense."""
+"""Races between clients at different places: whichever wins, the outcome is consistent."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""An instance that the others took for dead while it was paused: what its sockets hear then."""
+"""An instance that was considered dead while it was paused: the events that its sockets get then."""
 
 from chat_service.domain.lease import Lease
 from chat_service.testing import wait_until

@@ -101,7 +101,7 @@ async def test_clients_may_send_any_number_of_arguments(world: World) -> None:
     bind(alice.id, "two", lambda first, second=2: [[first, second]])
     bind(alice.id, "all", lambda first, *rest: [[first, *rest]])
     bind(alice.id, "none", lambda: "nothing")
-    # A built-in function that does not tell what it takes.
+    # A built-in function without a signature.
     bind(alice.id, "dict", dict)
     assert await alice.call("two", 1) == [1, 2]
     assert await alice.call("two", 1, 3, "more", "and more") == [1, 3]
@@ -206,7 +206,7 @@ async def test_events_come_in_the_order_of_the_calls(world: World) -> None:
     first, second = await world.start(), await world.start()
     alice = await second.login("alice")
     for number in range(50):
-        # Nobody has to wait for them.
+        # No command has to wait for them.
         if number % 2:
             first.service.transport.emit_to_channel(user_channel("alice"), "news", number)
         else:

@@ -1,4 +1,4 @@
-"""A back end for webhooks that does what a test says, over real connections."""
+"""A back end for webhooks that tests control, over real connections."""
 
 import asyncio
 import json
@@ -18,18 +18,18 @@ from tests.support.world import Instance, World
 SECRET = "0123456789abcdef" * 4
 OPTIONS: dict[str, Any] = {
     "secrets": {"k1": SECRET},
-    # Tests that are about waiting set their own.
+    # Tests of timeouts set their own.
     "backoff_first": 0.001,
     "backoff_longest": 0.002,
 }
 
-#: What a back end does with a request: JSON for an answer 200, or a whole answer.
+#: A back end's reaction to a request: JSON for an answer with status 200, or a whole answer.
 Behaviour = Callable[["Asked"], Awaitable[Any]]
 
 
 @dataclass
 class Asked:
-    """One request, as it came."""
+    """One request, as received."""
 
     path: str
     headers: dict[str, str]
@@ -42,12 +42,12 @@ class Asked:
 
 
 class BackEnd:
-    """A server on a port of its own. ``behaviour``: for all paths that have none in ``by_path``."""
+    """A server on its own port. ``behaviour``: for all paths without one in ``by_path``."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.by_path: dict[str, Behaviour] = {}
-        #: Set at the end: what hangs until then goes on.
+        #: Set at the end, so that hanging requests continue.
         self.ends = asyncio.Event()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ class BackEnd:
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=tls).start()
 
     async def stop(self) -> None:
-        """Be dead: connections are refused. It can start again."""
+        """Stop listening: connections are refused. The server can be started again."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -81,7 +81,7 @@ class BackEnd:
         return web.json_response(answer)
 
     def says(self, path: str, answer: Any) -> None:
-        """Answer all requests to a path by this."""
+        """Answer all requests to a path with this."""
 
         async def behave(asked: Asked) -> Any:
             return web.Response(**answer.__dict__) if isinstance(answer, Raw) else answer
@@ -89,7 +89,7 @@ class BackEnd:
         self.by_path[path] = behave
 
     def hangs(self, path: str) -> None:
-        """Answer no request to a path before the end."""
+        """Let all requests to a path hang until the end."""
 
         async def behave(asked: Asked) -> Any:
             await self.ends.wait()
@@ -102,11 +102,11 @@ class BackEnd:
         return [asked.data for asked in self.asked if asked.path == path]
 
     def events(self, path: str = "/events") -> list[Any]:
-        """All events that came, repeats included."""
+        """All received events, including repeats."""
         return [event for body in self.requests(path) for event in body["events"]]
 
     async def got(self, count: int, path: str) -> list[Any]:
-        """Wait for so many requests to a path, and return their bodies."""
+        """Wait for this number of requests to a path, and return their bodies."""
         await wait_until(lambda: len(self.requests(path)) >= count, f"{count} requests to {path}")
         return self.requests(path)
 

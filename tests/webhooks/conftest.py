@@ -1,4 +1,4 @@
-"""Fixtures of the tests of webhooks."""
+"""Fixtures for the tests of webhooks."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from tests.webhooks.back_ends import BackEnd, back_end
 
 @pytest.fixture
 async def decider() -> AsyncIterator[BackEnd]:
-    """A back end that answers ``{}`` until it is told otherwise."""
+    """A back end that answers ``{}`` by default."""
     async with back_end() as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Signed events: which ones, in which order, at least once, within bounds, and until the close."""
+"""Signed events: their kinds, order, repeats and limits, and delivery on close."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from tests.webhooks.back_ends import Asked, BackEnd, Raw, start
 
 
 async def telling(world: World, decider: BackEnd, **webhooks: Any) -> Instance:
-    """An instance that sends messages alone unless ``webhooks`` say."""
+    """An instance that only sends events of messages unless ``webhooks`` say otherwise."""
     given = {"events_url": decider.url("/events"), "events": ["message"], **webhooks}
     instance = await start(world, given)
     for room in ("one", "two"):
@@ -33,7 +33,7 @@ async def say(instance: Instance, room: str, *numbers: int) -> None:
 
 
 def numbers(decider: BackEnd, room: str) -> list[int]:
-    """The messages of a room that came, repeats included."""
+    """The received messages of a room, including repeats."""
     return [int(each["message"]["textMessage"]) for each in decider.events() if each["room"] == room]
 
 
@@ -63,7 +63,7 @@ async def test_events_of_every_kind(world: World, decider: BackEnd) -> None:
     alice, bob = await instance.login("alice"), await instance.login("bob")
     await alice.call("roomJoin", "one")
     await alice.call("roomMessage", "one", {"textMessage": "hi"}, {"idempotencyKey": "k"})
-    # A repeat is not stored, so nothing happens.
+    # A repeat is not stored, so there is no event.
     await alice.call("roomMessage", "one", {"textMessage": "hi"}, {"idempotencyKey": "k"})
     skipping = {"user_name": "alice", "bypass_hooks": True, "bypass_permissions": True}
     await instance.service.exec_user_command(skipping, "roomMessage", "one", {"textMessage": "by server"})
@@ -120,7 +120,7 @@ async def test_each_instance_tells_what_it_has_done(world: World, decider: BackE
     await say(first, "one", 4)
     await delivered(first, 3)
     await delivered(second, 1)
-    # Once each, and the ids of the messages tell the order over all instances.
+    # Each once; the ids of the messages give the order across instances.
     events = sorted(decider.events(), key=lambda event: event["message"]["id"])
     assert [event["message"]["textMessage"] for event in events] == ["1", "2", "3", "4"]
     assert len({event["id"] for event in events}) == 4
@@ -179,7 +179,7 @@ async def test_the_instance_that_recovers_a_dead_one_tells_who_has_left(
 @ONE_STORE
 @pytest.mark.covers("webhook_option:events_batch", "webhook_option:events_batch_bytes")
 async def test_order_of_a_room_over_batches_and_repeats(world: World, decider: BackEnd) -> None:
-    """Each request fails once; some of those were carried out."""
+    """Each request fails once, some of them after they were processed."""
     seen = 0
 
     async def behave(asked: Asked) -> Any:
@@ -200,7 +200,7 @@ async def test_order_of_a_room_over_batches_and_repeats(world: World, decider: B
     await delivered(instance, 60)
     for room in ("one", "two"):
         came = numbers(decider, room)
-        # The first time that each came, in order.
+        # The first delivery of each, in order.
         assert list(dict.fromkeys(came)) == list(range(30))
         assert len(came) > 30
     assert max(len(body["events"]) for body in decider.requests("/events")) <= 4
@@ -324,7 +324,7 @@ async def test_a_full_queue_drops_counts_and_says_so_once_a_second(
     assert metrics["chat_service_webhook_events_waiting",] == kept
     assert metrics["chat_service_webhook_events_total", "dropped"] == 40 - kept
     decider.ends.set()
-    # The order of what is left is that of the room.
+    # The remaining events are in the order of the room.
     await delivered(instance, kept)
     assert list(dict.fromkeys(numbers(decider, "one"))) == list(range(kept))
 
@@ -371,7 +371,7 @@ async def test_a_close_delivers_what_waits(world: World, decider: BackEnd) -> No
     for number in range(10):
         await alice.call("roomMessage", "one", {"textMessage": str(number)})
     await instance.service.close()
-    # Also what the close itself has caused.
+    # Including events caused by the close itself.
     assert outcomes(instance) == {"delivered": 12}
     kinds = {event["kind"] for event in decider.events()}
     assert kinds == {"message", "leave", "disconnect"}

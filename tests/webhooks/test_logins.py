@@ -1,4 +1,4 @@
-"""The connect and refresh hooks: what the back end is asked, what its answers do, and who decides first."""
+"""The connect and refresh hooks: requests, answers, and the precedence of the service's own hooks."""
 
 import asyncio
 import time
@@ -93,7 +93,7 @@ BAD_LOGINS: list[Any] = [
     {"name": "alice", "expires_at": 5},
     {"name": "alice", "expiresAt": "soon"},
     {"name": "alice", "expiresAt": True},
-    # Milliseconds would be a login without an end.
+    # With milliseconds, the login would practically never expire.
     {"name": "alice", "expiresAt": 1_800_000_000_000},
     {"name": "alice", "data": 5},
     {"name": "alice", "ephemeral": 1},
@@ -140,7 +140,7 @@ async def test_the_own_hook_goes_first_and_its_refusal_stands(world: World, deci
     instance = await start(world, {"connect_url": decider.url("/connect")}, hooks={"on_connect": on_connect})
     assert await rejection(instance) == "ChatServiceError: No login provided"
     assert decider.asked == []
-    # An empty answer leaves the login as it is.
+    # An empty answer leaves the login unchanged.
     client = await instance.transport.connect(query={"userName": "alice"})
     assert await client.wait_for("loginConfirmed") == ["alice", {"a": 1, "id": client.id}]
     assert decider.asked[0].data["login"] == {
@@ -199,7 +199,7 @@ async def test_a_hanging_back_end_ends_with_the_time_of_the_hook(world: World, d
     webhooks = {"connect_url": decider.url("/connect"), "connect_timeout": 0.1, "retries": 5}
     instance = await start(world, webhooks, **ALONE)
     assert "does not answer" in await rejection(instance)
-    # The time is over: a repeat would have none.
+    # The timeout has passed, so there is no time for a repeat.
     assert requests(instance) == {("connect", "timeout"): 1}
 
 
@@ -244,7 +244,7 @@ async def test_the_back_end_renews_a_login(world: World, decider: BackEnd) -> No
     assert await client.error("loginRefresh", {}) == "ChatServiceError: The token is not valid"
     decider.says("/refresh", {})
     assert "does not answer" in await client.error("loginRefresh", {})
-    # Of a login that has no end.
+    # For a login that does not expire.
     assert login_terms(instance, client)[0] is None
 
 
@@ -257,7 +257,7 @@ async def test_a_dead_back_end_at_a_refresh(world: World, decider: BackEnd, poli
         world, decider, hooks, refresh_on_failure=policy, refresh_timeout=0.1, retries=0
     )
     client = await instance.login("alice")
-    # The own hook went first, and an empty answer leaves its end.
+    # The service's own hook ran first, and an empty answer keeps its expiry time.
     assert await client.call("loginRefresh", {}) == end
     assert decider.asked[0].data["login"]["expiresAt"] == end
     decider.hangs("/refresh")

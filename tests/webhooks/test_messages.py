@@ -1,4 +1,4 @@
-"""The before-message hook: answers that change, reject and let pass; failures of every kind; the circuit."""
+"""The message hook: answers that change, reject and accept; all kinds of failures; the circuit."""
 
 import asyncio
 import gzip
@@ -26,7 +26,7 @@ HELLO = {"textMessage": "hello"}
 async def talking(
     world: World, decider: BackEnd, hooks: Any = None, **webhooks: Any
 ) -> tuple[Instance, InProcessClient]:
-    """An instance that asks about messages, and a client in its rooms."""
+    """An instance with a message hook, and a client in its rooms."""
     given = {"message_url": decider.url("/message"), "retries": 0, **webhooks}
     instance = await start(world, given, hooks=hooks or {})
     for room in ("one", "two"):
@@ -66,7 +66,7 @@ async def test_the_back_end_decides_about_messages(world: World, decider: BackEn
     decider.says("/message", Raw(status=204))
     assert await alice.call("roomMessage", "one", {"textMessage": "3"}) == 3
     assert await texts(alice, "one") == ["hello", "****", "3"]
-    # The server's own messages are asked about, unless they bypass hooks.
+    # The server's own messages are also checked, unless they bypass hooks.
     await instance.service.exec_user_command(True, "roomMessage", "one", HELLO)
     assert decider.asked[-1].data["user"] is None
     count = len(decider.asked)
@@ -90,7 +90,7 @@ async def test_own_hooks_go_first_also_those_that_are_added_later(world: World, 
 
     await alice.call("roomMessage", "one", HELLO)
     assert decider.asked[-1].data["message"] == {"textMessage": "hello12"}
-    # Where a hook has decided, the back end is not asked.
+    # If a hook has decided, the back end is not asked.
     assert await alice.emit("roomMessage", "one", {"textMessage": "stop"}) == [None, "stopped"]
     assert len(decider.asked) == 1
 
@@ -114,7 +114,7 @@ async def drops(asked: Asked) -> Any:
 
 
 async def raves(asked: Asked) -> Any:
-    """Answer by something that is not HTTP."""
+    """Answer with bytes that are not HTTP."""
     assert asked.request.transport is not None
     asked.request.transport.write(b"HTTP/9 what\nis this\r\n\r\n" + b"x" * 1000)
     asked.request.transport.close()
@@ -304,7 +304,7 @@ async def test_the_circuit_opens_and_half_opens(
     expected = None if policy == "allow" else UNAVAILABLE
     for _ in range(6):
         assert await send() == expected
-    # The last ones did not reach it.
+    # The last requests did not reach the back end.
     assert len(decider.asked) == 3
     assert requests(instance) == {("message", "status"): 3, ("message", "circuit"): 3}
     assert counters.circuits == {"message": 1}

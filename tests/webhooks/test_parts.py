@@ -122,7 +122,7 @@ def test_a_batch_has_events_of_one_lane_in_order() -> None:
     assert box.add(B, b"b")
     first, second = taken(box), taken(box)
     assert (first.events, second.events) == ([b"a0", b"a1", b"a2"], [b"b"])
-    # A lane of which events are on their way is not taken from.
+    # No events are taken from a lane while some of its events are being delivered.
     assert box.take(0) is None
     box.delivered(first)
     assert taken(box).events == [b"a3"]
@@ -147,7 +147,7 @@ def test_a_batch_is_bounded_in_bytes_but_a_large_event_goes_alone() -> None:
 def test_a_full_outbox_takes_nothing(options: dict[str, int]) -> None:
     box = outbox(**options)
     assert [box.add(A, b"x") for _ in range(3)] == [True, True, False]
-    # Only the bound of a lane leaves room for others.
+    # Only the limit per lane leaves room for others.
     assert box.add(B, b"x") is ("max_lane" in options)
     box.delivered(taken(box))
     assert box.add(A, b"x")
@@ -180,7 +180,7 @@ def test_a_lane_that_failed_waits_longer_each_time_and_others_go_on() -> None:
     box.delivered(taken(box, due))
     box.add(A, b"a")
     box.failed(taken(box, due), due)
-    # A delivery begins anew.
+    # After a delivery, pauses start small again.
     assert (box.next_due() or 0) - due <= 1
 
 
@@ -436,7 +436,7 @@ def test_the_check_connects_to_the_back_end(tmp_path: Path, monkeypatch: pytest.
 
 @contextmanager
 def serving_tls() -> Iterator[str]:
-    """A server with a certificate that nobody trusts; where it listens."""
+    """The address of a server whose certificate is not trusted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with Certificates() as files, socket.create_server(("127.0.0.1", 0)) as server:
         context.load_cert_chain(files.certificate, files.key)
