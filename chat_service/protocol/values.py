@@ -1,6 +1,5 @@
 """Checks of arbitrary values from the network."""
 
-import math
 from typing import Any
 
 #: Maximum nesting depth of values that server code sends.
@@ -9,6 +8,9 @@ MAX_DEPTH = 128
 PLACEHOLDER = "_placeholder"
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
+INFINITY = float("inf")
+#: The classes of plain data.
+_KINDS = dict.fromkeys((str, bool, int, list, tuple, dict, float, bytes, bytearray, type(None)))
 
 
 def is_clean_text(text: str) -> bool:
@@ -35,44 +37,58 @@ def is_clean_value(value: Any, depth_limit: int) -> bool:
 def count_binary(value: Any, depth_limit: int) -> int | None:
     """The number of binary values in plain data, None for other values (see ``is_clean_value``)."""
     found = 0
-    # By levels, so that input cannot exhaust Python's recursion limit, and without an object per item: a
-    # message may have hundreds of thousands.
+    # By levels, so that input cannot exhaust Python's recursion limit, and without an object or a call per
+    # item: a message may have tens of thousands.
     level: list[Any] = [value]
     depth = depth_limit
     while level:
         below: list[Any] = []
+        keys: list[Any] = []
         for item in level:
-            if isinstance(item, str):
+            kind = item.__class__
+            if kind not in _KINDS:
+                kind = _plain_class(item)
+            if kind is str:
                 if not (item.isascii() or is_clean_text(item)):
                     return None
-            elif item is None or isinstance(item, bool):
-                continue
-            elif isinstance(item, list | tuple):
+            elif kind is int:
+                if not MIN_INTEGER <= item <= MAX_INTEGER:
+                    return None
+            elif kind is list or kind is tuple:
                 if depth <= 0:
                     return None
                 below += item
-            elif isinstance(item, dict):
+            elif kind is dict:
                 if depth <= 0:
                     return None
                 if item:
-                    if item.get(PLACEHOLDER) is True or not _are_clean_keys(item):
+                    if item.get(PLACEHOLDER) is True:
                         return None
+                    keys += item
                     below += item.values()
-            elif isinstance(item, bytes | bytearray):
-                found += 1
-            elif isinstance(item, int):
-                if not MIN_INTEGER <= item <= MAX_INTEGER:
+            elif kind is float:
+                # Not for NaN and infinities.
+                if not -INFINITY < item < INFINITY:
                     return None
-            elif not (isinstance(item, float) and math.isfinite(item)):
+            elif kind is bytes or kind is bytearray:
+                found += 1
+            elif kind is None:
                 return None
+        if keys and not _are_clean_keys(keys):
+            return None
         level = below
         depth -= 1
     return found
 
 
-def _are_clean_keys(mapping: dict[Any, Any]) -> bool:
+def _plain_class(item: Any) -> type[Any] | None:
+    """The class of plain data that the class of an item is derived from, None if there is none."""
+    return next((kind for kind in _KINDS if isinstance(item, kind)), None)
+
+
+def _are_clean_keys(keys: list[Any]) -> bool:
     try:
-        return is_clean_text("".join(mapping))
+        return is_clean_text("".join(keys))
     except TypeError:
         # A key that is no text.
         return False

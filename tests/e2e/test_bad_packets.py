@@ -19,6 +19,11 @@ LIMIT = 100_000
 #: Events of the namespace, and events with an ack id of 7.
 E, A = f"42{NAMESPACE},", f"42{NAMESPACE},7"
 B = f"-{NAMESPACE},7"
+HANDSHAKE = (
+    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -141,11 +146,7 @@ async def test_malformed_packets_close_the_connection(
 
 async def test_broken_utf8_closes_with_its_code(service: ChatService, bystander: Client) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    writer.write(
-        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
+    writer.write(HANDSHAKE)
     # A text frame of three bytes with a zero mask.
     writer.write(b"\x81\x83\x00\x00\x00\x00" + b"4\xff\xfe")
     answer = await reader.read()
@@ -153,6 +154,23 @@ async def test_broken_utf8_closes_with_its_code(service: ChatService, bystander:
     writer.close()
     await writer.wait_closed()
     await check_gone(service)
+
+
+@pytest.mark.parametrize("options", [{}, {"ping_interval": 0.2, "ping_timeout": 0.3}], ids=["bad", "good"])
+async def test_a_frame_that_never_ends(serve: Serve, options: dict[str, float]) -> None:
+    service = await serve(transport_options=options)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(HANDSHAKE)
+    await reader.readuntil(b'"maxPayload":1000000}')
+    # A frame that clients do not send ends the connection at once, others when a ping is not answered.
+    writer.write(b"\x82\xd6" if options else b"\xae\xd6")
+    # Everything that follows belongs to it, such as the packet that ends the session.
+    writer.write(b"\x33\xdf\x03\x2c\xcd\x36\xee\x1c\x44\x80\xd0" + b"\x81\x81\x00\x00\x00\x001")
+    answer = await reader.read()
+    assert answer.endswith(b"\x88\x02" + (1000 if options else 1002).to_bytes(2, "big"))
+    assert not service.transport.get_server().eio.sockets
+    writer.close()
+    await writer.wait_closed()
 
 
 BAD_ARGUMENT = "Bad argument at position"

@@ -9,6 +9,7 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
+from chat_service.transports.socketio.engine.peer import Peer
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.raw import SEPARATOR, event, polling, websocket
@@ -87,6 +88,34 @@ async def test_a_large_body_of_small_packets_lets_others_have_their_turn() -> No
         assert await posted == 200
         assert answered > 5
         await raw.post("1")
+
+
+async def test_large_packets_in_one_body_have_a_turn_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn, turns = 0, []
+    loop = asyncio.get_running_loop()
+
+    def count() -> None:
+        nonlocal turn, ticking
+        turn += 1
+        ticking = loop.call_soon(count)
+
+    def take(self: Peer, packet: str | bytes) -> None:
+        if len(packet) > 1000:
+            turns.append(turn)
+        original(self, packet)
+
+    original = Peer.take
+    monkeypatch.setattr(Peer, "take", take)
+    async with small_service() as (_, port), polling(port) as raw:
+        await raw.login()
+        ticking = loop.call_soon(count)
+        try:
+            packets = [event("systemMessage", "x" * 20_000)] * 5
+            assert await raw.post(SEPARATOR.join(packets)) == 200
+        finally:
+            ticking.cancel()
+        await raw.post("1")
+    assert len(turns) == len(set(turns)) == 5
 
 
 class Slow:

@@ -150,6 +150,20 @@ async def test_largest_message(
     await client.wait_for("disconnect")
 
 
+@pytest.mark.covers("transport_option:max_message_values")
+@pytest.mark.parametrize("serializer", ["json", "msgpack"])
+async def test_most_values(serve: Serve, login: ConnectTo, serializer: str) -> None:
+    service = await serve(transport_options={"max_message_values": 100, "serializer": serializer})
+    # Commas and brackets in texts do not count, nor does the size of one value.
+    fits = ["[{,\\" * 100, *range(50), [1, [2], {"a": {"b": "x" * 1000}}], "\u00fc\u2028"]
+    for excess in ([1] * 100, [[]] * 60, [{"a": 1}] * 60, [[[1]]] * 40, {str(n): n for n in range(100)}):
+        client = await login(service, "alice", msgpack=serializer == "msgpack")
+        assert await client.call("systemMessage", fits) is None
+        await client.tell("systemMessage", [excess])
+        await client.wait_for("disconnect")
+    await wait_until(lambda: not service.transport.get_server().eio.sockets, "the connections to end")
+
+
 @pytest.mark.covers("transport_option:compression")
 @pytest.mark.parametrize("compression", [False, True])
 async def test_compression(serve: Serve, login: ConnectTo, compression: bool) -> None:
@@ -208,6 +222,7 @@ async def test_origins_that_never_match_are_refused_with_a_suggestion(origins: A
         ("max_message_size", 0),
         ("max_message_size", 1.5),
         ("max_message_size", True),
+        ("max_message_values", 0),
         ("max_waiting_events", 0),
         ("max_waiting_events", 1.5),
         ("max_events_per_turn", 0),

@@ -248,6 +248,7 @@ TRANSPORT_VALUES: list[tuple[str, list[Any], list[Any]]] = [
     ("ping_interval", [1, 0.5], [0, -1, "5", None, True, float("nan")]),
     ("ping_timeout", [1, 0.5], [0, -1, "5", None, True, float("inf")]),
     ("max_message_size", [1, 10**9], [0, -1, 1.5, None, True]),
+    ("max_message_values", [1, 10**9], [0, -1, 1.5, None, True]),
     ("serializer", ["json", "msgpack"], ["pickle", None, 5]),
     ("compression", [True, False], [1, None]),
     ("transports", [["polling"], ("websocket",), ["polling", "websocket"]], [[], ["smoke"], "polling", None]),

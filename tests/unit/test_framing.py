@@ -136,6 +136,12 @@ BAD: dict[str, tuple[bytes, int]] = {
     "ping of 126 bytes": (frame(0x89, b"x" * 126), 1002),
     "ping of 126 bytes that is not there": (frame(0x89, b"x" * 126)[:20], 1002),
     "compressed ping": (frame(0xC9, b""), 1002),
+    # At once, since the rest may never come.
+    "reserved bit without the rest": (frame(0xA1, b"x" * 9)[:8], 1002),
+    "unknown kind without the rest": (frame(0x8E, b"x" * 86)[:13], 1002),
+    "fragment of a ping without the rest": (frame(0x09, b"x" * 9)[:8], 1002),
+    "continuation of nothing without the rest": (frame(0x80, b"x" * 9)[:8], 1002),
+    "text inside a text without the rest": (frame(0x01, b"a") + frame(0x81, b"b" * 9)[:8], 1002),
     "broken text": (frame(0x81, b"4\xff"), 1007),
     "surrogate": (frame(0x81, b"\xed\xa0\x80"), 1007),
     "text broken off": (frame(0x81, "ü".encode()[:1]), 1007),

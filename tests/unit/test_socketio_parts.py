@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.protocol.encoded import EncodedMessages
@@ -17,7 +19,12 @@ from chat_service.transports.socketio.engine.asgi_carrier import AsgiLine
 from chat_service.transports.socketio.engine.lines import Outbox
 from chat_service.transports.socketio.engine.opening import Opening, read_head
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection, make_compressed_frame
-from chat_service.transports.socketio.packets import NotPlainJson, encode_json, packet_class
+from chat_service.transports.socketio.packets import (
+    NotPlainJson,
+    encode_json,
+    has_more_values,
+    packet_class,
+)
 from tests.e2e.stopped import masked_frame
 
 
@@ -570,6 +577,32 @@ def test_messages_that_are_json_already_are_written_as_they_are() -> None:
         f'43{NAMESPACE},1[null,[{{"id":2}},{{"id":1}}]]'
     ]
     assert orjson.loads(encode_json([messages])) == [[{"id": 2}, {"id": 1}]]
+
+
+# The number of values
+
+NASTY = st.text(st.sampled_from(',[]{}:"\\ü'))
+JSON = st.recursive(
+    st.none() | st.integers(-9, 9) | NASTY,
+    lambda inner: st.lists(inner) | st.dictionaries(NASTY, inner),
+    max_leaves=30,
+)
+
+
+def weight(value: Any) -> int:
+    """The values in a value, and one more for each that is empty."""
+    if not isinstance(value, list | dict):
+        return 1
+    return 1 + (sum(map(weight, value.values() if isinstance(value, dict) else value)) or 1)
+
+
+@given(JSON, st.booleans(), st.sampled_from([None, 1]))
+def test_values_are_counted_without_decoding(value: Any, is_ascii: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii, indent=indent)
+    found = weight(value)
+    assert has_more_values(text, found - 1) or found == 1
+    assert not has_more_values(text, found)
+    assert not has_more_values(text, 10 * found)
 
 
 # Events

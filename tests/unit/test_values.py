@@ -1,6 +1,8 @@
 """Checks of values from the network."""
 
 import math
+from collections import OrderedDict, namedtuple
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
@@ -69,6 +71,42 @@ def test_scalars_add_no_depth() -> None:
 )
 def test_clean_text(text: str, clean: bool) -> None:
     assert is_clean_text(text) is clean
+
+
+class Number(IntEnum):
+    SMALL = 1
+    LARGE = 2**63
+
+
+class Word(StrEnum):
+    GOOD = "a"
+    BAD = "\ud800"
+
+
+Point = namedtuple("Point", "x y")
+
+
+@pytest.mark.parametrize(
+    ("value", "clean"),
+    [
+        (Number.SMALL, True),
+        (Number.LARGE, False),
+        (Word.GOOD, True),
+        (Word.BAD, False),
+        (Point(1, 2.5), True),
+        (Point(1, float("inf")), False),
+        (OrderedDict(a=[None]), True),
+        (OrderedDict(a=2**63), False),
+        (object(), False),
+        ({1}, False),
+        (1j, False),
+    ],
+    ids=repr,
+)
+def test_derived_classes_are_what_they_are_derived_from(value: Any, clean: bool) -> None:
+    assert is_clean_value([value], 3) is clean
+    # Derived classes of containers have a depth, too.
+    assert is_clean_value(value, 0) is (clean and not isinstance(value, tuple | dict))
 
 
 def test_binary_values_are_counted_at_any_depth() -> None:

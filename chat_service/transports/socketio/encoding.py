@@ -14,7 +14,13 @@ from chat_service.transports.socketio.borrowed import scan_json
 from chat_service.transports.socketio.engine.framing import text_frame
 from chat_service.transports.socketio.engine.session import MESSAGE
 from chat_service.transports.socketio.engine.websocket import make_compressed_frame, make_frame
-from chat_service.transports.socketio.packets import JsonPacket, NotPlainJson, encode_json
+from chat_service.transports.socketio.packets import (
+    MAX_VALUES,
+    JsonPacket,
+    NotPlainJson,
+    encode_json,
+    has_more_values,
+)
 
 #: The type digits of a text packet: an Engine.IO message that contains a Socket.IO event or ack.
 EVENT_START = f"{MESSAGE}{EVENT}"
@@ -103,9 +109,11 @@ MAX_DIGITS = 15
 class EventReader:
     """Decodes the events of one namespace."""
 
-    __slots__ = ("_size", "_start")
+    __slots__ = ("_max_values", "_size", "_start")
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, max_values: int = MAX_VALUES) -> None:
+        """``max_values``: as in packets."""
+        self._max_values = max_values
         self._start = EVENT_START if namespace == "/" else f"{EVENT_START}{namespace},"
         self._size = len(self._start)
 
@@ -126,11 +134,14 @@ class EventReader:
         if PLACEHOLDER in text or "\\u" in text:
             # A placeholder, possibly disguised.
             return None
+        size = len(text)
+        if size > self._max_values and has_more_values(text, self._max_values):
+            return None
         try:
             data, end = scan_json(text, bracket)
         except (ValueError, StopIteration, RecursionError):
             return None
-        if end != len(text) or not data or not isinstance(data[0], str):
+        if end != size or not data or not isinstance(data[0], str):
             return None
         return data, number
 

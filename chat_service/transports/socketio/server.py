@@ -61,9 +61,10 @@ class Dispatcher:
         """Serve this namespace until ``stop_serving``."""
         self._server.register_namespace(namespace)
         self._service = namespace
+        packet = self._server.packet_class
         # Packets of msgpack are binary, so a text is never an event.
-        is_text = self._server.packet_class.uses_binary_events
-        self._reader = EventReader(namespace.namespace) if is_text else None
+        is_text = packet.uses_binary_events
+        self._reader = EventReader(namespace.namespace, packet.max_values) if is_text else None
 
     def stop_serving(self) -> None:
         """Stop serving the namespace."""
@@ -219,7 +220,9 @@ def make_server(
     server = socketio.AsyncServer(
         client_manager=Manager(),
         async_mode=async_mode,
-        serializer=packet_class(options.serializer, options.max_message_size, max_attachments),
+        serializer=packet_class(
+            options.serializer, options.max_message_size, options.max_message_values, max_attachments
+        ),
         # Without any handlers, the library accepts everyone on the namespace "/".
         namespaces=[namespace],
         logger=quiet,

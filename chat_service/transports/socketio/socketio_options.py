@@ -56,6 +56,9 @@ class SocketIOOptions(OptionGroup):
     ping_timeout: float = 20.0
     #: Maximum size in bytes of an incoming packet, and of all attachments of a message.
     max_message_size: int = 1_000_000
+    #: Maximum number of values in an incoming packet: elements of arrays and members of objects, however
+    #: deep; an empty array or object counts as two. The client is disconnected, as for a packet too large.
+    max_message_values: int = 50_000
     #: Maximum number of bytes of events that wait for a client; beyond it the client is disconnected.
     #: Answers do not count.
     send_buffer_limit: int = 1024 * 1024
@@ -120,7 +123,7 @@ class SocketIOOptions(OptionGroup):
             "max_request_line_size",
             "max_header_size",
         )
-        self.check_count("a number", "max_waiting_events", "max_events_per_turn")
+        self.check_count("a number", "max_message_values", "max_waiting_events", "max_events_per_turn")
         for name in CONNECTION_LIMITS:
             if getattr(self, name) is not None:
                 self.check_count("None or a number", name)

@@ -217,7 +217,8 @@ class Attacker:
             await self._judge(expected)
         if attack.last:
             line.write(attack.last)
-        await line.close(attack.end if not attack.last or attack.end != "frame" else "half")
+        # The bytes may be the start of a frame, to which everything after them belongs.
+        await line.close(attack.end if not attack.last or attack.end == "abort" else "half")
         self._count(expected)
 
     async def _by_polling(self, attack: ByPolling, port: int, query: str, inbox: Inbox) -> None:

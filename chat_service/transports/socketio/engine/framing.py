@@ -163,6 +163,8 @@ class FrameReader:
             begin = head + 4
             end = begin + size
             if end > len(data):
+                # Without waiting for the rest, which may never come.
+                self._check_head(first)
                 if first & 0x08 and size > _MAX_CONTROL:
                     raise FrameError(PROTOCOL_ERROR, "a control frame is too large")
                 self._needed = end - start
@@ -176,21 +178,31 @@ class FrameReader:
             if message is not None:
                 return message
 
-    def _take_frame(self, first: int, payload: bytes) -> Message | None:
+    def _check_head(self, first: int) -> None:
+        """Raise ``FrameError`` for the first byte of a frame that clients must not send."""
         kind = first & 0x0F
         may_be_compressed = self._decompress is not None and kind in (TEXT, BINARY)
         if first & _RESERVED or (first & _COMPRESSED and not may_be_compressed):
             raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
         if kind & 0x08:
-            return _control(kind, first & _FINAL, payload)
-        if kind == _CONTINUATION:
+            if kind not in (CLOSE, PING, PONG):
+                raise FrameError(PROTOCOL_ERROR, "an unknown kind of control frame")
+            if not first & _FINAL:
+                raise FrameError(PROTOCOL_ERROR, "a control frame in fragments")
+        elif kind == _CONTINUATION:
             if self._parts is None:
                 raise FrameError(PROTOCOL_ERROR, "a continuation of nothing")
         elif kind not in (TEXT, BINARY):
             raise FrameError(PROTOCOL_ERROR, "an unknown kind of frame")
         elif self._parts is not None:
             raise FrameError(PROTOCOL_ERROR, "a message inside a message")
-        else:
+
+    def _take_frame(self, first: int, payload: bytes) -> Message | None:
+        self._check_head(first)
+        kind = first & 0x0F
+        if kind & 0x08:
+            return _control(kind, payload)
+        if kind != _CONTINUATION:
             self._kind = first & (_COMPRESSED | 0x0F)
         if self._parts is not None:
             if len(self._parts) + len(payload) > self._max_size:
@@ -219,13 +231,11 @@ def _decode(payload: bytes) -> str:
         raise FrameError(BAD_DATA, "a text is not UTF-8") from error
 
 
-def _control(kind: int, is_final: int, payload: bytes) -> Message:
-    if not is_final or len(payload) > _MAX_CONTROL:
-        raise FrameError(PROTOCOL_ERROR, "a control frame in fragments, or too large")
-    if kind in (PING, PONG):
-        return kind, payload
+def _control(kind: int, payload: bytes) -> Message:
+    if len(payload) > _MAX_CONTROL:
+        raise FrameError(PROTOCOL_ERROR, "a control frame is too large")
     if kind != CLOSE:
-        raise FrameError(PROTOCOL_ERROR, "an unknown kind of control frame")
+        return kind, payload
     if not payload:
         return CLOSE, NO_CODE
     code = int.from_bytes(payload[:2], "big")

@@ -19,6 +19,8 @@ from chat_service.transports.socketio.engine.session import Kind, kind_of, read_
 TEXT = "text/plain; charset=UTF-8"
 #: Minimum size of compressed answers in bytes.
 THRESHOLD = 1024
+#: Size of a packet in bytes after which other clients have their turn.
+LARGE_PACKET = 16 * 1024
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -139,6 +141,8 @@ async def _take_all(hub: Hub, peer: Peer, body: bytes) -> None:
         peer.take(packet)
         if peer.is_faulty:
             return
+        if len(packet) > LARGE_PACKET:
+            left = 0
     # The answer also covers the outcome of the last packet.
     await peer.settled()
 
