@@ -156,7 +156,8 @@ async def test_most_values(serve: Serve, login: ConnectTo, serializer: str) -> N
     service = await serve(transport_options={"max_message_values": 100, "serializer": serializer})
     # Commas and brackets in texts do not count, nor does the size of one value.
     fits = ["[{,\\" * 100, *range(50), [1, [2], {"a": {"b": "x" * 1000}}], "\u00fc\u2028"]
-    for excess in ([1] * 100, [[]] * 60, [{"a": 1}] * 60, [[[1]]] * 40, {str(n): n for n in range(100)}):
+    many: list[Any] = [[1] * 100, [[]] * 60, [{"a": 1}] * 60, [[[1]]] * 40, {str(n): n for n in range(100)}]
+    for excess in many:
         client = await login(service, "alice", msgpack=serializer == "msgpack")
         assert await client.call("systemMessage", fits) is None
         await client.tell("systemMessage", [excess])

@@ -118,7 +118,12 @@ class Served:
             history_max_size=100,
             history_max_bytes=2 * LARGEST,
             hooks={"on_connect": _on_connect, "room_messages_checker": lambda message: None},
-            transport_options={"serializer": serializer, "max_message_size": LARGEST},
+            transport_options={
+                "serializer": serializer,
+                "max_message_size": LARGEST,
+                # On a busy machine the other clients, which share this process, answer late.
+                "ping_timeout": 10 * PATIENCE,
+            },
         )
         await service.start()
         await service.add_room("room")
