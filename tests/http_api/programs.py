@@ -1,4 +1,4 @@
-"""A program that uses the HTTP API, over a real connection."""
+"""A client program of the HTTP API, over a real connection."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from yarl import URL
 from tests.support.patience import PATIENCE
 from tests.support.world import Instance, World
 
-#: Tokens by the scope that they have.
+#: Tokens by their scopes.
 TOKENS = {scope: f"{scope}-" + "0123456789abcdef" * 2 for scope in ("read", "write", "admin")}
 OPTIONS: dict[str, Any] = {
     "tokens": {f"for-{scope}": {"token": token, "scopes": [scope]} for scope, token in TOKENS.items()}
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {
 
 @dataclass
 class Answer:
-    """What came back. ``data``: the JSON of the body, None without one."""
+    """A response. ``data``: the JSON of the body, None without one."""
 
     status: int
     data: Any
@@ -39,7 +39,7 @@ class Program:
     async def ask(
         self, method: str, path: str, body: Any = None, *, scope: str | None = "admin", **more: Any
     ) -> Answer:
-        """One request with the token of a scope, None for none. ``more``: what aiohttp takes."""
+        """One request with the token of a scope, or without one if None. ``more``: arguments of aiohttp."""
         headers = dict(more.pop("headers", {}))
         if scope is not None:
             headers.setdefault("Authorization", f"Bearer {TOKENS[scope]}")

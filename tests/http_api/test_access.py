@@ -1,4 +1,4 @@
-"""Who may use the HTTP API: tokens, scopes, wrong tokens, bounds, and the audit log."""
+"""Access to the HTTP API: tokens, scopes, wrong tokens, limits, and the audit log."""
 
 import asyncio
 import hmac
@@ -27,7 +27,7 @@ LONG = "x" * 32
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    """No store can change any of this."""
+    """The store does not affect these tests."""
     made = World(InMemory())
     try:
         yield made
@@ -157,7 +157,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         compared.clear()
         found = find_token(tokens, given)
         assert (None if found is None else found.name) == name
-        # All of them, of equal lengths, whichever is right.
+        # All digests, which have equal lengths, whichever matches.
         assert compared == [(32, 32)] * len(tokens)
 
 
@@ -175,7 +175,7 @@ async def test_wrong_tokens_are_limited_and_logged_without_themselves(
             answers = [await api.ask("GET", "/rooms", headers=guess) for _ in range(6)]
         assert [answer.status for answer in answers] == [401] * 3 + [429] * 3
         assert 0 < int(answers[-1].headers["retry-after"]) <= 61
-        # Nobody can lock others out.
+        # Wrong tokens do not lock out other clients.
         assert (await api.ask("GET", "/rooms")).status == 200
     lines = [record.getMessage() for record in caplog.records if "wrong token" in record.getMessage()]
     assert len(lines) == 4 and all("127.0.0.1" in line for line in lines)

@@ -1,4 +1,4 @@
-"""The console as the HTTP API serves it, and the routes that it has brought."""
+"""The console as served by the HTTP API, and the routes added for it."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.support.world import World
 
 @pytest.fixture
 async def one_store() -> AsyncIterator[World]:
-    """No store can change any of this."""
+    """The store does not affect these tests."""
     made = World(InMemory())
     try:
         yield made

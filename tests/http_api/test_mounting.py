@@ -1,4 +1,4 @@
-"""The HTTP API in applications of others: aiohttp under a prefix, ASGI under a mount, real uvicorn."""
+"""The HTTP API inside other applications: aiohttp under a prefix, ASGI under a mount, real uvicorn."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ HELLO = {"message": {"textMessage": "hello"}}
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    """No store can change any of this."""
+    """The store does not affect these tests."""
     made = World(InMemory())
     try:
         yield made
@@ -81,7 +81,7 @@ async def test_in_an_asgi_application(world: World) -> None:
         try:
             await wait_until(lambda: server.started, "uvicorn")
             await use(f"http://127.0.0.1:{listening.getsockname()[1]}/upper/api")
-            # The end of a reader ends its stream at once.
+            # When a reader disconnects, its stream ends immediately.
             await wait_until(lambda: not instance.service.operations._api._streams, "the end of the stream")
         finally:
             server.should_exit = True

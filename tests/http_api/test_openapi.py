@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is one, every route is in it, and the API answers as it says, also to fuzz."""
+"""The OpenAPI document is valid and complete, and the API conforms to it, even for random requests."""
 
 import json
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from tests.support.world import World
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    """No store can change any of this."""
+    """The store does not affect these tests."""
     made = World(InMemory())
     try:
         yield made
@@ -87,7 +87,7 @@ def test_texts_of_queries() -> None:
 
 
 def _is_bounded(schema: Any) -> bool:
-    """Whether every list in a schema of what comes in has a limit."""
+    """Whether every list in a schema of requests has a limit."""
     if isinstance(schema, list):
         return all(map(_is_bounded, schema))
     if not isinstance(schema, dict):
@@ -101,13 +101,13 @@ def test_bodies_are_bounded() -> None:
 
 
 DOCUMENT = openapi.document()
-#: What is called, each with so many values that its schema allows, and as many that it does not.
+#: The operations to call, each with numbers of valid and invalid values.
 EXAMPLES = 3
 
 
 def _cases(method: str, path: str, *, good: bool) -> list[Any]:
-    """The same ones at each run."""
-    # Its import takes a second, which a mere collection of the tests need not wait for.
+    """The same values in each run."""
+    # Imported late, because the import takes a second even when tests are only collected.
     import schemathesis
 
     found: list[Any] = []
@@ -133,7 +133,7 @@ def _cases(method: str, path: str, *, good: bool) -> list[Any]:
 async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
     sent = case.as_transport_kwargs(base_url=api.base)
     headers = {
-        # What is no header at all is refused by the server before the API sees it.
+        # Malformed headers are refused by the server before they reach the API.
         name: "".join(filter(str.isprintable, value.encode("latin-1", "replace").decode("latin-1")))
         for name, value in dict(sent["headers"]).items()
     }
@@ -149,7 +149,7 @@ async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
         return answer.status, answer.content_type, b"" if is_stream else await answer.read()
 
 
-@pytest.mark.no_cover  # each route has tests of its own
+@pytest.mark.no_cover  # each route has its own tests
 @pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
 async def test_fuzzed_requests_are_answered_as_described(world: World, good: bool) -> None:
     instance = await start(world)
@@ -162,9 +162,9 @@ async def test_fuzzed_requests_are_answered_as_described(world: World, good: boo
             for case in _cases(route.method, route.path, good=good):
                 status, content_type, body = await _send(api, case)
                 if status == 400 and b"more than 8190 bytes" in body:
-                    # Lines of such a length end at the server, too.
+                    # The server refuses lines of this length, too.
                     continue
-                # A path whose parameter is empty or has a slash is another path.
+                # With an empty parameter or a slash in it, the path is a different one.
                 if status in (404, 405) and json.loads(body)["code"] in ("notFound", "methodNotAllowed"):
                     continue
                 assert str(status) in responses, (route.path, status, body, case)

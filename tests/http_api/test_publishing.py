@@ -43,7 +43,7 @@ async def test_history_pages_continue(world: World) -> None:
         assert first["recovered"] and first["more"]
         last = await api.get(f"/rooms/room/messages?after=7&limit=3&epoch={epoch}")
         assert [each["id"] for each in last["messages"]] == [8] and last["recovered"] and not last["more"]
-        # Rotated out, of another life of the room, or from the beginning: the newest ones.
+        # After a rotation, for a former room, or from the beginning: the newest messages.
         for query in (f"after=1&epoch={epoch}", "after=4&epoch=other", "after=0"):
             page = await api.get(f"/rooms/room/messages?limit=2&{query}")
             assert [each["id"] for each in page["messages"]] == [7, 8] and not page["recovered"], query
@@ -115,7 +115,7 @@ async def test_batch(world: World) -> None:
                 texts == [each["message"]["textMessage"] for each in entries if each["room"] == room]
                 and len(texts) == count
             )
-        # A repeat after a lost answer stores nothing.
+        # A repeat after a lost answer is not stored.
         again = await api.do("POST", "/batch", {"messages": entries}, headers=key)
         assert [each.get("id") for each in again["results"]] == [each.get("id") for each in sent["results"]]
         assert all(each.get("duplicate", True) for each in again["results"])

@@ -30,7 +30,7 @@ async def texts(stream: Stream, count: int) -> list[str]:
 
 
 async def test_live_events(world: World) -> None:
-    # That an empty room is deleted comes over no bus: the heartbeat notices it.
+    # The deletion of an empty room is not published: the heartbeat notices it.
     here, there = await start(world, {"stream_heartbeat": 0.1}), await start(world)
     await here.service.add_room("room", enable_userlist_updates=True, enable_access_lists_updates=True)
     await say(here, "before")
@@ -131,11 +131,11 @@ async def test_events_lost_by_the_bus_are_read(world: World, monkeypatch: pytest
             await say(instance, "lost two")
             bob = await instance.joined("bob", "room")
             await bob.call("roomLeave", "room")
-            # Whatever was published has arrived here.
+            # Everything that was published has arrived.
             await instance.joined("ann", "room")
         await say(instance, "heard")
         assert await texts(stream, 3) == ["lost one", "lost two", "heard"]
-        # That users came and went is gone, and told.
+        # Joins and leaves are lost, and the loss is reported.
         assert [event.name for event in stream.seen].count("roomStateGap") <= 1
         with monkeypatch.context() as deaf:
             deaf.setattr(type(taps), "hear", lambda self, room, event: None)
@@ -159,7 +159,7 @@ async def test_a_silent_stream_is_kept_open_and_looked_after(
         monkeypatch.setattr(type(taps), "hear", lambda self, room, event: None)
         for text in ("one", "two", "three"):
             await say(instance, text)
-        # Without a word of the bus; those that were rotated out are told of.
+        # Without the bus; messages that were rotated out are reported as missing.
         seen: dict[int, str] = {}
         while 3 not in seen:
             event = await stream.next()
@@ -204,7 +204,7 @@ async def test_streams_at_a_time(world: World) -> None:
             second = await api.ask("GET", EVENTS)
             assert (second.status, second.data["code"]) == (429, "tooManyRequests")
         api_of_service = instance.service.operations._api
-        # The server notices with the next event that the reader has gone.
+        # The server notices the disconnect with the next event.
 
         async def has_ended() -> bool:
             await say(instance, "hello")
@@ -216,7 +216,7 @@ async def test_streams_at_a_time(world: World) -> None:
 
 
 async def _stalled(api: Program, port: int | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A reader that reads the head of the answer, and no more."""
+    """A reader that only reads the head of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     head = f"GET /api{EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKENS['read']}\r\n\r\n"
     writer.write(head.encode())
@@ -252,7 +252,7 @@ async def test_readers_that_fall_behind_are_disconnected(
     async with program(instance) as api, api.events(EVENTS) as stream:
         await stream.next()
         for _ in range(5):
-            # Within one turn of the loop, as a burst on the bus comes.
+            # Within one turn of the loop, like a burst on the bus.
             taps.hear(RoomName("room"), Notify(event="burst"))
         end = await stream.next()
         assert (end.name, end.data["code"]) == ("end", "tooSlow")

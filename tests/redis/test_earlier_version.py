@@ -1,6 +1,6 @@
 """An instance of the version before options, and one of this version, side by side on one Redis.
 
-So they run during a rolling upgrade. What the earlier version does not know, it leaves alone.
+Both run side by side during a rolling upgrade. The earlier version leaves unknown data alone.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ async def test_sends_on_both_versions(both: Both, creator: str) -> None:
     assert await both.send(both.alice, TEA) == [None, 1]
     assert await both.send(both.bob, MILK, KEY) == [None, 2]
     assert await both.send(both.bob, MILK, KEY) == [None, 2, AGAIN]
-    # The earlier version takes options for arguments that are left to hooks.
+    # The earlier version treats options as arguments for hooks.
     assert await both.send(both.alice, TEA, KEY) == [None, 3]
     assert await both.send(both.alice, TEA, KEY) == [None, 4]
     assert await both.send(both.bob, MILK, {"expectedLastId": 2}) == [wire_error("conflict", 4), None]
@@ -124,7 +124,7 @@ async def test_membership_on_both_versions(both: Both) -> None:
     await both.old.call("exec_user_command", True, "roomAddToList", *blacklist)
     assert await both.bob.wait_for("roomAccessRemoved") == [both.room]
     assert await both.alice.wait_for("roomUserLeft") == [both.room, "bob"]
-    # The first id is answered to who has been removed, too.
+    # A removed user also gets the first id.
     assert await both.send(both.bob, TEA, KEY) == [None, 1, AGAIN]
     await both.new.call("exec_user_command", True, "roomRemoveFromList", *blacklist)
     assert await both.bob.call("roomJoin", both.room) == 1

@@ -1,4 +1,4 @@
-"""What bounds the keys in Redis: the table in docs/redis.md, compared with keys of every kind."""
+"""Bounds of the keys in Redis: compares the table in docs/redis.md with keys of every kind."""
 
 import re
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ SLOW = Rate(100_000_000, 100_000_000)
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """What bounds each kind of key, and what ends it."""
+    """The bound of each kind of key, and how it is removed."""
     table = DOCS.read_text("utf-8").partition("<!-- growth -->")[2].partition("<!-- end of growth -->")[0]
     found = {}
     for line in table.splitlines():
@@ -41,7 +41,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def kind_of(key: str, prefix: str) -> str:
-    """The key as it is written in the table."""
+    """The key in the notation of the table."""
     kind = key.removeprefix(f"{prefix}:")
     kind = re.sub(r"^(room|user):\{[^}]*\}", r"\1:{name}", kind)
     kind = re.sub(r"^instance:\{[^}]*\}", "instance:{id}", kind)
@@ -50,7 +50,7 @@ def kind_of(key: str, prefix: str) -> str:
 
 
 def ttls(client: Any, prefix: str, name: str = "") -> dict[str, int]:
-    """The keys, of all or of one name, with their time to live in ms; -1 without one."""
+    """All keys, or those of one name, with their time to live in ms; -1 without one."""
     keys = [key.decode() for key in client.scan_iter(f"{prefix}:*", count=1000)]
     return {key: client.pttl(key) for key in keys if f"{{{name}" in key}
 
@@ -87,7 +87,7 @@ async def make_everything(peer: Peer) -> None:
     message = {"textMessage": "x", "timestamp": NOW, "author": ALICE}
     await store.room_send(ROOM, actor(ALICE), message, SendConditions(rate=SLOW))
     await store.user_ban(BOB, Ban(until=NOW + 1_000_000), NOW)
-    # Nothing is left of this one.
+    # This room leaves nothing behind.
     await store.socket_connect(CAROL, S2, peer.instance_id, ttl=SECONDS)
     await store.socket_disconnect(CAROL, S2, peer.instance_id, [])
 
@@ -98,7 +98,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At
     with server.client() as client:
         found = ttls(client, backend.prefix)
     assert {kind_of(key, backend.prefix) for key in found} == set(documented)
-    # What is said to expire by itself does.
+    # Keys that should expire by themselves do.
     for key, left in found.items():
         bound, end = documented[kind_of(key, backend.prefix)]
         assert bound
@@ -107,7 +107,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At
             assert 0 < left <= SECONDS * 1000, key
         elif not key.endswith("{carol}"):
             assert left == -1, key
-    # What is named exists.
+    # All keys in the table exist.
     options = set(Options.__dataclass_fields__)
     known = options | set(COMMANDS) | set(dir(ChatService))
     named = {name for cells in documented.values() for cell in cells for name in re.findall(r"`(\w+)`", cell)}
@@ -116,7 +116,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At
 
 
 async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, backend: At, peer: Peer) -> None:
-    """Those too that are made while it is empty, and none of them once somebody has joined."""
+    """Including keys created while the room is empty. After a join, none of them expires."""
     store = peer.store
     config = RoomConfig(owner=ALICE, empty_ttl=SECONDS, enable_access_lists_updates=True)
     await store.room_create(EMPTY, config)
@@ -171,7 +171,7 @@ async def test_what_a_limit_of_age_costs(server: RedisServer, peer: Peer) -> Non
 
 
 async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backend: At, peer: Peer) -> None:
-    """A room without one has no times, and its history stays."""
+    """A room without an age limit has no times, and its history stays."""
     await peer.store.room_create(ROOM, RoomConfig())
     await peer.store.room_message(ROOM, SYSTEM, {})
     await peer.store.room_send(ROOM, SYSTEM, {}, SendConditions(expected_last_id=1))
@@ -181,7 +181,7 @@ async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backe
         calls = client.info("commandstats")
         assert not {"cmdstat_time", "cmdstat_pexpireat", "cmdstat_lindex", "cmdstat_persist"} & set(calls)
         assert set(ttls(client, backend.prefix).values()) == {-1}
-        # An eviction of the times alone is mended by the next message.
+        # If only the times are evicted, the next message repairs them.
         await peer.store.room_set_history_ttl(ROOM, SECONDS)
         client.delete(f"{backend.prefix}:room:{{{ROOM}}}:times")
         assert len(await peer.store.room_recent_history(ROOM, SYSTEM, 9)) == 3

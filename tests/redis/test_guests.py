@@ -1,4 +1,4 @@
-"""Guests of real processes: a crash leaves nothing of them, and they outlive a rolling restart."""
+"""Guests of real processes: a crash leaves no data of theirs, and they survive a rolling restart."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ GUESTS = 8
 
 
 def keys_of(server: RedisServer, prefix: str) -> dict[str, int]:
-    """The keys but those of instances, and events that are about to expire; hashes with their sizes."""
+    """All keys except those of instances and events about to expire; hashes with their sizes."""
     with server.client() as client:
         found = [key.decode() for key in client.scan_iter(f"{prefix}:*", count=1000)]
         return {

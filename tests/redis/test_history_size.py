@@ -1,4 +1,6 @@
-"""The count of a history's bytes in Redis, beside instances of an earlier version that do not keep it."""
+"""The count of a history's bytes in Redis, alongside instances of an earlier version that do not update
+it.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +19,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.covers("option:history_max_bytes")]
 
 ROOM = RoomName("room")
 KB = 1000
-#: How many messages may be stored without a count.
+#: Maximum number of uncounted messages.
 RECOUNT_AFTER = 64
 
 
@@ -46,7 +48,7 @@ class Scene:
         return len(items), sum(map(len, items))
 
     def counted(self) -> list[int]:
-        """The limit, the bytes, the last message and the number of messages, as they are counted."""
+        """The stored count: the limit, the bytes, the last message and the number of messages."""
         return [int(number) for number in (self.raw.hget(self.key, "hb") or b"").split(b":")]
 
     async def is_counted(self) -> None:
@@ -84,12 +86,12 @@ async def test_the_count_is_exact(scene: Scene) -> None:
 async def test_messages_of_an_earlier_version_are_counted_in_time(scene: Scene) -> None:
     await scene.send(KB, 10)
     scene.send_earlier(KB, 70)
-    # It has not dropped anything; the next message of this version does.
+    # The earlier version has not dropped any; the next message of this version does.
     assert scene.stored()[0] == 80
     await scene.send(KB)
     assert scene.stored()[0] == 48
     await scene.is_counted()
-    # Both send: at most so many messages go uncounted.
+    # Both versions send: at most this number of messages is not counted.
     for _ in range(RECOUNT_AFTER):
         scene.send_earlier(KB)
         await scene.send(KB)

@@ -1,4 +1,4 @@
-"""A process that runs out of file descriptors goes on with what it has, and says so once a second.
+"""A process without free file descriptors continues with its open ones, and logs one line a second.
 
 An attack wrote 195,054 lines into the log, and a lost link to Redis became `internalError`.
 """
@@ -30,13 +30,13 @@ def instance(server: RedisServer) -> Iterator[ServiceProcess]:
 
 
 def limit_files(process: ServiceProcess, most: int | None) -> None:
-    """Let the process open no file with a number from ``most`` on; None: as many as at first."""
+    """Limit the numbers of the process's files to less than ``most``; None restores the limit."""
     _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (hard if most is None else most, hard))
 
 
 async def outcome(client: RawWebSocket, text: str) -> str:
-    """Send a message: its error, or "" when it is stored."""
+    """Send a message. Returns its error, or "" if it was stored."""
     error, *_ = await client.ack("roomMessage", "room", {"textMessage": text})
     return error or ""
 
@@ -50,14 +50,14 @@ async def test_without_files_those_that_are_there_are_served(
         alice = await stack.enter_async_context(websocket(instance.port, "alice"))
         await alice.login()
         await alice.ack("roomJoin", "room")
-        # What is open stays open; not even a file that is closed makes room.
+        # Open files stay open, and closing one does not make room.
         limit_files(instance, 3)
         silent = [await asyncio.open_connection("127.0.0.1", instance.port) for _ in range(5)]
         try:
             await wait_until(lambda: any(LINE in line for line in instance.errors), "a line in the log")
             began = asyncio.get_running_loop().time()
             assert await outcome(alice, "while nobody can connect") == ""
-            # A link that is lost cannot be made again.
+            # A lost connection cannot be replaced.
             with server.client() as redis:
                 redis.client_kill_filter(_type="normal", skipme=True)
 
@@ -72,11 +72,11 @@ async def test_without_files_those_that_are_there_are_served(
             return await outcome(alice, "again") == ""
 
         await wait_until(works, "the link to Redis")
-        # Those that could not come before can come now.
+        # Waiting clients can connect now.
         bob = await stack.enter_async_context(websocket(instance.port, "bob"))
         await bob.login()
         lines = [line for line in instance.errors if LINE in line]
-        # One a second of the time without files, and those at both ends of it.
+        # One line per second without files, and one at each end.
         assert 1 <= len(lines) <= took + 3, lines
         assert "Too many open files" in lines[0]
 
@@ -84,7 +84,7 @@ async def test_without_files_those_that_are_there_are_served(
 async def test_connections_leave_files_for_everything_else(server: RedisServer) -> None:
     """The default of `max_connections` follows from the limit of open files at the start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The process inherits it.
+    # The process inherits the limit.
     resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))
     try:
         instance = ServiceProcess(store_options={"url": server.url})
@@ -104,7 +104,7 @@ async def test_connections_leave_files_for_everything_else(server: RedisServer) 
                 answer = await reader.readuntil(b"}")
             writer.transport.abort()
             assert answer.startswith(b"HTTP/1.1 503 ") and b"too many connections" in answer
-            # The links to Redis can be made again.
+            # The connections to Redis can be replaced.
             with server.client() as redis:
                 redis.client_kill_filter(_type="normal", skipme=True)
             await clients[0].login()

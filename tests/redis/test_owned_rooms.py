@@ -1,4 +1,4 @@
-"""The limit of owned rooms in Redis: rooms that went by themselves, and what a crash leaves."""
+"""The limit of owned rooms in Redis: expired rooms, and leftovers of a crash."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -31,7 +31,7 @@ async def peer(backend: At) -> AsyncIterator[Peer]:
 
 
 class Keys:
-    """What Redis holds of the rooms of Alice."""
+    """The entries in Redis of Alice's rooms."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
@@ -47,12 +47,12 @@ class Keys:
         return {entry.decode().partition(":")[2]: at for entry, at in found}
 
     def wait_a_minute(self) -> None:
-        """Make all entries so old that they are checked."""
+        """Age all entries so that they are checked."""
         for entry, at in self.client.zrange(self.owned, 0, -1, withscores=True):
             self.client.zadd(self.owned, {entry: at - 60_001})
 
     def lose(self, *rooms: str) -> None:
-        """Let rooms go as by expiry."""
+        """Delete rooms as if they had expired."""
         for room in rooms:
             self.client.delete(self.room(room))
 
@@ -80,7 +80,7 @@ async def test_rooms_that_went_by_themselves_are_found_at_the_limit(peer: Peer, 
     assert set(keys.entries()) == {"two", "three"}
     with raises_error("limitExceeded", "rooms of a user"):
         await create(peer, "four")
-    # A room of the same name that somebody else created is another one.
+    # A room of the same name that another user created is a different room.
     keys.lose("two")
     await peer.store.room_create(RoomName("two"), RoomConfig(owner=ALICE))
     keys.wait_a_minute()
@@ -106,7 +106,7 @@ async def test_what_a_crash_leaves_is_found_at_the_limit(peer: Peer, keys: Keys)
 
 
 async def test_each_room_is_checked_once_a_minute(peer: Peer, keys: Keys) -> None:
-    """However often a user tries, and however many rooms the limit allows."""
+    """No matter how often a user tries, or how many rooms the limit allows."""
     limit = 101
     await create(peer, *(f"room{number}" for number in range(limit)), limit=limit)
     keys.wait_a_minute()
@@ -116,7 +116,7 @@ async def test_each_room_is_checked_once_a_minute(peer: Peer, keys: Keys) -> Non
             await create(peer, "more", limit=limit)
     assert keys.client.info("commandstats")["cmdstat_hmget"]["calls"] == limit
     keys.wait_a_minute()
-    # The last one to be checked is the one that is gone.
+    # The missing room is the last one to be checked.
     (last, *_) = sorted(keys.entries(), key=lambda room: -keys.entries()[room])
     keys.lose(last)
     await create(peer, "more", limit=limit)
@@ -125,7 +125,7 @@ async def test_each_room_is_checked_once_a_minute(peer: Peer, keys: Keys) -> Non
 
 
 async def test_a_room_that_exists_already_by_a_repeated_command_counts(peer: Peer, keys: Keys) -> None:
-    """As after an answer that was lost: the second attempt meets the room of the first."""
+    """As after a lost answer: the second attempt finds the room of the first."""
     store: Any = peer.store
     config, quota = RoomConfig(owner=ALICE), RoomQuota(limit=1)
     await store._quotas.create(RoomName("one"), "cafe", config, quota)
@@ -139,7 +139,7 @@ async def test_a_room_that_exists_already_by_a_repeated_command_counts(peer: Pee
 async def test_entries_of_users_who_never_return_expire_if_their_rooms_do(peer: Peer, keys: Keys) -> None:
     await create(peer, "one", "two", limit=9, empty_ttl=1000.0)
     assert 29 * DAY_MS < keys.client.pttl(keys.owned) <= 30 * DAY_MS
-    # Rooms that stay are not forgotten.
+    # Existing rooms keep their entries.
     await create(peer, "three", limit=9)
     assert keys.client.pttl(keys.owned) == -1
     await create(peer, "four", limit=9, empty_ttl=1000.0)

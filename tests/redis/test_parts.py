@@ -184,7 +184,7 @@ def test_scripts_are_complete(name: str) -> None:
 
 
 def test_two_files_read_the_clock() -> None:
-    """Redis replicates what a script writes, not the script, so the time may decide what is written."""
+    """Redis replicates the writes of a script, not the script itself, so they may depend on the time."""
     readers = {path.name for path in LUA.rglob("*.lua") if "redis.call('TIME')" in path.read_text("utf-8")}
     assert readers == {"clock.lua", "pace.lua"}
 

@@ -1,4 +1,4 @@
-"""One bound of time for all that a command waits for: other commands before it, and each step in Redis."""
+"""One time limit covers everything a command waits for: earlier commands, and each step in Redis."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ from tests.support.world import Instance
 
 pytestmark = pytest.mark.redis
 
-#: Seconds: the option, and how long answers may take on a busy machine. Two bounds would be longer.
+#: Seconds: the option, and the maximum time of answers on a busy machine, which is less than two limits.
 BOUND, ROOM = 2.0, 1.8
 
 
@@ -27,7 +27,7 @@ def text(value: str) -> dict[str, str]:
 
 @contextmanager
 def paused(server: RedisServer, kind: str) -> Iterator[None]:
-    """Redis takes connections, and answers nothing, or only what writes nothing."""
+    """Redis accepts connections but does not answer, or answers only reads."""
     if kind == "reads, too":
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
@@ -76,7 +76,7 @@ async def test_commands_that_wait_for_each_other_have_one_bound(
     for (error, _), seconds in results:
         assert error == wire_error("timeout")
         assert seconds < BOUND + ROOM
-    # Those whose time was over before their turn came were not even begun.
+    # Commands whose time was over before their turn were not started.
     [history] = await instance.service.exec_user_command(True, "roomHistoryGet", "room", 0, 100)
     assert [message["textMessage"] for message in history] in (["before"], ["0", "before"])
 
@@ -101,7 +101,7 @@ async def test_the_steps_of_a_command_have_one_bound(
 
 
 async def test_hooks_take_their_time(at: MakeWorld, server: RedisServer) -> None:
-    """However long the application takes: neither its command nor those behind it time out by that."""
+    """However long the application takes, neither its command nor later ones time out because of it."""
     later: list[asyncio.Task[Any]] = []
 
     async def slow_join(service: ChatService, info: MembershipInfo) -> None:
@@ -111,7 +111,7 @@ async def test_hooks_take_their_time(at: MakeWorld, server: RedisServer) -> None
 
         later.append(asyncio.create_task(write_later()))
         await asyncio.sleep(1.2 * BOUND)
-        # Neither is what a hook does bound by what is left.
+        # The remaining time does not limit a hook's own operations.
         await service.add_room("made by the hook")
 
     async def slow_message(call: CommandCall) -> None:

@@ -51,7 +51,7 @@ async def test_many_concurrent_commands_fail_in_time(pair: Pair, server: RedisSe
     server.process.send_signal(signal.SIGSTOP)
     try:
         await asyncio.gather(*(pair.fails_fast("listOwnSockets") for _ in range(200)))
-        # From now on it is known to be in trouble, and even those that wait for each other are soon done.
+        # Redis is now known to be down, so even commands that wait for each other finish quickly.
         begun = asyncio.get_running_loop().time()
         await asyncio.gather(*(pair.alice.error("roomMessage", "room", TEXT) for _ in range(5)))
         assert asyncio.get_running_loop().time() - begun < FAST
@@ -332,7 +332,7 @@ async def test_garbage_in_a_message(spoilt: Spoilt, stored: bytes) -> None:
     history = spoilt.keys.history("room")
     spoilt.raw.lset(history, 0, stored)
     for call in (HISTORY, RECENT):
-        # It is left out, and the others are answered.
+        # It is left out of the answer, which contains the others.
         assert [message["id"] for message in await spoilt.alice.call(*call)] == [1]
     assert await spoilt.alice.call(*MESSAGE) == 3
     assert [message["id"] for message in await spoilt.alice.call("roomHistoryGet", "room", 2, 5)] == [3]
