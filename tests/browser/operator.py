@@ -1,4 +1,4 @@
-"""An operator in front of the console, and the service that is looked at."""
+"""An operator who uses the console, and the service it shows."""
 
 import re
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""A person in front of the web chat: what one can do and see there, by what is written on the page."""
+"""A user of the web chat: actions and observations by the texts on the page."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Without a mouse, without sight, on a small screen."""
+"""Accessibility: keyboard, screen readers and small screens."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page that tries the HTTP API: every route has a form, and what is sent comes back."""
+"""The page for trying the HTTP API: every route has a form that sends a request and shows the answer."""
 
 from playwright.async_api import Browser, expect
 

@@ -1,4 +1,4 @@
-"""The operators' console: 10,000 rooms, 5,000 members, what is live, and what operators do."""
+"""The operators' console: 10,000 rooms, 5,000 members, live updates and actions."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any

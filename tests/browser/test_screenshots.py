@@ -1,4 +1,4 @@
-"""The tools make the pictures of the README from the pages as they are."""
+"""The tools create the pictures of the README from the current pages."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""People talk: rooms, presence, unread marks, direct messages, several devices."""
+"""Conversations: rooms, presence, unread marks, direct messages, several devices."""
 
 from playwright.async_api import expect
 

@@ -1,4 +1,4 @@
-"""What stands between and around the messages: notices, where a room begins, who came and went."""
+"""Between the messages: notices, the start of a room, joins and leaves."""
 
 from playwright.async_api import expect
 

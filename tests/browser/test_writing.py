@@ -1,4 +1,4 @@
-"""Writing: drafts, messages that did not arrive, long texts, files, links, text from right to left."""
+"""Writing: drafts, undelivered messages, long texts, files, links, right-to-left text."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Users of a run: each socket slot does random things, and comes back when its connection is lost."""
+"""Users of a run: each socket slot acts randomly, and reconnects when its connection is lost."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Judges the record of a whole run. Pure: it reads nothing but what it is given."""
+"""Judges the record of a whole run, as a pure function of the record."""
 
 from itertools import chain
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a run. Each fault ends healed: what was broken works again when it returns."""
+"""The faults of a run. Each fault is repaired before it returns."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Faults of the way to Redis."""
+"""Faults of the connections to Redis."""
 
 from tests.chaos.proxy import Proxy
 from tests.chaos.scene import Scene

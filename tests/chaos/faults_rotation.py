@@ -1,4 +1,4 @@
-"""Messages that nobody can get any more: rooms are rotated while an instance hears nothing."""
+"""Messages that are lost for clients: histories rotate while an instance is cut off."""
 
 import asyncio
 import contextlib

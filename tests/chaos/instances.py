@@ -1,4 +1,4 @@
-"""Instances of the service as processes, killed and paused and started anew by a run."""
+"""Instances of the service as processes that a run kills, pauses and restarts."""
 
 import asyncio
 import contextlib

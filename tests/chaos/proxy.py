@@ -1,4 +1,4 @@
-"""A TCP proxy that can delay what passes, cut connections, and go silent without a word."""
+"""A TCP proxy that can delay data, cut connections, and go silent."""
 
 import asyncio
 import contextlib

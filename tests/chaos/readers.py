@@ -1,4 +1,4 @@
-"""Reads every room through every instance in the end, as clients do."""
+"""Reads every room through every instance at the end, as clients do."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What happened in a run, as the clients saw it: one list in one order, and the state in the end."""
+"""The events of a run as seen by the clients, in one ordered list, and the final state."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Rules about what sockets are told to be missing for ever (``roomHistoryGap``)."""
+"""Rules about messages that are reported as missing (``roomHistoryGap``)."""
 
 from collections.abc import Iterator
 

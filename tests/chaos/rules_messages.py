@@ -1,4 +1,4 @@
-"""Rules about messages: what is stored, and who gets it."""
+"""Rules about messages: their storage and delivery."""
 
 from bisect import bisect_left
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Rules about who is where: members, indexes, lists, and what observers were told."""
+"""Rules about presence: members, indexes, lists, and the notifications to observers."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What a fault can get at."""
+"""The parts of a run that faults can affect."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Watches for servers, or a machine, that stand still without a fault of the run."""
+"""Detects servers, or a machine, that stall without a fault of the run."""
 
 import asyncio
 import contextlib

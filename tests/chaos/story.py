@@ -1,4 +1,4 @@
-"""Records written by hand, to see what the judge says of them."""
+"""Handwritten records to test the judge."""
 
 from collections.abc import Sequence
 from typing import Any

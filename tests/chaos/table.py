@@ -1,4 +1,4 @@
-"""What both judges say of many runs, property by property."""
+"""The verdicts of both judges on many runs, by property."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A machine that stands still is told from a fault of the run."""
+"""A stalled machine is distinguished from a fault of the run."""
 
 import asyncio
 import time

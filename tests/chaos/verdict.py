@@ -1,4 +1,4 @@
-"""What the checker finds."""
+"""Findings of the checker."""
 
 from collections import Counter
 from collections.abc import Iterable

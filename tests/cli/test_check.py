@@ -1,4 +1,4 @@
-"""check: a file, then everything that has to hold for its store."""
+"""check: the configuration file, then all requirements of its store."""
 
 import json
 from collections.abc import Iterator

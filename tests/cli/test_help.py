@@ -1,4 +1,4 @@
-"""Help that teaches, completion, usage errors, and a start that loads nothing it does not need."""
+"""Help texts, completion, usage errors, and a start without unneeded imports."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Listening elsewhere than the options say."""
+"""Listening at an address other than that of the options."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""rooms, users, instances: what is shown, and that looking changes nothing."""
+"""rooms, users, instances: their output, and that they do not change anything."""
 
 import asyncio
 

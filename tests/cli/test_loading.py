@@ -1,4 +1,4 @@
-"""run: what is loaded, and one line for each way in which it cannot be."""
+"""run: loading applications, and a one-line error for each failure."""
 
 import textwrap
 import uuid

@@ -1,4 +1,4 @@
-"""tail and send: messages in order and each once, and nothing of theirs that harms a terminal."""
+"""tail and send: messages in order, each once, and without harmful terminal sequences."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""run and serve as processes: signals, workers, reload, and what goes wrong at the start."""
+"""run and serve as processes: signals, workers, reload, and startup errors."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""recover: what dead instances left goes away, and who is alive is left alone."""
+"""recover: cleans up after dead instances, and leaves living ones alone."""
 
 import asyncio
 from typing import Any

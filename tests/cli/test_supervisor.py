@@ -1,4 +1,4 @@
-"""The parent of workers when the machine is short of something: it goes on, and so do the other workers."""
+"""The parent of workers when resources run out: it and the other workers continue."""
 
 import asyncio
 import errno

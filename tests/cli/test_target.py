@@ -1,4 +1,4 @@
-"""Which services a command is about: options, the file, and the environment."""
+"""The services that a command addresses: options, the file, and the environment."""
 
 from pathlib import Path
 

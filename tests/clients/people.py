@@ -1,4 +1,4 @@
-"""The two clients behind one face: what they do is asked for, and their outcomes look, the same."""
+"""The two clients behind one interface with the same calls and results."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What the Python and the JavaScript client do alike, as a table."""
+"""A table of scenarios in which the Python and JavaScript clients behave identically."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

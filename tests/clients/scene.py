@@ -1,4 +1,4 @@
-"""Where a scenario takes place: a service, a breakable network in front of it, and people with clients."""
+"""The environment of a scenario: a service, a breakable network in front of it, and users with clients."""
 
 import asyncio
 from collections.abc import Callable, Mapping

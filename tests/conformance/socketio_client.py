@@ -1,4 +1,4 @@
-"""A client for the conformance suite of the Socket.IO transport: the one of python-socketio."""
+"""A client for the conformance suite of the Socket.IO transport, based on python-socketio."""
 
 import asyncio
 from collections.abc import Mapping

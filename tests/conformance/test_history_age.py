@@ -1,4 +1,4 @@
-"""Old messages under a clock that is moved: every way to read a room, compared with a list."""
+"""Expiry of messages with a controlled clock: every way to read a room, compared with a list."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Clients that follow a room whatever happens to their connections, as the guide tells them to."""
+"""Clients that follow a room across lost connections, as described in the guide."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a PromQL expression names: metrics, and the labels that it asks for or groups by. No evaluation."""
+"""Extracts metrics and labels from PromQL expressions, without evaluating them."""
 
 import re
 from dataclasses import dataclass, field

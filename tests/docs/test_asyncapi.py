@@ -1,4 +1,4 @@
-"""The AsyncAPI document: it is one, it is complete, and what the service sends and takes conforms to it."""
+"""The AsyncAPI document is valid and complete, and the service's traffic conforms to it."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ is run, or checked in another way that its rule says."""
+"""Every code block of README.md and docs/ is run, or checked according to its rule."""
 
 from pathlib import Path
 

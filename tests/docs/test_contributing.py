@@ -1,4 +1,4 @@
-"""The front door for contributors names what there is: commands, folders, modules, hooks."""
+"""The documents for contributors only name things that exist: commands, folders, modules, hooks."""
 
 import re
 import shlex

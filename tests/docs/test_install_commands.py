@@ -1,4 +1,4 @@
-"""Commands that install something work from a checkout, and name nothing that no index has."""
+"""Documented install commands work from a checkout, and do not name unpublished packages."""
 
 import re
 import tomllib

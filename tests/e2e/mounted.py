@@ -1,4 +1,4 @@
-"""What the tests of mounted services share."""
+"""Shared helpers for the tests of mounted services."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The service in processes of their own, as an operator runs it."""
+"""The service in separate processes, as an operator runs it."""
 
 import asyncio
 import os

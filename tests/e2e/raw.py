@@ -1,4 +1,4 @@
-"""Clients that send whatever a test wants: bare WebSocket messages and bare polling requests."""
+"""Clients for arbitrary data: bare WebSocket messages and bare polling requests."""
 
 import asyncio
 import json

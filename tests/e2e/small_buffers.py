@@ -1,4 +1,4 @@
-"""Services for whose clients the system keeps little, so that what waits for them waits in the process."""
+"""Services with small socket buffers, so that unsent data waits in the process."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Clients on bare TCP sockets that stop reading: nothing in the process reads for them."""
+"""Clients on bare TCP sockets that stop reading, without a library that reads in the background."""
 
 import asyncio
 import json

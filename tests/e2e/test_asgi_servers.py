@@ -1,4 +1,4 @@
-"""The ASGI application under several servers, each in a process of its own, from the start to the end."""
+"""The ASGI application under several servers, each in its own process, from start to shutdown."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""What no honest client sends, over a WebSocket: it gets an error or is cut off, and others are served."""
+"""Invalid WebSocket messages: the client gets an error or is cut off, and others are served."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Bad polling requests, connections that do not go on, and clients that come and go at the wrong time."""
+"""Bad polling requests, stalled connections, and clients that come and go at the wrong time."""
 
 import asyncio
 import json

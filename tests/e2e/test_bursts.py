@@ -1,4 +1,4 @@
-"""Bursts of small events: bounded by their bytes, and by how many are being handled at once."""
+"""Bursts of small events are limited by their bytes and by the number handled at once."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""All commands and notifications once over the wire, from JavaScript."""
+"""Every command and notification once over the wire, from JavaScript."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a client says when it connects is read alike on every carrier, up to limits that are options."""
+"""Handshake data is read identically on every carrier, within limits set by options."""
 
 import asyncio
 import base64

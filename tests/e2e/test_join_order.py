@@ -1,4 +1,4 @@
-"""Over real connections: the answer to a join comes before everything else of the room."""
+"""Over real connections, the answer to a join arrives before all events of the room."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What chat_service/transports/socketio/borrowed.py takes for granted of libraries.
+"""The assumptions of chat_service/transports/socketio/borrowed.py about libraries.
 
 When a new version of a library changes that, these tests say so; then the module has to be read next to it.
 """

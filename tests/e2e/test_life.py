@@ -1,4 +1,4 @@
-"""Start and end of processes: signals, errors at the start, and nothing left behind."""
+"""Start and exit of processes: signals, startup errors, and no leftovers."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Inside of other applications: their routes, namespaces and life cycles go on as they were."""
+"""Inside other applications: their routes, namespaces and life cycles are not affected."""
 
 import json
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Inside of an ASGI application, under uvicorn: its routes and lifespan go on as they were."""
+"""Inside an ASGI application under uvicorn: its routes and lifespan are not affected."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Below a path, beside other applications, without a lifespan: and what is not ours is refused."""
+"""Mounted below a path, next to other applications, or without a lifespan; foreign requests are refused."""
 
 import asyncio
 import contextlib

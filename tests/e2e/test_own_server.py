@@ -1,4 +1,4 @@
-"""What applications do with the ``socketio.AsyncServer`` of a service: it works as that of the library."""
+"""The ``socketio.AsyncServer`` of a service works like the library's own for applications."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Compressed request bodies: none of our ports unpacks them, and their connections are closed."""
+"""Compressed request bodies: no port decompresses them, and their connections are closed."""
 
 import asyncio
 import zlib

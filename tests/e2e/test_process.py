@@ -1,4 +1,4 @@
-"""What the process of a service sets for itself, and what an import leaves alone."""
+"""Settings that a service changes in its process, and that an import does not change."""
 
 import re
 import signal

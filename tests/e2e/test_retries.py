@@ -1,4 +1,4 @@
-"""The official client's own ``retries`` over connections that break: each message is stored exactly once."""
+"""The official client's ``retries`` over broken connections: each message is stored exactly once."""
 
 import asyncio
 import random

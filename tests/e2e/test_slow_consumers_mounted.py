@@ -1,4 +1,4 @@
-"""Clients that do not read, in a mounted service: their queues are bounded as well."""
+"""Clients that do not read, in a mounted service: their queues are also bounded."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Real clients over every store: what starts at once goes on in a task when it waits for the store."""
+"""Real clients over every store: commands start immediately, and continue in a task if they wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

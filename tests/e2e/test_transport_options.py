@@ -1,4 +1,4 @@
-"""Every transport option does what it says, and refuses what it cannot be."""
+"""Every transport option works as documented and refuses invalid values."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Data that no packet can carry: an error for the caller, and the connection goes on."""
+"""Data that cannot be encoded in a packet: the caller gets an error, and the connection stays open."""
 
 import asyncio
 import enum

@@ -1,4 +1,4 @@
-"""``/`` of a service without a page: one line and a link. And nobody else reaches it unless asked for."""
+"""``/`` of a service without a page shows one line and a link. By default only local clients can connect."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The work per command and per delivery stays at the recorded numbers: a guard of speed that needs no clock.
+"""The work per command and delivery stays at the recorded numbers: a performance test without a clock.
 
 When a number falls, record the new one. One that rises has to be worth it (docs/performance.md).
 """

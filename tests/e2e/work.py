@@ -1,4 +1,6 @@
-"""Counts the work that a service does: tasks, handles of the event loop, writes, encodings. Not the time."""
+"""Counts the work of a service: tasks, handles of the event loop, writes, encodings. It does not measure
+time.
+"""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The server of the JavaScript client's tests, steered over HTTP by the tests themselves."""
+"""The server for the JavaScript client's tests, which control it over HTTP."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The built distributions: what they contain, and that the wheel works where nothing else is installed."""
+"""The built distributions: their contents, and that the wheel works in an empty environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Distributions are built from a clean checkout, contain the web chat, or are not made at all."""
+"""Distributions built from a clean checkout contain the web chat, or the build fails."""
 
 import os
 import shutil

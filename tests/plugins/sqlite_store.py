@@ -1,4 +1,4 @@
-"""A store over SQLite: a plugin as somebody else would write it, from the protocol's text alone.
+"""A store over SQLite: a third-party plugin, written only from the text of the protocol.
 
 Every step is one transaction over all tables, so what the protocol allows to take two steps takes one.
 """

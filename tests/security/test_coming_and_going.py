@@ -1,4 +1,4 @@
-"""Connections that cost work without a login: clients that come and go, and namespaces that nobody serves."""
+"""Connections that cause work without a login: clients that come and go, and unknown namespaces."""
 
 import asyncio
 from collections.abc import AsyncIterator

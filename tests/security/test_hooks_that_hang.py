@@ -1,4 +1,4 @@
-"""The application's own code that does not come to an end: nobody else waits for it."""
+"""Application code that hangs does not block other users."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Pages that must not get in: foreign origins, and foreign names for this server (DNS rebinding)."""
+"""Pages that must not connect: foreign origins, and foreign names of this server (DNS rebinding)."""
 
 import asyncio
 from typing import Any

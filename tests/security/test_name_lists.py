@@ -1,4 +1,4 @@
-"""Lists of names: how long they may be, and what the others hear of them."""
+"""Lists of names: their maximum length, and the notifications about them."""
 
 from typing import Any
 

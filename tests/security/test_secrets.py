@@ -1,4 +1,4 @@
-"""Secrets do not get into what is printed, logged or shown by a debugger: ``repr``, errors, listings."""
+"""Secrets do not appear in output, logs or debuggers: ``repr``, errors, listings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tests of this directory run on both event loops: each has transports of its own."""
+"""The tests of this directory run on both event loops, which have different transports."""
 
 import asyncio
 from collections.abc import Callable, Mapping

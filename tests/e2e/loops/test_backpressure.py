@@ -1,4 +1,6 @@
-"""Clients that ask for more than they read for now: their requests wait. Only who does not read is cut."""
+"""Requests wait if a client does not read the answers fast enough. Only clients that stop reading are cut
+off.
+"""
 
 import asyncio
 import contextlib

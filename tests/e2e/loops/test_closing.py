@@ -1,4 +1,4 @@
-"""Connections that are made while the service closes: all of them end, whatever they have sent."""
+"""Connections opened while the service closes: all of them end, whatever they have sent."""
 
 import asyncio
 import contextlib

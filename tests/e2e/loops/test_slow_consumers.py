@@ -1,4 +1,4 @@
-"""Clients that do not read: they are cut off, cost the others nothing, and may come back."""
+"""Clients that do not read are cut off, do not affect others, and may reconnect."""
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What WebSockets rely on: transports tell when their buffers are full, and take another protocol."""
+"""Assumptions about asyncio transports: they report full buffers, and their protocol can be replaced."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Attack a service for ``--minutes``, and print a table of what was sent and found."""
+"""Attack a service for ``--minutes``, and print a table of the packets sent and the findings."""
 
 import argparse
 import gc

@@ -1,4 +1,4 @@
-"""Attacks: what one example does to a service, and what it is judged by."""
+"""Attacks: the steps of one example, and the checks of its outcome."""
 
 import asyncio
 import itertools

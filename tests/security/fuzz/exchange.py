@@ -1,4 +1,4 @@
-"""A client that sends whatever it wants over plain sockets, and takes note of what it is told."""
+"""A client that sends arbitrary data over plain sockets and records the answers."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What the fuzzer sends: packets by the grammar of the protocol, packets that are nearly so, and bytes."""
+"""Input of the fuzzer: packets that follow the protocol's grammar, nearly valid packets, and random bytes."""
 
 import base64
 import json

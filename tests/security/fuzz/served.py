@@ -1,4 +1,4 @@
-"""A service under attack: in a thread with a loop of its own, which is watched."""
+"""A service under attack, in a thread with its own, monitored event loop."""
 
 import asyncio
 import gc
