@@ -128,7 +128,7 @@ class Operator:
 
 
 async def make_operator(browser: Browser, address: str, **options: Any) -> Operator:
-    """An operator with a profile of its own, before the login."""
+    """An operator with a separate profile, before the login."""
     given = {"viewport": {"width": 1200, "height": 760}, "locale": "en-GB", "reduced_motion": "reduce"}
     context = await browser.new_context(**{**given, **options})
     return Operator(await context.new_page(), address)

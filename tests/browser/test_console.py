@@ -219,7 +219,7 @@ async def test_the_life_of_a_room(operators: Operators, stage: Stage, unique: Un
     await someone.is_told("The settings were saved.")
     status = await stage.service.room_status(room)
     assert status.room.history_max_size == 7 and status.room.whitelist_only
-    # Who is not on the list leaves, and is told.
+    # Users who are not on the list are removed and notified.
     await bob.wait_for("roomAccessRemoved")
     await someone.click("Access lists", "tab")
     await page.get_by_label("Add to the whitelist").fill("a:b")

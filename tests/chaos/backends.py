@@ -72,7 +72,7 @@ class Backend:
         return [server for server in found if server.process is not None]
 
     def set_clock(self, seconds: float) -> None:
-        """Let the clock of a single server be wrong by so many seconds."""
+        """Make the clock of one server wrong by this number of seconds."""
         if self._skew is not None:
             self._skew.set(seconds)
 

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from tests.chaos.history import Entry, History, Operation
 from tests.chaos.history_streams import Stream
 
-#: Messages that one answer has at most.
+#: Maximum number of messages in one answer.
 PAGE = 100
 
 

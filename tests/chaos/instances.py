@@ -51,7 +51,7 @@ class InstanceProcess:
             self.process.send_signal(signal.SIGCONT)
 
     def set_clock(self, seconds: float) -> None:
-        """Let the wall clock of the process be wrong by so many seconds."""
+        """Make the wall clock of the process wrong by this number of seconds."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.write(f"clock {seconds}\n".encode())

@@ -106,7 +106,7 @@ class FinalState:
 
 @dataclass(slots=True)
 class Record:
-    """A run. Entries are added while it goes on."""
+    """A run. Entries are added while it is running."""
 
     rooms: Mapping[str, RoomSetup]
     entries: list[Entry] = field(default_factory=list)
@@ -149,7 +149,7 @@ class Record:
         return entry
 
     def copy(self) -> "Record":
-        """The record as it is now, for a look from another thread."""
+        """A copy of the current record, for another thread."""
         return Record(self.rooms, list(self.entries), self._calls)
 
     def lines(self) -> list[str]:

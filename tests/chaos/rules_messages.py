@@ -122,7 +122,7 @@ def _beginning(run: Run, segment: Segment) -> Iterator[Violation]:
 
 
 def _end(run: Run, segment: Segment) -> Iterator[Violation]:
-    """A stay that goes on has everything."""
+    """An ongoing stay has received everything."""
     if segment.ended is not None or segment.joined is None:
         return
     ids = [message_id for _, message_id, _ in segment.messages] + [last for *_, last in segment.gaps]
@@ -141,7 +141,7 @@ def _end(run: Run, segment: Segment) -> Iterator[Violation]:
 
 
 def uninvited(run: Run) -> Iterator[Violation]:
-    """Who is outside of a room hears nothing of it."""
+    """Users outside a room do not get its events."""
     for tracker in run.trackers.values():
         for entry in tracker.uninvited:
             yield Violation(

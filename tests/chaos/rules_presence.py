@@ -94,7 +94,7 @@ def presence(run: Run) -> Iterator[Violation]:
             continue
         told: dict[str, list[tuple[int, bool]]] = {}
         for at, user, has_joined in segment.presence:
-            # A socket is not told of its own leaving.
+            # A socket is not notified of its own leave.
             if user != segment.user:
                 told.setdefault(user, []).append((at, has_joined))
         where = f"{segment.socket} of {segment.user} in {segment.room}"

@@ -34,7 +34,7 @@ from tests.support.patience import PATIENCE
 logger = logging.getLogger("chaos")
 
 HEARTBEAT_RATE, HEARTBEAT_TIMEOUT = 0.4, 2.5
-#: Seconds for everything to come to rest after the last fault.
+#: Seconds for the run to settle after the last fault.
 REST_IN = 45.0
 #: Seconds for which a server may not answer without any instance noticing it.
 LONGEST_STALL = 0.7
@@ -284,7 +284,7 @@ class Scenario:
         ]
 
     async def _send_last_messages(self, world: World) -> None:
-        """A message that everybody who is joined has to get."""
+        """A message that every joined user must get."""
 
         async def send(room: str) -> None:
             for _ in range(20):

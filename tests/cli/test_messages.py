@@ -291,7 +291,7 @@ def test_binary_values_in_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a terminal of its own: ``script`` makes one."""
+    """Run in a separate terminal, created by ``script``."""
     shown = []
     for no_color in ("", "1"):
         monkeypatch.setenv("NO_COLOR", no_color)

@@ -40,7 +40,7 @@ ENCODINGS = {"C": "utf-8", "posix": "ascii", "strict": "ascii"}
 def chat(
     *args: str | bytes, env: Mapping[str, str] | None = None, input: bytes | None = None, shell: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line in a process of its own; ``shell``: redirections."""
+    """Run the command line in a separate process. ``shell``: redirections."""
     command: list[str | bytes] = [sys.executable, "-m", "chat_service", *args]
     if shell:
         command = ["bash", "-c", f'exec "$@" {shell}', "bash", *command]

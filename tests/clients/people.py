@@ -152,7 +152,7 @@ class PythonPerson:
         if "value" in outcome:
             value = outcome["value"]
             values = value if isinstance(value, tuple) else (value,)
-            # Without an option there is no second value.
+            # Without the option there is no second value.
             outcome["value"] = [value for index, value in enumerate(values) if not index or value is not None]
         return outcome
 

@@ -162,7 +162,7 @@ class Scene:
     # The network
 
     async def _network_offline(self, name: str) -> None:
-        """The connection is lost, and there is no other one."""
+        """The connection is lost, and no new one is possible."""
         proxy = self._proxies[name]
         proxy.refuse = lambda writer: writer.close()
         proxy.cut()

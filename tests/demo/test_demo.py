@@ -41,7 +41,7 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield start
     await clients.close()
-    # The libraries close what they have in tasks of their own.
+    # The libraries close their connections in their own tasks.
     await asyncio.sleep(0)
 
 

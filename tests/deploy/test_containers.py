@@ -163,7 +163,7 @@ def test_ports_are_the_same_everywhere() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     for name in ("chat-1", "chat-2"):
         assert services[name]["expose"] == [str(made.port), str(made.operations_port)]
-        # Nothing of an instance is public but by nginx.
+        # Instances are reachable only through nginx.
         assert "ports" not in services[name]
     nginx = (DEPLOY / "nginx" / "nginx.conf").read_text()
     assert nginx.count(f"server chat-1:{made.port} ") == nginx.count(f"server chat-2:{made.port} ") == 2

@@ -15,7 +15,7 @@ from tests.deploy.site import DEPLOY, ROOT
 
 #: What Prometheus itself adds.
 TARGET_LABELS = {"instance", "job"}
-#: Metrics that have no alert and need no panel of their own.
+#: Metrics without an alert that do not need a panel.
 UNSHOWN = {"chat_service_info"}
 
 

@@ -73,7 +73,7 @@ async def connect(node_process: NodeProcess) -> AsyncIterator[ConnectTo]:
     yield start
     await python.close()
     await node_process.reset()
-    # The libraries close what they have in tasks of their own.
+    # The libraries close their connections in their own tasks.
     await asyncio.sleep(0)
 
 

@@ -22,7 +22,7 @@ TOO_MANY = [b"x"] * 11
 
 
 def values(count: int, start: int = 0) -> dict[str, Any]:
-    """A message with so many binary values, at several depths."""
+    """A message with this number of binary values, at several depths."""
     found = [bytes([start + number]) for number in range(count)]
     return {"first": found[:1], "rest": {"deep": found[1:]}}
 

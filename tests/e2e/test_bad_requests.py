@@ -157,7 +157,7 @@ async def test_data_that_is_not_http(service: ChatService, bystander: Client, da
 async def test_events_with_the_names_of_the_library_from_a_socket_that_leaves(
     service: ChatService, bystander: Client, name: str
 ) -> None:
-    """The event is handled when the socket is gone already: it must not connect it anew."""
+    """An event that is handled after the socket is gone must not connect it again."""
     async with polling(service.port) as raw:
         await raw.login()
         for argument in ({"QUERY_STRING": "userName=admin"}, "text", None):
@@ -231,7 +231,7 @@ async def test_upgrade_that_is_not_completed(
             await ws.send("2probe")
             assert await ws.recv() == "3probe"
             await ws.wait_closed()
-        # It goes on by polling.
+        # It continues with polling.
         assert (await raw.ack("listOwnSockets"))[0] is None
         for first in ("3probe", "2other", "9", "", f"40{NAMESPACE},"):
             async with websocket(service.port, sid=raw.sid) as ws:

@@ -245,7 +245,7 @@ async def test_connections_from_one_address(
 
     for address in ("2001:db8::1", "2001:db8::2", "203.0.113.9", "203.0.113.9"):
         assert await ask_as(address) == 200
-    # A network of IPv6 is one address; who is there does not matter to others.
+    # An IPv6 network counts as one address; other networks are not affected.
     for address in ("2001:db8::3", "203.0.113.9"):
         assert await ask_as(address) == 429
         # uvicorn knows no other status for a WebSocket.

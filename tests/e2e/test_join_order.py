@@ -179,7 +179,7 @@ async def test_the_official_client_gets_answers_before_events(
                         record.take_ack(first, *values)
                     else:
                         record.take_event(first, *values)
-            # Joined at the end, under a stream of messages that goes on.
+            # Joined at the end, while messages are still being sent.
             [*_, (number, *values)] = await client.story(("roomJoin", ["room", {"recent": 2}]))
             record.take_ack(number, *values)
             story: list[list[Any]] = []

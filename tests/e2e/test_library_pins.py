@@ -206,7 +206,7 @@ async def test_a_connection_is_taken_from_aiohttp(options: dict[str, Any], tail:
         head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         writer.write(head + tail)
         async with asyncio.timeout(20):
-            # Nothing of aiohttp's is in between, or comes after it.
+            # No aiohttp objects are left between or after it.
             assert await reader.readexactly(4) == b"ours"
         server = runner.server
         assert server is not None

@@ -223,7 +223,7 @@ async def test_other_requests_are_refused(serve: Serve, carrier: str, path: str)
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await http.ws_connect(url + "?EIO=4&transport=websocket")
         assert caught.value.status == 404
-        # Ours goes on.
+        # Our session continues.
         async with http.ws_connect(f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket") as ws:
             assert (await ws.receive_str()).startswith("0{")
 

@@ -65,7 +65,7 @@ async def port(serve: Serve) -> AsyncIterator[Port]:
 
 
 async def post(port: int, path: str, encoding: str, body: bytes, method: str = "POST") -> tuple[int, bytes]:
-    """Send a request on a connection of its own. Returns the status and all that follows, to the end."""
+    """Send a request on a separate connection. Returns the status and everything after it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
@@ -142,7 +142,7 @@ async def _check_refused(port: int) -> None:
         status, answer = await post(port, path, "deflate", body)
         assert status == 415
         assert answer.endswith(b"request bodies must not be compressed\n")
-        # The session goes on.
+        # The session continues.
         assert await raw.post(f"40{NAMESPACE},", headers={"Content-Encoding": "identity"}) == 200
         assert (await raw.get())[0].startswith(f"40{NAMESPACE},")
 

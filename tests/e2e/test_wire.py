@@ -42,7 +42,7 @@ async def test_login_join_talk_read(
     assert await client.call("roomMessage", "room", {"text": "héllo \u2028 \U0001f600", "x": None}) == 1
     room, message = await client.wait_for("roomMessage")
     assert (room, message["text"], message["author"]) == ("room", "héllo \u2028 \U0001f600", "alice")
-    # Without binary values it is sent as it is stored.
+    # Without binary values it is sent as stored.
     for history in (("roomRecentHistory", "room"), ("roomHistoryGet", "room", 0, 10)):
         assert await client.call(*history) == [message]
     assert await client.call("roomHistoryGet", "room", 1, 10) == []

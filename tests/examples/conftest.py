@@ -55,7 +55,7 @@ async def connect(start: Start) -> AsyncIterator[Login]:
 
     yield begin
     await clients.close()
-    # The library closes what it has in tasks of its own.
+    # The library closes its connections in its own tasks.
     await asyncio.sleep(0)
 
 

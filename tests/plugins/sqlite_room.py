@@ -151,7 +151,7 @@ class Room:
         )
 
     def check(self, actor: Actor, *, owner: bool = False, admin: bool = False) -> None:
-        """Refuse who is not the owner, or not an admin; else who may not read."""
+        """Refuse users who are not the owner or not an admin, otherwise users who may not read."""
         if actor.bypass:
             return
         facts = self.facts(actor.name)

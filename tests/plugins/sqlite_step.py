@@ -103,7 +103,7 @@ class Step:
         return [row[0] for row in self.rows(query, *values)]
 
     def value(self, query: str, *values: Any) -> Any:
-        """The one value of the first row, None if there is no row."""
+        """The only value of the first row, None if there is no row."""
         row = self._database.execute(query, values).fetchone()
         return None if row is None else row[0]
 

@@ -48,7 +48,7 @@ async def test_a_request_under_a_foreign_name_is_refused(serve: Serve) -> None:
         "[::1]",
         "a b",
     ):
-        # Its own origin, as a browser whose name was bound anew has it.
+        # The page's own origin, as sent by a browser after DNS rebinding.
         assert (await ask(port, Host=host, Origin=f"http://{host}"))[0] == 400, host
         assert (await ask(port, Host=host))[0] == 400, host
         assert (await ask(port, "OPTIONS", Host=host))[0] == 400, host

@@ -57,7 +57,7 @@ def statistics(service: ChatService) -> Any:
 
 
 async def talk_until_cut(service: ChatService, speaker: Any, count: int) -> int:
-    """Send messages until so many readers are cut; returns how many it took."""
+    """Send messages until this number of readers is cut off. Returns the number of messages."""
     sent = 0
     while statistics(service).slow_consumers < count:
         assert sent * SIZE < SYSTEM, "nobody is cut"

@@ -209,7 +209,7 @@ class Polls:
         self._polling: asyncio.Task[None] | None = None
 
     async def request(self, method: str, body: bytes = b"", head: Sequence[str] = ()) -> tuple[int, bytes]:
-        """One request on a connection of its own: the status and the body. Status 0: the connection ended."""
+        """One request on a separate connection: the status and the body. Status 0: the connection ended."""
         path = self._path + (f"&sid={self.inbox.sid}" if self.inbox.sid else "")
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
