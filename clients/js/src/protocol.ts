@@ -97,7 +97,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Adds names to the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directAddToList(listName: string, userNames: string[]): null;
   /**
@@ -115,19 +115,19 @@ export interface Commands<M = TextMessage> {
   /**
    * Sends a message to all sockets of a user who is online. Nothing is stored.
    * Result: the message as it was sent. Permitted for: users allowed by the recipient's lists, when `enable_direct_messages` is on.
-   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noUser, noUserOnline, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, messageTooLarge, noLogin, noUser, noUserOnline, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directMessage(toUser: string, message: M): Sent<M>;
   /**
    * Removes names from the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   directRemoveFromList(listName: string, userNames: string[]): null;
   /**
    * Sets the caller's mode for direct messages.
    * Result: nothing. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   directSetWhitelistMode(mode: boolean): null;
   /**
@@ -145,19 +145,19 @@ export interface Commands<M = TextMessage> {
   /**
    * Adds names to a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomAddToList(roomName: string, listName: string, userNames: string[]): null;
   /**
    * Creates a room owned by the caller.
    * Result: nothing. Permitted for: any user, when `enable_rooms_management` is on.
-   * Errors: badArgument, banned, internalError, invalidName, noLogin, noUser, notAllowed, rateLimited, roomExists, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, limitExceeded, noLogin, noUser, notAllowed, rateLimited, roomExists, timeout, wrongArgumentsCount.
    */
   roomCreate(roomName: string, whitelistOnly: boolean): null;
   /**
    * Removes everyone from a room and deletes it.
    * Result: nothing. Permitted for: the owner, when `enable_rooms_management` is on.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomDelete(roomName: string): null;
   /**
@@ -227,13 +227,13 @@ export interface Commands<M = TextMessage> {
   /**
    * Removes names from a room's list. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner; admins, except for `adminlist` and for the owner's name; nobody may change `userlist`.
-   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, listLimitExceeded, noList, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomRemoveFromList(roomName: string, listName: string, userNames: string[]): null;
   /**
    * Sets the mode of a room. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner and admins.
-   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, banned, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
    */
   roomSetWhitelistMode(roomName: string, mode: boolean): null;
   /**
