@@ -9,6 +9,7 @@ import socketio
 from chat_service import ChatService, ChatServiceError
 from chat_service.testing import wait_until
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
+from tests.support.parts import parts_of
 
 WAYS = [WEBSOCKET, POLLING, UPGRADE]
 
@@ -163,11 +164,14 @@ async def test_commands_before_the_login_wait_for_it(serve: Serve, connect: Conn
     client = await connect(service, "alice")
     await client.wait_for("connect")
     early = asyncio.create_task(client.call("listOwnSockets"))
-    # Answered at once, so the command before it has come in.
-    assert await client.error("nothing") == "ChatServiceError: No such command nothing"
+    unknown = asyncio.create_task(client.error("nothing"))
+    [session] = parts_of(service).sessions.all()
+    await wait_until(lambda: len(session.early) == 2, "both to wait")
     assert not early.done()
+    assert not unknown.done()
     release.set()
     assert len(await early) == 1
+    assert await unknown == "ChatServiceError: No such command nothing"
 
 
 @pytest.mark.covers("api:disconnect_user_sockets")

@@ -148,7 +148,7 @@ def test_installed_wheel_has_the_command_line(installed: Path, tmp_path: Path) -
     (tmp_path / "chat.toml").write_text('[login]\ntype = "name"\n')
     script = installed.with_name("chat-service")
     assert run(script, "--version", cwd=tmp_path).startswith("chat-service ")
-    assert "memory: one process" in run(script, "check", "--config", "chat.toml", cwd=tmp_path)
+    assert "memory: lost when its process ends" in run(script, "check", "--config", "chat.toml", cwd=tmp_path)
     # Everything is importable without the extras.
     imports = "import pkgutil, chat_service.cli.commands as c; "
     imports += "[__import__(f'{c.__name__}.{m.name}') for m in pkgutil.iter_modules(c.__path__)]; "
