@@ -10,7 +10,9 @@ MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 INFINITY = float("inf")
 #: The classes of plain data.
-_KINDS = dict.fromkeys((str, bool, int, list, tuple, dict, float, bytes, bytearray, type(None)))
+_KINDS: dict[type[Any], None] = dict.fromkeys(
+    (str, bool, int, list, tuple, dict, float, bytes, bytearray, type(None))
+)
 
 
 def is_clean_text(text: str) -> bool:
