@@ -101,7 +101,6 @@ Point = namedtuple("Point", "x y")
         ({1}, False),
         (1j, False),
     ],
-    ids=repr,
 )
 def test_derived_classes_are_what_they_are_derived_from(value: Any, clean: bool) -> None:
     assert is_clean_value([value], 3) is clean
