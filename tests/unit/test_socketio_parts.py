@@ -477,6 +477,7 @@ def test_everything_unclear_is_left_to_the_http_server(data: bytes) -> None:
         {"Sec_WebSocket_Key": None},
         {"Sec_WebSocket_Key": "AAAA"},
         {"Sec_WebSocket_Key": "!"},
+        {"Sec_WebSocket_Key": "dGhlIHN\u00b0\u008aBsZSBub25jZQ=="},
     ],
     ids=str,
 )

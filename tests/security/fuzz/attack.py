@@ -228,10 +228,11 @@ class Attacker:
         expected = _Expected(inbox, attack.serializer)
         if attack.is_connected:
             await polls.request("POST", as_body(expected.encode([Connect(None)])))
-        # Bodies that are posted at the same time have no order: who leaves may do it before the rest.
+        # Bodies that are posted at the same time have no order: a client may leave before the rest, or join
+        # after it.
         bodies = [as_body(expected.encode(batch.items)) for batch in attack.batches]
         if attack.at_once:
-            expected.forget_if_left()
+            expected.forget_if_unordered(was_connected=attack.is_connected)
             await asyncio.gather(*(polls.request("POST", body) for body in bodies))
         else:
             for body in bodies:
@@ -341,10 +342,11 @@ class _Expected:
         self.packets += len(found)
         return found
 
-    def forget_if_left(self) -> None:
-        """Expect nothing if the namespace was left at a time that nobody knows."""
-        if self._has_left:
+    def forget_if_unordered(self, *, was_connected: bool) -> None:
+        """Expect nothing of commands that may have come when the client was not in the namespace."""
+        if self._has_left or not was_connected:
             self.pending.clear()
+        if self._has_left:
             self._is_connected = False
 
 

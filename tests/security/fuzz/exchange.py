@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import struct
@@ -187,7 +188,9 @@ class WebSocket:
         elif how == "packet":
             self.write(frame(TEXT, b"1"))
         elif how == "half" and not self._writer.is_closing() and self._writer.can_write_eof():
-            self._writer.write_eof()
+            # The server may have cut the connection in the meantime.
+            with contextlib.suppress(OSError):
+                self._writer.write_eof()
         if how != "abort" and not self._writer.is_closing():
             async with asyncio.timeout(60):
                 await self._reading
@@ -264,7 +267,9 @@ class Polls:
                 await self._polling
 
     async def abort(self) -> None:
-        """End this side of it."""
+        """End it without waiting for what the server says, also for the next example."""
+        if self.inbox.sid:
+            await self.request("POST", b"1")
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.wait([self._polling])

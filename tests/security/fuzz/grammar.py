@@ -171,7 +171,11 @@ def encode(item: Item, serializer: str, number: int) -> list[str | bytes]:
     kind = 0 if isinstance(item, Connect) else 1
     auth = expand(item.auth) if isinstance(item, Connect) else None
     if is_json:
-        return [f"4{kind}{NAMESPACE},{'' if auth is None else _text(_take_out(auth, []))}"]
+        try:
+            text = "" if auth is None else _text(_take_out(auth, []))
+        except RecursionError:
+            text = ""
+        return [f"4{kind}{NAMESPACE},{text}"]
     fields = {"type": kind, "nsp": NAMESPACE}
     if auth is not None:
         fields["data"] = auth

@@ -1,7 +1,6 @@
 """The head of a client's request, in the form that all carriers use."""
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -140,7 +139,8 @@ class Opening:
             return False
         try:
             return len(base64.b64decode(headers.get("sec-websocket-key", ""), validate=True)) == 16
-        except binascii.Error:
+        except ValueError:
+            # Also for characters beyond ASCII.
             return False
 
     def accept(self, *extra: tuple[str, str]) -> bytes:
