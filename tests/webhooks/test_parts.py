@@ -383,6 +383,8 @@ def test_secrets_are_not_shown() -> None:
 # The file of `serve`
 
 FILE = """
+[transport]
+allowed_hosts = ["chat.example.com"]
 [webhooks]
 connect_url = "http://backend.example.com/connect"
 events_url = "http://127.0.0.1:8080/events"
