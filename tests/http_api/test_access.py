@@ -17,7 +17,6 @@ from chat_service.http_api.api_tokens import find_token
 from chat_service.http_api.problems import STATUSES
 from chat_service.http_api.routes import TABLE
 from tests.http_api.programs import OPTIONS, TOKENS, Program, program, start
-from tests.support.backends import InMemory
 from tests.support.parts import parts_of
 from tests.support.world import Instance, World
 
@@ -26,18 +25,8 @@ LONG = "x" * 32
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    """The store does not affect these tests."""
-    made = World(InMemory())
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-@pytest.fixture
-async def instance(world: World) -> Instance:
-    made = await start(world)
+async def instance(one_store: World) -> Instance:
+    made = await start(one_store)
     await made.service.add_room("room")
     return made
 
@@ -75,8 +64,8 @@ async def test_each_route_needs_its_scope(api: Program) -> None:
         assert without.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_it_is_off_without_a_token(world: World) -> None:
-    made = await world.start(operations_port=0)
+async def test_it_is_off_without_a_token(one_store: World) -> None:
+    made = await one_store.start(operations_port=0)
     assert not made.service.operations.has_api
     async with program(made) as api:
         for path in ("/", "/openapi.json", "/rooms"):
@@ -84,10 +73,10 @@ async def test_it_is_off_without_a_token(world: World) -> None:
 
 
 @pytest.mark.covers("api_option:tokens_file")
-async def test_tokens_of_a_file_and_of_lines(world: World, tmp_path: Path) -> None:
+async def test_tokens_of_a_file_and_of_lines(one_store: World, tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"# for the workers\ncelery:write,read:{TOKENS['write']}\n\n", "utf-8")
-    made = await start(world, {"tokens": f"ci:read:{TOKENS['read']}", "tokens_file": str(path)})
+    made = await start(one_store, {"tokens": f"ci:read:{TOKENS['read']}", "tokens_file": str(path)})
     async with program(made) as api:
         assert (await api.ask("GET", "/rooms", scope="write")).status == 200
         assert (await api.ask("GET", "/rooms", scope="read")).status == 200
@@ -166,9 +155,9 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.covers("api_option:max_failures")
 async def test_wrong_tokens_are_limited_and_logged_without_themselves(
-    world: World, caplog: pytest.LogCaptureFixture
+    one_store: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await start(world, {"max_failures": 3})
+    made = await start(one_store, {"max_failures": 3})
     guess = {"Authorization": "Bearer guess-" + "0" * 40}
     async with program(made) as api:
         with caplog.at_level(logging.INFO):
@@ -213,8 +202,8 @@ async def test_each_write_has_one_audit_line(api: Program, caplog: pytest.LogCap
     ]
 
 
-async def test_an_interrupted_write_is_audited(caplog: pytest.LogCaptureFixture, world: World) -> None:
-    made = await start(world)
+async def test_an_interrupted_write_is_audited(caplog: pytest.LogCaptureFixture, one_store: World) -> None:
+    made = await start(one_store)
     await made.service.add_room("room")
     entered = asyncio.Event()
 
@@ -254,8 +243,8 @@ async def test_an_interrupted_write_is_audited(caplog: pytest.LogCaptureFixture,
 
 
 @pytest.mark.covers("api_option:max_body_size")
-async def test_bodies(world: World) -> None:
-    made = await start(world, {"max_body_size": 1000})
+async def test_bodies(one_store: World) -> None:
+    made = await start(one_store, {"max_body_size": 1000})
     await made.service.add_room("room")
     path = "/rooms/room/messages"
     async with program(made) as api:
@@ -290,8 +279,8 @@ async def test_bodies(world: World) -> None:
 
 
 @pytest.mark.covers("api_option:body_timeout")
-async def test_a_body_has_to_come_in_time(world: World) -> None:
-    made = await start(world, {"body_timeout": 0.05})
+async def test_a_body_has_to_come_in_time(one_store: World) -> None:
+    made = await start(one_store, {"body_timeout": 0.05})
     await made.service.add_room("room")
     release = asyncio.Event()
 
@@ -307,8 +296,8 @@ async def test_a_body_has_to_come_in_time(world: World) -> None:
 
 
 @pytest.mark.covers("api_option:max_page_size", "api_option:max_batch_length", "api_option:max_answer_size")
-async def test_pages_and_batches(world: World) -> None:
-    made = await start(world, {"max_page_size": 5, "max_batch_length": 2})
+async def test_pages_and_batches(one_store: World) -> None:
+    made = await start(one_store, {"max_page_size": 5, "max_batch_length": 2})
     await made.service.add_room("room")
     async with program(made) as api:
         for _ in range(7):
@@ -326,8 +315,8 @@ async def test_pages_and_batches(world: World) -> None:
 
 
 @pytest.mark.covers("api_option:max_requests")
-async def test_requests_at_a_time(world: World) -> None:
-    made = await start(world, {"max_requests": 1})
+async def test_requests_at_a_time(one_store: World) -> None:
+    made = await start(one_store, {"max_requests": 1})
     await made.service.add_room("room")
     entered, release = asyncio.Event(), asyncio.Event()
 
@@ -362,9 +351,9 @@ def test_each_code_has_a_status() -> None:
     ],
 )
 async def test_failures_of_the_store(
-    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+    one_store: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
 ) -> None:
-    made = await start(world)
+    made = await start(one_store)
     await made.service.add_room("room")
 
     async def fail(*args: Any) -> None:

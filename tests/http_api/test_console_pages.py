@@ -1,7 +1,6 @@
 """The console as served by the HTTP API, and the routes added for it."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,18 +8,7 @@ import pytest
 
 from chat_service.http_api.api_pages import CONSOLE, ApiPages
 from tests.http_api.programs import TOKENS, program, start
-from tests.support.backends import InMemory
 from tests.support.world import World
-
-
-@pytest.fixture
-async def one_store() -> AsyncIterator[World]:
-    """The store does not affect these tests."""
-    made = World(InMemory())
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 @pytest.mark.covers("api_option:console")

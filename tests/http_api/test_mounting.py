@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -14,20 +13,9 @@ from starlette.routing import Mount
 
 from chat_service.testing import wait_until
 from tests.http_api.programs import Program, start
-from tests.support.backends import InMemory
 from tests.support.world import World
 
 HELLO = {"message": {"textMessage": "hello"}}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    """The store does not affect these tests."""
-    made = World(InMemory())
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 async def use(base: str) -> None:
@@ -59,8 +47,8 @@ async def use(base: str) -> None:
 
 
 @pytest.mark.covers("api:operations.add_api_routes")
-async def test_in_an_aiohttp_application(world: World) -> None:
-    instance = await start(world)
+async def test_in_an_aiohttp_application(one_store: World) -> None:
+    instance = await start(one_store)
     app = web.Application()
     instance.service.operations.add_api_routes(app, "/internal")
     upper = web.Application()
@@ -71,8 +59,8 @@ async def test_in_an_aiohttp_application(world: World) -> None:
 
 
 @pytest.mark.covers("api:operations.asgi_api_app")
-async def test_in_an_asgi_application(world: World) -> None:
-    instance = await start(world)
+async def test_in_an_asgi_application(one_store: World) -> None:
+    instance = await start(one_store)
     app = Starlette(routes=[Mount("/upper/api", app=instance.service.operations.asgi_api_app())])
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -1,7 +1,6 @@
 """The OpenAPI document is valid and complete, and the API conforms to it, even for random requests."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,18 +15,7 @@ from chat_service.http_api.checks import fault_of, from_text
 from chat_service.http_api.routes import TABLE
 from tests.docs.blocks import ROOT
 from tests.http_api.programs import TOKENS, Program, program, start
-from tests.support.backends import InMemory
 from tests.support.world import World
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    """The store does not affect these tests."""
-    made = World(InMemory())
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 def test_the_committed_document_is_this_one() -> None:
@@ -151,8 +139,8 @@ async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
 
 @pytest.mark.no_cover  # each route has its own tests
 @pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
-async def test_fuzzed_requests_are_answered_as_described(world: World, good: bool) -> None:
-    instance = await start(world)
+async def test_fuzzed_requests_are_answered_as_described(one_store: World, good: bool) -> None:
+    instance = await start(one_store)
     for name in ("0", "00"):
         await instance.service.add_room(name)
         await instance.service.add_user(name)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chat_service.stores.redis import RedisStore
+from chat_service.testing.store_suite import Peer, Peers
 from tests.redis.pairs import LEASE, Pair
 from tests.redis.proxy import Proxy
 from tests.support.redis_servers import RedisServer
@@ -41,6 +42,20 @@ def server() -> Iterator[RedisServer]:
     """A Redis server that the test may stop, kill and corrupt."""
     with RedisServer() as made:
         yield made
+
+
+@pytest.fixture
+def alone(server: RedisServer) -> At:
+    """A backend on the test's own server."""
+    return At(server.url)
+
+
+@pytest.fixture
+async def peer(alone: At) -> AsyncIterator[Peer]:
+    """A store on the test's own server."""
+    peers = Peers(alone.new_store)
+    yield await peers.open()
+    await peers.close()
 
 
 @pytest.fixture

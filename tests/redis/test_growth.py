@@ -1,7 +1,6 @@
 """Bounds of the keys in Redis: compares the table in docs/redis.md with keys of every kind."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from chat_service.commands.table import COMMANDS
 from chat_service.contracts.records import SYSTEM, Ban, Rate, RoomConfig, RoomQuota, SendConditions
 from chat_service.options import Options
 from chat_service.stores.redis import RedisStore
-from chat_service.testing.store_suite import Peer, Peers
+from chat_service.testing.store_suite import Peer
 from chat_service.testing.store_suite.base import ALICE, BOB, CAROL, NOW, S1, S2, actor
 from chat_service.types import InstanceId, RoomName
 from tests.redis.conftest import At
@@ -55,18 +54,6 @@ def ttls(client: Any, prefix: str, name: str = "") -> dict[str, int]:
     return {key: client.pttl(key) for key in keys if f"{{{name}" in key}
 
 
-@pytest.fixture
-def backend(server: RedisServer) -> At:
-    return At(server.url)
-
-
-@pytest.fixture
-async def peer(backend: At) -> AsyncIterator[Peer]:
-    peers = Peers(backend.new_store)
-    yield await peers.open()
-    await peers.close()
-
-
 async def make_everything(peer: Peer) -> None:
     """Keys of every kind."""
     store = peer.store
@@ -92,15 +79,15 @@ async def make_everything(peer: Peer) -> None:
     await store.socket_disconnect(CAROL, S2, peer.instance_id, [])
 
 
-async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At, peer: Peer) -> None:
+async def test_every_key_has_a_bound_and_an_end(server: RedisServer, alone: At, peer: Peer) -> None:
     documented = rows()
     await make_everything(peer)
     with server.client() as client:
-        found = ttls(client, backend.prefix)
-    assert {kind_of(key, backend.prefix) for key in found} == set(documented)
+        found = ttls(client, alone.prefix)
+    assert {kind_of(key, alone.prefix) for key in found} == set(documented)
     # Keys that should expire by themselves do.
     for key, left in found.items():
-        bound, end = documented[kind_of(key, backend.prefix)]
+        bound, end = documented[kind_of(key, alone.prefix)]
         assert bound
         assert end
         if end.startswith("it expires") or key.endswith(("}:history", "}:times", "}:ban")):
@@ -115,7 +102,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, backend: At
     assert {"user_ttl", "empty_ttl", "history_ttl", "seen_limit"} <= named
 
 
-async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, backend: At, peer: Peer) -> None:
+async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, alone: At, peer: Peer) -> None:
     """Including keys created while the room is empty. After a join, none of them expires."""
     store = peer.store
     config = RoomConfig(owner=ALICE, empty_ttl=SECONDS, enable_access_lists_updates=True)
@@ -123,10 +110,10 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, backend
 
     def left() -> dict[str, int]:
         with server.client() as client:
-            return ttls(client, backend.prefix, EMPTY + "}")
+            return ttls(client, alone.prefix, EMPTY + "}")
 
     with server.client() as client:
-        client.pexpire(f"{backend.prefix}:room:{{{EMPTY}}}", 0)
+        client.pexpire(f"{alone.prefix}:room:{{{EMPTY}}}", 0)
     assert not await store.room_exists(EMPTY)
     await store.room_create(EMPTY, config)
     await store.room_message(EMPTY, SYSTEM, {})
@@ -170,7 +157,7 @@ async def test_what_a_limit_of_age_costs(server: RedisServer, peer: Peer) -> Non
     assert {what: after - before for what, (before, after) in executed.items()} == {"send": 7, "read": 3}
 
 
-async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backend: At, peer: Peer) -> None:
+async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, alone: At, peer: Peer) -> None:
     """A room without an age limit has no times, and its history stays."""
     await peer.store.room_create(ROOM, RoomConfig())
     await peer.store.room_message(ROOM, SYSTEM, {})
@@ -180,11 +167,11 @@ async def test_a_limit_of_age_costs_nothing_elsewhere(server: RedisServer, backe
         await peer.store.room_message(ROOM, SYSTEM, {})
         calls = client.info("commandstats")
         assert not {"cmdstat_time", "cmdstat_pexpireat", "cmdstat_lindex", "cmdstat_persist"} & set(calls)
-        assert set(ttls(client, backend.prefix).values()) == {-1}
+        assert set(ttls(client, alone.prefix).values()) == {-1}
         # If only the times are evicted, the next message repairs them.
         await peer.store.room_set_history_ttl(ROOM, SECONDS)
-        client.delete(f"{backend.prefix}:room:{{{ROOM}}}:times")
+        client.delete(f"{alone.prefix}:room:{{{ROOM}}}:times")
         assert len(await peer.store.room_recent_history(ROOM, SYSTEM, 9)) == 3
         await peer.store.room_message(ROOM, SYSTEM, {})
-        assert client.llen(f"{backend.prefix}:room:{{{ROOM}}}:times") == 4
+        assert client.llen(f"{alone.prefix}:room:{{{ROOM}}}:times") == 4
         assert len(await peer.store.room_recent_history(ROOM, SYSTEM, 9)) == 4

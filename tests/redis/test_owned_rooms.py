@@ -1,13 +1,13 @@
 """The limit of owned rooms in Redis: expired rooms, and leftovers of a crash."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from chat_service.contracts.records import SYSTEM, RoomConfig, RoomQuota
 from chat_service.errors import ChatServiceError
-from chat_service.testing.store_suite import Peer, Peers
+from chat_service.testing.store_suite import Peer
 from chat_service.testing.store_suite.base import ALICE, actor, raises_error
 from chat_service.types import RoomName
 from tests.redis.conftest import At
@@ -16,18 +16,6 @@ from tests.support.redis_servers import RedisServer
 pytestmark = [pytest.mark.redis, pytest.mark.covers("option:rooms_owned_limit")]
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def backend(server: RedisServer) -> At:
-    return At(server.url)
-
-
-@pytest.fixture
-async def peer(backend: At) -> AsyncIterator[Peer]:
-    peers = Peers(backend.new_store)
-    yield await peers.open()
-    await peers.close()
 
 
 class Keys:
@@ -58,9 +46,9 @@ class Keys:
 
 
 @pytest.fixture
-def keys(server: RedisServer, backend: At) -> Iterator[Keys]:
+def keys(server: RedisServer, alone: At) -> Iterator[Keys]:
     with server.client() as client:
-        yield Keys(client, backend.prefix)
+        yield Keys(client, alone.prefix)
 
 
 async def create(peer: Peer, *names: str, limit: int = 2, empty_ttl: float | None = None) -> None:
