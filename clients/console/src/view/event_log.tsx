@@ -1,9 +1,10 @@
 /** The events of a room as they come, as they were sent. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 import { MAX_EVENTS, type RoomEvent, type RoomEvents } from "../state/events.js";
 import { count, timeOfDay } from "../state/texts.js";
+import { Log, useLogPlace } from "./log.js";
 import { Button } from "./parts.js";
 
 /** Characters of an event's data that are shown. */
@@ -11,12 +12,12 @@ const MAX_TEXT = 2000;
 
 export function EventLog({ events }: { events: RoomEvents }) {
   const [paused, setPaused] = useState<readonly RoomEvent[] | null>(null);
-  const box = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
+  const place = useLogPlace();
   const shown = paused ?? events.events.value;
   const newest = shown[shown.length - 1]?.number ?? 0;
   useLayoutEffect(() => {
-    if (box.current && isAtEnd.current) box.current.scrollTop = box.current.scrollHeight;
+    const element = place.box.current;
+    if (element && place.isAtEnd.current) element.scrollTop = element.scrollHeight;
   }, [newest]);
   return (
     <div class="messages">
@@ -38,17 +39,7 @@ export function EventLog({ events }: { events: RoomEvents }) {
           Clear
         </Button>
       </div>
-      <div
-        ref={box}
-        class="log"
-        role="log"
-        aria-label="Live events"
-        aria-live="off"
-        tabIndex={0}
-        onScroll={({ currentTarget: it }) => {
-          isAtEnd.current = it.scrollTop + it.clientHeight > it.scrollHeight - 24;
-        }}
-      >
+      <Log place={place} label="Live events">
         {shown.length === 0 && <p class="empty">Events are shown here as they come.</p>}
         <ol>
           {shown.map((event) => (
@@ -61,7 +52,7 @@ export function EventLog({ events }: { events: RoomEvents }) {
             </li>
           ))}
         </ol>
-      </div>
+      </Log>
     </div>
   );
 }

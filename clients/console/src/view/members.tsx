@@ -6,32 +6,14 @@ import { path } from "../state/api.js";
 import type { RoomEvents } from "../state/events.js";
 import { Listing, PAGE } from "../state/listing.js";
 import type { Member, RoomStatus } from "../state/records.js";
-import { userLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
-import { number } from "../state/texts.js";
+import { numberColumn, userColumn } from "./columns.js";
 import type { Column } from "./grid.js";
 import { ListView } from "./list.js";
 
 const COLUMNS: readonly Column<Member>[] = [
-  {
-    key: "name",
-    title: "User",
-    width: "minmax(9rem, 1fr)",
-    isSortable: true,
-    cell: (member, tabIndex) => (
-      <a href={userLink(member.userName)} tabIndex={tabIndex}>
-        <bdi>{member.userName}</bdi>
-      </a>
-    ),
-  },
-  {
-    key: "sockets",
-    title: "Sockets",
-    width: "8rem",
-    isNumber: true,
-    isSortable: true,
-    cell: (member) => number(member.sockets),
-  },
+  userColumn("User", "minmax(9rem, 1fr)", (member) => member.userName),
+  numberColumn("sockets", "Sockets", "8rem", (member) => member.sockets),
 ];
 
 interface MembersPage {

@@ -5,10 +5,10 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { path } from "../state/api.js";
 import type { RoomEvents } from "../state/events.js";
 import type { History, Message } from "../state/records.js";
-import { userLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
 import { dateTime, explain, messageText } from "../state/texts.js";
-import { Button, Failure, Field, useWork } from "./parts.js";
+import { Log, useLogPlace } from "./log.js";
+import { Button, Failure, Field, UserLink, useWork } from "./parts.js";
 
 /** Messages of one request, and messages that are shown. */
 const PAGE = 100;
@@ -24,9 +24,7 @@ export function Messages({ session, name, events }: { session: Session; name: st
   const api = session.api.value!;
   const [shown, setShown] = useState<Shown | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const box = useRef<HTMLDivElement>(null);
-  /** Whether the last message is in sight, and stays there when others come. */
-  const isAtEnd = useRef(true);
+  const log = useLogPlace();
   const heightBefore = useRef<number | null>(null);
   const place = path`/rooms/${name}/messages`;
 
@@ -48,7 +46,7 @@ export function Messages({ session, name, events }: { session: Session; name: st
       const found = await api.get<History>(place, query);
       // Not recovered: what is older is not stored any more.
       const older = found.recovered ? found.messages.filter((message) => message.id < first) : [];
-      heightBefore.current = box.current?.scrollHeight ?? null;
+      heightBefore.current = log.box.current?.scrollHeight ?? null;
       const hasOlder = older.length > 0 && older[0]!.id > 1;
       setShown((now) => now && { ...now, messages: [...older, ...now.messages], hasOlder });
     } catch (error) {
@@ -69,10 +67,10 @@ export function Messages({ session, name, events }: { session: Session; name: st
   }, [events]);
 
   useLayoutEffect(() => {
-    const element = box.current;
+    const element = log.box.current;
     if (!element) return;
     if (heightBefore.current !== null) element.scrollTop += element.scrollHeight - heightBefore.current;
-    else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    else if (log.isAtEnd.current) element.scrollTop = element.scrollHeight;
     heightBefore.current = null;
   }, [shown]);
 
@@ -81,18 +79,7 @@ export function Messages({ session, name, events }: { session: Session; name: st
       {problem && <Failure text={problem} onRetry={() => void load()} />}
       {shown && shown.messages.length === 0 && <p class="empty">There are no messages yet.</p>}
       {shown && shown.messages.length > 0 && (
-        <div
-          ref={box}
-          class="log"
-          role="log"
-          aria-label="Messages"
-          // A busy room would never let a screen reader speak.
-          aria-live="off"
-          tabIndex={0}
-          onScroll={({ currentTarget: it }) => {
-            isAtEnd.current = it.scrollTop + it.clientHeight > it.scrollHeight - 24;
-          }}
-        >
+        <Log place={log} label="Messages">
           {shown.hasOlder && shown.messages.length < MAX_SHOWN && (
             <Button onClick={() => void loadOlder(shown)}>Show older messages</Button>
           )}
@@ -104,9 +91,7 @@ export function Messages({ session, name, events }: { session: Session; name: st
                   {message.author === undefined ? (
                     <span class="badge">server</span>
                   ) : (
-                    <a href={userLink(message.author)}>
-                      <bdi>{message.author}</bdi>
-                    </a>
+                    <UserLink name={message.author} />
                   )}
                   <time dateTime={new Date(message.timestamp).toISOString()}>{dateTime(message.timestamp)}</time>
                 </p>
@@ -116,7 +101,7 @@ export function Messages({ session, name, events }: { session: Session; name: st
               </li>
             ))}
           </ol>
-        </div>
+        </Log>
       )}
       {session.may("write") && <Composer session={session} place={place} />}
     </div>

@@ -3,9 +3,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { Listing, PAGE } from "../state/listing.js";
-import { userLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
 import { isolated } from "../state/texts.js";
+import { userColumn } from "./columns.js";
 import type { Column } from "./grid.js";
 import { ListView } from "./list.js";
 import { Button, Field, IconButton, useWork } from "./parts.js";
@@ -59,19 +59,7 @@ export function Names({ session, place, title, hint, isSub }: NamesProps) {
       session.toast(`${isolated(removed)} was removed from the list.`);
     });
   const mayWrite = session.may("write");
-  const columns: Column<string>[] = [
-    {
-      key: "name",
-      title: "Name",
-      width: "1fr",
-      isSortable: true,
-      cell: (item, tabIndex) => (
-        <a href={userLink(item)} tabIndex={tabIndex}>
-          <bdi>{item}</bdi>
-        </a>
-      ),
-    },
-  ];
+  const columns: Column<string>[] = [userColumn("Name", "1fr", (item) => item)];
   if (mayWrite) {
     columns.push({
       key: "remove",

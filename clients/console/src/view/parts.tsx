@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 
+import { userLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
 import { explain } from "../state/texts.js";
 import { Icon, type IconName } from "./icons.js";
@@ -169,6 +170,50 @@ export function Failure({ text, onRetry }: { text: string; onRetry?: () => void 
 
 /** A name in a sentence; its own direction does not change that of the sentence. */
 export const Name = ({ children }: { children: string }) => <bdi class="name-text">{children}</bdi>;
+
+/** A user's name that leads to the user's page. */
+export function UserLink({ name, tabIndex }: { name: string; tabIndex?: number }) {
+  return (
+    <a href={userLink(name)} tabIndex={tabIndex}>
+      <bdi>{name}</bdi>
+    </a>
+  );
+}
+
+interface DetailPageProps {
+  /** The list that the page belongs to: its title and link. */
+  list: string;
+  link: string;
+  name: string;
+  /** What can be done about it; stands beside the name. */
+  actions: ComponentChildren;
+  problem: string | null;
+  onRetry: () => void;
+  isLoading: boolean;
+  /** Whether the page scrolls as a whole. */
+  doesScroll?: boolean;
+  children: ComponentChildren;
+}
+
+/** The page of one room or user: the way back, its name, and why it cannot be shown if it cannot. */
+export function DetailPage(props: DetailPageProps) {
+  return (
+    <div class={props.doesScroll ? "page scrolls" : "page"}>
+      <p class="crumbs">
+        <a href={props.link}>{props.list}</a> /
+      </p>
+      <div class="page-head">
+        <h1 id="title">
+          <bdi>{props.name}</bdi>
+        </h1>
+        {props.actions}
+      </div>
+      {props.problem && <Failure text={props.problem} onRetry={props.onRetry} />}
+      {props.isLoading && <p class="quiet">Loading…</p>}
+      {props.children}
+    </div>
+  );
+}
 
 /** What is told in passing. `inDialog`: whether this is the place in a dialog, which takes precedence. */
 export function Toasts({ session, inDialog = false }: { session: Session; inDialog?: boolean }) {

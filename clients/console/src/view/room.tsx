@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, path } from "../state/api.js";
 import { RoomEvents } from "../state/events.js";
 import type { RoomStatus } from "../state/records.js";
-import { go, roomLink, type Tab, TABS, userLink } from "../state/route.js";
+import { go, roomLink, type Tab, TABS } from "../state/route.js";
 import type { Session } from "../state/session.js";
 import { count, explain, isolated, number } from "../state/texts.js";
 import { FormDialog } from "./dialog.js";
@@ -13,7 +13,7 @@ import { Icon } from "./icons.js";
 import { Members } from "./members.js";
 import { Messages } from "./messages.js";
 import { Names } from "./names.js";
-import { Button, Failure, Field, Name, useRepeated } from "./parts.js";
+import { Button, DetailPage, Field, Name, UserLink, useRepeated } from "./parts.js";
 import { RoomSettings } from "./room_settings.js";
 import { EventLog } from "./event_log.js";
 
@@ -67,18 +67,15 @@ export function RoomPage({ session, name, tab }: { session: Session; name: strin
   const load = () => void read();
   useRepeated(load, EVERY);
   return (
-    <div class="page">
-      <p class="crumbs">
-        <a href="#/rooms">Rooms</a> /
-      </p>
-      <div class="page-head">
-        <h1 id="title">
-          <bdi>{name}</bdi>
-        </h1>
-        {room && !isGone && <Actions session={session} name={name} onChange={load} />}
-      </div>
-      {problem && <Failure text={problem} onRetry={load} />}
-      {!room && !problem && <p class="quiet">Loading…</p>}
+    <DetailPage
+      list="Rooms"
+      link="#/rooms"
+      name={name}
+      actions={room && !isGone && <Actions session={session} name={name} onChange={load} />}
+      problem={problem}
+      onRetry={load}
+      isLoading={!room && !problem}
+    >
       {room && !isGone && (
         <>
           <Facts room={room} events={events} />
@@ -92,7 +89,7 @@ export function RoomPage({ session, name, tab }: { session: Session; name: strin
           </div>
         </>
       )}
-    </div>
+    </DetailPage>
   );
 }
 
@@ -120,9 +117,7 @@ function Facts({ room, events }: { room: RoomStatus; events: RoomEvents }) {
         {room.owner === null ? (
           "none"
         ) : (
-          <a href={userLink(room.owner)}>
-            <bdi>{room.owner}</bdi>
-          </a>
+          <UserLink name={room.owner} />
         )}
       </li>
     </ul>

@@ -4,14 +4,14 @@ import { useEffect, useState } from "preact/hooks";
 
 import type { Lists } from "../state/lists.js";
 import type { Room } from "../state/records.js";
-import { go, roomLink, userLink } from "../state/route.js";
+import { go, roomLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
-import { number } from "../state/texts.js";
+import { numberColumn } from "./columns.js";
 import { FormDialog } from "./dialog.js";
 import type { Column } from "./grid.js";
 import { Icon } from "./icons.js";
 import { ListView } from "./list.js";
-import { Button, Checkbox, Field } from "./parts.js";
+import { Button, Checkbox, Field, UserLink } from "./parts.js";
 
 const COLUMNS: readonly Column<Room>[] = [
   {
@@ -31,30 +31,9 @@ const COLUMNS: readonly Column<Room>[] = [
       </a>
     ),
   },
-  {
-    key: "members",
-    title: "Members",
-    width: "6.5rem",
-    isNumber: true,
-    isSortable: true,
-    cell: (room) => number(room.membersCount),
-  },
-  {
-    key: "messages",
-    title: "Messages",
-    width: "7rem",
-    isNumber: true,
-    isSortable: true,
-    cell: (room) => number(room.lastMessageId),
-  },
-  {
-    key: "stored",
-    title: "Stored",
-    width: "6.5rem",
-    isNumber: true,
-    isSortable: true,
-    cell: (room) => number(room.historySize),
-  },
+  numberColumn("members", "Members", "6.5rem", (room) => room.membersCount),
+  numberColumn("messages", "Messages", "7rem", (room) => room.lastMessageId),
+  numberColumn("stored", "Stored", "6.5rem", (room) => room.historySize),
   {
     key: "owner",
     title: "Owner",
@@ -63,9 +42,7 @@ const COLUMNS: readonly Column<Room>[] = [
       room.owner === null ? (
         <span class="quiet">none</span>
       ) : (
-        <a href={userLink(room.owner)} tabIndex={tabIndex}>
-          <bdi>{room.owner}</bdi>
-        </a>
+        <UserLink name={room.owner} tabIndex={tabIndex} />
       ),
   },
 ];

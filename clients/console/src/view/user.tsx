@@ -9,7 +9,7 @@ import type { Session } from "../state/session.js";
 import { count, dateTime, explain, isolated } from "../state/texts.js";
 import { FormDialog } from "./dialog.js";
 import { Names } from "./names.js";
-import { Button, Failure, Field, IconButton, Name, useRepeated, useWork } from "./parts.js";
+import { Button, DetailPage, Field, IconButton, Name, useRepeated, useWork } from "./parts.js";
 
 /** Time in ms between two readings. */
 const EVERY = 5_000;
@@ -49,18 +49,16 @@ export function UserPage({ session, name }: { session: Session; name: string }) 
   const load = () => void read();
   useRepeated(load, EVERY);
   return (
-    <div class="page scrolls">
-      <p class="crumbs">
-        <a href="#/users">Users</a> /
-      </p>
-      <div class="page-head">
-        <h1 id="title">
-          <bdi>{name}</bdi>
-        </h1>
-        {known && <Actions session={session} name={name} known={known} onChange={load} />}
-      </div>
-      {problem && <Failure text={problem} onRetry={load} />}
-      {!known && !problem && <p class="quiet">Loading…</p>}
+    <DetailPage
+      list="Users"
+      link="#/users"
+      name={name}
+      actions={known && <Actions session={session} name={name} known={known} onChange={load} />}
+      problem={problem}
+      onRetry={load}
+      isLoading={!known && !problem}
+      doesScroll
+    >
       {known && (
         <>
           <p class="badges">
@@ -111,7 +109,7 @@ export function UserPage({ session, name }: { session: Session; name: string }) 
           )}
         </>
       )}
-    </div>
+    </DetailPage>
   );
 }
 

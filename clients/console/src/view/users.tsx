@@ -6,32 +6,15 @@ import type { Lists } from "../state/lists.js";
 import type { User } from "../state/records.js";
 import { go, userLink } from "../state/route.js";
 import type { Session } from "../state/session.js";
-import { number } from "../state/texts.js";
+import { numberColumn, userColumn } from "./columns.js";
 import { FormDialog } from "./dialog.js";
 import type { Column } from "./grid.js";
 import { ListView } from "./list.js";
 import { Button, Checkbox, Field } from "./parts.js";
 
 const COLUMNS: readonly Column<User>[] = [
-  {
-    key: "name",
-    title: "Name",
-    width: "minmax(9rem, 1fr)",
-    isSortable: true,
-    cell: (user, tabIndex) => (
-      <a href={userLink(user.name)} tabIndex={tabIndex}>
-        <bdi>{user.name}</bdi>
-      </a>
-    ),
-  },
-  {
-    key: "sockets",
-    title: "Sockets",
-    width: "8rem",
-    isNumber: true,
-    isSortable: true,
-    cell: (user) => number(user.sockets),
-  },
+  userColumn("Name", "minmax(9rem, 1fr)", (user) => user.name),
+  numberColumn("sockets", "Sockets", "8rem", (user) => user.sockets),
 ];
 
 export function Users({ session, lists }: { session: Session; lists: Lists }) {
