@@ -45,9 +45,9 @@ class Sparing:
         self._next = -inf
         self._waiting = 0
 
-    def count(self) -> int:
-        """Count one. Returns how many there were since the last line if it is time for one, else 0."""
-        self._waiting += 1
+    def count(self, number: int = 1) -> int:
+        """Count some. Returns how many there were since the last line if it is time for one, else 0."""
+        self._waiting += number
         now = self._now()
         if now < self._next:
             return 0

@@ -46,6 +46,14 @@ class OptionGroup:
             value = getattr(self, name)
             self.check(name, type(value) is int and value > 0, f"{expected}, more than 0")
 
+    def check_numbers(self, *, besides: str = "") -> None:
+        """Raise ``ConfigurationError`` unless all fields of type int and float, one aside, are positive."""
+        for item in fields(self):  # type: ignore[arg-type]
+            if item.type is int and item.name != besides:
+                self.check_count("a whole number", item.name)
+            elif item.type is float:
+                self.check_seconds(item.name)
+
     def error(self, text: str, name: str = "") -> ConfigurationError:
         """An error about the group or one of its options."""
         return ConfigurationError(f"{self.group} {name}: {text}" if name else f"{self.group}: {text}")

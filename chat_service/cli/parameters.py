@@ -98,6 +98,29 @@ def json_option(function: FunctionT) -> FunctionT:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
 
 
+def paging_options(items: str) -> Callable[[FunctionT], FunctionT]:
+    """A decorator: ``--limit``, ``--all`` (as ``everything``) and ``--cursor`` of a list of ``items``."""
+
+    def decorate(function: FunctionT) -> FunctionT:
+        options = (
+            click.option(
+                "--limit",
+                type=click.IntRange(min=1),
+                default=100,
+                show_default=True,
+                help=f"Approximate number of {items}.",
+            ),
+            click.option("--all", "everything", is_flag=True, help=f"List all {items}."),
+            click.option("--cursor", type=text, help="Continue where an earlier list ended."),
+        )
+        # As a stack of decorators: the first one comes first in the help.
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def heartbeat_option(function: FunctionT) -> FunctionT:
     """A decorator: ``--heartbeat-timeout``, None if not given."""
     return click.option(

@@ -1,7 +1,7 @@
 """Options of the HTTP API (server-api.md, ``api_options``)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from chat_service.http_api.api_tokens import Token, read_tokens, read_tokens_file
@@ -47,11 +47,7 @@ class ApiOptions(OptionGroup):
     max_failures: int = 10
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if item.type is int:
-                self.check_count("a whole number", item.name)
-            elif item.type is float:
-                self.check_seconds(item.name)
+        self.check_numbers()
         self.check("console", isinstance(self.console, bool), "true or false")
         self.check("tokens_file", self.tokens_file is None or is_text(self.tokens_file), "a path")
         self.known_tokens()

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 
+from chat_service.clock import Sparing
 from chat_service.telemetry import WebhookCounters
 from chat_service.webhooks.circuit import Circuit
 from chat_service.webhooks.signing import headers_for
@@ -17,8 +18,6 @@ logger = logging.getLogger("chat_service")
 
 T = TypeVar("T")
 
-#: Minimum time in seconds between two log lines about the same hook or outcome.
-QUIET: Final = 1.0
 #: Maximum number of characters of an error in a log line.
 MAX_REASON: Final = 200
 #: Statuses below 500 that ask the caller to try again later. Other statuses below 500 would not change.
@@ -51,24 +50,6 @@ class RejectedError(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
         self.error = error
-
-
-class Quiet:
-    """Allows one log line per ``QUIET`` seconds, and counts the suppressed ones."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-        self._count = 0
-
-    def take(self, count: int = 1) -> int:
-        """Return how many cases a log line should cover, or 0 if nothing should be logged now."""
-        self._count += count
-        now = time.monotonic()
-        if now < self._until:
-            return 0
-        self._until = now + QUIET
-        told, self._count = self._count, 0
-        return told
 
 
 class BackEnd:
@@ -163,7 +144,7 @@ class Guard:
         self.circuit = Circuit(options.circuit_failures, options.circuit_seconds)
         self._seconds = options.circuit_seconds
         self._counters = counters
-        self._quiet = Quiet()
+        self._log = Sparing()
         counters.circuits[hook] = 0
 
     def admit(self, now: float) -> int:
@@ -190,5 +171,5 @@ class Guard:
                 self._seconds,
                 error,
             )
-        elif count := self._quiet.take():
+        elif count := self._log.count():
             logger.warning("webhook %s: %s (%s since the last such line)", self.hook, error, count)

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from chat_service.clock import Sparing
 from chat_service.concurrency.running import Background
 from chat_service.telemetry import WebhookCounters
-from chat_service.webhooks.back_end import BackEnd, BackEndError, Guard, Quiet
+from chat_service.webhooks.back_end import BackEnd, BackEndError, Guard
 from chat_service.webhooks.outbox import Batch, LaneKey, Outbox
 from chat_service.webhooks.questions import as_json
 from chat_service.webhooks.webhook_options import WebhookOptions
@@ -52,7 +53,7 @@ class EventSender:
             backoff_longest=options.backoff_longest,
         )
         counters.waiting = lambda: self._outbox.waiting
-        self._dropped, self._refused = Quiet(), Quiet()
+        self._dropped, self._refused = Sparing(), Sparing()
         #: Idle workers, the longest waiting first.
         self._idle: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
@@ -85,7 +86,7 @@ class EventSender:
 
     def _drop(self, count: int, why: str) -> None:
         self._counters.events["dropped"] += count
-        if told := self._dropped.take(count):
+        if told := self._dropped.count(count):
             logger.error("dropped %s webhook events: %s", told, why)
 
     # Delivery
@@ -169,7 +170,7 @@ class EventSender:
     def _note_refusal(self, batch: Batch, error: BackEndError) -> None:
         count = self._outbox.refused(batch)
         self._counters.events["refused"] += count
-        if count and (told := self._refused.take(count)):
+        if count and (told := self._refused.count(count)):
             logger.error("the back end refused %s webhook events for good: %s", told, error)
 
     # Waiting

@@ -96,15 +96,12 @@ class WebhookOptions(OptionGroup):
     events_close_timeout: float = 5.0
 
     def __post_init__(self) -> None:
+        self.check_numbers(besides="retries")
+        is_count = type(self.retries) is int and self.retries >= 0
+        self.check("retries", is_count, "a whole number, 0 or more")
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name == "retries":
-                self.check(item.name, type(value) is int and value >= 0, "a whole number, 0 or more")
-            elif item.type is int:
-                self.check_count("a whole number", item.name)
-            elif item.type is float:
-                self.check_seconds(item.name)
-            elif item.name.endswith("_url") and value is not None:
+            if item.name.endswith("_url") and value is not None:
                 _check_url(item.name, value)
             elif item.name.endswith("_on_failure"):
                 self.check(item.name, value in POLICIES, " or ".join(map(repr, POLICIES)))

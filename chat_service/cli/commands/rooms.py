@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chat_service.cli import output, parameters
-from chat_service.cli.parameters import complete_rooms, json_option, subcommand, takes_target
+from chat_service.cli.parameters import complete_rooms, json_option, paging_options, subcommand, takes_target
 from chat_service.cli.target import Target, collect, run_async
 
 if TYPE_CHECKING:
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("room", type=parameters.text, required=False, shell_complete=complete_rooms)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="Approximate number of rooms.",
-)
-@click.option("--all", "everything", is_flag=True, help="List all rooms.")
-@click.option("--cursor", type=parameters.text, help="Continue where an earlier list ended.")
+@paging_options("rooms")
 @json_option
 @takes_target
 def command(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chat_service.cli import output, parameters
-from chat_service.cli.parameters import json_option, subcommand, takes_target
+from chat_service.cli.parameters import json_option, paging_options, subcommand, takes_target
 from chat_service.cli.target import Target, collect, run_async
 from chat_service.protocol.names import natural_key
 
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
 )
 @click.argument("user", type=parameters.text, required=False)
 @click.option("--known", is_flag=True, help="Also list users who are offline.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="Approximate number of users.",
-)
-@click.option("--all", "everything", is_flag=True, help="List all users.")
-@click.option("--cursor", type=parameters.text, help="Continue where an earlier list ended.")
+@paging_options("users")
 @json_option
 @takes_target
 def command(

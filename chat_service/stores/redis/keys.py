@@ -93,10 +93,6 @@ class Keys:
         """Hash: wl, ephemeral, ttl."""
         return f"{self.prefix}:user:{{{user}}}"
 
-    def user_list(self, user: str, list_name: str) -> str:
-        """Set of names: blacklist or whitelist."""
-        return f"{self.user(user)}:{list_name}"
-
     def user_sockets(self, user: str) -> str:
         """Hash of socket to its instance."""
         return f"{self.user(user)}:sockets"
