@@ -25,12 +25,12 @@ local ban = find_ban()
 if ban then return {'banned', ban} end
 if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
 local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
-if redis.call('EXISTS', unpack(KEYS, 1, 9)) > 0 then
+if redis.call('EXISTS', unpack(KEYS, 1, ROOM_KEYS)) > 0 then
   local members = redis.call('HKEYS', members_key)
   -- The new epoch makes instances that serve the former room read this one.
   publish_room_event(room, '', NO_BODY)
   gone = remove_users(room, members, '0')
-  redis.call('UNLINK', unpack(KEYS, 1, 9))
+  redis.call('UNLINK', unpack(KEYS, 1, ROOM_KEYS))
 end
 -- The epoch may change later. Birth stays: idempotency keys belong to this life of the room.
 redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', room.seq, 'last', 0, 'owner', owner,

@@ -22,5 +22,5 @@ if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
 room.empty_ttl = nil
 local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
 local f = redis.call('HMGET', room_key, 'counted', 'birth')
-redis.call('UNLINK', unpack(KEYS, 1, 9))
+redis.call('UNLINK', unpack(KEYS, 1, ROOM_KEYS))
 return {0, gone, room.epoch, room.seq, f[1], f[2]}

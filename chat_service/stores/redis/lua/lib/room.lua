@@ -6,6 +6,8 @@
 
 local room_key, adminlist_key, blacklist_key, whitelist_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local members_key, seen_key, history_key, changes_key, times_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+-- How many keys of a script are the room's. Others may follow, which do not live and expire with it.
+local ROOM_KEYS = 9
 
 local function load_room()
   local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone')

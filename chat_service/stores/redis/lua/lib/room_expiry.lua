@@ -9,9 +9,9 @@ local function expire_if_empty(room)
   if not room.empty_ttl or redis.call('EXISTS', members_key) == 1 then return end
   room.gone = now_ms() + room.empty_ttl
   redis.call('HSET', room_key, 'gone', room.gone)
-  for _, key in ipairs(KEYS) do
+  for at = 1, ROOM_KEYS do
     -- Changes and the history may expire before.
-    redis.call('PEXPIREAT', key, room.gone, 'LT')
+    redis.call('PEXPIREAT', KEYS[at], room.gone, 'LT')
   end
 end
 
@@ -20,8 +20,8 @@ local function stop_expiry(room)
   if not room.gone then return end
   redis.call('HDEL', room_key, 'gone')
   room.gone = nil
-  for _, key in ipairs(KEYS) do
-    redis.call('PERSIST', key)
+  for at = 1, ROOM_KEYS do
+    redis.call('PERSIST', KEYS[at])
   end
   redis.call('EXPIRE', changes_key, CHANGES_TTL)
   local newest = room.history_ttl and redis.call('LINDEX', times_key, 0)
