@@ -140,31 +140,9 @@ class SocketIOOptions(OptionGroup):
             and all(name in TRANSPORTS for name in allowed),
             "a list of " + " and ".join(map(repr, TRANSPORTS)),
         )
-        origins = self.cors_allowed_origins
-        self.check(
-            "cors_allowed_origins",
-            origins is None
-            or is_text(origins)
-            # The library takes an empty list as permission for all origins.
-            or (isinstance(origins, list | tuple) and bool(origins) and all(map(is_text, origins))),
-            'an origin, a list of origins, "*" or None',
-        )
-        hosts = self.allowed_hosts
-        self.check(
-            "allowed_hosts",
-            hosts is None
-            or is_text(hosts)
-            or (isinstance(hosts, list | tuple) and bool(hosts) and all(map(is_text, hosts))),
-            "a host, a list of hosts or None",
-        )
-        try:
-            AllowedHosts(hosts)
-        except ValueError as error:
-            raise self.error(str(error), "allowed_hosts") from None
-        try:
-            AllowedOrigins(origins)
-        except ValueError as error:
-            raise self.error(str(error), "cors_allowed_origins") from None
+        # The library takes an empty list of origins as permission for all.
+        self._check_names("cors_allowed_origins", AllowedOrigins, 'an origin, a list of origins, "*" or None')
+        self._check_names("allowed_hosts", AllowedHosts, "a host, a list of hosts or None")
         self.check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
         self.check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
         if self.admin_ui is not None and not _is_login(self.admin_ui):
@@ -174,6 +152,16 @@ class SocketIOOptions(OptionGroup):
             raise self.error("instrument your own server yourself", "admin_ui")
         if self.app is not None and self.server is not None:
             raise self.error("give app or server, not both")
+
+    def _check_names(self, name: str, read: Callable[[Any], object], expected: str) -> None:
+        """Check a text, a list of texts or None, which ``read`` refuses with ``ValueError``."""
+        given = getattr(self, name)
+        is_list = isinstance(given, list | tuple) and bool(given) and all(map(is_text, given))
+        self.check(name, given is None or is_text(given) or is_list, expected)
+        try:
+            read(given)
+        except ValueError as error:
+            raise self.error(str(error), name) from None
 
     def _check_proxies(self) -> None:
         names = self.trusted_proxies
