@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from chat_service.domain.bans import MAX_REASON, MAX_SECONDS
+from chat_service.options import MAX_TTL
 from chat_service.protocol.arguments import MAX_KEY_LENGTH, MAX_SAFE_INTEGER
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
@@ -14,6 +15,14 @@ PAGE, BATCH = "max_page_size", "max_batch_length"
 STRING: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER}
+#: What bounds a history, and how long an empty room lives.
+BYTES: Final[Schema] = {**COUNT, "minimum": 1, "description": "in bytes"}
+TTL: Final[Schema] = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": MAX_TTL,
+    "description": "in seconds; 0 for no limit",
+}
 #: Null for a transport that does not count.
 MEASURED: Final[Schema] = {**COUNT, "type": ["integer", "null"]}
 NUMBER: Final[Schema] = {"type": "number"}
@@ -95,6 +104,9 @@ NEW_ROOM: Final = record(
         "adminlist": NAMES,
         "whitelistOnly": BOOLEAN,
         "historyMaxSize": COUNT,
+        "historyMaxBytes": BYTES,
+        "historyTtl": TTL,
+        "emptyTtl": TTL,
         "enableAccessListsUpdates": BOOLEAN,
         "enableUserlistUpdates": BOOLEAN,
         "existOk": {**BOOLEAN, "description": "leave a room that exists as it is"},
@@ -104,6 +116,9 @@ ROOM_CHANGES: Final = changes(
     owner={**NAME, "type": ["string", "null"]},
     whitelistOnly=BOOLEAN,
     historyMaxSize=COUNT,
+    historyMaxBytes=BYTES,
+    historyTtl=TTL,
+    emptyTtl=TTL,
     enableAccessListsUpdates=BOOLEAN,
     enableUserlistUpdates=BOOLEAN,
 )

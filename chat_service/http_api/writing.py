@@ -95,6 +95,9 @@ _ROOM_SETTINGS = {
     "adminlist": "adminlist",
     "whitelistOnly": "whitelist_only",
     "historyMaxSize": "history_max_size",
+    "historyMaxBytes": "history_max_bytes",
+    "historyTtl": "history_ttl",
+    "emptyTtl": "empty_ttl",
     "enableAccessListsUpdates": "enable_access_lists_updates",
     "enableUserlistUpdates": "enable_userlist_updates",
     "existOk": "exist_ok",
@@ -103,8 +106,9 @@ _ROOM_SETTINGS = {
 
 async def create_room(call: ApiCall) -> dict[str, Any]:
     settings = {_ROOM_SETTINGS[name]: value for name, value in call.body.items() if name != "name"}
-    if "history_max_size" in settings:
-        settings["history_max_size"] = int(settings["history_max_size"])
+    for name in ("history_max_size", "history_max_bytes"):
+        if name in settings:
+            settings[name] = int(settings[name])
     await call.service.add_room(call.body["name"], **settings)
     call.notes["room"] = call.body["name"]
     return {"name": call.body["name"]}
@@ -119,6 +123,12 @@ async def change_room(call: ApiCall) -> None:
         await call.service.exec_user_command(True, "roomSetWhitelistMode", room, body["whitelistOnly"])
     if "historyMaxSize" in body:
         await call.service.change_room_history_max_size(room, int(body["historyMaxSize"]))
+    if "historyMaxBytes" in body:
+        await call.service.change_room_history_max_bytes(room, int(body["historyMaxBytes"]))
+    if "historyTtl" in body:
+        await call.service.change_room_history_ttl(room, body["historyTtl"])
+    if "emptyTtl" in body:
+        await call.service.change_room_empty_ttl(room, body["emptyTtl"])
     if "enableUserlistUpdates" in body:
         await call.service.change_userlist_updates(room, body["enableUserlistUpdates"])
     if "enableAccessListsUpdates" in body:

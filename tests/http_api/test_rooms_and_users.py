@@ -50,6 +50,31 @@ async def test_rooms(world: World) -> None:
         await api.do("POST", "/rooms/a%2Fb%20c/sync")
 
 
+async def test_what_bounds_a_room(world: World) -> None:
+    instance = await start(world)
+    async with program(instance) as api:
+        await api.do("POST", "/rooms", {"name": "brief", "emptyTtl": 0.05, "historyMaxBytes": 1})
+        await api.do("POST", "/rooms", {"name": "room", "historyTtl": 3600})
+
+        async def is_gone() -> bool:
+            return (await api.ask("GET", "/rooms/brief")).status == 404
+
+        await wait_until(is_gone, "empty room deleted")
+        for text in "first", "second":
+            await api.do("POST", "/rooms/room/messages", {"message": {"textMessage": text}})
+        await api.do("PATCH", "/rooms/room", {"historyMaxBytes": 1})
+        assert [each["id"] for each in (await api.get("/rooms/room/messages"))["messages"]] == [2]
+        await api.do("PATCH", "/rooms/room", {"historyTtl": 0.05, "emptyTtl": 0})
+
+        async def is_empty() -> bool:
+            return not (await api.get("/rooms/room/messages"))["messages"]
+
+        await wait_until(is_empty, "old messages dropped")
+        await api.do("PATCH", "/rooms/room", {"emptyTtl": 0.05})
+        refused = await api.ask("PATCH", "/rooms/room", {"historyTtl": -1})
+        assert refused.status == 400 and "historyTtl" in refused.data["message"]
+
+
 async def test_members_and_lists(world: World) -> None:
     instance = await start(world)
     await instance.service.add_room("room")

@@ -17,7 +17,7 @@ logger = logging.getLogger("chat_service")
 #: Maximum number of binary values in an incoming message.
 MAX_ATTACHMENTS = 256
 #: Maximum number of values in an incoming packet, unless a server sets its own (``max_message_values``).
-MAX_VALUES = 50_000
+MAX_VALUES = 25_000
 #: Type, number of attachments, namespace with anything after a question mark, and id.
 _START = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]{1,100}(?![0-9]))?")
 

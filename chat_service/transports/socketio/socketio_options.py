@@ -58,7 +58,7 @@ class SocketIOOptions(OptionGroup):
     max_message_size: int = 1_000_000
     #: Maximum number of values in an incoming packet: elements of arrays and members of objects, however
     #: deep; an empty array or object counts as two. The client is disconnected, as for a packet too large.
-    max_message_values: int = 50_000
+    max_message_values: int = 25_000
     #: Maximum number of bytes of events that wait for a client; beyond it the client is disconnected.
     #: Answers do not count.
     send_buffer_limit: int = 1024 * 1024
