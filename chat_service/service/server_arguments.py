@@ -6,8 +6,8 @@ from typing import Any
 
 from chat_service.commands.spec import Command
 from chat_service.errors import ChatServiceError, ConfigurationError
+from chat_service.option_checks import MAX_TTL
 from chat_service.option_group import is_finite_number, refuse_unknown
-from chat_service.options import MAX_TTL
 
 #: The context of ``exec_user_command``.
 CallContext = str | bool | Mapping[str, Any]
