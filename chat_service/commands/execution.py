@@ -12,6 +12,7 @@ from typing import Any
 from chat_service.commands.spec import Command
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.deadlines import Patience, current_patience
+from chat_service.concurrency.serial import Party
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
@@ -120,15 +121,16 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
             room = call.args[0] if call.args and command.takes_room else None
             if call.id is None or not isinstance(room, str):
                 return await _run(context, command, call, None)
+            party = None
             hold = context.serial.hold((call.id, room))
             if not hold.enter_at_once():
-                excused = await hold.enter()
+                excused, party = await hold.enter(is_sociable=_may_run_together(context, command, call))
                 if mine is not None:
                     mine.until += excused
             try:
                 if mine is not None and mine.left <= 0:
                     raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
-                return await _run(context, command, call, room)
+                return await _run(context, command, call, room, party)
             finally:
                 hold.leave(0.0 if mine is None else mine.excused)
     finally:
@@ -136,8 +138,25 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
             current_patience.set(outer)
 
 
-async def _run(context: Context, command: Command, call: CommandCall, held: str | None) -> list[Any]:
-    """``held``: the room held for the socket of the call."""
+def _may_run_together(context: Context, command: Command, call: CommandCall) -> bool:
+    """Whether a command may run together with the next ones of its socket and room.
+
+    It may wait only for the store, and must not need more of it than the others do.
+    """
+    hooks = context.hooks
+    return (
+        command.together is not None
+        and context.sends_together is not None
+        and not (call.rest_args or call.is_local_call or context.rates.messages)
+        and not hooks.has_command_hooks(command.name)
+        and (command.checker is None or hooks.get(command.checker) is None)
+    )
+
+
+async def _run(
+    context: Context, command: Command, call: CommandCall, held: str | None, party: Party | None = None
+) -> list[Any]:
+    """``held``: the room held for the socket of the call. ``party``: the commands with which it is held."""
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
     checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
@@ -157,7 +176,10 @@ async def _run(context: Context, command: Command, call: CommandCall, held: str 
         await hold.enter()
     try:
         try:
-            call.results = [await command.handler(context, call, *call.args)]
+            if party is None or command.together is None:
+                call.results = [await command.handler(context, call, *call.args)]
+            else:
+                call.results = [await command.together(context, call, party, *call.args)]
             if call.extra:
                 call.results += call.extra
         except Exception as error:

@@ -40,6 +40,9 @@ class Command:
     #: Error codes of this command besides those of every command (``COMMON_ERRORS``).
     errors: tuple[str, ...]
     handler: Handler
+    #: A handler for a command that runs together with the next ones of its socket and room. It has the
+    #: ``Party`` as its third argument.
+    together: Handler | None = None
     #: Fields of the optional options object after the declared arguments.
     options: tuple[CommandOption, ...] = ()
     #: Called before hooks if the caller passed options.

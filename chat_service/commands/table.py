@@ -300,6 +300,7 @@ TABLE: tuple[Command, ...] = (
             doc="present if the key was remembered, so that nothing was stored",
         ),
         handler=messages.room_message,
+        together=messages.room_message_together,
         checker="room_messages_checker",
     ),
     Command(

@@ -5,7 +5,10 @@ from collections import deque
 from collections.abc import Hashable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Optional
+from typing import Any, Optional
+
+#: How many waiting holders enter together, if they agree.
+PARTY_SIZE = 16
 
 #: The holds around the current code.
 _held: ContextVar[tuple["Hold", ...]] = ContextVar("chat_service_holds", default=())
@@ -15,14 +18,35 @@ class DeadlockError(RuntimeError):
     """Waiting for the key would never end, because its holder waits for one that the caller holds."""
 
 
+class Party:
+    """Holders who have waited for the same key one behind the other, and hold it together.
+
+    They run in the order of their arrival, each as far as its first ``await``, before anything else runs.
+    """
+
+    __slots__ = ("members", "shared")
+
+    def __init__(self, members: int) -> None:
+        #: How many have not left.
+        self.members = members
+        #: Whatever the members share.
+        self.shared: Any = None
+
+
+#: A waiting holder: the future that tells it to enter, the hold, and whether it would enter with others.
+Waiter = tuple["asyncio.Future[Party | None]", Optional["Hold"], bool]
+
+
 class Place:
     """A held key with its holder and waiters."""
 
-    __slots__ = ("excused", "holder", "waiting")
+    __slots__ = ("excused", "holder", "party", "waiting")
 
     def __init__(self, holder: Optional["Hold"]) -> None:
+        #: The holder; None for a party, whose members wait for no other key.
         self.holder = holder
-        self.waiting: deque[tuple[asyncio.Future[None], Hold | None]] | None = None
+        self.party: Party | None = None
+        self.waiting: deque[Waiter] | None = None
         #: Seconds of the holds so far that are excused, such as time in hooks.
         self.excused = 0.0
 
@@ -45,24 +69,30 @@ class SerialQueue:
         """An async context manager that holds the key, waiting until it is free. Raises ``DeadlockError``."""
         return Hold(self, key)
 
-    async def acquire(self, key: Hashable, holder: "Hold | None" = None) -> float:
-        """Returns the excused seconds of the wait."""
+    async def acquire(
+        self, key: Hashable, holder: "Hold | None" = None, *, is_sociable: bool = False
+    ) -> tuple[float, Party | None]:
+        """Returns the excused seconds of the wait, and the party with which the key is held.
+
+        ``is_sociable``: the holder would enter together with those before and behind it who say the same. It
+        must not wait for another key inside.
+        """
         place = self._places.get(key)
         if place is None:
             self._places[key] = Place(holder)
-            return 0.0
+            return 0.0, None
         excused = place.excused
         outer = [hold for hold in _held.get() if hold.is_active]
         if any(self._leads_to(key, hold) for hold in outer):
             raise DeadlockError(f"{key} is held by a task that waits for {[hold.key for hold in outer]}")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Party | None] = asyncio.get_running_loop().create_future()
         if place.waiting is None:
             place.waiting = deque()
-        place.waiting.append((turn, holder))
+        place.waiting.append((turn, holder, is_sociable))
         for hold in outer:
             hold.waits_for.append(key)
         try:
-            await turn
+            party = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(key)
@@ -70,7 +100,7 @@ class SerialQueue:
         finally:
             for hold in outer:
                 hold.waits_for.remove(key)
-        return place.excused - excused
+        return place.excused - excused, party
 
     def _leads_to(self, key: Hashable, goal: "Hold") -> bool:
         """Whether the holder of a key is a hold, or waits for it directly or indirectly."""
@@ -89,13 +119,32 @@ class SerialQueue:
     def release(self, key: Hashable, excused: float = 0.0) -> None:
         place = self._places[key]
         place.excused += excused
-        while place.waiting:
-            turn, holder = place.waiting.popleft()
-            if not turn.done():
-                place.holder = holder
-                turn.set_result(None)
+        if place.party is not None:
+            place.party.members -= 1
+            if place.party.members:
                 return
+            place.party = None
+        if place.waiting and self._admit(place, place.waiting):
+            return
         del self._places[key]
+
+    def _admit(self, place: Place, waiting: deque[Waiter]) -> bool:
+        """Let the next waiter enter, with those behind it who would enter together. False if nobody waits."""
+        entering: list[Waiter] = []
+        while waiting and len(entering) < PARTY_SIZE:
+            # Cancelled waiters are done.
+            if not waiting[0][0].done():
+                if entering and not (entering[0][2] and waiting[0][2]):
+                    break
+                entering.append(waiting[0])
+            waiting.popleft()
+        if len(entering) > 1:
+            place.holder, place.party = None, Party(len(entering))
+        elif entering:
+            place.holder = entering[0][1]
+        for turn, _, _ in entering:
+            turn.set_result(place.party)
+        return bool(entering)
 
 
 class Hold:
@@ -125,15 +174,18 @@ class Hold:
         self._token = _held.set((*held, self))
         return True
 
-    async def enter(self) -> float:
-        """Wait until the key is free and enter. Raises ``DeadlockError``. Returns the excused seconds."""
+    async def enter(self, *, is_sociable: bool = False) -> tuple[float, Party | None]:
+        """Wait until the key is free and enter. Raises ``DeadlockError``.
+
+        ``is_sociable`` and what it returns: see ``SerialQueue.acquire``.
+        """
         held = _held.get()
         if self._is_inside(held):
-            return 0.0
-        excused = await self._queue.acquire(self.key, self)
+            return 0.0, None
+        found = await self._queue.acquire(self.key, self, is_sociable=is_sociable)
         self.is_active = True
         self._token = _held.set((*held, self))
-        return excused
+        return found
 
     def leave(self, excused: float = 0.0) -> None:
         """Release the key to the next waiter. ``excused``: seconds to blame on others, such as hooks."""

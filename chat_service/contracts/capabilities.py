@@ -10,9 +10,9 @@ from socket import socket
 from typing import Any, Protocol, Self, runtime_checkable
 
 from chat_service.contracts.bus import BusStatus
-from chat_service.contracts.records import StoreStatistics
+from chat_service.contracts.records import Actor, StoreStatistics
 from chat_service.contracts.transport import Transport, TransportStatistics
-from chat_service.types import SocketId
+from chat_service.types import Message, RoomName, SocketId
 
 
 @runtime_checkable
@@ -35,6 +35,21 @@ class BoundsCommands(Protocol):
     """
 
     command_timeout: float
+
+
+@runtime_checkable
+class SendsTogether(Protocol):
+    """A store that takes several messages of one sender at once.
+
+    It is worth having for a store that is asked over a network.
+    """
+
+    async def room_messages(self, room: RoomName, actor: Actor, messages: Sequence[Message]) -> int:
+        """``room_message`` for each message in one atomic step: all are stored and published, or none.
+
+        Returns the id of the first; the others have the ids that follow.
+        """
+        ...
 
 
 @runtime_checkable

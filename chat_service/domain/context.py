@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from chat_service.clock import Clock
 from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
-from chat_service.contracts.capabilities import HistoryDelivery
+from chat_service.contracts.capabilities import HistoryDelivery, SendsTogether
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain.ban_watch import BanWatch
@@ -87,6 +87,8 @@ class Context:
     tracing: Any = None
     #: Maximum time in seconds for a command's work in the store; None: the store does not limit it.
     store_timeout: float | None = None
+    #: The store, if it takes several messages at once.
+    sends_together: SendsTogether | None = None
     #: Between start and close.
     is_open: bool = False
     #: Clients are being disconnected before a close.

@@ -9,7 +9,7 @@ from chat_service.commands import sockets
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
-from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery
+from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery, SendsTogether
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
@@ -153,6 +153,7 @@ def make_context(
         instance_id=identity,
         counters=Counters(COMMANDS),
         store_timeout=store.command_timeout if isinstance(store, BoundsCommands) else None,
+        sends_together=store if isinstance(store, SendsTogether) else None,
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
         application_events=cluster_events,
     )

@@ -1,5 +1,6 @@
 """The cost of commands: round trips and commands executed by Redis (table in docs/redis.md)."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -78,6 +79,13 @@ async def keyed(scene: Scene) -> Any:
     return scene.call("roomMessage", "room", TEXT, {"idempotencyKey": f"k{next(_numbers)}"})
 
 
+async def sending_five(scene: Scene) -> Any:
+    async def send() -> None:
+        await asyncio.gather(*(scene.alice.call("roomMessage", "room", TEXT) for _ in range(5)))
+
+    return send
+
+
 async def again(scene: Scene) -> Any:
     key = {"idempotencyKey": f"k{next(_numbers)}"}
     await scene.alice.call("roomMessage", "room", TEXT, key)
@@ -154,6 +162,7 @@ CASES: dict[str, tuple[Any, int]] = {
     "disconnect": (disconnecting(), 2),
     "disconnect, joined to 1 room": (disconnecting("room"), 3),
     "disconnect, joined to 3 rooms": (disconnecting("room", "other", "third"), 5),
+    "roomMessage, 5 from one socket at once": (sending_five, 2),
 }
 
 

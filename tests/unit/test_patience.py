@@ -57,7 +57,7 @@ async def test_a_wait_knows_the_excused_seconds_of_the_stays_before_it() -> None
     assert first.enter_at_once()
 
     async def enter(hold: Hold, own: float) -> float:
-        excused = await hold.enter()
+        excused, _ = await hold.enter()
         hold.leave(own)
         return float(excused)
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from chat_service.concurrency.serial import DeadlockError, SerialQueue
+from chat_service.concurrency.serial import PARTY_SIZE, DeadlockError, SerialQueue
 from tests.support.patience import PATIENCE
 
 
@@ -214,4 +214,30 @@ async def test_a_waiter_in_a_queue_can_be_part_of_a_deadlock() -> None:
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), DeadlockError, type(None)]
     assert order == ["first"]
+    assert len(queue) == 0
+
+
+async def test_waiters_who_agree_enter_together_up_to_a_number() -> None:
+    queue, log = SerialQueue(), []
+
+    async def work(number: int, *, is_sociable: bool) -> None:
+        hold = queue.hold("key")
+        if not hold.enter_at_once():
+            _, party = await hold.enter(is_sociable=is_sociable)
+            log.append((number, party.members if party else 1))
+            await asyncio.sleep(0.001 * (5 - number % 5))
+        else:
+            await asyncio.sleep(0.01)
+        hold.leave()
+
+    sociable = [False, True, True, False, *[True] * (PARTY_SIZE + 1), False]
+    tasks = [asyncio.create_task(work(number, is_sociable=value)) for number, value in enumerate(sociable)]
+    await asyncio.sleep(0)
+    # It leaves a party of two.
+    tasks[5].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    sizes = [1, *[2] * 2, 1, *[PARTY_SIZE] * PARTY_SIZE, 1]
+    entered = [number for number in range(1, len(sociable)) if number != 5]
+    assert [number for number, _ in log] == entered
+    assert [size for _, size in log] == sizes[1:]
     assert len(queue) == 0

@@ -196,6 +196,12 @@ class RedisStore(RedisUsers):
     async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
         return await self._rooms.message(room, actor, message)
 
+    async def room_messages(self, room: RoomName, actor: Actor, messages: Sequence[Message]) -> int:
+        """See ``SendsTogether``."""
+        if len(messages) == 1:
+            return await self._rooms.message(room, actor, messages[0])
+        return await self._rooms.messages(room, actor, messages)
+
     async def room_send(
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:

@@ -189,6 +189,19 @@ class RoomScripts:
         (message_id,) = checked(answer, noRoom=room, notJoined=room)
         return int(message_id)
 
+    async def messages(self, room: RoomName, actor: Actor, messages: Sequence[Message]) -> int:
+        """Returns the id of the first message; the others have the ids that follow."""
+        answer = await self._client.run(
+            scripts.load("room_messages"),
+            self._keys.message_keys(room),
+            *self._signing,
+            actor.name or "",
+            flag(actor.bypass),
+            *(part for message in messages for part in message_form(room, message)),
+        )
+        (message_id,) = checked(answer, noRoom=room, notJoined=room)
+        return int(message_id)
+
     async def send(
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:
