@@ -85,15 +85,21 @@ class Load:
         return self._ask(f"loop {first} {count} {in_flight} {request} {total} {deliveries} {seconds}")
 
     def fanout(
-        self, total: int, *, window: int, request: int = 0, count: int | None = None, seconds: float = 60.0
+        self,
+        total: int,
+        *,
+        window: int,
+        senders: int | None = None,
+        request: int = 0,
+        count: int | None = None,
+        seconds: float = 60.0,
     ) -> Done:
-        """Let all clients, or the first ``count``, of one room send in turn, with ``window`` messages in
-        flight.
+        """Send to all clients, or the first ``count``, of one room, with ``window`` messages in flight.
 
-        Does not wait for other clients in the room.
+        They all send in turn, or the first ``senders``. Does not wait for other clients in the room.
         """
         count = self.clients if count is None else count
-        return self._ask(f"fanout 0 {count} {request} {total} {window} {seconds}")
+        return self._ask(f"fanout 0 {count} {request} {total} {window} {senders or count} {seconds}")
 
     def slow(self, first: int, count: int) -> None:
         """Give these unopened clients small buffers."""

@@ -33,6 +33,7 @@ BARS = (
     ("fanout-1", "cpu_us", "µs of server CPU"),
     ("fanout-4", "cpu_us", "µs of server CPU"),
     ("fanout-16", "cpu_us", "µs of server CPU"),
+    ("fanout-one-sender-4", "cpu_us", "µs of server CPU"),
     ("fanout-two-instances", "cpu_us", "µs of server CPU"),
     ("fanout-10-stopped", "cpu_us", "µs of server CPU"),
     ("mixed", "cpu_us", "µs of server CPU"),

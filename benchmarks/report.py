@@ -15,6 +15,8 @@ TITLES = {
     "fanout-1": "Fan-out: per delivery, 1 message in flight",
     "fanout-4": "Fan-out: per delivery, 4 messages in flight",
     "fanout-16": "Fan-out: per delivery, 16 messages in flight",
+    "fanout-one-sender-4": "Fan-out: per delivery, 4 messages of one sender in flight",
+    "fanout-one-sender-16": "Fan-out: per delivery, 16 messages of one sender in flight",
     "fanout-two-instances": "Fan-out over two instances: per delivery, both instances together, 4 in flight",
     "fanout-all-read": "Fan-out of 2,048 characters: per delivery, all of 1,000 members read",
     "fanout-10-stopped": "Fan-out of 2,048 characters: per delivery, 10 of 1,000 members do not read",

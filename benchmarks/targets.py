@@ -14,14 +14,15 @@ STOPPED, ALL_READ, STOPPED_LIMIT = "fanout-10-stopped", "fanout-all-read", 1.10
 
 #: Limits by workload and server for the CPU time (or memory) of the server and the CPU time of Redis.
 _LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
-    "command": {SERVICE.key: (0.60, None), SERVICE_REDIS.key: (0.35, 0.35)},
-    "fanout-1": {SERVICE.key: (0.65, None), SERVICE_REDIS.key: (0.6, None)},
-    "fanout-4": {SERVICE.key: (0.27, None), SERVICE_REDIS.key: (0.25, None)},
-    "mixed": {SERVICE.key: (0.35, None), SERVICE_REDIS.key: (0.35, 0.35)},
-    "join": {SERVICE.key: (0.40, None), SERVICE_REDIS.key: (0.40, 0.5)},
-    "memory": {SERVICE.key: (0.75, None), SERVICE_REDIS.key: (0.75, None)},
-    "history-oldest": {SERVICE.key: (0.12, None), SERVICE_REDIS.key: (0.2, 0.5)},
-    "history-newest": {SERVICE.key: (0.25, None), SERVICE_REDIS.key: (0.2, 0.5)},
+    "command": {SERVICE.key: (0.40, None), SERVICE_REDIS.key: (0.25, 0.20)},
+    "fanout-1": {SERVICE.key: (0.48, None), SERVICE_REDIS.key: (0.46, None)},
+    "fanout-4": {SERVICE.key: (0.17, None), SERVICE_REDIS.key: (0.14, None)},
+    "fanout-one-sender-4": {SERVICE.key: (0.17, None), SERVICE_REDIS.key: (0.14, None)},
+    "mixed": {SERVICE.key: (0.20, None), SERVICE_REDIS.key: (0.20, 0.20)},
+    "join": {SERVICE.key: (0.22, None), SERVICE_REDIS.key: (0.18, 0.20)},
+    "memory": {SERVICE.key: (0.25, None), SERVICE_REDIS.key: (0.21, None)},
+    "history-oldest": {SERVICE.key: (0.11, None), SERVICE_REDIS.key: (0.18, 0.20)},
+    "history-newest": {SERVICE.key: (0.12, None), SERVICE_REDIS.key: (0.16, 0.20)},
 }
 
 METRIC_TITLES = {

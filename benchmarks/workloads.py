@@ -153,7 +153,7 @@ def command_with_key(server: Server, sizes: Sizes) -> list[Measurement]:
 
 
 def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
-    """Messages to one large room, with several in flight."""
+    """Messages to one large room with several in flight, from different members or from one."""
     with (
         running(server) as instances,
         Load(server.dialect, one_room(instances, sizes.members)) as load,
@@ -163,11 +163,13 @@ def fanout(server: Server, sizes: Sizes) -> list[Measurement]:
         meter = Meter(instances)
         return [
             meter.measure(
-                f"fanout-{window}",
-                partial(load.fanout, sizes.messages, window=window, seconds=sizes.seconds),
+                f"{name}-{window}",
+                partial(load.fanout, sizes.messages, window=window, senders=senders, seconds=sizes.seconds),
                 deliveries=True,
             )
+            for name, senders in (("fanout", None), ("fanout-one-sender", 1))
             for window in sizes.windows
+            if senders is None or window > 1
         ]
 
 

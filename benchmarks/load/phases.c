@@ -13,6 +13,7 @@ static struct {
     uint32_t total;    /* requests to send at most */
     uint32_t request;  /* number of the request in the plan */
     uint32_t window;   /* fan-out: messages that not all have got, at most */
+    uint32_t senders;  /* fan-out: how many of the clients send in turn */
     uint32_t per_request; /* loop: deliveries of one request */
     uint64_t send_until;  /* no request is begun after that, ns */
     uint32_t started, acked;
@@ -83,7 +84,7 @@ static const Phase loop_phase = {ignore, loop_ack, loop_delivery, loop_done};
 static void fanout_fill(void) {
     while (run.started - run.deliveries / run.count < run.window && may_start()) {
         run.sent_at[run.started] = now_ns();
-        client_request(&run.first[run.started % run.count], run.request);
+        client_request(&run.first[run.started % run.senders], run.request);
         run.started++;
     }
 }
@@ -149,7 +150,7 @@ static void begin_requests(uint32_t total, uint32_t request, double seconds) {
 }
 
 void phase_run(const char *line) {
-    uint32_t first, count, parallel, in_flight, total, request, window, per_request;
+    uint32_t first, count, parallel, in_flight, total, request, window, senders, per_request;
     double seconds, cpu = cpu_seconds();
     uint64_t since = now_ns();
     if (sscanf(line, "open %u %u %u", &first, &count, &parallel) == 3) {
@@ -163,11 +164,12 @@ void phase_run(const char *line) {
         run.per_request = per_request;
         for (uint32_t i = 0; i < in_flight && i < total; i++) loop_next(NULL);
         clients_run(&loop_phase);
-    } else if (sscanf(line, "fanout %u %u %u %u %u %lf", &first, &count, &request, &total, &window,
-                      &seconds) == 6) {
+    } else if (sscanf(line, "fanout %u %u %u %u %u %u %lf", &first, &count, &request, &total, &window,
+                      &senders, &seconds) == 7) {
         begin(first, count);
         begin_requests(total, request, seconds);
         run.window = window;
+        run.senders = senders;
         run.sent_at = realloc(run.sent_at, (total + 1) * sizeof *run.sent_at);
         if (!run.sent_at) fail("no memory");
         fanout_fill();

@@ -56,7 +56,7 @@ async def room_message_together(
     They are stored in one step, in their order: that costs less, and a failure cannot change the order.
     """
     done = processed(message, call, context.clock.now_ms())
-    joint: _JointSend = party.shared or _JointSend(context, room_name, actor_of(call))
+    joint: _JointSend = party.shared or _JointSend(context, party, room_name, actor_of(call))
     party.shared = joint
     message_id = await joint.add(done)
     _tell_of(context, call, room_name, done, message_id)
@@ -66,8 +66,9 @@ async def room_message_together(
 class _JointSend:
     """Messages that are sent in one step, once all members of a party had their turn."""
 
-    def __init__(self, context: Context, room: RoomName, actor: Actor) -> None:
+    def __init__(self, context: Context, party: Party, room: RoomName, actor: Actor) -> None:
         self._context = context
+        self._party = party
         self._room = room
         self._actor = actor
         self._sent: list[tuple[Message, asyncio.Future[int]]] = []
@@ -78,25 +79,25 @@ class _JointSend:
         if not self._sent:
             # All members add their messages before the loop runs anything else. The time limit is that of the
             # first one, which has waited longest.
-            context = contextvars.copy_context()
-            loop.call_soon(lambda: self._context.running.spawn(self._send(), "roomMessage", context))
+            loop.call_soon(self._leave, contextvars.copy_context())
         future: asyncio.Future[int] = loop.create_future()
         self._sent.append((message, future))
         return future
+
+    def _leave(self, context: contextvars.Context) -> None:
+        self._party.is_open = False
+        self._context.running.spawn(self._send(), "roomMessage", context)
 
     async def _send(self) -> None:
         store: Any = self._context.sends_together
         messages = [message for message, _ in self._sent]
         try:
             first = await store.room_messages(self._room, self._actor, messages)
-        except BaseException as error:
-            for _, future in self._sent:
-                if not future.done():
-                    future.set_exception(
-                        error if isinstance(error, Exception) else StoreTimeoutError(str(error))
-                    )
-            if not isinstance(error, Exception):
-                raise
+        except asyncio.CancelledError:
+            self._fail(StoreTimeoutError("the service is closing"))
+            raise
+        except Exception as error:
+            self._fail(error)
             return
         for number, (_, future) in enumerate(self._sent):
             if not future.done():

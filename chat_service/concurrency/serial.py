@@ -7,8 +7,10 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Optional
 
-#: How many waiting holders enter together, if they agree.
+#: How many holders hold a key together at most, if they agree.
 PARTY_SIZE = 16
+#: Of how many keys it is remembered that their holders come in parties.
+REMEMBERED = 10_000
 
 #: The holds around the current code.
 _held: ContextVar[tuple["Hold", ...]] = ContextVar("chat_service_holds", default=())
@@ -19,16 +21,19 @@ class DeadlockError(RuntimeError):
 
 
 class Party:
-    """Holders who have waited for the same key one behind the other, and hold it together.
+    """Holders who hold the same key together, because they have come one right behind the other.
 
     They run in the order of their arrival, each as far as its first ``await``, before anything else runs.
     """
 
-    __slots__ = ("members", "shared")
+    __slots__ = ("is_open", "members", "shared", "size")
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, size: int, *, is_open: bool = False) -> None:
+        self.size = size
         #: How many have not left.
-        self.members = members
+        self.members = size
+        #: Whether others may still join.
+        self.is_open = is_open
         #: Whatever the members share.
         self.shared: Any = None
 
@@ -61,6 +66,8 @@ class SerialQueue:
 
     def __init__(self) -> None:
         self._places: dict[Hashable, Place] = {}
+        #: Keys whose last holders came in a party, so that the next one may expect others.
+        self.sociable: set[Hashable] = set()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -81,6 +88,11 @@ class SerialQueue:
         if place is None:
             self._places[key] = Place(holder)
             return 0.0, None
+        party = place.party
+        if is_sociable and party is not None and party.is_open and party.size < PARTY_SIZE:
+            party.size += 1
+            party.members += 1
+            return 0.0, party
         excused = place.excused
         outer = [hold for hold in _held.get() if hold.is_active]
         if any(self._leads_to(key, hold) for hold in outer):
@@ -123,10 +135,25 @@ class SerialQueue:
             place.party.members -= 1
             if place.party.members:
                 return
+            self._remember(key, place.party)
             place.party = None
         if place.waiting and self._admit(place, place.waiting):
             return
         del self._places[key]
+
+    def open_party(self, key: Hashable) -> Party:
+        """Let others join the only holder of a key, until the party is closed. See ``acquire``."""
+        place = self._places[key]
+        place.holder, place.party = None, Party(1, is_open=True)
+        return place.party
+
+    def _remember(self, key: Hashable, party: Party) -> None:
+        if party.size == 1:
+            self.sociable.discard(key)
+            return
+        if len(self.sociable) >= REMEMBERED:
+            self.sociable.clear()
+        self.sociable.add(key)
 
     def _admit(self, place: Place, waiting: deque[Waiter]) -> bool:
         """Let the next waiter enter, with those behind it who would enter together. False if nobody waits."""

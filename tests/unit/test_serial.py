@@ -241,3 +241,23 @@ async def test_waiters_who_agree_enter_together_up_to_a_number() -> None:
     assert [number for number, _ in log] == entered
     assert [size for _, size in log] == sizes[1:]
     assert len(queue) == 0
+
+
+async def test_a_holder_who_expects_others_lets_them_join_until_the_party_is_closed() -> None:
+    queue = SerialQueue()
+    await queue.acquire("key")
+    party = queue.open_party("key")
+    assert await queue.acquire("key", is_sociable=True) == (0.0, party)
+    party.is_open = False
+    waiting = asyncio.create_task(queue.acquire("key", is_sociable=True))
+    await asyncio.sleep(0)
+    queue.release("key")
+    assert not waiting.done()
+    queue.release("key")
+    assert await waiting == (0.0, None)
+    assert queue.sociable == {"key"}
+    queue.release("key")
+    await queue.acquire("key")
+    queue.open_party("key")
+    queue.release("key")
+    assert queue.sociable == set() and len(queue) == 0
