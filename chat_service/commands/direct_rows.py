@@ -1,0 +1,86 @@
+"""Rows of the command table: direct messages, and messages of users to themselves."""
+
+from chat_service.commands import direct
+from chat_service.commands.row_parts import BODY, LIST, NOTHING, USERS, WHITELIST_MODE
+from chat_service.commands.spec import Command
+from chat_service.protocol.arguments import ANY_DATA, USER_NAME, Argument
+
+ROWS: tuple[Command, ...] = (
+    Command(
+        name="directAddToList",
+        arguments=(LIST, USERS),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for their own lists and other users' names",
+        doc="Adds names to the caller's `blacklist` or `whitelist`.",
+        errors=("banned", "invalidName", "listLimitExceeded", "noList", "notAllowed"),
+        handler=direct.direct_add_to_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directGetAccessList",
+        arguments=(LIST,),
+        result="the names in the list",
+        result_type="string[]",
+        who="any user, for their own lists",
+        doc="Returns the caller's `blacklist` or `whitelist`.",
+        errors=("noList",),
+        handler=direct.direct_get_access_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directGetWhitelistMode",
+        arguments=(),
+        result="whether the whitelist alone gives access",
+        result_type="boolean",
+        who="any user, for themselves",
+        doc="Returns the caller's mode for direct messages.",
+        errors=(),
+        handler=direct.direct_get_whitelist_mode,
+        needs_user=True,
+    ),
+    Command(
+        name="directMessage",
+        arguments=(Argument("toUser", USER_NAME), BODY),
+        result="the message as it was sent",
+        result_type="SentMessage",
+        who="users allowed by the recipient's lists, when `enable_direct_messages` is on",
+        doc="Sends a message to all sockets of a user who is online. Nothing is stored.",
+        errors=("banned", "invalidName", "messageTooLarge", "noUserOnline", "notAllowed"),
+        handler=direct.direct_message,
+        checker="direct_messages_checker",
+    ),
+    Command(
+        name="directRemoveFromList",
+        arguments=(LIST, USERS),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for their own lists and other users' names",
+        doc="Removes names from the caller's `blacklist` or `whitelist`.",
+        errors=("banned", "invalidName", "listLimitExceeded", "noList", "notAllowed"),
+        handler=direct.direct_remove_from_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directSetWhitelistMode",
+        arguments=(WHITELIST_MODE,),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for themselves",
+        doc="Sets the caller's mode for direct messages.",
+        errors=("banned",),
+        handler=direct.direct_set_whitelist_mode,
+        needs_user=True,
+    ),
+    Command(
+        name="systemMessage",
+        arguments=(Argument("data", ANY_DATA),),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for themselves",
+        doc="Sends data to the user's other sockets.",
+        errors=("messageTooLarge",),
+        handler=direct.system_message,
+        needs_user=True,
+    ),
+)
