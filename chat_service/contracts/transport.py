@@ -14,8 +14,9 @@ LifeCycleStep = Callable[[], Awaitable[None]]
 class Handshake:
     """A client's handshake data (server-api.md, Transport API).
 
-    ``query`` has the first value of each query parameter, ``headers`` has lower-case names, ``auth`` is the
-    Socket.IO auth object or None. ``is_connected`` reflects the time of the call.
+    ``query`` has the first value of each query parameter, ``headers`` has lower-case names, ``auth`` is what
+    the client sent to log in, for Socket.IO its auth object, or None. ``is_connected`` reflects the time of
+    the call.
     """
 
     is_connected: bool
@@ -23,6 +24,32 @@ class Handshake:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: Any = None
     remote_addr: str | None = None
+    #: The name of the transport: "socket.io", "websocket", "line"; empty for an unknown socket.
+    transport: str = ""
+    #: What identifies the client's browser or device: the cookie named by the transport's option
+    #: `fingerprint_cookie`, otherwise the id of the socket.
+    fingerprint: str = ""
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies by name; of several with one name the first."""
+        return read_cookies(self.headers.get("cookie", ""))
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """The cookies in a header ``Cookie``, by name. Parts that are not cookies are ignored."""
+    found: dict[str, str] = {}
+    for part in header.split(";"):
+        name, is_cookie, value = part.partition("=")
+        if is_cookie and name.strip():
+            found.setdefault(name.strip(), value.strip().removeprefix('"').removesuffix('"'))
+    return found
+
+
+def fingerprint_of(headers: Mapping[str, str], cookie: str | None, socket_id: str) -> str:
+    """The fingerprint of a client. ``cookie``: the name of the cookie that contains it, None for none."""
+    found = "" if cookie is None else read_cookies(headers.get("cookie", "")).get(cookie, "")
+    return found or socket_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,8 @@ class InProcessTransport:
             headers={name.lower(): value for name, value in (headers or {}).items()},
             auth=auth,
             remote_addr="127.0.0.1",
+            transport="in-process",
+            fingerprint=socket_id,
         )
         client = self._clients[socket_id] = InProcessClient(self, socket_id, handshake)
         self._start(self._handler.on_connect(socket_id))

@@ -1,4 +1,4 @@
-"""The in-process and the Socket.IO transport pass the suite of their protocol."""
+"""The transports pass the suite of their protocol."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,9 @@ from chat_service.contracts.transport import Transport
 from chat_service.testing import InProcessTransport
 from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
 from chat_service.transports.socketio import SocketIOTransport
+from chat_service.transports.streams import LineTransport
 from tests.conformance.socketio_client import NAMESPACE, connector
+from tests.conformance.stream_client import connect_line
 
 
 class TestInProcess(TransportSuite):
@@ -59,3 +61,15 @@ class TestPolling(SocketIO):
 
 class TestMsgpack(SocketIO):
     serializer = "msgpack"
+
+
+class TestLines(TransportSuite):
+    has_headers = False
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return lambda: LineTransport(port=0, max_message_size=1_000_000)
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return connect_line

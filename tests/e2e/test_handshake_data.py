@@ -52,6 +52,8 @@ async def serve_on(seen: dict[str, Any]) -> AsyncIterator[ServeOn]:
             data = service.transport.get_handshake_data(socket_id)
             seen["headers"], seen["query"] = dict(data.headers), dict(data.query)
             seen["address"] = data.remote_addr
+            seen["cookies"], seen["transport"] = dict(data.cookies), data.transport
+            seen["is_own_id"], seen["fingerprint"] = data.fingerprint == socket_id, data.fingerprint
             return "user"
 
         async def start(carrier: str, **options: Any) -> int:
@@ -138,6 +140,8 @@ async def test_headers_and_query_are_read_alike(
 ) -> None:
     port = await serve_on(carrier)
     assert await connect(transport, port, QUERY, *HEADERS) in (101, 200)
+    assert (seen["cookies"], seen["transport"]) == ({"a": "1", "b": "2", "c": "3"}, "socket.io")
+    assert seen["is_own_id"]
     headers = {name: value for name, value in seen["headers"].items() if name[:2] in ("x-", "x_", "co")}
     headers.pop("connection", None)
     assert headers == {
@@ -196,3 +200,13 @@ async def test_the_limits_are_options(serve_on: ServeOn, carrier: str, transport
     if (carrier, transport) != ("ASGI", "websocket"):
         port = await serve_on(carrier, max_header_size=30_000, max_request_line_size=30_000)
         assert await connect(transport, port, "&token=" + "x" * 25_000, b"X-A: " + b"x" * 25_000) == good
+
+
+@pytest.mark.covers("transport_option:fingerprint_cookie")
+@pytest.mark.parametrize("carrier", ["own port", "given aiohttp"])
+async def test_a_cookie_is_the_fingerprint(serve_on: ServeOn, seen: dict[str, Any], carrier: str) -> None:
+    port = await serve_on(carrier, fingerprint_cookie="visitor")
+    await connect("websocket", port, "", b'Cookie: other=1; visitor="abc"; visitor=2; broken')
+    assert (seen["fingerprint"], seen["cookies"]) == ("abc", {"other": "1", "visitor": "abc"})
+    await connect("websocket", port, "", b"Cookie: visitor=")
+    assert seen["is_own_id"]

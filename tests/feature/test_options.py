@@ -253,6 +253,7 @@ TRANSPORT_VALUES: list[tuple[str, list[Any], list[Any]]] = [
     ("compression", [True, False], [1, None]),
     ("transports", [["polling"], ("websocket",), ["polling", "websocket"]], [[], ["smoke"], "polling", None]),
     ("path", ["/socket.io", "chat"], ["", "/"]),
+    ("fingerprint_cookie", [None, "visitor"], ["", 5]),
     ("app", [None], [5, "x"]),
     ("server", [None], [5, "x", object()]),
 ]

@@ -31,6 +31,8 @@ async def test_handshake_data(world: World) -> None:
         headers={"x-token": "abc"},
         auth={"password": ["1", 2]},
         remote_addr="127.0.0.1",
+        transport="in-process",
+        fingerprint=alice.id,
     )
     nothing = Handshake(is_connected=False)
     assert (dict(nothing.query), dict(nothing.headers), nothing.auth, nothing.remote_addr) == (

@@ -167,6 +167,9 @@ class TransportTests:
 
     pytestmark = pytest.mark.asyncio
 
+    #: Whether handshakes have headers. Override it for a transport without any, such as lines over TCP.
+    has_headers = True
+
     @pytest.fixture
     def make_transport(self) -> MakeTransport:
         """Override this to return a function that creates transports. It may be asynchronous."""

@@ -20,7 +20,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from chat_service.concurrency import eager
-from chat_service.contracts.transport import Handshake, TransportHandler
+from chat_service.contracts.transport import Handshake, TransportHandler, fingerprint_of
 from chat_service.errors import ChatServiceError, clean_text
 from chat_service.hooks import call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
@@ -31,6 +31,9 @@ from chat_service.transports.socketio.engine.opening import Opening, join_header
 from chat_service.transports.socketio.proxies import TrustedProxies
 from chat_service.transports.socketio.socketio_options import Middleware
 from chat_service.types import SocketId
+
+#: The name of the transport, see ``Handshake``.
+NAME = "socket.io"
 
 
 class Environs(dict[str, Any]):
@@ -47,8 +50,10 @@ def _environ(found: Any) -> Any:
     return found.environ() if isinstance(found, Opening) else found
 
 
-def read_handshake(environ: Mapping[str, Any] | Opening, auth: Any) -> Handshake:
-    """The handshake data of a connecting socket."""
+def read_handshake(
+    environ: Mapping[str, Any] | Opening, auth: Any, socket_id: str = "", cookie: str | None = None
+) -> Handshake:
+    """The handshake data of a connecting socket. ``cookie``: the option ``fingerprint_cookie``."""
     if isinstance(environ, Opening):
         return Handshake(
             is_connected=True,
@@ -56,13 +61,18 @@ def read_handshake(environ: Mapping[str, Any] | Opening, auth: Any) -> Handshake
             headers=environ.headers,
             auth=auth,
             remote_addr=environ.remote_addr,
+            transport=NAME,
+            fingerprint=fingerprint_of(environ.headers, cookie, socket_id),
         )
+    headers = _headers(environ)
     return Handshake(
         is_connected=True,
         query=_query(environ),
-        headers=_headers(environ),
+        headers=headers,
         auth=auth,
         remote_addr=_remote_addr(environ),
+        transport=NAME,
+        fingerprint=fingerprint_of(headers, cookie, socket_id),
     )
 
 
@@ -125,6 +135,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         proxies: TrustedProxies | None = None,
         admissions: Admissions | None = None,
         middleware_timeout: float | None = None,
+        fingerprint_cookie: str | None = None,
     ) -> None:
         """``is_own``: whether it is on our own server. On a caller's server, this class also checks
         connections:
@@ -134,6 +145,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """
         super().__init__(name)
         self._proxies = proxies
+        self._fingerprint_cookie = fingerprint_cookie
         self._admissions = admissions
         self.channels = channels
         self._find_session = find_session
@@ -186,7 +198,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         auth: Any,
     ) -> Connection:
         """Accept a new socket, or raise the library's ``ConnectionRefusedError``."""
-        handshake = read_handshake(environ, auth)
+        handshake = read_handshake(environ, auth, socket_id, self._fingerprint_cookie)
         if self._proxies is not None:
             address = self._proxies.address_of(handshake.remote_addr, handshake.headers)
             handshake = replace(handshake, remote_addr=address)

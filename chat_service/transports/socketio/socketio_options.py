@@ -96,6 +96,8 @@ class SocketIOOptions(OptionGroup):
     trusted_proxies: Sequence[str] | None = None
     #: The header with the client's address: "x-forwarded-for" or "forwarded". The other one is ignored.
     forwarded_header: str = X_FORWARDED_FOR
+    #: Name of the cookie that is the `fingerprint` of handshakes. None: it is the id of the socket.
+    fingerprint_cookie: str | None = None
     #: Maximum time in seconds that a connection may be open without a namespace.
     connect_timeout: float = 45.0
     #: How packets are written: "json" or "msgpack". Clients must use the same.
@@ -128,6 +130,8 @@ class SocketIOOptions(OptionGroup):
             if getattr(self, name) is not None:
                 self.check_count("None or a number", name)
         self._check_proxies()
+        cookie = self.fingerprint_cookie
+        self.check("fingerprint_cookie", cookie is None or is_text(cookie), "the name of a cookie, or None")
         self.check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self.check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path

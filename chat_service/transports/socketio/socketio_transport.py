@@ -178,6 +178,7 @@ class SocketIOTransport:
             proxies=self.options.proxies if self._is_given else None,
             admissions=self._admissions if self._is_given else None,
             middleware_timeout=self._login_timeout,
+            fingerprint_cookie=self.options.fingerprint_cookie,
         )
         if self._dispatcher is not None:
             self._dispatcher.serve(self._namespace)

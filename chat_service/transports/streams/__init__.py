@@ -1,0 +1,5 @@
+"""Plain WebSockets and lines: transports without Socket.IO, whose protocols are dialects."""
+
+from chat_service.transports.streams.line_transport import LineOptions, LineTransport
+
+__all__ = ["LineOptions", "LineTransport"]
