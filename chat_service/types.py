@@ -31,6 +31,10 @@ def user_channel(user_name: str) -> Channel:
     return Channel("user:" + user_name)
 
 
+#: The channel of all sockets of an instance whose login is confirmed. No room or user has such a name.
+EVERYBODY = Channel("everybody:")
+
+
 def room_channel(room_name: str) -> Channel:
     """Return the channel of the sockets joined to a room."""
     return Channel(room_name)

@@ -80,11 +80,23 @@ class RoomEvent(NamedTuple):  # created for each message, at a third of the cost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """A notification for the sockets in the topic's channel, except those in ``exclude``."""
+    """A notification for the sockets in the topic's channel, except those in ``exclude``.
+
+    On the topic ``EVERYONE`` it is for every socket with a login.
+    """
 
     event: str
     args: tuple[Any, ...] = ()
     exclude: tuple[SocketId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifySocket:
+    """A notification for one socket: of the topic's user, or of anybody on the topic ``EVERYONE``."""
+
+    socket_id: SocketId
+    event: str
+    args: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +138,9 @@ class ApplicationEvent:
     args: tuple[Any, ...]
 
 
-Envelope = RoomEvent | Notify | DisconnectUser | DisconnectSocket | Request | Reply | ApplicationEvent
+Envelope = (
+    RoomEvent | Notify | NotifySocket | DisconnectUser | DisconnectSocket | Request | Reply | ApplicationEvent
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

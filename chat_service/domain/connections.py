@@ -21,7 +21,7 @@ from chat_service.option_group import is_finite_number
 from chat_service.protocol.names import check_name
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.telemetry import outcome_of
-from chat_service.types import RoomName, SocketId, UserName, user_channel
+from chat_service.types import EVERYBODY, RoomName, SocketId, UserName, user_channel
 
 logger = logging.getLogger("chat_service")
 
@@ -44,6 +44,7 @@ async def login(context: Context, socket_id: SocketId) -> None:
             if not session.is_closed:
                 context.counters.logins["ok"] += 1
                 context.transport.emit(socket_id, "loginConfirmed", (user, {**auth_data, "id": socket_id}))
+                context.transport.join_channel(socket_id, EVERYBODY)
                 session.end_login(LoginState.CONFIRMED)
                 context.login_expiry.set(session, session.expires_at)
                 if context.hooks.witness is not None:

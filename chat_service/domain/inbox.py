@@ -6,6 +6,7 @@ from chat_service.contracts.bus import (
     DisconnectUser,
     Envelope,
     Notify,
+    NotifySocket,
     Reply,
     Request,
     RoomEvent,
@@ -16,7 +17,8 @@ from chat_service.domain import catchup, removal
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import Given, Missed
 from chat_service.domain.lease import Lease
-from chat_service.types import RoomName, SocketId, UserName, user_channel
+from chat_service.domain.sessions import LoginState
+from chat_service.types import EVERYBODY, RoomName, SocketId, UserName, user_channel
 
 
 class Inbox:
@@ -63,6 +65,10 @@ class Inbox:
             case Notify() if topic.kind is TopicKind.USER:
                 channel = user_channel(topic.name)
                 context.transport.broadcast(channel, envelope.event, envelope.args, envelope.exclude)
+            case Notify() if topic.kind is TopicKind.EVERYONE:
+                context.transport.broadcast(EVERYBODY, envelope.event, envelope.args, envelope.exclude)
+            case NotifySocket():
+                self._notify_socket(topic, envelope)
             case DisconnectUser():
                 for session in context.sessions.of_user(UserName(topic.name)):
                     self._disconnect(session.socket_id)
@@ -78,6 +84,13 @@ class Inbox:
 
     def _disconnect(self, socket_id: SocketId) -> None:
         self._context.running.spawn(self._context.transport.disconnect(socket_id), "disconnect")
+
+    def _notify_socket(self, topic: Topic, notice: NotifySocket) -> None:
+        session = self._context.sessions.get(notice.socket_id)
+        if session is None or session.state is not LoginState.CONFIRMED:
+            return
+        if topic.kind is not TopicKind.USER or session.user == topic.name:
+            self._context.transport.emit(notice.socket_id, notice.event, notice.args)
 
     # Events of rooms
 

@@ -13,10 +13,10 @@ from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, Hook
 from chat_service.operations import Operations
 from chat_service.options import Options
+from chat_service.service.audience_api import AudienceAPI
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.service.lifecycle import LifeCycle
 from chat_service.service.runner import StopRequest, announce, http_url, run, say
-from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import ClusterBus, Publisher, TransportAPI
 from chat_service.webhooks.webhooks import Webhooks
 
@@ -86,7 +86,7 @@ class OptionKeywords(TypedDict, total=False):
     tracing: Any
 
 
-class ChatService(ServerAPI):
+class ChatService(AudienceAPI):
     """A room messaging server.
 
     Use ``run()`` to run it until a signal. In a running event loop use ``async with ChatService(...) as

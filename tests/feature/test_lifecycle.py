@@ -186,6 +186,10 @@ CALLS: dict[str, Callable[[ChatService], Awaitable[Any]]] = {
     "get_instance_sockets": lambda service: service.get_instance_sockets(),
     "emit_to_channel": lambda service: service.transport.emit_to_channel("room", "news"),
     "send_to_channel": lambda service: service.transport.send_to_channel("id", "room", "news"),
+    "broadcast": lambda service: service.broadcast("room", {"textMessage": "hi"}),
+    "broadcast_all": lambda service: service.broadcast_all("news"),
+    "send_to_user": lambda service: service.send_to_user("alice", "news"),
+    "send_to_socket": lambda service: service.send_to_socket("alice", "id", "news"),
     "disconnect_socket": lambda service: service.transport.disconnect_socket("id"),
     "cluster_bus.emit": lambda service: service.cluster_bus.emit("news"),
 }

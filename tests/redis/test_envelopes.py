@@ -18,6 +18,7 @@ from chat_service.contracts.bus import (
     DisconnectUser,
     Envelope,
     Notify,
+    NotifySocket,
     Reply,
     Request,
     RoomEvent,
@@ -59,6 +60,7 @@ envelopes: st.SearchStrategy[Envelope] = st.one_of(
     st.builds(Request, id=texts, reply_to=texts, operation=texts, args=tuples),
     st.builds(Reply, id=texts, result=values, error=errors),
     st.builds(ApplicationEvent, event=texts, args=tuples),
+    st.builds(NotifySocket, socket_id=texts.map(SocketId), event=texts, args=tuples),
 )
 
 

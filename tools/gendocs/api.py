@@ -9,7 +9,7 @@ from chat_service.contracts import instance_store, room_store, user_store
 from chat_service.contracts import store as stores
 from chat_service.contracts import transport as transports
 from chat_service.operations import api as operations
-from chat_service.service import chat_service, server_api, transport_api
+from chat_service.service import audience_api, chat_service, server_api, transport_api
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Method, Module
 
@@ -23,6 +23,7 @@ def server_api_page() -> str:
         "## ChatService\n\n" + service.class_doc("ChatService") + "\n\n",
         _methods(service.methods("ChatService"), 3),
         _sections(Module(server_api).methods("ServerAPI")),
+        _sections(Module(audience_api).methods("AudienceAPI")),
         "## service.transport\n\n" + Module(transport_api).class_doc("TransportAPI") + "\n\n",
         _methods(Module(transport_api).methods("TransportAPI"), 3),
         "## service.cluster_bus\n\n" + Module(transport_api).class_doc("ClusterBus") + "\n\n",

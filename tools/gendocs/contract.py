@@ -10,7 +10,7 @@ from chat_service.errors import ERROR_TEXTS
 from chat_service.http_api.api_options import ApiOptions
 from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
-from chat_service.service import chat_service, composition, server_api, transport_api
+from chat_service.service import audience_api, chat_service, composition, server_api, transport_api
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.webhooks.webhook_options import WebhookOptions
@@ -67,6 +67,7 @@ def items() -> Mapping[str, list[str]]:
         "api": [
             *(method.name for method in Module(chat_service).methods("ChatService")),
             *(method.name for method in Module(server_api).methods("ServerAPI")),
+            *(method.name for method in Module(audience_api).methods("AudienceAPI")),
             *(method.name for method in Module(transport_api).methods("TransportAPI")),
             *(f"cluster_bus.{method.name}" for method in Module(transport_api).methods("ClusterBus")),
             *(f"operations.{method.name}" for method in api.operations_methods()),

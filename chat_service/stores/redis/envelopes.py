@@ -20,6 +20,7 @@ from chat_service.contracts.bus import (
     DisconnectUser,
     Envelope,
     Notify,
+    NotifySocket,
     Reply,
     Request,
     RoomEvent,
@@ -35,8 +36,9 @@ MAX_SIZE: Final = 64 * 1024 * 1024
 #: The first byte of a message as JSON, with which no packed fields start.
 JSON_START: Final = b"["
 
-#: The kind of an envelope, its first field.
+#: The kind of an envelope, its first field. Versions that do not know a kind drop it.
 ROOM_EVENT, MESSAGE, NOTIFY, DISCONNECT_USER, DISCONNECT_SOCKET, REQUEST, REPLY, APPLICATION_EVENT = range(8)
+NOTIFY_SOCKET: Final = 8
 
 
 class BadEnvelopeError(ValueError):
@@ -103,6 +105,8 @@ def _encode(envelope: Envelope) -> bytes:
     match envelope:
         case Notify(event=event, args=args, exclude=exclude):
             return pack([NOTIFY, event, exclude]) + pack(args)
+        case NotifySocket(socket_id=socket_id, event=event, args=args):
+            return pack([NOTIFY_SOCKET, event, socket_id]) + pack(args)
         case DisconnectUser():
             return pack([DISCONNECT_USER])
         case DisconnectSocket(socket_id=socket_id):
@@ -212,6 +216,11 @@ def _notify(fields: list[Any], body: Any) -> Notify:
     return Notify(event=_text(event), args=_args(body), exclude=_sockets(exclude))
 
 
+def _notify_socket(fields: list[Any], body: Any) -> NotifySocket:
+    event, socket_id = map(_text, fields)
+    return NotifySocket(socket_id=SocketId(socket_id), event=event, args=_args(body))
+
+
 def _request(fields: list[Any], body: Any) -> Request:
     request_id, reply_to, operation = map(_text, fields)
     return Request(id=request_id, reply_to=InstanceId(reply_to), operation=operation, args=_args(body))
@@ -235,10 +244,11 @@ _DECODERS: dict[int, Callable[[list[Any], Any], Envelope]] = {
     ROOM_EVENT: _room_event,
     MESSAGE: _message,
     NOTIFY: _notify,
+    NOTIFY_SOCKET: _notify_socket,
     DISCONNECT_USER: lambda fields, body: DisconnectUser(),
     DISCONNECT_SOCKET: lambda fields, body: DisconnectSocket(socket_id=SocketId(_text(fields[0]))),
     REQUEST: _request,
     REPLY: _reply,
     APPLICATION_EVENT: _application_event,
 }
-_WITH_BODY = frozenset({ROOM_EVENT, MESSAGE, NOTIFY, REQUEST, REPLY, APPLICATION_EVENT})
+_WITH_BODY = frozenset({ROOM_EVENT, MESSAGE, NOTIFY, NOTIFY_SOCKET, REQUEST, REPLY, APPLICATION_EVENT})

@@ -12,6 +12,7 @@ from chat_service.contracts.bus import (
     DisconnectUser,
     Envelope,
     Notify,
+    NotifySocket,
     Reply,
     Request,
     Topic,
@@ -40,6 +41,7 @@ ARGS: tuple[Any, ...] = ("текст 🎈", None, True, -1, 0.5, b"\x00\xff", ["
 ENVELOPES: dict[str, Envelope] = {
     "Notify": Notify(event="event", args=ARGS, exclude=(S1, S2)),
     "Notify with defaults": Notify(event="event"),
+    "NotifySocket": NotifySocket(socket_id=S1, event="event", args=ARGS),
     "DisconnectUser": DisconnectUser(),
     "DisconnectSocket": DisconnectSocket(socket_id=S1),
     "Request": Request(id="1", reply_to=InstanceId("instance1"), operation="join", args=ARGS),

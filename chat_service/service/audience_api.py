@@ -1,0 +1,59 @@
+"""The part of the server API that reaches clients: messages and events to rooms, users and sockets."""
+
+import asyncio
+from typing import Any
+
+from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
+from chat_service.service.server_api import ServerAPI
+from chat_service.service.transport_api import check_event
+from chat_service.types import Message, SocketId
+
+
+class AudienceAPI(ServerAPI):
+    """Methods with which server code reaches clients, on all instances."""
+
+    # Sending
+
+    async def broadcast(self, room: str, message: Message) -> Any:
+        """Store a message of the server in a room and send it to everyone there, as ``roomMessage`` does.
+
+        Without a user, the message keeps the ``author`` that it has, if any. Its format is checked, and the
+        hooks of ``roomMessage`` run. Returns the id of the message, or what a hook returned instead. Raises
+        ``noRoom``, ``badArgument``.
+        """
+        return (await self.exec_user_command(True, "roomMessage", room, message))[0]
+
+    def broadcast_all(self, event: str, *data: Any) -> "asyncio.Task[None]":
+        """Send an event to every socket with a confirmed login, on all instances.
+
+        At most once, and in the order of the calls; the order among events to users and to rooms is not
+        defined. Awaiting the returned task raises errors of the bus. Raises ``ValueError``, ``TypeError`` for
+        an event or data that clients cannot receive.
+        """
+        check_event(event, data, self._context.limits.attachments)
+        return self._publisher.publish(EVERYONE, Notify(event=event, args=data))
+
+    def send_to_user(self, user: str, event: str, *data: Any) -> "asyncio.Task[None]":
+        """Send an event to all sockets of a user, on all instances. Nothing happens if there are none.
+
+        Sent as by ``broadcast_all``, to the user's instances only. Raises ``invalidName`` as well.
+        """
+        topic = Topic(TopicKind.USER, self._user(user))
+        check_event(event, data, self._context.limits.attachments)
+        return self._publisher.publish(topic, Notify(event=event, args=data))
+
+    def send_to_socket(
+        self, user: str | None, socket_id: str, event: str, *data: Any
+    ) -> "asyncio.Task[None]":
+        """Send an event to one socket of a user, on any instance. An unknown socket is ignored.
+
+        With the user, only the user's instances get the event, in order with ``send_to_user``. A socket of
+        another user is ignored. With None for the user, the event goes to every instance, and only the one
+        that has the socket uses it: give the user whenever it is known. Raises as ``send_to_user`` does.
+        """
+        topic = EVERYONE if user is None else Topic(TopicKind.USER, self._user(user))
+        if not isinstance(socket_id, str):
+            raise TypeError(f"expected the id of a socket, got {socket_id!r}")
+        check_event(event, data, self._context.limits.attachments)
+        envelope = NotifySocket(socket_id=SocketId(socket_id), event=event, args=data)
+        return self._publisher.publish(topic, envelope)
