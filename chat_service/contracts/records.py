@@ -183,6 +183,33 @@ class UserSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberStatus:
+    """A joined user. ``sockets``: the number of joined sockets.
+
+    ``joined_at``: Unix time in ms at which the first socket joined; None if the store does not know it.
+    ``details``: the JSON text that was last set for one of the joined sockets; None without one.
+    """
+
+    user_name: UserName
+    joined_at: int | None
+    sockets: int
+    details: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersPage:
+    """The state of a room, and a page of its members. ``cursor``: gets the next page; None after the last."""
+
+    owner: UserName | None
+    epoch: str
+    last_message_id: int
+    #: Number of all joined users.
+    members_count: int
+    members: Sequence[MemberStatus]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryQuery:
     """The messages that a join also reads: those after a known one, otherwise the newest."""
 

@@ -1,7 +1,7 @@
 """The part of ``Store`` about rooms."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
 from chat_service.contracts.records import (
@@ -12,6 +12,7 @@ from chat_service.contracts.records import (
     HistoryQuery,
     JoinResult,
     LeaveResult,
+    MembersPage,
     Removal,
     RoomConfig,
     RoomQuota,
@@ -76,6 +77,7 @@ class RoomStore(Protocol):
         echo_all: bool = False,
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
+        details: str | None = None,
     ) -> JoinResult:
         """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
@@ -91,6 +93,9 @@ class RoomStore(Protocol):
         ``seen_limit``: the number of users for whom the room remembers when they last joined or left, for
         ``room_user_seen``. Beyond it, users who left longest ago are forgotten. With 0 this user is not
         remembered, neither now nor when they leave, unless an earlier join was.
+
+        ``details``: the details of the socket, as for ``room_set_details``, without a notification. The
+        service passes this argument only if its application uses details.
         """
         ...
 
@@ -291,6 +296,29 @@ class RoomStore(Protocol):
 
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         """The joined users with their joined sockets. Raises ``noRoom``."""
+        ...
+
+    async def room_members_page(
+        self, room: RoomName, actor: Actor, limit: int, cursor: str | None = None
+    ) -> MembersPage:
+        """The state of a room and up to ``limit`` of its members, in any order; all of one moment.
+
+        ``limit`` 0: no members and no cursor. A page may have fewer, only one without a cursor is the last.
+        A user who is joined all the time is on at least one page; a store says whether it may be on two if
+        users join and leave in between. Raises ``noRoom``, ``notJoined``, and ``ValueError`` for a text that
+        is not a cursor.
+        """
+        ...
+
+    async def room_set_details(
+        self, room: RoomName, user: UserName, socket_id: SocketId, details: str | None, shown: Any
+    ) -> None:
+        """Set the details of a joined socket; None removes them. ``details``: a JSON text, kept as it is.
+
+        They end when the socket leaves the room, in whatever way. If the room's ``enable_userlist_updates``
+        is on and the user was announced, publishes ``roomMemberUpdated(room, user, shown)``. Raises
+        ``noRoom``, and ``notJoined`` if this socket of the user is not joined.
+        """
         ...
 
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:

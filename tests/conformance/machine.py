@@ -14,11 +14,13 @@ from hypothesis.stateful import (
 )
 
 from chat_service.contracts.records import (
+    SEEN_LIMIT,
     SYSTEM,
     Actor,
     HistoryPage,
     JoinResult,
     LeaveResult,
+    MembersPage,
     Removal,
     RoomConfig,
     SendConditions,
@@ -44,6 +46,7 @@ readers = st.one_of(users.map(actor), st.just(SYSTEM))
 names = st.lists(users, max_size=2, unique=True)
 flags = st.booleans()
 mostly = st.sampled_from([True, True, True, False])
+details = st.sampled_from(["1", '{"a":"é"}'])
 configs = st.builds(
     RoomConfig,
     owner=st.none() | users,
@@ -66,6 +69,8 @@ def view(result: Any) -> Any:
             return result.njoined, result.changed, result.room_exists
         case UserSeen():
             return result.joined, result.timestamp
+        case MembersPage():
+            return {item.user_name: (item.joined_at, item.sockets, item.details) for item in result.members}
         case Removal():
             return sorted(socket for sockets in result.sockets.values() for socket in sockets)
         case [str(), *_]:
@@ -213,8 +218,23 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.agree(lambda: self.model.room_delete(room, who), self.opened[at].store.room_delete(room, who))
 
-    @rule(at=instances, room=rooms, owned=owned_sockets, announce=flags)
-    def join(self, at: int, room: RoomName, owned: tuple[UserName, SocketId], announce: bool) -> None:
+    @rule(
+        at=instances,
+        room=rooms,
+        owned=owned_sockets,
+        announce=flags,
+        is_remembered=mostly,
+        details=st.none() | details,
+    )
+    def join(
+        self,
+        at: int,
+        room: RoomName,
+        owned: tuple[UserName, SocketId],
+        announce: bool,
+        is_remembered: bool = True,
+        details: str | None = None,
+    ) -> None:
         user, socket = owned
         now = self.tick()
         places = self.model.users[user].places if user in self.model.users else {}
@@ -223,14 +243,32 @@ class StoreMachine(RuleBasedStateMachine):
         # A socket joins on the instance that holds it.
         (peer,) = [peer for peer in self.opened if peer.instance_id == self.model.users[user].places[socket]]
         self.agree(
-            lambda: self.model.room_join(room, user, socket, now, announce),
-            peer.store.room_join(room, user, socket, peer.instance_id, now, announce=announce),
+            lambda: self.model.room_join(room, user, socket, now, announce, is_remembered, details),
+            peer.store.room_join(
+                room,
+                user,
+                socket,
+                peer.instance_id,
+                now,
+                announce=announce,
+                seen_limit=SEEN_LIMIT if is_remembered else 0,
+                details=details,
+            ),
         )
 
     @rule(room=rooms, comers=st.permutations(SOCKETS), announced=st.integers(0, 6))
     def crowd(self, room: RoomName, comers: list[tuple[UserName, SocketId]], announced: int) -> None:
         for number, owned in enumerate(comers):
             self.join(number % 2, room, owned, number < announced)
+
+    @rule(at=instances, room=rooms, owned=owned_sockets, details=st.none() | details)
+    def set_details(
+        self, at: int, room: RoomName, owned: tuple[UserName, SocketId], details: str | None
+    ) -> None:
+        self.agree(
+            lambda: self.model.room_set_details(room, *owned, details),
+            self.opened[at].store.room_set_details(room, *owned, details, details),
+        )
 
     @rule(at=instances, room=rooms, owned=owned_sockets)
     def announce(self, at: int, room: RoomName, owned: tuple[UserName, SocketId]) -> None:
@@ -355,6 +393,7 @@ class StoreMachine(RuleBasedStateMachine):
                 return model.room_history(room, who, start, limit)
 
             self.agree(page, self._page(store.room_history_page(room, who, start, limit), room))
+        self.agree(lambda: model.members_page(room, who), store.room_members_page(room, who, 9))
         self.agree(lambda: model.room_user_seen(room, who, user), store.room_user_seen(room, who, user))
         for list_name in (*LISTS, "userlist"):
 
@@ -380,6 +419,8 @@ class StoreMachine(RuleBasedStateMachine):
             if room in self.model.rooms:
                 assert await peer.members(room) == self.model.rooms[room].members
                 expected = self.model.rooms[room]
+                page = view(await peer.store.room_members_page(room, SYSTEM, 9))
+                assert page == self.model.members_page(room, SYSTEM)
                 assert await peer.store.room_recent_history(room, SYSTEM, 9) == expected.messages[::-1]
                 info = await peer.store.room_history_info(room, SYSTEM)
                 assert (info.size, info.last_message_id) == (len(expected.messages), expected.last_id)

@@ -37,6 +37,9 @@ class Room:
     members: dict[str, set[str]] = field(default_factory=dict)
     announced: set[str] = field(default_factory=set)
     seen: dict[str, int] = field(default_factory=dict)
+    joined_at: dict[str, int] = field(default_factory=dict)
+    #: The details of sockets, the latest ones last.
+    details: dict[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
     last_id: int = 0
     #: What was sent with each user's keys: id and digest.
@@ -44,6 +47,12 @@ class Room:
 
     def is_admin(self, user: str | None) -> bool:
         return user is not None and (user == self.owner or user in self.lists["adminlist"])
+
+    def leaves(self, user: str, now: int) -> None:
+        """The last socket of a user has left. Who was not remembered is not remembered then either."""
+        del self.joined_at[user]
+        if user in self.seen:
+            self.seen[user] = now
 
     def lets_in(self, user: str) -> bool:
         if self.is_admin(user):
@@ -93,8 +102,9 @@ class Model:
         room.announced -= set(removed)
         self.tell_room(name, removed=removed, announced=announced)
         for user, sockets in removed.items():
-            room.seen[user] = now
+            room.leaves(user, now)
             for socket in sockets:
+                room.details.pop(socket, None)
                 self.users[user].sockets.get(socket, set()).discard(name)
             self.told.append((user, told("roomAccessRemoved", name, exclude=sockets), None))
         return sorted(socket for sockets in removed.values() for socket in sockets)
@@ -174,16 +184,29 @@ class Model:
         del self.rooms[name]
         return removed
 
-    def room_join(self, name: str, user: str, socket: str, now: int, announce: bool) -> tuple[int, bool, int]:
+    def room_join(
+        self,
+        name: str,
+        user: str,
+        socket: str,
+        now: int,
+        announce: bool,
+        is_remembered: bool,
+        details: str | None,
+    ) -> tuple[int, bool, int]:
         room = self.room(name)
         if not room.lets_in(user):
             raise ChatServiceError("notAllowed")
         if user not in room.members:
             room.members[user] = set()
-            room.seen[user] = now
+            room.joined_at[user] = now
+            if is_remembered:
+                room.seen[user] = now
         self.users[user].sockets[socket].add(name)
         changed = socket not in room.members[user]
         room.members[user].add(socket)
+        if changed and details is not None:
+            room.details[socket] = details
         if changed and announce:
             self.room_announce(name, user, socket)
         return len(room.members[user]), changed, room.last_id
@@ -208,15 +231,35 @@ class Model:
         if socket not in joined:
             return len(joined), False, True
         joined.discard(socket)
+        room.details.pop(socket, None)
         if not joined:
             del room.members[user]
-            room.seen[user] = now
+            room.leaves(user, now)
             if user in room.announced and room.userlist_updates:
                 self.tell_room(name, "roomUserLeft", name, user, exclude=[socket])
             room.announced.discard(user)
         if echo:
             self.echo(user, socket, "roomLeftEcho", name, socket, len(joined))
         return len(joined), True, True
+
+    def room_set_details(self, name: str, user: str, socket: str, details: str | None) -> None:
+        room = self.room(name)
+        if socket not in room.members.get(user, ()):
+            raise ChatServiceError("notJoined", name)
+        room.details.pop(socket, None)
+        if details is not None:
+            room.details[socket] = details
+        if user in room.announced and room.userlist_updates:
+            self.tell_room(name, "roomMemberUpdated", name, user, details)
+
+    def members_page(self, name: str, actor: Actor) -> dict[str, tuple[int, int, str | None]]:
+        """When each user has joined, with how many sockets, and the details that were set last."""
+        room = self.readable(name, actor)
+        found = {}
+        for user, sockets in room.members.items():
+            texts = [text for socket, text in room.details.items() if socket in sockets]
+            found[user] = room.joined_at[user], len(sockets), texts[-1] if texts else None
+        return found
 
     def room_message(self, name: str, actor: Actor, message: dict[str, Any]) -> int:
         room = self.room(name)

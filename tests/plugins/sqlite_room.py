@@ -11,6 +11,8 @@ from chat_service.contracts.records import (
     Actor,
     HistoryQuery,
     JoinHistory,
+    MembersPage,
+    MemberStatus,
     Removal,
     RoomConfig,
     RoomSettings,
@@ -172,6 +174,33 @@ class Room:
 
     def sockets(self, user: UserName) -> list[SocketId]:
         return self._step.column("select id from joined where room = ? and user = ?", self.name, user)
+
+    def set_details(self, user: UserName, socket_id: SocketId, details: str | None) -> bool:
+        """Returns whether the socket is joined."""
+        query = """update joined set details = ?, changed = (select coalesce(max(changed), 0) + 1 from joined)
+                   where room = ? and user = ? and id = ?"""
+        return self._step.run(query, details, self.name, user, socket_id)
+
+    def members_page(self, limit: int, cursor: str | None) -> MembersPage:
+        """In the order of names, so a cursor is the last name of the page before. No name is empty."""
+        query = """select user, joined_at,
+                     (select count(*) from joined where room = members.room and user = members.user),
+                     (select details from joined where room = members.room and user = members.user
+                        and details is not null order by changed desc limit 1)
+                   from members where room = ? and user > ? order by user limit ?"""
+        rows = self._step.rows(query, self.name, cursor or "", limit + 1)
+        page = rows[:limit]
+        return MembersPage(
+            owner=self.owner,
+            epoch=self.epoch,
+            last_message_id=self.last_id,
+            members_count=self._step.value("select count(*) from members where room = ?", self.name),
+            members=[
+                MemberStatus(user_name=UserName(user), joined_at=at, sockets=sockets, details=details)
+                for user, at, sockets, details in page
+            ],
+            cursor=page[-1][0] if page and len(rows) > limit else None,
+        )
 
     def mark_seen(self, user: UserName, now: int) -> None:
         self._step.run("insert or replace into seen values (?, ?, ?)", self.name, user, now)

@@ -30,9 +30,10 @@ create table if not exists rooms (
     userlist_updates int, access_updates int, history_ttl real, empty_ttl real, expires real,
     counted text);
 create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
-create table if not exists members (room text, user text, announced int default 0, primary key (room, user));
+create table if not exists members (
+    room text, user text, joined_at int, announced int default 0, primary key (room, user));
 create table if not exists joined (
-    room text, user text, id text, instance text, primary key (room, user, id));
+    room text, user text, id text, instance text, details text, changed int, primary key (room, user, id));
 create table if not exists seen (room text, user text, timestamp int, primary key (room, user));
 create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists sent (

@@ -4,6 +4,7 @@ Every step is one transaction over all tables, so what the protocol allows to ta
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent
@@ -15,6 +16,7 @@ from chat_service.contracts.records import (
     HistoryQuery,
     JoinResult,
     LeaveResult,
+    MembersPage,
     Page,
     Removal,
     RoomConfig,
@@ -77,6 +79,7 @@ class SqliteStore(SqliteUsers):
         echo_all: bool = False,
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
+        details: str | None = None,
     ) -> JoinResult:
         with self._step() as s:
             s.check_ban(user)
@@ -86,12 +89,14 @@ class SqliteStore(SqliteUsers):
             place, last_id = entry.cursor, entry.last_id
             if s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id):
                 s.run("insert or ignore into socket_rooms values (?, ?, ?)", user, socket_id, room)
-            is_new = s.run("insert or ignore into members (room, user) values (?, ?)", room, user)
+            is_new = s.run("insert or ignore into members values (?, ?, ?, 0)", room, user, now)
             if is_new and seen_limit:
                 entry.mark_seen(user, now)
                 entry.forget_seen(seen_limit)
-            statement = "insert or ignore into joined values (?, ?, ?, ?)"
+            statement = "insert or ignore into joined values (?, ?, ?, ?, null, null)"
             changed = s.run(statement, room, user, socket_id, instance_id)
+            if changed and details is not None:
+                entry.set_details(user, socket_id, details)
             entry.settle()
             if changed and announce:
                 self._announce(s, entry, user, socket_id, echo_all)
@@ -321,6 +326,25 @@ class SqliteStore(SqliteUsers):
             ):
                 found[user][socket_id] = instance
             return found
+
+    async def room_members_page(
+        self, room: RoomName, actor: Actor, limit: int, cursor: str | None = None
+    ) -> MembersPage:
+        with self._step() as s:
+            entry = Room(s, room)
+            entry.check(actor)
+            return entry.members_page(limit, cursor)
+
+    async def room_set_details(
+        self, room: RoomName, user: UserName, socket_id: SocketId, details: str | None, shown: Any
+    ) -> None:
+        with self._step() as s:
+            entry = Room(s, room)
+            if not entry.set_details(user, socket_id, details):
+                raise ChatServiceError("notJoined", room)
+            query = "select announced from members where room = ? and user = ?"
+            if s.value(query, room, user) and entry.userlist_updates:
+                entry.tell("roomMemberUpdated", user, shown)
 
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
         with self._step() as s:

@@ -1,6 +1,7 @@
 """The ``Store`` in memory. Its methods never wait, so each is atomic."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -13,6 +14,7 @@ from chat_service.contracts.records import (
     InstanceRecord,
     JoinResult,
     LeaveResult,
+    MembersPage,
     Page,
     Removal,
     RoomConfig,
@@ -102,6 +104,7 @@ class MemoryStore(MemoryUsers):
         echo_all: bool = False,
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
+        details: str | None = None,
     ) -> JoinResult:
         self.backend.bans.check(user)
         entry = self.backend.room(room)
@@ -109,7 +112,7 @@ class MemoryStore(MemoryUsers):
         index = self.backend.index(user, socket_id)
         if index is not None:
             index.rooms.add(room)
-        njoined, changed = entry.join(user, socket_id, instance_id, now, seen_limit)
+        njoined, changed = entry.join(user, socket_id, instance_id, now, seen_limit, details)
         if entry.empty_ttl is not None:
             self.backend.settle_room(entry)
         result = JoinResult(
@@ -258,6 +261,19 @@ class MemoryStore(MemoryUsers):
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         members = self.backend.room(room).members
         return {user: dict(member.sockets) for user, member in members.items()}
+
+    async def room_members_page(
+        self, room: RoomName, actor: Actor, limit: int, cursor: str | None = None
+    ) -> MembersPage:
+        """Pages are in the order of names, so that nobody is on two of them."""
+        entry = self._readable(room, actor)
+        names, following = next_names(entry.members, limit, cursor) if limit else ([], None)
+        return entry.members_page(names, following)
+
+    async def room_set_details(
+        self, room: RoomName, user: UserName, socket_id: SocketId, details: str | None, shown: Any
+    ) -> None:
+        self.backend.room(room).set_details(user, socket_id, details, shown)
 
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
         return self.backend.room(room).changes(cursor)

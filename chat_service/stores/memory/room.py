@@ -13,6 +13,8 @@ from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
     HistoryPage,
+    MembersPage,
+    MemberStatus,
     Removal,
     RoomConfig,
     RoomSettings,
@@ -43,6 +45,20 @@ class Member:
 
     sockets: dict[SocketId, InstanceId] = field(default_factory=dict)
     announced: bool = False
+    #: Unix time in ms at which the first socket joined.
+    joined_at: int = 0
+    #: The details of sockets, the latest ones last; None before the first ones.
+    details: dict[SocketId, str] | None = None
+
+    def set_details(self, socket_id: SocketId, details: str | None) -> None:
+        if self.details is not None:
+            self.details.pop(socket_id, None)
+        if details is not None:
+            self.details = {**(self.details or {}), socket_id: details}
+
+    @property
+    def shown_details(self) -> str | None:
+        return next(reversed(self.details.values()), None) if self.details else None
 
 
 def new_epoch() -> str:
@@ -142,6 +158,26 @@ class MemoryRoom:
     def user_seen(self, user: UserName) -> UserSeen:
         return UserSeen(joined=user in self.members, timestamp=self.seen.get(user))
 
+    def members_page(self, names: Iterable[UserName], cursor: str | None) -> MembersPage:
+        """``names``: those of the members on the page."""
+        return MembersPage(
+            owner=self.owner,
+            epoch=self.epoch,
+            last_message_id=self.history.last_id,
+            members_count=len(self.members),
+            members=[self._member_status(name, self.members[name]) for name in names],
+            cursor=cursor,
+        )
+
+    @staticmethod
+    def _member_status(user: UserName, member: Member) -> MemberStatus:
+        return MemberStatus(
+            user_name=user,
+            joined_at=member.joined_at,
+            sockets=len(member.sockets),
+            details=member.shown_details,
+        )
+
     def page(self, after: int | None, limit: int, max_bytes: int | None) -> HistoryPage:
         history = self.history
         found = history.recent(limit, max_bytes) if after is None else history.after(after, limit, max_bytes)
@@ -158,12 +194,18 @@ class MemoryRoom:
             raise ChatServiceError("notAllowed")
 
     def join(
-        self, user: UserName, socket_id: SocketId, instance_id: InstanceId, now: int, seen_limit: int
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        instance_id: InstanceId,
+        now: int,
+        seen_limit: int,
+        details: str | None,
     ) -> tuple[int, bool]:
         """Returns the number of the user's joined sockets, and whether this one is new."""
         member = self.members.get(user)
         if member is None:
-            member = self.members[user] = Member()
+            member = self.members[user] = Member(joined_at=now)
             if seen_limit:
                 self.seen.pop(user, None)
                 self.seen[user] = now
@@ -171,6 +213,8 @@ class MemoryRoom:
         changed = socket_id not in member.sockets
         if changed:
             member.sockets[socket_id] = instance_id
+            if details is not None:
+                member.set_details(socket_id, details)
         return len(member.sockets), changed
 
     def _update_seen(self, user: UserName, now: int) -> None:
@@ -202,12 +246,21 @@ class MemoryRoom:
         if member is None or socket_id not in member.sockets:
             return len(member.sockets) if member else 0, False
         del member.sockets[socket_id]
+        member.set_details(socket_id, None)
         if not member.sockets:
             del self.members[user]
             self._update_seen(user, now)
             if member.announced and self.enable_userlist_updates:
                 self.notify("roomUserLeft", self.name, user, exclude=(socket_id,))
         return len(member.sockets), True
+
+    def set_details(self, user: UserName, socket_id: SocketId, details: str | None, shown: Any) -> None:
+        member = self.members.get(user)
+        if member is None or socket_id not in member.sockets:
+            raise ChatServiceError("notJoined", self.name)
+        member.set_details(socket_id, details)
+        if member.announced and self.enable_userlist_updates:
+            self.notify("roomMemberUpdated", self.name, user, shown)
 
     def remove(self, users: Iterable[UserName], now: int) -> Removed:
         """Remove users in a single event. Returns those who were joined."""

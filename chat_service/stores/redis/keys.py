@@ -19,6 +19,7 @@ _ROOM_SUFFIXES = (
     ":history",
     ":changes",
     ":times",
+    ":details",
 )
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
 
@@ -40,7 +41,7 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, counted."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, counted, details."""
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
@@ -66,6 +67,10 @@ class Keys:
     def changes(self, room: str) -> str:
         """List of packed events other than messages, newest first."""
         return f"{self.room(room)}:changes"
+
+    def details(self, room: str) -> str:
+        """Hash of user to what their member record lacks: see ``lua/lib/details.lua``."""
+        return f"{self.room(room)}:details"
 
     def room_keys(self, room: str) -> list[str]:
         """All keys of a room, in the order that scripts expect."""

@@ -53,6 +53,7 @@ class Memberships:
         echo_all: bool,
         query: HistoryQuery | None,
         seen_limit: int,
+        details: str | None,
     ) -> JoinResult:
         token = next(self.tokens)
         try:
@@ -67,6 +68,7 @@ class Memberships:
                 announce=announce,
                 query=query,
                 seen_limit=seen_limit,
+                details=details,
             )
         except StoreRefusedError:
             # A repeated join would change nothing, so it also works while Redis refuses changes.

@@ -15,6 +15,7 @@ from chat_service.contracts.records import (
     InstanceRecord,
     JoinResult,
     LeaveResult,
+    MembersPage,
     Page,
     Removal,
     RoomConfig,
@@ -33,6 +34,7 @@ from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.member_scripts import MemberScripts
 from chat_service.stores.redis.memberships import Memberships, Removals
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
@@ -70,6 +72,7 @@ class RedisStore(RedisUsers):
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)
         self._rooms = RoomScripts(self.client, self.keys, codec)
+        self._members = MemberScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
         self._quotas = RoomQuotas(
@@ -160,6 +163,7 @@ class RedisStore(RedisUsers):
         echo_all: bool = False,
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
+        details: str | None = None,
     ) -> JoinResult:
         return await self._memberships.join(
             room,
@@ -171,6 +175,7 @@ class RedisStore(RedisUsers):
             echo_all=echo_all,
             query=query,
             seen_limit=seen_limit,
+            details=details,
         )
 
     async def room_announce(
@@ -289,6 +294,17 @@ class RedisStore(RedisUsers):
 
     async def room_members(self, room: RoomName) -> Mapping[UserName, Mapping[SocketId, InstanceId]]:
         return await self._rooms.members(room)
+
+    async def room_members_page(
+        self, room: RoomName, actor: Actor, limit: int, cursor: str | None = None
+    ) -> MembersPage:
+        """Pages are in the order of the hash. While it grows or shrinks, a user may be on two pages."""
+        return await self._members.page(room, actor, limit, cursor)
+
+    async def room_set_details(
+        self, room: RoomName, user: UserName, socket_id: SocketId, details: str | None, shown: Any
+    ) -> None:
+        await self._members.set_details(room, user, socket_id, details, shown)
 
     async def room_changes(self, room: RoomName, cursor: RoomCursor) -> Sequence[RoomEvent]:
         return await self._rooms.changes(room, cursor)

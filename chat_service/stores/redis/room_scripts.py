@@ -108,6 +108,7 @@ class RoomScripts:
         announce: bool,
         query: HistoryQuery | None,
         seen_limit: int,
+        details: str | None,
     ) -> JoinResult:
         njoined, changed, epoch, seq, last_id, *read = await self._run(
             "room_join",
@@ -121,6 +122,7 @@ class RoomScripts:
             flag(announce),
             pack([room, user]),
             seen_limit,
+            details or "",
             *query_arguments(query),
         )
         return JoinResult(

@@ -25,6 +25,7 @@ for _part in (
     "history_sizes",
     "lists",
     "members",
+    "members_pages",
     "messages",
     "owning",
     "presence",
@@ -48,6 +49,7 @@ from chat_service.testing.store_suite.expiring import ExpirySuite  # noqa: E402
 from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
+from chat_service.testing.store_suite.members_pages import MembersPageSuite  # noqa: E402
 from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
 from chat_service.testing.store_suite.owning import OwnedRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
@@ -66,6 +68,7 @@ class StoreSuite(
     SocketSuite,
     RoomSuite,
     MemberSuite,
+    MembersPageSuite,
     PresenceSuite,
     RemovalSuite,
     MessageSuite,
@@ -93,6 +96,7 @@ __all__ = [
     "ListSuite",
     "MakeStore",
     "MemberSuite",
+    "MembersPageSuite",
     "MessageSuite",
     "OwnedRoomSuite",
     "Peer",

@@ -4,6 +4,7 @@
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
 -- include: bus
 -- include: room
+-- include: details
 -- include: actor_ban
 -- include: room_event
 -- include: clock

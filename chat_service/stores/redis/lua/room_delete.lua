@@ -5,6 +5,7 @@
 -- flags: allow-oom
 -- include: bus
 -- include: room
+-- include: details
 -- include: actor_ban
 -- include: room_event
 -- include: clock

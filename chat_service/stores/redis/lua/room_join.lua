@@ -2,11 +2,13 @@
 -- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 instance  6 token  7 now (ms)
 --   8 announce (0 or 1)  9 body (packed arguments of roomUserJoined)
 --   10 seen_limit: number of users whose presence the room remembers; 0 does not remember this one
---   11 to 15, for a join with a cursor: see lib/join_history.lua
+--   11 details of the socket (JSON), or ''
+--   12 to 16, for a join with a cursor: see lib/join_history.lua
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
 --   or {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
+-- include: details
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -15,14 +17,15 @@
 -- include: history
 -- include: join_history
 local user, socket, instance, token, now = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local announce, body, seen_limit = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10])
+local announce, body, seen_limit, details = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10]), ARGV[11]
 
 local room = load_room()
 if not room then return {'noRoom'} end
 if not has_access(room, user) then return {'notAllowed'} end
 stop_expiry(room)
 local member = load_member(user)
-if not member then
+local is_new = not member
+if is_new then
   member = {0}
   if seen_limit > 0 then
     redis.call('HSET', seen_key, user, now)
@@ -31,10 +34,12 @@ if not member then
 end
 local at = find_socket(member, socket)
 local changed = at and 0 or 1
+local before = at and member[at + 2]
 at = at or #member + 1
 member[at], member[at + 1], member[at + 2] = socket, instance, token
+join_details(room, user, member, before, token, is_new and seen_limit == 0, now, details)
 -- Taken before an announcement advances room.seq.
-local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 11)
+local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 12)
 if changed == 1 and announce and member[1] == 0 then
   member[1] = 1
   if room.userlist_updates then

@@ -4,6 +4,7 @@
 -- flags: allow-oom
 -- include: bus
 -- include: room
+-- include: details
 -- include: room_event
 -- include: clock
 -- include: history_size
@@ -17,7 +18,9 @@ local member = load_member(user)
 if not member then return {0, 0, 0, 1} end
 local at = find_socket(member, socket)
 if not at then return {0, count_sockets(member), 0, 1} end
+local token = member[at + 2]
 for _ = 1, 3 do table.remove(member, at) end
+leave_details(room, user, member, token)
 if #member > 1 then
   redis.call('HSET', members_key, user, cmsgpack.pack(member))
 else

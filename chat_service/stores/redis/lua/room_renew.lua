@@ -4,6 +4,7 @@
 -- flags: allow-oom
 -- include: bus
 -- include: room
+-- include: details
 -- include: room_event
 -- include: clock
 -- include: history_size

@@ -8,6 +8,7 @@
 --   room no longer counts or false, and birth; or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
+-- include: details
 -- include: actor_ban
 -- include: room_event
 -- include: clock

@@ -1,4 +1,4 @@
--- Removing users from a room in a single event. Needs bus.lua, room.lua,
+-- Removing users from a room in a single event. Needs bus.lua, room.lua, details.lua,
 -- room_event.lua and room_expiry.lua.
 
 -- Returns a list {user, socket, instance, token, socket, instance, token, ...} for each user who was joined. The
@@ -15,6 +15,7 @@ local function remove_users(room, users, now)
       member[1] = user
       gone[#gone + 1] = member
       redis.call('HDEL', members_key, user)
+      forget_details(room, user)
       update_seen(user, now)
     end
   end

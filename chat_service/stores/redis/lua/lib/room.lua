@@ -2,15 +2,17 @@
 --   1 room_key (hash, and the channel)  2 adminlist_key  3 blacklist_key  4 whitelist_key (sets)
 --   5 members_key (hash)  6 seen_key (hash)  7 history_key (list, newest first)
 --   8 changes_key (list of events other than messages, newest first)
---   9 times_key (list of ms, newest first: see history_age.lua)
+--   9 times_key (list of ms, newest first: see history_age.lua)  10 details_key (hash: see details.lua)
 
 local room_key, adminlist_key, blacklist_key, whitelist_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local members_key, seen_key, history_key, changes_key, times_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local details_key = KEYS[10]
 -- How many keys of a script are the room's. Others may follow, which do not live and expire with it.
-local ROOM_KEYS = 9
+local ROOM_KEYS = 10
 
 local function load_room()
-  local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone')
+  local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone',
+    'details')
   if not f[1] then return nil end
   return {
     epoch = f[1], seq = tonumber(f[2]), last = tonumber(f[3]), owner = f[4],
@@ -18,6 +20,7 @@ local function load_room()
     history_max = tonumber(f[8]),
     -- In ms, or nil: see history_age.lua and room_expiry.lua.
     history_ttl = tonumber(f[9]), empty_ttl = tonumber(f[10]), gone = tonumber(f[11]),
+    has_details = f[12] and true or false,
   }
 end
 

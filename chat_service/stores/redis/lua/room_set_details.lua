@@ -1,0 +1,23 @@
+-- Set the details of a joined socket.
+-- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 details (JSON), or '' for none
+--   6 body (packed arguments of roomMemberUpdated)
+-- Returns {0}, or {'noRoom'}, {'notJoined'}.
+-- include: bus
+-- include: room
+-- include: details
+-- include: room_event
+local user, socket, details, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+local room = load_room()
+if not room then return {'noRoom'} end
+local member = load_member(user)
+local at = member and find_socket(member, socket)
+if not at then return {'notJoined'} end
+local entry = valid_details(unpack_details(redis.call('HGET', details_key, user)), member)
+put_details(room, entry, member[at + 2], details)
+store_details(user, entry)
+if member[1] == 1 and room.userlist_updates then
+  publish_room_event(room, 'roomMemberUpdated', body)
+  redis.call('HSET', room_key, 'seq', room.seq)
+end
+return {0}
