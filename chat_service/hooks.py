@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import logging
+import math
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -24,6 +26,9 @@ Witness = Callable[[str, Mapping[str, Any]], None]
 
 #: A hook is a plain function or a coroutine function.
 Hook = Callable[..., Any]
+
+#: The priority of a command's hook that was given none.
+PRIORITY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,22 @@ class MembershipInfo:
     room_name: RoomName
 
 
+class CommandHooks(dict[str, list[Hook]]):
+    """The before or after hooks of each command, in the order in which they run."""
+
+    def __init__(self) -> None:
+        self._priorities: dict[str, list[float]] = {}
+
+    def insert(self, command: str, hook: Hook, priority: float) -> None:
+        """Put a hook behind those with the same or a lower priority."""
+        priorities = self._priorities.setdefault(command, [])
+        position = bisect_right(priorities, priority)
+        priorities.insert(position, priority)
+        former = self.get(command, [])
+        # A new list, because a command may be running through the former one.
+        self[command] = [*former[:position], hook, *former[position:]]
+
+
 class Hooks:
     """The hooks of one service. ``commands``: the wire names of all commands."""
 
@@ -206,10 +227,8 @@ class Hooks:
         self.witness: Witness | None = None
         #: Wrappers of service hooks: each takes the application's hook, or None, and returns the one to call.
         self._around: dict[str, Callable[[Hook | None], Hook]] = {}
-        #: Commands whose last before hook stays the last one.
-        self._has_last: set[str] = set()
-        self.before: dict[str, list[Hook]] = {}
-        self.after: dict[str, list[Hook]] = {}
+        self.before = CommandHooks()
+        self.after = CommandHooks()
         for name, hook in self._named(source):
             self._set(name, hook)
 
@@ -228,8 +247,7 @@ class Hooks:
 
     def set_last_before(self, command: str, hook: Hook) -> None:
         """Add a before hook of a command that runs after all others, also those that are added later."""
-        self.before.setdefault(command, []).append(hook)
-        self._has_last.add(command)
+        self.before.insert(command, hook, math.inf)
 
     def set(self, name: str, hook: Hook) -> None:
         """Set one of ``SERVICE_HOOKS``. Each can be set once."""
@@ -242,15 +260,19 @@ class Hooks:
         """Whether the command has hooks, which may have replaced its results."""
         return command in self.before or command in self.after
 
-    def add_before(self, command: str, hook: Hook) -> None:
+    def add_before(self, command: str, hook: Hook, priority: int = PRIORITY) -> None:
         """Add a before hook of a command, named as on the wire or in Python."""
-        name = self._command(command)
-        hooks = self.before.setdefault(name, [])
-        hooks.insert(len(hooks) - (name in self._has_last), _checked(command + " before hook", hook))
+        self._add(self.before, command, hook, f"{command} before hook", priority)
 
-    def add_after(self, command: str, hook: Hook) -> None:
+    def add_after(self, command: str, hook: Hook, priority: int = PRIORITY) -> None:
         """Add an after hook of a command, named as on the wire or in Python."""
-        self.after.setdefault(self._command(command), []).append(_checked(command + " after hook", hook))
+        self._add(self.after, command, hook, f"{command} after hook", priority)
+
+    def _add(self, hooks: CommandHooks, command: str, hook: Hook, what: str, priority: int) -> None:
+        name = self._command(command)
+        if type(priority) is not int:
+            raise ConfigurationError(f"{what}: expected a whole number as priority, got {priority!r}")
+        hooks.insert(name, _checked(what, hook), priority)
 
     def _command(self, name: str) -> str:
         python_name = snake_case(name)

@@ -10,7 +10,7 @@ from chat_service.concurrency.running import RunningWork
 from chat_service.contracts.capabilities import HasAddress, ListensAnywhere, MountsOnAsgi
 from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ConfigurationError
-from chat_service.hooks import EVENTS, Hook
+from chat_service.hooks import EVENTS, PRIORITY, Hook
 from chat_service.operations import Operations
 from chat_service.options import Options
 from chat_service.service.audience_api import AudienceAPI
@@ -240,20 +240,28 @@ class ChatService(AudienceAPI):
 
     # Hooks and events
 
-    def before(self, command: str) -> Callable[[HookT], HookT]:
-        """A decorator: run a hook before a command. A result other than None replaces the command."""
+    def before(self, command: str, priority: int = PRIORITY) -> Callable[[HookT], HookT]:
+        """A decorator: run a hook before a command. A result other than None replaces the command.
+
+        Of several hooks, the one with the lowest ``priority`` runs first; equal ones run in the order of
+        their registration, and hooks given otherwise have the default. Raises ``ConfigurationError`` for an
+        unknown command or a priority that is not a whole number.
+        """
 
         def register(hook: HookT) -> HookT:
-            self._context.hooks.add_before(command, hook)
+            self._context.hooks.add_before(command, hook, priority)
             return hook
 
         return register
 
-    def after(self, command: str) -> Callable[[HookT], HookT]:
-        """A decorator: run a hook after a command. Its result, unless None, or exception is the outcome."""
+    def after(self, command: str, priority: int = PRIORITY) -> Callable[[HookT], HookT]:
+        """A decorator: run a hook after a command. Its result, unless None, or exception is the outcome.
+
+        ``priority``: as for ``before``. The next hook sees the outcome of the one before it.
+        """
 
         def register(hook: HookT) -> HookT:
-            self._context.hooks.add_after(command, hook)
+            self._context.hooks.add_after(command, hook, priority)
             return hook
 
         return register

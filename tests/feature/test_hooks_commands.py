@@ -149,6 +149,11 @@ def test_decorators_check_names() -> None:
         service.after("nothingAlike")(print)
     with pytest.raises(ConfigurationError, match="unknown event or hook redy; did you mean ready"):
         service.on("redy")(print)
+    for priority in ("1", 1.5, True, None):
+        with pytest.raises(
+            ConfigurationError, match="roomJoin before hook: expected a whole number as priority"
+        ):
+            service.before("roomJoin", priority)(print)  # type: ignore[arg-type]
     service.on("on_join")(print)
     with pytest.raises(ConfigurationError, match="the on_join hook is already set"):
         service.on("on_join")(print)
@@ -316,6 +321,67 @@ async def test_several_hooks_run_in_order_until_one_ends_the_command(
     service.before("roomGetOwner")(lambda call: calls.append("third"))
     assert await alice.call("roomGetOwner", "room") == "ended"
     assert calls == ["first", "second"]
+
+
+@pytest.mark.covers("hook:before", "hook:after", "api:before", "api:after")
+@ONE_STORE
+async def test_hooks_run_by_priority(world: World) -> None:
+    calls: list[str] = []
+
+    def noted(name: str) -> Any:
+        return lambda call: calls.append(name)
+
+    instance = await world.start(hooks={"room_get_owner_before": noted("given, 100")})
+    service = instance.service
+    await service.add_room("room", owner="alice")
+    for name, priority in {"200": 200, "-5": -5, "1": 1, "1 again": 1}.items():
+        service.before("roomGetOwner", priority=priority)(noted(name))
+        service.after("roomGetOwner", priority)(noted(f"after {name}"))
+    service.before("roomGetOwner")(noted("none"))
+    alice = await instance.joined("alice", "room")
+    await alice.call("roomGetOwner", "room")
+    before = ["-5", "1", "1 again", "given, 100", "none", "200"]
+    assert calls == [*before, "after -5", "after 1", "after 1 again", "after 200"]
+
+
+@pytest.mark.covers("hook:before", "hook:after")
+@ONE_STORE
+async def test_hooks_pass_arguments_and_outcomes_on_by_priority(
+    instance: Instance, alice: InProcessClient
+) -> None:
+    service = instance.service
+
+    def add(letter: str) -> Any:
+        def before(call: CommandCall) -> None:
+            call.args[1] = {"textMessage": call.args[1]["textMessage"] + letter}
+
+        return before
+
+    service.before("roomMessage", priority=2)(add("b"))
+    service.before("roomMessage", priority=1)(add("a"))
+    service.after("roomMessage", priority=2)(lambda call: [*call.results, "second"])
+    service.after("roomMessage", priority=1)(lambda call: [*call.results, "first"])
+    assert await alice.emit("roomMessage", "room", {"textMessage": ""}) == [None, 1, "first", "second"]
+    assert (await alice.wait_for("roomMessage"))[1]["textMessage"] == "ab"
+
+
+@pytest.mark.covers("hook:before")
+@ONE_STORE
+async def test_a_hook_added_during_a_command_runs_with_the_next_one(
+    instance: Instance, alice: InProcessClient
+) -> None:
+    calls: list[str] = []
+    service = instance.service
+
+    @service.before("roomGetOwner")
+    def adds(call: CommandCall) -> None:
+        calls.append("adds")
+        service.before("roomGetOwner", priority=1)(lambda call: calls.append("added"))
+
+    await alice.call("roomGetOwner", "room")
+    assert calls == ["adds"]
+    await alice.call("roomGetOwner", "room")
+    assert calls == ["adds", "added", "adds"]
 
 
 # After hooks
