@@ -99,6 +99,20 @@ def plugin(*names: str) -> Check:
     return check
 
 
+def plugins(*names: str) -> Check:
+    """What ``plugin`` accepts, or a list of different ones."""
+    check_one = plugin(*names)
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, list | tuple):
+            return check_one(value)
+        is_good = all(check_one(item) is None for item in value)
+        is_unique = all(one is not other for at, one in enumerate(value) for other in value[:at])
+        return None if value and is_good and is_unique else f"{check_one(None)}, or a list of different ones"
+
+    return check
+
+
 def tracing(value: Any) -> str | None:
     """A boolean or an OpenTelemetry ``TracerProvider``."""
     if isinstance(value, bool) or callable(getattr(value, "get_tracer", None)):

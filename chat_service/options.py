@@ -39,7 +39,9 @@ class Options:
     )
     store_options: Mapping[str, Any] = _option(_nothing, checks.mapping, "Options of the store by name.")
     transport: Any = _option(
-        "socket.io", checks.plugin("socket.io"), 'How clients connect: "socket.io" or a `Transport`.'
+        "socket.io",
+        checks.plugins("socket.io"),
+        'How clients connect: "socket.io", a `Transport`, or a list of several.',
     )
     transport_options: Mapping[str, Any] = _option(
         _nothing, checks.mapping, "Options of the transport by name."

@@ -193,8 +193,8 @@ async def _read(
 
 async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaitable[T]]) -> T:
     """Read a history for a client, one at a time per socket, when its backlog of answers is small enough."""
-    drained = context.history_delivery.drained
-    if drained is None or call.id is None or call.is_local_call:
+    drained = None if call.is_local_call else context.history_delivery(call.id).drained
+    if drained is None or call.id is None:
         return await read()
     async with context.serial.hold((call.id, HISTORIES)):
         await drained(call.id)
@@ -212,7 +212,7 @@ def _fit(
     context: Context, call: CommandCall, messages: Sequence[Message], *, keeps_oldest: bool
 ) -> Sequence[Message]:
     """As many messages, newest first, as fit into one packet."""
-    limit = context.history_delivery.max_attachments
+    limit = context.history_delivery(call.id).max_attachments
     if limit is None or call.is_local_call or isinstance(messages, EncodedMessages):
         return messages
     return within_one_packet(messages, limit, keeps_oldest=keeps_oldest)
@@ -220,7 +220,7 @@ def _fit(
 
 def _in_form(context: Context, call: CommandCall, messages: Sequence[Message]) -> Sequence[Message]:
     """Messages encoded by the store, if the transport can send them; otherwise a list."""
-    takes_encoded = context.history_delivery.takes_encoded and not call.is_local_call
+    takes_encoded = not call.is_local_call and context.history_delivery(call.id).takes_encoded
     # Hooks may read and change results, and changes are checked.
     if takes_encoded and not context.hooks.has_command_hooks(call.command):
         return messages

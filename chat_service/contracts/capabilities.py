@@ -4,7 +4,7 @@ Each one is a protocol, and an object has the capability if it has its members. 
 the beginning, because the service looks for most of them only when it is composed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from socket import socket
 from typing import Any, Protocol, Self, runtime_checkable
@@ -116,6 +116,30 @@ class Drains(Protocol):
 
 
 @runtime_checkable
+class MeasuredByName(Protocol):
+    """Several transports with metrics of each."""
+
+    def statistics_by_transport(self) -> Mapping[str, TransportStatistics]:
+        """The counters of each transport since it was made, by its name."""
+        ...
+
+
+@runtime_checkable
+class HasName(Protocol):
+    """A transport with a short name, as in ``Handshake.transport``. For others the class is named."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+def name_of(transport: Transport) -> str:
+    """The name of a transport."""
+    return transport.name if isinstance(transport, HasName) else type(transport).__name__
+
+
+@runtime_checkable
 class HasAddress(Protocol):
     """A transport that knows its address."""
 
@@ -156,8 +180,31 @@ class HistoryDelivery:
 
     @classmethod
     def of(cls, transport: Transport) -> Self:
+        """How a transport whose sockets are all alike takes histories."""
         return cls(
             takes_encoded=isinstance(transport, TakesEncoded) and transport.takes_encoded,
             max_attachments=transport.max_attachments if isinstance(transport, LimitsAttachments) else None,
             drained=transport.drained if isinstance(transport, Drains) else None,
         )
+
+
+@runtime_checkable
+class DeliversBySocket(Protocol):
+    """A transport whose sockets take histories in different ways."""
+
+    def history_delivery(self, socket_id: SocketId) -> HistoryDelivery:
+        """How a socket takes histories."""
+        ...
+
+
+#: How a socket takes histories; None for a call of the server without a socket.
+HistoryDeliveries = Callable[[SocketId | None], HistoryDelivery]
+
+
+def history_deliveries(transport: Transport) -> HistoryDeliveries:
+    """How the sockets of a transport take histories, resolved as far as possible."""
+    if not isinstance(transport, DeliversBySocket):
+        always = HistoryDelivery.of(transport)
+        return lambda socket_id: always
+    nobody, find = HistoryDelivery(), transport.history_delivery
+    return lambda socket_id: nobody if socket_id is None else find(socket_id)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from chat_service.clock import Clock
 from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
-from chat_service.contracts.capabilities import HistoryDelivery, SendsTogether
+from chat_service.contracts.capabilities import HistoryDeliveries, SendsTogether
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain.ban_watch import BanWatch
@@ -60,7 +60,7 @@ class Context:
     hooks: Hooks
     store: Store
     transport: Transport
-    history_delivery: HistoryDelivery
+    history_delivery: HistoryDeliveries
     clock: Clock
     errors: ErrorEncoder
     events: EventEmitter

@@ -6,7 +6,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
-from chat_service.contracts.capabilities import MeasuredStore, MeasuredTransport
+from chat_service.contracts.capabilities import (
+    MeasuredByName,
+    MeasuredStore,
+    MeasuredTransport,
+    name_of,
+)
 from chat_service.domain.context import Context
 from chat_service.http_api.aiohttp_api import add_api_routes
 from chat_service.http_api.api_options import ApiOptions
@@ -54,13 +59,19 @@ class Operations:
     def _read(self) -> Reading:
         context = self._context
         store, transport = context.store, context.transport
+        figures = transport.statistics() if isinstance(transport, MeasuredTransport) else None
         return Reading(
             context=context,
             version=__version__,
             is_running=self._phase() == "running",
             store=store.statistics() if isinstance(store, MeasuredStore) else None,
             bus=health.bus_status(context),
-            transport=transport.statistics() if isinstance(transport, MeasuredTransport) else None,
+            transport=figures,
+            transports=transport.statistics_by_transport()
+            if isinstance(transport, MeasuredByName)
+            else {name_of(transport): figures}
+            if figures is not None
+            else {},
         )
 
     @property

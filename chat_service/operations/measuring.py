@@ -1,7 +1,7 @@
 """What a metric is, and how it is read from a service."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import (
@@ -32,6 +32,8 @@ class Reading:
     store: StoreStatistics | None
     bus: BusStatus | None
     transport: TransportStatistics | None
+    #: The same of each transport, by its name.
+    transports: Mapping[str, TransportStatistics]
 
 
 #: Label values and the number or histogram for them.

@@ -58,6 +58,11 @@ def _background_failures(reading: Reading) -> Iterator[Sample]:
     return by_label(counts, "heartbeats")
 
 
+def _by_transport(reading: Reading, figure: str) -> Iterator[Sample]:
+    for name, figures in sorted(reading.transports.items()):
+        yield (name,), getattr(figures, figure)
+
+
 def _store_failures(reading: Reading) -> Iterator[Sample]:
     if reading.store is not None:
         yield ("error",), reading.store.errors
@@ -216,6 +221,27 @@ METRICS: Final = (
         kind=COUNTER,
         doc="Failed attempts to accept a connection because the process may not open more files.",
         read=lambda reading: one(reading.transport.accept_failures if reading.transport else None),
+    ),
+    Metric(
+        name="chat_service_transport_connections",
+        kind=GAUGE,
+        labels=("transport",),
+        doc="Connections of clients, by transport: `socket.io`, `websocket`, `line`, or that of a plug-in.",
+        read=lambda reading: _by_transport(reading, "connections"),
+    ),
+    Metric(
+        name="chat_service_transport_deliveries_total",
+        kind=COUNTER,
+        labels=("transport",),
+        doc="Events queued for sockets, by transport.",
+        read=lambda reading: _by_transport(reading, "deliveries"),
+    ),
+    Metric(
+        name="chat_service_transport_slow_consumers_total",
+        kind=COUNTER,
+        labels=("transport",),
+        doc="Sockets disconnected because they read too slowly, by transport.",
+        read=lambda reading: _by_transport(reading, "slow_consumers"),
     ),
     # Bus
     Metric(

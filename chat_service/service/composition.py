@@ -9,7 +9,7 @@ from chat_service.commands import sockets
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
-from chat_service.contracts.capabilities import BoundsCommands, HistoryDelivery, SendsTogether
+from chat_service.contracts.capabilities import BoundsCommands, SendsTogether, history_deliveries
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
@@ -31,6 +31,7 @@ from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.telemetry import Counters
 from chat_service.transports.socketio import SocketIOTransport
+from chat_service.transports.transport_group import TransportGroup
 from chat_service.version import __version__
 
 #: Default of the store option ``lock_ttl``, in seconds.
@@ -57,8 +58,17 @@ def make_store(options: Options) -> Store:
 
 
 def make_transport(options: Options) -> Transport:
-    """The transport named by the options, or the given one."""
-    if options.transport == "socket.io":
+    """The transport named by the options, or the given one, or a group of several."""
+    given = options.transport
+    if not isinstance(given, list | tuple):
+        return _make_transport(options, given)
+    if len(given) == 1:
+        return _make_transport(options, given[0])
+    return TransportGroup([_make_transport(options, each) for each in given])
+
+
+def _make_transport(options: Options, given: Any) -> Transport:
+    if given == "socket.io":
         return SocketIOTransport(
             host=options.host,
             port=options.port,
@@ -69,11 +79,12 @@ def make_transport(options: Options) -> Transport:
             use_raw_error_objects=options.use_raw_error_objects,
             login_timeout=options.login_timeout,
         )
-    _check_methods("transport", options.transport, Transport)
-    if options.transport_options:
+    _check_methods("transport", given, Transport)
+    is_list = isinstance(options.transport, list | tuple)
+    if options.transport_options and not (is_list and "socket.io" in options.transport):
         names = ", ".join(options.transport_options)
         raise ConfigurationError(f"transport_options {names}: not possible for a transport created elsewhere")
-    transport: Transport = options.transport
+    transport: Transport = given
     return transport
 
 
@@ -135,7 +146,7 @@ def make_context(
         hooks=hooks,
         store=store,
         transport=transport,
-        history_delivery=HistoryDelivery.of(transport),
+        history_delivery=history_deliveries(transport),
         clock=clock,
         errors=errors,
         events=events,

@@ -1,5 +1,6 @@
 """The transports pass the suite of their protocol."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from chat_service.testing import InProcessTransport
 from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.streams import LineTransport
+from chat_service.transports.transport_group import TransportGroup
 from tests.conformance.socketio_client import NAMESPACE, connector
 from tests.conformance.stream_client import connect_line
 
@@ -73,3 +75,26 @@ class TestLines(TransportSuite):
     @pytest.fixture
     def connect(self) -> Connect:
         return connect_line
+
+
+class TestGroup(TransportSuite):
+    """Clients of all transports in turn, so that channels are mixed."""
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        def make() -> Transport:
+            main = SocketIOTransport(host="127.0.0.1", port=0, namespace=NAMESPACE)
+            return TransportGroup([main, LineTransport(port=0, max_message_size=1_000_000)])
+
+        return make
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        kinds = itertools.cycle(enumerate((connector("websocket"), connect_line)))
+
+        async def connect(transport: Transport, **handshake: Any) -> TransportClient:
+            assert isinstance(transport, TransportGroup)
+            number, connect_one = next(kinds)
+            return await connect_one(transport.members[number], **handshake)
+
+        return connect

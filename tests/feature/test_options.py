@@ -36,8 +36,8 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         "expected a mapping of option names to values",
     ),
     "transport": (
-        ["socket.io", InProcessTransport()],
-        ["smoke", None, 5, InProcessTransport],
+        ["socket.io", InProcessTransport(), ["socket.io"], ("socket.io", InProcessTransport())],
+        ["smoke", None, 5, InProcessTransport, [], ["smoke"], [None], ["socket.io"] * 2, [["socket.io"]]],
         "expected 'socket.io', or an object",
     ),
     "transport_options": (

@@ -30,6 +30,7 @@ NUMBERS = {
     "chat_service_connections",
     "chat_service_pending_connections",
     "chat_service_users",
+    "chat_service_transport_connections",
     "chat_service_webhook_circuit_open",
     "chat_service_webhook_events_waiting",
     "chat_service_rooms_served",

@@ -1,21 +1,34 @@
 """Optional capabilities of stores, buses and transports: which ones the built-in classes have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from chat_service.contracts import capabilities
-from chat_service.contracts.capabilities import HistoryDelivery
+from chat_service.contracts.capabilities import HistoryDelivery, history_deliveries
 from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.testing import InProcessTransport
 from chat_service.transports.socketio import SocketIOTransport
+from chat_service.transports.streams import LineTransport
+from chat_service.transports.transport_group import TransportGroup
+from chat_service.types import SocketId
 
 STORE = {"RunsWithoutTask", "HasTitle"}
 # Only the names of members count, so what is measured has both of these.
 MEASURED = {"MeasuredStore", "MeasuredTransport"}
-TRANSPORT = {"TakesEncoded", "LimitsAttachments", "Drains", "HasAddress", "ListensAnywhere", "MountsOnAsgi"}
+GROUP = {"DeliversBySocket", "MeasuredByName", "HasAddress", "ListensAnywhere", "MountsOnAsgi"}
+TRANSPORT = {
+    "HasName",
+    "TakesEncoded",
+    "LimitsAttachments",
+    "Drains",
+    "HasAddress",
+    "ListensAnywhere",
+    "MountsOnAsgi",
+}
 
 
 def socketio_transport(serializer: str = "json") -> SocketIOTransport:
@@ -32,8 +45,10 @@ def capabilities_of(part: object) -> set[str]:
     ("make", "expected"),
     [
         (MemoryStore, STORE),
-        (RedisStore, STORE | MEASURED | {"BoundsCommands"}),
+        (RedisStore, STORE | MEASURED | {"BoundsCommands", "SendsTogether"}),
         (socketio_transport, TRANSPORT | MEASURED),
+        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi"} | MEASURED),
+        (lambda: TransportGroup([InProcessTransport()]), GROUP | MEASURED),
         (InProcessTransport, set()),
     ],
 )
@@ -43,6 +58,19 @@ def test_built_in_classes_have_their_capabilities(make: Any, expected: set[str])
 
 def test_the_bus_of_redis_is_monitored() -> None:
     assert isinstance(object.__new__(RedisBus), capabilities.MonitoredBus)
+
+
+class Nobody:
+    """A ``TransportHandler`` that does nothing."""
+
+    async def on_connect(self, socket_id: SocketId) -> None:
+        pass
+
+    async def on_event(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> Sequence[Any]:
+        return ()
+
+    async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
+        pass
 
 
 class SlowTransport(InProcessTransport):
@@ -60,3 +88,17 @@ def test_histories_are_delivered_as_the_transport_says() -> None:
     for serializer, takes_encoded, limit in (("json", True, 10), ("msgpack", False, None)):
         delivery = HistoryDelivery.of(socketio_transport(serializer))
         assert (delivery.takes_encoded, delivery.max_attachments) == (takes_encoded, limit)
+
+
+async def test_histories_of_a_group_are_delivered_as_each_transport_says() -> None:
+    slow, plain = SlowTransport(), InProcessTransport()
+    group = TransportGroup([plain, slow])
+    find = history_deliveries(group)
+    await group.start(Nobody())
+    await group.listen()
+    one, other = await plain.connect(), await slow.connect()
+    assert find(one.id) == HistoryDelivery()
+    assert find(other.id) == HistoryDelivery(max_attachments=3, drained=slow.drained)
+    assert find(None) == find(SocketId("nobody")) == HistoryDelivery()
+    assert history_deliveries(slow)(None) == HistoryDelivery.of(slow)
+    await group.close()

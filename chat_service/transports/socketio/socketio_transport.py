@@ -26,7 +26,7 @@ from chat_service.transports.socketio.encoding import Encoder
 from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.socketio.engine.front import OwnPort
 from chat_service.transports.socketio.given_server import LibrarySessions
-from chat_service.transports.socketio.namespace import ServiceNamespace
+from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
 from chat_service.transports.socketio.server import Dispatcher, make_server
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import Channel, SocketId
@@ -36,6 +36,8 @@ logger = logging.getLogger("chat_service")
 
 class SocketIOTransport:
     """Sockets of one namespace, on the transport's own server or on a caller's. See ``Transport``."""
+
+    name = NAME
 
     def __init__(
         self,

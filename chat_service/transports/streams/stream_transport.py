@@ -68,6 +68,11 @@ class StreamTransport:
             options.drain_timeout, lambda each: each.look_at_stalled()
         )
 
+    @property
+    def name(self) -> str:
+        """The name of the dialect."""
+        return self.dialect.name
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dialect.name} sockets={len(self.socket_ids())}>"
 
