@@ -118,6 +118,15 @@ class Options:
         checks.count(1),
         "Number of messages that a user may send to one room at once, beyond `room_message_rate`.",
     )
+    room_event_rate: float | None = _option(
+        20.0,
+        checks.optional(checks.seconds()),
+        "Ephemeral events (`roomEvent`) a second that a user may send to this instance, for all rooms "
+        "together; others get `rateLimited`. None: no limit.",
+    )
+    room_event_burst: int = _option(
+        40, checks.count(1), "Number of ephemeral events that a user may send at once, beyond their rate."
+    )
     login_rate: float | None = _option(
         None,
         checks.optional(checks.rate),
@@ -167,6 +176,12 @@ class Options:
         "Number of users of whom a room remembers when they last joined or left; those who left long ago are "
         "forgotten first.",
     )
+    read_marks_limit: int = _option(
+        10_000,
+        checks.count(1),
+        "Number of users of whom a room remembers how far they have read; of users who are not in the room, "
+        "low marks are forgotten first.",
+    )
     user_ttl: float | None = _option(
         None,
         checks.optional(checks.seconds(maximum=checks.MAX_TTL)),
@@ -197,7 +212,9 @@ class Options:
         10000, checks.count(0), "Maximum number of names in a room's access list."
     )
     names_per_command_limit: int = _option(
-        1000, checks.count(1), "Maximum number of names in one command that changes an access list."
+        1000,
+        checks.count(1),
+        "Maximum number of names in one command that changes an access list or counts unread messages.",
     )
     name_length_limit: int = _option(
         256, checks.count(1), "Maximum length of a user or room name, in characters."
@@ -210,6 +227,12 @@ class Options:
     )
     message_depth_limit: int = _option(
         32, checks.count(1, 128), "Maximum nesting depth of a message or of system message data."
+    )
+    room_event_size_limit: int = _option(
+        16 * 1024,
+        checks.count(1),
+        "Maximum size in bytes, as JSON, of the data of an ephemeral event; larger ones get "
+        "`messageTooLarge`.",
     )
     max_attachments: int = _option(
         10,

@@ -8,6 +8,7 @@ from chat_service.client.client_types import (
     HistoryInfo,
     JoinHistory,
     NotificationsInfo,
+    ReadState,
     SendOutcome,
     UserSeen,
     options_object,
@@ -75,6 +76,12 @@ class Commands:
         """Removes everyone from a room and deletes it."""
         await self._call("roomDelete", room_name)
 
+    async def room_event(self, room_name: str, name: str, data: Any) -> None:
+        """Sends an event to the other joined sockets of a room, at most once. Nothing is stored, so who
+        misses it never gets it. For what is soon out of date, such as who is typing.
+        """
+        await self._call("roomEvent", room_name, name, data)
+
     async def room_get_access_list(self, room_name: str, list_name: str) -> list[str]:
         """Returns a list of a room: ``adminlist``, ``blacklist``, ``whitelist`` or ``userlist`` (joined
         users).
@@ -87,6 +94,14 @@ class Commands:
         """Returns the owner of a room."""
         answer = await self._call("roomGetOwner", room_name)
         result: str | None = answer[0]
+        return result
+
+    async def room_get_unread(self, room_names: Sequence[str]) -> dict[str, ReadState]:
+        """Tells how far the caller has read rooms: those that they have joined or are an admin of.
+        Without a mark, ``readId`` is 0. ``unread`` also counts the caller's own messages after the mark.
+        """
+        answer = await self._call("roomGetUnread", room_names)
+        result: dict[str, ReadState] = answer[0]
         return result
 
     async def room_get_whitelist_mode(self, room_name: str) -> bool:
@@ -141,6 +156,14 @@ class Commands:
     async def room_leave(self, room_name: str) -> int:
         """Removes this socket from a room. Has no effect if it has not joined."""
         answer = await self._call("roomLeave", room_name)
+        result: int = answer[0]
+        return result
+
+    async def room_mark_read(self, room_name: str, id: int) -> int:
+        """Moves the caller's mark in a room to a message, on all devices. It never moves back. An id
+        after the last message means the last message.
+        """
+        answer = await self._call("roomMarkRead", room_name, id)
         result: int = answer[0]
         return result
 

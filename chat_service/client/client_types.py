@@ -32,6 +32,14 @@ class SendOutcome(TypedDict):
     duplicate: bool
 
 
+class ReadState(TypedDict):
+    """How far a user has read a room: ``unread`` messages follow ``readId``, up to ``lastMessageId``."""
+
+    lastMessageId: int
+    readId: int
+    unread: int
+
+
 class NotificationsInfo(TypedDict):
     """Which notifications a room sends."""
 

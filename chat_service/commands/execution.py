@@ -162,6 +162,8 @@ async def _run(
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
     checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
+    if command.admit is not None:
+        command.admit(context, call)
     if call.rest_args and command.options:
         _take_options(context, command, call)
     if checker is not None:

@@ -45,6 +45,8 @@ class Command:
     together: Handler | None = None
     #: Fields of the optional options object after the declared arguments.
     options: tuple[CommandOption, ...] = ()
+    #: Called before hooks; it may raise an error that refuses the call, such as ``rateLimited``.
+    admit: Callable[[Any, CommandCall], None] | None = None
     #: Called before hooks if the caller passed options.
     prepare: Callable[[CommandCall], None] | None = None
     #: The values that the handler puts into ``call.extra`` if an option requests them.

@@ -2,13 +2,13 @@
 it. The rows are in a module per subject.
 """
 
-from chat_service.commands import direct_rows, message_rows, room_rows, socket_rows
+from chat_service.commands import activity_rows, direct_rows, message_rows, room_rows, socket_rows
 from chat_service.commands.spec import Command
 
 #: All rows, by name.
 TABLE: tuple[Command, ...] = tuple(
     sorted(
-        (*direct_rows.ROWS, *message_rows.ROWS, *room_rows.ROWS, *socket_rows.ROWS),
+        (*activity_rows.ROWS, *direct_rows.ROWS, *message_rows.ROWS, *room_rows.ROWS, *socket_rows.ROWS),
         key=lambda command: command.name,
     )
 )
@@ -21,12 +21,8 @@ COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
 RESERVED_NAMES: frozenset[str] = frozenset(
     {
         "listOwnRooms",
-        "roomEvent",
         "roomGetStatus",
-        "roomGetUnread",
-        "roomMarkRead",
         "roomMemberUpdated",
-        "roomReadEcho",
         "roomSetDetails",
     }
 )

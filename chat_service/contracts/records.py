@@ -31,6 +31,9 @@ OWNED_ROOMS: Final = "rooms of a user"
 #: Default number of users per room for whom it remembers when they last joined or left.
 SEEN_LIMIT: Final = 10_000
 
+#: Default number of users per room for whom it remembers how far they have read.
+MARKS_LIMIT: Final = 10_000
+
 #: The server itself.
 SYSTEM = Actor(name=None, bypass=True)
 
@@ -172,6 +175,25 @@ class SendResult(NamedTuple):
 
     id: int
     is_duplicate: bool
+
+
+class ReadMark(NamedTuple):
+    """The id up to which a user has read a room. ``moved``: whether the call has changed it."""
+
+    id: int
+    moved: bool
+
+
+class ReadState(NamedTuple):
+    """The id of a room's last message, 0 before the first one, and the one up to which a user has read."""
+
+    last_message_id: int
+    read_id: int
+
+    @property
+    def unread(self) -> int:
+        """Number of messages after the mark. Ids have no gaps."""
+        return self.last_message_id - self.read_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ for a user's other sockets must reach the instances that have such sockets; othe
 # isort: off
 from typing import Protocol
 
+from chat_service.contracts.activity_store import ActivityStore
 from chat_service.contracts.bus import Bus, BusListener
 from chat_service.contracts.instance_store import InstanceStore
 from chat_service.contracts.records import (
@@ -31,6 +32,7 @@ from chat_service.contracts.records import (
     LeaveResult as LeaveResult,
     Page as Page,
     Rate as Rate,
+    ReadMark as ReadMark,
     Removal as Removal,
     RoomConfig as RoomConfig,
     RoomQuota as RoomQuota,
@@ -40,6 +42,7 @@ from chat_service.contracts.records import (
     SendResult as SendResult,
     SocketInfo as SocketInfo,
     StoreStatistics as StoreStatistics,
+    ReadState as ReadState,
     UserConfig as UserConfig,
     UserSeen as UserSeen,
     UserSummary as UserSummary,
@@ -49,7 +52,7 @@ from chat_service.contracts.user_store import UserStore
 from chat_service.types import RoomName
 
 
-class Store(UserStore, RoomStore, InstanceStore, Protocol):
+class Store(UserStore, RoomStore, ActivityStore, InstanceStore, Protocol):
     """The state of the service. Each instance has a store object; these share the storage behind them.
 
     A store may have the optional capabilities ``RunsWithoutTask``, ``BoundsCommands``, ``HasTitle`` and

@@ -4,7 +4,7 @@ A socket passes through these states: its join is requested, decided by the stor
 client. Then it gets the delivered events.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
 from chat_service.domain.decisions import (
@@ -156,6 +156,10 @@ class Audience:
         for unanswered in self._unanswered.values():
             unanswered.kept.append(notice)
         return frozenset(self._unanswered)
+
+    def unanswered(self) -> Collection[SocketId]:
+        """The joined sockets whose clients do not know of it yet."""
+        return self._unanswered
 
     # Gaps
 

@@ -13,7 +13,7 @@ from chat_service.domain.ban_watch import BanWatch
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter, FailureReports
 from chat_service.domain.login_expiry import LoginExpiry
-from chat_service.domain.pace import SharedRates
+from chat_service.domain.pace import RateLimit, SharedRates
 from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ServiceClosedError
@@ -57,6 +57,8 @@ class Context:
     #: Those of server code: hooks, and calls with ``bypass_permissions``.
     trusted_limits: Limits
     rates: SharedRates
+    #: How fast a user may send ephemeral events on this instance.
+    event_rate: RateLimit
     hooks: Hooks
     store: Store
     transport: Transport

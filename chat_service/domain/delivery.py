@@ -1,6 +1,7 @@
 """The rooms that this instance serves: their feeds, and the channels that deliver events to sockets."""
 
 from collections.abc import Callable, Collection
+from typing import Final
 
 from chat_service.contracts.bus import Bus, Notify, RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.contracts.transport import Transport
@@ -8,6 +9,9 @@ from chat_service.domain.decisions import DecidedJoin, Gap, Missed, StateGap
 from chat_service.domain.feed import RoomFeed
 from chat_service.domain.interest import Interest, Taps
 from chat_service.types import RoomName, SocketId, UserName, room_channel
+
+#: The event of a notification that is not kept for sockets whose join is not answered yet.
+EPHEMERAL: Final = "roomEvent"
 
 
 class Delivery:
@@ -133,6 +137,9 @@ class Delivery:
     def notify(self, room: RoomName, notice: Notify) -> None:
         """Deliver a notification that is not an event of the room to the joined sockets."""
         feed = self._feeds.get(room)
-        later = feed.audience.notify(notice) if feed is not None else ()
+        later: Collection[SocketId] = ()
+        if feed is not None:
+            is_ephemeral = notice.event == EPHEMERAL
+            later = feed.audience.unanswered() if is_ephemeral else feed.audience.notify(notice)
         exclude = {*notice.exclude, *later} if later else notice.exclude
         self._transport.broadcast(room_channel(room), notice.event, notice.args, exclude)

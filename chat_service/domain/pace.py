@@ -18,11 +18,13 @@ ROUNDING: Final = 1e-3
 class Pace:
     """The recent rate of a user's sockets on this instance. Before the login each socket has its own."""
 
-    __slots__ = ("due", "refused")
+    __slots__ = ("due", "events", "refused")
 
     def __init__(self) -> None:
         #: The time (``perf_counter``) until which the commands so far last at the allowed rate.
         self.due = 0.0
+        #: That of ephemeral events alone; None before the first one.
+        self.events: Pace | None = None
         #: Number of consecutive refused commands.
         self.refused = 0
 
@@ -46,6 +48,13 @@ class RateLimit:
         self.interval = 0.0 if rate is None else 1 / rate
         #: Seconds by which a sender may be ahead.
         self.tolerance = math.inf if rate is None else (burst - 1 + ROUNDING) / rate
+
+    def take(self, pace: Pace, now: float) -> None:
+        """The same for rarer commands. Raises ``rateLimited``."""
+        pace.due = max(pace.due, now)
+        if pace.due - now > self.tolerance:
+            raise self.refuse(pace, now)
+        pace.due += self.interval
 
     def refuse(self, pace: Pace, now: float) -> ChatServiceError:
         """The error for a command beyond the limit."""

@@ -26,6 +26,8 @@ class Limits:
     attachments: int
     #: Maximum number of names in one list; None for any.
     names: int | None = None
+    #: Maximum size in bytes of the data of an ephemeral event; None for any.
+    event_size: int | None = None
     #: Maximum size in bytes of one message or of the data of a system message; None for any.
     message_size: int | None = None
 
@@ -74,13 +76,16 @@ def _is_boolean(value: Any, limits: Limits) -> bool:
     return isinstance(value, bool)
 
 
-def _is_texts(value: Any, limits: Limits) -> bool:
-    if not isinstance(value, list | tuple):
-        return False
-    if limits.names is not None and len(value) > limits.names:
-        # Before anything looks at the names, or an error repeats them.
-        raise ChatServiceError("listLimitExceeded", "userNames")
-    return all(isinstance(item, str) for item in value)
+def _is_texts(name: str) -> Callable[[Any, Limits], bool]:
+    def accepts(value: Any, limits: Limits) -> bool:
+        if not isinstance(value, list | tuple):
+            return False
+        if limits.names is not None and len(value) > limits.names:
+            # Before anything looks at the names, or an error repeats them.
+            raise ChatServiceError("listLimitExceeded", name)
+        return all(isinstance(item, str) for item in value)
+
+    return accepts
 
 
 def _is_number(minimum: int) -> Callable[[Any, Limits], bool]:
@@ -101,7 +106,7 @@ def _is_message(value: Any, limits: Limits) -> bool:
         return False
     # A character takes up to 6 bytes, so that most messages need not be encoded to know that they fit.
     if limits.message_size is not None and len(text) * 6 + len(_EMPTY_MESSAGE) > limits.message_size:
-        _check_size(value, limits)
+        _check_size(value, limits.message_size)
     return True
 
 
@@ -109,17 +114,28 @@ def _is_object(value: Any, limits: Limits) -> bool:
     return isinstance(value, dict) and _is_any(value, limits)
 
 
-def _is_any(value: Any, limits: Limits) -> bool:
+def _is_plain(value: Any, limits: Limits) -> bool:
     found = count_binary(value, limits.message_depth)
-    if found is None or found > limits.attachments:
+    return found is not None and found <= limits.attachments
+
+
+def _is_any(value: Any, limits: Limits) -> bool:
+    if not _is_plain(value, limits):
         return False
-    _check_size(value, limits)
+    _check_size(value, limits.message_size)
     return True
 
 
-def _check_size(value: Any, limits: Limits) -> None:
-    if limits.message_size is not None and (size := encoded_size(value)) > limits.message_size:
-        raise ChatServiceError("messageTooLarge", size, limits.message_size)
+def _is_event_data(value: Any, limits: Limits) -> bool:
+    if not _is_plain(value, limits):
+        return False
+    _check_size(value, limits.event_size)
+    return True
+
+
+def _check_size(value: Any, limit: int | None) -> None:
+    if limit is not None and (size := encoded_size(value)) > limit:
+        raise ChatServiceError("messageTooLarge", size, limit)
 
 
 def _is_key(value: Any, limits: Limits) -> bool:
@@ -157,7 +173,15 @@ USER_NAMES = ArgumentType(
     doc="an array of user names",
     python="list[str]",
     typescript="string[]",
-    accepts=_is_texts,
+    accepts=_is_texts("userNames"),
+    refine=_check_names,
+)
+ROOM_NAMES = ArgumentType(
+    name="room names",
+    doc="an array of room names",
+    python="list[str]",
+    typescript="string[]",
+    accepts=_is_texts("roomNames"),
     refine=_check_names,
 )
 LIST_NAME = ArgumentType(
@@ -205,8 +229,25 @@ ANY_DATA = ArgumentType(
 )
 
 
-#: Maximum number of characters of an idempotency key.
+EVENT_DATA = ArgumentType(
+    name="event data",
+    doc="any data, up to `room_event_size_limit` bytes as JSON",
+    python="Any",
+    typescript="unknown",
+    accepts=_is_event_data,
+)
+
+
+#: Maximum number of characters of an idempotency key, and of the name of an ephemeral event.
 MAX_KEY_LENGTH = 128
+
+EVENT_NAME = ArgumentType(
+    name="event name",
+    doc=f"a string of 1 to {MAX_KEY_LENGTH} characters that the application chooses",
+    python="str",
+    typescript="string",
+    accepts=_is_key,
+)
 
 IDEMPOTENCY_KEY = ArgumentType(
     name="idempotency key",

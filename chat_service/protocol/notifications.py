@@ -96,6 +96,18 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "A message in the room. Messages arrive in the order of their ids.",
     ),
     Notification(
+        "roomEvent",
+        (("roomName", "string"), ("event", "EphemeralEvent")),
+        _ROOM + ", except the sender's socket",
+        "An event that is stored nowhere, such as a user typing. It may be lost.",
+    ),
+    Notification(
+        "roomReadEcho",
+        (("roomName", "string"), ("id", "number")),
+        _USER + "; all of them if the server made the call",
+        "This user has read a room up to this message.",
+    ),
+    Notification(
         "roomHistoryGap",
         (("roomName", "string"), ("gap", "HistoryGap")),
         "joined sockets that missed messages for ever",

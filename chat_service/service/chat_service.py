@@ -49,6 +49,8 @@ class OptionKeywords(TypedDict, total=False):
     rate_limit_disconnect: int | None
     room_message_rate: float | None
     room_message_burst: int
+    room_event_rate: float | None
+    room_event_burst: int
     login_rate: float | None
     login_burst: int
     room_create_rate: float | None
@@ -59,6 +61,7 @@ class OptionKeywords(TypedDict, total=False):
     login_expiry_notice: float
     login_expiry_grace: float
     seen_limit: int
+    read_marks_limit: int
     user_ttl: float | None
     empty_ttl: float | None
     history_ttl: float | None
@@ -69,6 +72,7 @@ class OptionKeywords(TypedDict, total=False):
     name_length_limit: int
     message_size_limit: int
     message_depth_limit: int
+    room_event_size_limit: int
     max_attachments: int
     use_raw_error_objects: bool
     expose_internal_errors: bool

@@ -18,7 +18,7 @@ from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
 from chat_service.domain.emitter import EventEmitter, FailureReports
 from chat_service.domain.login_expiry import LoginExpiry
-from chat_service.domain.pace import SharedRates
+from chat_service.domain.pace import RateLimit, SharedRates
 from chat_service.domain.remote import PulseWatch, RemoteCalls
 from chat_service.domain.sessions import Sessions
 from chat_service.errors import ConfigurationError
@@ -136,13 +136,15 @@ def make_context(
         attachments=options.max_attachments,
         names=options.names_per_command_limit,
         message_size=options.message_size_limit,
+        event_size=options.room_event_size_limit,
     )
     context = Context(
         service=service,
         options=options,
         limits=limits,
-        trusted_limits=replace(limits, names=None, message_size=None),
+        trusted_limits=replace(limits, names=None, message_size=None, event_size=None),
         rates=SharedRates.of(options),
+        event_rate=RateLimit(options.room_event_rate, options.room_event_burst),
         hooks=hooks,
         store=store,
         transport=transport,

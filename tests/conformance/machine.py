@@ -26,6 +26,7 @@ from chat_service.contracts.records import (
     SendConditions,
     UserSeen,
 )
+from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite import Peer, Peers
 from chat_service.testing.store_suite.base import Told, actor, room_topic, user_topic
@@ -293,6 +294,26 @@ class StoreMachine(RuleBasedStateMachine):
                 return self.model.room_message(room, who, message)
 
             self.agree(expected, self.opened[number % 2].store.room_message(room, who, dict(message)))
+
+    @rule(
+        at=instances,
+        room=rooms,
+        user=users,
+        message_id=st.integers(0, 9),
+        bypass=mostly.map(lambda flag: not flag),
+    )
+    def mark_read(self, at: int, room: RoomName, user: UserName, message_id: int, bypass: bool) -> None:
+        store = self.opened[at].store
+        self.agree(
+            lambda: self.model.room_mark_read(room, user, message_id, bypass),
+            store.room_mark_read(room, user, message_id, bypass=bypass),
+        )
+        self.agree(lambda: self.model.rooms_unread(ROOMS, user, bypass), self._unread(store, user, bypass))
+
+    async def _unread(self, store: Store, user: UserName, bypass: bool) -> dict[RoomName, int]:
+        found = await store.rooms_unread(ROOMS, user, bypass=bypass)
+        assert all(0 <= state.read_id <= state.last_message_id for state in found.values())
+        return {room: state.unread for room, state in found.items()}
 
     @rule(
         at=instances,

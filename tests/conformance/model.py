@@ -11,6 +11,7 @@ from typing import Any
 from chat_service.contracts.records import Actor, RoomConfig, SendConditions
 from chat_service.errors import ChatServiceError
 from chat_service.testing.store_suite.base import Told, told
+from chat_service.types import UserName
 
 #: The sockets that were removed, sorted; None when nobody was.
 Removed = list[str] | None
@@ -42,6 +43,8 @@ class Room:
     details: dict[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
     last_id: int = 0
+    #: The id up to which each user has read.
+    marks: dict[str, int] = field(default_factory=dict)
     #: What was sent with each user's keys: id and digest.
     sent: dict[tuple[str | None, str], tuple[int, bytes]] = field(default_factory=dict)
 
@@ -288,6 +291,20 @@ class Model:
         if key is not None:
             room.sent[actor.name, key] = message_id, conditions.digest
         return message_id, False
+
+    def room_mark_read(self, name: str, user: str, message_id: int, bypass: bool) -> tuple[int, bool]:
+        room = self.readable(name, Actor(name=UserName(user), bypass=bypass))
+        before = room.marks.get(user, 0)
+        room.marks[user] = max(before, min(message_id, room.last_id))
+        return room.marks[user], room.marks[user] > before
+
+    def rooms_unread(self, names: Sequence[str], user: str, bypass: bool) -> dict[str, int]:
+        found = {}
+        for name in names:
+            room = self.rooms.get(name)
+            if room is not None and (bypass or user in room.members or room.is_admin(user)):
+                found[name] = room.last_id - room.marks.get(user, 0)
+        return found
 
     def room_history(self, name: str, actor: Actor, after: int, limit: int) -> list[dict[str, Any]]:
         following = [item for item in self.readable(name, actor).messages if item["id"] > after]

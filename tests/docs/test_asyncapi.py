@@ -103,6 +103,8 @@ GOOD = {
     "limit": 10,
     "data": {"anything": [1, None]},
     "credentials": "a token",
+    "name": "typing",
+    "roomNames": ["room"],
 }
 BAD: dict[str, list[Any]] = {
     "roomName": ["", "a:b", 5, None],
@@ -117,6 +119,8 @@ BAD: dict[str, list[Any]] = {
     "limit": [0],
     "data": [],
     "credentials": [],
+    "name": ["", "n" * 129, 5, None],
+    "roomNames": ["room", ["a:b"], [5]],
 }
 
 
@@ -202,6 +206,11 @@ async def test_sent_values_conform_to_the_schemas(raw: bool) -> None:
         for mode in (True, False):
             await run(ann, "roomSetWhitelistMode", "room", mode)
         await run(bob, "roomJoin", "room")
+        # An ephemeral event reaches only sockets whose clients know that they have joined.
+        await seen(ann, "roomModeChanged")
+        await run(bob, "roomEvent", "room", "typing", {"on": True})
+        await run(ann, "roomMarkRead", "room", 1)
+        await seen(phone, "roomReadEcho")
         await run(ann, "roomAddToList", "room", "blacklist", ["dave"])
         await run(ann, "roomRemoveFromList", "room", "blacklist", ["dave"])
         await run(ann, "roomAddToList", "room", "blacklist", ["bob"])

@@ -9,7 +9,7 @@ import pytest
 
 from chat_service import errors
 from chat_service.commands.table import TABLE
-from chat_service.contracts import instance_store, room_store, user_store
+from chat_service.contracts import activity_store, instance_store, room_store, user_store
 from chat_service.contracts import store as base
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service import chat_service, server_api
@@ -53,7 +53,13 @@ def test_fields_have_their_comments_and_defaults() -> None:
 
 
 def test_every_method_of_the_contracts_has_a_text() -> None:
-    parts = {base: "Store", user_store: "UserStore", room_store: "RoomStore", instance_store: "InstanceStore"}
+    parts = {
+        base: "Store",
+        user_store: "UserStore",
+        room_store: "RoomStore",
+        activity_store: "ActivityStore",
+        instance_store: "InstanceStore",
+    }
     for module, name in parts.items():
         assert not [method.name for method in Module(module).methods(name) if not method.doc]
 
@@ -130,7 +136,7 @@ def test_coverage_page_links_tests_by_file() -> None:
 
 def test_contract_is_complete() -> None:
     counts = {kind: len(names) for kind, names in contract.items().items()}
-    assert (counts["command"], counts["notification"], counts["error"]) == (25, 19, 25)
+    assert (counts["command"], counts["notification"], counts["error"]) == (28, 21, 25)
     assert list(counts) == list(contract.TITLES)
 
 

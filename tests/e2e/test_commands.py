@@ -64,6 +64,13 @@ async def test_everything_from_javascript(serve: Serve, login: ConnectTo) -> Non
     assert [m["id"] for m in await call(alice, "roomRecentHistory", "room")] == [3, 2, 1]
     info = await call(alice, "roomHistoryInfo", "room")
     assert (info["historySize"], info["lastMessageId"]) == (3, 3)
+    assert await call(bob, "roomEvent", "room", "typing", {"on": True}) is None
+    event = {"author": "bob", "name": "typing", "data": {"on": True}}
+    assert await alice.wait_for("roomEvent") == ["room", event]
+    assert await call(alice, "roomMarkRead", "room", 2) == 2
+    assert await phone.wait_for("roomReadEcho") == ["room", 2]
+    state = {"lastMessageId": 3, "readId": 2, "unread": 1}
+    assert await call(phone, "roomGetUnread", ["room"]) == {"room": state}
     seen = await call(alice, "roomUserSeen", "room", "bob")
     assert seen["joined"] is True and seen["timestamp"] > 0
     assert await call(bob, "roomLeave", "room") == 0

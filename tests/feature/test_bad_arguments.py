@@ -29,8 +29,12 @@ GOOD: dict[str, Any] = {
     "message": {"textMessage": "x"},
     "data": {"any": ["data"]},
     "credentials": "a token",
+    "room names": ["room"],
+    "event name": "typing",
+    "event data": {"any": ["data"]},
 }
-NAMES = ("room name", "user name", "user names")
+LISTS = ("user names", "room names")
+NAMES = ("room name", "user name", *LISTS)
 
 #: One value or more of every kind that a client can send.
 VALUES: list[Any] = [
@@ -108,6 +112,9 @@ RIGHT: dict[str, Callable[[Any], bool]] = {
     "message": lambda value: value == {"textMessage": "x"},
     "data": _is_data,
     "credentials": _is_data,
+    "room names": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+    "event name": lambda value: isinstance(value, str) and 0 < len(value) <= 128 and _is_utf8(value),
+    "event data": _is_data,
 }
 
 
@@ -241,7 +248,7 @@ async def test_extra_arguments_are_allowed(world: World, command: Command) -> No
 
 def as_argument(command: Command, position: int, name: str) -> list[Any]:
     args = good_args(command)
-    args[position] = ["fine", name] if command.arguments[position].type.name == "user names" else name
+    args[position] = ["fine", name] if command.arguments[position].type.name in LISTS else name
     return args
 
 

@@ -61,8 +61,10 @@ def test_which_commands_need_a_user() -> None:
         "directSetWhitelistMode",
         "listOwnSockets",
         "loginRefresh",
+        "roomGetUnread",
         "roomJoin",
         "roomLeave",
+        "roomMarkRead",
         "systemMessage",
     ]
 

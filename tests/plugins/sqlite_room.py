@@ -13,6 +13,7 @@ from chat_service.contracts.records import (
     JoinHistory,
     MembersPage,
     MemberStatus,
+    ReadMark,
     Removal,
     RoomConfig,
     RoomSettings,
@@ -210,6 +211,20 @@ class Room:
         query = """delete from seen where rowid in (select rowid from seen where room = ? and user not in
                    (select user from members where room = ?) order by timestamp limit ?)"""
         self._step.run(query, self.name, self.name, max(0, count - limit))
+
+    def read_id(self, user: UserName) -> int:
+        return self._step.value("select id from marks where room = ? and user = ?", self.name, user) or 0
+
+    def mark_read(self, user: UserName, message_id: int, limit: int) -> ReadMark:
+        message_id, before = min(message_id, self.last_id), self.read_id(user)
+        if message_id <= before:
+            return ReadMark(before, False)
+        self._step.run("insert or replace into marks values (?, ?, ?)", self.name, user, message_id)
+        count = self._step.value("select count(*) from marks where room = ?", self.name)
+        query = """delete from marks where rowid in (select rowid from marks where room = ? and user != ?
+                   and user not in (select user from members where room = ?) order by id limit ?)"""
+        self._step.run(query, self.name, user, self.name, max(0, count - limit))
+        return ReadMark(message_id, True)
 
     def announce(self, user: UserName) -> None:
         """Tell of a joined user whom the room was not told of yet."""

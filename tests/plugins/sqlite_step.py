@@ -35,6 +35,7 @@ create table if not exists members (
 create table if not exists joined (
     room text, user text, id text, instance text, details text, changed int, primary key (room, user, id));
 create table if not exists seen (room text, user text, timestamp int, primary key (room, user));
+create table if not exists marks (room text, user text, id int, primary key (room, user));
 create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists sent (
     birth text, user text, key text, id int, digest blob, expires real, primary key (birth, user, key));
@@ -137,7 +138,7 @@ class Step:
 
     def delete_room(self, room: str) -> None:
         self.run("delete from rooms where name = ?", room)
-        for table in ("room_lists", "seen", "messages", "changes"):
+        for table in ("room_lists", "seen", "marks", "messages", "changes"):
             self.run(f"delete from {table} where room = ?", room)
 
     def settle_user(self, user: UserName) -> None:

@@ -30,12 +30,12 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+from tests.plugins.sqlite_activity import SqliteActivity
 from tests.plugins.sqlite_room import Room, create
 from tests.plugins.sqlite_step import Step
-from tests.plugins.sqlite_users import SqliteUsers
 
 
-class SqliteStore(SqliteUsers):
+class SqliteStore(SqliteActivity):
     """The whole ``Store``: rooms upon users."""
 
     # Rooms

@@ -3,13 +3,17 @@
 import re
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis as redis_client
 
 from chat_service.contracts.bus import Bus, Topic, TopicKind
+from chat_service.stores.redis.link import Link
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "redis.md"
 #: Commands on the bus connection.
@@ -23,6 +27,8 @@ OWN = frozenset({"info", "config|resetstat", "echo", "monitor", "client|setinfo"
 class Cost:
     """The cost of a client's command in Redis."""
 
+    #: How often something was sent: commands that are sent together are one round trip.
+    trips: int
     #: Commands and scripts sent and awaited, in the order of sending.
     sent: tuple[str, ...]
     #: Subscriptions, sent on another connection.
@@ -32,12 +38,28 @@ class Cost:
 
     def row(self, name: str) -> str:
         """The row for the table in the docs."""
-        cells = [f"`{name}`", str(len(self.sent)), _shown(self.sent), _shown(self.bus), str(self.executed)]
+        cells = [f"`{name}`", str(self.trips), _shown(self.sent), _shown(self.bus), str(self.executed)]
         return f"| {' | '.join(cells)} |"
 
 
 def _shown(names: tuple[str, ...]) -> str:
     return ", ".join(f"{count} {name}" for name, count in Counter(names).items()) or "–"
+
+
+@contextmanager
+def counting_trips() -> Iterator[Counter[str]]:
+    """Counts the writes to each node on the connections for commands."""
+    trips: Counter[str] = Counter()
+    flush = Link._flush
+
+    def counted(link: Link) -> None:
+        if link._unsent and link._on_push is None:
+            trips[link.name] += 1
+        flush(link)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Link, "_flush", counted)
+        yield trips
 
 
 class CostMeter:
@@ -52,7 +74,8 @@ class CostMeter:
         self._client.ping()
         with self._client.monitor() as monitor:
             self._client.config_resetstat()
-            await work
+            with counting_trips() as trips:
+                await work
             # When this is done, everything sent on the bus connection before has arrived.
             await self._bus.subscribe(SETTLED)
             stats = self._client.info("commandstats")
@@ -70,6 +93,7 @@ class CostMeter:
         # Two independent sources must agree.
         assert counted == Counter(name.lower() for name in sent + inside)
         return Cost(
+            trips=trips.total(),
             sent=tuple(name for name in sent if name not in BUS),
             bus=tuple(name for name in sent if name in BUS),
             executed=sum(counted.values()),

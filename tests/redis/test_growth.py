@@ -74,6 +74,7 @@ async def make_everything(peer: Peer) -> None:
     await store.room_send(ROOM, SYSTEM, {"textMessage": "x"}, SendConditions(key="k"))
     message = {"textMessage": "x", "timestamp": NOW, "author": ALICE}
     await store.room_send(ROOM, actor(ALICE), message, SendConditions(rate=SLOW))
+    await store.room_mark_read(ROOM, ALICE, 1)
     await store.user_ban(BOB, Ban(until=NOW + 1_000_000), NOW)
     # This room leaves nothing behind.
     await store.socket_connect(CAROL, S2, peer.instance_id, ttl=SECONDS)
@@ -120,11 +121,12 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, alone: 
     await store.room_message(EMPTY, SYSTEM, {})
     for list_name in ("adminlist", "blacklist", "whitelist"):
         await store.room_change_list(EMPTY, SYSTEM, list_name, NOW, add=[BOB], limit=9)
+    await store.room_mark_read(EMPTY, ALICE, 1)
     with server.client() as client:
         at = {
             key: client.execute_command("PEXPIRETIME", key) for key in left() if not key.endswith(":changes")
         }
-    assert len(at) == 5
+    assert len(at) == 6
     assert len(set(at.values())) == 1
     assert all(0 < ttl <= SECONDS * 1000 for ttl in left().values())
     await peer.enter(ALICE, S1, room=EMPTY)
@@ -133,6 +135,24 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, alone: 
     assert all(0 < ttl <= SECONDS * 1000 for ttl in left().values())
     assert isinstance(store, RedisStore)
     assert f"{store.keys.seen(EMPTY)}" in left()
+
+
+async def test_marks_of_a_former_room_mean_nothing(server: RedisServer, alone: At, peer: Peer) -> None:
+    """An instance of an earlier version leaves them when it deletes a room."""
+    store = peer.store
+    await store.room_create(ROOM, RoomConfig(owner=ALICE))
+    for _ in range(3):
+        await store.room_message(ROOM, SYSTEM, {})
+    for user in (ALICE, BOB):
+        await store.room_mark_read(ROOM, user, 3, bypass=True)
+    with server.client() as client:
+        client.hset(f"{alone.prefix}:room:{{{ROOM}}}", "birth", "another")
+    assert (await store.rooms_unread([ROOM], ALICE))[ROOM].unread == 3
+    assert await store.room_mark_read(ROOM, ALICE, 1) == (1, True)
+    assert (await store.rooms_unread([ROOM], ALICE))[ROOM].unread == 2
+    with server.client() as client:
+        marks = client.hgetall(f"{alone.prefix}:room:{{{ROOM}}}:marks")
+    assert marks == {b"": b"another", b"alice": b"1"}
 
 
 async def test_what_a_limit_of_age_costs(server: RedisServer, peer: Peer) -> None:

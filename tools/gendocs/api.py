@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
+from chat_service.contracts import activity_store, instance_store, room_store, user_store
 from chat_service.contracts import bus as bus
 from chat_service.contracts import capabilities as capabilities
-from chat_service.contracts import instance_store, room_store, user_store
 from chat_service.contracts import store as stores
 from chat_service.contracts import transport as transports
 from chat_service.operations import api as operations
@@ -41,7 +41,12 @@ def operations_methods() -> list[Method]:
 
 
 #: The protocols that ``Store`` combines.
-STORE_PARTS = {"UserStore": user_store, "RoomStore": room_store, "InstanceStore": instance_store}
+STORE_PARTS = {
+    "UserStore": user_store,
+    "RoomStore": room_store,
+    "ActivityStore": activity_store,
+    "InstanceStore": instance_store,
+}
 
 
 def plugins_page() -> str:

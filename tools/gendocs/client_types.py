@@ -66,6 +66,20 @@ interface HistoryGap {
   to: number;
 }
 
+/** An event that is stored nowhere. author: null if the server sent it without a user. */
+interface EphemeralEvent {
+  author: string | null;
+  name: string;
+  data: unknown;
+}
+
+/** How far a user has read a room: up to readId, so that unread messages follow, up to lastMessageId. */
+interface ReadState {
+  lastMessageId: number;
+  readId: number;
+  unread: number;
+}
+
 interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;

@@ -95,6 +95,8 @@ _ARGUMENTS: dict[str, Schema] = {
     "room name": {"$ref": "#/components/schemas/Name"},
     "user name": {"$ref": "#/components/schemas/Name"},
     "user names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
+    "room names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
+    "event name": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     "message id": {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},
     "idempotency key": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},

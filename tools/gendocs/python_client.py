@@ -20,6 +20,7 @@ from chat_service.client.client_types import (
     HistoryInfo,
     JoinHistory,
     NotificationsInfo,
+    ReadState,
     SendOutcome,
     UserSeen,
     options_object,
@@ -44,6 +45,7 @@ _TYPES = {
     "number | null": "int | None",
     "string[]": "list[str]",
     "Record<string, string[]>": "dict[str, list[str]]",
+    "Record<string, ReadState>": "dict[str, ReadState]",
     "SentMessage": "Message",
     "StoredMessage[]": "list[Message]",
 }

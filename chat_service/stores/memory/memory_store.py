@@ -29,12 +29,13 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import StoreError
 from chat_service.stores.memory.backend import LocalBus, MemoryBackend, next_names
+from chat_service.stores.memory.memory_activity import MemoryActivity
 from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
-class MemoryStore(MemoryUsers):
+class MemoryStore(MemoryUsers, MemoryActivity):
     """State in memory: the fastest store, lost with the process. The methods are described in ``Store``."""
 
     runs_without_task = True

@@ -15,6 +15,8 @@ from chat_service.contracts.records import (
     HistoryPage,
     MembersPage,
     MemberStatus,
+    ReadMark,
+    ReadState,
     Removal,
     RoomConfig,
     RoomSettings,
@@ -25,6 +27,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History, SentKeys
+from chat_service.stores.memory.marks import ReadMarks
 from chat_service.stores.memory.paces import Paces
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
@@ -94,6 +97,7 @@ class MemoryRoom:
         }
         self.members: dict[UserName, Member] = {}
         self.seen: dict[UserName, int] = {}
+        self.marks = ReadMarks()
         #: Time in seconds after which the room goes when it is empty; None: never.
         self.empty_ttl = config.empty_ttl
         self.history = History(config.history_max_size, config.history_max_bytes, config.history_ttl, now=now)
@@ -118,6 +122,10 @@ class MemoryRoom:
             # Same as rules.may_read, without gathering all facts.
             return
         if not rules.may_read(self.facts(actor.name)):
+            raise ChatServiceError("notJoined", self.name)
+
+    def check_send(self, actor: Actor) -> None:
+        if not actor.bypass and actor.name not in self.members:
             raise ChatServiceError("notJoined", self.name)
 
     def check_owner(self, actor: Actor) -> None:
@@ -177,6 +185,12 @@ class MemoryRoom:
             sockets=len(member.sockets),
             details=member.shown_details,
         )
+
+    def unread(self, user: UserName) -> ReadState:
+        return ReadState(self.history.last_id, self.marks.of(user))
+
+    def mark_read(self, user: UserName, message_id: int, limit: int) -> ReadMark:
+        return self.marks.move(user, min(message_id, self.history.last_id), limit, self.members)
 
     def page(self, after: int | None, limit: int, max_bytes: int | None) -> HistoryPage:
         history = self.history

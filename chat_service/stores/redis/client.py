@@ -121,6 +121,50 @@ class RedisClient:
         except RedisReplyError as error:
             raise self._failure(f"script {script.name}", error) from None
 
+    async def run_each(self, script: Script, groups: Sequence[Sequence[str]], *args: Encodable) -> list[Any]:
+        """Run a script once for each group of keys, which may be on different nodes. Raises ``StoreError``.
+
+        All are sent together, so this takes one round trip per node if the nodes of the keys are known.
+        """
+        # Timeouts need a task.
+        await in_task()
+        try:
+            async with asyncio.timeout(self.seconds_left()):
+                return await self._run_each(script, groups, args)
+        except TimeoutError:
+            self.timeouts += 1
+            raise _refused([]) from None
+
+    async def _run_each(
+        self, script: Script, groups: Sequence[Sequence[str]], args: Sequence[Encodable]
+    ) -> list[Any]:
+        topology, answers = self.topology, dict[int, Any]()
+        sent: dict[int, asyncio.Future[Any]] = {}
+        for number, keys in enumerate(groups):
+            address = topology.address_known(keys[0])
+            link = None if address is None else topology.link_known(address)
+            if link is not None:
+                packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+                sent[number] = link.submit_packed(packed)
+        for number, answer in zip(
+            sent, await asyncio.gather(*sent.values(), return_exceptions=True), strict=True
+        ):
+            if not isinstance(answer, BaseException):
+                answers[number] = answer
+            elif not isinstance(answer, RedisReplyError):
+                self.timeouts += 1
+                topology.forget()
+                raise answer
+            elif answer.kind not in _ELSEWHERE and answer.kind not in _SOON and answer.kind != "NOSCRIPT":
+                raise self._failure(f"script {script.name}", answer)
+        left = [number for number in range(len(groups)) if number not in answers]
+        # One per node, which finds the node and loads the script there; then the others.
+        first = list({topology.address_known(groups[number][0]): number for number in left}.values())
+        for part in (first, [number for number in left if number not in first]):
+            done = await asyncio.gather(*(self.run(script, groups[number], *args) for number in part))
+            answers.update(zip(part, done, strict=True))
+        return [answers[number] for number in range(len(groups))]
+
     async def call(self, key: str, *command: Encodable) -> Any:
         """Run a command on the node of a key. Raises ``StoreError``."""
         try:

@@ -20,6 +20,7 @@ _ROOM_SUFFIXES = (
     ":changes",
     ":times",
     ":details",
+    ":marks",
 )
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
 
@@ -64,6 +65,10 @@ class Keys:
         """List of the Unix time in ms of each message in the history, for rooms that drop old ones."""
         return f"{self.room(room)}:times"
 
+    def marks(self, room: str) -> str:
+        """Hash of user to the id up to which they have read; the empty field has the birth of the room."""
+        return f"{self.room(room)}:marks"
+
     def changes(self, room: str) -> str:
         """List of packed events other than messages, newest first."""
         return f"{self.room(room)}:changes"
@@ -81,6 +86,11 @@ class Keys:
         """The keys that ``room_message.lua`` needs, in its order."""
         key = self.room(room)
         return [key, key + ":members", key + ":history", key + ":times"]
+
+    def unread_keys(self, room: str) -> list[str]:
+        """The keys that ``room_unread.lua`` needs, in its order."""
+        key = self.room(room)
+        return [key, key + ":adminlist", key + ":members", key + ":marks"]
 
     def sent(self, room: str, user: str | None, key: str) -> str:
         """String for an idempotency key: birth of the room, id and digest.

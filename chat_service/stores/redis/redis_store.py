@@ -36,6 +36,7 @@ from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.member_scripts import MemberScripts
 from chat_service.stores.redis.memberships import Memberships, Removals
+from chat_service.stores.redis.redis_activity import RedisActivity
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.redis_users import RedisUsers
@@ -52,7 +53,7 @@ def _new_epoch() -> str:
     return uuid.uuid4().hex[:16]
 
 
-class RedisStore(RedisUsers):
+class RedisStore(RedisUsers, RedisActivity):
     """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
     runs_without_task = True

@@ -30,6 +30,7 @@ for _part in (
     "owning",
     "presence",
     "rates",
+    "read_marks",
     "removal",
     "rooms",
     "sends",
@@ -54,6 +55,7 @@ from chat_service.testing.store_suite.messages import MessageSuite  # noqa: E402
 from chat_service.testing.store_suite.owning import OwnedRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
 from chat_service.testing.store_suite.rates import RateSuite  # noqa: E402
+from chat_service.testing.store_suite.read_marks import ActivitySuite  # noqa: E402
 from chat_service.testing.store_suite.removal import RemovalSuite  # noqa: E402
 from chat_service.testing.store_suite.rooms import RoomSuite  # noqa: E402
 from chat_service.testing.store_suite.sends import SendSuite  # noqa: E402
@@ -76,6 +78,7 @@ class StoreSuite(
     ExpirySuite,
     SendSuite,
     RateSuite,
+    ActivitySuite,
     OwnedRoomSuite,
     AccessSuite,
     ListSuite,
@@ -87,6 +90,7 @@ class StoreSuite(
 
 __all__ = [
     "AccessSuite",
+    "ActivitySuite",
     "BanSuite",
     "BusSuite",
     "ChangeSuite",

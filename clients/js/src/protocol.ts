@@ -46,6 +46,20 @@ export interface HistoryGap {
   to: number;
 }
 
+/** An event that is stored nowhere. author: null if the server sent it without a user. */
+export interface EphemeralEvent {
+  author: string | null;
+  name: string;
+  data: unknown;
+}
+
+/** How far a user has read a room: up to readId, so that unread messages follow, up to lastMessageId. */
+export interface ReadState {
+  lastMessageId: number;
+  readId: number;
+  unread: number;
+}
+
 export interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;
@@ -161,6 +175,12 @@ export interface Commands<M = TextMessage> {
    */
   roomDelete(roomName: string): null;
   /**
+   * Sends an event to the other joined sockets of a room, at most once. Nothing is stored, so who misses it never gets it. For what is soon out of date, such as who is typing.
+   * Result: nothing. Permitted for: joined users.
+   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
+   */
+  roomEvent(roomName: string, name: string, data: unknown): null;
+  /**
    * Returns a list of a room: `adminlist`, `blacklist`, `whitelist` or `userlist` (joined users).
    * Result: the names in the list. Permitted for: joined users and admins.
    * Errors: badArgument, internalError, invalidName, noList, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
@@ -172,6 +192,12 @@ export interface Commands<M = TextMessage> {
    * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomGetOwner(roomName: string): string | null;
+  /**
+   * Tells how far the caller has read rooms: those that they have joined or are an admin of. Without a mark, `readId` is 0. `unread` also counts the caller's own messages after the mark.
+   * Result: for each room its last message, the mark of the caller, and the number of messages between. Permitted for: any user; rooms that they may not read, or that do not exist, are left out.
+   * Errors: badArgument, internalError, invalidName, listLimitExceeded, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
+   */
+  roomGetUnread(roomNames: string[]): Record<string, ReadState>;
   /**
    * Returns the mode of a room.
    * Result: whether the whitelist alone gives access. Permitted for: joined users and admins.
@@ -204,6 +230,12 @@ export interface Commands<M = TextMessage> {
    * Errors: badArgument, internalError, invalidName, invalidSocket, noLogin, noRoom, noSocket, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   roomLeave(roomName: string): number;
+  /**
+   * Moves the caller's mark in a room to a message, on all devices. It never moves back. An id after the last message means the last message.
+   * Result: the id up to which the caller has now read the room. Permitted for: joined users and admins.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
+   */
+  roomMarkRead(roomName: string, id: number): number;
   /**
    * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Permitted for: joined users.
@@ -274,13 +306,16 @@ export const COMMANDS = [
   "roomAddToList",
   "roomCreate",
   "roomDelete",
+  "roomEvent",
   "roomGetAccessList",
   "roomGetOwner",
+  "roomGetUnread",
   "roomGetWhitelistMode",
   "roomHistoryGet",
   "roomHistoryInfo",
   "roomJoin",
   "roomLeave",
+  "roomMarkRead",
   "roomMessage",
   "roomNotificationsInfo",
   "roomRecentHistory",
@@ -320,6 +355,10 @@ export interface Notifications<M = TextMessage> {
   roomAccessRemoved(roomName: string): void;
   /** To the room: A message in the room. Messages arrive in the order of their ids. */
   roomMessage(roomName: string, message: Stored<M>): void;
+  /** To the room, except the sender's socket: An event that is stored nowhere, such as a user typing. It may be lost. */
+  roomEvent(roomName: string, event: EphemeralEvent): void;
+  /** To the user's other sockets; all of them if the server made the call: This user has read a room up to this message. */
+  roomReadEcho(roomName: string, id: number): void;
   /** To joined sockets that missed messages for ever: The messages from one id to another never reached this socket and are no longer in the history. Sent before the next message. */
   roomHistoryGap(roomName: string, gap: HistoryGap): void;
   /** To joined sockets that may have missed notifications: Notifications about members, lists or the mode may be missing: read them again. */
@@ -347,6 +386,8 @@ export const NOTIFICATIONS = [
   "roomModeChanged",
   "roomAccessRemoved",
   "roomMessage",
+  "roomEvent",
+  "roomReadEcho",
   "roomHistoryGap",
   "roomStateGap",
   "directMessage",

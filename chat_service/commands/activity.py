@@ -1,0 +1,57 @@
+"""Handlers of ephemeral events and read marks."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from chat_service.commands.spec import actor_of, user_of
+from chat_service.contracts.bus import Notify, Topic, TopicKind
+from chat_service.domain.context import Context
+from chat_service.domain.delivery import EPHEMERAL
+from chat_service.domain.pace import Pace
+from chat_service.hooks import CommandCall
+from chat_service.types import RoomName
+
+
+def admit_event(context: Context, call: CommandCall) -> None:
+    """Count an event for the rate of its user on this instance. Raises ``rateLimited``."""
+    session = None if call.is_local_call or call.id is None else context.sessions.get(call.id)
+    if session is None:
+        return
+    pace = session.pace
+    if pace.events is None:
+        pace.events = Pace()
+    context.event_rate.take(pace.events, perf_counter())
+
+
+async def room_event(context: Context, call: CommandCall, room_name: RoomName, name: str, data: Any) -> None:
+    event = {"author": call.user_name, "name": name, "data": data}
+    exclude = () if call.id is None else (call.id,)
+    notice = Notify(event=EPHEMERAL, args=(room_name, event), exclude=exclude)
+    await context.store.room_notify(room_name, actor_of(call), notice)
+
+
+async def room_mark_read(context: Context, call: CommandCall, room_name: RoomName, id: int) -> int:
+    user = user_of(call)
+    mark = await context.store.room_mark_read(
+        room_name,
+        user,
+        int(id),
+        bypass=call.bypass_permissions,
+        limit=context.options.read_marks_limit,
+    )
+    if mark.moved:
+        exclude = () if call.id is None else (call.id,)
+        echo = Notify(event="roomReadEcho", args=(room_name, mark.id), exclude=exclude)
+        await context.store.bus.publish(Topic(TopicKind.USER, user), echo)
+    return mark.id
+
+
+async def room_get_unread(
+    context: Context, call: CommandCall, room_names: Sequence[RoomName]
+) -> dict[RoomName, dict[str, int]]:
+    found = await context.store.rooms_unread(room_names, user_of(call), bypass=call.bypass_permissions)
+    return {
+        room: {"lastMessageId": state.last_message_id, "readId": state.read_id, "unread": state.unread}
+        for room, state in found.items()
+    }

@@ -1,0 +1,13 @@
+-- Publish a notification that is stored nowhere, if the actor is joined.
+-- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 envelope (signed)
+-- Returns {0}, or {'noRoom'}, {'notJoined'}.
+local room_key, members_key = KEYS[1], KEYS[2]
+local actor, bypass, envelope = ARGV[1], ARGV[2] == '1', ARGV[3]
+
+if redis.call('EXISTS', room_key) == 0 then return {'noRoom'} end
+if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
+  return {'notJoined'}
+end
+redis.call('SPUBLISH', room_key, envelope)
+return {0}
