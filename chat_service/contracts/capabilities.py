@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from chat_service.contracts.bus import BusStatus
 from chat_service.contracts.records import Actor, StoreStatistics
 from chat_service.contracts.transport import Transport, TransportStatistics
+from chat_service.protocol.arguments import Argument, CommandOption
 from chat_service.types import Message, RoomName, SocketId
 
 
@@ -112,6 +113,28 @@ class Drains(Protocol):
 
     async def drained(self, socket_id: SocketId) -> None:
         """Wait while too much data is unsent for a socket. Called before a history is read."""
+        ...
+
+
+class CommandFacts(Protocol):
+    """What clients may know of a command: a row of the command table."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def doc(self) -> str: ...
+    @property
+    def arguments(self) -> Sequence[Argument]: ...
+    @property
+    def options(self) -> Sequence[CommandOption]: ...
+
+
+@runtime_checkable
+class TakesCommands(Protocol):
+    """A transport whose clients give arguments by name, or ask which commands there are."""
+
+    def take_commands(self, commands: Callable[[], Mapping[str, CommandFacts]]) -> None:
+        """Called once on creation of the service. ``commands`` returns the current commands by name."""
         ...
 
 

@@ -87,7 +87,7 @@ class NodeProcess:
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._clients: dict[str, NodeClient] = {}
+        self._clients: dict[str, Client] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -126,11 +126,15 @@ class NodeProcess:
     async def connect(
         self, url: str, name: str, *, transports: Sequence[str], msgpack: bool = False, **options: Any
     ) -> "NodeClient":
-        key = f"{name}-{next(self._numbers)}"
-        client = self._clients[key] = NodeClient(self, key)
+        client = NodeClient(self, f"{name}-{next(self._numbers)}")
+        self.watch(client)
         options = {"query": {"userName": name}, "transports": list(transports), **options}
-        await self.ask("connect", client=key, url=url + NAMESPACE, options=options, msgpack=msgpack)
+        await self.ask("connect", client=client.name, url=url + NAMESPACE, options=options, msgpack=msgpack)
         return client
+
+    def watch(self, client: Client) -> None:
+        """Collect what the process reports about a client."""
+        self._clients[client.name] = client
 
     async def reset(self) -> None:
         """Disconnect and forget all clients."""
