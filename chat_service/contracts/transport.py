@@ -29,6 +29,8 @@ class Handshake:
     #: What identifies the client's browser or device: the cookie named by the transport's option
     #: `fingerprint_cookie`, otherwise the id of the socket.
     fingerprint: str = ""
+    #: Whether the transport's clients need no login: one that `on_connect` does not name is a guest.
+    takes_guests: bool = False
 
     @property
     def cookies(self) -> Mapping[str, str]:

@@ -84,9 +84,10 @@ async def _wait_for(answer: Awaitable[Any], context: Context, session: Session) 
 
 async def _name_user(context: Context, session: Session) -> tuple[UserName, Mapping[str, Any]]:
     hook = context.hooks.get("on_connect")
-    if hook is None:
-        raise ChatServiceError("noLogin")
-    login = login_of(await call_hook(_ask, hook, context, session))
+    answer = None if hook is None else await call_hook(_ask, hook, context, session)
+    if answer is None and context.transport.get_handshake(session.socket_id).takes_guests:
+        answer = Login(session.socket_id, ephemeral=True)
+    login = login_of(answer)
     name, auth_data = login.name, login.data or {}
     _keep_terms(context, session, login)
     check_name(name, context.options.name_length_limit)

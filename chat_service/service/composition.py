@@ -9,7 +9,12 @@ from chat_service.commands import sockets
 from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.running import Background, RunningWork
 from chat_service.concurrency.serial import SerialQueue
-from chat_service.contracts.capabilities import BoundsCommands, SendsTogether, history_deliveries
+from chat_service.contracts.capabilities import (
+    BoundsCommands,
+    SendsTogether,
+    TakesCommands,
+    history_deliveries,
+)
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
 from chat_service.domain import recovery, removal
@@ -124,6 +129,8 @@ def make_context(
 ) -> Context:
     """Wire the parts of a service."""
     store, transport = make_store(options), make_transport(options)
+    if isinstance(transport, TakesCommands):
+        transport.take_commands(lambda: COMMANDS)
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     identity = Identity()

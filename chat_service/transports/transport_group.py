@@ -10,11 +10,13 @@ from socket import socket
 from typing import Any
 
 from chat_service.contracts.capabilities import (
+    CommandFacts,
     HasAddress,
     HistoryDelivery,
     ListensAnywhere,
     MeasuredTransport,
     MountsOnAsgi,
+    TakesCommands,
     name_of,
 )
 from chat_service.contracts.transport import (
@@ -113,6 +115,12 @@ class TransportGroup:
             if isinstance(member, MountsOnAsgi):
                 return member.asgi_app(other)
         raise ConfigurationError(f"{self!r} does not support ASGI")
+
+    def take_commands(self, commands: Callable[[], Mapping[str, CommandFacts]]) -> None:
+        """Tell each transport that wants to know."""
+        for member in self.members:
+            if isinstance(member, TakesCommands):
+                member.take_commands(commands)
 
     def history_delivery(self, socket_id: SocketId) -> HistoryDelivery:
         """How a socket gets histories."""

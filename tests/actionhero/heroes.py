@@ -7,7 +7,9 @@ from typing import Any
 
 from chat_service import ChatService
 from chat_service.transports.streams.line_transport import LineTransport
+from chat_service.transports.transport_group import TransportGroup
 from tests.e2e.clients import Client, NodeProcess, to_json
+from tests.support.parts import parts_of
 from tests.support.patience import PATIENCE
 
 DRIVER = Path(__file__).parent / "hero_driver.js"
@@ -137,6 +139,8 @@ class Lines:
 
 def line_port(service: ChatService) -> int:
     """The port of the service's lines."""
-    (transport,) = (item for item in service.transport.transports if isinstance(item, LineTransport))
+    group = parts_of(service).transport
+    assert isinstance(group, TransportGroup)
+    (transport,) = (item for item in group.members if isinstance(item, LineTransport))
     assert transport.port is not None
     return transport.port

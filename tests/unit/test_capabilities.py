@@ -19,7 +19,14 @@ from chat_service.types import SocketId
 STORE = {"RunsWithoutTask", "HasTitle"}
 # Only the names of members count, so what is measured has both of these.
 MEASURED = {"MeasuredStore", "MeasuredTransport"}
-GROUP = {"DeliversBySocket", "MeasuredByName", "HasAddress", "ListensAnywhere", "MountsOnAsgi"}
+GROUP = {
+    "DeliversBySocket",
+    "MeasuredByName",
+    "HasAddress",
+    "ListensAnywhere",
+    "MountsOnAsgi",
+    "TakesCommands",
+}
 TRANSPORT = {
     "HasName",
     "TakesEncoded",
@@ -37,7 +44,7 @@ def socketio_transport(serializer: str = "json") -> SocketIOTransport:
 
 def capabilities_of(part: object) -> set[str]:
     kinds = [kind for kind in vars(capabilities).values() if getattr(kind, "_is_runtime_protocol", False)]
-    assert {kind.__name__ for kind in kinds} >= STORE | TRANSPORT | MEASURED
+    assert {kind.__name__ for kind in kinds} >= STORE | TRANSPORT | GROUP | MEASURED
     return {kind.__name__ for kind in kinds if isinstance(part, kind)}
 
 
@@ -47,7 +54,7 @@ def capabilities_of(part: object) -> set[str]:
         (MemoryStore, STORE),
         (RedisStore, STORE | MEASURED | {"BoundsCommands", "SendsTogether"}),
         (socketio_transport, TRANSPORT | MEASURED),
-        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi"} | MEASURED),
+        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi"} | MEASURED | {"TakesCommands"}),
         (lambda: TransportGroup([InProcessTransport()]), GROUP | MEASURED),
         (InProcessTransport, set()),
     ],

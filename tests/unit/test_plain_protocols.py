@@ -6,7 +6,7 @@ import pytest
 
 from chat_service.contracts.transport import Handshake
 from chat_service.transports.streams.dialect import Client, Close, LogIn, Run, Send
-from chat_service.transports.streams.line_reader import INTERRUPT, INVALID, TEXT, LineReader, LineTooLong
+from chat_service.transports.streams.line_reader import INTERRUPT, INVALID, TEXT, TOO_LONG, LineReader
 from chat_service.transports.streams.plain_json import PlainJson
 from chat_service.transports.streams.plain_lines import PlainLines, split_words
 from chat_service.transports.streams.wire_json import read_json, write_json
@@ -55,11 +55,18 @@ def test_other_delimiters() -> None:
 
 def test_the_length_of_a_line_is_limited() -> None:
     assert lines_of(LineReader(5), b"12345\r\n", b"12345\n") == [(TEXT, "12345")] * 2
-    for data in (b"123456\n", b"1234567", b"123456\r\n"):
-        reader = LineReader(5)
-        reader.feed(data)
-        with pytest.raises(LineTooLong):
-            reader.take()
+    for data in (b"123456\n", b"123456\r\n", b"123456789\n"):
+        assert lines_of(LineReader(5), data + b"next\n") == [(TOO_LONG, ""), (TEXT, "next")]
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_dropped_as_it_arrives() -> None:
+    reader = LineReader(5, b"<end>")
+    assert lines_of(reader, b"x" * 11) == [(TOO_LONG, "")]
+    for _ in range(3):
+        assert lines_of(reader, b"x" * 100_000) == []
+        assert reader.unread <= 5
+    assert lines_of(reader, b"x<en", b"d>a<end>") == [(TEXT, "a")]
+    assert lines_of(reader, b"x" * 11, b"x\x04b<end>") == [(TOO_LONG, ""), (INTERRUPT, ""), (TEXT, "b")]
 
 
 def test_the_rest_is_a_line() -> None:

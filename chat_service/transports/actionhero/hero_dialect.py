@@ -181,6 +181,10 @@ class LineConversation(Conversation):
             return (Send(write_json(told(event, args)), is_answer=False),)
         return ()
 
+    def too_long(self) -> Steps:
+        text = self._dialect.texts.text("data_length_too_long")
+        return (Send(write_json({"status": "error", "error": text, "context": "response"})),)
+
     def interrupted(self) -> Steps:
         return (self._end(),)
 
@@ -188,9 +192,6 @@ class LineConversation(Conversation):
         return Close(write_json(_BYE))
 
     def closing(self, closing: Closing) -> bytes | None:
-        if closing.reason == "line too long":
-            text = self._dialect.texts.text("data_length_too_long")
-            return write_json({"status": "error", "error": text, "context": "response"})
         return write_json(_BYE)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from chat_service.contracts.transport import Handshake
 from chat_service.types import SocketId
@@ -115,6 +115,10 @@ class Conversation:
         """A frame that is not text: ``why`` is a short text for the client."""
         return (Close(),)
 
+    def too_long(self) -> Steps | None:
+        """A line exceeds the limit, and is dropped. None: the client is disconnected."""
+        return None
+
     def interrupted(self) -> Steps:
         """Ctrl-C or Ctrl-D was pressed on a line. What precedes it on the line is dropped."""
         return (Close(),)
@@ -141,6 +145,17 @@ class Conversation:
     def closing(self, closing: Closing) -> bytes | None:
         """The last frame to a client that the transport disconnects; None for none."""
         return None
+
+
+@runtime_checkable
+class TakesGuests(Protocol):
+    """A dialect whose clients need no login, if ``takes_guests`` is true.
+
+    A connection that the service's ``on_connect`` does not name, or of a service without this hook, is a user
+    of its own: an ephemeral one, named by the id of its socket.
+    """
+
+    takes_guests: bool
 
 
 class Dialect(Protocol):

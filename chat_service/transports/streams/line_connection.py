@@ -5,9 +5,8 @@ from typing import Any
 
 from chat_service.transports.socketio.engine.buffered import BufferedConnection
 from chat_service.transports.socketio.engine.lines import Outbox
-from chat_service.transports.streams.dialect import Closing
-from chat_service.transports.streams.line_reader import INTERRUPT, LineReader, LineTooLong
-from chat_service.transports.streams.stream_connection import LINE_TOO_LONG, StreamConnection
+from chat_service.transports.streams.line_reader import INTERRUPT, TOO_LONG, LineReader
+from chat_service.transports.streams.stream_connection import StreamConnection
 
 
 class LineConnection(BufferedConnection):
@@ -56,6 +55,8 @@ class LineConnection(BufferedConnection):
         stream = self._stream
         if kind == INTERRUPT and stream is not None:
             stream.interrupt()
+        elif kind == TOO_LONG and stream is not None:
+            stream.too_long()
         else:
             self.receiver.take(content)
         self._look_at_end()
@@ -65,14 +66,6 @@ class LineConnection(BufferedConnection):
         stream = self._stream
         if self._has_ended and not self._reader.unread and stream is not None:
             stream.finish()
-
-    def fail(self, error: Exception) -> None:
-        """End the connection because of an exception of the reader or the receiver."""
-        stream = self._stream
-        if isinstance(error, LineTooLong) and stream is not None:
-            stream.dismiss(Closing(LINE_TOO_LONG))
-        else:
-            super().fail(error)
 
     def eof_received(self) -> bool:
         """Part of the asyncio protocol: the client sends no more, but may read the answers."""

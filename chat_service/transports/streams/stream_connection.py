@@ -175,6 +175,17 @@ class StreamConnection:
         if not self.closed:
             self.perform(self.conversation.interrupted)
 
+    def too_long(self) -> None:
+        """A line exceeds the limit, and is dropped."""
+        if self.closed:
+            return
+        self.heard = True
+        steps = self.conversation.too_long()
+        if steps is None:
+            self.dismiss(Closing(LINE_TOO_LONG))
+        else:
+            self.perform(lambda: steps)
+
     def finish(self) -> None:
         """The client sends no more. It still gets the answers to what it has sent."""
         self._has_ended = True

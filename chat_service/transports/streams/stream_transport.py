@@ -4,18 +4,19 @@ import asyncio
 import base64
 import logging
 import secrets
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from chat_service.concurrency import eager
 from chat_service.concurrency.deadlines import Deadlines
+from chat_service.contracts.capabilities import CommandFacts, TakesCommands
 from chat_service.contracts.transport import Handshake, LifeCycleStep, TransportHandler, TransportStatistics
 from chat_service.errors import ConfigurationError
 from chat_service.open_files import accept_failures
 from chat_service.transports.socketio.engine.admissions import REASONS, Admissions
 from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
-from chat_service.transports.streams.dialect import Closing, Dialect
+from chat_service.transports.streams.dialect import Closing, Dialect, TakesGuests
 from chat_service.transports.streams.stream_channels import Frame, StreamChannels
 from chat_service.transports.streams.stream_connection import LOGIN_TIMEOUT, StreamConnection
 from chat_service.transports.streams.stream_options import StreamOptions
@@ -45,6 +46,7 @@ class StreamTransport:
     ) -> None:
         """``idle_seconds``: time without input after which ``on_idle`` is called."""
         self.dialect = dialect
+        self._takes_guests = isinstance(dialect, TakesGuests) and dialect.takes_guests
         self.max_waiting = options.max_waiting_commands
         self.outbox = Outbox(options.send_buffer_limit)
         self.admissions = Admissions(options.connection_limits)
@@ -109,6 +111,11 @@ class StreamTransport:
     def port(self) -> int | None:
         return None
 
+    def take_commands(self, commands: Callable[[], Mapping[str, CommandFacts]]) -> None:
+        """Part of ``TakesCommands``."""
+        if isinstance(self.dialect, TakesCommands):
+            self.dialect.take_commands(commands)
+
     # Connections
 
     @staticmethod
@@ -139,6 +146,7 @@ class StreamTransport:
         """Announce a socket to the service."""
         known = connection.client.handshake
         handshake = replace(known, auth=auth, query={**known.query, **query} if query else known.query)
+        handshake = replace(handshake, takes_guests=self._takes_guests)
         made = self._channels.add(connection.socket_id, handshake, connection)
         self._channels.add_stream(connection, made)
         task = self._start(self._log_in(connection))
