@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from chat_service.hooks import CommandCall, DisconnectInfo, Login, MembershipInfo
     from chat_service.options import Options
+    from chat_service.protocol.arguments import ArgumentType
     from chat_service.service import ChatService, CloseTimeoutError
     from chat_service.stores.memory import MemoryBackend, MemoryStore
     from chat_service.types import Message, user_channel
@@ -41,6 +42,7 @@ _HOMES = {
     ),
     "chat_service.hooks": ("CommandCall", "DisconnectInfo", "Login", "MembershipInfo"),
     "chat_service.options": ("Options",),
+    "chat_service.protocol.arguments": ("ArgumentType",),
     "chat_service.service": ("ChatService", "CloseTimeoutError"),
     "chat_service.contracts.records": ("Ban", "Page", "RoomSummary", "UserSummary"),
     "chat_service.contracts.store": ("Store",),
@@ -63,6 +65,7 @@ if not TYPE_CHECKING:
     __getattr__ = _load
 
 __all__ = [
+    "ArgumentType",
     "Ban",
     "ChatService",
     "ChatServiceError",

@@ -256,6 +256,10 @@ class Hooks:
             raise ConfigurationError(f"the {name} hook is already set")
         self._service[name] = _checked(name + " hook", hook)
 
+    def add_command(self, command: str) -> None:
+        """Hooks of this command may be added from now on. ``command``: its wire name."""
+        self._commands[snake_case(command)] = command
+
     def has_command_hooks(self, command: str) -> bool:
         """Whether the command has hooks, which may have replaced its results."""
         return command in self.before or command in self.after

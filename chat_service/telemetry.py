@@ -84,6 +84,10 @@ class CommandCounters:
     def __init__(self, names: Iterable[str]) -> None:
         self.by_name = {name: CommandCounts() for name in (*names, CUSTOM_EVENT, UNKNOWN_COMMAND)}
 
+    def add(self, name: str) -> None:
+        """Count a command under its own name from now on."""
+        self.by_name.setdefault(name, CommandCounts())
+
     def succeeded(self, name: str, begun: float) -> None:
         """Count a success of a command that started at ``perf_counter()`` time ``begun``."""
         durations = (self.by_name.get(name) or self.by_name[CUSTOM_EVENT]).durations

@@ -327,6 +327,13 @@ class ChatClient:
             raise NotConnectedError("there is no connection")
         return await self._connection.call(command, *args)
 
+    async def command(self, name: str, *args: Any) -> Any:
+        """Run a command that the application has added to the service, and return its result.
+
+        Raises the ``ChatServiceError`` of the service, or ``NotConnectedError``.
+        """
+        return (await self._call(name, *args))[0]
+
     def on(self, event: str, handler: Callable[..., Any]) -> None:
         """Call ``handler(*args)``, a plain function, for each notification with this name, in order."""
         if inspect.iscoroutinefunction(handler):

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from chat_service.commands.spec import Command
-from chat_service.commands.table import COMMANDS
 from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.serial import Party
 from chat_service.domain.context import Context
@@ -71,9 +70,9 @@ class Execution:
             self._counters.failed(self._name, self.begun, failure)
 
 
-def find_command(name: Any) -> Command:
+def find_command(context: Context, name: Any) -> Command:
     """Raises ``noCommand``."""
-    command = COMMANDS.get(name) if isinstance(name, str) else None
+    command: Command | None = context.commands.get(name) if isinstance(name, str) else None
     if command is None:
         raise ChatServiceError("noCommand", name)
     return command

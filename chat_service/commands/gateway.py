@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service.commands.execution import Execution, make_call, run_command
-from chat_service.commands.table import COMMANDS
+from chat_service.commands.spec import Command
 from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.contracts.capabilities import RunsWithoutTask
@@ -34,6 +34,7 @@ class Gateway:
         self._context = context
         store = context.store
         options = context.options
+        self._commands: dict[str, Command] = context.commands
         self._rate_limit = RateLimit(options.command_rate, options.command_burst)
         self._needs_task = not (isinstance(store, RunsWithoutTask) and store.runs_without_task)
 
@@ -78,7 +79,7 @@ class Gateway:
                 try:
                     if session.early or session.state is not LoginState.CONFIRMED:
                         await self._wait_for_login(session)
-                    command = COMMANDS.get(event)
+                    command = self._commands.get(event)
                     if command is None:
                         results = self._sendable(event, await self._run_bound(session, event, args))
                     else:

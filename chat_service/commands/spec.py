@@ -7,7 +7,7 @@ from typing import Any
 from chat_service.contracts.records import Actor
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.protocol.arguments import MESSAGE, Argument, CommandOption
+from chat_service.protocol.arguments import MESSAGE, ROOM_NAME, Argument, CommandOption
 from chat_service.protocol.names import snake_case
 from chat_service.types import UserName
 
@@ -57,6 +57,8 @@ class Command:
     needs_socket: bool = False
     #: The hook that checks the format of the message argument, if set.
     checker: str | None = None
+    #: The result as a Python type, of an application's own command.
+    result_python: str = "Any"
     #: The position of that argument.
     format_at: int = field(init=False)
     #: Whether the first argument is a room's name, so that commands are ordered per socket and room.
@@ -65,8 +67,7 @@ class Command:
     def __post_init__(self) -> None:
         kinds = [argument.type for argument in self.arguments]
         object.__setattr__(self, "format_at", kinds.index(MESSAGE) if MESSAGE in kinds else -1)
-        takes_room = bool(self.arguments) and self.arguments[0].name == "roomName"
-        object.__setattr__(self, "takes_room", takes_room)
+        object.__setattr__(self, "takes_room", bool(kinds) and kinds[0] is ROOM_NAME)
 
     @property
     def python_name(self) -> str:

@@ -79,6 +79,8 @@ class Context:
     login_expiry: LoginExpiry
     instance_id: Identity
     counters: Counters
+    #: The rows of the command table by name, with the application's own commands.
+    commands: dict[str, Any]
     #: This instance's observations of the others.
     watch: PulseWatch
     #: Application events from the cluster bus.

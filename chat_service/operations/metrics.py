@@ -13,7 +13,6 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from chat_service.commands.table import COMMANDS
 from chat_service.operations.measuring import (
     COUNTER,
     GAUGE,
@@ -117,7 +116,7 @@ METRICS: Final = (
         name="chat_service_commands_in_flight",
         kind=GAUGE,
         doc="Currently running commands.",
-        read=lambda reading: one(reading.context.running.count(COMMANDS)),
+        read=lambda reading: one(reading.context.running.count(reading.context.commands)),
     ),
     Metric(
         name="chat_service_internal_errors_total",

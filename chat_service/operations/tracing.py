@@ -1,12 +1,13 @@
 """OpenTelemetry spans, one per command. Imported only if the option ``tracing`` is on."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
-from chat_service.commands.table import COMMANDS
+from chat_service.commands.spec import Command
 from chat_service.domain.sessions import Session
 from chat_service.errors import shorten
 from chat_service.telemetry import CUSTOM_EVENT, UNKNOWN_COMMAND, Scope, outcome_of
@@ -38,7 +39,10 @@ class CommandSpan:
 class Tracing:
     """Creates the spans of a service. ``provider``: None uses the global one."""
 
-    def __init__(self, provider: TracerProvider | None, version: str) -> None:
+    def __init__(
+        self, provider: TracerProvider | None, version: str, commands: Mapping[str, Command]
+    ) -> None:
+        self._commands = commands
         self._tracer = trace.get_tracer("chat_service", version, tracer_provider=provider)
 
     def start(self, scope: Scope, *, is_client: bool) -> CommandSpan:
@@ -47,7 +51,7 @@ class Tracing:
         name, user = event, owner
         if owner is None or isinstance(owner, Session):
             user = None if owner is None else owner.user
-        if event not in COMMANDS:
+        if event not in self._commands:
             is_custom = isinstance(owner, Session) and event in owner.handlers
             name = CUSTOM_EVENT if is_custom else UNKNOWN_COMMAND
         attributes: dict[str, Any] = {"chat_service.command": name, "chat_service.instance": instance_id()}
@@ -55,7 +59,7 @@ class Tracing:
             attributes["chat_service.user"] = user
         if socket_id is not None:
             attributes["chat_service.socket"] = str(socket_id)
-        row = COMMANDS.get(name)
+        row = self._commands.get(name)
         if row is not None and row.takes_room and args and isinstance(args[0], str):
             attributes["chat_service.room"] = shorten(args[0])
         return CommandSpan(

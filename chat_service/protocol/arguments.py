@@ -138,6 +138,14 @@ def _check_size(value: Any, limit: int | None) -> None:
         raise ChatServiceError("messageTooLarge", size, limit)
 
 
+def _is_any_text(value: Any, limits: Limits) -> bool:
+    return isinstance(value, str) and _is_any(value, limits)
+
+
+def _is_any_number(value: Any, limits: Limits) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_any(value, limits)
+
+
 def _is_key(value: Any, limits: Limits) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_LENGTH and is_clean_text(value)
 
@@ -269,6 +277,35 @@ FLAG = ArgumentType(
     python="bool",
     typescript="boolean",
     accepts=_is_boolean,
+)
+
+TEXT = ArgumentType(
+    name="text",
+    doc="a string",
+    python="str",
+    typescript="string",
+    accepts=_is_any_text,
+)
+NUMBER = ArgumentType(
+    name="number",
+    doc="a finite number",
+    python="float",
+    typescript="number",
+    accepts=_is_any_number,
+)
+INTEGER = ArgumentType(
+    name="integer",
+    doc="a whole number that JavaScript represents exactly",
+    python="int",
+    typescript="number",
+    accepts=_is_number(-MAX_SAFE_INTEGER),
+)
+OBJECT = ArgumentType(
+    name="object",
+    doc="an object",
+    python="dict[str, Any]",
+    typescript="Record<string, unknown>",
+    accepts=_is_object,
 )
 
 

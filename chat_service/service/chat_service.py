@@ -1,11 +1,13 @@
 """``ChatService``: runs a server from options and hooks, and provides its API (server-api.md)."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from chat_service.clock import Clock, SystemClock
+from chat_service.commands import own_commands
+from chat_service.commands.spec import Command
 from chat_service.concurrency.running import RunningWork
 from chat_service.contracts.capabilities import HasAddress, ListensAnywhere, MountsOnAsgi
 from chat_service.domain.emitter import EventEmitter
@@ -13,6 +15,7 @@ from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, PRIORITY, Hook
 from chat_service.operations import Operations
 from chat_service.options import Options
+from chat_service.protocol.arguments import ArgumentType
 from chat_service.service.audience_api import AudienceAPI
 from chat_service.service.composition import make_context, make_hooks
 from chat_service.service.lifecycle import LifeCycle
@@ -269,6 +272,39 @@ class ChatService(AudienceAPI):
             return hook
 
         return register
+
+    def command(
+        self,
+        name: str,
+        arguments: Mapping[str, str | ArgumentType] | None = None,
+        *,
+        result: str | ArgumentType = "data",
+        doc: str | None = None,
+        errors: Sequence[str] = (),
+    ) -> Callable[[HookT], HookT]:
+        """A decorator: add a command of your own, which clients call as they call the built-in ones.
+
+        ``name``: in camel case. ``arguments``: the type of each argument by its name: ``"boolean"``,
+        ``"data"``, ``"integer"``, ``"number"``, ``"object"``, ``"room"``, ``"text"``, ``"user"``, ``"users"``
+        or an ``ArgumentType``. The function, plain or a coroutine function, gets the ``CommandCall`` and the
+        arguments, and returns the result. What it raises is the error. If the first argument is a room,
+        commands of a socket for this room run in order. ``result``, ``doc`` (default: the function's
+        docstring) and ``errors`` (codes) only describe the command, for ``chat-service typings``. Raises
+        ``ConfigurationError`` for a name that is taken or not allowed, and for unknown types.
+        """
+
+        def register(function: HookT) -> HookT:
+            row = own_commands.make_row(
+                name, function, arguments or {}, result=result, doc=doc, errors=errors
+            )
+            own_commands.add(self._context, row)
+            return function
+
+        return register
+
+    def own_commands(self) -> tuple[Command, ...]:
+        """The commands added with ``command``, in the order of their names."""
+        return own_commands.own_rows(self._context)
 
     @overload
     def on(self, event: str, listener: Hook) -> Hook: ...

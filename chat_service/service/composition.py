@@ -110,13 +110,13 @@ def lock_ttl(store_options: Mapping[str, Any]) -> float:
     return float(value)
 
 
-def make_tracing(provider: Any) -> Any:
-    """Creates the tracing. ``provider``: True for the global one."""
+def make_tracing(provider: Any, commands: Mapping[str, Any]) -> Any:
+    """Creates the tracing. ``provider``: True for the global one. ``commands``: their rows by name."""
     try:
         from chat_service.operations.tracing import Tracing
     except ImportError as error:
         raise ConfigurationError(f"option tracing requires the package opentelemetry-api: {error}") from None
-    return Tracing(None if provider is True else provider, __version__)
+    return Tracing(None if provider is True else provider, __version__, commands)
 
 
 def make_context(
@@ -172,13 +172,14 @@ def make_context(
         ),
         instance_id=identity,
         counters=Counters(COMMANDS),
+        commands=dict(COMMANDS),
         store_timeout=store.command_timeout if isinstance(store, BoundsCommands) else None,
         sends_together=store if isinstance(store, SendsTogether) else None,
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
         application_events=cluster_events,
     )
     if options.tracing is not False:
-        context.tracing = make_tracing(options.tracing)
+        context.tracing = make_tracing(options.tracing, context.commands)
     for module in (sockets, removal, recovery):
         module.register_remote(context)
     return context

@@ -47,7 +47,7 @@ class ServerAPI:
         self._context.check_open()
         fields = call_fields(context)
         user_name, socket_id = fields.get("user_name"), fields.get("id")
-        row = execution.find_command(command)
+        row = execution.find_command(self._context, command)
         if user_name is not None:
             user = self._name(user_name)
             if not await self._context.store.user_exists(UserName(user)):
@@ -78,7 +78,8 @@ class ServerAPI:
         Raises ``noCommand``, ``wrongArgumentsCount``, ``badArgument``, ``invalidName``, or the error of a
         message checker hook.
         """
-        await execution.check_arguments(self._context, execution.find_command(command), args)
+        row = execution.find_command(self._context, command)
+        await execution.check_arguments(self._context, row, args)
 
     # Users
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from chat_service.commands.table import COMMANDS, RESERVED_NAMES
+from chat_service.commands.own_commands import RESERVED_EVENTS
+from chat_service.commands.table import RESERVED_NAMES
 from chat_service.contracts.bus import (
     EVERYONE,
     ApplicationEvent,
@@ -28,10 +29,6 @@ from chat_service.types import SocketId, UserName, user_channel
 logger = logging.getLogger("chat_service")
 
 _USER_PREFIX = user_channel("")
-#: Event names reserved by Socket.IO.
-RESERVED_EVENTS = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
 
 
 class Publisher:
@@ -103,7 +100,7 @@ class TransportAPI:
         unless the socket is on this instance, ``ValueError`` if the name belongs to a command, or is
         reserved by Socket.IO or for a later version.
         """
-        if event in COMMANDS:
+        if event in self._context.commands:
             raise ValueError(f"{event} is a command: use its hooks")
         if event in RESERVED_NAMES:
             raise ValueError(f"{event} is reserved for a later version")

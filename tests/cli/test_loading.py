@@ -156,6 +156,27 @@ def test_workers_need_a_shared_store_and_websocket(
     assert result.stderr.startswith(f"chat-service: {message}")
 
 
+@pytest.mark.covers("cli:typings")
+def test_types_of_own_commands(module: Any, tmp_path: Path) -> None:
+    name = module("""
+        from chat_service import ChatService
+        service = ChatService()
+        bare = ChatService()
+        service.command("pollVote", {"choice": "integer"})(lambda call, choice: choice)
+    """)
+    given = ("--app-dir", str(tmp_path))
+    assert "pollVote(choice: number): unknown;" in invoke("typings", f"{name}:service", *given).stdout
+    path = tmp_path / "written.py"
+    result = invoke("typings", f"{name}:service", *given, "--language", "python", "--output", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "async def poll_vote(self, choice: int) -> Any:" in path.read_text()
+    result = invoke("typings", f"{name}:bare", *given)
+    message = f"chat-service: {name}:bare has no commands of its own: add them with service.command\n"
+    assert (result.exit_code, result.stderr) == (3, message)
+    result = invoke("typings", f"{name}:service", *given, "--output", str(tmp_path / "no" / "such.ts"))
+    assert result.exit_code != 0 and result.stderr.count("\n") == 1
+
+
 def test_reload_is_for_one_process() -> None:
     result = invoke("run", "main:service", "--reload", "--workers", "2")
     assert (result.exit_code, result.stderr) == (

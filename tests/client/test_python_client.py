@@ -117,6 +117,15 @@ async def test_commands_and_errors_are_typed(connect: Connect) -> None:
     assert (caught.value.code, caught.value.arguments) == ("noRoom", ("nowhere",))
 
 
+async def test_commands_of_the_application(service: ChatService, connect: Connect) -> None:
+    service.command("repeatWord", {"word": "text"}, result="text")(lambda call, word: word * 2)
+    client = await connect()
+    assert await client.command("repeatWord", "tea") == "teatea"
+    with pytest.raises(ChatServiceError) as caught:
+        await client.command("repeatWord", 5)
+    assert caught.value.code == "badArgument"
+
+
 async def test_logins_that_fail(service: ChatService) -> None:
     with pytest.raises(ConnectFailedError, match="cannot connect"):
         await client_at(free_port()).connect()

@@ -40,6 +40,13 @@ class ServerUnderTest:
         self._ended = asyncio.Event()
 
     def _make(self, port: int) -> ChatService:
+        service = self._made(port)
+        service.command("repeatWord", {"word": "text", "times": "integer"})(
+            lambda call, word, times: word * times
+        )
+        return service
+
+    def _made(self, port: int) -> ChatService:
         return ChatService(
             host="127.0.0.1",
             port=port,

@@ -94,10 +94,20 @@ export type CommandMethods<M> = {
 /** All events of a client. `Custom`: the events that your server sends. */
 export type Events<M, Custom> = ClientEvents & Notifications<M> & Custom;
 
-/** `M`: the type of messages. `Custom`: an interface with the events that your server sends. */
-export class ChatClient<M extends object = TextMessage, Custom extends object = object> extends Emitter<
-  Events<M, Custom>
-> {
+/** Commands of any name, with any arguments. */
+export type AnyCommands = Record<string, (...args: unknown[]) => unknown>;
+export type ArgumentsOf<F> = F extends (...args: infer A) => unknown ? A : never;
+export type ResultOf<F> = F extends (...args: never[]) => infer R ? R : never;
+
+/**
+ * `M`: the type of messages. `Custom`: an interface with the events that your server sends. `Own`: an interface with the
+ * commands that your application has added, as `chat-service typings` writes it.
+ */
+export class ChatClient<
+  M extends object = TextMessage,
+  Custom extends object = object,
+  Own extends object = AnyCommands,
+> extends Emitter<Events<M, Custom>> {
   /** The commands: `await client.commands.roomCreate("tea", false)`. */
   readonly commands: CommandMethods<M>;
   readonly #url: string;
@@ -216,6 +226,11 @@ export class ChatClient<M extends object = TextMessage, Custom extends object = 
     ...args: Parameters<Commands<M>[K]>
   ): Promise<ReturnType<Commands<M>[K]>> {
     return (await this.request(command, ...args)) as ReturnType<Commands<M>[K]>;
+  }
+
+  /** Run a command that your application has added to the service. `Own` has its types. */
+  async command<K extends keyof Own & string>(name: K, ...args: ArgumentsOf<Own[K]>): Promise<ResultOf<Own[K]>> {
+    return (await this.request(name, ...args)) as ResultOf<Own[K]>;
   }
 
   /** Like `call`, for any event with an ack, such as custom events that your server handles. */

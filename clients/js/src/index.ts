@@ -1,10 +1,13 @@
 export {
   ChatClient,
+  type AnyCommands,
+  type ArgumentsOf,
   type ChatClientOptions,
   type ClientEvents,
   type CommandMethods,
   type ConnectionState,
   type Login,
+  type ResultOf,
 } from "./client.js";
 export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./errors.js";
 export type { OutboxStorage } from "./outbox-storage.js";

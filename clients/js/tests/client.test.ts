@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ChatClient, ChatError, type ConnectionState } from "../src/index.js";
+import { ChatClient, ChatError, type ConnectionState, type TextMessage } from "../src/index.js";
 import { addRoom, cut, goOffline, login, make, server, unique, until } from "./support.js";
 
 const code = (wanted: string) => (error: unknown) => error instanceof ChatError && error.code === wanted;
@@ -65,6 +65,21 @@ test("commands resolve with results and reject with typed errors", async () => {
   });
   // @ts-expect-error: a wrong type; the server says so, too
   await assert.rejects(client.call("roomJoin", 5), code("badArgument"));
+});
+
+interface OwnCommands {
+  repeatWord(word: string, times: number): string;
+}
+
+test("commands that the application has added are typed", async () => {
+  const client = make(unique("user")) as unknown as ChatClient<TextMessage, object, OwnCommands>;
+  await client.connect();
+  const word: string = await client.command("repeatWord", "tea", 2);
+  assert.equal(word, "teatea");
+  // @ts-expect-error: a wrong type; the server says so, too
+  await assert.rejects(client.command("repeatWord", "tea", "2"), code("badArgument"));
+  // @ts-expect-error: a command that does not exist
+  await assert.rejects(client.command("repeatWords"), code("noCommand"));
 });
 
 test("notifications and events of the application are typed events", async () => {
