@@ -106,7 +106,7 @@ def plugins(*names: str) -> Check:
     def check(value: Any) -> str | None:
         if not isinstance(value, list | tuple):
             return check_one(value)
-        is_good = all(check_one(item) is None for item in value)
+        is_good = all(check_one(item) is None and not isinstance(item, list | tuple) for item in value)
         is_unique = all(one is not other for at, one in enumerate(value) for other in value[:at])
         return None if value and is_good and is_unique else f"{check_one(None)}, or a list of different ones"
 

@@ -35,6 +35,7 @@ from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.telemetry import Counters
+from chat_service.transports.shared_ports import share_port
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.transport_group import TransportGroup
 from chat_service.version import __version__
@@ -65,11 +66,10 @@ def make_store(options: Options) -> Store:
 def make_transport(options: Options) -> Transport:
     """The transport named by the options, or the given one, or a group of several."""
     given = options.transport
-    if not isinstance(given, list | tuple):
-        return _make_transport(options, given)
-    if len(given) == 1:
-        return _make_transport(options, given[0])
-    return TransportGroup([_make_transport(options, each) for each in given])
+    is_list = isinstance(given, list | tuple)
+    members = [_make_transport(options, each) for each in (given if is_list else [given])]
+    share_port(members, options.host, options.port)
+    return members[0] if len(members) == 1 else TransportGroup(members)
 
 
 def _make_transport(options: Options, given: Any) -> Transport:

@@ -27,6 +27,7 @@ from chat_service.contracts.transport import (
     TransportStatistics,
 )
 from chat_service.errors import ConfigurationError
+from chat_service.transports.shared_ports import share_connections
 from chat_service.types import Channel, SocketId
 
 #: Figures that are the same on all transports of a process, so that they are not added.
@@ -75,6 +76,7 @@ class TransportGroup:
             member.attach(start, close)
 
     async def start(self, handler: TransportHandler) -> None:
+        share_connections(self.members)
         for member in self.members:
             await member.start(MemberHandler(self._owners, member, handler))  # type: ignore[arg-type]
 

@@ -9,11 +9,12 @@ import pytest
 from chat_service.contracts.transport import Transport
 from chat_service.testing import InProcessTransport
 from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
+from chat_service.transports.shared_ports import share_port
 from chat_service.transports.socketio import SocketIOTransport
-from chat_service.transports.streams import LineTransport
+from chat_service.transports.streams import LineTransport, WebSocketTransport
 from chat_service.transports.transport_group import TransportGroup
 from tests.conformance.socketio_client import NAMESPACE, connector
-from tests.conformance.stream_client import connect_line
+from tests.conformance.stream_client import connect_line, connect_socket
 
 
 class TestInProcess(TransportSuite):
@@ -77,6 +78,18 @@ class TestLines(TransportSuite):
         return connect_line
 
 
+class TestPlainWebSocket(TransportSuite):
+    """On a port of its own."""
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return lambda: WebSocketTransport(port=0)
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return connect_socket
+
+
 class TestGroup(TransportSuite):
     """Clients of all transports in turn, so that channels are mixed."""
 
@@ -84,17 +97,23 @@ class TestGroup(TransportSuite):
     def make_transport(self) -> MakeTransport:
         def make() -> Transport:
             main = SocketIOTransport(host="127.0.0.1", port=0, namespace=NAMESPACE)
-            return TransportGroup([main, LineTransport(port=0, max_message_size=1_000_000)])
+            lines = LineTransport(port=0, max_message_size=1_000_000)
+            members: list[Transport] = [main, WebSocketTransport(), lines]
+            share_port(members, None, 0)
+            return TransportGroup(members)
 
         return make
 
     @pytest.fixture
     def connect(self) -> Connect:
-        kinds = itertools.cycle(enumerate((connector("websocket"), connect_line)))
+        connects = (connector("websocket"), connect_socket, connect_line)
+        kinds = itertools.cycle(enumerate(connects))
 
         async def connect(transport: Transport, **handshake: Any) -> TransportClient:
             assert isinstance(transport, TransportGroup)
             number, connect_one = next(kinds)
+            if number == 1:
+                handshake["port"] = transport.port
             return await connect_one(transport.members[number], **handshake)
 
         return connect

@@ -3,7 +3,8 @@
 import asyncio
 import html
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from chat_service.contracts.transport import LifeCycleStep
@@ -71,15 +72,16 @@ class AsgiApp:
         *,
         is_started: Callable[[], bool],
         page: bytes = b"",
+        doors: Mapping[str, Serve] = MappingProxyType({}),
     ) -> None:
         """``serve``: answers a request or a WebSocket. ``is_started``: whether the service has been
         started.
 
-        ``page``: served at ``/`` if there is no other application.
+        ``page``: served at ``/`` if there is no other application. ``doors``: more paths, with what answers
+        them.
         """
-        self._serve = serve
+        self._served = {f"/{path.strip('/')}": serve, **doors}
         self._other = other
-        self._path = f"/{path.strip('/')}"
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
         self._is_started = is_started
@@ -91,11 +93,11 @@ class AsgiApp:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
-        is_ours = is_below(scope, self._path)
-        if is_ours and not self._is_started():
+        serve = next((each for path, each in self._served.items() if is_below(scope, path)), None)
+        if serve is not None and not self._is_started():
             await self._start_late()
-        if is_ours:
-            await self._serve(scope, receive, send)
+        if serve is not None:
+            await serve(scope, receive, send)
         elif self._other is not None:
             await self._pass_on(scope, receive, send)
         elif is_page(scope):

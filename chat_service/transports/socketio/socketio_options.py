@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from chat_service.open_files import connections_within, open_files_limit
-from chat_service.option_group import OptionGroup, is_text
+from chat_service.option_group import is_text
 from chat_service.transports.socketio.engine.admissions import ConnectionLimits
-from chat_service.transports.socketio.hosts import AllowedHosts
-from chat_service.transports.socketio.origins import AllowedOrigins
+from chat_service.transports.socketio.gate_options import GateOptions
 from chat_service.transports.socketio.proxies import (
-    FORWARDED_HEADERS,
     X_FORWARDED_FOR,
-    TrustedProxies,
-    read_networks,
 )
 
 #: Called with the ``Handshake`` of a connecting socket. Raising refuses the connection.
@@ -31,7 +27,7 @@ CONNECTION_LIMITS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SocketIOOptions(OptionGroup):
+class SocketIOOptions(GateOptions):
     """Options of the transport. An invalid value raises ``ConfigurationError``."""
 
     group: ClassVar = "transport_options"
@@ -118,20 +114,12 @@ class SocketIOOptions(OptionGroup):
             "keep_alive_timeout",
             "connect_timeout",
         )
-        self.check_count(
-            "a number of bytes",
-            "max_message_size",
-            "send_buffer_limit",
-            "max_request_line_size",
-            "max_header_size",
-        )
+        self.check_count("a number of bytes", "max_message_size", "send_buffer_limit")
         self.check_count("a number", "max_message_values", "max_waiting_events", "max_events_per_turn")
         for name in CONNECTION_LIMITS:
             if getattr(self, name) is not None:
                 self.check_count("None or a number", name)
-        self._check_proxies()
-        cookie = self.fingerprint_cookie
-        self.check("fingerprint_cookie", cookie is None or is_text(cookie), "the name of a cookie, or None")
+        self.check_gate()
         self.check("serializer", self.serializer in SERIALIZERS, " or ".join(map(repr, SERIALIZERS)))
         self.check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path
@@ -144,9 +132,6 @@ class SocketIOOptions(OptionGroup):
             and all(name in TRANSPORTS for name in allowed),
             "a list of " + " and ".join(map(repr, TRANSPORTS)),
         )
-        # The library takes an empty list of origins as permission for all.
-        self._check_names("cors_allowed_origins", AllowedOrigins, 'an origin, a list of origins, "*" or None')
-        self._check_names("allowed_hosts", AllowedHosts, "a host, a list of hosts or None")
         self.check("middleware", all(map(callable, self.middlewares)), "a function or a list of functions")
         self.check("app", self.app is None or callable(self.app), "an aiohttp or ASGI application")
         if self.admin_ui is not None and not _is_login(self.admin_ui):
@@ -156,27 +141,6 @@ class SocketIOOptions(OptionGroup):
             raise self.error("instrument your own server yourself", "admin_ui")
         if self.app is not None and self.server is not None:
             raise self.error("give app or server, not both")
-
-    def _check_names(self, name: str, read: Callable[[Any], object], expected: str) -> None:
-        """Check a text, a list of texts or None, which ``read`` refuses with ``ValueError``."""
-        given = getattr(self, name)
-        is_list = isinstance(given, list | tuple) and bool(given) and all(map(is_text, given))
-        self.check(name, given is None or is_text(given) or is_list, expected)
-        try:
-            read(given)
-        except ValueError as error:
-            raise self.error(str(error), name) from None
-
-    def _check_proxies(self) -> None:
-        names = self.trusted_proxies
-        is_list = isinstance(names, list | tuple) and all(map(is_text, names))
-        self.check("trusted_proxies", names is None or is_list, "a list of addresses and networks, or None")
-        try:
-            read_networks(names or ())
-        except ValueError as error:
-            raise self.error(str(error), "trusted_proxies") from None
-        expected = " or ".join(map(repr, FORWARDED_HEADERS))
-        self.check("forwarded_header", self.forwarded_header in FORWARDED_HEADERS, expected)
 
     @property
     def connection_limits(self) -> ConnectionLimits:
@@ -191,12 +155,6 @@ class SocketIOOptions(OptionGroup):
         if limits.connections is not None and limits.connections <= possible:
             return limits
         return limits._replace(connections=possible)
-
-    @property
-    def proxies(self) -> TrustedProxies | None:
-        """The proxies to trust about addresses; None if there are none."""
-        names = self.trusted_proxies
-        return None if names is None else TrustedProxies(names, self.forwarded_header)
 
     @property
     def middlewares(self) -> tuple[Middleware, ...]:

@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -24,7 +25,10 @@ from chat_service.transports.socketio.borrowed import forget_namespace, serves
 from chat_service.transports.socketio.channels import Channels
 from chat_service.transports.socketio.encoding import Encoder
 from chat_service.transports.socketio.engine.admissions import Admissions
-from chat_service.transports.socketio.engine.front import OwnPort
+from chat_service.transports.socketio.engine.aiohttp_carrier import add_door
+from chat_service.transports.socketio.engine.asgi_carrier import serve_door
+from chat_service.transports.socketio.engine.doors import Door, paths_of
+from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door, entrance_of_hub
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
 from chat_service.transports.socketio.server import Dispatcher, make_server
@@ -93,8 +97,25 @@ class SocketIOTransport:
             else None
         )
         self._max_attachments = max_attachments
+        #: Other WebSockets on the same port or application.
+        self._doors: list[Door] = []
         if isinstance(app, web.Application):
             self._use_server("aiohttp").attach(app, self.options.path.strip("/"))
+
+    def add_door(self, door: Door) -> None:
+        """Serve the WebSockets of a door, too, on the same port or application. Raises
+        ``ConfigurationError``.
+        """
+        if self._is_given:
+            raise ConfigurationError(
+                f"the path {door.path} cannot be served on your own server: give it a port, or use app"
+            )
+        taken = [f"/{self.options.path.strip('/')}", *(other.path for other in self._doors)]
+        if door.path in taken:
+            raise ConfigurationError(f"the path {door.path} is used twice")
+        self._doors.append(door)
+        if isinstance(self.options.app, web.Application):
+            add_door(self.options.app, door)
 
     def __repr__(self) -> str:
         return f"<SocketIOTransport {self._name} sockets={len(self._channels.socket_ids())}>"
@@ -136,6 +157,7 @@ class SocketIOTransport:
             *self._steps,
             is_started=lambda: self._namespace is not None,
             page=welcome(self._name),
+            doors={door.path: partial(serve_door, door) for door in self._doors},
         )
 
     def _use_server(self, async_mode: str) -> Any:
@@ -159,6 +181,8 @@ class SocketIOTransport:
 
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
+        for door in self._doors:
+            door.use_gate(server.eio.hub)
         if serves(server, self._name):
             raise ConfigurationError(f"the server has handlers of the namespace {self._name} already")
         outbox = None if self._is_given else server.eio.hub.outbox
@@ -190,10 +214,15 @@ class SocketIOTransport:
             app = web.Application()
             app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
+            hub, path = server.eio.hub, f"/{self.options.path.strip('/')}"
+            entrances = dict.fromkeys((path, f"{path}/"), entrance_of_hub(hub))
+            for door in self._doors:
+                add_door(app, door)
+                entrances |= dict.fromkeys(paths_of(door), entrance_of_door(door))
             self._own_port = OwnPort(
                 app,
-                server.eio.hub,
-                self.options.path,
+                hub.admissions,
+                entrances,
                 head_timeout=self.options.head_timeout,
                 keep_alive_timeout=self.options.keep_alive_timeout,
                 max_line=self.options.max_request_line_size,
@@ -290,9 +319,15 @@ class SocketIOTransport:
         """Wait until the client has read enough for a large answer to follow."""
         await self._channels.drained(socket_id)
 
+    @property
+    def admissions(self) -> Admissions:
+        """The current connections."""
+        found: Admissions = self._admissions if self._is_given else self.get_server().eio.hub.admissions
+        return found
+
     def statistics(self) -> TransportStatistics:
         """Figures about what was sent so far."""
-        admissions = self._admissions if self._is_given else self.get_server().eio.hub.admissions
+        admissions = self.admissions
         return TransportStatistics(
             accept_failures=accept_failures.count,
             connections=len(admissions),

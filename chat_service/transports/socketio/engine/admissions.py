@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from chat_service.clock import Sparing
@@ -81,6 +81,7 @@ class Admissions:
         self._pending = _Tally(limits.pending, limits.pending_per_address)
         #: Number of refused connections by reason.
         self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        self._is_full_elsewhere: Callable[[], bool] = lambda: False
         self._log = Sparing()
 
     def __len__(self) -> int:
@@ -91,11 +92,15 @@ class Admissions:
         """Number of connections without a login."""
         return len(self._pending)
 
+    def share(self, count: Callable[[], int], most: int) -> None:
+        """Limit a number of connections that includes those of other transports."""
+        self._is_full_elsewhere = lambda: count() >= most
+
     def refusal(self, address: str | None) -> str | None:
         """The reason to refuse a connection from an address, a key of ``REASONS``, which is counted; or
         None.
         """
-        if self._all.is_full:
+        if self._all.is_full or self._is_full_elsewhere():
             reason = CONNECTIONS
         elif self._pending.is_full:
             reason = PENDING

@@ -1,14 +1,18 @@
 """Requests received by aiohttp: polling, and WebSockets that are taken over from it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
 from chat_service.http_ports import refuse_packed
 from chat_service.transports.socketio.borrowed import Detached, detach
+from chat_service.transports.socketio.engine.doors import FOR_WEBSOCKETS, UPGRADE_REQUIRED, Door, paths_of
 from chat_service.transports.socketio.engine.framing import DEFLATE_ANSWER, accepts_deflate
-from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.gate import Refusal
+from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.opening import Opening, join_headers
 from chat_service.transports.socketio.engine.polling import Answer, answer, refuse
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection
@@ -86,12 +90,56 @@ def _respond(found: Answer) -> web.Response:
 
 async def _take_over(hub: Hub, request: web.BaseRequest, opening: Opening) -> Detached:
     peer = hub.check(opening)
+
+    def join(transport: asyncio.Transport) -> tuple[WebSocketConnection, Awaitable[Any] | None]:
+        line = accept(hub, opening, transport)
+        work = hub.join(peer, opening, line)
+        transport.set_protocol(line)
+        return line, work
+
+    return await _detach_to(request, join)
+
+
+async def serve_door(door: Door, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request for a door."""
+    if (refused := await refuse_packed(request)) is not None:  # type: ignore[arg-type]
+        return refused
+    opening = read_opening(request)
+    try:
+        if not opening.asks_for_websocket:
+            raise Refusal(UPGRADE_REQUIRED, FOR_WEBSOCKETS)
+        door.check(opening)
+        return await _detach_to(request, lambda transport: (door.open(opening, transport), None))
+    except Refusal as refusal:
+        response = _respond(refuse(refusal))
+        if refusal.status == UPGRADE_REQUIRED:
+            response.headers["Upgrade"] = "websocket"
+        return response
+    except ConnectionResetError:
+        return Detached()
+
+
+def add_door(app: web.Application, door: Door) -> None:
+    """Serve a door on an application."""
+    for path in paths_of(door):
+        app.router.add_route("*", path, partial(serve_door, door))
+
+
+def application_of(door: Door) -> web.Application:
+    """An application that serves nothing else."""
+    app = web.Application()
+    add_door(app, door)
+    return app
+
+
+async def _detach_to(
+    request: web.BaseRequest,
+    join: Callable[[asyncio.Transport], tuple[WebSocketConnection, Awaitable[Any] | None]],
+) -> Detached:
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     transport, tail = detach(request)
-    line = accept(hub, opening, transport)
-    work = hub.join(peer, opening, line)
-    transport.set_protocol(line)
+    line, work = join(transport)
     if work is not None:
         await work
     if tail:

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat_service.http_ports import refuse_packed_asgi
+from chat_service.transports.socketio.engine.doors import FOR_WEBSOCKETS, UPGRADE_REQUIRED, Door
 from chat_service.transports.socketio.engine.framing import NORMAL_CLOSURE, TOO_LARGE
-from chat_service.transports.socketio.engine.hub import Hub, Refusal
+from chat_service.transports.socketio.engine.gate import Refusal
+from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Receiver
 from chat_service.transports.socketio.engine.opening import Opening, join_headers, read_text
 from chat_service.transports.socketio.engine.polling import Answer, answer
@@ -145,6 +147,26 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
     await line.serve(hub.join(peer, opening, line), hub.per_turn)
 
 
+async def serve_door(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request for a door, or serve its WebSocket until it is closed."""
+    opening = read_opening(scope)
+    if scope["type"] != "websocket":
+        found = Answer(UPGRADE_REQUIRED, FOR_WEBSOCKETS.encode())
+        found.headers.append(("Upgrade", "websocket"))
+        await respond(send, found)
+        return
+    if (await receive())["type"] != "websocket.connect":
+        return
+    try:
+        door.check(opening)
+    except Refusal as refusal:
+        logger.debug("refused a WebSocket: %s", refusal)
+        await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
+        return
+    await send({"type": "websocket.accept", "subprotocol": door.subprotocol(opening)})
+    await door.serve_asgi(opening, receive, send)
+
+
 def _warn_of_size(size: int, limit: int) -> None:
     """Warn once that the ASGI server accepts too large messages, which it holds in memory."""
     if not _warned:
@@ -223,9 +245,10 @@ class AsgiLine:
 
     def close(self) -> None:
         """Part of ``Line``."""
-        self._close(NORMAL_CLOSURE)
+        self.close_with(NORMAL_CLOSURE)
 
-    def _close(self, code: int) -> None:
+    def close_with(self, code: int) -> None:
+        """Close with a close code (RFC 6455, section 7.4)."""
         if self._code is None:
             self._code = code
             self._has_more.set()
@@ -234,7 +257,7 @@ class AsgiLine:
     def abort(self) -> None:
         """Part of ``Line``."""
         self._waiting.drop()
-        self._close(NORMAL_CLOSURE)
+        self.close_with(NORMAL_CLOSURE)
         self._end_reading(0)
 
     def _end_reading(self, seconds: float) -> None:
@@ -283,7 +306,7 @@ class AsgiLine:
                 packet = event.get("bytes") or b""
             if len(packet) > self._max_message_size:
                 _warn_of_size(len(packet), self._max_message_size)
-                self._close(TOO_LARGE)
+                self.close_with(TOO_LARGE)
                 return
             if self._code is None:
                 self.receiver.take(packet)

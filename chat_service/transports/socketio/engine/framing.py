@@ -63,6 +63,11 @@ def pong_frame(message: bytes) -> bytes:
     return _head(_FINAL | PONG, len(message)) + message
 
 
+def ping_frame() -> bytes:
+    """A ping without a payload."""
+    return _head(_FINAL | PING, 0)
+
+
 def _head(first: int, size: int) -> bytes:
     if size < 126:
         return bytes((first, size))

@@ -8,7 +8,7 @@ a request, a router, a response.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -23,8 +23,11 @@ from chat_service.http_ports import (
     stop_servers,
 )
 from chat_service.open_files import watch_accepting
+from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.socketio.engine.aiohttp_carrier import accept
-from chat_service.transports.socketio.engine.hub import Hub, Refusal, TooManyConnections
+from chat_service.transports.socketio.engine.doors import Door
+from chat_service.transports.socketio.engine.gate import Refusal, TooManyConnections
+from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.opening import Opening, read_head
 
 logger = logging.getLogger("chat_service")
@@ -34,6 +37,10 @@ SHUTDOWN_GRACE = 2.0
 #: Number of attempts to find a port that is free at all addresses of the host.
 BIND_TRIES = 10
 _END = b"\r\n\r\n"
+
+
+#: Opens a WebSocket for a request, with the bytes that follow it, or returns False. Raises ``Refusal``.
+Entrance = Callable[[Opening, asyncio.Transport, bytes], bool]
 
 
 class FirstRequest(asyncio.Protocol):
@@ -90,21 +97,21 @@ class Front:
 
     def __init__(
         self,
-        hub: Hub,
+        admissions: Admissions,
         make_other: Callable[[], Any],
-        paths: tuple[str, ...],
+        entrances: Mapping[str, Entrance],
         *,
         max_head: int,
         head_timeout: float,
     ) -> None:
-        """``make_other``: makes the protocol of the HTTP server. ``paths``: paths of the endpoint.
+        """``make_other``: makes the protocol of the HTTP server. ``entrances``: by path.
 
         ``head_timeout``: maximum time in seconds for the head of a connection's first request to arrive,
         ``max_head``: its maximum size in bytes.
         """
-        self._hub = hub
+        self._admissions = admissions
         self._make_other = make_other
-        self._paths = paths
+        self._entrances = entrances
         self.max_head = max_head
         self.is_closed = False
         #: Connections that have not sent a whole request yet.
@@ -117,19 +124,21 @@ class Front:
 
     def refusal(self) -> str | None:
         """Why one more connection may not wait for its first request; None if it may."""
-        return self._hub.admissions.unread_refusal(len(self.waiting))
+        return self._admissions.unread_refusal(len(self.waiting))
 
     def take(self, transport: asyncio.Transport, data: bytes, end: int) -> None:
         """The first data of a connection has arrived. ``end``: the end of the head, if it is complete."""
         if 0 <= end <= self.max_head:
             opening = read_head(data[:end])
-            if opening is not None and opening.path in self._paths and self._is_websocket(opening):
+            entrance = self._entrances.get(opening.path) if opening is not None else None
+            if opening is not None and entrance is not None and is_websocket(opening):
                 peer = transport.get_extra_info("peername")
                 opening.remote_addr = (
                     str(peer[0]) if isinstance(peer, tuple | list) else str(peer or "") or None
                 )
                 try:
-                    self._open(opening, transport, data[end + len(_END) :])
+                    if not entrance(opening, transport, data[end + len(_END) :]):
+                        raise Refusal(400, "")
                 except TooManyConnections as refusal:
                     refuse(transport, refusal)
                     return
@@ -143,34 +152,53 @@ class Front:
         transport.set_protocol(other)
         other.data_received(data)
 
-    @staticmethod
-    def _is_websocket(opening: Opening) -> bool:
-        """Whether this asks for a WebSocket, and contains nothing that only an HTTP server understands."""
-        headers = opening.headers
-        return (
-            opening.query.get("transport") == "websocket"
-            and opening.asks_for_websocket
-            and "content-length" not in headers
-            and "transfer-encoding" not in headers
-        )
-
-    def _open(self, opening: Opening, transport: asyncio.Transport, rest: bytes) -> None:
-        self._hub.identify(opening)
-        peer = self._hub.check(opening)
-        line = accept(self._hub, opening, transport)
-        work = self._hub.join(peer, opening, line)
-        transport.set_protocol(line)
-        if work is not None:
-            eager.start(work, _nothing)
-        if rest:
-            line.data_received(rest)
-
     def close(self) -> None:
         """Close idle connections, and all later ones."""
         self.is_closed = True
         for waiting in self.waiting.items():
             waiting.transport.abort()
         self.waiting.close()
+
+
+def is_websocket(opening: Opening) -> bool:
+    """Whether this asks for a WebSocket, and contains nothing that only an HTTP server understands."""
+    headers = opening.headers
+    return (
+        opening.asks_for_websocket and "content-length" not in headers and "transfer-encoding" not in headers
+    )
+
+
+def entrance_of_hub(hub: Hub) -> Entrance:
+    """Opens WebSockets of Engine.IO."""
+
+    def enter(opening: Opening, transport: asyncio.Transport, rest: bytes) -> bool:
+        if opening.query.get("transport") != "websocket":
+            return False
+        hub.identify(opening)
+        peer = hub.check(opening)
+        line = accept(hub, opening, transport)
+        work = hub.join(peer, opening, line)
+        transport.set_protocol(line)
+        if work is not None:
+            eager.start(work, _nothing)
+        if rest:
+            line.data_received(rest)
+        return True
+
+    return enter
+
+
+def entrance_of_door(door: Door) -> Entrance:
+    """Opens WebSockets of a door."""
+
+    def enter(opening: Opening, transport: asyncio.Transport, rest: bytes) -> bool:
+        door.check(opening)
+        line = door.open(opening, transport)
+        if rest:
+            line.data_received(rest)
+        return True
+
+    return enter
 
 
 def _nothing(_: object) -> None:
@@ -183,17 +211,17 @@ class OwnPort:
     def __init__(
         self,
         app: web.Application,
-        hub: Hub,
-        path: str,
+        admissions: Admissions,
+        entrances: Mapping[str, Entrance],
         *,
         head_timeout: float,
         keep_alive_timeout: float,
         max_line: int,
         max_headers: int,
     ) -> None:
-        """``app``: answers requests other than WebSockets. ``path``: path of the endpoint."""
-        self._hub = hub
-        self._path = f"/{path.strip('/')}"
+        """``app``: answers requests other than WebSockets. ``entrances``: by path."""
+        self._admissions = admissions
+        self._entrances = entrances
         self._head_timeout = head_timeout
         self._max_head = max_line + max_headers
         self._runner = PortRunner(
@@ -219,9 +247,12 @@ class OwnPort:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the HTTP server has not been made")
-        paths = (self._path, f"{self._path}/")
         self._front = Front(
-            self._hub, server, paths, max_head=self._max_head, head_timeout=self._head_timeout
+            self._admissions,
+            server,
+            self._entrances,
+            max_head=self._max_head,
+            head_timeout=self._head_timeout,
         )
 
     async def listen(self, host: str | None, port: int) -> None:

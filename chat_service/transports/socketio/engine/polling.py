@@ -6,12 +6,8 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from chat_service.http_ports import PACKED_TEXT, UNSUPPORTED, is_packed
-from chat_service.transports.socketio.engine.hub import (
-    Hub,
-    Refusal,
-    bad_request,
-    unknown_transport,
-)
+from chat_service.transports.socketio.engine.gate import Refusal, bad_request
+from chat_service.transports.socketio.engine.hub import Hub, unknown_transport
 from chat_service.transports.socketio.engine.opening import Opening, split_list
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import Kind, kind_of, read_payload, write_payload

@@ -1,0 +1,292 @@
+"""The ``Transport`` of plain WebSockets: JSON frames, for any language that has a WebSocket."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from socket import socket
+from typing import Any, ClassVar
+
+from chat_service.concurrency.deadlines import Deadlines
+from chat_service.contracts.transport import Handshake, Transport, TransportHandler, fingerprint_of
+from chat_service.errors import ConfigurationError
+from chat_service.option_group import is_text
+from chat_service.transports.socketio.engine.aiohttp_carrier import application_of
+from chat_service.transports.socketio.engine.asgi_carrier import AsgiLine
+from chat_service.transports.socketio.engine.doors import Door, paths_of
+from chat_service.transports.socketio.engine.framing import DEFLATE_ANSWER, accepts_deflate, text_frame
+from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door
+from chat_service.transports.socketio.engine.gate import Gate, Refusal, TooManyConnections
+from chat_service.transports.socketio.engine.lines import PING_TIMEOUT, SERVER_DISCONNECT, Line
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.gate_options import GateOptions
+from chat_service.transports.socketio.proxies import X_FORWARDED_FOR
+from chat_service.transports.streams.dialect import Closing, Dialect
+from chat_service.transports.streams.plain_json import PlainJson
+from chat_service.transports.streams.stream_connection import StreamConnection, new_client
+from chat_service.transports.streams.stream_options import StreamOptions
+from chat_service.transports.streams.stream_transport import StreamTransport
+from chat_service.transports.streams.text_websocket import TextWebSocket, make_compressed_text
+
+#: Close codes (RFC 6455, section 7.4): the server has disconnected the client, which should stay away; the
+#: client should connect again; the client has broken a rule.
+FINAL, RESTART, VIOLATION = 1000, 1012, 1008
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WebSocketOptions(StreamOptions, GateOptions):
+    """Options of the plain WebSocket transport. An invalid value raises ``ConfigurationError``."""
+
+    group: ClassVar = "websocket_options"
+
+    #: Path of the WebSockets.
+    path: str = "/chat-service/ws"
+    #: TCP port of its own; 0 picks a free port. None: that of the Socket.IO transport of the service or, if
+    #: this is the only transport, the option `port` of the service.
+    port: int | None = None
+    #: Address to listen on, with a port of its own. None: all addresses.
+    host: str | None = "127.0.0.1"
+    #: Time in seconds without input after which a client is asked whether it is alive.
+    ping_interval: float = 25.0
+    #: Maximum time in seconds for the client to answer.
+    ping_timeout: float = 20.0
+    #: Compress outgoing messages for clients that support it.
+    compression: bool = False
+    #: Name of the cookie that is the `fingerprint` of handshakes. None: it is the id of the socket.
+    fingerprint_cookie: str | None = None
+    #: Origins from which browsers may connect, as in the Socket.IO transport. This option and the following
+    #: ones are for a port of its own; otherwise those of the Socket.IO transport count.
+    cors_allowed_origins: str | Sequence[str] | None = None
+    #: Host names that requests may use.
+    allowed_hosts: str | Sequence[str] | None = None
+    #: Addresses and networks of your proxies.
+    trusted_proxies: Sequence[str] | None = None
+    #: The header with the client's address: "x-forwarded-for" or "forwarded".
+    forwarded_header: str = X_FORWARDED_FOR
+    #: Maximum size in bytes of a request's first line, which contains the query.
+    max_request_line_size: int = 16 * 1024
+    #: Maximum total size in bytes of a request's headers.
+    max_header_size: int = 16 * 1024
+    #: Maximum time in seconds for the head of a request to arrive.
+    head_timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        self.check_shared()
+        self.check_gate()
+        self.check_port("port", is_optional=True)
+        self.check_text("host")
+        self.check_seconds("ping_interval", "ping_timeout", "head_timeout")
+        self.check("path", is_text(self.path) and bool(self.path.strip("/")), "a path")
+        self.check("compression", type(self.compression) is bool, "True or False")
+
+
+class WebSocketTransport(StreamTransport):
+    """Plain WebSockets, on the port of Socket.IO or on one of its own. See ``Transport``."""
+
+    def __init__(
+        self, options: WebSocketOptions | None = None, *, dialect: Dialect | None = None, **keywords: Any
+    ) -> None:
+        """``keywords``: the options, if ``options`` is None. ``dialect``: how clients speak; None for the
+        plain protocol.
+        """
+        self.options = WebSocketOptions.from_mapping(keywords) if options is None else options
+        self._host, self._port = self.options.host, self.options.port
+        self._sockets: Sequence[socket] = ()
+        self._gate: Gate | None = None
+        #: Whether another transport serves the path.
+        self.is_guest = False
+        self._own_port: OwnPort | None = None
+        super().__init__(
+            dialect or PlainJson(self.options.max_message_values),
+            self.options,
+            text_frame,
+            make_compressed_text,
+            self.options.ping_interval,
+        )
+        #: Connections that have to answer a ping.
+        self._silent: Deadlines[StreamConnection] = Deadlines(self.options.ping_timeout, self._look_at_silent)
+
+    # Life cycle
+
+    @property
+    def needs_port(self) -> bool:
+        """Whether it has no port of its own."""
+        return self._port is None and not self.is_guest
+
+    def listen_at(
+        self, *, host: str | None = None, port: int | None = None, sockets: Sequence[socket] = ()
+    ) -> None:
+        """See ``ChatService.listen_at``."""
+        if self.is_guest:
+            raise ConfigurationError("the WebSockets are served on the port of another transport")
+        self._host = self._host if host is None else host
+        self._port = self._port if port is None else port
+        self._sockets = sockets
+
+    async def start(self, handler: TransportHandler) -> None:
+        if self.needs_port:
+            raise ConfigurationError(
+                "a WebSocket transport needs a port, or the Socket.IO transport beside it in the service"
+            )
+        await super().start(handler)
+        if self._gate is None:
+            self._gate = self.options.make_gate()
+        if not self.is_guest:
+            self._own_port = OwnPort(
+                application_of(self),
+                self.admissions,
+                dict.fromkeys(paths_of(self), entrance_of_door(self)),
+                head_timeout=self.options.head_timeout,
+                keep_alive_timeout=self.options.head_timeout,
+                max_line=self.options.max_request_line_size,
+                max_headers=self.options.max_header_size,
+            )
+            await self._own_port.start()
+
+    async def listen(self) -> None:
+        await super().listen()
+        if self._own_port is not None:
+            if self._sockets:
+                await self._own_port.listen_at(self._sockets)
+            else:
+                await self._own_port.listen(self._host, self._port or 0)
+
+    async def stop_listening(self) -> None:
+        await super().stop_listening()
+        if self._own_port is not None:
+            await self._own_port.stop_listening()
+
+    async def close(self) -> None:
+        await super().close()
+        self._silent.close()
+        own, self._own_port = self._own_port, None
+        if own is not None:
+            await own.close()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The listening address and port; the first of several, None on the port of another transport."""
+        if self._own_port is None:
+            return None
+        found = [each for each in self._own_port.addresses if isinstance(each, tuple)]
+        return (str(found[0][0]), int(found[0][1])) if found else None
+
+    @property
+    def port(self) -> int | None:
+        return None if self.address is None else self.address[1]
+
+    # Part of ``Door``
+
+    @property
+    def path(self) -> str:
+        """The path of the WebSockets."""
+        return f"/{self.options.path.strip('/')}"
+
+    def use_gate(self, gate: Gate) -> None:
+        """Check requests as the transport does that serves the path."""
+        self._gate = gate
+
+    def subprotocol(self, opening: Opening) -> str | None:
+        """The first offered subprotocol that the dialect speaks."""
+        return next((name for name in opening.protocols if name in self.dialect.subprotocols), None)
+
+    def check(self, opening: Opening) -> None:
+        """Find out the address of a client, and raise ``Refusal`` unless it may open a WebSocket."""
+        gate = self._gate
+        if gate is None or not self.is_open:
+            raise Refusal(503, "the service does not accept connections now")
+        gate.identify(opening)
+        gate.check_head(opening)
+        gate.check_host(opening)
+        gate.check_origin(opening)
+        if opening.protocols and self.subprotocol(opening) is None:
+            offered = " or ".join(self.dialect.subprotocols) or "none"
+            raise Refusal(400, f"the subprotocol must be {offered}")
+        reason = self.admissions.refusal(opening.remote_addr)
+        if reason is not None:
+            raise TooManyConnections(reason)
+
+    def open(self, opening: Opening, transport: asyncio.Transport) -> TextWebSocket:
+        """Turn the connection of a checked request into a WebSocket, which has been greeted."""
+        extra: list[tuple[str, str]] = []
+        extensions = opening.headers.get("sec-websocket-extensions", "")
+        is_compressed = self.options.compression and accepts_deflate(extensions)
+        if is_compressed:
+            extra.append(("Sec-WebSocket-Extensions", DEFLATE_ANSWER))
+        subprotocol = self.subprotocol(opening)
+        if subprotocol is not None:
+            extra.append(("Sec-WebSocket-Protocol", subprotocol))
+        line = TextWebSocket(
+            transport,
+            self.outbox,
+            opening.accept(*extra),
+            max_message_size=self.options.max_message_size,
+            send_buffer_limit=self.options.send_buffer_limit,
+            per_turn=self.options.max_commands_per_turn,
+            is_compressed=is_compressed,
+        )
+        peer = transport.get_extra_info("peername")
+        transport.set_protocol(line)
+        line.begin(None)
+        self.admit(self._connection(opening, line, peer[1] if isinstance(peer, tuple) else None))
+        return line
+
+    async def serve_asgi(self, opening: Opening, receive: Any, send: Any) -> None:
+        """Serve the WebSocket of a checked request, which an ASGI server has accepted, until its end."""
+        line = AsgiLine(receive, send, self.options.send_buffer_limit, self.options.max_message_size)
+        self.admit(self._connection(opening, line, None))
+        await line.serve(None, self.options.max_commands_per_turn)
+
+    def _connection(self, opening: Opening, line: Line, remote_port: int | None) -> StreamConnection:
+        socket_id = self.new_id()
+        handshake = Handshake(
+            is_connected=True,
+            query=opening.query,
+            headers=opening.headers,
+            remote_addr=opening.remote_addr,
+            transport=self.dialect.name,
+            fingerprint=fingerprint_of(opening.headers, self.options.fingerprint_cookie, socket_id),
+        )
+        return StreamConnection(self, new_client(socket_id, handshake, remote_port), line)
+
+    def close_line(self, line: Line, closing: Closing) -> None:
+        """Close a WebSocket with the code that says whether the client should connect again."""
+        code = RESTART if closing.may_return else FINAL if closing.reason == SERVER_DISCONNECT else VIOLATION
+        if isinstance(line, TextWebSocket | AsgiLine):
+            line.close_with(code)
+        else:
+            line.close()
+
+    # Pings
+
+    def on_idle(self, connection: StreamConnection) -> None:
+        """Nothing has arrived on a connection for a while: ask whether the client is alive."""
+        if connection.heard or connection.is_blocked:
+            connection.heard = False
+            self.idle.add(connection)
+            return
+        frame = connection.conversation.ping()
+        if frame is not None:
+            self.write(connection, frame, is_answer=True)
+        elif isinstance(connection.line, TextWebSocket):
+            connection.line.ping()
+        else:
+            # An ASGI server pings by itself.
+            self.idle.add(connection)
+            return
+        self._silent.add(connection)
+
+    def _look_at_silent(self, connection: StreamConnection) -> None:
+        if connection.heard or connection.is_blocked:
+            connection.heard = False
+            self.idle.add(connection)
+        else:
+            connection.end(PING_TIMEOUT)
+
+    def forget(self, connection: StreamConnection, reason: str) -> None:
+        """A connection is closed."""
+        self._silent.discard(connection)
+        super().forget(connection, reason)
+
+
+def _conforms(transport: WebSocketTransport) -> tuple[Transport, Door]:
+    return transport, transport
