@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chat_service.protocol.arguments import ArgumentType
     from chat_service.service import ChatService, CloseTimeoutError
     from chat_service.stores.memory import MemoryBackend, MemoryStore
+    from chat_service.transports.streams import LineTransport, WebSocketTransport
     from chat_service.types import Message, user_channel
 
 #: The modules of the public names. They are imported on first use so that the command line starts quickly.
@@ -48,6 +49,7 @@ _HOMES = {
     "chat_service.contracts.store": ("Store",),
     "chat_service.stores.memory": ("MemoryBackend", "MemoryStore"),
     "chat_service.contracts.transport": ("Handshake", "Transport"),
+    "chat_service.transports.streams": ("LineTransport", "WebSocketTransport"),
     "chat_service.types": ("Message", "user_channel"),
 }
 
@@ -78,6 +80,7 @@ __all__ = [
     "Handshake",
     "InstanceState",
     "InstanceStatus",
+    "LineTransport",
     "Login",
     "MembershipInfo",
     "MemoryBackend",
@@ -95,5 +98,6 @@ __all__ = [
     "SystemClock",
     "Transport",
     "UserSummary",
+    "WebSocketTransport",
     "user_channel",
 ]

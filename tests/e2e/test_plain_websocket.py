@@ -198,26 +198,27 @@ async def test_without_a_port() -> None:
         await WebSocketTransport().start(None)  # type: ignore[arg-type]
 
 
+BAD_OPTIONS: dict[str, list[Any]] = {
+    "port": [-1, "5", True],
+    "host": ["", 5],
+    "max_message_size": [0, None],
+    "max_pending_connections": [0, "5"],
+    "connect_timeout": [0, None],
+}
+
+
 @pytest.mark.parametrize(
-    ("make", "name", "bad"),
+    ("make", "bad_options"),
     [
-        (make, name, bad)
-        for make in (WebSocketTransport, LineTransport)
-        for name, bads in {
-            "port": [-1, "5", True],
-            "host": ["", 5],
-            "max_message_size": [0, None],
-            "max_pending_connections": [0, "5"],
-            "connect_timeout": [0, None],
-        }.items()
-        for bad in bads
-    ]
-    + [(LineTransport, name, bad) for name, bad in (("delimiter", ""), ("line_end", 5), ("tls", "cert"))]
-    + [(WebSocketTransport, name, bad) for name, bad in (("path", "/"), ("compression", 1))],
+        (WebSocketTransport, BAD_OPTIONS | {"path": ["/"], "compression": [1], "ping_interval": [0]}),
+        (LineTransport, BAD_OPTIONS | {"delimiter": [""], "line_end": [5], "tls": ["cert"]}),
+    ],
 )
-def test_options(make: Any, name: str, bad: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"_options {name}: expected .*, got"):
-        make(**{name: bad})
+def test_options(make: Any, bad_options: dict[str, list[Any]]) -> None:
+    for name, values in bad_options.items():
+        for value in values:
+            with pytest.raises(ConfigurationError, match=f"_options {name}: expected .*, got"):
+                make(**{name: value})
     with pytest.raises(ConfigurationError, match=r"unknown .*_options prot"):
         make(prot=5)
 
