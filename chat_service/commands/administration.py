@@ -6,7 +6,7 @@ from typing import Any
 from chat_service import rules
 from chat_service.commands.spec import actor_of
 from chat_service.contracts.records import SYSTEM, RoomConfig
-from chat_service.domain import removal
+from chat_service.domain.access_loss import settle
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
@@ -34,7 +34,7 @@ async def room_create(context: Context, call: CommandCall, room_name: RoomName, 
 async def room_delete(context: Context, call: CommandCall, room_name: RoomName) -> None:
     _check_management(context, call)
     removed = await context.store.room_delete(room_name, actor_of(call))
-    await removal.settle(context, room_name, removed)
+    await settle(context, room_name, removed)
 
 
 async def room_add_to_list(
@@ -68,7 +68,7 @@ async def _change_list(
         remove=remove,
         limit=context.options.room_list_size_limit,
     )
-    await removal.settle(context, room_name, removed)
+    await settle(context, room_name, removed)
 
 
 async def _check_changeable(context: Context, call: CommandCall, room_name: RoomName, list_name: str) -> None:
@@ -107,7 +107,7 @@ async def room_set_whitelist_mode(
     context: Context, call: CommandCall, room_name: RoomName, mode: bool
 ) -> None:
     removed = await context.store.room_set_mode(room_name, actor_of(call), context.clock.now_ms(), mode)
-    await removal.settle(context, room_name, removed)
+    await settle(context, room_name, removed)
 
 
 async def room_notifications_info(

@@ -66,11 +66,22 @@ class RoomEvent(NamedTuple):  # created for each message, at a third of the cost
     removed: Mapping[UserName, tuple[SocketId, ...]] = NOBODY
     #: The removed users for whom the room receives ``roomUserLeft``.
     announced: tuple[UserName, ...] = ()
+    #: If not None, everybody but these users lost access; ``removed`` is empty.
+    stayed: frozenset[UserName] | None = None
 
     @property
     def cursor(self) -> RoomCursor:
         """The position of this event."""
         return RoomCursor(epoch=self.epoch, seq=self.seq)
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether users lost access."""
+        return bool(self.removed) or self.stayed is not None
+
+    def removes(self, user: UserName) -> bool:
+        """Whether this user lost access."""
+        return user in self.removed if self.stayed is None else user not in self.stayed
 
     @property
     def is_message(self) -> bool:

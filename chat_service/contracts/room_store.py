@@ -231,6 +231,11 @@ class RoomStore(Protocol):
         one ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
         ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
         Returns the sockets that have left, or None if nobody was removed.
+
+        If many users are removed, that event may announce none of them, and have ``stayed`` instead of
+        ``removed``. Until the operation ends, further such events follow, with parts of the removed users and
+        who of them are announced. None of these may come after an event that shows that the user has joined
+        again. After a deletion none follow.
         """
         ...
 
@@ -329,5 +334,8 @@ class RoomStore(Protocol):
         ...
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
-        """Remove users as in ``room_change_list``, ignoring those not joined. Raises ``noRoom``."""
+        """Remove users as in ``room_change_list``, ignoring those not joined. Raises ``noRoom``.
+
+        Also finishes a removal that was interrupted, which no users at all can ask for.
+        """
         ...

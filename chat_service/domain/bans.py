@@ -8,6 +8,7 @@ from chat_service.concurrency.eager import in_task
 from chat_service.contracts.records import Ban, Removal
 from chat_service.contracts.store import Store
 from chat_service.domain import recovery, removal
+from chat_service.domain.access_loss import settle
 from chat_service.domain.context import Context
 from chat_service.domain.removal import Seat, Upkeep
 from chat_service.errors import ChatServiceError
@@ -77,7 +78,7 @@ async def ban_and_settle(context: Context, user: UserName, ban: Ban) -> None:
     removals = await ban_user(
         context, user, ban, patience=patience, may_join=lambda seat: may_be_joining(context, seat)
     )
-    await asyncio.gather(*(removal.settle(context, *item) for item in removals.items()))
+    await asyncio.gather(*(settle(context, *item) for item in removals.items()))
 
 
 def may_be_joining(context: Context, seat: Seat) -> bool:

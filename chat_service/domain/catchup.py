@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from chat_service.contracts.bus import RoomEvent
 from chat_service.contracts.records import SYSTEM, HistoryInfo
 from chat_service.domain import removal
+from chat_service.domain.access_loss import access_lost
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import CaughtUp, Given, Missed, Snapshot
 from chat_service.domain.feed import RoomFeed
@@ -55,8 +56,8 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed, give: Give) ->
         return True
     known = feed.last_message_id
     caught_up = feed.catch_up(reading, snapshot)
-    for socket_id, place in caught_up.lost.items():
-        removal.access_lost(context, room, socket_id, place)
+    if caught_up.lost:
+        access_lost(context, room, caught_up.lost)
     if snapshot is not None and caught_up.has_gone_back:
         context.counters.rooms_lost_messages += 1
         logger.error("room %s has lost messages or other changes; its sockets are told to join again", room)

@@ -89,7 +89,7 @@ class RoomFeed:
             self._go_back(events[-1] if events else None, join)
             self._first[socket_id] = join
         for event in events:
-            if user in event.removed:
+            if event.removes(user):
                 self.forget(socket_id)
                 return event.cursor
         self.audience.decide(socket_id, join, missed)

@@ -13,7 +13,8 @@ from chat_service.contracts.bus import (
     Topic,
     TopicKind,
 )
-from chat_service.domain import catchup, removal
+from chat_service.domain import catchup
+from chat_service.domain.access_loss import access_lost, removed_by
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import Given, Missed
 from chat_service.domain.lease import Lease
@@ -103,8 +104,8 @@ class Inbox:
             return
         decision = feed.take(event)
         if decision.is_given:
-            if event.removed:
-                self._remove(room, event)
+            if event.removed or event.stayed is not None:
+                access_lost(self._context, room, removed_by(self._context, room, event))
             self._context.delivery.give(room, event, decision.deaf)
         elif decision.is_gap:
             catchup.begin(self._context, room, feed, self._give)
@@ -113,14 +114,7 @@ class Inbox:
         if isinstance(given, Missed):
             self._context.delivery.tell_missed(room, given)
             return
-        if given.event.removed:
-            self._remove(room, given.event)
-        self._context.delivery.give(room, given.event, given.deaf)
-
-    def _remove(self, room: RoomName, event: RoomEvent) -> None:
-        """All sockets of a removed user on this instance, not only those in the event: the room forgot the
-        sockets if this instance was considered dead.
-        """
-        for user in event.removed:
-            for session in self._context.sessions.of_user(user):
-                removal.access_lost(self._context, room, session.socket_id, event.cursor)
+        event = given.event
+        if event.removed or event.stayed is not None:
+            access_lost(self._context, room, removed_by(self._context, room, event))
+        self._context.delivery.give(room, event, given.deaf)

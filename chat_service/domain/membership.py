@@ -10,6 +10,7 @@ from typing import NamedTuple
 from chat_service.contracts.bus import RoomCursor
 from chat_service.contracts.records import HistoryQuery, JoinHistory, JoinResult
 from chat_service.domain import removal
+from chat_service.domain.access_loss import access_lost
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import DecidedJoin
 from chat_service.domain.removal import Seat, forget, leave_room, seat_of
@@ -174,7 +175,7 @@ async def _begin_membership(
     session.rooms[room] = result.cursor
     session.told.discard(room)
     if lost_at is not None:
-        removal.access_lost(context, room, socket_id, lost_at)
+        access_lost(context, room, {socket_id: lost_at})
     await _call_on_join(context, session, seat, result, echo_all=echo_all)
     if context.hooks.witness is not None:
         context.hooks.witness("join", seat.facts(result.njoined))

@@ -89,6 +89,8 @@ async def user_state_sync(context: Context, user: UserName) -> None:
 
 async def room_state_sync(context: Context, room: RoomName) -> None:
     """Remove members whose sockets are missing, have left, or have no access. Raises ``noRoom``."""
+    # Finishes an interrupted removal.
+    await context.store.room_remove_users(room, [], context.clock.now_ms())
     ghosts: dict[InstanceId, list[Seat]] = {}
     for user, sockets in (await context.store.room_members(room)).items():
         if not sockets or not await context.store.room_check_access(room, user):

@@ -3,20 +3,13 @@
 Some functions must be called inside ``context.serial.hold((socket_id, room))``; they say so.
 """
 
-import asyncio
-import contextvars
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from chat_service.clock import Clock
-from chat_service.concurrency.deadlines import current_patience
-from chat_service.concurrency.eager import in_task
-from chat_service.concurrency.serial import DeadlockError
-from chat_service.contracts.bus import RoomCursor
-from chat_service.contracts.records import Departure, LeaveResult, Removal
+from chat_service.contracts.records import Departure, LeaveResult
 from chat_service.contracts.store import Store
 from chat_service.domain.context import Context
 from chat_service.domain.emitter import FailureInfo
@@ -26,9 +19,6 @@ from chat_service.hooks import Hooks, MembershipInfo, call_hook
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 logger = logging.getLogger("chat_service")
-
-#: The operation that instances call on each other.
-REMOTE_REMOVED = "removed"
 
 
 class Reporter(Protocol):
@@ -208,119 +198,3 @@ def tell(context: Context, session: Session, room: RoomName) -> None:
         session.told.discard(room)
     else:
         context.transport.emit(session.socket_id, "roomAccessRemoved", (room,))
-
-
-def access_lost(context: Context, room: RoomName, socket_id: SocketId, place: RoomCursor) -> None:
-    """A socket of this instance lost its access at a position in the room's events.
-
-    It gets no more events from now on. It is notified immediately, but after the answer to its join, and
-    after ``on_leave``.
-    """
-    session = context.sessions.get(socket_id)
-    if session is not None and _is_lost(session, room, place):
-        was_answered = not context.delivery.is_unanswered(room, socket_id)
-        _silence(context, session, room)
-        if was_answered and room not in session.told and context.hooks.get("on_leave") is None:
-            tell(context, session, room)
-            session.told.add(room)
-        context.running.spawn(_end_if_lost(context, session, room, place), f"removal from {room}")
-
-
-def _is_lost(session: Session, room: RoomName, place: RoomCursor) -> bool:
-    """Whether the socket has been joined since before that position, without leaving or rejoining."""
-    joined = session.rooms.get(room)
-    return joined is not None and joined.epoch == place.epoch and joined.seq < place.seq
-
-
-def _silence(context: Context, session: Session, room: RoomName) -> None:
-    try:
-        context.delivery.silence(room, session.socket_id)
-    except Exception as error:
-        context.failures.transport(error, seat_of(session, room).failure("transport_channel"))
-
-
-async def _end_if_lost(context: Context, session: Session, room: RoomName, place: RoomCursor) -> None:
-    async with context.serial.hold((session.socket_id, room)):
-        if _is_lost(session, room, place):
-            await end_membership(context, session, room)
-
-
-# Waiting for hooks on other instances
-
-
-async def settle(context: Context, room: RoomName, removal: Removal | None) -> None:
-    """Wait until the sockets removed by a change have left on every instance, including ``on_leave``.
-
-    Without such a hook there is nothing to wait for. After ``bus_ack_timeout`` the rest continues in the
-    background.
-    """
-    if removal is None or context.hooks.get("on_leave") is None:
-        return
-    await in_task()
-    mine = current_patience.get()
-    # The hooks belong to the application.
-    suspended = 0.0 if mine is None else mine.suspend()
-    try:
-        await _wait_for(context, room, removal)
-    finally:
-        if mine is not None:
-            mine.resume(suspended)
-
-
-async def _wait_for(context: Context, room: RoomName, removal: Removal) -> None:
-    work = [
-        context.running.spawn(
-            _settle_at(context, instance_id, room, removal.cursor, tuple(sockets)),
-            f"removal from {room}",
-            # Inside the holds of the command, because a socket may remove itself.
-            contextvars.copy_context(),
-        )
-        for instance_id, sockets in removal.sockets.items()
-    ]
-    _, late = await asyncio.wait(work, timeout=context.options.bus_ack_timeout)
-    if late:
-        logger.warning("removals from room %s take longer than %s s", room, context.options.bus_ack_timeout)
-
-
-async def _settle_at(
-    context: Context,
-    instance_id: InstanceId,
-    room: RoomName,
-    place: RoomCursor,
-    sockets: tuple[SocketId, ...],
-) -> None:
-    if instance_id == context.instance_id():
-        await _settle_here(context, room, place, sockets)
-        return
-    # Failures were logged. The instance may be dead, and the removal is effective in any case.
-    with suppress(ChatServiceError):
-        await context.remote.call(instance_id, REMOTE_REMOVED, room, place.epoch, place.seq, sockets)
-
-
-async def _settle_here(
-    context: Context, room: RoomName, place: RoomCursor, sockets: Iterable[SocketId]
-) -> None:
-    """The event of the removal may arrive later than this, or its hooks may already be running."""
-    found = (context.sessions.get(socket_id) for socket_id in sockets)
-    sessions = [session for session in found if session is not None]
-    for session in sessions:
-        if _is_lost(session, room, place):
-            _silence(context, session, room)
-    await asyncio.gather(*(_end_or_defer(context, session, room, place) for session in sessions))
-
-
-async def _end_or_defer(context: Context, session: Session, room: RoomName, place: RoomCursor) -> None:
-    try:
-        await _end_if_lost(context, session, room, place)
-    except DeadlockError:
-        # A command of that socket waits for this one.
-        context.running.spawn(_end_if_lost(context, session, room, place), f"removal from {room}")
-
-
-def register_remote(context: Context) -> None:
-    """Allow other instances to wait for removals of sockets of this one."""
-
-    async def removed(room: RoomName, epoch: str, seq: int, sockets: list[SocketId]) -> None:
-        await _settle_here(context, room, RoomCursor(epoch=epoch, seq=seq), sockets)
-
-    context.remote.register(REMOTE_REMOVED, removed)

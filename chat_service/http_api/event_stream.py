@@ -114,7 +114,7 @@ class RoomStream:
                         yield line
                 for line in follower.take(item):
                     yield line
-                if item.removed and not item.event:
+                if item.is_removal and not item.event:
                     # Sent when a user loses access, and for everyone when the room is deleted.
                     await self._info()
             else:

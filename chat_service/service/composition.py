@@ -17,7 +17,7 @@ from chat_service.contracts.capabilities import (
 )
 from chat_service.contracts.store import Store
 from chat_service.contracts.transport import Transport
-from chat_service.domain import recovery, removal
+from chat_service.domain import access_loss, recovery
 from chat_service.domain.ban_watch import BanWatch
 from chat_service.domain.context import Context, Identity
 from chat_service.domain.delivery import Delivery
@@ -180,7 +180,7 @@ def make_context(
     )
     if options.tracing is not False:
         context.tracing = make_tracing(options.tracing, context.commands)
-    for module in (sockets, removal, recovery):
+    for module in (sockets, access_loss, recovery):
         module.register_remote(context)
     return context
 

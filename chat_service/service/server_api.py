@@ -7,7 +7,8 @@ from chat_service import rules
 from chat_service.commands import execution
 from chat_service.commands.execution import Execution
 from chat_service.contracts.records import SYSTEM, Ban, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
-from chat_service.domain import bans, listing, recovery, removal
+from chat_service.domain import bans, listing, recovery
+from chat_service.domain.access_loss import settle
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.names import check_name
@@ -216,7 +217,7 @@ class ServerAPI:
         self._context.check_open()
         room = self._room(name)
         removed = await self._context.store.room_delete(room, SYSTEM)
-        await removal.settle(self._context, room, removed)
+        await settle(self._context, room, removed)
 
     async def has_room(self, name: str) -> bool:
         """Whether the room exists."""
@@ -246,7 +247,7 @@ class ServerAPI:
         user = None if owner is None else self._user(owner)
         name = self._room(room)
         removed = await self._context.store.room_set_owner(name, self._context.clock.now_ms(), user)
-        await removal.settle(self._context, name, removed)
+        await settle(self._context, name, removed)
 
     async def change_room_history_max_size(self, room: str, size: int) -> None:
         """Set how many messages a room keeps, dropping older ones immediately. Raises ``noRoom``."""

@@ -13,6 +13,7 @@ import pytest
 
 from chat_service.testing import wait_until
 from tests.e2e.clients import PythonClient, PythonClients
+from tests.redis.ghosts import write_ghosts
 from tests.redis.processes import ServiceProcess
 from tests.support.earlier_version import NoHistory, unpack
 from tests.support.redis_servers import RedisServer
@@ -43,6 +44,8 @@ def instances(earlier: Path, redis_servers: RedisServer) -> Iterator[list[Servic
             "bus_secret": "the same for both",
         },
         "enable_userlist_updates": True,
+        # Members of dead instances are not waited for much longer.
+        "bus_ack_timeout": 0.5,
     }
     with ServiceProcess(earlier, **options) as old, ServiceProcess(**options) as new:
         yield [old, new]
@@ -115,6 +118,24 @@ async def test_a_room_that_the_earlier_version_deletes_and_creates(both: Both) -
     await both.bob.call("roomJoin", both.room)
     assert await both.send(both.bob, MILK, KEY) == [None, 1]
     assert await both.send(both.bob, MILK, KEY) == [None, 1, AGAIN]
+
+
+async def test_a_change_on_this_version_that_removes_many(both: Both, redis_servers: RedisServer) -> None:
+    """The earlier version does not understand the decision, but delivers nothing after it."""
+    await both.enter(both.old)
+    with redis_servers.client() as client:
+        [key] = client.scan_iter(f"*:room:{{{both.room}}}", count=1000)
+        write_ghosts(client, key.decode().partition(":room:")[0], 250, [both.room])
+    await both.new.call("exec_user_command", True, "roomAddToList", both.room, "whitelist", ["bob"])
+    await both.new.call("exec_user_command", True, "roomSetWhitelistMode", both.room, True)
+    assert await both.send(both.bob, TEA) == [None, 1]
+    assert await both.alice.wait_for("roomAccessRemoved") == [both.room]
+    assert await both.alice.emit("roomMessage", both.room, TEA) == [wire_error("notJoined", both.room), None]
+    await both.new.call("exec_user_command", True, "roomSetWhitelistMode", both.room, False)
+    await both.alice.call("roomJoin", both.room)
+    assert await both.send(both.bob, MILK) == [None, 2]
+    assert (await both.alice.wait_for("roomMessage"))[1]["id"] == 2
+    assert both.alice.received("roomAccessRemoved") == []
 
 
 async def test_membership_on_both_versions(both: Both) -> None:

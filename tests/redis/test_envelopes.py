@@ -89,6 +89,14 @@ def test_room_events_of_scripts_are_decoded() -> None:
         removed={UserName("bob"): (SocketId("s2"), SocketId("s3")), UserName("carol"): ()},
         announced=(UserName("bob"),),
     )
+    fields[4:] = [[], [], [], ["bob", "carol"]]
+    assert PLAIN.decode(CHANNEL, VERSION + pack([ROOM_EVENT, *fields]) + pack([])) == RoomEvent(
+        epoch="epoch",
+        seq=3,
+        last_message_id=2,
+        event="roomUserLeft",
+        stayed=frozenset({UserName("bob"), UserName("carol")}),
+    )
     packed = pack([MESSAGE, "epoch", 3, 2, "room"]) + pack({"textMessage": "x"})
     for payload in (packed, b'["epoch",3,2,"room",{"id":2,"textMessage":"x"}]'):
         assert PLAIN.decode(CHANNEL, VERSION + payload) == RoomEvent(

@@ -35,7 +35,7 @@ ENOUGH = {
     "no KEYS, SCAN, CONFIG": "+@all -keys -scan -config",
     "few connection commands": "+@all -@connection +auth +ping +select +asking",
     "only what is needed": "-@all +@hash +@set +@sortedset +@list +@scripting +@transaction +@pubsub"
-    " +exists +expire +pexpireat +persist +time +get +set +unlink +ping +cluster|slots +asking",
+    " +exists +expire +pexpireat +persist +rename +time +get +set +unlink +ping +cluster|slots +asking",
 }
 #: Insufficient rules, and the missing ones that the message names.
 NOT_ENOUGH = {

@@ -459,6 +459,21 @@ def test_access_that_is_lost_before_the_answer_of_the_store_is_noticed() -> None
     assert [item.cursor.seq for item in feed.answer_join(C) if isinstance(item, RoomEvent)] == [2]
 
 
+@pytest.mark.parametrize(("stayed", "loses_it"), [((), True), ((USER,), False)], ids=["all are out", "stays"])
+def test_access_of_everybody_but_some_that_is_lost_before_the_answer(
+    stayed: tuple[UserName, ...], loses_it: bool
+) -> None:
+    feed = RoomFeed()
+    feed.audience.ask(A)
+    removal = event_of("one", 1, stayed=frozenset(stayed))
+    feed.take(removal)
+    assert feed.decide_join(A, USER, join(0)) == (removal.cursor if loses_it else None)
+    assert list(feed.answer_join(A)) == ([] if loses_it else [removal])
+    # It concerns those who joined before.
+    feed.audience.ask(B)
+    assert feed.decide_join(B, USER, join(1)) is None
+
+
 @pytest.mark.parametrize(
     ("seq", "epoch", "verdict"),
     [

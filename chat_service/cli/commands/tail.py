@@ -88,9 +88,12 @@ class Follower:
             return
         if event is not None and event.event and not event.is_message:
             yield Happening(kind="event", event=event.event, args=event.args)
-        elif event is not None and event.removed:
+        elif event is not None and event.is_removal:
             # The room may have been deleted.
             await store.room_history_info(self._room, SYSTEM)
+            if not event.removed:
+                # Events with those who have left follow.
+                return
             yield Happening(kind="event", event="roomUserLeft", args=(self._room, *event.removed))
 
     async def _look_back(self, store: Store) -> AsyncIterator[Happening]:

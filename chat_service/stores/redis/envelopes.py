@@ -171,7 +171,9 @@ def _args(body: Any) -> tuple[Any, ...]:
 
 
 def _room_event(fields: list[Any], body: Any) -> RoomEvent:
-    epoch, seq, last_id, event, exclude, removed, announced = fields
+    epoch, seq, last_id, event, exclude, removed, announced, *stayed = fields
+    if len(stayed) > 1:
+        raise BadEnvelopeError("too many fields")
     return RoomEvent(
         epoch=_text(epoch),
         seq=_number(seq),
@@ -181,6 +183,7 @@ def _room_event(fields: list[Any], body: Any) -> RoomEvent:
         exclude=_sockets(exclude),
         removed={UserName(_text(user)): _sockets(sockets) for user, *sockets in removed},
         announced=tuple(UserName(_text(user)) for user in announced),
+        stayed=frozenset(UserName(_text(user)) for user in stayed[0]) if stayed else None,
     )
 
 

@@ -42,7 +42,9 @@ class Keys:
         return f"{self.prefix}:{kind.value}:{{{name or 'everyone'}}}"
 
     def room(self, room: str) -> str:
-        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, counted, details."""
+        """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, leaving, counted,
+        details.
+        """
         return f"{self.prefix}:room:{{{room}}}"
 
     def room_list(self, room: str, list_name: str) -> str:
@@ -52,6 +54,10 @@ class Keys:
     def members(self, room: str) -> str:
         """Hash of user to a packed member: announced, then socket, instance and token of each socket."""
         return f"{self.room(room)}:members"
+
+    def leaving(self, room: str, change: str) -> str:
+        """Hash like ``members`` for those whom a change removed: see ``lua/lib/leaving.lua``."""
+        return f"{self.room(room)}:leaving:{change}"
 
     def seen(self, room: str) -> str:
         """Hash of user to Unix time in ms of the last join or leave."""

@@ -1,7 +1,7 @@
 """The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -35,14 +35,16 @@ from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.member_scripts import MemberScripts
-from chat_service.stores.redis.memberships import Memberships, Removals
+from chat_service.stores.redis.memberships import Memberships
 from chat_service.stores.redis.redis_activity import RedisActivity
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.redis_users import RedisUsers
+from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.rights import RightsCheck
 from chat_service.stores.redis.room_quotas import RoomQuotas
 from chat_service.stores.redis.room_scripts import RoomScripts
+from chat_service.stores.redis.room_values import Removed
 from chat_service.stores.redis.scanning import RedisLists
 from chat_service.stores.redis.scripts import flag, ttl_ms
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
@@ -79,7 +81,7 @@ class RedisStore(RedisUsers, RedisActivity):
         self._quotas = RoomQuotas(
             self.client, self.keys, self._rooms, self._users, self.options.command_timeout
         )
-        self._removals = Removals(self._users, self.client.background)
+        self._removals = Removals(self._rooms, self._users, self.client.background)
         self._memberships = Memberships(self._rooms, self._users, lambda: self._open_bus)
         self._lists = RedisLists(self.client, self.keys)
         self._needs_all_rights = needs_all_rights
@@ -252,17 +254,21 @@ class RedisStore(RedisUsers, RedisActivity):
         limit: int,
     ) -> Removal | None:
         ban_keys = await self._users.actor_ban_keys(actor)
-        removed = await self._rooms.change_list(room, actor, list_name, now, add, remove, limit, ban_keys)
-        return await self._removals.finish(room, removed)
+
+        def change() -> Awaitable[Removed]:
+            return self._rooms.change_list(room, actor, list_name, now, add, remove, limit, ban_keys)
+
+        return await self._removals.run(room, change)
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
         ban_keys, notice = await self._users.actor_ban_keys(actor), pack([room, whitelist_only])
-        removed = await self._rooms.set(
-            room, actor, now, "mode", flag(whitelist_only), notice, ban_keys=ban_keys
-        )
-        return await self._removals.finish(room, removed)
+
+        def change() -> Awaitable[Removed]:
+            return self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice, ban_keys=ban_keys)
+
+        return await self._removals.run(room, change)
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         removed = await self._rooms.set(room, SYSTEM, now, "owner", owner or "")
@@ -311,8 +317,7 @@ class RedisStore(RedisUsers, RedisActivity):
         return await self._rooms.changes(room, cursor)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
-        removed = await self._rooms.set(room, SYSTEM, now, "remove", *users)
-        return await self._removals.finish(room, removed)
+        return await self._removals.run(room, lambda: self._rooms.set(room, SYSTEM, now, "remove", *users))
 
     # Instances
 

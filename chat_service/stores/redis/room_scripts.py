@@ -26,8 +26,11 @@ from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec,
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.stores.redis.room_values import (
+    Cleared,
     CorruptMessages,
     Removed,
+    UnfinishedRemovalError,
+    cleared_users,
     member_sockets,
     message_form,
     query_arguments,
@@ -40,6 +43,8 @@ from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId
 #: Index of each list's key in the scripts' KEYS; 0 stands for the members.
 LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
 
+#: How many removed users a slice deals with, and up to how many bytes of their members.
+CLEARED_AT_ONCE, CLEARED_SIZE = 200, 32768
 
 _MESSAGE = scripts.load("room_message")
 
@@ -58,6 +63,8 @@ class RoomScripts:
     ) -> list[Any]:
         keys = [*self._keys.room_keys(room), *more_keys]
         answer = await self._client.run(scripts.load(script), keys, *args)
+        if answer[:1] == [b"clearing"]:
+            raise UnfinishedRemovalError(answer[1].decode())
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)
 
     async def create(
@@ -95,6 +102,11 @@ class RoomScripts:
     async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> Removed:
         removed = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
         return removed_users(*removed)
+
+    async def clear(self, room: RoomName, leaving: str) -> Cleared:
+        """Do a slice of the removal of many users."""
+        found = await self._run("room_clear", room, *self._signing, leaving, CLEARED_AT_ONCE, CLEARED_SIZE)
+        return cleared_users(*found)
 
     async def join(
         self,

@@ -37,12 +37,32 @@ class RemovedUser(NamedTuple):
 class Removed(NamedTuple):
     """The users who were removed, and where their sockets are.
 
-    ``freed``: the user for whose limit the room counts no longer, and the room's birth.
+    ``freed``: the user for whose limit the room counts no longer, and the room's birth. ``leaving``: the
+    change whose slices tell who was removed, if there are too many for one script.
     """
 
     users: list[RemovedUser]
     removal: Removal | None
     freed: tuple[UserName, str] | None = None
+    leaving: str | None = None
+
+
+class Cleared(NamedTuple):
+    """A slice of the users whom a change removed. ``quiet``: those who may have joined again."""
+
+    users: list[RemovedUser]
+    quiet: list[RemovedUser]
+    sockets: dict[InstanceId, list[SocketId]]
+    #: How many users are left for further slices.
+    left: int
+
+
+class UnfinishedRemovalError(StoreError):
+    """A script has changed nothing: it has to wait for the end of the removal ``leaving``."""
+
+    def __init__(self, leaving: str) -> None:
+        super().__init__(f"the removal {leaving} is not finished")
+        self.leaving = leaving
 
 
 def message_form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
@@ -67,9 +87,27 @@ def query_arguments(query: HistoryQuery | None) -> tuple[Encodable, ...]:
 
 
 def removed_users(
-    gone: list[list[bytes]], epoch: bytes, seq: int, counted: bytes | None = None, birth: bytes | None = None
+    removed: tuple[list[list[bytes]], bytes | None],
+    epoch: bytes,
+    seq: int,
+    counted: bytes | None = None,
+    birth: bytes | None = None,
 ) -> Removed:
     freed = None if counted is None or birth is None else (UserName(counted.decode()), birth.decode())
+    gone, leaving = removed
+    users, places = _gone_users(gone)
+    if leaving is None and not users:
+        return Removed([], None, freed)
+    removal = Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places)
+    return Removed(users, removal, freed, None if leaving is None else leaving.decode())
+
+
+def cleared_users(gone: list[list[bytes]], quiet: list[list[bytes]], left: int) -> Cleared:
+    users, places = _gone_users(gone)
+    return Cleared(users, _gone_users(quiet)[0], places, left)
+
+
+def _gone_users(gone: list[list[bytes]]) -> tuple[list[RemovedUser], dict[InstanceId, list[SocketId]]]:
     users: list[RemovedUser] = []
     places: dict[InstanceId, list[SocketId]] = {}
     for user, *rest in gone:
@@ -78,9 +116,7 @@ def removed_users(
         users.append(RemovedUser(UserName(user.decode()), tuple(zip(sockets, fields[2::3], strict=True))))
         for socket_id, instance in zip(sockets, fields[1::3], strict=True):
             places.setdefault(InstanceId(instance), []).append(socket_id)
-    if not users:
-        return Removed([], None, freed)
-    return Removed(users, Removal(cursor=RoomCursor(epoch=epoch.decode(), seq=seq), sockets=places))
+    return users, places
 
 
 class CorruptMessages:

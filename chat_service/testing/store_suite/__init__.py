@@ -23,6 +23,7 @@ for _part in (
     "concurrency",
     "expiring",
     "history_sizes",
+    "large_rooms",
     "lists",
     "members",
     "members_pages",
@@ -48,6 +49,7 @@ from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
 from chat_service.testing.store_suite.expiring import ExpirySuite  # noqa: E402
 from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
+from chat_service.testing.store_suite.large_rooms import LargeRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
 from chat_service.testing.store_suite.members_pages import MembersPageSuite  # noqa: E402
@@ -73,6 +75,7 @@ class StoreSuite(
     MembersPageSuite,
     PresenceSuite,
     RemovalSuite,
+    LargeRoomSuite,
     MessageSuite,
     HistorySizeSuite,
     ExpirySuite,
@@ -97,6 +100,7 @@ __all__ = [
     "ConcurrencySuite",
     "ExpirySuite",
     "HistorySizeSuite",
+    "LargeRoomSuite",
     "ListSuite",
     "MakeStore",
     "MemberSuite",

@@ -50,6 +50,7 @@ class Told(NamedTuple):
     exclude: frozenset[str]
     removed: dict[str, frozenset[str]]
     announced: frozenset[str]
+    stayed: frozenset[str] | None = None
 
 
 def told(
@@ -75,7 +76,7 @@ def _told(envelope: Envelope) -> Told:
                 exclude=envelope.exclude,
                 removed=envelope.removed,
                 announced=envelope.announced,
-            )
+            )._replace(stayed=envelope.stayed)
         case _:
             raise AssertionError(f"not a notification: {envelope!r}")
 

@@ -1,12 +1,14 @@
 -- Add names to an access list, remove others, and remove the users who lose access from the room.
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
 --   7 limit  8 room_name  9 list_name  10 count of the names to add, then those names, then the names to remove
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'}, {'listLimitExceeded'}.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'},
+--   {'listLimitExceeded'}, {'clearing', id}: room_clear.lua has to finish an earlier change first.
 -- include: bus
 -- include: room
 -- include: details
 -- include: actor_ban
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -28,24 +30,38 @@ if not bypass and not is_owner(room, actor) then
     if ARGV[at] == room.owner then return {'notAllowed'} end
   end
 end
-local seen, new = {}, 0
-for at = first_added, first_removed - 1 do
-  local name = ARGV[at]
-  if not seen[name] then
-    seen[name] = true
-    if redis.call('SISMEMBER', list_key, name) == 0 then new = new + 1 end
+if must_clear_first(room, #ARGV - first_added + 1) then return {'clearing', parse_leaving(room)} end
+-- Each name once, those that the list has or has not.
+local function select_names(first, last, wanted)
+  local names, known, found = {}, {}, {}
+  for at = first, last do
+    local name = ARGV[at]
+    if not known[name] then
+      known[name] = true
+      names[#names + 1] = name
+    end
   end
+  in_parts(names, function(from, upto)
+    for at, is_there in ipairs(redis.call('SMISMEMBER', list_key, unpack(names, from, upto))) do
+      if is_there == wanted then found[#found + 1] = names[from + at - 1] end
+    end
+  end)
+  return found
 end
-if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
+
+local function change_set(command, names)
+  in_parts(names, function(first, last) redis.call(command, list_key, unpack(names, first, last)) end)
+end
+
 -- The room is told of what changes, not of names that were there already, or were not there.
-local added, removed = {}, {}
-for at = first_added, first_removed - 1 do
-  if redis.call('SADD', list_key, ARGV[at]) == 1 then added[#added + 1] = ARGV[at] end
+local added = select_names(first_added, first_removed - 1, 0)
+if #added > 0 then
+  if redis.call('SCARD', list_key) + #added > limit then return {'listLimitExceeded'} end
+  change_set('SADD', added)
+  expire_with_room(room, list_key)
 end
-if #added > 0 then expire_with_room(room, list_key) end
-for at = first_removed, #ARGV do
-  if redis.call('SREM', list_key, ARGV[at]) == 1 then removed[#removed + 1] = ARGV[at] end
-end
+local removed = select_names(first_removed, #ARGV, 1)
+change_set('SREM', removed)
 local before = room.seq
 if room.lists_updates then
   if #added > 0 then
@@ -55,13 +71,8 @@ if room.lists_updates then
     publish_room_event(room, 'roomAccessListRemoved', cmsgpack.pack({room_name, list_name, removed}))
   end
 end
-local out = {}
-for at = first_added, #ARGV do
-  local name = ARGV[at]
-  if redis.call('HEXISTS', members_key, name) == 1 and not has_access(room, name) then
-    out[#out + 1] = name
-  end
-end
-local gone = remove_users(room, out, now)
+local named = {}
+for at = first_added, #ARGV do named[#named + 1] = ARGV[at] end
+local gone = remove_if_without_access(room, named, now)
 if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
 return {0, gone, room.epoch, room.seq}

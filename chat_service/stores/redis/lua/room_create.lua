@@ -10,6 +10,7 @@
 -- include: details
 -- include: actor_ban
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -25,12 +26,11 @@ local next_name = 16
 local ban = find_ban()
 if ban then return {'banned', ban} end
 if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
-local room, gone = {epoch = epoch, seq = 0, last = 0}, {}
+local room, gone = {epoch = epoch, seq = 0, last = 0}, NOBODY_REMOVED
 if redis.call('EXISTS', unpack(KEYS, 1, ROOM_KEYS)) > 0 then
-  local members = redis.call('HKEYS', members_key)
   -- The new epoch makes instances that serve the former room read this one.
   publish_room_event(room, '', NO_BODY)
-  gone = remove_users(room, members, '0')
+  gone = remove_others(room, {}, {}, 0)
   redis.call('UNLINK', unpack(KEYS, 1, ROOM_KEYS))
 end
 -- The epoch may change later. Birth stays: idempotency keys belong to this life of the room.

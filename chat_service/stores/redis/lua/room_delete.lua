@@ -8,6 +8,7 @@
 -- include: details
 -- include: actor_ban
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -21,7 +22,7 @@ local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_owner(room, actor) then return {'notAllowed'} end
 room.empty_ttl = nil
-local gone = remove_users(room, redis.call('HKEYS', members_key), '0')
+local gone = remove_others(room, {}, {}, 0)
 local f = redis.call('HMGET', room_key, 'counted', 'birth')
 redis.call('UNLINK', unpack(KEYS, 1, ROOM_KEYS))
 return {0, gone, room.epoch, room.seq, f[1], f[2]}

@@ -10,6 +10,7 @@
 -- include: room
 -- include: details
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -26,6 +27,7 @@ stop_expiry(room)
 local member = load_member(user)
 local is_new = not member
 if is_new then
+  settle_leaving(room, user)
   member = {0}
   if seen_limit > 0 then
     redis.call('HSET', seen_key, user, now)

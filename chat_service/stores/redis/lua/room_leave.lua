@@ -6,6 +6,7 @@
 -- include: room
 -- include: details
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -15,7 +16,10 @@ local user, socket, now, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local room = load_room()
 if not room then return {0, 0, 0, 0} end
 local member = load_member(user)
-if not member then return {0, 0, 0, 1} end
+if not member then
+  settle_leaving(room, user)
+  return {0, 0, 0, 1}
+end
 local at = find_socket(member, socket)
 if not at then return {0, count_sockets(member), 0, 1} end
 local token = member[at + 2]

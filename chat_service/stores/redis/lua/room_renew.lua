@@ -6,6 +6,7 @@
 -- include: room
 -- include: details
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -15,10 +16,10 @@ local old_epoch, new_epoch, now = ARGV[3], ARGV[4], ARGV[5]
 
 local room = load_room()
 if not room then return {'noRoom'} end
-if room.epoch ~= old_epoch then return {0, {}, room.epoch, room.seq} end
+if room.epoch ~= old_epoch then return {0, {{}, false}, room.epoch, room.seq} end
 room.epoch, room.seq = new_epoch, 0
 -- This event also reaches instances with sockets in the room that the room has lost.
 publish_room_event(room, '', NO_BODY)
-local gone = remove_users(room, redis.call('HKEYS', members_key), now)
+local gone = remove_others(room, {}, {}, now)
 redis.call('HSET', room_key, 'epoch', room.epoch, 'seq', room.seq)
 return {0, gone, room.epoch, room.seq}

@@ -5,12 +5,14 @@
 --   'age' history_ttl (ms or ''); 'empty' empty_ttl (ms or '');
 --   'updates' userlist, access lists (0, 1 or '' for no change); 'remove' users
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, for 'owner' followed by the user for whose limit the
---   room no longer counts or false, and birth; or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
+--   room no longer counts or false, and birth; or {'banned', the ban}, {'noRoom'}, {'notAllowed'},
+--   {'clearing', id}: room_clear.lua has to finish an earlier change first.
 -- include: bus
 -- include: room
 -- include: details
 -- include: actor_ban
 -- include: room_event
+-- include: leaving
 -- include: clock
 -- include: history_size
 -- include: history_age
@@ -25,13 +27,18 @@ if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not bypass and not is_admin(room, actor) then return {'notAllowed'} end
-local before, out, freed, birth = room.seq, {}, false, false
+local before, out, gone, freed, birth = room.seq, {}, nil, false, false
+local count = what == 'mode' and redis.call('HLEN', members_key) or #ARGV - first_argument + 1
+-- Removing nobody asks for the same.
+if must_clear_first(room, count) or (what == 'remove' and count == 0 and room.leaving) then
+  return {'clearing', parse_leaving(room)}
+end
 if what == 'mode' then
   local whitelist_only, body = ARGV[7], ARGV[8]
   redis.call('HSET', room_key, 'wl', whitelist_only)
   room.whitelist_only = whitelist_only == '1'
   if room.lists_updates then publish_room_event(room, 'roomModeChanged', body) end
-  out = members_without_access(room)
+  gone = remove_all_without_access(room, now)
 elseif what == 'owner' then
   local former, owner = room.owner, ARGV[7]
   redis.call('HSET', room_key, 'owner', owner)
@@ -96,6 +103,6 @@ elseif what == 'updates' then
 elseif what == 'remove' then
   for at = first_argument, #ARGV do out[#out + 1] = ARGV[at] end
 end
-local gone = remove_users(room, out, now)
+gone = gone or remove_users(room, out, now)
 if room.seq ~= before then redis.call('HSET', room_key, 'seq', room.seq) end
 return {0, gone, room.epoch, room.seq, freed, birth}

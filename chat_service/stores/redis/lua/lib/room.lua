@@ -13,7 +13,7 @@ local ROOM_KEYS = 11
 
 local function load_room()
   local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone',
-    'details')
+    'details', 'leaving')
   if not f[1] then return nil end
   return {
     epoch = f[1], seq = tonumber(f[2]), last = tonumber(f[3]), owner = f[4],
@@ -22,6 +22,8 @@ local function load_room()
     -- In ms, or nil: see history_age.lua and room_expiry.lua.
     history_ttl = tonumber(f[9]), empty_ttl = tonumber(f[10]), gone = tonumber(f[11]),
     has_details = f[12] and true or false,
+    -- See leaving.lua.
+    leaving = f[13],
   }
 end
 
@@ -65,6 +67,14 @@ end
 -- Users whose joins were not remembered are not remembered when they leave either.
 local function update_seen(user, now)
   if redis.call('HEXISTS', seen_key, user) == 1 then redis.call('HSET', seen_key, user, now) end
+end
+
+-- How many arguments a command gets at most: Lua's stack holds 8,000.
+local ARGUMENTS_AT_ONCE = 1000
+
+-- Call act with the first and the last position of each part of a list.
+local function in_parts(list, act)
+  for first = 1, #list, ARGUMENTS_AT_ONCE do act(first, math.min(first + ARGUMENTS_AT_ONCE - 1, #list)) end
 end
 
 -- Beyond the limit, forget the two who left longest ago among some, as Redis evicts keys: each join adds at most

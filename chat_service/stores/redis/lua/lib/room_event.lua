@@ -8,10 +8,11 @@ local NO_BODY = '\144'
 local CHANGES_KEPT, CHANGES_TTL, CHANGE_SIZE = 200, 600, 16384
 
 -- Publish and keep the next event of a room. This advances room.seq, which the caller has to store.
-local function publish_room_event(room, event, body, exclude, removed, announced)
+-- stayed: with it, everybody but these users was removed.
+local function publish_room_event(room, event, body, exclude, removed, announced, stayed)
   room.seq = room.seq + 1
   local payload = cmsgpack.pack(
-    {0, room.epoch, room.seq, room.last, event, exclude or {}, removed or {}, announced or {}}) .. body
+    {0, room.epoch, room.seq, room.last, event, exclude or {}, removed or {}, announced or {}, stayed}) .. body
   -- LPUSH comes first because it fails when Redis is out of memory, and nothing must have been published then.
   if #payload <= CHANGE_SIZE then
     if redis.call('LPUSH', changes_key, payload) > CHANGES_KEPT then
