@@ -68,6 +68,16 @@ SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
         "service, info",
         "A socket left a room, also by a disconnect or by lost access; `info` is a `MembershipInfo`.",
     ),
+    "member_details": Signature(
+        "service, user, socket_id",
+        "Returns the details that a joining socket has in the room, or None. A hook that raises, or returns "
+        "what `roomSetDetails` would refuse, is logged, and the socket joins without details.",
+    ),
+    "public_member_details": Signature(
+        "details",
+        "Returns what clients may see of the details of a member, or None. By default they see everything. "
+        "If it raises, they see nothing, and it is logged.",
+    ),
     "room_messages_checker": Signature(
         "message",
         "Checks the format of room messages: raise to reject one. By default only `{textMessage}` passes.",

@@ -216,6 +216,15 @@ class Options:
         checks.count(1),
         "Maximum number of names in one command that changes an access list or counts unread messages.",
     )
+    members_per_page_limit: int = _option(
+        100,
+        checks.count(1),
+        "Maximum number of members in one answer of a user's `roomGetStatus`; the rest comes with the next "
+        "page.",
+    )
+    details_size_limit: int = _option(
+        1024, checks.count(1), "Maximum size in bytes, as JSON, of the details of a socket in a room."
+    )
     name_length_limit: int = _option(
         256, checks.count(1), "Maximum length of a user or room name, in characters."
     )

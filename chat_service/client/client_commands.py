@@ -9,6 +9,7 @@ from chat_service.client.client_types import (
     JoinHistory,
     NotificationsInfo,
     ReadState,
+    RoomStatus,
     SendOutcome,
     UserSeen,
     options_object,
@@ -94,6 +95,26 @@ class Commands:
         """Returns the owner of a room."""
         answer = await self._call("roomGetOwner", room_name)
         result: str | None = answer[0]
+        return result
+
+    async def room_get_status(
+        self,
+        room_name: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        count_only: bool | None = None,
+    ) -> RoomStatus:
+        """Returns the state of a room with a page of the joined users, all of one moment. Each has
+        ``joinedAt``, when the first of their ``sockets`` has joined, and the ``details`` that were set
+        last. ``cursor`` gets the next page; null after the last one.
+        """
+        answer = await self._call(
+            "roomGetStatus",
+            room_name,
+            *options_object({"limit": limit, "cursor": cursor, "countOnly": count_only}),
+        )
+        result: RoomStatus = answer[0]
         return result
 
     async def room_get_unread(self, room_names: Sequence[str]) -> dict[str, ReadState]:
@@ -210,6 +231,10 @@ class Commands:
     async def room_remove_from_list(self, room_name: str, list_name: str, user_names: Sequence[str]) -> None:
         """Removes names from a room's list. Users who lose access are removed from the room."""
         await self._call("roomRemoveFromList", room_name, list_name, user_names)
+
+    async def room_set_details(self, room_name: str, details: Any) -> None:
+        """Sets the details of this socket in a room, until it leaves; null removes them."""
+        await self._call("roomSetDetails", room_name, details)
 
     async def room_set_whitelist_mode(self, room_name: str, mode: bool) -> None:
         """Sets the mode of a room. Users who lose access are removed from the room."""

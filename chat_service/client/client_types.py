@@ -54,6 +54,30 @@ class UserSeen(TypedDict):
     timestamp: int | None
 
 
+class MemberStatus(TypedDict):
+    """A joined user. ``joinedAt``: Unix time in ms of the first socket's join; None if it is unknown.
+
+    ``sockets``: how many have joined. ``details``: what was set last for one of them, if anything was.
+    """
+
+    userName: str
+    joinedAt: int | None
+    sockets: int
+    details: NotRequired[Any]
+
+
+class RoomStatus(TypedDict):
+    """The state of a room, with a page of its members. ``cursor``: of the next page; None after the last."""
+
+    roomName: str
+    owner: str | None
+    epoch: str
+    lastMessageId: int
+    membersCount: int
+    members: list[MemberStatus]
+    cursor: str | None
+
+
 class Caller(Protocol):
     """Sends a command, and returns the values of its answer after the error."""
 

@@ -2,13 +2,27 @@
 it. The rows are in a module per subject.
 """
 
-from chat_service.commands import activity_rows, direct_rows, message_rows, room_rows, socket_rows
+from chat_service.commands import (
+    activity_rows,
+    direct_rows,
+    message_rows,
+    room_rows,
+    socket_rows,
+    status_rows,
+)
 from chat_service.commands.spec import Command
 
 #: All rows, by name.
 TABLE: tuple[Command, ...] = tuple(
     sorted(
-        (*activity_rows.ROWS, *direct_rows.ROWS, *message_rows.ROWS, *room_rows.ROWS, *socket_rows.ROWS),
+        (
+            *activity_rows.ROWS,
+            *direct_rows.ROWS,
+            *message_rows.ROWS,
+            *room_rows.ROWS,
+            *socket_rows.ROWS,
+            *status_rows.ROWS,
+        ),
         key=lambda command: command.name,
     )
 )
@@ -21,8 +35,5 @@ COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
 RESERVED_NAMES: frozenset[str] = frozenset(
     {
         "listOwnRooms",
-        "roomGetStatus",
-        "roomMemberUpdated",
-        "roomSetDetails",
     }
 )

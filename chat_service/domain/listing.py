@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from chat_service.contracts.records import SYSTEM, InstanceRecord, Page, RoomSummary, UserSummary
+from chat_service.contracts.records import (
+    SYSTEM,
+    InstanceRecord,
+    MemberStatus,
+    Page,
+    RoomSummary,
+    UserSummary,
+)
 from chat_service.contracts.store import Store
+from chat_service.domain import member_details
 from chat_service.domain.remote import PulseWatch
 from chat_service.protocol.names import natural_key
 from chat_service.types import InstanceId, RoomName, UserName
@@ -49,6 +57,10 @@ class RoomStatus:
 
     room: RoomSummary
     members: Mapping[UserName, int]
+    #: When each member joined, in ms of Unix time; None if the store does not know it.
+    joined_at: Mapping[UserName, int | None]
+    #: The details of the members who have some, with all that clients may not see.
+    details: Mapping[UserName, Any]
     enable_userlist_updates: bool
     enable_access_lists_updates: bool
 
@@ -68,13 +80,29 @@ async def users(store: Store, limit: int, cursor: str | None, *, online: bool) -
 async def room_status(store: Store, room: RoomName) -> RoomStatus:
     """Raises ``noRoom``."""
     settings = await store.room_settings(room, SYSTEM)
-    members = await store.room_members(room)
+    members = await _all_members(store, room)
     return RoomStatus(
         room=await store.room_summary(room),
-        members={user: len(members[user]) for user in sorted(members, key=natural_key)},
+        members={user: member.sockets for user, member in members.items()},
+        joined_at={user: member.joined_at for user, member in members.items()},
+        details={
+            user: member_details.parse(member.details)
+            for user, member in members.items()
+            if member.details is not None
+        },
         enable_userlist_updates=settings.enable_userlist_updates,
         enable_access_lists_updates=settings.enable_access_lists_updates,
     )
+
+
+async def _all_members(store: Store, room: RoomName) -> dict[UserName, MemberStatus]:
+    """The members of a room in their natural order."""
+    page = await store.room_members_page(room, SYSTEM, MAX_LIMIT)
+    found = {member.user_name: member for member in page.members}
+    while page.cursor is not None:
+        page = await store.room_members_page(room, SYSTEM, MAX_LIMIT, page.cursor)
+        found |= {member.user_name: member for member in page.members}
+    return {user: found[user] for user in sorted(found, key=natural_key)}
 
 
 async def instances(

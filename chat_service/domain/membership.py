@@ -13,6 +13,7 @@ from chat_service.domain import removal
 from chat_service.domain.access_loss import access_lost
 from chat_service.domain.context import Context
 from chat_service.domain.decisions import DecidedJoin
+from chat_service.domain.member_details import details_of_socket
 from chat_service.domain.removal import Seat, forget, leave_room, seat_of
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
@@ -125,7 +126,11 @@ async def _join_store(
     query: HistoryQuery | None,
 ) -> JoinResult:
     begun = False
+    more: dict[str, str | None] = {}
     try:
+        hook = context.hooks.get("member_details")
+        if hook is not None:
+            more = {"details": await details_of_socket(context, hook, seat.user, seat.socket_id)}
         await context.delivery.begin_join(seat.room, seat.socket_id)
         begun = True
         return await context.store.room_join(
@@ -138,6 +143,7 @@ async def _join_store(
             echo_all=echo_all,
             query=query,
             seen_limit=0 if session.is_ephemeral else context.options.seen_limit,
+            **more,
         )
     except BaseException as error:
         if begun:

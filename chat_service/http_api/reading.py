@@ -5,6 +5,7 @@ from typing import Any
 
 from chat_service.contracts.capabilities import MeasuredTransport
 from chat_service.contracts.records import SYSTEM, Page, RoomSummary
+from chat_service.domain.listing import RoomStatus
 from chat_service.http_api.api_call import ApiCall, bad_request, check_user, page_of_names, room_of
 from chat_service.http_api.api_tokens import SCOPES
 from chat_service.http_api.exchange import as_json
@@ -49,8 +50,13 @@ async def get_room(call: ApiCall) -> dict[str, Any]:
 async def list_members(call: ApiCall) -> dict[str, Any]:
     status = await call.service.room_status(call.path["room"])
     names, cursor = page_of_names([*status.members], call.page_size(), call.query.get("cursor"))
-    members = [{"userName": name, "sockets": status.members[UserName(name)]} for name in names]
+    members = [_member(status, UserName(name)) for name in names]
     return {"members": members, "membersCount": len(status.members), "cursor": cursor}
+
+
+def _member(status: RoomStatus, user: UserName) -> dict[str, Any]:
+    plain = {"userName": user, "joinedAt": status.joined_at[user], "sockets": status.members[user]}
+    return {**plain, "details": status.details[user]} if user in status.details else plain
 
 
 async def get_room_list(call: ApiCall) -> dict[str, Any]:

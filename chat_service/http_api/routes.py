@@ -98,7 +98,10 @@ TABLE: Final[tuple[Route, ...]] = (
         path="/rooms/{room}/members",
         scope="read",
         handler=reading.list_members,
-        doc="Lists the joined users in their natural order, with the number of their joined sockets.",
+        doc=(
+            "Lists the joined users in their natural order: when each has joined (Unix time in ms, null if "
+            "it is unknown), with how many sockets, and the details that were set last."
+        ),
         query=_PAGE,
         answer=data.MEMBERS,
         errors=_ROOM,

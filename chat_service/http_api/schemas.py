@@ -178,7 +178,12 @@ HISTORY: Final = record(
 )
 MEMBERS: Final = record(
     {
-        "members": array(record({"userName": STRING, "sockets": COUNT})),
+        "members": array(
+            record(
+                {"userName": STRING, "joinedAt": {**COUNT, "type": ["integer", "null"]}, "sockets": COUNT},
+                {"details": {"description": "any value, with what clients may not see"}},
+            )
+        ),
         "membersCount": COUNT,
         "cursor": CURSOR,
     }

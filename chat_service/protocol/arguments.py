@@ -30,6 +30,8 @@ class Limits:
     event_size: int | None = None
     #: Maximum size in bytes of one message or of the data of a system message; None for any.
     message_size: int | None = None
+    #: Maximum size in bytes of the details of a member.
+    details_size: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,24 @@ def _is_key(value: Any, limits: Limits) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_LENGTH and is_clean_text(value)
 
 
+def _is_cursor(value: Any, limits: Limits) -> bool:
+    # Stores make cursors of a name and of some numbers.
+    longest = limits.name_length + MAX_CURSOR_NUMBERS
+    return value is None or (isinstance(value, str) and 0 < len(value) <= longest and is_clean_text(value))
+
+
+def is_details(value: Any, limits: Limits) -> bool:
+    """Whether a value can be the details of a member: what JSON can represent.
+
+    Raises ``messageTooLarge`` if it is too large.
+    """
+    if count_binary(value, limits.message_depth) != 0:
+        return False
+    if (size := encoded_size(value)) > limits.details_size:
+        raise ChatServiceError("messageTooLarge", size, limits.details_size)
+    return True
+
+
 def _check_name(value: str, limits: Limits) -> None:
     if not is_valid_name(value, limits.name_length):
         raise ChatServiceError("invalidName", value)
@@ -245,6 +265,31 @@ EVENT_DATA = ArgumentType(
     accepts=_is_event_data,
 )
 
+
+#: Maximum number of characters of a cursor beside a name.
+MAX_CURSOR_NUMBERS = 50
+
+DETAILS = ArgumentType(
+    name="details",
+    doc="any JSON value of up to `details_size_limit` bytes; null for none",
+    python="Any",
+    typescript="unknown",
+    accepts=is_details,
+)
+PAGE_LIMIT = ArgumentType(
+    name="page limit",
+    doc="a number of items, at least 1",
+    python="int",
+    typescript="number",
+    accepts=_is_number(1),
+)
+CURSOR = ArgumentType(
+    name="cursor",
+    doc="the cursor of the page before, or null for the first page",
+    python="str",
+    typescript="string | null",
+    accepts=_is_cursor,
+)
 
 #: Maximum number of characters of an idempotency key, and of the name of an ephemeral event.
 MAX_KEY_LENGTH = 128

@@ -66,6 +66,12 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "A user's last socket has left the room.",
     ),
     Notification(
+        "roomMemberUpdated",
+        (("roomName", "string"), ("userName", "string"), ("details", "unknown")),
+        _ROOM + ", if `enableUserlistUpdates` is on",
+        "A user has set the details of one of their sockets; null if they were removed.",
+    ),
+    Notification(
         "roomAccessListAdded",
         _ROOM_LIST,
         _ROOM + ", if `enableAccessListsUpdates` is on",

@@ -72,6 +72,8 @@ class OptionKeywords(TypedDict, total=False):
     direct_list_size_limit: int
     room_list_size_limit: int
     names_per_command_limit: int
+    members_per_page_limit: int
+    details_size_limit: int
     name_length_limit: int
     message_size_limit: int
     message_depth_limit: int

@@ -144,6 +144,7 @@ def make_context(
         names=options.names_per_command_limit,
         message_size=options.message_size_limit,
         event_size=options.room_event_size_limit,
+        details_size=options.details_size_limit,
     )
     context = Context(
         service=service,

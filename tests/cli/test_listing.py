@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chat_service.types import UserName
 from tests.cli.conftest import Site, invoke
 
 pytestmark = pytest.mark.redis
@@ -81,13 +82,18 @@ async def test_one_room(site: Site) -> None:
     instance = await site.world.start()
     await instance.service.add_room("room", owner="alice", enable_userlist_updates=True)
     for _ in range(2):
-        await instance.joined("bob", "room")
+        bob = await instance.joined("bob", "room")
+    joined_at = (await instance.service.room_status("room")).joined_at[UserName("bob")]
     answer = await site.json("rooms", "room")
-    assert answer["members"] == [{"name": "bob", "sockets": 2}]
+    assert answer["members"] == [{"name": "bob", "joinedAt": joined_at, "sockets": 2}]
     assert (answer["enableUserlistUpdates"], answer["enableAccessListsUpdates"]) == (True, False)
     shown = (await site.run("rooms", "room")).stdout
     lines = [line.split() for line in shown.splitlines()]
-    assert ["owner", "alice"] in lines and ["bob", "2"] in lines
+    assert ["owner", "alice"] in lines and ["member", "sockets", "joined"] in lines
+    assert ["bob", "2"] in [line[:2] for line in lines]
+    await bob.call("roomSetDetails", "room", {"mood": "x" * 100})
+    assert (await site.json("rooms", "room"))["members"][0]["details"] == {"mood": "x" * 100}
+    assert '{"mood": "' + "x" * 50 + "…" in (await site.run("rooms", "room")).stdout.replace("\n", "")
     missing = await site.run("rooms", "nowhere", code=6)
     assert missing.stderr == "chat-service: No such room nowhere\n"
 

@@ -130,6 +130,25 @@ CALLS = [
         ["cake"],
         expect=value({"cake": {"lastMessageId": 1, "readId": 1, "unread": 0}}),
     ),
+    step("ben", "call", "roomSetDetails", "cake", {"mood": "fine"}, expect=value(None)),
+    step(
+        "ann",
+        "call",
+        "roomGetStatus",
+        "cake",
+        Options(limit=5, countOnly=True),
+        expect=value(
+            {
+                "roomName": "cake",
+                "owner": "ann",
+                "epoch": ANY,
+                "lastMessageId": 1,
+                "membersCount": 2,
+                "members": [],
+                "cursor": None,
+            }
+        ),
+    ),
     step("ben", "call", "roomLeave", "cake", expect=value(0)),
     step("ann", "call", "roomUserSeen", "cake", "dan", expect=value({"joined": False, "timestamp": None})),
     step("ann", "call", "roomDelete", "cake", expect=value(None)),

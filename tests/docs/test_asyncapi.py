@@ -102,6 +102,7 @@ GOOD = {
     "id": 0,
     "limit": 10,
     "data": {"anything": [1, None]},
+    "details": {"anything": [1, None]},
     "credentials": "a token",
     "name": "typing",
     "roomNames": ["room"],
@@ -118,6 +119,7 @@ BAD: dict[str, list[Any]] = {
     "id": [-1, 0.5, "1"],
     "limit": [0],
     "data": [],
+    "details": [],
     "credentials": [],
     "name": ["", "n" * 129, 5, None],
     "roomNames": ["room", ["a:b"], [5]],
@@ -211,6 +213,10 @@ async def test_sent_values_conform_to_the_schemas(raw: bool) -> None:
         await run(bob, "roomEvent", "room", "typing", {"on": True})
         await run(ann, "roomMarkRead", "room", 1)
         await seen(phone, "roomReadEcho")
+        for details in ({"anything": [1]}, None):
+            await run(ann, "roomSetDetails", "room", details)
+            await run(ann, "roomGetStatus", "room", {"limit": 1})
+            await seen(ann, "roomMemberUpdated")
         await run(ann, "roomAddToList", "room", "blacklist", ["dave"])
         await run(ann, "roomRemoveFromList", "room", "blacklist", ["dave"])
         await run(ann, "roomAddToList", "room", "blacklist", ["bob"])

@@ -73,6 +73,11 @@ async def test_everything_from_javascript(serve: Serve, login: ConnectTo) -> Non
     assert await call(phone, "roomGetUnread", ["room"]) == {"room": state}
     seen = await call(alice, "roomUserSeen", "room", "bob")
     assert seen["joined"] is True and seen["timestamp"] > 0
+    await call(bob, "roomSetDetails", "room", {"away": False})
+    assert await alice.wait_for("roomMemberUpdated") == ["room", "bob", {"away": False}]
+    status = await call(alice, "roomGetStatus", "room", {"limit": 9})
+    [member] = [member for member in status["members"] if member["userName"] == "bob"]
+    assert (member["joinedAt"], member["details"]) == (seen["timestamp"], {"away": False})
     assert await call(bob, "roomLeave", "room") == 0
     assert await alice.wait_for("roomUserLeft") == ["room", "bob"]
     assert (await call(alice, "roomUserSeen", "room", "bob"))["joined"] is False

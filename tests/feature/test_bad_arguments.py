@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
     "limit": 5,
     "message": {"textMessage": "x"},
     "data": {"any": ["data"]},
+    "details": {"role": "guest"},
     "credentials": "a token",
     "room names": ["room"],
     "event name": "typing",
@@ -111,6 +112,7 @@ RIGHT: dict[str, Callable[[Any], bool]] = {
     "limit": lambda value: _is_whole(value, 1),
     "message": lambda value: value == {"textMessage": "x"},
     "data": _is_data,
+    "details": lambda value: _is_data(value) and not isinstance(value, bytes),
     "credentials": _is_data,
     "room names": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
     "event name": lambda value: isinstance(value, str) and 0 < len(value) <= 128 and _is_utf8(value),
@@ -332,7 +334,7 @@ async def test_deep_and_large_values_that_a_store_may_get(world: World) -> None:
     given = 0
     for command in TABLE:
         for position, argument in enumerate(command.arguments):
-            if argument.type.name in ("message", "data", "credentials"):
+            if argument.type.name in ("message", "data", "details", "credentials"):
                 await give_deep_and_large_values(scene, command, position)
                 given += 1
     assert given >= 4

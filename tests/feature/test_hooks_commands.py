@@ -105,6 +105,10 @@ async def test_every_command_has_hooks(world: World, name: str) -> None:
         "limit": 1,
         "message": {"textMessage": "hi"},
         "data": 5,
+        "details": 5,
+        "room names": ["room"],
+        "event name": "typing",
+        "event data": 5,
     }
     client = await instance.login("alice")
     assert await client.emit(name, *[good[item.type.name] for item in command.arguments]) == [None, "ended"]

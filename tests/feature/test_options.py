@@ -64,6 +64,16 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [0, -1, 1.0, None, True],
         f"expected a whole number from 1 to {BIG}",
     ),
+    "members_per_page_limit": (
+        [1, 1000, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
+    "details_size_limit": (
+        [1, 1024, BIG],
+        [0, -1, 1.0, None, True],
+        f"expected a whole number from 1 to {BIG}",
+    ),
     "message_size_limit": (
         [1, 2**20, BIG],
         [0, -1, 1.0, None, True],
@@ -220,6 +230,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert options.user_ttl is options.empty_ttl is options.history_ttl is None
     assert (options.history_max_bytes, options.history_max_get_bytes) == (2**24, 2**20)
     assert (options.names_per_command_limit, options.message_size_limit) == (1000, 2**20)
+    assert (options.members_per_page_limit, options.details_size_limit) == (100, 1024)
     assert (options.login_timeout, options.early_commands_limit) == (10.0, 100)
     assert (options.direct_list_size_limit, options.room_list_size_limit) == (1000, 10000)
     assert (options.close_timeout, options.bus_ack_timeout) == (15.0, 5.0)

@@ -65,6 +65,7 @@ def test_which_commands_need_a_user() -> None:
         "roomJoin",
         "roomLeave",
         "roomMarkRead",
+        "roomSetDetails",
         "systemMessage",
     ]
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from chat_service.testing import wait_until
+from chat_service.types import UserName
 from tests.http_api.programs import program, start
 from tests.support.parts import parts_of
 from tests.support.world import World
@@ -79,9 +80,15 @@ async def test_members_and_lists(world: World) -> None:
     instance = await start(world)
     await instance.service.add_room("room")
     clients = [await instance.joined(f"user{number}", "room") for number in (10, 2, 1)]
+    await clients[1].call("roomSetDetails", "room", [1])
     async with program(instance) as api:
         first = await api.get("/rooms/room/members?limit=2")
-        assert first["members"] == [{"userName": "user1", "sockets": 1}, {"userName": "user2", "sockets": 1}]
+        joined = (await instance.service.room_status("room")).joined_at
+        one, two = UserName("user1"), UserName("user2")
+        assert first["members"] == [
+            {"userName": one, "joinedAt": joined[one], "sockets": 1},
+            {"userName": two, "joinedAt": joined[two], "sockets": 1, "details": [1]},
+        ]
         assert first["membersCount"] == 3
         second = await api.get(f"/rooms/room/members?limit=2&cursor={first['cursor']}")
         assert [each["userName"] for each in second["members"]] == ["user10"] and second["cursor"] is None

@@ -176,6 +176,9 @@ CASES: dict[str, tuple[Any, int]] = {
     "disconnect": (disconnecting(), 2),
     "disconnect, joined to 1 room": (disconnecting("room"), 3),
     "disconnect, joined to 3 rooms": (disconnecting("room", "other", "third"), 3),
+    "roomGetStatus": (command("roomGetStatus", "room"), 1),
+    "roomGetStatus, number of members": (command("roomGetStatus", "room", {"countOnly": True}), 1),
+    "roomSetDetails": (command("roomSetDetails", "room", {"x": 1}), 1),
     "roomMessage, 5 from one socket at once": (sending_five, 2),
 }
 
@@ -207,6 +210,20 @@ async def test_documented_costs_are_correct(scene: Scene, server: RedisServer) -
     for name, (_, most) in CASES.items():
         assert costs[name].trips <= most, (name, costs[name])
     assert documented() == {name: cost.row(name) for name, cost in costs.items()}
+
+
+async def test_details_cost_no_round_trip(at: MakeWorld, server: RedisServer) -> None:
+    world = at(server.url, probe_interval=3600.0)
+    instance = await world.start(**QUIET, hooks={"member_details": lambda *_: {"mood": "fine"}})
+    await instance.service.add_room("room")
+    alice = await instance.joined("alice", "room")
+    await alice.call("roomLeave", "room")
+    with server.client() as client:
+        meter = CostMeter(client, parts_of(instance.service).store.bus)
+        cost = await meter.measure(alice.call("roomJoin", "room"))
+    assert cost.sent == ("EVALSHA", "EVALSHA")
+    [status] = await instance.service.exec_user_command(True, "roomGetStatus", "room")
+    assert status["members"][0]["details"] == {"mood": "fine"}
 
 
 async def test_each_message_costs_one_script(scene: Scene, server: RedisServer) -> None:

@@ -157,3 +157,35 @@ async def test_membership_on_both_versions(both: Both) -> None:
         return list(await both.bob.call("roomGetAccessList", both.room, "userlist")) == ["bob"]
 
     await wait_until(is_alone, "alice has left")
+
+
+async def status(client: PythonClient, room: str) -> dict[str, Any]:
+    answer = await client.call("roomGetStatus", room)
+    return {member["userName"]: member for member in answer["members"]}
+
+
+async def test_status_and_details_on_both_versions(both: Both) -> None:
+    await both.enter(both.old)
+    [_, seen] = [await both.bob.call("roomUserSeen", both.room, name) for name in ("bob", "alice")]
+    # The time of a join on the earlier version is known.
+    assert (await status(both.bob, both.room))["alice"] == {
+        "userName": "alice",
+        "joinedAt": seen["timestamp"],
+        "sockets": 1,
+    }
+    await both.bob.call("roomSetDetails", both.room, {"mood": "fine"})
+    assert await both.alice.wait_for("roomMemberUpdated") == [both.room, "bob", {"mood": "fine"}]
+    assert (await status(both.bob, both.room))["bob"]["details"] == {"mood": "fine"}
+    # The earlier version removes the member, but does not know of the details.
+    for command in ("roomAddToList", "roomRemoveFromList"):
+        await both.old.call("exec_user_command", True, command, both.room, "blacklist", ["bob"])
+    assert await both.bob.wait_for("roomAccessRemoved") == [both.room]
+    await both.bob.call("roomJoin", both.room)
+    assert "details" not in (await status(both.bob, both.room))["bob"]
+    await both.bob.call("roomSetDetails", both.room, 1)
+    assert (await status(both.bob, both.room))["bob"]["details"] == 1
+    # A room that the earlier version deletes leaves nothing to the next one.
+    await both.old.call("delete_room", both.room)
+    await both.old.call("add_room", both.room)
+    await both.bob.call("roomJoin", both.room)
+    assert "details" not in (await status(both.bob, both.room))["bob"]

@@ -125,11 +125,11 @@ def test_every_error_in_the_table_is_raised_somewhere() -> None:
 
 
 def test_number_of_contract_items() -> None:
-    assert len(TABLE) == len(COMMANDS) == 28
+    assert len(TABLE) == len(COMMANDS) == 30
     assert [command.name for command in TABLE] == sorted(COMMANDS)
-    assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 21
+    assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 22
     assert len(ERROR_TEXTS) == 25
-    assert len(SERVICE_HOOKS) == 9
+    assert len(SERVICE_HOOKS) == 11
     assert len(EVENTS) == 5
 
 

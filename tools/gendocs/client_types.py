@@ -90,6 +90,31 @@ interface UserSeen {
   timestamp: number | null;
 }
 
+/** A joined user. */
+interface MemberStatus {
+  userName: string;
+  /** Unix time in ms at which the first socket joined; null if it is unknown. */
+  joinedAt: number | null;
+  /** How many sockets have joined. */
+  sockets: number;
+  /** What was set last for one of the sockets; missing if nothing was. */
+  details?: unknown;
+}
+
+/** The state of a room, with a page of its members. */
+interface RoomStatus {
+  roomName: string;
+  owner: string | null;
+  /** Message ids are comparable only within the same epoch. */
+  epoch: string;
+  lastMessageId: number;
+  /** How many users have joined. */
+  membersCount: number;
+  members: MemberStatus[];
+  /** Gets the next page; null after the last one. */
+  cursor: string | null;
+}
+
 /** The socket's id, and the auth data returned by on_connect. */
 type AuthData = { id: string } & Record<string, unknown>;
 

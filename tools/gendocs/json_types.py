@@ -99,6 +99,7 @@ _ARGUMENTS: dict[str, Schema] = {
     "event name": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     "message id": {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},
+    "page limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},
     "idempotency key": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
 }
 

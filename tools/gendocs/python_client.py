@@ -21,6 +21,7 @@ from chat_service.client.client_types import (
     JoinHistory,
     NotificationsInfo,
     ReadState,
+    RoomStatus,
     SendOutcome,
     UserSeen,
     options_object,

@@ -1,6 +1,7 @@
 """``chat-service rooms``."""
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -9,7 +10,11 @@ from chat_service.cli.parameters import complete_rooms, json_option, paging_opti
 from chat_service.cli.target import Target, collect, run_async
 
 if TYPE_CHECKING:
-    pass
+    from chat_service.domain.listing import RoomStatus
+    from chat_service.types import UserName
+
+#: Number of characters of a member's details in the table.
+MAX_DETAILS: Final = 60
 
 
 @subcommand(
@@ -68,7 +73,10 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
         more = {
             "enableUserlistUpdates": status.enable_userlist_updates,
             "enableAccessListsUpdates": status.enable_access_lists_updates,
-            "members": [{"name": user, "sockets": count} for user, count in status.members.items()],
+            "members": [
+                {"name": user, "joinedAt": status.joined_at[user], "sockets": count, **_details(status, user)}
+                for user, count in status.members.items()
+            ],
         }
         output.print_json({**room.as_object(), **more})
         return
@@ -87,4 +95,23 @@ async def _show(target: Target, name: str, as_json: bool) -> None:
         output.console().print(output.line((f"{label:<15}", "bold"), (value, "")))
     if status.members:
         output.console().print()
-        output.print_table(("member", "sockets"), status.members.items(), numbers=("sockets",))
+        rows = [
+            (user, count, _joined(status, user), *map(_short, _details(status, user).values()))
+            for user, count in status.members.items()
+        ]
+        columns = ("member", "sockets", "joined", *(("details",) if status.details else ()))
+        output.print_table(columns, rows, numbers=("sockets",))
+
+
+def _details(status: "RoomStatus", user: "UserName") -> dict[str, Any]:
+    return {"details": status.details[user]} if user in status.details else {}
+
+
+def _joined(status: "RoomStatus", user: "UserName") -> str:
+    at = status.joined_at[user]
+    return "unknown" if at is None else output.moment(at)
+
+
+def _short(details: Any) -> str:
+    text = json.dumps(details, ensure_ascii=False)
+    return text if len(text) <= MAX_DETAILS else text[:MAX_DETAILS] + "…"

@@ -70,11 +70,46 @@ export interface UserSeen {
   timestamp: number | null;
 }
 
+/** A joined user. */
+export interface MemberStatus {
+  userName: string;
+  /** Unix time in ms at which the first socket joined; null if it is unknown. */
+  joinedAt: number | null;
+  /** How many sockets have joined. */
+  sockets: number;
+  /** What was set last for one of the sockets; missing if nothing was. */
+  details?: unknown;
+}
+
+/** The state of a room, with a page of its members. */
+export interface RoomStatus {
+  roomName: string;
+  owner: string | null;
+  /** Message ids are comparable only within the same epoch. */
+  epoch: string;
+  lastMessageId: number;
+  /** How many users have joined. */
+  membersCount: number;
+  members: MemberStatus[];
+  /** Gets the next page; null after the last one. */
+  cursor: string | null;
+}
+
 /** The socket's id, and the auth data returned by on_connect. */
 export type AuthData = { id: string } & Record<string, unknown>;
 
 /** A string, or an object if the option use_raw_error_objects is on. */
 export type WireError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
+
+/** Options of roomGetStatus, after its arguments. */
+export interface RoomGetStatusOptions {
+  /** How many members, up to `members_per_page_limit` for a user. */
+  limit?: number;
+  /** The `cursor` of the page before. */
+  cursor?: string | null;
+  /** True: no members, only their number. */
+  countOnly?: boolean;
+}
 
 /** Options of roomHistoryGet, after its arguments. */
 export interface RoomHistoryGetOptions {
@@ -193,6 +228,12 @@ export interface Commands<M = TextMessage> {
    */
   roomGetOwner(roomName: string): string | null;
   /**
+   * Returns the state of a room with a page of the joined users, all of one moment. Each has `joinedAt`, when the first of their `sockets` has joined, and the `details` that were set last. `cursor` gets the next page; null after the last one.
+   * Result: `{roomName, owner, epoch, lastMessageId, membersCount, members, cursor}`. Permitted for: joined users and admins.
+   * Errors: badArgument, internalError, invalidName, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
+   */
+  roomGetStatus(roomName: string, options?: RoomGetStatusOptions): RoomStatus;
+  /**
    * Tells how far the caller has read rooms: those that they have joined or are an admin of. Without a mark, `readId` is 0. `unread` also counts the caller's own messages after the mark.
    * Result: for each room its last message, the mark of the caller, and the number of messages between. Permitted for: any user; rooms that they may not read, or that do not exist, are left out.
    * Errors: badArgument, internalError, invalidName, listLimitExceeded, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
@@ -263,6 +304,12 @@ export interface Commands<M = TextMessage> {
    */
   roomRemoveFromList(roomName: string, listName: string, userNames: string[]): null;
   /**
+   * Sets the details of this socket in a room, until it leaves; null removes them.
+   * Result: nothing. Permitted for: joined users, for the socket that calls.
+   * Errors: badArgument, internalError, invalidName, messageTooLarge, noLogin, noRoom, noSocket, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
+   */
+  roomSetDetails(roomName: string, details: unknown): null;
+  /**
    * Sets the mode of a room. Users who lose access are removed from the room.
    * Result: nothing. Permitted for: the owner and admins.
    * Errors: badArgument, banned, internalError, invalidName, noLogin, noRoom, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
@@ -309,6 +356,7 @@ export const COMMANDS = [
   "roomEvent",
   "roomGetAccessList",
   "roomGetOwner",
+  "roomGetStatus",
   "roomGetUnread",
   "roomGetWhitelistMode",
   "roomHistoryGet",
@@ -320,6 +368,7 @@ export const COMMANDS = [
   "roomNotificationsInfo",
   "roomRecentHistory",
   "roomRemoveFromList",
+  "roomSetDetails",
   "roomSetWhitelistMode",
   "roomUserSeen",
   "systemMessage"
@@ -345,6 +394,8 @@ export interface Notifications<M = TextMessage> {
   roomUserJoined(roomName: string, userName: string): void;
   /** To the room, if `enableUserlistUpdates` is on: A user's last socket has left the room. */
   roomUserLeft(roomName: string, userName: string): void;
+  /** To the room, if `enableUserlistUpdates` is on: A user has set the details of one of their sockets; null if they were removed. */
+  roomMemberUpdated(roomName: string, userName: string, details: unknown): void;
   /** To the room, if `enableAccessListsUpdates` is on: Names were added to an access list. It has only those that were not in the list before. */
   roomAccessListAdded(roomName: string, listName: string, userNames: string[]): void;
   /** To the room, if `enableAccessListsUpdates` is on: Names were removed from an access list. It has only those that were in the list. */
@@ -381,6 +432,7 @@ export const NOTIFICATIONS = [
   "roomLeftEcho",
   "roomUserJoined",
   "roomUserLeft",
+  "roomMemberUpdated",
   "roomAccessListAdded",
   "roomAccessListRemoved",
   "roomModeChanged",

@@ -1,0 +1,46 @@
+"""Handlers of the commands about the status of a room and the details of its members."""
+
+from typing import Any
+
+from chat_service.commands.spec import actor_of, user_of
+from chat_service.contracts.records import MembersPage
+from chat_service.domain import listing, member_details
+from chat_service.domain.context import Context
+from chat_service.errors import ChatServiceError
+from chat_service.hooks import CommandCall
+from chat_service.types import RoomName
+
+
+async def room_get_status(context: Context, call: CommandCall, room_name: RoomName) -> dict[str, Any]:
+    try:
+        page: MembersPage = await context.store.room_members_page(
+            room_name, actor_of(call), _limit(context, call), call.options.get("cursor")
+        )
+    except ValueError:
+        raise ChatServiceError("badArgument", len(call.args), call.rest_args[0]) from None
+    is_public = not call.bypass_permissions
+    return {
+        "roomName": room_name,
+        "owner": page.owner,
+        "epoch": page.epoch,
+        "lastMessageId": page.last_message_id,
+        "membersCount": page.members_count,
+        "members": await member_details.member_objects(context, page.members, is_public=is_public),
+        "cursor": page.cursor,
+    }
+
+
+def _limit(context: Context, call: CommandCall) -> int:
+    if call.options.get("countOnly"):
+        return 0
+    most = context.options.members_per_page_limit
+    limit = int(call.options.get("limit", most))
+    return min(limit, listing.MAX_LIMIT if call.bypass_permissions else most)
+
+
+async def room_set_details(context: Context, call: CommandCall, room_name: RoomName, details: Any) -> None:
+    user, socket_id = user_of(call), call.id
+    if socket_id is None:
+        raise ChatServiceError("noSocket", call.command)
+    shown = await member_details.shown(context, details)
+    await context.store.room_set_details(room_name, user, socket_id, member_details.as_text(details), shown)
