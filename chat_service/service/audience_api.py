@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from chat_service.commands import server_members
 from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import check_event
@@ -57,3 +58,38 @@ class AudienceAPI(ServerAPI):
         check_event(event, data, self._context.limits.attachments)
         envelope = NotifySocket(socket_id=SocketId(socket_id), event=event, args=data)
         return self._publisher.publish(topic, envelope)
+
+    # Members
+
+    async def add_member(self, user: str, room: str, socket_id: str | None = None) -> None:
+        """Join one socket of a user to a room, or all their sockets, on all instances, as ``roomJoin`` does.
+
+        The rules, limits and hooks of ``roomJoin`` apply, and all sockets of the user get
+        ``roomJoinedEcho``. ``socket_id``: None for all sockets that are connected now; later ones have to
+        join by themselves. Raises ``noUser``, ``noRoom``, ``notAllowed``, ``banned``, ``limitExceeded``,
+        ``noUserOnline`` without a socket, ``invalidSocket`` for a given socket that the user does not have,
+        and ``timeout`` if another instance does not answer. An error of one socket does not keep the others
+        out.
+        """
+        self._context.check_open()
+        name, target = self._user(user), self._room(room)
+
+        async def join(one: str) -> None:
+            await self.exec_user_command({"user_name": name, "id": one}, "roomJoin", target)
+
+        if socket_id is not None:
+            await join(socket_id)
+        else:
+            await server_members.join_all(self._context, name, join)
+
+    async def remove_member(self, user: str, room: str) -> None:
+        """Remove all sockets of a user from a room, on all instances, as if each had sent ``roomLeave``.
+
+        The user gets ``roomLeftEcho`` for each socket and the room gets ``roomUserLeft``; there is no
+        ``roomAccessRemoved``, because the user may join again. The hook ``on_leave`` runs, but not the hooks
+        of ``roomLeave``. Once this has returned, no instance delivers to these sockets. Does nothing if the
+        user is not in the room. Raises ``noUser``, ``noRoom``, and ``timeout`` if a living instance does not
+        answer within ``bus_ack_timeout``: then its sockets may still be in the room. Call it again.
+        """
+        self._context.check_open()
+        await server_members.leave_all(self._context, self._user(user), self._room(room))

@@ -186,6 +186,8 @@ CALLS: dict[str, Callable[[ChatService], Awaitable[Any]]] = {
     "get_instance_sockets": lambda service: service.get_instance_sockets(),
     "emit_to_channel": lambda service: service.transport.emit_to_channel("room", "news"),
     "send_to_channel": lambda service: service.transport.send_to_channel("id", "room", "news"),
+    "add_member": lambda service: service.add_member("alice", "room"),
+    "remove_member": lambda service: service.remove_member("alice", "room"),
     "broadcast": lambda service: service.broadcast("room", {"textMessage": "hi"}),
     "broadcast_all": lambda service: service.broadcast_all("news"),
     "send_to_user": lambda service: service.send_to_user("alice", "news"),
