@@ -18,6 +18,7 @@ ERROR_TEXTS: Final[dict[str, str]] = {
     "noCommand": "No such command %s",
     "noList": "No such list %s",
     "noLogin": "No login provided",
+    "noMessage": "No such message %s",
     "noRoom": "No such room %s",
     "noSocket": "Command %s requires a valid socket",
     "noUser": "No such user %s",

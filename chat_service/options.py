@@ -82,6 +82,9 @@ class Options:
         checks.seconds(maximum=30 * 86400),
         "Time in seconds for which the idempotency key of a sent message is remembered.",
     )
+    reactions_limit: int = _option(
+        50, checks.count(0), "Maximum number of different reactions to one message; then `limitExceeded`."
+    )
     login_timeout: float = _option(
         10.0,
         checks.seconds(),

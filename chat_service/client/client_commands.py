@@ -138,13 +138,20 @@ class Commands:
         limit: int,
         *,
         epoch: bool | None = None,
+        fold: bool | None = None,
     ) -> tuple[list[Message], str | None]:
         """Returns the messages that follow an id, up to ``history_max_get_messages`` for a user. If the
         next ones were rotated out, the answer starts at the oldest stored message. An answer has up to
         ``history_max_get_bytes``, and in JSON up to ``max_attachments`` binary values; request the rest
         from the last id received. Also returns the epoch of the messages, with the option ``epoch``.
         """
-        answer = await self._call("roomHistoryGet", room_name, id, limit, *options_object({"epoch": epoch}))
+        answer = await self._call(
+            "roomHistoryGet",
+            room_name,
+            id,
+            limit,
+            *options_object({"epoch": epoch, "fold": fold}),
+        )
         result: list[Message] = answer[0]
         return result, answer[1] if len(answer) > 1 else None
 
@@ -161,6 +168,7 @@ class Commands:
         after: int | None = None,
         epoch: str | None = None,
         recent: int | None = None,
+        fold: bool | None = None,
     ) -> tuple[int, JoinHistory | None]:
         """Joins this socket to a room. From then on it receives the room's messages and notifications.
         Also returns where in the room's messages the socket has joined, and what it has missed, with any
@@ -169,7 +177,7 @@ class Commands:
         answer = await self._call(
             "roomJoin",
             room_name,
-            *options_object({"after": after, "epoch": epoch, "recent": recent}),
+            *options_object({"after": after, "epoch": epoch, "recent": recent, "fold": fold}),
         )
         result: int = answer[0]
         return result, answer[1] if len(answer) > 1 else None
@@ -195,15 +203,34 @@ class Commands:
         *,
         idempotency_key: str | None = None,
         expected_last_id: int | None = None,
+        reply_to: int | None = None,
+        edits: int | None = None,
+        deletes: int | None = None,
+        reacts_to: int | None = None,
+        unreacts_to: int | None = None,
+        reaction: str | None = None,
+        target_epoch: str | None = None,
     ) -> tuple[int, SendOutcome | None]:
         """Stores a message under the room's next id and sends it to everyone in the room. Also returns
-        present if the key was remembered, so that nothing was stored.
+        ``{duplicate: true}`` if nothing was stored: the key is known, or a message said the same.
         """
         answer = await self._call(
             "roomMessage",
             room_name,
             message,
-            *options_object({"idempotencyKey": idempotency_key, "expectedLastId": expected_last_id}),
+            *options_object(
+                {
+                    "idempotencyKey": idempotency_key,
+                    "expectedLastId": expected_last_id,
+                    "replyTo": reply_to,
+                    "edits": edits,
+                    "deletes": deletes,
+                    "reactsTo": reacts_to,
+                    "unreactsTo": unreacts_to,
+                    "reaction": reaction,
+                    "targetEpoch": target_epoch,
+                }
+            ),
         )
         result: int = answer[0]
         return result, answer[1] if len(answer) > 1 else None
@@ -219,12 +246,17 @@ class Commands:
         room_name: str,
         *,
         epoch: bool | None = None,
+        fold: bool | None = None,
     ) -> tuple[list[Message], str | None]:
         """Returns the newest messages, up to ``history_max_get_messages`` and ``history_max_get_bytes``,
         and in JSON up to ``max_attachments`` binary values. Also returns the epoch of the messages, with
         the option ``epoch``.
         """
-        answer = await self._call("roomRecentHistory", room_name, *options_object({"epoch": epoch}))
+        answer = await self._call(
+            "roomRecentHistory",
+            room_name,
+            *options_object({"epoch": epoch, "fold": fold}),
+        )
         result: list[Message] = answer[0]
         return result, answer[1] if len(answer) > 1 else None
 

@@ -1,6 +1,7 @@
 """Rows of the command table: messages of rooms and their histories."""
 
 from chat_service.commands import messages
+from chat_service.commands.relations import FOLD, RELATION_ERRORS, RELATION_OPTIONS
 from chat_service.commands.row_parts import BODY, READ_ERRORS, READERS, ROOM
 from chat_service.commands.spec import Command, ExtraResult
 from chat_service.protocol.arguments import FLAG, IDEMPOTENCY_KEY, LIMIT, MESSAGE_ID, Argument, CommandOption
@@ -26,7 +27,7 @@ ROWS: tuple[Command, ...] = (
             "from the last id received."
         ),
         errors=READ_ERRORS,
-        options=(_EPOCH,),
+        options=(_EPOCH, FOLD),
         extra=_EPOCH_RESULT,
         handler=messages.room_history_get,
     ),
@@ -47,7 +48,7 @@ ROWS: tuple[Command, ...] = (
         result_type="number",
         who="joined users",
         doc="Stores a message under the room's next id and sends it to everyone in the room.",
-        errors=("conflict", "idempotencyConflict", "messageTooLarge", *READ_ERRORS),
+        errors=(*RELATION_ERRORS, "conflict", "idempotencyConflict", "messageTooLarge", *READ_ERRORS),
         options=(
             CommandOption(
                 "idempotencyKey",
@@ -61,12 +62,13 @@ ROWS: tuple[Command, ...] = (
                 "store the message only if the last message of the room has this id (0: none yet), else "
                 "`conflict`",
             ),
+            *RELATION_OPTIONS,
         ),
         prepare=messages.note_what_was_sent,
         extra=ExtraResult(
             name="outcome",
             type="SendOutcome",
-            doc="present if the key was remembered, so that nothing was stored",
+            doc="`{duplicate: true}` if nothing was stored: the key is known, or a message said the same",
         ),
         handler=messages.room_message,
         together=messages.room_message_together,
@@ -83,7 +85,7 @@ ROWS: tuple[Command, ...] = (
             "in JSON up to `max_attachments` binary values."
         ),
         errors=READ_ERRORS,
-        options=(_EPOCH,),
+        options=(_EPOCH, FOLD),
         extra=_EPOCH_RESULT,
         handler=messages.room_recent_history,
     ),

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from chat_service.commands.relations import relation_of
 from chat_service.commands.spec import actor_of
 from chat_service.concurrency.serial import Party
-from chat_service.contracts.records import Actor, Rate, SendConditions
+from chat_service.contracts.records import Actor, JoinHistory, Rate, SendConditions
 from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
 from chat_service.errors import StoreTimeoutError
 from chat_service.hooks import CommandCall
+from chat_service.interactions import RELATES_TO, Relation, fold
 from chat_service.protocol.encoded import EncodedMessages, digest
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
@@ -24,12 +26,17 @@ HISTORIES = "\0histories"
 
 
 def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
-    """The message as sent: with ``timestamp`` (ms) and ``author`` set by the server, without an ``id``.
+    """The message as sent: with ``timestamp`` (ms) and ``author`` set by the server, without an ``id`` and
+    without what only the server may say about other messages.
 
-    If no user sends the message, it keeps its author.
+    If no user sends the message, it keeps its author. The author comes last.
     """
     done = {**message, "timestamp": timestamp}
     done.pop("id", None)
+    if RELATES_TO in done:
+        done.pop(RELATES_TO)
+    if "author" in done:
+        done["author"] = done.pop("author")
     if call.user_name is not None:
         done["author"] = call.user_name
     return done
@@ -41,7 +48,11 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
     if rate is not None and (call.is_local_call or call.bypass_permissions):
         rate = None
     if call.options or rate is not None:
-        message_id = await _send_on_conditions(context, call, room_name, message, done, rate)
+        relation = relation_of(call, context.options.reactions_limit)
+        if relation is not None:
+            # First, where stores look for it.
+            done = {RELATES_TO: relation.as_field(), **done}
+        message_id = await _send_on_conditions(context, call, room_name, message, done, rate, relation)
     else:
         message_id = await context.store.room_message(room_name, actor_of(call), done)
     _tell_of(context, call, room_name, done, message_id)
@@ -122,9 +133,14 @@ def _tell_of(
 
 
 def note_what_was_sent(call: CommandCall) -> None:
-    """Compute the digest of a message with a key before hooks can change the message."""
+    """Check the options, and compute the digest of a message with a key before hooks can change it."""
+    relation = relation_of(call, 1)
     if "idempotencyKey" in call.options:
-        call.digest = digest(call.args[1])
+        call.digest = _digest(call.args[1], relation)
+
+
+def _digest(message: Message, relation: Relation | None) -> bytes:
+    return digest(message if relation is None else [message, relation.as_field()])
 
 
 async def _send_on_conditions(
@@ -134,15 +150,17 @@ async def _send_on_conditions(
     message: Message,
     done: Message,
     rate: Rate | None,
+    relation: Relation | None,
 ) -> int:
     key, expected = call.options.get("idempotencyKey"), call.options.get("expectedLastId")
     conditions = SendConditions(
         key=key,
         # A before hook may have added a key.
-        digest=b"" if key is None else call.digest or digest(message),
+        digest=b"" if key is None else call.digest or _digest(message, relation),
         window=context.options.idempotency_window,
         expected_last_id=None if expected is None else int(expected),
         rate=rate,
+        relation=relation,
     )
     sent = await context.store.room_send(room_name, actor_of(call), done, conditions)
     if sent.is_duplicate:
@@ -168,12 +186,18 @@ async def _read(
     """The messages after an id, or the newest ones; with their epoch as an extra value if requested."""
     store, actor = context.store, actor_of(call)
     max_bytes = None if call.bypass_permissions else context.options.history_max_get_bytes
-    with_epoch = call.options["epoch"] if call.options else False
+    options = call.options
+    with_epoch, folds = (options.get("epoch"), options.get("fold")) if options else (False, False)
     if not limit:
         # Reading histories may be disabled. Stores are asked for at least one message.
         info = await store.room_history_info(room, actor)
         found: Sequence[Message] = []
         epoch = info.cursor.epoch
+    elif folds:
+        page = await in_turn(
+            context, call, lambda: store.room_history_folded(room, actor, after, limit, max_bytes=max_bytes)
+        )
+        found, epoch = fold(page.messages, page.folds), page.epoch
     elif with_epoch:
         found, epoch = await in_turn(
             context, call, lambda: store.room_history_page(room, actor, after, limit, max_bytes=max_bytes)
@@ -240,15 +264,20 @@ def within_one_packet(messages: Sequence[Message], limit: int, *, keeps_oldest: 
     return messages
 
 
+def folded(read: JoinHistory) -> Sequence[Message]:
+    """The messages read by a join, folded if that was asked for."""
+    return read.messages if read.folds is None else fold(read.messages, read.folds)
+
+
 def placed_history(context: Context, call: CommandCall, history: PlacedHistory) -> dict[str, Any]:
     """The messages read by a join, in the form of an answer."""
     read = history.read
-    messages, more = read.messages, read.more
+    messages, more = folded(read), read.more
     if not isinstance(messages, EncodedMessages):
         # A recovered answer continues after the client's last message; any other answer ends at the join.
         messages = _fit(context, call, messages[::-1], keeps_oldest=read.recovered)[::-1]
         more = more or (read.recovered and len(messages) < len(read.messages))
-    made = replace(read, messages=_in_form(context, call, messages), more=more)
+    made = replace(read, messages=_in_form(context, call, messages), more=more, folds=None)
     return as_data(history._replace(read=made))
 
 
@@ -258,7 +287,7 @@ def as_data(history: PlacedHistory) -> dict[str, Any]:
         "epoch": history.epoch,
         "lastMessageId": history.last_message_id,
         "recovered": history.read.recovered,
-        "messages": history.read.messages,
+        "messages": folded(history.read),
         "more": history.read.more,
     }
 

@@ -1,6 +1,7 @@
 """Rows of the command table: users' sockets, their rooms and logins."""
 
 from chat_service.commands import sockets
+from chat_service.commands.relations import FOLD
 from chat_service.commands.row_parts import ROOM
 from chat_service.commands.spec import Command, ExtraResult
 from chat_service.protocol.arguments import ANY_DATA, EPOCH, LIMIT, MESSAGE_ID, Argument, CommandOption
@@ -58,6 +59,7 @@ ROWS: tuple[Command, ...] = (
                 "how many of the newest messages the ack has if those after `after` cannot all be read, or "
                 "without `after`",
             ),
+            FOLD,
         ),
         extra=ExtraResult(
             name="history",

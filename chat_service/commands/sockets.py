@@ -57,7 +57,10 @@ async def _join_with_history(context: Context, call: CommandCall, room: RoomName
     query = _query_of(context, call)
     session = _session_here(context, call)
     if session is None:
-        asked = (query.after, query.epoch, query.limit, query.recent)
+        asked: tuple[Any, ...] = (query.after, query.epoch, query.limit, query.recent)
+        if query.fold:
+            # Instances of earlier versions know four values.
+            asked += (1,)
         njoined, placed = await _on_holder(context, call, REMOTE_JOIN_WITH_HISTORY, room, *asked)
         call.extra = (placed,)
         return int(njoined)
@@ -75,7 +78,8 @@ async def _join_with_history(context: Context, call: CommandCall, room: RoomName
 
 def _as_plain(history: PlacedHistory) -> dict[str, Any]:
     """Convert for the bus, which cannot carry encoded messages."""
-    return {**messages.as_data(history), "messages": list(history.read.messages)}
+    data = messages.as_data(history)
+    return {**data, "messages": list(data["messages"])}
 
 
 def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
@@ -90,6 +94,7 @@ def _query_of(context: Context, call: CommandCall) -> HistoryQuery:
         limit=limit,
         recent=limit if recent is None else min(int(recent), limit),
         max_bytes=context.options.history_max_get_bytes,
+        fold=call.options.get("fold", False),
     )
 
 
@@ -148,9 +153,15 @@ def register_remote(context: Context) -> None:
     async def join_with_history(
         context: Context, session: Session, room: RoomName, after: int | None, epoch: str | None, *most: int
     ) -> tuple[int, Any]:
-        limit, recent = most
-        max_bytes = context.options.history_max_get_bytes
-        query = HistoryQuery(after=after, epoch=epoch, limit=limit, recent=recent, max_bytes=max_bytes)
+        limit, recent, *fold = most
+        query = HistoryQuery(
+            after=after,
+            epoch=epoch,
+            limit=limit,
+            recent=recent,
+            max_bytes=context.options.history_max_get_bytes,
+            fold=bool(fold),
+        )
         njoined, _, history = await _join_at_once(context, session, room, query)
         return njoined, None if history is None else _as_plain(history)
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.errors import ChatServiceError
+from chat_service.interactions import Folds, Relation
 from chat_service.telemetry import Durations
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
@@ -161,6 +162,7 @@ class SendConditions(NamedTuple):
 
     ``key``: the idempotency key, None without one. It is remembered for ``window`` seconds with ``digest``,
     the digest of the message that it stands for. ``rate``: how fast this sender may send to this room.
+    ``relation``: what the message says about another one, as its field ``relatesTo`` does.
     """
 
     key: str | None = None
@@ -168,10 +170,13 @@ class SendConditions(NamedTuple):
     window: float = 300.0
     expected_last_id: int | None = None
     rate: Rate | None = None
+    relation: Relation | None = None
 
 
 class SendResult(NamedTuple):
-    """The id of a message. ``is_duplicate``: it was already stored with the same idempotency key."""
+    """The id of a message. ``is_duplicate``: it was already stored with the same idempotency key, or another
+    one has said the same about its target.
+    """
 
     id: int
     is_duplicate: bool
@@ -245,6 +250,8 @@ class HistoryQuery:
     recent: int
     #: Maximum size of all messages in bytes, as for ``RoomStore.room_history``; None for any.
     max_bytes: int | None = None
+    #: Also read what is needed to fold the messages.
+    fold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,11 +259,13 @@ class JoinHistory:
     """The messages read by a join. ``messages``: oldest first, none later than the join.
 
     ``recovered``: these are the messages after the known one. ``more``: further messages follow.
+    ``folds``: if the query asks for it.
     """
 
     recovered: bool
     messages: Sequence[Message]
     more: bool = False
+    folds: Folds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

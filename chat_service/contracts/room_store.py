@@ -21,6 +21,7 @@ from chat_service.contracts.records import (
     SendResult,
     UserSeen,
 )
+from chat_service.interactions import FoldedPage
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
@@ -153,8 +154,14 @@ class RoomStore(Protocol):
         A key belongs to one life of the room: ``room_renew`` keeps it, and after ``room_delete`` it is not
         valid.
 
+        ``relation`` is decided by ``interactions.judge`` for the stored message that it refers to. If it says
+        nothing new, nothing is stored or published, and the result is a duplicate. Otherwise the room keeps
+        what it says for as long as the message that it refers to, and ``message`` has the field ``relatesTo``
+        as its first one. The last field of a message is its author, if it has one.
+
         Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
-        the id of the last message (0 before the first) if it is not ``expected_last_id``, ``rateLimited``.
+        the id of the last message (0 before the first) if it is not ``expected_last_id``, ``noMessage``,
+        ``notAllowed`` and ``limitExceeded`` of a relation, ``rateLimited``.
         Only what is stored counts for the rate, which survives the room. It is measured by the clock of the
         storage, so that all instances agree, and without an actor's name it means nothing.
         """
@@ -190,6 +197,22 @@ class RoomStore(Protocol):
         """``room_history``, or ``room_recent_history`` if ``after`` is None, with the epoch in the same step.
 
         Raises ``noRoom``, ``notJoined``.
+        """
+        ...
+
+    async def room_history_folded(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
+    ) -> FoldedPage:
+        """``room_history_page`` with what ``interactions.fold`` needs for the actor, in the same step.
+
+        ``max_bytes`` also counts the last edit of each message. Raises ``noRoom``, ``notJoined``.
+        """
+        ...
+
+    async def room_replace(self, room: RoomName, messages: Sequence[Message]) -> None:
+        """Replace stored messages by others with the same ids, in one step, without telling anybody.
+
+        Those that are not stored are ignored. Raises ``noRoom``.
         """
         ...
 

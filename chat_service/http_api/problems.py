@@ -22,6 +22,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "noCommand": 404,
     "noList": 404,
     "noLogin": 403,
+    "noMessage": 404,
     "noRoom": 404,
     "noSocket": 400,
     "noUser": 404,

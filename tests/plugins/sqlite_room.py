@@ -21,6 +21,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
+from tests.plugins.sqlite_interactions import Interactions
 from tests.plugins.sqlite_step import Step, pack, unpack
 
 COLUMNS = """epoch, birth, seq, last_id, owner, whitelist_only, history_max_size, history_max_bytes,
@@ -91,6 +92,7 @@ class Room:
         ) = rows[0]
         self.name = name
         self._step = step
+        self.interactions = Interactions(step, name)
         if self.history_ttl is not None:
             query = "delete from messages where room = ? and time <= ?"
             step.run(query, name, step.now - self.history_ttl)
@@ -310,7 +312,7 @@ class Room:
         values = (self.birth, user or "", key, message_id, conditions.digest, now + conditions.window)
         self._step.run("insert into sent values (?, ?, ?, ?, ?, ?)", *values)
 
-    def read_for_join(self, query: HistoryQuery) -> JoinHistory:
+    def read_for_join(self, reader: UserName, query: HistoryQuery) -> JoinHistory:
         found = rules.select_history(
             query.after,
             is_same=query.epoch in (None, self.epoch),
@@ -321,8 +323,13 @@ class Room:
         )
         count, newest = found.last - found.first + 1, not found.recovered
         newest_first = self.messages(found.first - 1, count, newest=newest, max_bytes=query.max_bytes)
+        folds = self.interactions.fold(reader, newest_first, self.last_id) if query.fold else None
+        if folds is not None:
+            newest_first = self.interactions.within(
+                newest_first, folds, query.max_bytes, oldest=found.recovered
+            )
         more = found.more or (found.recovered and len(newest_first) < count)
-        return JoinHistory(recovered=found.recovered, messages=newest_first[::-1], more=more)
+        return JoinHistory(recovered=found.recovered, messages=newest_first[::-1], more=more, folds=folds)
 
     def messages(self, after: int, limit: int, *, newest: bool, max_bytes: int | None) -> list[Message]:
         """At most ``limit`` messages past ``after``, the newest or the oldest ones of them, newest first."""

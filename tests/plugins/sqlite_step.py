@@ -39,6 +39,8 @@ create table if not exists marks (room text, user text, id int, primary key (roo
 create table if not exists changes (room text, epoch text, seq int, body blob);
 create table if not exists sent (
     birth text, user text, key text, id int, digest blob, expires real, primary key (birth, user, key));
+create table if not exists interactions (
+    room text, target int, kind text, user text, reaction text, id int);
 create table if not exists paces (what text, user text, due int, primary key (what, user));
 create table if not exists messages (room text, id int, body blob, time real, primary key (room, id));
 """
@@ -138,7 +140,7 @@ class Step:
 
     def delete_room(self, room: str) -> None:
         self.run("delete from rooms where name = ?", room)
-        for table in ("room_lists", "seen", "marks", "messages", "changes"):
+        for table in ("room_lists", "seen", "marks", "messages", "changes", "interactions"):
             self.run(f"delete from {table} where room = ?", room)
 
     def settle_user(self, user: UserName) -> None:

@@ -12,7 +12,6 @@ from chat_service.contracts.records import (
     SEEN_LIMIT,
     Actor,
     HistoryInfo,
-    HistoryPage,
     HistoryQuery,
     JoinResult,
     LeaveResult,
@@ -30,12 +29,12 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
-from tests.plugins.sqlite_activity import SqliteActivity
+from tests.plugins.sqlite_histories import SqliteHistories
 from tests.plugins.sqlite_room import Room, create
 from tests.plugins.sqlite_step import Step
 
 
-class SqliteStore(SqliteActivity):
+class SqliteStore(SqliteHistories):
     """The whole ``Store``: rooms upon users."""
 
     # Rooms
@@ -105,7 +104,7 @@ class SqliteStore(SqliteActivity):
                 changed=changed,
                 cursor=place,
                 last_message_id=last_id,
-                history=None if query is None else entry.read_for_join(query),
+                history=None if query is None else entry.read_for_join(user, query),
             )
 
     def _announce(self, s: Step, room: Room, user: UserName, socket_id: SocketId, echo_all: bool) -> None:
@@ -167,33 +166,23 @@ class SqliteStore(SqliteActivity):
                 raise ChatServiceError("notJoined", room)
             if expected is not None and expected != entry.last_id:
                 raise ChatServiceError("conflict", entry.last_id)
+            relation = conditions.relation
+            said = None
+            if relation is not None:
+                facts = entry.facts(actor.name)
+                said = entry.interactions.judge(actor, relation, facts, entry.last_id, entry.epoch)
+            if said is not None:
+                if key is not None:
+                    entry.remember(actor.name, key, said, conditions)
+                return SendResult(said, True)
             if actor.name is not None:
                 s.take_turn(f"message:{room}", actor.name, conditions.rate)
             message_id = entry.add_message(message)
+            if relation is not None:
+                entry.interactions.relate(actor, relation, message_id)
             if key is not None:
                 entry.remember(actor.name, key, message_id, conditions)
             return SendResult(message_id, False)
-
-    async def room_history_page(
-        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
-    ) -> HistoryPage:
-        with self._step() as s:
-            entry = Room(s, room)
-            entry.check(actor)
-            found = entry.messages(after or 0, limit, newest=after is None, max_bytes=max_bytes)
-            return HistoryPage(found, entry.epoch)
-
-    async def room_history(
-        self, room: RoomName, actor: Actor, after: int, limit: int, *, max_bytes: int | None = None
-    ) -> list[Message]:
-        page = await self.room_history_page(room, actor, after, limit, max_bytes=max_bytes)
-        return list(page.messages)
-
-    async def room_recent_history(
-        self, room: RoomName, actor: Actor, limit: int, *, max_bytes: int | None = None
-    ) -> list[Message]:
-        page = await self.room_history_page(room, actor, None, limit, max_bytes=max_bytes)
-        return list(page.messages)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         with self._step() as s:

@@ -100,6 +100,11 @@ async def expecting(scene: Scene) -> Any:
     return scene.call("roomMessage", "room", TEXT, {"expectedLastId": info["lastMessageId"]})
 
 
+async def reacting(scene: Scene) -> Any:
+    message_id = await scene.alice.call("roomMessage", "room", TEXT)
+    return scene.call("roomMessage", "room", TEXT, {"reactsTo": message_id, "reaction": "+1"})
+
+
 async def creating(scene: Scene) -> Any:
     return scene.call("roomCreate", f"new{next(_numbers)}", False)
 
@@ -180,6 +185,9 @@ CASES: dict[str, tuple[Any, int]] = {
     "roomGetStatus, number of members": (command("roomGetStatus", "room", {"countOnly": True}), 1),
     "roomSetDetails": (command("roomSetDetails", "room", {"x": 1}), 1),
     "roomMessage, 5 from one socket at once": (sending_five, 2),
+    "roomMessage, with a reaction": (reacting, 1),
+    "roomMessage, with a reply": (command("roomMessage", "room", TEXT, {"replyTo": 1}), 1),
+    "roomRecentHistory, folded": (command("roomRecentHistory", "room", {"fold": True}), 1),
 }
 
 

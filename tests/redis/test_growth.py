@@ -8,6 +8,7 @@ import pytest
 from chat_service import ChatService
 from chat_service.commands.table import COMMANDS
 from chat_service.contracts.records import SYSTEM, Ban, Rate, RoomConfig, RoomQuota, SendConditions
+from chat_service.interactions import Relation
 from chat_service.options import Options
 from chat_service.stores.redis import RedisStore
 from chat_service.testing.store_suite import Peer
@@ -77,6 +78,8 @@ async def make_everything(peer: Peer) -> None:
     message = {"textMessage": "x", "timestamp": NOW, "author": ALICE}
     await store.room_send(ROOM, actor(ALICE), message, SendConditions(rate=SLOW))
     await store.room_mark_read(ROOM, ALICE, 1)
+    relation = Relation("reaction", 1, "+1")
+    await store.room_send(ROOM, SYSTEM, {"textMessage": ""}, SendConditions(relation=relation))
     await store.user_ban(BOB, Ban(until=NOW + 1_000_000), NOW)
     # This room leaves nothing behind.
     await store.socket_connect(CAROL, S2, peer.instance_id, ttl=SECONDS)
@@ -98,7 +101,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, alone: At, 
         bound, end = documented[kind_of(key, alone.prefix)]
         assert bound
         assert end
-        if end.startswith("it expires") or key.endswith(("}:history", "}:times", "}:ban")):
+        if end.startswith("it expires") or key.endswith(("}:history", "}:times", "}:interactions", "}:ban")):
             assert 0 < left <= (HOUR if ":leaving:" in key else SECONDS) * 1000, key
         elif not key.endswith("{carol}"):
             assert left == -1, key
@@ -125,6 +128,8 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, alone: 
     assert not await store.room_exists(EMPTY)
     await store.room_create(EMPTY, config)
     await store.room_message(EMPTY, SYSTEM, {})
+    edit = SendConditions(relation=Relation("edit", 1))
+    await store.room_send(EMPTY, SYSTEM, {}, edit)
     for list_name in ("adminlist", "blacklist", "whitelist"):
         await store.room_change_list(EMPTY, SYSTEM, list_name, NOW, add=[BOB], limit=9)
     await store.room_mark_read(EMPTY, ALICE, 1)

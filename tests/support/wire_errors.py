@@ -23,6 +23,7 @@ TEXTS = {
     "noCommand": "No such command {}",
     "noList": "No such list {}",
     "noLogin": "No login provided",
+    "noMessage": "No such message {}",
     "noRoom": "No such room {}",
     "noSocket": "Command {} requires a valid socket",
     "noUser": "No such user {}",

@@ -28,6 +28,7 @@ TEXTS = [
     ("conflict", (7,), "The last message is 7"),
     ("idempotencyConflict", ("k",), "Idempotency key k was used for another message"),
     ("noLogin", (), "No login provided"),
+    ("noMessage", (5,), "No such message 5"),
     ("noRoom", ("attic",), "No such room attic"),
     ("noSocket", ("roomJoin",), "Command roomJoin requires a valid socket"),
     ("noUser", ("bob",), "No such user bob"),

@@ -21,7 +21,7 @@ export interface TextMessage {
 export type Sent<M> = M & { timestamp: number; author: string };
 
 /** A room message as received. Ids in a room count 1, 2, 3, and so on. */
-export type Stored<M> = Sent<M> & { id: number };
+export type Stored<M> = Sent<M> & { id: number; relatesTo?: Relation; interactions?: Interactions };
 
 """
 

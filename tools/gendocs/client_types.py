@@ -10,7 +10,7 @@ type ChatMessage = { textMessage: string } | Record<string, unknown>;
 type SentMessage = ChatMessage & { timestamp: number; author: string };
 
 /** A room message as received. Ids in a room count 1, 2, 3, and so on. */
-type StoredMessage = SentMessage & { id: number };
+type StoredMessage = SentMessage & { id: number; relatesTo?: Relation; interactions?: Interactions };
 
 """
 
@@ -40,9 +40,39 @@ interface HistoryInfo {
   epoch: string;
 }
 
-/** What roomMessage answers when its idempotency key is remembered. */
+/** What a message says about an earlier one of its room. Only the server sets it. */
+interface Relation {
+  type: "reply" | "edit" | "deletion" | "reaction" | "unreaction";
+  /** The id of the earlier message. */
+  id: number;
+  /** With a reaction or unreaction. */
+  reaction?: string;
+}
+
+/** What others say about a message of a folded history. */
+interface Interactions {
+  /** The id of the last message of the room that is taken into account. */
+  upTo: number;
+  /** true: the content is that of the last edit. */
+  edited?: boolean;
+  /** The timestamp of that edit. */
+  editedAt?: number;
+  /** true: the message has no content any more. */
+  deleted?: boolean;
+  reactions?: ReactionCount[];
+}
+
+interface ReactionCount {
+  reaction: string;
+  /** How many users have given it. */
+  count: number;
+  /** Whether the reader is one of them. */
+  own: boolean;
+}
+
+/** What roomMessage answers when it has stored nothing. */
 interface SendOutcome {
-  /** true: the message was stored before, under the id of the ack. */
+  /** true: a message was stored before, under the id of the ack; 0 for a reaction that was not there. */
   duplicate: boolean;
 }
 

@@ -51,7 +51,11 @@ _ALIASES: dict[str, Schema] = {
             {
                 "type": "object",
                 "required": ["id"],
-                "properties": {"id": {"type": "integer", "minimum": 1}},
+                "properties": {
+                    "id": {"type": "integer", "minimum": 1},
+                    "relatesTo": {"$ref": "#/components/schemas/Relation"},
+                    "interactions": {"$ref": "#/components/schemas/Interactions"},
+                },
             },
         ],
     },
@@ -152,6 +156,8 @@ def schema_of(typescript: str) -> Schema:
         return {"type": "array", "items": schema_of(kind.removesuffix("[]"))}
     if match := re.fullmatch(r"Record<string, (.+)>", kind):
         return {"type": "object", "additionalProperties": schema_of(match[1])}
+    if match := re.fullmatch(r'"(\w+)"', kind):
+        return {"const": match[1]}
     if kind in _PRIMITIVES:
         return dict(_PRIMITIVES[kind])
     if kind in _ALIASES or re.search(rf"^interface {kind} ", TYPES, re.M):

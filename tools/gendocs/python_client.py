@@ -108,4 +108,12 @@ def _body(row: Command, sent: str, result: str) -> str:
 
 def _split(sent: str) -> list[str]:
     before, star, options = sent.partition(", *options_object(")
-    return [*before.split(", "), *([f"*options_object({options}"] if star else [])]
+    parts = before.split(", ")
+    if not star:
+        return parts
+    together = f"*options_object({options}"
+    if len(together) <= 96:
+        return [*parts, together]
+    fields = options.removeprefix("{").removesuffix("})").split(", ")
+    lines = "".join(f"                    {field},\n" for field in fields)
+    return [*parts, f"*options_object(\n                {{\n{lines}                }}\n            )"]

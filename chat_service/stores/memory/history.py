@@ -93,6 +93,29 @@ class History:
         count = min(limit, size)
         return self._newest_first(_newest_within(self._oldest_first(size - count, count), max_bytes))
 
+    def find(self, message_id: int) -> Message | None:
+        """The stored message with an id, None if there is none."""
+        place = self._place(message_id)
+        return None if place is None else _decode(self._items[place])
+
+    def size_of(self, message_id: int) -> int:
+        """The bytes of a stored message, 0 if there is none."""
+        place = self._place(message_id)
+        return 0 if place is None else len(self._items[place])
+
+    def replace(self, message: Message) -> None:
+        """Put another message in the place of the one with the same id, if it is stored."""
+        place, encoded = self._place(message["id"]), encode_text(message)
+        if place is not None:
+            if encoded is None:
+                encoded, self._has_packed = msgpack.packb(message), True
+            self.bytes += len(encoded) - len(self._items[place])
+            self._items[place] = encoded
+
+    def _place(self, message_id: int) -> int | None:
+        skipped = message_id - 1 - (self.last_id - self.size)
+        return self._start + skipped if 0 <= skipped < self.size else None
+
     def read_for_join(self, query: HistoryQuery, epoch: str) -> JoinHistory:
         """The messages that a join in this epoch asks for."""
         is_same, size = query.epoch is None or query.epoch == epoch, self.size

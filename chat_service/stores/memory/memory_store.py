@@ -28,6 +28,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import StoreError
+from chat_service.interactions import FoldedPage
 from chat_service.stores.memory.backend import LocalBus, MemoryBackend, next_names
 from chat_service.stores.memory.memory_activity import MemoryActivity
 from chat_service.stores.memory.memory_users import MemoryUsers
@@ -121,7 +122,7 @@ class MemoryStore(MemoryUsers, MemoryActivity):
             changed=changed,
             cursor=entry.cursor,
             last_message_id=entry.history.last_id,
-            history=None if query is None else entry.history.read_for_join(query, entry.epoch),
+            history=None if query is None else entry.interactions.read_for_join(user, query, entry.epoch),
         )
         if changed and announce:
             await self.room_announce(room, user, socket_id, echo_all=echo_all)
@@ -185,6 +186,21 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
         return self._readable(room, actor).page(after, limit, max_bytes)
+
+    async def room_history_folded(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
+    ) -> FoldedPage:
+        entry = self._readable(room, actor)
+        found = entry.page(after, limit, max_bytes).messages
+        messages, folds = entry.interactions.read(
+            actor.name, found, max_bytes, keeps_oldest=after is not None
+        )
+        return FoldedPage(messages, folds, entry.epoch)
+
+    async def room_replace(self, room: RoomName, messages: Sequence[Message]) -> None:
+        history = self.backend.room(room).history
+        for message in messages:
+            history.replace(message)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         return self._readable(room, actor).history_info()

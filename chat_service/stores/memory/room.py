@@ -27,6 +27,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History, SentKeys
+from chat_service.stores.memory.interaction_table import InteractionTable
 from chat_service.stores.memory.marks import ReadMarks
 from chat_service.stores.memory.paces import Paces
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
@@ -101,6 +102,7 @@ class MemoryRoom:
         #: Time in seconds after which the room goes when it is empty; None: never.
         self.empty_ttl = config.empty_ttl
         self.history = History(config.history_max_size, config.history_max_bytes, config.history_ttl, now=now)
+        self.interactions = InteractionTable(self.history)
         # The latest events other than messages.
         self._changes: deque[RoomEvent] = deque(maxlen=CHANGES_KEPT)
         self._emit = emit
@@ -312,7 +314,7 @@ class MemoryRoom:
     def send(
         self, actor: Actor, message: Message, conditions: SendConditions, sent_keys: SentKeys, paces: Paces
     ) -> SendResult:
-        key, digest, window, expected, rate = conditions
+        key, digest, window, expected, rate, relation = conditions
         scope = None if key is None else (self.birth, actor.name, key)
         sent = None if scope is None else sent_keys.find(scope)
         if sent is not None:
@@ -322,9 +324,19 @@ class MemoryRoom:
         if actor.bypass or actor.name in self.members:
             if expected is not None and expected != self.history.last_id:
                 raise ChatServiceError("conflict", self.history.last_id)
+            said = None
+            if relation is not None:
+                is_admin = actor.bypass or rules.is_admin(self.facts(actor.name))
+                said = self.interactions.judge(relation, actor.name, is_admin=is_admin, epoch=self.epoch)
+            if said is not None:
+                if scope is not None:
+                    sent_keys.remember(scope, said, digest, window)
+                return SendResult(said, True)
             if rate is not None and actor.name is not None:
                 paces.take(("message", self.name, actor.name), rate)
         message_id = self.add_message(actor, message)
+        if relation is not None:
+            self.interactions.add(relation, actor.name, message_id)
         if scope is not None:
             sent_keys.remember(scope, message_id, digest, window)
         return SendResult(message_id, False)

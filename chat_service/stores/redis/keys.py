@@ -21,6 +21,7 @@ _ROOM_SUFFIXES = (
     ":times",
     ":details",
     ":marks",
+    ":interactions",
 )
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
 
@@ -74,6 +75,10 @@ class Keys:
     def marks(self, room: str) -> str:
         """Hash of user to the id up to which they have read; the empty field has the birth of the room."""
         return f"{self.room(room)}:marks"
+
+    def interactions(self, room: str) -> str:
+        """Hash: what messages say about others, see ``lua/lib/interactions.lua``."""
+        return f"{self.room(room)}:interactions"
 
     def changes(self, room: str) -> str:
         """List of packed events other than messages, newest first."""

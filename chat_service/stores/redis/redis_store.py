@@ -30,6 +30,7 @@ from chat_service.contracts.records import (
 )
 from chat_service.contracts.store import Store
 from chat_service.errors import StoreError
+from chat_service.interactions import FoldedPage
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
@@ -229,6 +230,14 @@ class RedisStore(RedisUsers, RedisActivity):
         self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
     ) -> HistoryPage:
         return await self._rooms.history(room, actor, after, limit, max_bytes)
+
+    async def room_history_folded(
+        self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None
+    ) -> FoldedPage:
+        return await self._rooms.folded(room, actor, after, limit, max_bytes)
+
+    async def room_replace(self, room: RoomName, messages: Sequence[Message]) -> None:
+        await self._rooms.replace(room, messages)
 
     async def room_history_info(self, room: RoomName, actor: Actor) -> HistoryInfo:
         return await self._rooms.history_info(room, actor)

@@ -11,6 +11,7 @@ import msgpack
 from chat_service.contracts.bus import RoomCursor
 from chat_service.contracts.records import HistoryQuery, Removal
 from chat_service.errors import StoreError
+from chat_service.interactions import Folds, Marks, Relation
 from chat_service.protocol.encoded import EncodedMessages, decode_text, encode_text
 from chat_service.stores.redis.envelopes import pack
 from chat_service.stores.redis.link import Encodable
@@ -77,13 +78,33 @@ def message_form(room: RoomName, message: Message) -> tuple[Encodable, ...]:
     return ("1", b"," + text[1:] if message else text[1:], name)
 
 
+def stored_form(message: Message) -> Encodable:
+    """A message as it is stored, under its own id."""
+    text = encode_text({"id": message["id"], **message})
+    if text is not None:
+        return text
+    rest = {name: value for name, value in message.items() if name != "id"}
+    return PACKED + pack(message["id"]) + pack(rest)
+
+
+def relation_arguments(actor: UserName | None, relation: Relation | None) -> tuple[Encodable, ...]:
+    """The arguments of ``lib/interactions.lua``; none without a relation."""
+    if relation is None:
+        return ()
+    ends: tuple[Encodable, Encodable] = ("", "")
+    name = None if actor is None else encode_text(actor)
+    if name is not None:
+        ends = (b',"author":' + name + b"}", pack("author") + pack(actor))
+    return relation.kind, relation.id, relation.reaction, relation.epoch or "", relation.limit, *ends
+
+
 def query_arguments(query: HistoryQuery | None) -> tuple[Encodable, ...]:
     """The arguments of ``lib/join_history.lua``; none without a query, which then costs nothing."""
     if query is None:
         return ()
     after = "" if query.after is None else query.after
     budget = "" if query.max_bytes is None else query.max_bytes
-    return after, query.epoch or "", query.limit, query.recent, budget
+    return after, query.epoch or "", query.limit, query.recent, budget, "1" if query.fold else "0"
 
 
 def removed_users(
@@ -155,6 +176,35 @@ def stored_messages(room: RoomName, stored: list[bytes], corrupt: CorruptMessage
         except Exception as error:
             corrupt.found(room, item, error)
     return found
+
+
+def read_folds(
+    room: RoomName,
+    ids: list[int],
+    lists: Sequence[list[bytes | None]],
+    last_id: int,
+    corrupt: CorruptMessages,
+) -> Folds:
+    """``lists``: what others say about each of the ids, the reader's own reactions, and the last edits."""
+    marks: dict[int, Marks] = {}
+    edits: list[bytes] = []
+    for message_id, said, own, edit in zip(ids, *lists, strict=True):
+        if said is not None:
+            marks[message_id] = _marks(room, said, own)
+        if edit is not None:
+            edits.append(edit)
+    found = stored_messages(room, edits, corrupt) if edits else ()
+    return Folds(marks, {message["id"]: message for message in found}, last_id)
+
+
+def _marks(room: RoomName, said: bytes, own: bytes | None) -> Marks:
+    try:
+        edit, deletion, *reactions = msgpack.unpackb(said)
+        given = [] if own is None else msgpack.unpackb(own)
+        counts = dict(zip(reactions[::2], reactions[1::2], strict=True))
+        return Marks(edit, deletion, counts, dict(zip(given[::2], given[1::2], strict=True)))
+    except Exception as error:
+        raise StoreError(f"corrupt interactions in room {room}: {error}") from error
 
 
 def _stored_message(item: bytes) -> Message:

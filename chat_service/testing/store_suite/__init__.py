@@ -32,6 +32,7 @@ for _part in (
     "presence",
     "rates",
     "read_marks",
+    "relating",
     "removal",
     "rooms",
     "sends",
@@ -58,6 +59,7 @@ from chat_service.testing.store_suite.owning import OwnedRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.presence import PresenceSuite  # noqa: E402
 from chat_service.testing.store_suite.rates import RateSuite  # noqa: E402
 from chat_service.testing.store_suite.read_marks import ActivitySuite  # noqa: E402
+from chat_service.testing.store_suite.relating import RelationSuite  # noqa: E402
 from chat_service.testing.store_suite.removal import RemovalSuite  # noqa: E402
 from chat_service.testing.store_suite.rooms import RoomSuite  # noqa: E402
 from chat_service.testing.store_suite.sends import SendSuite  # noqa: E402
@@ -80,6 +82,7 @@ class StoreSuite(
     HistorySizeSuite,
     ExpirySuite,
     SendSuite,
+    RelationSuite,
     RateSuite,
     ActivitySuite,
     OwnedRoomSuite,
@@ -111,6 +114,7 @@ __all__ = [
     "Peers",
     "PresenceSuite",
     "RateSuite",
+    "RelationSuite",
     "RemovalSuite",
     "RoomSuite",
     "SendSuite",

@@ -9,7 +9,7 @@ export interface TextMessage {
 export type Sent<M> = M & { timestamp: number; author: string };
 
 /** A room message as received. Ids in a room count 1, 2, 3, and so on. */
-export type Stored<M> = Sent<M> & { id: number };
+export type Stored<M> = Sent<M> & { id: number; relatesTo?: Relation; interactions?: Interactions };
 
 export interface HistoryInfo {
   historySize: number;
@@ -20,9 +20,39 @@ export interface HistoryInfo {
   epoch: string;
 }
 
-/** What roomMessage answers when its idempotency key is remembered. */
+/** What a message says about an earlier one of its room. Only the server sets it. */
+export interface Relation {
+  type: "reply" | "edit" | "deletion" | "reaction" | "unreaction";
+  /** The id of the earlier message. */
+  id: number;
+  /** With a reaction or unreaction. */
+  reaction?: string;
+}
+
+/** What others say about a message of a folded history. */
+export interface Interactions {
+  /** The id of the last message of the room that is taken into account. */
+  upTo: number;
+  /** true: the content is that of the last edit. */
+  edited?: boolean;
+  /** The timestamp of that edit. */
+  editedAt?: number;
+  /** true: the message has no content any more. */
+  deleted?: boolean;
+  reactions?: ReactionCount[];
+}
+
+export interface ReactionCount {
+  reaction: string;
+  /** How many users have given it. */
+  count: number;
+  /** Whether the reader is one of them. */
+  own: boolean;
+}
+
+/** What roomMessage answers when it has stored nothing. */
 export interface SendOutcome {
-  /** true: the message was stored before, under the id of the ack. */
+  /** true: a message was stored before, under the id of the ack; 0 for a reaction that was not there. */
   duplicate: boolean;
 }
 
@@ -115,6 +145,8 @@ export interface RoomGetStatusOptions {
 export interface RoomHistoryGetOptions {
   /** True: the ack also has the epoch that the messages belong to. */
   epoch?: boolean;
+  /** True: each message comes with its current content, and with what others say about it in `interactions`. */
+  fold?: boolean;
 }
 
 /** Options of roomJoin, after its arguments. */
@@ -125,6 +157,8 @@ export interface RoomJoinOptions {
   epoch?: string;
   /** How many of the newest messages the ack has if those after `after` cannot all be read, or without `after`. */
   recent?: number;
+  /** True: each message comes with its current content, and with what others say about it in `interactions`. */
+  fold?: boolean;
 }
 
 /** Options of roomMessage, after its arguments. */
@@ -133,12 +167,28 @@ export interface RoomMessageOptions {
   idempotencyKey?: string;
   /** Store the message only if the last message of the room has this id (0: none yet), else `conflict`. */
   expectedLastId?: number;
+  /** The id of the message that this one replies to; at most one of the five options with an id may be given. */
+  replyTo?: number;
+  /** The id of the message whose content this one replaces; for its author and admins. */
+  edits?: number;
+  /** The id of the message that this one deletes, for its author and admins; what this one contains is for clients that do not know deletions. */
+  deletes?: number;
+  /** The id of the message that gets a `reaction` of the sender. */
+  reactsTo?: number;
+  /** The id of the message from which that `reaction` is taken back. */
+  unreactsTo?: number;
+  /** The reaction, for `reactsTo` and `unreactsTo`. */
+  reaction?: string;
+  /** The epoch that the id of the other message belongs to; in another one there is `noMessage`. */
+  targetEpoch?: string;
 }
 
 /** Options of roomRecentHistory, after its arguments. */
 export interface RoomRecentHistoryOptions {
   /** True: the ack also has the epoch that the messages belong to. */
   epoch?: boolean;
+  /** True: each message comes with its current content, and with what others say about it in `interactions`. */
+  fold?: boolean;
 }
 
 /** The commands with their arguments and results. M: the type of messages. */
@@ -280,8 +330,8 @@ export interface Commands<M = TextMessage> {
   /**
    * Stores a message under the room's next id and sends it to everyone in the room.
    * Result: the id of the stored message. Permitted for: joined users.
-   * Also answers `outcome`: present if the key was remembered, so that nothing was stored.
-   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, messageTooLarge, noLogin, noRoom, noUser, notJoined, rateLimited, timeout, wrongArgumentsCount.
+   * Also answers `outcome`: `{duplicate: true}` if nothing was stored: the key is known, or a message said the same.
+   * Errors: badArgument, conflict, idempotencyConflict, internalError, invalidName, limitExceeded, messageTooLarge, noLogin, noMessage, noRoom, noUser, notAllowed, notJoined, rateLimited, timeout, wrongArgumentsCount.
    */
   roomMessage(roomName: string, message: M, options?: RoomMessageOptions): number;
   /**
@@ -335,7 +385,7 @@ export interface ExtraResults<M = TextMessage> {
   roomHistoryGet: [epoch?: string];
   /** where in the room's messages the socket has joined, and what it has missed, with any option */
   roomJoin: [history?: JoinHistory<M>];
-  /** present if the key was remembered, so that nothing was stored */
+  /** `{duplicate: true}` if nothing was stored: the key is known, or a message said the same */
   roomMessage: [outcome?: SendOutcome];
   /** the epoch of the messages, with the option `epoch` */
   roomRecentHistory: [epoch?: string];
@@ -462,6 +512,7 @@ export const ERROR_TEXTS = {
   "noCommand": "No such command %s",
   "noList": "No such list %s",
   "noLogin": "No login provided",
+  "noMessage": "No such message %s",
   "noRoom": "No such room %s",
   "noSocket": "Command %s requires a valid socket",
   "noUser": "No such user %s",

@@ -1,26 +1,28 @@
 -- Store and publish a message on conditions: once per key, or only after the message that the sender knows as the last.
 -- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)  3 history_key (list)
---   4 times_key (list), then sent_key (string, only with an idempotency key): birth ':' id ':' digest;
---   pace_key (string, only with a rate)
+--   4 times_key (list)  5 interactions_key (hash)  6 adminlist_key (set), then sent_key (string, only with an
+--   idempotency key): birth ':' id ':' digest; pace_key (string, only with a rate)
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 is_json (0 or 1)  6 message  7 room_name: as in
 --   room_message.lua  8 expected last id or ''  9 digest  10 window (ms): both of the idempotency key
---   with a rate: 11 interval  12 tolerance (see lib/pace.lua)
+--   11 interval or ''  12 tolerance (see lib/pace.lua), with a relation to another message (see lib/interactions.lua):
+--   13 kind  14 id  15 reaction  16 epoch or ''  17 limit  18 and 19 the ends of the actor's messages
 -- Returns {0, id, is_duplicate (0 or 1)}, or {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id},
---   {'rateLimited', ms to wait}.
+--   {'noMessage', id}, {'notAllowed'}, {'limitExceeded', of what}, {'rateLimited', ms to wait}.
 -- include: bus
 -- include: clock
 -- include: history_size
 -- include: history_age
 -- include: message
 -- include: pace
+-- include: interactions
 local room_key, members_key, history_key, times_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 local interval, tolerance = tonumber(ARGV[11]), tonumber(ARGV[12])
 local pace_key = interval and KEYS[#KEYS]
-local sent_key = KEYS[5] ~= pace_key and KEYS[5] or nil
+local sent_key = KEYS[7] ~= pace_key and KEYS[7] or nil
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth', 'owner')
 if not f[1] then return {'noRoom'} end
 -- Rooms of earlier versions get a birth with the first key: the epoch of this moment, which no other life has.
 local birth = f[8] or f[1]
@@ -38,17 +40,40 @@ if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0
   return {'notJoined'}
 end
 if expected ~= '' and expected ~= f[3] then return {'conflict', tonumber(f[3])} end
+local relation, found
+local room = {epoch = f[1], birth = birth, last = tonumber(f[3]), ttl = tonumber(f[6])}
+local keys = {history = history_key, times = times_key, interactions = KEYS[5]}
+if ARGV[13] then
+  relation = {
+    kind = ARGV[13], id = ARGV[14], reaction = ARGV[15], epoch = ARGV[16], limit = tonumber(ARGV[17]), author = actor,
+    ends = {ARGV[18], ARGV[19]},
+    is_admin = bypass or actor == f[9],
+  }
+  if not relation.is_admin and (relation.kind == 'edit' or relation.kind == 'deletion') then
+    relation.is_admin = redis.call('SISMEMBER', KEYS[6], actor) == 1
+  end
+  local answer
+  answer, found = judge_relation(relation, room, keys)
+  if answer then
+    if answer[3] and sent_key then
+      redis.call('SET', sent_key, birth .. ':' .. answer[2] .. ':' .. digest, 'PX', window)
+      redis.call('HSET', room_key, 'birth', birth)
+    end
+    return answer
+  end
+end
 local wait, turn
 if pace_key then
   wait, turn = ask_turn(pace_key, interval, tolerance)
   if wait then return {'rateLimited', wait} end
 end
-if not sent_key then
-  local id = store_message(room_key, history_key, times_key, f, is_json, message, room_name)
-  if turn then take_turn(pace_key, turn) end
-  return {0, id, 0}
+local id
+if sent_key or found then
+  id = store_message(room_key, history_key, times_key, f, is_json, message, room_name, 'birth', birth)
+else
+  id = store_message(room_key, history_key, times_key, f, is_json, message, room_name)
 end
-local id = store_message(room_key, history_key, times_key, f, is_json, message, room_name, 'birth', birth)
-redis.call('SET', sent_key, birth .. ':' .. id .. ':' .. digest, 'PX', window)
+if found then keep_relation(relation, room, keys, found, id, tonumber(f[7])) end
+if sent_key then redis.call('SET', sent_key, birth .. ':' .. id .. ':' .. digest, 'PX', window) end
 if turn then take_turn(pace_key, turn) end
 return {0, id, 0}

@@ -53,7 +53,7 @@ elseif what == 'history' then
   local size = ARGV[7]
   redis.call('HSET', room_key, 'hmax', size)
   if size == '0' then
-    redis.call('UNLINK', history_key, times_key)
+    redis.call('UNLINK', history_key, times_key, interactions_key)
   else
     redis.call('LTRIM', history_key, 0, tonumber(size) - 1)
   end
@@ -67,14 +67,16 @@ elseif what == 'age' then
   -- What was too old until now does not come back.
   redis.call('LTRIM', history_key, 0, kept - 1)
   redis.call('LTRIM', times_key, 0, kept - 1)
-  if kept == 0 then redis.call('UNLINK', history_key, times_key) end
+  if kept == 0 then redis.call('UNLINK', history_key, times_key, interactions_key) end
   local max_bytes = parse_size(redis.call('HGET', room_key, 'hb'))
   if max_bytes then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes)) end
   if ttl == '' then
     redis.call('HDEL', room_key, 'httl')
     redis.call('UNLINK', times_key)
-    redis.call('PERSIST', history_key)
-    expire_with_room(room, history_key)
+    for _, key in ipairs({history_key, interactions_key}) do
+      redis.call('PERSIST', key)
+      expire_with_room(room, key)
+    end
   else
     redis.call('HSET', room_key, 'httl', ttl)
     if kept > 0 then
@@ -83,7 +85,7 @@ elseif what == 'age' then
         newest = now_ms()
         fill_times(times_key, kept, newest)
       end
-      expire_history(history_key, times_key, tonumber(newest), tonumber(ttl), room.gone)
+      expire_history(history_key, times_key, tonumber(newest), tonumber(ttl), room.gone, interactions_key)
     end
   end
 elseif what == 'empty' then

@@ -7,6 +7,7 @@
 -- include: room
 -- include: clock
 -- include: history
+-- include: fold
 -- include: join_history
 local what, name = ARGV[1], ARGV[2]
 
@@ -20,7 +21,7 @@ elseif what == 'joined' then
   local member = load_member(name)
   local is_joined = member and find_socket(member, socket)
   local njoined = is_joined and count_sockets(member) or 0
-  return append_history({0, njoined, room.epoch, room.seq, room.last}, room, 4)
+  return append_history({0, njoined, room.epoch, room.seq, room.last}, room, 4, name)
 elseif what == 'list' then
   local list = ARGV[3]
   if list == '0' then return {0, redis.call('HEXISTS', members_key, name)} end

@@ -1,5 +1,5 @@
 -- The ban of the user on whose behalf a room is changed. KEYS of every script that includes this, after those of
--- lib/room.lua, which it needs: 12 ban_key (string), only if the user is a client and their keys may be used together with the room's
+-- lib/room.lua, which it needs: 13 ban_key (string), only if the user is a client and their keys may be used together with the room's
 
 local ban_key = KEYS[ROOM_KEYS + 1]
 

@@ -8,12 +8,14 @@ local DROPPED_AT_ONCE = 100
 -- How many times are added at once.
 local TIMES_AT_ONCE = 1000
 
--- Let both lists expire with their newest message, or at `gone` with the room if that is earlier.
-local function expire_history(history_key, times_key, newest, ttl, gone)
+-- Let both lists expire with their newest message, or at `gone` with the room if that is earlier. further_key: expires
+-- with them, if it is given.
+local function expire_history(history_key, times_key, newest, ttl, gone, further_key)
   local at = newest + ttl
   if gone and gone < at then at = gone end
   redis.call('PEXPIREAT', history_key, at)
   redis.call('PEXPIREAT', times_key, at)
+  if further_key then redis.call('PEXPIREAT', further_key, at) end
 end
 
 -- Give messages without a time the given one: they are older than those with a time.

@@ -4,12 +4,13 @@
 --   8 changes_key (list of events other than messages, newest first)
 --   9 times_key (list of ms, newest first: see history_age.lua)  10 details_key (hash: see details.lua)
 --   11 marks_key (hash of user to the id up to which they have read; the field '' has the room's birth)
+--   12 interactions_key (hash: see interactions.lua)
 
 local room_key, adminlist_key, blacklist_key, whitelist_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local members_key, seen_key, history_key, changes_key, times_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local details_key, marks_key = KEYS[10], KEYS[11]
+local details_key, marks_key, interactions_key = KEYS[10], KEYS[11], KEYS[12]
 -- How many keys of a script are the room's. Others may follow, which do not live and expire with it.
-local ROOM_KEYS = 11
+local ROOM_KEYS = 12
 
 local function load_room()
   local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone',

@@ -25,7 +25,9 @@ local function stop_expiry(room)
   end
   redis.call('EXPIRE', changes_key, CHANGES_TTL)
   local newest = room.history_ttl and redis.call('LINDEX', times_key, 0)
-  if newest then expire_history(history_key, times_key, tonumber(newest), room.history_ttl) end
+  if newest then
+    expire_history(history_key, times_key, tonumber(newest), room.history_ttl, nil, interactions_key)
+  end
 end
 
 -- A key that a change may have created goes with its room.
