@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from chat_service.contracts.store import Store
     from chat_service.contracts.transport import Handshake, Transport
     from chat_service.domain.emitter import FailureInfo
-    from chat_service.domain.listing import InstanceState, InstanceStatus, RoomStatus
+    from chat_service.domain.listing import InstanceState, InstanceStatus, RoomMember, RoomStatus
     from chat_service.errors import (
         ChatServiceError,
         ConfigurationError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "chat_service.clock": ("Clock", "SystemClock"),
     "chat_service.domain.emitter": ("FailureInfo",),
-    "chat_service.domain.listing": ("InstanceState", "InstanceStatus", "RoomStatus"),
+    "chat_service.domain.listing": ("InstanceState", "InstanceStatus", "RoomMember", "RoomStatus"),
     "chat_service.errors": (
         "ChatServiceError",
         "ConfigurationError",
@@ -88,6 +88,7 @@ __all__ = [
     "Message",
     "Options",
     "Page",
+    "RoomMember",
     "RoomStatus",
     "RoomSummary",
     "ServiceClosedError",

@@ -65,6 +65,34 @@ class RoomStatus:
     enable_access_lists_updates: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomMember:
+    """A joined user."""
+
+    user_name: UserName
+    #: Unix time in ms at which the first of the sockets joined; None if the store does not know it.
+    joined_at: int | None
+    #: Number of joined sockets.
+    sockets: int
+    #: What was set last for one of them, with all that clients may not see; None if nothing was.
+    details: Any = None
+
+
+async def members(store: Store, room: RoomName, limit: int, cursor: str | None) -> Page[RoomMember]:
+    """A page of a room's members. Raises ``noRoom``, ``ValueError``."""
+    page = await store.room_members_page(room, SYSTEM, *_checked(limit, cursor))
+    found = [
+        RoomMember(
+            user_name=member.user_name,
+            joined_at=member.joined_at,
+            sockets=member.sockets,
+            details=None if member.details is None else member_details.parse(member.details),
+        )
+        for member in page.members
+    ]
+    return Page(items=found, cursor=page.cursor)
+
+
 async def rooms(store: Store, limit: int, cursor: str | None) -> Page[RoomSummary]:
     """A page of rooms, sorted by name. Raises ``ValueError``."""
     page = await store.list_rooms(*_checked(limit, cursor))

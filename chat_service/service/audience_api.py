@@ -5,6 +5,8 @@ from typing import Any
 
 from chat_service.commands import server_members
 from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
+from chat_service.contracts.records import Page
+from chat_service.domain import listing
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.transport_api import check_event
 from chat_service.types import Message, SocketId
@@ -60,6 +62,18 @@ class AudienceAPI(ServerAPI):
         return self._publisher.publish(topic, envelope)
 
     # Members
+
+    async def list_members(
+        self, room: str, limit: int = 100, cursor: str | None = None
+    ) -> Page[listing.RoomMember]:
+        """A page of the joined users of a room, in any order, with all their details.
+
+        ``limit``: 1 to 10000; a page never has more. A user who is joined all the time is on at least one
+        page. ``cursor``: None for the first page, then the previous page's ``cursor``, which is None after
+        the last one. Raises ``noRoom``, and ``ValueError`` for an invalid limit or cursor.
+        """
+        self._context.check_open()
+        return await listing.members(self._context.store, self._room(room), limit, cursor)
 
     async def add_member(self, user: str, room: str, socket_id: str | None = None) -> None:
         """Join one socket of a user to a room, or all their sockets, on all instances, as ``roomJoin`` does.

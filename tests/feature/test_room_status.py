@@ -91,6 +91,32 @@ async def test_pages_of_members(world: World) -> None:
     assert len(status["members"]) == 7
 
 
+@pytest.mark.covers("api:list_members", "api:room_status")
+async def test_members_for_server_code(world: World) -> None:
+    instance = await world.start()
+    service = instance.service
+    await service.add_room("room")
+    names = [f"user{number}" for number in range(5)]
+    clients = [await instance.joined(name, "room") for name in names]
+    await clients[3].call("roomSetDetails", "room", PROTO)
+    first = await service.list_members("room", 2)
+    found, cursor = [*first.items], first.cursor
+    while cursor is not None:
+        page = await service.list_members("room", 2, cursor)
+        assert len(page.items) <= 2
+        found, cursor = [*found, *page.items], page.cursor
+    assert sorted(member.user_name for member in found) == names
+    status = await service.room_status("room")
+    for member in found:
+        assert (member.joined_at, member.sockets) == (status.joined_at[member.user_name], 1)
+        assert member.details == (PROTO if member.user_name == "user3" else None)
+    bad: list[tuple[Any, Any]] = [(0, None), (10_001, None), (True, None), (5, 7)]
+    for limit, place in bad:
+        with pytest.raises(ValueError, match=": expected "):
+            await service.list_members("room", limit, place)
+    assert await raised(service.list_members("none")) == ("noRoom", "none")
+
+
 @pytest.mark.covers("command:roomGetStatus", "error:badArgument")
 async def test_bad_options_of_a_status(world: World) -> None:
     instance = await world.start()
