@@ -21,7 +21,7 @@ ROOM = RoomName("room")
 TEXT = {"textMessage": "secret"}
 #: Suffixes of the room's keys that are evicted in addition to the main key.
 OTHERS = [(), ("members",), ("history",), ("adminlist", "seen"), ("members", "history", "changes")]
-EVERYTHING = ("adminlist", "blacklist", "whitelist", "members", "seen", "history", "changes")
+EVERYTHING = ("adminlist", "blacklist", "whitelist", "members", "seen", "history", "changes", "details")
 
 
 class Scene:
@@ -167,3 +167,19 @@ async def test_instances_with_evicted_keys_start_over(scene: Scene) -> None:
     await wait_until(is_buried, "the former id has no sockets")
     carol = await third.login("carol")
     assert await third.service.get_instance_sockets() == {carol.id: "carol"}
+
+
+async def test_members_of_whom_little_is_left(scene: Scene) -> None:
+    """Without the keys that hold it, the time of the join and the details are unknown."""
+    await scene.ann.call("roomSetDetails", "room", {"mood": "fine"})
+
+    async def members() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await scene.ann.call("roomGetStatus", "room"))["members"]
+        return sorted(found, key=lambda member: str(member["userName"]))
+
+    assert [member.get("details") for member in await members()] == [{"mood": "fine"}, None]
+    await scene.evict(scene.keys.room("room") + ":details", scene.keys.room("room") + ":seen")
+    unknown = {"joinedAt": None, "sockets": 1}
+    assert await members() == [{"userName": "ann", **unknown}, {"userName": "bob", **unknown}]
+    await scene.ann.call("roomSetDetails", "room", 5)
+    assert [member.get("details") for member in await members()] == [5, None]

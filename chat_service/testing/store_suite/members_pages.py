@@ -1,5 +1,6 @@
 """Pages of the members of a room: when they joined, and their details."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -18,6 +19,7 @@ from chat_service.testing.store_suite.base import (
     S3,
     S4,
     Peer,
+    Peers,
     StoreTests,
     actor,
     raises_error,
@@ -229,6 +231,31 @@ class MembersPageSuite(StoreTests):
                 number += 1
         assert found >= stay
         assert number > 40
+
+    async def test_a_page_is_of_one_moment(self, peers: Peers, peer: Peer) -> None:
+        """While users join and leave on several instances, and set their details."""
+        others = await peers.open_many(2)
+        users = [UserName(f"user{number}") for number in range(12)]
+
+        async def come_and_go(number: int, user: UserName) -> None:
+            store, socket_id = others[number % 2].store, SocketId(f"socket {user}")
+            await store.socket_connect(user, socket_id, others[number % 2].instance_id)
+            for _ in range(3):
+                await store.room_join(
+                    ROOM, user, socket_id, others[number % 2].instance_id, NOW, announce=True, details="1"
+                )
+                await store.room_set_details(ROOM, user, socket_id, "2", 2)
+                await store.room_leave(ROOM, user, socket_id, NOW, echo=False)
+
+        coming = asyncio.gather(*(come_and_go(*entry) for entry in enumerate(users)))
+        while not coming.done():
+            page = await peer.store.room_members_page(ROOM, SYSTEM, LIMIT)
+            assert len(page.members) == page.members_count
+            assert {(member.sockets, member.details) for member in page.members} <= {(1, "1"), (1, "2")}
+            await asyncio.sleep(0)
+        await coming
+        page = await peer.store.room_members_page(ROOM, SYSTEM, LIMIT)
+        assert (page.members_count, list(page.members)) == (0, [])
 
     async def test_names_that_are_special_elsewhere(self, peer: Peer) -> None:
         names = {UserName(name) for name in ("__proto__", "constructor", "0", "*", "a.b", "'; --", "\\")}
