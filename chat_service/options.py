@@ -82,6 +82,12 @@ class Options:
         checks.seconds(maximum=30 * 86400),
         "Time in seconds for which the idempotency key of a sent message is remembered.",
     )
+    mentions_limit: int = _option(
+        0,
+        checks.count(0, 100),
+        "How many `@name` in the text of a room message are looked up among the members, whom its field "
+        "`mentions` then lists; 0: none. A message with an `@` then needs one more request to the store.",
+    )
     reactions_limit: int = _option(
         50, checks.count(0), "Maximum number of different reactions to one message; then `limitExceeded`."
     )

@@ -149,6 +149,7 @@ def _may_run_together(context: Context, command: Command, call: CommandCall) -> 
         command.together is not None
         and context.sends_together is not None
         and not (call.rest_args or call.is_local_call or context.rates.messages)
+        and not context.options.mentions_limit
         and not hooks.has_command_hooks(command.name)
         and (command.checker is None or hooks.get(command.checker) is None)
     )

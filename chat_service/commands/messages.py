@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from chat_service.commands.mentions import with_mentions
 from chat_service.commands.relations import relation_of
 from chat_service.commands.spec import actor_of
 from chat_service.concurrency.serial import Party
@@ -14,7 +15,7 @@ from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
 from chat_service.errors import StoreTimeoutError
 from chat_service.hooks import CommandCall
-from chat_service.interactions import RELATES_TO, Relation, fold
+from chat_service.interactions import EDIT, RELATES_TO, REPLY, Relation, fold
 from chat_service.protocol.encoded import EncodedMessages, digest
 from chat_service.protocol.values import MAX_DEPTH, count_binary
 from chat_service.types import Message, RoomName
@@ -47,8 +48,10 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
     rate = context.rates.messages
     if rate is not None and (call.is_local_call or call.bypass_permissions):
         rate = None
+    relation = relation_of(call, context.options.reactions_limit) if call.options else None
+    if context.options.mentions_limit and (relation is None or relation.kind in (REPLY, EDIT)):
+        done = await with_mentions(context, room_name, done)
     if call.options or rate is not None:
-        relation = relation_of(call, context.options.reactions_limit)
         if relation is not None:
             # First, where stores look for it.
             done = {RELATES_TO: relation.as_field(), **done}

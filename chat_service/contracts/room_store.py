@@ -1,6 +1,6 @@
 """The part of ``Store`` about rooms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
@@ -316,6 +316,10 @@ class RoomStore(Protocol):
 
     async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
         """Whether a name is in a list, including ``userlist``. Raises ``noRoom``."""
+        ...
+
+    async def room_joined(self, room: RoomName, names: Sequence[UserName]) -> Collection[UserName]:
+        """Those of the names that belong to joined users. Raises ``noRoom``."""
         ...
 
     async def room_check_access(self, room: RoomName, user: UserName) -> bool:

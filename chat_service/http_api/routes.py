@@ -14,6 +14,7 @@ PATH_SCHEMAS: Final[Mapping[str, Schema]] = {
     "room": data.NAME,
     "user": data.NAME,
     "list": data.STRING,
+    "messageId": {**data.STRING, "pattern": "^[1-9][0-9]{0,14}$"},
     "socketId": {**data.STRING, "minLength": 1, "maxLength": 256},
     "instanceId": {**data.STRING, "minLength": 1, "maxLength": 256},
     "command": {**data.STRING, "minLength": 1, "maxLength": 256},
@@ -163,6 +164,15 @@ TABLE: Final[tuple[Route, ...]] = (
         status=201,
         errors=("noUser",),
         takes_key=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/rooms/{room}/messages/{messageId}",
+        scope="admin",
+        handler=writing.erase_message,
+        doc="Deletes a message, and removes its content and that of its edits from the store.",
+        status=204,
+        errors=(*_ROOM, "noMessage"),
     ),
     Route(
         method="POST",

@@ -5,6 +5,7 @@ from typing import Any, Final
 from chat_service.domain.bans import MAX_REASON, MAX_SECONDS
 from chat_service.option_checks import MAX_TTL
 from chat_service.protocol.arguments import MAX_KEY_LENGTH, MAX_SAFE_INTEGER
+from chat_service.protocol.message_options import MAX_REACTION_LENGTH
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
 Schema = dict[str, Any]
@@ -149,6 +150,13 @@ _MORE: Final[dict[str, Schema]] = {
     "author": {**NAME, "description": "the user who sends it; a message without one comes from the server"},
     "idempotencyKey": KEY,
     "expectedLastId": {**COUNT, "description": "store it only after this message, else `conflict`"},
+    "replyTo": {**COUNT, "description": "the id of the message that this one replies to"},
+    "edits": {**COUNT, "description": "the id of the message whose content this one replaces"},
+    "deletes": {**COUNT, "description": "the id of the message that this one deletes"},
+    "reactsTo": {**COUNT, "description": "the id of the message that gets the `reaction`"},
+    "unreactsTo": {**COUNT, "description": "the id of the message from which the `reaction` is taken back"},
+    "reaction": {"type": "string", "minLength": 1, "maxLength": MAX_REACTION_LENGTH},
+    "targetEpoch": EPOCH,
 }
 PUBLISH: Final = record({"message": MESSAGE}, _MORE)
 PUBLISHED: Final = record({"id": COUNT, "duplicate": BOOLEAN})

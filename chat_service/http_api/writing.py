@@ -1,6 +1,7 @@
 """Handlers of the HTTP API that write: messages, rooms, users, and actions of operators."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,12 @@ async def _send(call: ApiCall, room: str, given: Mapping[str, Any]) -> dict[str,
     options = {}
     if given.get("idempotencyKey") is not None:
         options["idempotencyKey"] = given["idempotencyKey"]
-    if "expectedLastId" in given:
-        options["expectedLastId"] = int(given["expectedLastId"])
+    for name in ("expectedLastId", "replyTo", "edits", "deletes", "reactsTo", "unreactsTo"):
+        if name in given:
+            options[name] = int(given[name])
+    for name in ("reaction", "targetEpoch"):
+        if name in given:
+            options[name] = given[name]
     author = given.get("author")
     who: Any = True if author is None else {"user_name": author, "bypass_permissions": True}
     results = await call.service.exec_user_command(
@@ -38,6 +43,13 @@ async def _send(call: ApiCall, room: str, given: Mapping[str, Any]) -> dict[str,
     )
     extra = results[1] if len(results) > 1 and isinstance(results[1], dict) else {}
     return {"id": results[0], "duplicate": bool(extra.get("duplicate"))}
+
+
+async def erase_message(call: ApiCall) -> None:
+    text = call.path["messageId"]
+    if not re.fullmatch("[1-9][0-9]{0,14}", text):
+        raise bad_request("path.messageId: expected the id of a message")
+    await call.service.erase_message(call.path["room"], int(text))
 
 
 async def publish_batch(call: ApiCall) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 from chat_service.commands import server_members
+from chat_service.commands.erasing import erase_message
 from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
 from chat_service.contracts.records import Page
 from chat_service.domain import listing
 from chat_service.service.server_api import ServerAPI
+from chat_service.service.server_arguments import whole_number
 from chat_service.service.transport_api import check_event
 from chat_service.types import Message, SocketId
 
@@ -25,6 +27,16 @@ class AudienceAPI(ServerAPI):
         ``noRoom``, ``badArgument``.
         """
         return (await self.exec_user_command(True, "roomMessage", room, message))[0]
+
+    async def erase_message(self, room: str, message_id: int) -> None:
+        """Remove the content of a message and of its edits from the store, for moderation or privacy.
+
+        Everyone in the room gets a deletion by the server first, unless the message was deleted before. What
+        is left has its ``id``, ``timestamp`` and ``author``, and ``erased: true``. Reads all later messages
+        of the room once. Raises ``noRoom``, ``noMessage``.
+        """
+        self._context.check_open()
+        await erase_message(self._context, self._room(room), whole_number("message_id", message_id, 1))
 
     def broadcast_all(self, event: str, *data: Any) -> "asyncio.Task[None]":
         """Send an event to every socket with a confirmed login, on all instances.

@@ -45,6 +45,7 @@ class OptionKeywords(TypedDict, total=False):
     history_max_get_messages: int
     history_max_get_bytes: int
     idempotency_window: float
+    mentions_limit: int
     reactions_limit: int
     login_timeout: float
     hook_timeout: float | None

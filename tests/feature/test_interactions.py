@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
 from chat_service.testing import InProcessClient
 from tests.support.backends import ONE_STORE
@@ -237,3 +238,24 @@ async def test_a_join_for_a_socket_of_another_instance_folds(world: World, insta
     who = {"user_name": "alice", "id": alice.id}
     [_, history] = await run(who, "roomJoin", "room", options={"recent": 9, "fold": True})
     assert [message.get("textMessage") for message in history["messages"]] == ["milk", None]
+
+
+@pytest.mark.covers("api:erase_message")
+async def test_an_erased_message_is_gone_from_the_store(instance: Instance, alice: InProcessClient) -> None:
+    secret = {"textMessage": "secret"}
+    await alice.emit("roomMessage", "room", secret)
+    await alice.emit("roomMessage", "room", TEA, {"replyTo": 1})
+    await alice.emit("roomMessage", "room", {"textMessage": "more secret"}, {"edits": 1})
+    await instance.service.erase_message("room", 1)
+    deletion = [(await alice.wait_for("roomMessage"))[1] for _ in range(4)][-1]
+    assert deletion["relatesTo"] == {"type": "deletion", "id": 1}
+    [_, stored] = await alice.emit("roomHistoryGet", "room", 0, 9)
+    assert [message.get("textMessage") for message in stored] == ["", None, "tea", None]
+    assert trimmed(stored[-1:]) == [{"id": 1, "author": "alice", "erased": True}]
+    # Once more does no harm, and other messages stay as they are.
+    await instance.service.erase_message("room", 1)
+    assert (await alice.emit("roomHistoryGet", "room", 0, 9))[1] == stored
+    for room, message_id, code in (("room", 9, "noMessage"), ("nowhere", 1, "noRoom")):
+        with pytest.raises(ChatServiceError) as caught:
+            await instance.service.erase_message(room, message_id)
+        assert caught.value.code == code

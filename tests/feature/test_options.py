@@ -94,6 +94,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
         [0, -1, 30 * 86400 + 1, None, True, "5", float("nan"), float("inf")],
         "expected seconds, more than 0, at most 2592000",
     ),
+    "mentions_limit": ([0, 100], [-1, 101, 1.5, None, True], "expected a whole number from 0 to 100"),
     "reactions_limit": ([0, 50], [-1, 1.5, None, True], f"expected a whole number from 0 to {BIG}"),
     "login_timeout": ([0.1, 10], [0, -1, None, True, "5"], "expected seconds, more than 0"),
     "hook_timeout": ([0.1, 10, None], [0, -1, True, "5"], "expected seconds, more than 0"),

@@ -168,3 +168,26 @@ async def test_hooks_of_the_application_run(world: World) -> None:
             {"code": "tooLoud", "args": ["room"], "message": "tooLoud"},
         )
         await api.do("POST", "/rooms/room/messages", HELLO)
+
+
+async def test_messages_about_others(world: World) -> None:
+    instance = await start(world)
+    await instance.service.add_room("room")
+    await instance.joined("ann", "room")
+    path = "/rooms/room/messages"
+    async with program(instance) as api:
+        await api.do("POST", path, HELLO)
+        edit = {"message": {"textMessage": "better"}, "edits": 1}
+        assert (await api.do("POST", path, edit))["id"] == 2
+        like = {"message": {"textMessage": ""}, "author": "ann", "reactsTo": 1, "reaction": "+1"}
+        assert (await api.ask("POST", path, like)).status == 201
+        again = await api.ask("POST", path, like)
+        assert (again.status, again.data) == (200, {"id": 3, "duplicate": True})
+        refused = await api.ask("POST", path, {**edit, "edits": 99})
+        assert (refused.status, refused.data["code"]) == (404, "noMessage")
+        erased = await api.ask("DELETE", f"{path}/1", scope="admin")
+        assert erased.status == 204
+        history = await api.get(path)
+        assert [each.get("textMessage") for each in history["messages"]] == [None, None, "", ""]
+        for wrong in ("0", "x", "-1"):
+            assert (await api.ask("DELETE", f"{path}/{wrong}", scope="admin")).status in (400, 404)

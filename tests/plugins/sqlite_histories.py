@@ -1,10 +1,10 @@
 """Reading and replacing messages of the SQLite store."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chat_service.contracts.records import Actor, HistoryPage
 from chat_service.interactions import FoldedPage
-from chat_service.types import Message, RoomName
+from chat_service.types import USERLIST, Message, RoomName, UserName
 from tests.plugins.sqlite_activity import SqliteActivity
 from tests.plugins.sqlite_room import Room
 from tests.plugins.sqlite_step import pack
@@ -12,6 +12,10 @@ from tests.plugins.sqlite_step import pack
 
 class SqliteHistories(SqliteActivity):
     """The part of the store about histories."""
+
+    async def room_joined(self, room: RoomName, names: Sequence[UserName]) -> Collection[UserName]:
+        with self._step() as s:
+            return set(names) & set(Room(s, room).names(USERLIST))
 
     async def room_history_page(
         self, room: RoomName, actor: Actor, after: int | None, limit: int, *, max_bytes: int | None = None

@@ -1,6 +1,6 @@
 """The ``Store`` in memory. Its methods never wait, so each is atomic."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chat_service import rules
@@ -271,6 +271,10 @@ class MemoryStore(MemoryUsers, MemoryActivity):
 
     async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
         return name in self.backend.room(room).names(list_name)
+
+    async def room_joined(self, room: RoomName, names: Sequence[UserName]) -> Collection[UserName]:
+        members = self.backend.room(room).members
+        return {name for name in names if name in members}
 
     async def room_check_access(self, room: RoomName, user: UserName) -> bool:
         return rules.has_room_access(self.backend.room(room).facts(user))

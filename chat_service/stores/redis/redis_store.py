@@ -1,7 +1,7 @@
 """The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -304,6 +304,9 @@ class RedisStore(RedisUsers, RedisActivity):
 
     async def room_has_in_list(self, room: RoomName, list_name: str, name: str) -> bool:
         return await self._rooms.has_in_list(room, list_name, name)
+
+    async def room_joined(self, room: RoomName, names: Sequence[UserName]) -> Collection[UserName]:
+        return await self._rooms.among(room, names)
 
     async def room_check_access(self, room: RoomName, user: UserName) -> bool:
         return await self._rooms.check_access(room, user)

@@ -164,6 +164,11 @@ class RoomReads:
         (found,) = await self._run("room_test", room, "list", name, LIST_KEYS[list_name])
         return bool(found == 1)
 
+    async def among(self, room: RoomName, names: Sequence[UserName]) -> set[UserName]:
+        """The names of joined users among these."""
+        (found,) = await self._run("room_test", room, "among", *names)
+        return {name for name, is_joined in zip(names, found, strict=True) if is_joined == 1}
+
     async def check_access(self, room: RoomName, user: UserName) -> bool:
         (allowed,) = await self._run("room_test", room, "access", user)
         return bool(allowed == 1)

@@ -1,8 +1,8 @@
 -- Answer a question of the server about a user and a room.
 -- ARGV: 1 what  2 name (of the user), then the arguments of what:
---   'access'; 'list' index in KEYS of the list, or 0 for the members; 'joined' socket: whether it is joined
+--   'access'; 'among': the names are all that follows; 'list' index in KEYS of the list, or 0 for the members; 'joined' socket: whether it is joined
 --   already, then for a join with a cursor the arguments of lib/join_history.lua
--- Returns {0, 0 or 1}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id} with what
+-- Returns {0, 0 or 1}, for 'among' {0, a list of them}, or {'noRoom'}; for 'joined' {0, njoined (0 if not joined), epoch, seq, last id} with what
 --   lib/join_history.lua appends, or {'notAllowed'}.
 -- include: room
 -- include: clock
@@ -15,6 +15,10 @@ local room = load_room()
 if not room then return {'noRoom'} end
 if what == 'access' then
   return {0, has_access(room, name) and 1 or 0}
+elseif what == 'among' then
+  local found = {}
+  for at = 2, #ARGV do found[at - 1] = redis.call('HEXISTS', members_key, ARGV[at]) end
+  return {0, found}
 elseif what == 'joined' then
   local socket = ARGV[3]
   if not has_access(room, name) then return {'notAllowed'} end
