@@ -13,6 +13,8 @@ from chat_service.client.client_errors import OutboxError as OutboxError
 from chat_service.client.client_errors import OutcomeUnknownError as OutcomeUnknownError
 from chat_service.client.client_room import ClientRoom as ClientRoom
 from chat_service.client.client_room import Gap as Gap
+from chat_service.client.client_types import EphemeralEvent as EphemeralEvent
 from chat_service.client.client_types import HistoryInfo as HistoryInfo
 from chat_service.client.client_types import JoinHistory as JoinHistory
+from chat_service.client.client_types import ReadState as ReadState
 from chat_service.errors import ChatServiceError as ChatServiceError

@@ -347,6 +347,8 @@ class ChatClient:
                 room.take(args[1])
             elif event == "roomHistoryGap":
                 room.miss(args[1])
+            elif event == "roomEvent":
+                room.hear(args[1])
             elif event == "roomAccessRemoved":
                 room.end()
         elif event == "loginExpiring":

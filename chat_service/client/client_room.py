@@ -1,6 +1,7 @@
 """A room of a client: a stream of messages, in order and each once, that reports missing messages."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,11 @@ from typing import Any, Protocol
 
 from chat_service.client.client_commands import Commands
 from chat_service.client.client_errors import NotConnectedError
-from chat_service.client.client_types import JoinHistory
+from chat_service.client.client_types import EphemeralEvent, JoinHistory, ReadState
+from chat_service.errors import ChatServiceError
 from chat_service.types import Message
+
+logger = logging.getLogger("chat_service.client")
 
 #: Maximum number of messages per request.
 PAGE = 100
@@ -124,6 +128,7 @@ class ClientRoom:
         self.decided = asyncio.Event()
         self.decided.set()
         self._on_gap: list[Callable[[Gap], None]] = []
+        self._on_event: list[Callable[[EphemeralEvent], None]] = []
 
     def __repr__(self) -> str:
         state = "joined" if self.joined.is_set() else "wanted" if self.is_wanted else "left"
@@ -148,6 +153,40 @@ class ClientRoom:
         """Call ``handler(gap)`` when the reader reaches missing messages. Usable as a decorator."""
         self._on_gap.append(handler)
         return handler
+
+    def on_event(self, handler: Callable[[EphemeralEvent], None]) -> Callable[[EphemeralEvent], None]:
+        """Call ``handler(event)`` for events of others in the room, such as a user typing. They may be lost.
+
+        Usable as a decorator.
+        """
+        self._on_event.append(handler)
+        return handler
+
+    async def send_event(self, name: str, data: Any = None) -> None:
+        """Send an event to the others in the room. It is not stored, and not sent again.
+
+        Raises the ``ChatServiceError`` of a refusal, such as ``rateLimited``, or ``NotConnectedError``.
+        """
+        await self._host.commands.room_event(self.name, name, data)
+
+    async def mark_read(self, message_id: int | None = None) -> int:
+        """Note on the server that the user has read the room up to a message; None: the last one received.
+
+        Returns the id up to which it is read now, which never goes back. Raises ``ChatServiceError``, or
+        ``NotConnectedError``.
+        """
+        read = self.last_id if message_id is None else message_id
+        return await self._host.commands.room_mark_read(self.name, read)
+
+    async def unread(self) -> ReadState:
+        """How far the user has read the room, on any device.
+
+        Raises ``ChatServiceError``, ``notJoined`` without access, or ``NotConnectedError``.
+        """
+        state = (await self._host.commands.room_get_unread([self.name])).get(self.name)
+        if state is None:
+            raise ChatServiceError("notJoined", self.name)
+        return state
 
     async def send(self, message: Mapping[str, Any], *, key: str | None = None) -> int:
         """Send a message, and return its id when it is stored, exactly once.
@@ -262,6 +301,14 @@ class ClientRoom:
             return
         self._stream.take(message)
         self._changed.set()
+
+    def hear(self, event: EphemeralEvent) -> None:
+        """An event of somebody else in the room was received."""
+        for handler in self._on_event:
+            try:
+                handler(event)
+            except Exception:
+                logger.exception("a handler of events of room %s failed", self.name)
 
     def miss(self, gap: Mapping[str, Any]) -> None:
         """The server reports which messages this socket has missed permanently."""

@@ -32,6 +32,14 @@ class SendOutcome(TypedDict):
     duplicate: bool
 
 
+class EphemeralEvent(TypedDict):
+    """An event that is stored nowhere. ``author``: None if the server sent it without a user."""
+
+    author: str | None
+    name: str
+    data: Any
+
+
 class ReadState(TypedDict):
     """How far a user has read a room: ``unread`` messages follow ``readId``, up to ``lastMessageId``."""
 

@@ -27,6 +27,7 @@ function record (person, name) {
   const room = person.client.room(name)
   room.on('message', ({ id, author, textMessage, parts }) => log.push([id, author, parts ?? textMessage]))
   room.on('gap', ({ from, to }) => log.push(['gap', from, to]))
+  room.on('event', ({ author, name, data }) => log.push(['event', author, name, data]))
   room.on('restarted', () => log.push(['restarted']))
   room.on('state', (state) => {
     if (state === 'joined') wasJoined = true
@@ -76,6 +77,15 @@ const operations = {
   },
   send ({ who, room, message, key }) {
     return outcome(people.get(who).client.room(room).send(fromJson(message), key ?? undefined))
+  },
+  sendEvent ({ who, room, name, data }) {
+    return outcome(people.get(who).client.room(room).sendEvent(name, fromJson(data)).then(() => null))
+  },
+  markRead ({ who, room, upTo }) {
+    return outcome(people.get(who).client.room(room).markRead(upTo ?? undefined))
+  },
+  unread ({ who, room }) {
+    return outcome(people.get(who).client.room(room).unread())
   },
   begin ({ who, name, ...given }) {
     people.get(who).sent.set(name, operations.send({ who, ...given }))

@@ -9,6 +9,7 @@ from chat_service import ChatServiceError
 from chat_service.client import (
     ChatClient,
     ConnectFailedError,
+    EphemeralEvent,
     Gap,
     NotConnectedError,
     OutboxError,
@@ -39,6 +40,9 @@ class Person(Protocol):
     async def join(self, room: str, recent: int = 0) -> Outcome: ...
     async def leave(self, room: str) -> Outcome: ...
     async def send(self, room: str, message: Mapping[str, Any], key: str | None = None) -> Outcome: ...
+    async def send_event(self, room: str, name: str, data: Any = None) -> Outcome: ...
+    async def mark_read(self, room: str, message_id: int | None = None) -> Outcome: ...
+    async def unread(self, room: str) -> Outcome: ...
     async def begin(
         self, name: str, room: str, message: Mapping[str, Any], key: str | None = None
     ) -> None: ...
@@ -82,6 +86,15 @@ class JavaScriptPerson:
 
     async def send(self, room: str, message: Mapping[str, Any], key: str | None = None) -> Outcome:
         return dict(await self._ask("send", room=room, message=to_json(dict(message)), key=key))
+
+    async def send_event(self, room: str, name: str, data: Any = None) -> Outcome:
+        return dict(await self._ask("sendEvent", room=room, name=name, data=to_json(data)))
+
+    async def mark_read(self, room: str, message_id: int | None = None) -> Outcome:
+        return dict(await self._ask("markRead", room=room, upTo=message_id))
+
+    async def unread(self, room: str) -> Outcome:
+        return dict(await self._ask("unread", room=room))
 
     async def begin(self, name: str, room: str, message: Mapping[str, Any], key: str | None = None) -> None:
         await self._ask("begin", name=name, room=room, message=to_json(dict(message)), key=key)
@@ -165,6 +178,10 @@ class PythonPerson:
             def note(gap: Gap) -> None:
                 log.append(["restarted"] if gap.epoch_changed else ["gap", gap.first, gap.last])
 
+            @joined.on_event
+            def hear(event: EphemeralEvent) -> None:
+                log.append(["event", event["author"], event["name"], event["data"]])
+
             async def read() -> None:
                 async for message in joined:
                     content = message.get("parts", message.get("textMessage"))
@@ -180,6 +197,15 @@ class PythonPerson:
 
     async def send(self, room: str, message: Mapping[str, Any], key: str | None = None) -> Outcome:
         return await _outcome(self._client.room(room).send(message, key=key))
+
+    async def send_event(self, room: str, name: str, data: Any = None) -> Outcome:
+        return await _outcome(self._client.room(room).send_event(name, data))
+
+    async def mark_read(self, room: str, message_id: int | None = None) -> Outcome:
+        return await _outcome(self._client.room(room).mark_read(message_id))
+
+    async def unread(self, room: str) -> Outcome:
+        return await _outcome(self._client.room(room).unread())
 
     async def begin(self, name: str, room: str, message: Mapping[str, Any], key: str | None = None) -> None:
         self._sent[name] = asyncio.create_task(self.send(room, message, key))

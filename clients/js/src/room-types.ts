@@ -3,7 +3,7 @@
 import type { ChatError } from "./errors.js";
 import type { SavedOutbox } from "./outbox-storage.js";
 import type { OutboxLimits } from "./outbox.js";
-import type { Stored } from "./protocol.js";
+import type { EphemeralEvent, Stored } from "./protocol.js";
 
 /**
  * - `out`: not joined
@@ -40,6 +40,10 @@ export interface RoomEvents<M> {
   sending(key: string): void;
   /** The user was removed from the room: `notAllowed` if access was revoked, `noRoom` if the room was deleted. */
   removed(error: ChatError): void;
+  /** An event of someone else in the room, such as a user typing, while the room is joined. It may be lost. */
+  event(event: EphemeralEvent): void;
+  /** The user has read the room up to this message on another device. */
+  read(id: number): void;
   /** Same as the notifications with these names. The settings of the room decide which of them are sent. */
   userJoined(userName: string): void;
   userLeft(userName: string): void;

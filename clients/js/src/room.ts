@@ -3,7 +3,7 @@
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { Outbox, retryDelay, type Unsent } from "./outbox.js";
-import type { HistoryGap, HistoryInfo, JoinHistory, Stored, TextMessage } from "./protocol.js";
+import type { HistoryGap, HistoryInfo, JoinHistory, ReadState, Stored, TextMessage } from "./protocol.js";
 import type { JoinOptions, RoomEvents, RoomHost, RoomState } from "./room-types.js";
 
 const DEFAULT_RECENT = 50;
@@ -14,6 +14,8 @@ const NOTIFICATIONS = {
   roomAccessListAdded: "accessListAdded",
   roomAccessListRemoved: "accessListRemoved",
   roomModeChanged: "modeChanged",
+  roomEvent: "event",
+  roomReadEcho: "read",
 } as const;
 
 export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>> {
@@ -124,6 +126,25 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     const sent = this.#outbox.add(message, key, sentAt);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
+  }
+
+  /** Send an event to the others in the room, such as a user typing: at most once. Rejects with a `ChatError`. */
+  async sendEvent(name: string, data: unknown = null): Promise<void> {
+    if (this.#state === "out") throw new ChatError("notJoined", [this.name]);
+    await this.#host.request("roomEvent", this.name, name, data);
+  }
+
+  /** Mark the room as read up to a message. Resolves with the id up to which it is read now: marks never go back. */
+  async markRead(id = this.lastId): Promise<number> {
+    return (await this.#host.request("roomMarkRead", this.name, id)) as number;
+  }
+
+  /** How far the user has read the room, on any device. Rejects with a `ChatError`, `notJoined` without access. */
+  async unread(): Promise<ReadState> {
+    const states = (await this.#host.request("roomGetUnread", [this.name])) as Record<string, ReadState>;
+    const state = states[this.name];
+    if (state === undefined) throw new ChatError("notJoined", [this.name]);
+    return state;
   }
 
   /** Get the messages before the oldest delivered one, oldest first; an empty list at the beginning of the history. */
