@@ -75,10 +75,9 @@ async def test_unread_messages_are_marked_until_they_are_read_on_any_device(
     await desk.open_room(room)
     await ann.say("one")
     await desk.sees("one")
+    # A device that the user has never had shows the rooms of the others, and on a phone their list first.
     phone = await (await person(desk.name, width=390, height=800, has_touch=True)).login()
-    await phone.click("All conversations")
-    await phone.open_room(room)
-    await phone.click("All conversations")
+    await expect(phone.row(room)).to_be_visible()
     await desk.open_room("default")
     await ann.say("two")
     await ann.say("three")
@@ -97,6 +96,71 @@ async def test_unread_messages_are_marked_until_they_are_read_on_any_device(
     await expect(desk.row(room).locator(".badge")).to_have_count(0)
     await ann.say("four")
     await expect(desk.row(room).locator(".badge")).to_have_text("1 unread")
+
+
+async def test_what_was_read_is_known_on_a_device_that_comes_later(person: People, unique: Unique) -> None:
+    ann = await (await person(unique("Ann"))).login()
+    desk = await (await person(unique("Bob"))).login()
+    room = unique("Tea")
+    await ann.create_room(room)
+    await ann.say("before bob came")
+    await desk.open_room(room)
+    await desk.sees("before bob came")
+    await ann.say("one")
+    await desk.sees("one")
+    await desk.open_room("default")
+    for text in ("two", "three", "four"):
+        await ann.say(text)
+    await expect(desk.row(room).locator(".badge")).to_have_text("3 unread")
+    # Its storage is empty: the count, and where the unread messages begin, come from the server.
+    laptop = await (await person(desk.name)).login()
+    await laptop.open_room("default")
+    await expect(laptop.row(room).locator(".badge")).to_have_text("3 unread")
+    await laptop.open_room(room)
+    await expect(laptop.log.locator(".divider")).to_have_text("New messages")
+    await expect(laptop.log.locator(".divider + li .bubble > p")).to_have_text("two")
+    for device in (desk, laptop):
+        await expect(device.row(room).locator(".badge")).to_have_count(0)
+    await laptop.page.context.close()
+    await desk.page.context.close()
+    last = await (await person(desk.name)).login()
+    await last.open_room(room)
+    await last.sees("four")
+    await expect(last.log.locator(".divider")).to_have_count(0)
+
+
+async def test_a_line_says_who_is_typing(person: People, unique: Unique) -> None:
+    ann = await person(unique("Ann"))
+    await ann.page.clock.install()
+    await ann.page.reload()
+    await ann.login()
+    bob, cat = [await (await person(unique(name))).login() for name in ("Bob", "Cat")]
+    room = unique("Tea")
+    await ann.create_room(room)
+    for someone in (bob, cat):
+        await someone.open_room(room)
+        await expect(ann.member(someone.name)).to_be_visible()
+    line = ann.page.locator(".typing")
+    await expect(line).to_have_text("")
+    height = await line.evaluate("line => line.offsetHeight")
+    await bob.composer.press_sequentially("hello")
+    await expect(line).to_have_text(f"{bob.name} is typing…")
+    await cat.composer.press_sequentially("hi")
+    await expect(line).to_have_text(f"{bob.name} and {cat.name} are typing…")
+    # Nobody sees themselves, and nothing moves.
+    await expect(bob.page.locator(".typing")).to_have_text(f"{cat.name} is typing…")
+    assert await line.evaluate("line => line.offsetHeight") == height
+    # The message takes its place.
+    await bob.composer.press("Enter")
+    await ann.sees("hello")
+    await expect(line).to_have_text(f"{cat.name} is typing…")
+    # Nobody is typing who is not heard any longer.
+    await ann.page.clock.fast_forward(6000)
+    await expect(line).to_have_text("")
+    await bob.composer.press_sequentially("x")
+    await expect(line).to_have_text(f"{bob.name} is typing…")
+    await bob.click("Leave the room")
+    await expect(line).to_have_text("")
 
 
 async def test_one_person_on_two_devices(person: People, unique: Unique) -> None:

@@ -55,6 +55,17 @@ export abstract class Conversation {
   /** Mark all shown messages as seen. */
   abstract markRead(): void;
 
+  /** The key of the last message that was read; null if that is not loaded. */
+  lastRead(): string | null {
+    const messages = this.items.value.filter((item) => item.kind === "message");
+    return messages.at(-this.unread.value - 1)?.key ?? null;
+  }
+
+  /** The user has changed the text of the next message. */
+  onInput(_text: string): void {
+    // Only rooms tell others that somebody is typing.
+  }
+
   /** Load messages unsent before a reload, and keep such messages from now on. Returns a function that stops this. */
   keepUnsent(user: string): () => void {
     const { draft, outgoing } = savedUnsent.get(user, this.key);

@@ -31,6 +31,4 @@ export interface Host {
   onRemoved(conversation: Conversation): void;
   saveRoom(room: SavedRoom): void;
   saveDirects(): void;
-  /** Tell the user's other devices how far a room was read. */
-  tellRead(read: SavedRoom): void;
 }

@@ -6,8 +6,10 @@ import { computed, signal } from "@preact/signals";
 import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
 import type { SavedRoom } from "./storage.js";
+import { MarkSender } from "./marks.js";
 import { explain, isolated } from "./texts.js";
-import { note, withPresence, type MessageItem } from "./timeline.js";
+import { note, withPresence, type Item, type MessageItem } from "./timeline.js";
+import { Typing } from "./typing.js";
 
 export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
@@ -25,11 +27,17 @@ export class RoomConversation extends Conversation {
   readonly isAdmin = computed(
     () => this.isOwner.value || this.lists.value.adminlist.includes(this.#host.userName.value),
   );
+  readonly typing = new Typing(() => void this.#room.sendEvent("typing").catch(() => undefined));
   readonly #host: Host;
   readonly #client: Client;
   readonly #room: Room;
+  readonly #marks = new MarkSender((id) => this.#room.markRead(id));
   readonly #stops: (() => void)[];
   #saved: SavedRoom | undefined;
+  /** Whether this device does not know how far the room was read. */
+  #isNewHere = false;
+  /** Resolves when the server has said how far the room was read. */
+  #marked: Promise<void> | undefined;
 
   constructor(host: Host, client: Client, name: string, saved: SavedRoom | undefined) {
     super(name);
@@ -42,6 +50,10 @@ export class RoomConversation extends Conversation {
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
       room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are no longer stored`))),
       room.on("stateGap", () => void this.#loadDetails()),
+      room.on("event", ({ author, name }) => {
+        if (name === "typing" && author !== null && author !== host.userName.value) this.typing.hear(author);
+      }),
+      room.on("read", (id) => this.#onReadElsewhere(id)),
       room.on("restarted", () => this.#onRestarted()),
       room.on("state", (state) => {
         if (state === "joined") this.#onJoined();
@@ -70,6 +82,7 @@ export class RoomConversation extends Conversation {
   /** Rejects with a `ChatError`. */
   async join(): Promise<void> {
     await this.#room.join({ recent: PAGE });
+    await this.#marked;
   }
 
   async leave(): Promise<void> {
@@ -79,6 +92,8 @@ export class RoomConversation extends Conversation {
 
   dispose(): void {
     for (const stop of this.#stops.splice(0)) stop();
+    this.typing.clear();
+    this.#marks.stop();
   }
 
   override keepUnsent(user: string): () => void {
@@ -87,7 +102,12 @@ export class RoomConversation extends Conversation {
     return stop;
   }
 
+  override onInput(text: string): void {
+    if (this.#room.state === "joined") this.typing.onInput(text);
+  }
+
   send(text: string, earlier?: MessageItem): void {
+    this.typing.onSent();
     const isHeld = earlier === undefined && this.held.length > 0;
     const item = this.addOutgoing(this.#host.userName.value, text, {
       sendKey: newIdempotencyKey(),
@@ -126,19 +146,47 @@ export class RoomConversation extends Conversation {
   markRead(): void {
     if (this.unread.value === 0 && this.#saved?.readId === this.#room.lastId) return;
     this.#setRead(this.#room.lastId);
-    if (this.#saved) this.#host.tellRead(this.#saved);
+    this.#marks.read(this.#room.lastId);
   }
 
   /** Another device of this user has read up to this message. */
-  readElsewhere({ readId, epoch }: SavedRoom): void {
-    if (epoch === this.#room.epoch && readId >= this.#room.lastId) this.#setRead(readId);
+  #onReadElsewhere(readId: number): void {
+    this.#marks.know(readId);
+    if (readId > (this.#saved?.readId ?? 0)) this.#setRead(readId);
   }
 
   #setRead(readId: number): void {
-    this.unread.value = 0;
+    this.unread.value = this.#countAfter(readId);
     if (this.#room.epoch === undefined) return;
     this.#saved = { name: this.name, readId, epoch: this.#room.epoch };
     if (this.closed.value === null) this.#host.saveRoom(this.#saved);
+  }
+
+  /** The number of messages of others after one, including those that are not loaded. */
+  #countAfter(readId: number): number {
+    const isNew = (item: Item) =>
+      item.kind === "message" && item.id > readId && item.author !== this.#host.userName.value;
+    return this.items.value.filter(isNew).length + Math.max(0, this.#room.firstId - 1 - readId);
+  }
+
+  override lastRead(): string | null {
+    const readId = this.#saved?.readId ?? 0;
+    return this.items.value.filter((item) => item.kind === "message" && item.id <= readId).at(-1)?.key ?? null;
+  }
+
+  /** Ask the server how far the room was read on any device. On the first visit, earlier messages are not new. */
+  async #loadMark(): Promise<void> {
+    try {
+      const { readId } = await this.#room.unread();
+      const saved = this.#saved;
+      if (saved === undefined) return;
+      this.#marks.know(readId);
+      if (readId > saved.readId || (this.#isNewHere && readId > 0)) this.#setRead(readId);
+      else this.#marks.read(saved.readId);
+      this.#isNewHere = false;
+    } catch {
+      // Left or disconnected in the meantime; the next join asks again.
+    }
   }
 
   // Settings
@@ -187,6 +235,7 @@ export class RoomConversation extends Conversation {
       const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
       if (sent?.text === message.textMessage) this.change(sent.key, { isEchoed: true });
     }
+    this.typing.forget(message.author);
     this.append(asItem(message));
     if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
@@ -198,6 +247,7 @@ export class RoomConversation extends Conversation {
     this.divider.value = null;
     this.unread.value = 0;
     this.#saved = undefined;
+    this.#marks.reset();
   }
 
   #onJoined(): void {
@@ -206,13 +256,15 @@ export class RoomConversation extends Conversation {
     this.closed.value = null;
     const { lastId, epoch = "" } = this.#room;
     if (this.#saved?.epoch !== epoch) {
-      // On the first visit, earlier messages do not count as new.
+      // Unless another device has read something, as the server knows.
+      this.#isNewHere = true;
       this.#saved = { name: this.name, readId: lastId, epoch };
       this.unread.value = 0;
     } else if (this.unread.value > 0) {
-      this.unread.value = Math.max(this.unread.value, lastId - this.#saved.readId);
+      this.unread.value = this.#countAfter(this.#saved.readId);
     }
     this.#host.saveRoom(this.#saved);
+    this.#marked = this.#loadMark();
     void this.#loadDetails();
   }
 
@@ -273,11 +325,13 @@ export class RoomConversation extends Conversation {
 
   #end(closed: Closed): void {
     this.members.value = new Map();
+    this.typing.clear();
     this.closed.value = closed;
     this.#host.onRemoved(this);
   }
 
   #onPresence(name: string, isHere: boolean): void {
+    if (!isHere) this.typing.forget(name);
     if (name !== this.#host.userName.value) {
       this.items.value = withPresence(this.items.value, { name, isHere, timestamp: Date.now() });
     }

@@ -119,8 +119,7 @@ export class Chat implements Host {
     if (before && before !== conversation) before.divider.value = null;
     this.activeKey.value = conversation?.key ?? null;
     if (conversation && conversation.unread.value > 0) {
-      const messages = conversation.items.value.filter((item) => item.kind === "message");
-      conversation.divider.value = messages.at(-conversation.unread.value - 1)?.key ?? null;
+      conversation.divider.value = conversation.lastRead();
     }
   }
 
@@ -198,11 +197,6 @@ export class Chat implements Host {
     if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
   }
 
-  /** Tell the user's other devices what was read here. */
-  tellRead(read: SavedRoom): void {
-    this.#client?.commands.systemMessage({ read }).catch(() => undefined);
-  }
-
   // Notices for the user
 
   toast(text: string, isError = false): void {
@@ -241,10 +235,6 @@ export class Chat implements Host {
     });
     client.on("directMessage", (message) => this.#direct(message.author).receive(message, message.author));
     client.on("directMessageEcho", (peer, message) => this.#direct(peer).receive(message, this.userName.value));
-    client.on("systemMessage", (data) => {
-      const read = (data as { read?: SavedRoom } | null)?.read;
-      if (read) this.#find("room", read.name)?.readElsewhere(read);
-    });
   }
 
   #onState(client: Client, state: ConnectionState, _reason: ChatError | undefined): void {
@@ -272,12 +262,22 @@ export class Chat implements Host {
 
   async #joinSaved(client: Client, user: string): Promise<void> {
     const saved = savedRooms.get(user);
-    const rooms = (saved ?? []).map((room) => new RoomConversation(this, client, room.name, room));
+    const known = saved ?? [];
+    const names = saved === null ? await this.#roomsElsewhere(client) : known.map((room) => room.name);
+    const rooms = names.map(
+      (name) => new RoomConversation(this, client, name, known.find((room) => room.name === name)),
+    );
     await Promise.all(rooms.map((room) => this.#joinAgain(room)));
-    if (saved === null && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
+    if (saved === null && rooms.length === 0 && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
     const first = this.conversations.value.find((one) => one.kind === "room");
     // On a phone, show the list first.
     if (first && this.activeKey.value === null && matchMedia("(min-width: 50rem)").matches) this.open(first);
+  }
+
+  /** The rooms of the user's other devices, for a device that the user has never had. */
+  async #roomsElsewhere(client: Client): Promise<string[]> {
+    const sockets = await client.commands.listOwnSockets().catch(() => ({}));
+    return [...new Set(Object.values(sockets).flat())];
   }
 
   async #joinAgain(room: RoomConversation): Promise<void> {

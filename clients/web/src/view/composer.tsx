@@ -59,7 +59,10 @@ export function Composer({ conversation, isOffline }: { conversation: Conversati
         aria-invalid={excess ? true : undefined}
         aria-describedby={excess ? noticeId : undefined}
         enterkeyhint="send"
-        onInput={(event) => (conversation.draft.value = event.currentTarget.value)}
+        onInput={(event) => {
+          conversation.draft.value = event.currentTarget.value;
+          conversation.onInput(event.currentTarget.value);
+        }}
         onKeyDown={onKeyDown}
       />
       <IconButton icon="send" label="Send" class="send" onClick={send} disabled={text.trim() === "" || excess !== null} />

@@ -49,6 +49,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
         </header>
         <ConnectionBar chat={chat} />
         <MessageList chat={chat} conversation={conversation} />
+        {room && <TypingLine names={room.typing.names.value} />}
         {closed === null ? (
           <Composer conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
@@ -94,6 +95,26 @@ function Title({ conversation }: { conversation: Conversation }) {
         <span class="quiet">Direct messages</span>
       </span>
     </div>
+  );
+}
+
+/** Always there, so that nothing moves when somebody begins to type. Not read aloud, because it changes too often. */
+function TypingLine({ names }: { names: readonly string[] }) {
+  const [one, other] = names;
+  return (
+    <p class="typing">
+      {names.length === 1 && (
+        <>
+          <bdi>{one}</bdi> is typing…
+        </>
+      )}
+      {names.length === 2 && (
+        <>
+          <bdi>{one}</bdi> and <bdi>{other}</bdi> are typing…
+        </>
+      )}
+      {names.length > 2 && `${names.length} people are typing…`}
+    </p>
   );
 }
 

@@ -165,7 +165,7 @@ function rows(items: Item[], chat: Chat, conversation: Conversation, divider: st
     if (item.key === divider && index < items.length - 1) {
       made.push(
         <li key="divider" class="divider">
-          <span>New</span>
+          <span>New messages</span>
         </li>,
       );
     }
