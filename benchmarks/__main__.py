@@ -5,13 +5,16 @@ import datetime
 import json
 import signal
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from benchmarks import curves, loadgen, machine, runner, workloads
+from benchmarks.builds import MissingError
 from benchmarks.report import report
-from benchmarks.servers import ALL, BARE_NODE, NPM, NPM_REDIS, PLAIN_PYTHON, SERVICE, SERVICE_REDIS
+from benchmarks.servers import ALL, NPM, NPM_REDIS, SERVICE, SERVICE_REDIS, Server, command_of
 from benchmarks.stats import Measurement, as_json, from_json, summarize
 
 ROOT = Path(__file__).parents[1]
@@ -42,9 +45,8 @@ def main() -> int:
     if options.only_curves:
         return _add_curves(json.loads(RESULTS.read_text()), options.curve_rounds)
     names = options.workloads or (QUICK_WORKLOADS if options.quick else tuple(workloads.ALL))
-    servers = [ALL[key] for key in options.servers or ()] or (
-        COMPARED if options.quick else (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)
-    )
+    chosen = [ALL[key] for key in options.servers or ()]
+    servers = _available(chosen or (COMPARED if options.quick else ALL.values()))
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else 5)
     sizes = workloads.QUICK if options.quick else workloads.FULL
     is_whole = not (options.quick or options.workloads or options.servers)
@@ -67,6 +69,18 @@ def main() -> int:
     else:
         _draw(found, SCRATCH)
     return _exit_code(results)
+
+
+def _available(servers: Iterable[Server]) -> list[Server]:
+    """The servers that can be started here. Says why others cannot."""
+    found = []
+    for server in servers:
+        try:
+            command_of(server)
+            found.append(server)
+        except (MissingError, CalledProcessError) as error:
+            print(f"{server.title} is left out: {error}", file=sys.stderr)
+    return found
 
 
 def _exit_code(results: runner.Results) -> int:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from benchmarks.servers import PEERS
+from benchmarks.builds import PEERS
 
 PYTHON_PACKAGES = ("python-socketio", "python-engineio", "aiohttp", "uvloop", "orjson", "redis", "hiredis")
 NODE_PACKAGES = ("chat-service", "chat-service/node_modules/socket.io", "socket.io", "ioredis")

@@ -28,11 +28,10 @@ def joined_client(
 ) -> Client:
     """A client that logs in and joins a room. Request 0 is a room message; others follow."""
     user = f"user{number}"
-    join = Step(send=dialect.request("roomJoin", room), expect=dialect.ack_prefix)
     message = dialect.request("roomMessage", room, {"textMessage": TEXT})
     return Client(
         port=port,
-        steps=[dialect.handshake(port, user), *dialect.login(), join],
+        steps=[dialect.handshake(port, user), *dialect.login(), dialect.join(room)],
         requests=[message, *(dialect.request(*request) for request in requests)],
     )
 
@@ -46,7 +45,8 @@ def encode(dialect: Dialect, clients: Sequence[Client]) -> bytes:
         parts.append(data)
 
     blob(dialect.ack_prefix)
-    blob(dialect.event_prefix("roomMessage"))
+    blob(dialect.delivery_prefix)
+    blob(dialect.ping)
     blob(dialect.pong)
     parts.append(struct.pack("<I", len(clients)))
     for client in clients:

@@ -25,6 +25,8 @@ COLORS = {
     "npm-redis": "#e5a796",
     "socket.io": "#8a8a8a",
     "python-socketio": "#c9b037",
+    "socketioxide": "#7a4b94",
+    "centrifuge": "#3d9a8b",
 }
 
 #: Bars: workload, metric, unit.

@@ -1,16 +1,13 @@
 """The compared servers: how to start them, and their titles."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.framing import SOCKETIO_2, SOCKETIO_4, Dialect
+from benchmarks.builds import PEERS, program
+from benchmarks.framing import CENTRIFUGE, SOCKETIO_2, SOCKETIO_4, Dialect
 from benchmarks.processes import Process, Redis, cores, free_port, python
-
-PEERS = Path(__file__).parent / "peers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +16,7 @@ class Server:
 
     key: str
     title: str
+    #: In ``peers``: a script, or the folder of a program.
     script: str
     dialect: Dialect = SOCKETIO_4
     redis: bool = False
@@ -72,8 +70,21 @@ NPM_REDIS = Server(
 )
 BARE_NODE = Server(key="socket.io", title="bare socket.io 4", script="bare_socketio.js")
 PLAIN_PYTHON = Server(key="python-socketio", title="plain python-socketio", script="plain_socketio.py")
+RUST = Server(key="socketioxide", title="socketioxide (Rust)", script="socketioxide")
+GO = Server(key="centrifuge", title="centrifuge (Go)", script="centrifuge", dialect=CENTRIFUGE)
 
-ALL = {server.key: server for server in (SERVICE, SERVICE_REDIS, NPM, NPM_REDIS, BARE_NODE, PLAIN_PYTHON)}
+#: In the order of a round: ours beside what they are compared with.
+ALL = {
+    server.key: server
+    for server in (SERVICE, NPM, SERVICE_REDIS, NPM_REDIS, BARE_NODE, PLAIN_PYTHON, RUST, GO)
+}
+
+
+def command_of(server: Server) -> list[str]:
+    """The command that starts a server. Raises ``MissingError``."""
+    if server.script.endswith(".py"):
+        return [python(), str(PEERS / server.script)]
+    return program(server.script)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,17 +113,7 @@ def running(server: Server, *, rooms: int = 1, instances: int = 1) -> Iterator[R
                 "redis": found.redis.url if found.redis else None,
                 "profile": server.profile,
             }
-            command = [*_program(server.script), json.dumps(config)]
+            command = [*command_of(server), json.dumps(config)]
             found.processes.append(stack.enter_context(Process(command, core=server_core, ready="ready")))
             found.ports.append(port)
         yield found
-
-
-def _program(script: str) -> list[str]:
-    path = str(PEERS / script)
-    if script.endswith(".py"):
-        return [python(), path]
-    node = shutil.which("node")
-    if node is None:
-        raise RuntimeError("node is not installed")
-    return [node, "--expose-gc", path]

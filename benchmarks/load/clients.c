@@ -44,7 +44,7 @@ static void step_done(Client *client) {
 }
 
 static void on_text(Client *client, const char *text, size_t size) {
-    if (size == 1 && text[0] == '2') {
+    if (size == plan.ping.size && begins(text, size, plan.ping)) {
         send_blob(client, plan.pong);
     } else if (client->state == OPENING && begins(text, size, client->steps[client->step].expect)) {
         step_done(client);
@@ -58,6 +58,17 @@ static void on_text(Client *client, const char *text, size_t size) {
         memcpy(last_ignored, text, kept);
         last_ignored[kept] = 0;
     }
+}
+
+/* A frame may have several texts, each on a line of its own: JSON has no line breaks. */
+static void on_texts(Client *client, const char *text, size_t size) {
+    const char *end;
+    while ((end = memchr(text, '\n', size))) {
+        on_text(client, text, (size_t)(end - text));
+        size -= (size_t)(end - text) + 1;
+        text = end + 1;
+    }
+    if (size) on_text(client, text, size);
 }
 
 /* The answer to the HTTP request. Returns how much was used: all of it, or nothing. */
@@ -84,7 +95,7 @@ static size_t take_frame(Client *client, const char *bytes, size_t size) {
     if (size < head + length) return 0;
     int opcode = bytes[0] & 0x0f;
     if (opcode == 8) fail("port %d closed a WebSocket", client->port);
-    if (opcode == 1) on_text(client, bytes + head, length);
+    if (opcode == 1) on_texts(client, bytes + head, length);
     return head + length;
 }
 

@@ -51,7 +51,8 @@ typedef struct {
 typedef struct {
     Blob ack;        /* texts that begin so confirm a request */
     Blob delivery;   /* texts that begin so are room messages */
-    Blob pong;       /* frame that answers a ping of the server, the text "2" */
+    Blob ping;       /* the text of a ping of the server */
+    Blob pong;       /* frame that answers it */
     uint32_t count;
     Client *clients;
 } Plan;

@@ -73,6 +73,7 @@ void plan_read(const char *name) {
     load_file(name);
     plan.ack = take_blob();
     plan.delivery = take_blob();
+    plan.ping = take_blob();
     plan.pong = take_blob();
     plan.count = take_u32();
     plan.clients = make(plan.count, sizeof *plan.clients);

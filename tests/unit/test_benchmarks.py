@@ -11,7 +11,7 @@ from websockets.streams import StreamReader
 
 from benchmarks import workloads
 from benchmarks.capacity import Costs, measured_costs
-from benchmarks.framing import SOCKETIO_2, SOCKETIO_4, text_frame
+from benchmarks.framing import CENTRIFUGE, SOCKETIO_2, SOCKETIO_4, text_frame
 from benchmarks.plan import encode, joined_client
 from benchmarks.profile import sampled
 from benchmarks.report import number, report, spread, table
@@ -59,6 +59,13 @@ def test_requests_and_acks_match(dialect) -> None:
     assert not b'43/chat-service,1["ChatServiceError: ...'.startswith(dialect.ack_prefix)
 
 
+def test_centrifuge_has_its_own_commands() -> None:
+    publish = json.loads(decoded(CENTRIFUGE.request("roomMessage", "room", {"textMessage": "hi"})))
+    assert publish == {"id": 1, "publish": {"channel": "room", "data": {"textMessage": "hi"}}}
+    assert json.loads(decoded(CENTRIFUGE.join("room").send)) == {"id": 1, "subscribe": {"channel": "room"}}
+    assert not b'{"id":1,"error":{"code":103}}'.startswith(CENTRIFUGE.ack_prefix)
+
+
 def test_dialects_differ_in_the_handshake() -> None:
     for dialect, version, opened, connect in (
         (SOCKETIO_2, "EIO=3", b"40", "40/chat-service"),
@@ -90,7 +97,7 @@ def test_plan_round_trip() -> None:
         position += size
         return plan[position - size : position]
 
-    assert [blob(), blob()] == [SOCKETIO_4.ack_prefix, SOCKETIO_4.event_prefix("roomMessage")]
+    assert [blob(), blob(), blob()] == [SOCKETIO_4.ack_prefix, SOCKETIO_4.delivery_prefix, b"2"]
     assert decoded(blob()) == "3"
     assert take("<I") == 2
     for _ in range(2):
@@ -140,7 +147,7 @@ def test_ratio_needs_both_sides() -> None:
 def test_comparisons_use_the_npm_package_on_the_same_store() -> None:
     found = summarize(
         [
-            of("command", "service", 60.0, p99_ms=6.0),
+            of("command", "service", 40.0, p99_ms=6.0),
             of("command", "npm", 100.0, p99_ms=10.0),
             of("command", "npm-redis", 1.0),
             of("command", "socket.io", 1.0),
@@ -152,7 +159,7 @@ def test_comparisons_use_the_npm_package_on_the_same_store() -> None:
     )
     rows = [(c.workload, c.metric, c.ratio, c.limit, c.met) for c in compare(found)]
     assert rows == [
-        ("command", "cpu_us", 0.6, 0.6, True),
+        ("command", "cpu_us", 0.4, 0.4, True),
         ("command", "p99_ms", 0.6, 0.5, False),
         ("fanout-16", "cpu_us", 0.5, None, None),
     ]
@@ -190,7 +197,7 @@ def test_tables() -> None:
 def test_report_shows_workloads_curves_and_targets() -> None:
     found = summarize(
         [
-            of("command", "service", 60.0),
+            of("command", "service", 40.0),
             of("command", "npm", 100.0),
             of("join", "service", 60.0),
             of("join", "npm", 100.0),
@@ -199,8 +206,8 @@ def test_report_shows_workloads_curves_and_targets() -> None:
     )
     lines = report(found, {"CPU": "fast"}, 5).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert ["command", "chat_service, memory", "0.60 / 0.60 ✓", "", "", ""] in cells
-    assert ["join", "chat_service, memory", "0.60 / 0.40 ✗", "", "", ""] in cells
+    assert ["command", "chat_service, memory", "0.40 / 0.40 ✓", "", "", ""] in cells
+    assert ["join", "chat_service, memory", "0.60 / 0.22 ✗", "", "", ""] in cells
     assert ["server", "1,000"] in cells
     assert ["chat_service, memory", "2.50"] in cells
 
