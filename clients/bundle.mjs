@@ -1,9 +1,10 @@
 // Bundle a page: node clients/bundle.mjs SOURCE TARGET. Names of what never changes hold a hash of the content.
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { basename, join, resolve } from "node:path";
 
 import { build } from "esbuild";
+
+import { licenses } from "./licenses.mjs";
 
 const [source, target] = process.argv.slice(2);
 if (!target) throw new Error("usage: node bundle.mjs SOURCE TARGET");
@@ -35,22 +36,4 @@ await writeFile(join(target, "index.html"), html.replace("%CSS%", named(".css"))
 for (const name of await readdir(join(here, "src"))) {
   if (/\.(svg|webmanifest)$/.test(name)) await copyFile(join(here, "src", name), join(target, name));
 }
-await writeFile(join(target, "licenses.txt"), await licenses());
-
-/** The licences of the packages whose code is in the bundle. */
-async function licenses() {
-  const require = createRequire(import.meta.url);
-  const roots = new Set();
-  for (const input of Object.keys(result.metafile.inputs)) {
-    const match = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
-    if (match) roots.add(join(here, match[1]));
-  }
-  const parts = [];
-  for (const root of [...roots].sort()) {
-    const { name, version, license } = require(join(root, "package.json"));
-    const file = (await readdir(root)).find((entry) => /^licen[cs]e/i.test(entry));
-    const text = file ? await readFile(join(root, file), "utf8") : "";
-    parts.push(`${name} ${version}, ${license}\n\n${text.trim()}\n`);
-  }
-  return parts.join("\n----------------------------------------\n\n");
-}
+await writeFile(join(target, "licenses.txt"), await licenses(result.metafile, here));

@@ -90,10 +90,11 @@ setup_node() {
 # Build the client library into clients/js/dist, the web chat and the console into the package. The stamps are part of
 # the output and independent of the location, so that source distributions can include them.
 build_clients() {
-    local stamp=chat_service/demo/static/sources.txt console=chat_service/http_api/console/sources.txt wanted
+    local stamp=chat_service/demo/static/sources.txt console=chat_service/http_api/console/sources.txt
+    local browser=chat_service/transports/socketio/browser/sources.txt wanted
     wanted=$("$VENV_PYTHON" tools/webchat.py)
     if [ "$kind" = run ]; then
-        ! fresh "$stamp" "$wanted" || ! fresh "$console" "$wanted" || return 0
+        ! fresh "$stamp" "$wanted" || ! fresh "$console" "$wanted" || ! fresh "$browser" "$wanted" || return 0
         if ! node_works && ! { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
             # The server works without it and serves a page that says so.
             printf '%s\n' "warning: the web chat is built by Node.js 18 or newer, which is not installed." \
@@ -103,12 +104,14 @@ build_clients() {
         fi
     fi
     setup_node .
-    if ! fresh clients/js/dist/sources.txt "$wanted" || ! fresh "$stamp" "$wanted" || ! fresh "$console" "$wanted"; then
+    if ! fresh clients/js/dist/sources.txt "$wanted" || ! fresh "$stamp" "$wanted" ||
+        ! fresh "$console" "$wanted" || ! fresh "$browser" "$wanted"; then
         say "building the web chat and the console ..."
         npm run --silent build
         printf '%s\n' "$wanted" >clients/js/dist/sources.txt
         printf '%s\n' "$wanted" >"$stamp"
         printf '%s\n' "$wanted" >"$console"
+        printf '%s\n' "$wanted" >"$browser"
     fi
 }
 

@@ -14,8 +14,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-#: Where the pages are built.
-TARGETS = (Path("chat_service/demo/static"), Path("chat_service/http_api/console"))
+#: Where the pages and the client for other pages are built, each with a file of it.
+TARGETS = {
+    Path("chat_service/demo/static"): "index.html",
+    Path("chat_service/http_api/console"): "index.html",
+    Path("chat_service/transports/socketio/browser"): "client.js",
+}
 #: The file with the fingerprint of the sources from which a page was built.
 STAMP = "sources.txt"
 #: Directories under clients/ that do not contain sources of the pages.
@@ -40,7 +44,7 @@ def fingerprint(root: Path) -> str | None:
 def is_built(root: Path) -> bool:
     """Whether the pages are present and were built from the present sources, if any."""
     folders = [root / target for target in TARGETS]
-    if not all((folder / "index.html").is_file() for folder in folders):
+    if not all((root / target / name).is_file() for target, name in TARGETS.items()):
         return False
     wanted = fingerprint(root)
     stamps = [folder / STAMP for folder in folders]

@@ -96,6 +96,7 @@ def test_files_copied_into_the_image_exist() -> None:
         "clients/js/dist",
         "chat_service/demo/static",
         "chat_service/http_api/console",
+        "chat_service/transports/socketio/browser",
     ]
     assert all(map(is_ignored, ignored))
 
@@ -141,7 +142,8 @@ def test_the_image_builds_the_web_chat_with_what_it_copies(tmp_path: Path) -> No
     for copy in copies:
         _, source, target = copy.words()
         targets.append(target)
-        assert (folder / source.removeprefix("/src/") / "index.html").is_file()
+        place = source.removeprefix("/src/")
+        assert (folder / place / webchat.TARGETS[Path(place)]).is_file()
         assert order.index(copy.text) > order.index("chat_service ./chat_service")
         assert order.index(copy.text) < order.index(next(text for text in order if "pip install" in text))
     assert targets == [f"./{target.as_posix()}" for target in webchat.TARGETS]

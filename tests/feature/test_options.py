@@ -274,6 +274,7 @@ TRANSPORT_VALUES: list[tuple[str, list[Any], list[Any]]] = [
     ("compression", [True, False], [1, None]),
     ("transports", [["polling"], ("websocket",), ["polling", "websocket"]], [[], ["smoke"], "polling", None]),
     ("path", ["/socket.io", "chat"], ["", "/"]),
+    ("client_path", [None, "/chat.js", "a/b.js"], ["", "/", 5, "/socket.io"]),
     ("fingerprint_cookie", [None, "visitor"], ["", 5]),
     ("app", [None], [5, "x"]),
     ("server", [None], [5, "x", object()]),

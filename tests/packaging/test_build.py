@@ -109,6 +109,9 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         "chat_service/py.typed",
         "chat_service/demo/static/index.html",
         "chat_service/http_api/console/index.html",
+        "chat_service/transports/socketio/browser/client.js",
+        "chat_service/transports/socketio/browser/client.js.map",
+        "chat_service/transports/socketio/browser/client.d.ts",
     } <= set(names)
     assert not [name for name in names if "tests" in name.split("/") or "/test_" in name]
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]

@@ -18,7 +18,11 @@ from tools import webchat
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("packaging")]
 
 PAGE = "chat_service/demo/static/index.html"
-PAGES = {PAGE, "chat_service/http_api/console/index.html"}
+PAGES = {
+    PAGE,
+    "chat_service/http_api/console/index.html",
+    "chat_service/transports/socketio/browser/client.js",
+}
 
 
 @pytest.fixture
@@ -115,7 +119,7 @@ def test_without_the_web_chat_there_is_no_distribution(
             shutil.copytree(
                 ROOT / name,
                 checkout / name,
-                ignore=shutil.ignore_patterns("static", "console", "__pycache__"),
+                ignore=shutil.ignore_patterns("static", "console", "browser", "__pycache__"),
             )
     done = build(kind, checkout, tmp_path / "dist", path=bin_folder(tmp_path / "bin", node))
     assert done.returncode != 0

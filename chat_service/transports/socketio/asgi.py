@@ -72,15 +72,15 @@ class AsgiApp:
         *,
         is_started: Callable[[], bool],
         page: bytes = b"",
-        doors: Mapping[str, Serve] = MappingProxyType({}),
+        more: Mapping[str, Serve] = MappingProxyType({}),
     ) -> None:
         """``serve``: answers a request or a WebSocket. ``is_started``: whether the service has been
         started.
 
-        ``page``: served at ``/`` if there is no other application. ``doors``: more paths, with what answers
+        ``page``: served at ``/`` if there is no other application. ``more``: more paths, with what answers
         them.
         """
-        self._served = {f"/{path.strip('/')}": serve, **doors}
+        self._served = {f"/{path.strip('/')}": serve, **more}
         self._other = other
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown

@@ -40,6 +40,9 @@ class SocketIOOptions(GateOptions):
     server: Any = None
     #: Path of the Socket.IO endpoint.
     path: str = "/socket.io"
+    #: Path of the browser client, with its source map `client.js.map` and its types `client.d.ts` beside it.
+    #: None: it is not served. It is never served on your own `server`.
+    client_path: str | None = "/chat-service/client.js"
     #: Origins from which browsers may connect: "https://chat.example.org", "https://*.example.org" for all
     #: subdomains, "*" for all. None: only the server's own origin.
     cors_allowed_origins: str | Sequence[str] | None = None
@@ -124,6 +127,9 @@ class SocketIOOptions(GateOptions):
         self.check("compression", type(self.compression) is bool, "True or False")
         path: Any = self.path
         self.check("path", is_text(path) and bool(path.strip("/")), "a path")
+        client: Any = self.client_path
+        is_path = is_text(client) and bool(client.strip("/")) and client.strip("/") != path.strip("/")
+        self.check("client_path", client is None or is_path, "another path, or None")
         allowed = self.transports
         self.check(
             "transports",

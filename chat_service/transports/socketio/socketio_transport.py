@@ -23,12 +23,15 @@ from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
 from chat_service.transports.socketio.borrowed import forget_namespace, serves
 from chat_service.transports.socketio.channels import Channels
+from chat_service.transports.socketio.client_files import ClientFiles
 from chat_service.transports.socketio.encoding import Encoder
 from chat_service.transports.socketio.engine.admissions import Admissions
-from chat_service.transports.socketio.engine.aiohttp_carrier import add_door
-from chat_service.transports.socketio.engine.asgi_carrier import serve_door
+from chat_service.transports.socketio.engine.aiohttp_carrier import add_door, add_pages
+from chat_service.transports.socketio.engine.asgi_carrier import serve_door, serve_page
 from chat_service.transports.socketio.engine.doors import Door, paths_of
 from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door, entrance_of_hub
+from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.socketio.engine.polling import Answer
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
 from chat_service.transports.socketio.server import Dispatcher, make_server
@@ -99,8 +102,21 @@ class SocketIOTransport:
         self._max_attachments = max_attachments
         #: Other WebSockets on the same port or application.
         self._doors: list[Door] = []
+        client_path = self.options.client_path
+        self._files = ClientFiles(client_path) if client_path is not None else None
         if isinstance(app, web.Application):
             self._use_server("aiohttp").attach(app, self.options.path.strip("/"))
+            self._add_files(app)
+
+    def _add_files(self, app: web.Application) -> None:
+        if self._files is not None:
+            add_pages(app, self._files.names, self._answer_file)
+
+    def _answer_file(self, opening: Opening, path: str) -> Answer:
+        """The answer to a request for a file of the browser client."""
+        if self._files is None:
+            raise LookupError(path)
+        return self._files.answer(self.get_server().eio.hub, opening, path)
 
     def add_door(self, door: Door) -> None:
         """Serve the WebSockets of a door, too, on the same port or application. Raises
@@ -157,7 +173,13 @@ class SocketIOTransport:
             *self._steps,
             is_started=lambda: self._namespace is not None,
             page=welcome(self._name),
-            doors={door.path: partial(serve_door, door) for door in self._doors},
+            more={
+                **{
+                    path: partial(serve_page, self._answer_file, path)
+                    for path in (self._files.names if self._files is not None and not self._is_given else ())
+                },
+                **{door.path: partial(serve_door, door) for door in self._doors},
+            },
         )
 
     def _use_server(self, async_mode: str) -> Any:
@@ -214,6 +236,7 @@ class SocketIOTransport:
             app = web.Application()
             app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
+            self._add_files(app)
             hub, path = server.eio.hub, f"/{self.options.path.strip('/')}"
             entrances = dict.fromkeys((path, f"{path}/"), entrance_of_hub(hub))
             for door in self._doors:

@@ -1,7 +1,7 @@
 """Requests received by aiohttp: polling, and WebSockets that are taken over from it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,9 @@ from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.opening import Opening, join_headers
 from chat_service.transports.socketio.engine.polling import Answer, answer, refuse
 from chat_service.transports.socketio.engine.websocket import WebSocketConnection
+
+#: Answers a request for a path.
+AnswerPage = Callable[[Opening, str], Answer]
 
 
 def read_opening(request: web.BaseRequest) -> Opening:
@@ -76,6 +79,18 @@ async def serve_aiohttp(hub: Hub, request: web.BaseRequest) -> web.StreamRespons
         except ConnectionResetError:
             return Detached()
     return _respond(await answer(hub, AiohttpExchange(request, opening)))
+
+
+def add_pages(app: web.Application, paths: Iterable[str], answer_page: AnswerPage) -> None:
+    """Answer all requests for these paths of an application."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if (refused := await refuse_packed(request)) is not None:
+            return refused
+        return _respond(answer_page(read_opening(request), request.path))
+
+    for path in paths:
+        app.router.add_route("*", path, serve)
 
 
 def _respond(found: Answer) -> web.Response:

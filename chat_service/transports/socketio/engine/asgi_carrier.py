@@ -147,6 +147,17 @@ async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Re
     await line.serve(hub.join(peer, opening, line), hub.per_turn)
 
 
+async def serve_page(
+    answer_page: Callable[[Opening, str], Answer], path: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer a request for a path. WebSockets are refused."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": REFUSED, "reason": "not a WebSocket"})
+    elif not await refuse_packed_asgi(scope, send):
+        await respond(send, answer_page(read_opening(scope), path))
+
+
 async def serve_door(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request for a door, or serve its WebSocket until it is closed."""
     opening = read_opening(scope)
