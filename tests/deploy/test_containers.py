@@ -142,8 +142,8 @@ def test_the_image_builds_the_web_chat_with_what_it_copies(tmp_path: Path) -> No
     for copy in copies:
         _, source, target = copy.words()
         targets.append(target)
-        place = source.removeprefix("/src/")
-        assert (folder / place / webchat.TARGETS[Path(place)]).is_file()
+        made_at = source.removeprefix("/src/")
+        assert (folder / made_at / webchat.TARGETS[Path(made_at)]).is_file()
         assert order.index(copy.text) > order.index("chat_service ./chat_service")
         assert order.index(copy.text) < order.index(next(text for text in order if "pip install" in text))
     assert targets == [f"./{target.as_posix()}" for target in webchat.TARGETS]
