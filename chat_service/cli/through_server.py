@@ -31,6 +31,7 @@ MISSING = "--server needs the client library: pip install 'python-socketio[async
 EVENTS = (
     "roomUserJoined",
     "roomUserLeft",
+    "roomMemberUpdated",
     "roomAccessListAdded",
     "roomAccessListRemoved",
     "roomModeChanged",

@@ -47,6 +47,7 @@ export interface RoomEvents<M> {
   /** Same as the notifications with these names. The settings of the room decide which of them are sent. */
   userJoined(userName: string): void;
   userLeft(userName: string): void;
+  memberUpdated(userName: string, details: unknown): void;
   accessListAdded(listName: string, userNames: string[]): void;
   accessListRemoved(listName: string, userNames: string[]): void;
   modeChanged(whitelistOnly: boolean): void;

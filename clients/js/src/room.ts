@@ -11,6 +11,7 @@ const DEFAULT_RECENT = 50;
 const NOTIFICATIONS = {
   roomUserJoined: "userJoined",
   roomUserLeft: "userLeft",
+  roomMemberUpdated: "memberUpdated",
   roomAccessListAdded: "accessListAdded",
   roomAccessListRemoved: "accessListRemoved",
   roomModeChanged: "modeChanged",
