@@ -11,6 +11,8 @@ from chat_service.client.client_errors import ConnectFailedError as ConnectFaile
 from chat_service.client.client_errors import NotConnectedError as NotConnectedError
 from chat_service.client.client_errors import OutboxError as OutboxError
 from chat_service.client.client_errors import OutcomeUnknownError as OutcomeUnknownError
+from chat_service.client.client_folding import FoldedMessage as FoldedMessage
+from chat_service.client.client_folding import FoldedMessages as FoldedMessages
 from chat_service.client.client_room import ClientRoom as ClientRoom
 from chat_service.client.client_room import Gap as Gap
 from chat_service.client.client_types import EphemeralEvent as EphemeralEvent

@@ -266,11 +266,21 @@ class ChatClient:
 
     # Sending
 
-    async def deliver(self, room: str, message: Mapping[str, Any], key: str | None) -> int:
-        """Send a message to a room, and return its id when it is stored. See ``ClientRoom.send``."""
+    @property
+    def user_name(self) -> str | None:
+        """The name of the last confirmed login."""
+        return None if self.login is None else self.login.user_name
+
+    async def deliver(
+        self, room: str, message: Mapping[str, Any], key: str | None, options: Mapping[str, Any]
+    ) -> int:
+        """Send a message to a room, and return its id when it is stored. See ``ClientRoom.send``.
+
+        ``options``: further options of ``Commands.room_message``.
+        """
         if self._outbox is None or self.error is not None:
             raise NotConnectedError("the client is closed")
-        entry = self._outbox.add(room, message, key)
+        entry = self._outbox.add(room, message, key, options)
         self._send_soon(room)
         return await asyncio.shield(entry.outcome)
 
@@ -301,7 +311,7 @@ class ChatClient:
             self._outbox.begin(entry)
             try:
                 message_id, _ = await self.commands.room_message(
-                    room, entry.message, idempotency_key=entry.key
+                    room, entry.message, idempotency_key=entry.key, **entry.options
                 )
             except NotConnectedError:
                 await asyncio.sleep(delay)

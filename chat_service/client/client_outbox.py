@@ -30,6 +30,8 @@ class Entry:
     room: str
     message: Message
     key: str
+    #: Further options of the command.
+    options: Mapping[str, Any] = field(default_factory=dict)
     #: Wall clock time in seconds of the first attempt, None before it.
     sent_at: float | None = None
     #: Whether an earlier program has left it in the file.
@@ -46,6 +48,13 @@ class Entry:
             self.outcome.set_exception(error)
             # Nobody may be waiting for it.
             self.outcome.exception()
+
+
+def _unpacked(packed: bytes, key: str) -> tuple[Message, str, Mapping[str, Any]]:
+    """The message, its key and its options."""
+    found = msgpack.unpackb(packed)
+    message, options = found if isinstance(found, list) else (found, {})
+    return message, key, options
 
 
 class Storage:
@@ -65,12 +74,13 @@ class Storage:
     def read(self) -> list[Entry]:
         rows = self._run("select key, room, message, sent_at from outbox order by position")
         return [
-            Entry(room, msgpack.unpackb(packed), key, sent_at, is_restored=True)
+            Entry(room, *_unpacked(packed, key), sent_at, is_restored=True)
             for key, room, packed, sent_at in rows
         ]
 
     def add(self, entry: Entry) -> None:
-        packed = msgpack.packb(entry.message)
+        # An earlier version reads messages without options.
+        packed = msgpack.packb([entry.message, dict(entry.options)] if entry.options else entry.message)
         self._run("insert into outbox (key, room, message) values (?, ?, ?)", entry.key, entry.room, packed)
 
     def mark(self, entry: Entry) -> None:
@@ -116,11 +126,13 @@ class Outbox:
         """The rooms with waiting entries."""
         return list(self._queues)
 
-    def add(self, room: str, message: Mapping[str, Any], key: str | None) -> Entry:
+    def add(
+        self, room: str, message: Mapping[str, Any], key: str | None, options: Mapping[str, Any]
+    ) -> Entry:
         """Put a message at the end of its room's queue. Raises ``OutboxError`` if the outbox is full."""
         if len(self) >= self._limit:
             raise OutboxError(f"the outbox is full: {self._limit} messages are not acknowledged yet")
-        entry = Entry(room, dict(message), uuid.uuid4().hex if key is None else key)
+        entry = Entry(room, dict(message), uuid.uuid4().hex if key is None else key, options)
         if entry.key in self._keys:
             raise OutboxError(f"a message with the key {entry.key} is in the outbox already")
         if self._storage is not None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from chat_service.client.client_commands import Commands
 from chat_service.client.client_errors import NotConnectedError
+from chat_service.client.client_folding import FoldedMessages
 from chat_service.client.client_types import EphemeralEvent, JoinHistory, ReadState
 from chat_service.errors import ChatServiceError
 from chat_service.types import Message
@@ -107,7 +108,11 @@ class RoomHost(Protocol):
 
     @property
     def commands(self) -> Commands: ...
-    async def deliver(self, room: str, message: Mapping[str, Any], key: str | None) -> int: ...
+    @property
+    def user_name(self) -> str | None: ...
+    async def deliver(
+        self, room: str, message: Mapping[str, Any], key: str | None, options: Mapping[str, Any]
+    ) -> int: ...
 
 
 class ClientRoom:
@@ -195,11 +200,48 @@ class ClientRoom:
         idempotency key; a new one if None. Messages to one room are stored in the order of the calls.
         Raises the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
         """
-        return await self._host.deliver(self.name, message, key)
+        return await self._host.deliver(self.name, message, key, {})
 
-    async def history(self, after: int = 0, limit: int = PAGE) -> list[Message]:
-        """The stored messages after an id, oldest first."""
-        page, _ = await self._host.commands.room_history_get(self.name, after, limit)
+    async def reply(self, message_id: int, message: Mapping[str, Any], *, key: str | None = None) -> int:
+        """``send`` a reply to a message."""
+        return await self._say({"reply_to": message_id}, message, key)
+
+    async def edit(self, message_id: int, message: Mapping[str, Any], *, key: str | None = None) -> int:
+        """``send`` the new content of a message; for its author and admins."""
+        return await self._say({"edits": message_id}, message, key)
+
+    async def delete(self, message_id: int, message: Mapping[str, Any] | None = None) -> int:
+        """Delete a message; for its author and admins.
+
+        ``message``: what clients see that do not know deletions, in the format of the service; an empty text
+        if None.
+        """
+        return await self._say({"deletes": message_id}, message or {"textMessage": ""})
+
+    async def react(self, message_id: int, reaction: str, message: Mapping[str, Any] | None = None) -> int:
+        """Add a reaction to a message. ``message``: as for ``delete``; the reaction as text if None."""
+        options = {"reacts_to": message_id, "reaction": reaction}
+        return await self._say(options, message or {"textMessage": reaction})
+
+    async def unreact(self, message_id: int, reaction: str, message: Mapping[str, Any] | None = None) -> int:
+        """Take a reaction back. Returns 0 if there was none. ``message``: as for ``delete``."""
+        options = {"unreacts_to": message_id, "reaction": reaction}
+        return await self._say(options, message or {"textMessage": ""})
+
+    async def _say(
+        self, options: Mapping[str, Any], message: Mapping[str, Any], key: str | None = None
+    ) -> int:
+        # The id stands for another message in another epoch.
+        epoch = {} if self.epoch is None else {"target_epoch": self.epoch}
+        return await self._host.deliver(self.name, message, key, {**options, **epoch})
+
+    def folded(self, limit: int = 1000) -> FoldedMessages:
+        """A view of the room's messages in their current form, to be fed from the stream and the history."""
+        return FoldedMessages(self, self._host.user_name, limit)
+
+    async def history(self, after: int = 0, limit: int = PAGE, *, fold: bool = False) -> list[Message]:
+        """The stored messages after an id, oldest first. ``fold``: each in its current form."""
+        page, _ = await self._host.commands.room_history_get(self.name, after, limit, fold=fold or None)
         return page[::-1]
 
     async def leave(self) -> None:
