@@ -42,5 +42,7 @@ async def room_set_details(context: Context, call: CommandCall, room_name: RoomN
     user, socket_id = user_of(call), call.id
     if socket_id is None:
         raise ChatServiceError("noSocket", call.command)
+    # The hook that filters details may change them in place.
+    text = member_details.as_text(details)
     shown = await member_details.shown(context, details)
-    await context.store.room_set_details(room_name, user, socket_id, member_details.as_text(details), shown)
+    await context.store.room_set_details(room_name, user, socket_id, text, shown)

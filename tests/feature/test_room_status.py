@@ -24,7 +24,9 @@ def by_handshake(service: ChatService, user: str, socket_id: str) -> Any:
 
 
 def without_secret(details: Any) -> Any:
-    return {key: value for key, value in details.items() if key != "secret"}
+    """Filters in place, as hooks may."""
+    details.pop("secret", None)
+    return details
 
 
 async def members(instance: Instance) -> dict[str, Any]:
