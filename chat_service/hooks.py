@@ -236,7 +236,7 @@ class Hooks:
         #: Hears what happens, if anybody wants to know.
         self.witness: Witness | None = None
         #: Wrappers of service hooks: each takes the application's hook, or None, and returns the one to call.
-        self._around: dict[str, Callable[[Hook | None], Hook]] = {}
+        self._around: dict[str, Callable[[Hook | None], Hook | None]] = {}
         self.before = CommandHooks()
         self.after = CommandHooks()
         for name, hook in self._named(source):
@@ -251,9 +251,13 @@ class Hooks:
         """Whether the application has set one of ``SERVICE_HOOKS``."""
         return name in self._service
 
-    def wrap(self, name: str, make: Callable[[Hook | None], Hook]) -> None:
-        """Let ``make(hook)`` be called instead of one of ``SERVICE_HOOKS``, set now or later, or None."""
-        self._around[name] = make
+    def wrap(self, name: str, make: Callable[[Hook | None], Hook | None]) -> None:
+        """Let ``make(hook)`` be called instead of one of ``SERVICE_HOOKS``, set now or later, or None.
+
+        A later wrapper gets what the earlier one has made.
+        """
+        inner = self._around.get(name)
+        self._around[name] = make if inner is None else lambda hook: make(inner(hook))
 
     def set_last_before(self, command: str, hook: Hook) -> None:
         """Add a before hook of a command that runs after all others, also those that are added later."""

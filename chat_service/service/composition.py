@@ -129,8 +129,6 @@ def make_context(
 ) -> Context:
     """Wire the parts of a service."""
     store, transport = make_store(options), make_transport(options)
-    if isinstance(transport, TakesCommands):
-        transport.take_commands(lambda: COMMANDS)
     errors = ErrorEncoder(raw=options.use_raw_error_objects, expose_internal=options.expose_internal_errors)
     events = EventEmitter(running, EVENTS)
     identity = Identity()
@@ -179,6 +177,8 @@ def make_context(
         watch=PulseWatch(options.heartbeat_rate, options.heartbeat_timeout),
         application_events=cluster_events,
     )
+    if isinstance(transport, TakesCommands):
+        transport.take_commands(lambda: context.commands)
     if options.tracing is not False:
         context.tracing = make_tracing(options.tracing, context.commands)
     for module in (sockets, access_loss, recovery):

@@ -2,20 +2,29 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from chat_service import ChatService
-from chat_service.transports.actionhero import ActionHeroDialect
-from chat_service.transports.streams.line_transport import LineTransport
+from chat_service.actionhero import ActionHeroChat
+from chat_service.transports.actionhero import ActionHeroDialect, PrimusDialect
+from chat_service.transports.streams import LineTransport, WebSocketTransport
 from tests.actionhero.heroes import DRIVER, Heroes
 from tests.e2e.clients import NodeProcess
 from tests.support.backends import Backend
 
+
+class Server(NamedTuple):
+    """A running service with its chat."""
+
+    service: ChatService
+    chat: ActionHeroChat
+
+
 #: ``await serve(lines=..., dialect=..., **options)``: one more instance over the test's store, on free ports,
 #: with the room "lobby".
-Serve = Callable[..., Awaitable[ChatService]]
+Serve = Callable[..., Awaitable[Server]]
 
 
 @pytest.fixture(autouse=True)
@@ -39,21 +48,23 @@ async def serve(backend: Backend) -> AsyncIterator[Serve]:
 
     async def start(
         *, lines: dict[str, Any] | None = None, dialect: dict[str, Any] | None = None, **options: Any
-    ) -> ChatService:
+    ) -> Server:
         service = ChatService(
             host="127.0.0.1",
             port=0,
             store=backend.new_store(),
             transport=[
                 "socket.io",
+                WebSocketTransport(path="/primus", dialect=PrimusDialect(**(dialect or {}))),
                 LineTransport(port=0, dialect=ActionHeroDialect(**(dialect or {})), **(lines or {})),
             ],
             **{"command_rate": None, **options},
         )
+        chat = ActionHeroChat(service)
         services.append(service)
         await service.start()
         await service.add_room("lobby", exist_ok=True)
-        return service
+        return Server(service, chat)
 
     yield start
     for service in reversed(services):

@@ -50,13 +50,14 @@ const operations = {
     report(client, line, ['say', 'welcome', 'error', 'end', 'timeout', 'data'])
     return toJson(await line.connect({ host: '127.0.0.1', port, ...options }))
   },
-  // Call a method: with a callback for the answer, or a promise of {error, data}.
+  // Call a method: with a callback for the answer, or a promise of it.
   async call ({ client, method, args }) {
     const given = fromJson(args)
     const browser = browsers.get(client)
     if (browser) return new Promise((resolve) => browser[method](...given, (answer) => resolve(toJson(answer))))
-    const { error, data } = await lines.get(client)[method](...given)
-    return toJson({ error: error && error.message, data })
+    const outcome = await lines.get(client)[method](...given)
+    // All methods but detailsView measure the time.
+    return toJson(outcome.delta === undefined ? outcome : outcome.data)
   },
   // Several calls of {method, args} at once. The answers in the order in which they come, as [index, answer].
   burst ({ client, calls }) {

@@ -25,9 +25,7 @@ class Hero(Client):
 
     async def ask(self, method: str, *args: Any) -> dict[str, Any]:
         """Call a method of the client, and return the server's answer."""
-        answer = await self._node.ask("call", client=self.name, method=method, args=to_json(args))
-        # actionhero-client puts the answer beside its own findings.
-        body = answer["data"] if set(answer) == {"error", "data"} else answer
+        body = await self._node.ask("call", client=self.name, method=method, args=to_json(args))
         assert isinstance(body, dict)
         return body
 
@@ -35,7 +33,7 @@ class Hero(Client):
         """Call methods at once: the answers with the numbers of their calls, in the order of the answers."""
         given = [{"method": method, "args": to_json(args)} for method, *args in calls]
         answers = await self._node.ask("burst", client=self.name, calls=given)
-        return [(index, body["data"] if set(body) == {"error", "data"} else body) for index, body in answers]
+        return [(index, body) for index, body in answers]
 
     async def read(self, *names: str) -> list[Any]:
         """Fields of the client."""

@@ -17,7 +17,7 @@ BYE = {"status": "Bye", "context": "api"}
 
 @pytest.mark.parametrize("word", ["quit", "exit"])
 async def test_quit_says_goodbye_and_ends(serve: Serve, heroes: Heroes, word: str) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     line.write(f"{word}\r\n")
     assert await line.read() == BYE
@@ -26,7 +26,7 @@ async def test_quit_says_goodbye_and_ends(serve: Serve, heroes: Heroes, word: st
 
 @pytest.mark.parametrize("keys", [b"\x04", b"\xff\xf4\xff\xfd\x06"], ids=["Ctrl-D", "Ctrl-C of telnet"])
 async def test_control_keys_end_the_session(serve: Serve, heroes: Heroes, keys: bytes) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     line.write(keys)
     assert await line.read() == BYE
@@ -34,7 +34,7 @@ async def test_control_keys_end_the_session(serve: Serve, heroes: Heroes, keys: 
 
 
 async def test_lines_end_with_or_without_a_carriage_return(serve: Serve, heroes: Heroes) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     line.write("\r\n\n  \nroomAdd lobby\nsay lobby one\r\nsay lobby two\n")
     found = [await line.read() for _ in range(5)]
@@ -44,7 +44,7 @@ async def test_lines_end_with_or_without_a_carriage_return(serve: Serve, heroes:
 
 
 async def test_delimiter_is_an_option(serve: Serve, heroes: Heroes) -> None:
-    service = await serve(lines={"delimiter": "xXxXxX"})
+    service, _ = await serve(lines={"delimiter": "xXxXxX"})
     line = await heroes.telnet(service)
     line.write("detailsViewxXxX")
     line.write('xX{"action":"nothing"}xXxXxX')
@@ -53,7 +53,7 @@ async def test_delimiter_is_an_option(serve: Serve, heroes: Heroes) -> None:
 
 
 async def test_line_that_is_too_long_is_refused_and_the_next_is_not(serve: Serve, heroes: Heroes) -> None:
-    service = await serve(lines={"max_message_size": 100})
+    service, _ = await serve(lines={"max_message_size": 100})
     line = await heroes.telnet(service)
     for size in (101, 1000, 100_000):
         line.write(b"x" * size + b"\r\n")
@@ -63,7 +63,7 @@ async def test_line_that_is_too_long_is_refused_and_the_next_is_not(serve: Serve
 
 
 async def test_ids_of_messages_are_counted_or_given(serve: Serve, heroes: Heroes) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     first, second = await line.ask("detailsView"), await line.ask("detailsView")
     assert (first["messageId"], first["messageCount"], second["messageId"]) == (1, 1, 2)
@@ -74,7 +74,7 @@ async def test_ids_of_messages_are_counted_or_given(serve: Serve, heroes: Heroes
 
 
 async def test_json_replaces_the_params(serve: Serve, heroes: Heroes) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     await line.ask("paramAdd limit=5")
     await line.ask("roomAdd lobby")
@@ -86,7 +86,7 @@ async def test_json_replaces_the_params(serve: Serve, heroes: Heroes) -> None:
 
 
 async def test_bytes_that_are_no_text_end_the_connection(serve: Serve, heroes: Heroes) -> None:
-    service = await serve()
+    service, _ = await serve()
     line = await heroes.telnet(service)
     line.write(b"say lobby \xc3\x28\n")
     assert await line.rest() == b""
@@ -94,23 +94,25 @@ async def test_bytes_that_are_no_text_end_the_connection(serve: Serve, heroes: H
 
 async def test_welcome_and_texts_are_options(serve: Serve, heroes: Heroes) -> None:
     texts = {"connection_room_not_exist": "kein solcher Raum"}
-    service = await serve(dialect={"welcome_message": "Servus", "error_texts": texts})
+    service, _ = await serve(dialect={"welcome_message": "Servus", "error_texts": texts})
     line = await heroes.telnet(service, is_greeted=False)
     assert await line.read() == {"welcome": "Servus", "context": "api"}
     assert (await line.ask("roomAdd attic"))["error"] == "kein solcher Raum"
+    browser = await heroes.browser(service)
+    assert (await browser.ask("roomAdd", "attic"))["error"] == "Error: kein solcher Raum"
 
 
 async def test_login_that_is_refused_is_told(serve: Serve, heroes: Heroes) -> None:
     def refuse(service: Any, socket_id: str) -> None:
         raise ChatServiceError("not now")
 
-    service = await serve(hooks={"on_connect": refuse})
+    service, _ = await serve(hooks={"on_connect": refuse})
     line = await heroes.telnet(service)
     assert (await line.read())["error"] == "not now"
     assert await line.read() == BYE
 
 
 async def test_guests_need_permission(serve: Serve, heroes: Heroes) -> None:
-    service = await serve(dialect={"guests": False})
+    service, _ = await serve(dialect={"guests": False})
     line = await heroes.telnet(service)
     assert (await line.read())["error"] == "No login provided"

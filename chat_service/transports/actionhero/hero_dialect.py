@@ -64,6 +64,8 @@ class ActionHeroDialect:
         )
         #: The commands of the service, by name.
         self.commands: Callable[[], Mapping[str, CommandFacts]] = dict
+        #: The form in which clients get a message, from its room and the stored message.
+        self.payload = self.options.payload
         #: Whether a connection that the service's hook gives no name is a user of its own.
         self.takes_guests = self.options.guests
 
@@ -99,7 +101,7 @@ class ActionHeroDialect:
                 return None
             if isinstance(message, HeroPayload):
                 return message
-            return self.options.payload(room, message)
+            return self.payload(room, message)
         if event == HERO_MESSAGE and len(args) == 1 and isinstance(args[0], Mapping):
             return {"context": "response", **args[0]}
         return told(event, args)
@@ -199,6 +201,8 @@ class PrimusConversation(LineConversation):
     """A WebSocket of Primus."""
 
     has_lines = False
+    # The client's library counts nothing but pings, and gives up after 45 s without one.
+    pings_always = True
 
     def _fingerprint(self, client: Client) -> str:
         key = self._dialect.options.cookie_key

@@ -103,6 +103,10 @@ class Conversation:
     wait is answered at once.
     """
 
+    #: Whether ``ping`` is sent every ``ping_interval`` seconds on a WebSocket, whatever has arrived, and the
+    #: client must send something before the next one.
+    pings_always = False
+
     def begin(self) -> Steps:
         """The client has connected. The place for a greeting, and for a login that does not wait."""
         return ()

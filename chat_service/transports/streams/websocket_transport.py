@@ -16,7 +16,12 @@ from chat_service.transports.socketio.engine.doors import Door, paths_of
 from chat_service.transports.socketio.engine.framing import DEFLATE_ANSWER, accepts_deflate, text_frame
 from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door
 from chat_service.transports.socketio.engine.gate import Gate, Refusal, TooManyConnections
-from chat_service.transports.socketio.engine.lines import PING_TIMEOUT, SERVER_DISCONNECT, Line
+from chat_service.transports.socketio.engine.lines import (
+    CLIENT_DISCONNECT,
+    PING_TIMEOUT,
+    SERVER_DISCONNECT,
+    Line,
+)
 from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.gate_options import GateOptions
 from chat_service.transports.socketio.proxies import X_FORWARDED_FOR
@@ -30,6 +35,7 @@ from chat_service.transports.streams.text_websocket import TextWebSocket, make_c
 #: Close codes (RFC 6455, section 7.4): the server has disconnected the client, which should stay away; the
 #: client should connect again; the client has broken a rule.
 FINAL, RESTART, VIOLATION = 1000, 1012, 1008
+_WANTED = (CLIENT_DISCONNECT, SERVER_DISCONNECT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -250,7 +256,7 @@ class WebSocketTransport(StreamTransport):
 
     def close_line(self, line: Line, closing: Closing) -> None:
         """Close a WebSocket with the code that says whether the client should connect again."""
-        code = RESTART if closing.may_return else FINAL if closing.reason == SERVER_DISCONNECT else VIOLATION
+        code = RESTART if closing.may_return else FINAL if closing.reason in _WANTED else VIOLATION
         if isinstance(line, TextWebSocket | AsgiLine):
             line.close_with(code)
         else:
@@ -260,6 +266,9 @@ class WebSocketTransport(StreamTransport):
 
     def on_idle(self, connection: StreamConnection) -> None:
         """Nothing has arrived on a connection for a while: ask whether the client is alive."""
+        if connection.conversation.pings_always:
+            self._ping_again(connection)
+            return
         if connection.heard or connection.is_blocked:
             connection.heard = False
             self.idle.add(connection)
@@ -274,6 +283,17 @@ class WebSocketTransport(StreamTransport):
             self.idle.add(connection)
             return
         self._silent.add(connection)
+
+    def _ping_again(self, connection: StreamConnection) -> None:
+        """Send the next of regular pings, if the last one was answered."""
+        if connection.is_pinged and not (connection.heard or connection.is_blocked):
+            connection.end(PING_TIMEOUT)
+            return
+        connection.is_pinged, connection.heard = True, False
+        frame = connection.conversation.ping()
+        if frame is not None:
+            self.write(connection, frame, is_answer=True)
+        self.idle.add(connection)
 
     def _look_at_silent(self, connection: StreamConnection) -> None:
         if connection.heard or connection.is_blocked:
