@@ -145,6 +145,12 @@ async def get_user(call: ApiCall) -> dict[str, Any]:
     return {"name": name, "sockets": len(sockets), "whitelistOnly": whitelist_only}
 
 
+async def get_unread(call: ApiCall) -> dict[str, Any]:
+    who: Any = {"user_name": call.path["user"], "bypass_permissions": True}
+    results = await call.service.exec_user_command(who, "roomGetUnread", call.body["rooms"])
+    return {"rooms": results[0]}
+
+
 async def list_sockets(call: ApiCall) -> dict[str, Any]:
     name = call.path["user"]
     await check_user(call)

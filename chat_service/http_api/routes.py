@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from chat_service.http_api import reading, writing
+from chat_service.http_api import reading, user_routes, writing
 from chat_service.http_api import schemas as data
 from chat_service.http_api.event_stream import room_events
-from chat_service.http_api.routing import Param, Route
+from chat_service.http_api.route_params import AFTER, CONTAINS, EPOCH, PAGE, ROOM, USER
+from chat_service.http_api.routing import Route
 from chat_service.http_api.schemas import Schema
 
 #: Schemas of the parameters of paths.
@@ -20,31 +21,6 @@ PATH_SCHEMAS: Final[Mapping[str, Schema]] = {
     "command": {**data.STRING, "minLength": 1, "maxLength": 256},
 }
 
-_PAGE = (
-    Param(
-        name="limit",
-        schema={"type": "integer", "minimum": 1, "maximum": data.PAGE},
-        doc="how many items the page may have; 100 if it is not given",
-    ),
-    Param(
-        name="cursor",
-        schema={"type": "string", "minLength": 1, "maxLength": 2048},
-        doc="the `cursor` of the page before; a page whose `cursor` is null is the last one",
-    ),
-)
-_CONTAINS = Param(
-    name="contains",
-    schema={"type": "string", "minLength": 1, "maxLength": 256},
-    doc=(
-        "only names with this in them, whatever the case; each request looks through `max_page_size` names, "
-        "and may find none while others follow"
-    ),
-)
-_AFTER = Param(name="after", schema=data.COUNT, doc="the id of the last known message; 0 for all messages")
-_EPOCH = Param(name="epoch", schema=data.EPOCH, doc="the epoch of that message, which `after` needs")
-_ROOM = ("invalidName", "noRoom")
-_USER = ("invalidName", "noUser")
-
 TABLE: Final[tuple[Route, ...]] = (
     # Rooms
     Route(
@@ -53,7 +29,7 @@ TABLE: Final[tuple[Route, ...]] = (
         scope="read",
         handler=reading.list_rooms,
         doc="Lists all rooms, in any order. A page may have more or fewer rooms than asked for.",
-        query=(*_PAGE, _CONTAINS),
+        query=(*PAGE, CONTAINS),
         answer=data.record({"rooms": data.array(data.ROOM), "cursor": data.CURSOR}),
     ),
     Route(
@@ -74,7 +50,7 @@ TABLE: Final[tuple[Route, ...]] = (
         handler=reading.get_room,
         doc="Returns the state of a room.",
         answer=data.ROOM_STATUS,
-        errors=_ROOM,
+        errors=ROOM,
     ),
     Route(
         method="PATCH",
@@ -84,7 +60,7 @@ TABLE: Final[tuple[Route, ...]] = (
         doc="Changes settings of a room, one after the other. Users who lose access are removed from it.",
         body=data.ROOM_CHANGES,
         status=204,
-        errors=_ROOM,
+        errors=ROOM,
     ),
     Route(
         method="DELETE",
@@ -103,9 +79,9 @@ TABLE: Final[tuple[Route, ...]] = (
             "Lists the joined users in their natural order: when each has joined (Unix time in ms, null if "
             "it is unknown), with how many sockets, and the details that were set last."
         ),
-        query=_PAGE,
+        query=PAGE,
         answer=data.MEMBERS,
-        errors=_ROOM,
+        errors=ROOM,
     ),
     Route(
         method="GET",
@@ -113,7 +89,7 @@ TABLE: Final[tuple[Route, ...]] = (
         scope="read",
         handler=reading.get_room_list,
         command="roomGetAccessList",
-        query=_PAGE,
+        query=PAGE,
         answer=data.NAMES_PAGE,
     ),
     Route(
@@ -133,7 +109,7 @@ TABLE: Final[tuple[Route, ...]] = (
         handler=writing.sync_room,
         doc="Removes members of a room who have no live socket or no access.",
         status=204,
-        errors=_ROOM,
+        errors=ROOM,
     ),
     # Messages
     Route(
@@ -145,9 +121,9 @@ TABLE: Final[tuple[Route, ...]] = (
             "Returns the messages after a known one, oldest first. Without `after`, or if those after it are "
             "not all stored, the messages are the newest ones, and `recovered` is false."
         ),
-        query=(_AFTER, _EPOCH, _PAGE[0]),
+        query=(AFTER, EPOCH, PAGE[0]),
         answer=data.HISTORY,
-        errors=_ROOM,
+        errors=ROOM,
     ),
     Route(
         method="POST",
@@ -172,7 +148,7 @@ TABLE: Final[tuple[Route, ...]] = (
         handler=writing.erase_message,
         doc="Deletes a message, and removes its content and that of its edits from the store.",
         status=204,
-        errors=(*_ROOM, "noMessage"),
+        errors=(*ROOM, "noMessage"),
     ),
     Route(
         method="POST",
@@ -188,6 +164,17 @@ TABLE: Final[tuple[Route, ...]] = (
         takes_key=True,
     ),
     Route(
+        method="POST",
+        path="/rooms/{room}/events",
+        scope="write",
+        handler=writing.send_event,
+        command="roomEvent",
+        doc="Sends an event to the joined sockets of a room, at most once. Nothing is stored.",
+        body=data.record({"name": data.EVENT_NAME, "data": {}}, {"author": data.NAME}),
+        status=204,
+        errors=("noUser",),
+    ),
+    Route(
         method="GET",
         path="/rooms/{room}/events",
         scope="read",
@@ -196,96 +183,11 @@ TABLE: Final[tuple[Route, ...]] = (
             "The events of a room as Server-Sent Events. Messages have the id `epoch:id`; a client that "
             "sends the last one as `Last-Event-ID` first gets the messages that it has missed."
         ),
-        query=(_AFTER, _EPOCH),
-        errors=_ROOM,
+        query=(AFTER, EPOCH),
+        errors=ROOM,
         is_stream=True,
     ),
-    # Users
-    Route(
-        method="GET",
-        path="/users",
-        scope="read",
-        handler=reading.list_users,
-        doc="Lists the users who have sockets, or all known users with `online=false`.",
-        query=(
-            *_PAGE,
-            _CONTAINS,
-            Param(name="online", schema=data.BOOLEAN, doc="only users who have sockets; true"),
-        ),
-        answer=data.USERS,
-    ),
-    Route(
-        method="POST",
-        path="/users",
-        scope="write",
-        handler=writing.create_user,
-        doc="Creates a user before the first login.",
-        body=data.NEW_USER,
-        answer=data.NAMED,
-        status=201,
-        errors=("invalidName", "listLimitExceeded", "userExists"),
-    ),
-    Route(
-        method="GET",
-        path="/users/{user}",
-        scope="read",
-        handler=reading.get_user,
-        doc="Returns the state of a user.",
-        answer=data.USER,
-        errors=_USER,
-    ),
-    Route(
-        method="DELETE",
-        path="/users/{user}",
-        scope="admin",
-        handler=writing.delete_user,
-        doc="Deletes a user who has no sockets, with the lists.",
-        status=204,
-        errors=(*_USER, "userOnline"),
-    ),
-    Route(
-        method="GET",
-        path="/users/{user}/sockets",
-        scope="read",
-        handler=reading.list_sockets,
-        command="listOwnSockets",
-        doc="Lists a user's sockets on all instances, each with the rooms it has joined.",
-        query=_PAGE,
-        answer=data.SOCKETS,
-        errors=_USER,
-    ),
-    Route(
-        method="GET",
-        path="/users/{user}/lists/{list}",
-        scope="read",
-        handler=reading.get_user_list,
-        command="directGetAccessList",
-        doc="Returns a user's `blacklist` or `whitelist`.",
-        query=_PAGE,
-        answer=data.NAMES_PAGE,
-        errors=_USER,
-    ),
-    Route(
-        method="PATCH",
-        path="/users/{user}/lists/{list}",
-        scope="write",
-        handler=writing.change_user_list,
-        command="directAddToList",
-        doc="Removes names from a user's list, then adds others.",
-        body=data.LIST_CHANGES,
-        status=204,
-        errors=_USER,
-    ),
-    Route(
-        method="POST",
-        path="/users/{user}/messages",
-        scope="write",
-        handler=writing.send_direct,
-        command="directMessage",
-        body=data.DIRECT,
-        answer=data.record({"message": {"type": "object"}}),
-        errors=_USER,
-    ),
+    *user_routes.ROWS,
     # Operators
     Route(
         method="GET",
@@ -339,7 +241,7 @@ TABLE: Final[tuple[Route, ...]] = (
         handler=writing.kick_user,
         doc="Disconnects all sockets of a user, on all instances.",
         status=204,
-        errors=_USER,
+        errors=USER,
     ),
     Route(
         method="POST",
@@ -348,7 +250,7 @@ TABLE: Final[tuple[Route, ...]] = (
         handler=writing.sync_user,
         doc="Removes a user's stale sockets and room entries.",
         status=204,
-        errors=_USER,
+        errors=USER,
     ),
     Route(
         method="POST",

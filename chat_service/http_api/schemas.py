@@ -47,6 +47,12 @@ KEY: Final[Schema] = {
     "minLength": 1,
     "maxLength": MAX_KEY_LENGTH,
 }
+EVENT_NAME: Final[Schema] = {
+    "type": "string",
+    "description": "what has happened, such as `typing`",
+    "minLength": 1,
+    "maxLength": MAX_KEY_LENGTH,
+}
 MESSAGE: Final[Schema] = {
     "type": "object",
     "description": "`{textMessage}`, or any object that a message checker hook accepts",

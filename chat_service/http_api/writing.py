@@ -98,6 +98,20 @@ async def send_direct(call: ApiCall) -> dict[str, Any]:
     return {"message": results[0]}
 
 
+async def send_event(call: ApiCall) -> None:
+    author = call.body.get("author")
+    who: Any = True if author is None else {"user_name": author, "bypass_permissions": True}
+    event = call.path["room"], call.body["name"], call.body["data"]
+    await call.service.exec_user_command(who, "roomEvent", *event)
+
+
+async def mark_read(call: ApiCall) -> dict[str, Any]:
+    who: Any = {"user_name": call.path["user"], "bypass_permissions": True}
+    room, message_id = call.path["room"], int(call.body["id"])
+    results = await call.service.exec_user_command(who, "roomMarkRead", room, message_id)
+    return {"readId": results[0]}
+
+
 # Rooms
 
 _ROOM_SETTINGS = {

@@ -1,13 +1,15 @@
 """The part of the server API that reaches clients: messages and events to rooms, users and sockets."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from chat_service.commands import server_members
 from chat_service.commands.erasing import erase_message
 from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
-from chat_service.contracts.records import Page
+from chat_service.contracts.records import Page, ReadState
 from chat_service.domain import listing
+from chat_service.errors import ChatServiceError
 from chat_service.service.server_api import ServerAPI
 from chat_service.service.server_arguments import whole_number
 from chat_service.service.transport_api import check_event
@@ -72,6 +74,42 @@ class AudienceAPI(ServerAPI):
         check_event(event, data, self._context.limits.attachments)
         envelope = NotifySocket(socket_id=SocketId(socket_id), event=event, args=data)
         return self._publisher.publish(topic, envelope)
+
+    async def send_room_event(
+        self, room: str, name: str, data: Any = None, *, author: str | None = None
+    ) -> None:
+        """Send an event to the joined sockets of a room, as ``roomEvent`` does. Nothing is stored.
+
+        ``author``: the user in whose name it is sent, who need not be in the room. The rate and the size are
+        not limited. Raises ``noRoom``, ``noUser``, ``badArgument``.
+        """
+        who: Any = True if author is None else {"user_name": author, "bypass_permissions": True}
+        await self.exec_user_command(who, "roomEvent", room, name, data)
+
+    # Read marks
+
+    async def mark_read(self, user: str, room: str, message_id: int) -> int:
+        """Move a user's mark in a room to a message, whether they are in the room or not.
+
+        All sockets of the user get ``roomReadEcho`` if it has moved; it never moves back. An id after the
+        last message means the last one. Returns the id up to which the user has read now. Raises ``noUser``,
+        ``noRoom``.
+        """
+        who = {"user_name": user, "bypass_permissions": True}
+        read_id: int = (await self.exec_user_command(who, "roomMarkRead", room, message_id))[0]
+        return read_id
+
+    async def get_unread(self, user: str, rooms: Sequence[str]) -> dict[str, ReadState]:
+        """How far a user has read rooms, whether they are in them or not, and how many messages follow.
+
+        Takes any number of rooms, and leaves out those that do not exist. Raises ``noUser``, ``invalidName``.
+        """
+        self._context.check_open()
+        names, store = [self._room(room) for room in rooms], self._context.store
+        if not await store.user_exists(self._user(user)):
+            raise ChatServiceError("noUser", user)
+        found = await store.rooms_unread(names, self._user(user), bypass=True)
+        return {str(room): state for room, state in found.items()}
 
     # Members
 

@@ -75,6 +75,25 @@ async def test_rooms_that_one_may_not_read(world: World) -> None:
     assert await raised(run("alice", "roomMarkRead", "theirs", 1)) == ("notJoined", "theirs")
 
 
+@pytest.mark.covers("api:mark_read", "api:get_unread", "error:noUser")
+async def test_the_server_marks_and_counts_for_a_user(world: World) -> None:
+    service = (instance := await world.start(names_per_command_limit=2)).service
+    rooms = [f"room{number}" for number in range(4)]
+    for room in rooms:
+        await service.add_room(room)
+        await service.broadcast(room, TEXT)
+    alice = await instance.login("alice")
+    assert await service.mark_read("alice", "room1", 5) == 1
+    assert await alice.wait_for("roomReadEcho") == ["room1", 1]
+    assert await service.mark_read("alice", "room1", 0) == 1
+    found = await service.get_unread("alice", [*rooms, "nowhere"])
+    assert {room: state.unread for room, state in found.items()} == {room: room != "room1" for room in rooms}
+    assert await raised(service.mark_read("bob", "room1", 1)) == ("noUser", "bob")
+    assert await raised(service.get_unread("bob", rooms)) == ("noUser", "bob")
+    assert await raised(service.mark_read("alice", "nowhere", 1)) == ("noRoom", "nowhere")
+    assert await raised(service.get_unread("alice", ["a:b"])) == ("invalidName", "a:b")
+
+
 @pytest.mark.covers("command:roomGetUnread", "option:names_per_command_limit", "error:listLimitExceeded")
 @ONE_STORE
 async def test_more_rooms_than_allowed_are_refused_at_once(world: World) -> None:

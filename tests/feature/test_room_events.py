@@ -53,15 +53,15 @@ async def test_only_joined_users_send(world: World) -> None:
     assert await clients[0].error("roomEvent", "room", "typing", True) == wire_error("notJoined", "room")
 
 
-@COMMAND
+@pytest.mark.covers("command:roomEvent", "api:send_room_event")
 async def test_events_of_the_server(world: World) -> None:
     instance = await world.start(room_event_burst=1, room_event_rate=0.001, room_event_size_limit=10)
     await instance.service.add_room("room")
     alice = await instance.joined("alice", "room")
     run, big = instance.service.exec_user_command, "x" * 20_000
-    for context, author in ((True, None), ({"user_name": "alice", "bypass_permissions": True}, "alice")):
+    for author in (None, "alice"):
         for _ in range(3):
-            assert await run(context, "roomEvent", "room", "notice", big) == [None]
+            await instance.service.send_room_event("room", "notice", big, author=author)
             event = {"author": author, "name": "notice", "data": big}
             assert await alice.wait_for("roomEvent") == ["room", event]
             alice.clear()
@@ -71,6 +71,9 @@ async def test_events_of_the_server(world: World) -> None:
     assert alice.received("roomEvent") == []
     await instance.service.add_user("bob")
     assert await raised(run("bob", "roomEvent", "room", "notice", 1)) == ("notJoined", "room")
+    assert await raised(instance.service.send_room_event("hall", "notice")) == ("noRoom", "hall")
+    work = instance.service.send_room_event("room", "notice", author="ghost")
+    assert await raised(work) == ("noUser", "ghost")
 
 
 @ONE_STORE

@@ -29,6 +29,36 @@ async def test_publish_and_read(world: World) -> None:
         assert (history["lastMessageId"], history["more"], history["recovered"]) == (2, False, False)
 
 
+async def test_events_and_marks(world: World) -> None:
+    instance = await start(world)
+    await instance.service.add_room("room")
+    client = await instance.joined("ann", "room")
+    async with program(instance) as api:
+        event = {"name": "typing", "data": {"on": True}}
+        sent = await api.ask("POST", "/rooms/room/events", event, scope="write")
+        assert sent.status == 204
+        assert await client.wait_for("roomEvent") == ["room", {"author": None, **event}]
+        await api.do("POST", "/rooms/room/events", {**event, "author": "ann"})
+        assert await client.wait_for("roomEvent") == ["room", {"author": "ann", **event}]
+        for path, body, status in (
+            ("/rooms/nowhere/events", event, 404),
+            ("/rooms/room/events", {**event, "author": "zoe"}, 404),
+            ("/rooms/room/events", {**event, "name": ""}, 400),
+        ):
+            assert (await api.ask("POST", path, body)).status == status, (path, body)
+        for _ in range(3):
+            await api.do("POST", "/rooms/room/messages", HELLO)
+        marked = await api.ask("PUT", "/users/ann/marks/room", {"id": 2}, scope="write")
+        assert (marked.status, marked.data) == (200, {"readId": 2})
+        assert await client.wait_for("roomReadEcho") == ["room", 2]
+        asked = {"rooms": ["room", "nowhere"]}
+        unread = await api.ask("POST", "/users/ann/unread", asked, scope="read")
+        state = {"lastMessageId": 3, "readId": 2, "unread": 1}
+        assert (unread.status, unread.data) == (200, {"rooms": {"room": state}})
+        assert (await api.ask("POST", "/users/zoe/unread", asked)).status == 404
+        assert (await api.ask("PUT", "/users/ann/marks/nowhere", {"id": 1})).status == 404
+
+
 async def test_history_pages_continue(world: World) -> None:
     instance = await start(world)
     await instance.service.add_room("room", history_max_size=6)
