@@ -13,6 +13,12 @@ from chat_service.options import Options
 from chat_service.service import ChatService
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.transports.streams import (
+    LineOptions,
+    LineTransport,
+    WebSocketOptions,
+    WebSocketTransport,
+)
 from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
 if TYPE_CHECKING:
@@ -38,6 +44,7 @@ def build_service(settings: Settings) -> ChatService:
             hooks=hooks,
             store=settings.store_type,
             store_options=dict(settings.store_options),
+            transport=make_transports(settings),
             transport_options=dict(settings.transport_options),
             api_options=dict(settings.api_options),
             webhook_options=dict(settings.webhook_options),
@@ -45,6 +52,16 @@ def build_service(settings: Settings) -> ChatService:
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.path}: {error}") from None
+
+
+def make_transports(settings: Settings) -> list[Any]:
+    """The transports of a file: Socket.IO, and those that have a section."""
+    transports: list[Any] = ["socket.io"]
+    if settings.websocket_options is not None:
+        transports.append(WebSocketTransport(WebSocketOptions.from_mapping(settings.websocket_options)))
+    if settings.line_options is not None:
+        transports.append(LineTransport(LineOptions.from_mapping(settings.line_options)))
+    return transports
 
 
 def _login_hooks(settings: Settings) -> dict[str, Any]:
@@ -69,6 +86,8 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("api", ApiOptions.from_mapping, settings.api_options)
     faults += _option_faults("webhooks", WebhookOptions.from_mapping, settings.webhook_options)
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
+    faults += _option_faults("websocket", WebSocketOptions.from_mapping, settings.websocket_options or {})
+    faults += _option_faults("lines", LineOptions.from_mapping, settings.line_options or {})
     login = settings.login
     if login is not None:
         faults += _attempt("login", lambda: make_login(login))

@@ -27,6 +27,8 @@ def check_public(settings: Settings) -> list[Finding]:
         *_hosts(settings.transport_options),
         *_service(settings.service),
         *_transport(settings.transport_options),
+        *_websocket(settings.websocket_options),
+        *_lines(settings.line_options),
         *_store(settings),
         *_webhooks(settings.webhook_options),
     ]
@@ -107,6 +109,37 @@ def _transport(transport: Mapping[str, Any]) -> Iterator[_Judgement]:
     size = transport.get("max_message_size", 0)
     if size > LARGE_MESSAGE:
         yield Verdict.WARNING, f"[transport] max_message_size {size}: a few clients can fill the memory"
+
+
+def _websocket(options: Mapping[str, Any] | None) -> Iterator[_Judgement]:
+    if options is None or options.get("port") is None:
+        # The checks of the Socket.IO transport count.
+        return
+    origins = options.get("cors_allowed_origins")
+    if "*" in ([origins] if isinstance(origins, str) else origins or ()):
+        yield (
+            Verdict.FAILED,
+            '[websocket] cors_allowed_origins = "*" lets every website use the logins of its visitors',
+        )
+    if options.get("allowed_hosts") is None:
+        yield Verdict.WARNING, "[websocket] allowed_hosts is not set: list your host names"
+
+
+def _lines(options: Mapping[str, Any] | None) -> Iterator[_Judgement]:
+    if options is None:
+        return
+    host = options.get("host", "127.0.0.1")
+    if not is_loopback(host) and options.get("certificate") is None:
+        yield (
+            Verdict.FAILED,
+            f"[lines] host {host!r} without certificate: others can read and change logins and messages on "
+            "the way; set certificate and private_key, or listen on 127.0.0.1 behind a proxy with TLS",
+        )
+    if options.get("max_connections_per_address") is None and not is_loopback(host):
+        yield (
+            Verdict.WARNING,
+            "[lines] max_connections_per_address is off: one client can take all connections",
+        )
 
 
 def _store(settings: Settings) -> Iterator[_Judgement]:

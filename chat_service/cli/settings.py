@@ -32,7 +32,7 @@ SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
     "webhook_options": "webhooks",
 }
 #: Options of the transport that are Python objects.
-_OBJECTS: Final = frozenset({"app", "server", "middleware"})
+_OBJECTS: Final = frozenset({"app", "server", "middleware", "tls"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,9 @@ class Settings:
     store_type: str = "memory"
     store_options: Mapping[str, Any] = field(default_factory=dict)
     transport_options: Mapping[str, Any] = field(default_factory=dict)
+    #: Options of the other transports; None if there is none.
+    websocket_options: Mapping[str, Any] | None = None
+    line_options: Mapping[str, Any] | None = None
     api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     login: LoginSettings | None = None
@@ -112,6 +115,8 @@ class _Reader:
         service = self.known("key in [service]", "service", sections["service"], _service_keys())
         store_type, store = self._store(sections["store"])
         transport = self.known("key in [transport]", "transport", sections["transport"], _transport_keys())
+        websocket = self.known("key in [websocket]", "websocket", sections["websocket"], _websocket_keys())
+        lines = self.known("key in [lines]", "lines", sections["lines"], _line_keys())
         api = self.known("key in [api]", "api", sections["api"], _api_keys())
         webhooks = self.known("key in [webhooks]", "webhooks", sections["webhooks"], _webhook_keys())
         login = None
@@ -126,6 +131,8 @@ class _Reader:
             store_type=store_type,
             store_options=store,
             transport_options=transport,
+            websocket_options=websocket if "websocket" in given else None,
+            line_options=lines if "lines" in given else None,
             api_options=api,
             webhook_options=webhooks,
             login=login,
@@ -136,7 +143,7 @@ class _Reader:
     def _sections(self, given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         self.known("section", "sections", given, list(SECTIONS))
         sections: dict[str, dict[str, Any]] = {}
-        for name in ("service", "store", "transport", "api", "webhooks", "login", "process"):
+        for name in SECTIONS.keys() - {"rooms"}:
             nothing: dict[str, Any] = {}
             wanted = f"{name}: expected a section [{name}]"
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
@@ -221,6 +228,18 @@ def _transport_keys() -> list[str]:
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
     return [item.name for item in fields(SocketIOOptions) if item.name not in _OBJECTS]
+
+
+def _websocket_keys() -> list[str]:
+    from chat_service.transports.streams.websocket_transport import WebSocketOptions
+
+    return [item.name for item in fields(WebSocketOptions)]
+
+
+def _line_keys() -> list[str]:
+    from chat_service.transports.streams.line_transport import LineOptions
+
+    return [item.name for item in fields(LineOptions) if item.name not in _OBJECTS]
 
 
 def _api_keys() -> list[str]:

@@ -21,6 +21,7 @@ from chat_service.service.runner import NAMES_ONLY, is_loopback
 from chat_service.stores.memory import MemoryStore
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.transports.streams import LineTransport, WebSocketTransport
 
 #: Initial and maximum delay in seconds before a dead worker is restarted.
 BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 30.0
@@ -244,6 +245,12 @@ POLLING_WORKERS = (
     "port with --port-per-worker, behind a proxy with sticky sessions"
 )
 
+LINE_WORKERS = "workers cannot share the port of the line transport: set its option reuse_port to true"
+WEBSOCKET_WORKERS = (
+    "workers cannot share the port of the WebSocket transport: leave its option port out, so that it uses "
+    "that of Socket.IO"
+)
+
 
 def launch(
     service: ChatService,
@@ -284,11 +291,18 @@ def check_workers(service: ChatService, *, port_per_worker: bool) -> None:
     store, transport = service.options.store, service.options.transport
     if store == "memory" or isinstance(store, MemoryStore):
         raise CliError(ExitCode.CONFIGURATION, MEMORY_WORKERS)
-    if transport == "socket.io":
-        ways = SocketIOOptions.from_mapping(service.options.transport_options).transports
-    elif isinstance(transport, SocketIOTransport):
-        ways = transport.options.transports
-    else:
+    members = list(transport) if isinstance(transport, list | tuple) else [transport]
+    ways: Sequence[str] | None = None
+    for member in members:
+        if member == "socket.io":
+            ways = SocketIOOptions.from_mapping(service.options.transport_options).transports
+        elif isinstance(member, SocketIOTransport):
+            ways = member.options.transports
+        elif isinstance(member, LineTransport) and not member.options.reuse_port and member.options.port:
+            raise CliError(ExitCode.CONFIGURATION, LINE_WORKERS)
+        elif isinstance(member, WebSocketTransport) and member.options.port:
+            raise CliError(ExitCode.CONFIGURATION, WEBSOCKET_WORKERS)
+    if ways is None:
         raise CliError(ExitCode.CONFIGURATION, f"workers need the Socket.IO transport, not {transport!r}")
     if list(ways) != ["websocket"] and not port_per_worker:
         raise CliError(ExitCode.CONFIGURATION, POLLING_WORKERS)

@@ -173,6 +173,15 @@ class HasAddress(Protocol):
 
 
 @runtime_checkable
+class HasAddresses(Protocol):
+    """Several transports, each of which may have an address of its own."""
+
+    def addresses(self) -> Sequence[tuple[str, str, int]]:
+        """The name, the host and the port of each transport that listens."""
+        ...
+
+
+@runtime_checkable
 class ListensAnywhere(Protocol):
     """A transport whose address can be changed before the start."""
 

@@ -9,7 +9,7 @@ from chat_service.clock import Clock, SystemClock
 from chat_service.commands import own_commands
 from chat_service.commands.spec import Command
 from chat_service.concurrency.running import RunningWork
-from chat_service.contracts.capabilities import HasAddress, ListensAnywhere, MountsOnAsgi
+from chat_service.contracts.capabilities import HasAddress, HasAddresses, ListensAnywhere, MountsOnAsgi
 from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, PRIORITY, Hook
@@ -232,6 +232,10 @@ class ChatService(AudienceAPI):
         own = context.transport.address if isinstance(context.transport, HasAddress) else None
         given = addresses or ([own] if own else [])
         announce(given, store=context.store, namespace=self.options.namespace, workers=workers)
+        if isinstance(context.transport, HasAddresses):
+            for name, host, port in context.transport.addresses():
+                if (host, port) not in given:
+                    say(f"{name}: {host} port {port}")
         if self.operations.port is not None:
             url = http_url(self.options.operations_host, self.operations.port)
             say(f"metrics and health: {url}metrics, {url}healthz and {url}readyz")

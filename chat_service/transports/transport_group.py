@@ -103,6 +103,14 @@ class TransportGroup:
         found = (member.address for member in self.members if isinstance(member, HasAddress))
         return next((address for address in found if address is not None), None)
 
+    def addresses(self) -> Sequence[tuple[str, str, int]]:
+        """The name, the host and the port of each transport that listens."""
+        return [
+            (name_of(member), *member.address)
+            for member in self.members
+            if isinstance(member, HasAddress) and member.address is not None
+        ]
+
     def listen_at(self, *, host: str | None, port: int | None, sockets: Sequence[socket]) -> None:
         """Change the address of the first transport whose address can be changed."""
         for member in self.members:

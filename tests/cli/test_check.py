@@ -279,6 +279,24 @@ def test_a_file_for_the_public_internet(tmp_path: Path) -> None:
         ("[transport]", '[transport]\ntrusted_proxies = ["0.0.0.0/0"]', "failed", "choose its address"),
         (
             "[transport]",
+            '[lines]\nhost = "0.0.0.0"\nmax_connections_per_address = 50\n[transport]',
+            "failed",
+            "[lines] host '0.0.0.0' without certificate",
+        ),
+        (
+            "[transport]",
+            "[websocket]\nport = 8001\n[transport]",
+            "warning",
+            "[websocket] allowed_hosts is not set",
+        ),
+        (
+            "[transport]",
+            '[websocket]\nport = 8001\nallowed_hosts = "a"\ncors_allowed_origins = "*"\n[transport]',
+            "failed",
+            "lets every website",
+        ),
+        (
+            "[transport]",
             '[transport]\nadmin_ui = {username = "a", password = "b"}',
             "warning",
             "protected only by a password",

@@ -14,6 +14,7 @@ from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
 from chat_service.redaction import redacted
 from tests.cli.conftest import invoke
+from tests.conformance.stream_client import connect_line, connect_socket
 
 WHOLE = """
 [service]
@@ -33,6 +34,12 @@ tls = { ssl_ca_certs = "ca.pem" }
 [transport]
 transports = ["websocket"]
 ping_interval = 10
+
+[websocket]
+compression = true
+
+[lines]
+port = 0
 
 [login]
 type = "jwt"
@@ -201,7 +208,12 @@ def test_print_config_means_the_same(write: Any) -> None:
     secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
     again, before = Settings.read(write(printed), secrets), Settings.read(write(WHOLE), {})
     assert as_toml(dataclasses.replace(again, path="")) == as_toml(dataclasses.replace(before, path=""))
-    assert build_service(again).options == build_service(again).options
+    one, other = (build_service(again).options for _ in range(2))
+    # Transports are objects.
+    assert [each.options for each in one.transport[1:]] == [each.options for each in other.transport[1:]]
+    assert dataclasses.replace(one, transport="socket.io") == dataclasses.replace(
+        other, transport="socket.io"
+    )
 
 
 def test_values_of_toml() -> None:
@@ -245,3 +257,81 @@ def test_tokens_of_the_api(write: Any, tmp_path: Path) -> None:
     bad = invoke("serve", "--config", write(f'[api]\ntokens = "ci:reed:{token}"\n{login}'))
     assert bad.exit_code == 3 and "expected scopes of read, write, admin, got 'reed'" in bad.stderr
     assert token not in bad.output
+
+
+PLAIN = """
+[service]
+port = 0
+
+[transport]
+transports = ["websocket"]
+
+[websocket]
+path = "/ws"
+
+[lines]
+port = 0
+idle_timeout = 60
+
+[login]
+type = "name"
+source = "query"
+"""
+
+
+async def test_the_sections_of_other_transports(write: Any) -> None:
+    settings = Settings.read(write(PLAIN))
+    assert settings.websocket_options == {"path": "/ws"}
+    assert settings.line_options == {"port": 0, "idle_timeout": 60}
+    service = build_service(settings)
+    async with service:
+        _, websocket, lines = service.options.transport
+        client = await connect_line(lines, query={"userName": "alice"})
+        assert (await client.emit("listOwnSockets"))[0] is None
+        other = await connect_socket(websocket, query={"userName": "bob"}, port=service.port, path="/ws")
+        await other.disconnect()
+        await client.disconnect()
+    again = build_service(Settings.read(write(as_toml(settings))))
+    options = [each.options for each in again.options.transport[1:]]
+    assert options == [websocket.options, lines.options]
+    assert Settings.read(write("[lines]")).line_options == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[websocket]\npaht = 5", "unknown key in [websocket] paht; did you mean path?"),
+        ("[websocket]\nport = -1", "websocket_options port: expected a port, 0 to 65535, or None, got -1"),
+        ("[lines]\nidle_timeout = 0", "line_options idle_timeout: expected seconds, more than 0, got 0"),
+        ('[lines]\nprivate_key = "key.pem"', "line_options private_key: needs certificate"),
+        ('[lines]\ncertificate = "nowhere.pem"', "line_options certificate: nowhere.pem: "),
+        ('[lines]\ntls = "x"', "unknown key in [lines] tls"),
+    ],
+)
+def test_invalid_options_of_other_transports_are_refused(write: Any, text: str, message: str) -> None:
+    path = write(f'[login]\ntype = "name"\n{text}')
+    result = invoke("serve", "--config", path)
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"chat-service: {path}: {message}"), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[lines]\nport = 5001", "set its option reuse_port to true"),
+        ("[websocket]\nport = 5001", "leave its option port out"),
+    ],
+)
+def test_workers_share_ports_or_are_refused(write: Any, text: str, message: str) -> None:
+    path = write(
+        '[login]\ntype = "name"\n[transport]\ntransports = ["websocket"]\n'
+        f'[store]\nurl = "redis://localhost"\n{text}'
+    )
+    result = invoke("serve", "--config", path, "--workers", "2")
+    assert result.exit_code == 3 and message in result.stderr
+
+
+def test_the_port_of_lines_on_the_command_line(write: Any) -> None:
+    path = write('[login]\ntype = "name"')
+    result = invoke("serve", "--config", path, "--lines-port", "5001", "--print-config")
+    assert tomllib.loads(result.stdout)["lines"]["port"] == 5001

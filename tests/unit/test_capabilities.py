@@ -20,6 +20,7 @@ STORE = {"RunsWithoutTask", "HasTitle"}
 # Only the names of members count, so what is measured has both of these.
 MEASURED = {"MeasuredStore", "MeasuredTransport"}
 GROUP = {
+    "HasAddresses",
     "DeliversBySocket",
     "MeasuredByName",
     "HasAddress",

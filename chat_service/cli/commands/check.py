@@ -294,7 +294,12 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
             findings.append(Finding(name="configuration", verdict=Verdict.FAILED, detail=detail))
         if not findings:
             findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=path))
-            findings += _open_files(target.settings.transport_options)
+            for section in (
+                target.settings.transport_options,
+                target.settings.websocket_options or {},
+                target.settings.line_options or {},
+            ):
+                findings += _open_files(section)
             if public:
                 from chat_service.cli.public_config import check_public
 

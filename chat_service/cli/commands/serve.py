@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from typing import Any, Final
 
 import click
@@ -36,6 +36,11 @@ from chat_service.redaction import redacted
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.  [default: the file's]"
 )
+@click.option(
+    "--lines-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the line transport, which this switches on.  [default: the file's]",
+)
 @worker_options
 @click.option("--print-config", is_flag=True, help="Print the whole configuration without secrets, and exit.")
 @click.pass_context
@@ -44,20 +49,23 @@ def command(
     config: str,
     host: str | None,
     port: int | None,
+    lines_port: int | None,
     workers: int | None,
     port_per_worker: bool,
     print_config: bool,
 ) -> None:
     """Run a service from a configuration file, without code.
 
-    The file has the sections [service], [store], [transport], [api], [webhooks], [login], [process] and
-    [[rooms]]. An unknown key is refused. Secrets may come from the environment instead:
-    CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET, CHAT_API_TOKENS,
-    CHAT_WEBHOOK_SECRETS.
+    The file has the sections [service], [store], [transport], [websocket], [lines], [api], [webhooks],
+    [login], [process] and [[rooms]]. An unknown key is refused. Secrets may come from the environment
+    instead: CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET,
+    CHAT_API_TOKENS, CHAT_WEBHOOK_SECRETS.
     """
     from chat_service.cli.assembly import build_service
 
     settings = Settings.read(config)
+    if lines_port is not None:
+        settings = replace(settings, line_options={**(settings.line_options or {}), "port": lines_port})
     service = build_service(settings)
     if print_config:
         toml = as_toml(settings).rstrip("\n")
@@ -71,7 +79,7 @@ def command(
     count = process.workers if workers is None else workers
     code = launch(
         service,
-        ["serve", "--config", config, "--workers", str(count)],
+        ["serve", "--config", config, "--workers", str(count), *_given("--lines-port", lines_port)],
         workers=count,
         port_per_worker=port_per_worker,
         host=host,
@@ -80,6 +88,10 @@ def command(
         log_format=process.log_format,
     )
     ctx.exit(code)
+
+
+def _given(name: str, value: int | None) -> list[str]:
+    return [] if value is None else [name, str(value)]
 
 
 # --print-config
@@ -92,6 +104,7 @@ def as_toml(settings: Settings) -> str:
     from chat_service.http_api.api_options import ApiOptions
     from chat_service.stores.redis.redis_options import RedisOptions
     from chat_service.transports.socketio.socketio_options import SocketIOOptions
+    from chat_service.transports.streams import LineOptions, WebSocketOptions
     from chat_service.webhooks.webhook_options import WebhookOptions
 
     blocks = [_section("[service]", _with_defaults(Options, settings.service))]
@@ -102,6 +115,13 @@ def as_toml(settings: Settings) -> str:
         store |= settings.store_options
     blocks.append(_section("[store]", store))
     blocks.append(_section("[transport]", _with_defaults(SocketIOOptions, settings.transport_options)))
+    if settings.websocket_options is not None:
+        blocks.append(_section("[websocket]", _with_defaults(WebSocketOptions, settings.websocket_options)))
+    if settings.line_options is not None:
+        lines = _with_defaults(LineOptions, settings.line_options)
+        # An object, which no file can have.
+        lines.pop("tls")
+        blocks.append(_section("[lines]", lines))
     blocks.append(_section("[api]", _with_defaults(ApiOptions, settings.api_options)))
     blocks.append(_section("[webhooks]", _with_defaults(WebhookOptions, settings.webhook_options)))
     if settings.login is not None:

@@ -44,6 +44,11 @@ class LineOptions(StreamOptions):
     line_end: str = "\r\n"
     #: An ``ssl.SSLContext`` for TLS. None: no TLS.
     tls: ssl.SSLContext | None = None
+    #: Files with a certificate chain and its private key in PEM, for TLS without `tls`.
+    certificate: str | None = None
+    private_key: str | None = None
+    #: Let several processes listen on the port, each of which gets some of the connections.
+    reuse_port: bool = False
 
     def __post_init__(self) -> None:
         self.check_shared()
@@ -54,6 +59,24 @@ class LineOptions(StreamOptions):
             value = getattr(self, name)
             self.check(name, isinstance(value, str) and 0 < len(value) <= 16, "1 to 16 characters")
         self.check("tls", self.tls is None or isinstance(self.tls, ssl.SSLContext), "an SSLContext or None")
+        self.check_text("certificate", "private_key")
+        self.check("reuse_port", type(self.reuse_port) is bool, "True or False")
+        if self.private_key is not None and self.certificate is None:
+            raise self.error("needs certificate", "private_key")
+        if self.tls is not None and self.certificate is not None:
+            raise self.error("give tls or certificate, not both")
+
+    def make_context(self) -> ssl.SSLContext | None:
+        """The context for TLS, None without TLS. Raises ``ConfigurationError`` for bad files."""
+        if self.certificate is None:
+            return self.tls
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.certificate, self.private_key)
+        except OSError as error:
+            # Includes errors of ssl.
+            raise self.error(f"{self.certificate}: {error}", "certificate") from None
+        return context
 
 
 class LineTransport(StreamTransport):
@@ -66,6 +89,7 @@ class LineTransport(StreamTransport):
         plain protocol.
         """
         self.options = LineOptions.from_mapping(keywords) if options is None else options
+        self._tls = self.options.make_context()
         self._delimiter = self.options.delimiter.encode()
         self._line_end = self.options.line_end.encode()
         self._servers: list[asyncio.Server] = []
@@ -92,7 +116,8 @@ class LineTransport(StreamTransport):
             options.port,
             backlog=ACCEPTS_AT_ONCE,
             reuse_address=True,
-            ssl=options.tls,
+            reuse_port=options.reuse_port or None,
+            ssl=self._tls,
         )
         queue_connections(server)
         self._servers.append(server)
