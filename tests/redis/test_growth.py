@@ -137,7 +137,7 @@ async def test_all_keys_of_an_empty_room_go_at_once(server: RedisServer, alone: 
         at = {
             key: client.execute_command("PEXPIRETIME", key) for key in left() if not key.endswith(":changes")
         }
-    assert len(at) == 6
+    assert len(at) == 7
     assert len(set(at.values())) == 1
     assert all(0 < ttl <= SECONDS * 1000 for ttl in left().values())
     await peer.enter(ALICE, S1, room=EMPTY)

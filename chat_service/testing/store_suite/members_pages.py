@@ -196,6 +196,25 @@ class MembersPageSuite(StoreTests):
         await join(peer, ALICE, S1, NOW + 9)
         assert await status_of(peer, ALICE) == status(ALICE, NOW + 9, 1)
 
+    async def test_details_end_when_very_many_are_removed(self, peer: Peer) -> None:
+        """Which a store may do in several steps. Who joins again in between keeps what is new."""
+        crowd = [(UserName(f"user{number}"), SocketId(f"s{number}")) for number in range(230)]
+        await asyncio.gather(*(join(peer, *entry, NOW, details='"old"') for entry in crowd))
+        removing = asyncio.ensure_future(peer.store.room_set_mode(ROOM, SYSTEM, NOW, True))
+        await asyncio.sleep(0)
+        add = [name for name, _ in crowd[:3]]
+        await peer.store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=add, limit=LIMIT)
+        await join(peer, *crowd[0], NOW + 1, details='"new"')
+        await removing
+        await join(peer, *crowd[1], NOW + 1)
+        await join(peer, *crowd[2], NOW + 1, seen_limit=0)
+        members = (await peer.store.room_members_page(ROOM, SYSTEM, LIMIT)).members
+        assert sorted(members, key=lambda member: member.user_name) == [
+            status(crowd[0][0], NOW + 1, 1, '"new"'),
+            status(crowd[1][0], NOW + 1, 1),
+            status(crowd[2][0], NOW + 1, 1),
+        ]
+
     # Pages
 
     @pytest.mark.parametrize("count", [25, 200])
