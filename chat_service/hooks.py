@@ -78,6 +78,11 @@ SERVICE_HOOKS: Final[Mapping[str, Signature]] = {
         "Returns what clients may see of the details of a member, or None. By default they see everything. "
         "If it raises, they see nothing, and it is logged.",
     ),
+    "on_message_receive": Signature(
+        "service, user, socket_id, room, message",
+        "Decides what one recipient gets of a room's message, live and in histories: returns a message, or "
+        "None to hide it. Raising hides it. Costly: every recipient's message is made and encoded by itself.",
+    ),
     "room_messages_checker": Signature(
         "message",
         "Checks the format of room messages: raise to reject one. By default only `{textMessage}` passes.",

@@ -266,6 +266,12 @@ class Options:
     expose_internal_errors: bool = _option(
         False, checks.boolean, "Sends the text of unexpected exceptions to clients. For debugging only."
     )
+    receive_backlog_limit: int = _option(
+        1024 * 1024,
+        checks.count(1),
+        "Maximum size in bytes of a socket's events that wait for the hook `on_message_receive`; beyond it "
+        "the socket is disconnected as a slow consumer.",
+    )
     close_timeout: float = _option(
         15.0, checks.seconds(zero=True), "Maximum time in seconds to wait for running commands on close."
     )

@@ -143,6 +143,8 @@ class Counters:
         #: Logins by outcome ("ok" or an error code), and disconnects by reason.
         self.logins: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
+        #: Sockets disconnected because too much waited for ``on_message_receive``.
+        self.slow_hooks = 0
         #: Subscriptions that were lost and came back.
         self.interruptions = 0
         #: Gaps found in a room's events; gaps filled; messages read to fill them; failed attempts; rooms

@@ -240,7 +240,15 @@ class ClientRoom:
         return FoldedMessages(self, self._host.user_name, limit)
 
     async def history(self, after: int = 0, limit: int = PAGE, *, fold: bool = False) -> list[Message]:
-        """The stored messages after an id, oldest first. ``fold``: each in its current form."""
+        """The stored messages after an id, oldest first, without those that the service hides.
+
+        ``fold``: each in its current form.
+        """
+        page = await self._page(after, limit, fold=fold)
+        return [message for message in page if not message.get("hidden")]
+
+    async def _page(self, after: int, limit: int = PAGE, *, fold: bool = False) -> list[Message]:
+        """Hidden messages are there, because their ids count."""
         page, _ = await self._host.commands.room_history_get(self.name, after, limit, fold=fold or None)
         return page[::-1]
 
@@ -260,7 +268,8 @@ class ClientRoom:
                 for handler in self._on_gap:
                     handler(item)
             elif item is not None:
-                yield item
+                if not item.get("hidden"):
+                    yield item
             elif not self.is_wanted:
                 return
             elif self._stream.is_behind and self.joined.is_set():
@@ -270,7 +279,7 @@ class ClientRoom:
 
     async def _read_on(self) -> None:
         try:
-            self._stream.refill(await self.history(self._stream.queued_id))
+            self._stream.refill(await self._page(self._stream.queued_id))
         except NotConnectedError:
             # Wait until the connection is back, or the room is left.
             await asyncio.sleep(RETRY)
@@ -316,7 +325,7 @@ class ClientRoom:
         for message in history["messages"]:
             stream.take(message)
         while history["more"] and stream.last_id < last:
-            page = await self.history(stream.last_id)
+            page = await self._page(stream.last_id)
             if not page:
                 break
             for message in page:
@@ -329,7 +338,7 @@ class ClientRoom:
         info = await self._host.commands.room_history_info(self.name)
         last, epoch = info["lastMessageId"], info.get("epoch", "")
         known = self._stream.last_id if epoch == self._stream.epoch else max(0, last - PAGE)
-        messages = [message for message in await self.history(known) if message["id"] <= last]
+        messages = [message for message in await self._page(known) if message["id"] <= last]
         recovered = not messages or messages[0]["id"] == known + 1
         more = bool(messages) and messages[-1]["id"] < last
         return JoinHistory(

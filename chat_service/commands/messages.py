@@ -15,10 +15,10 @@ from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
 from chat_service.errors import StoreTimeoutError
 from chat_service.hooks import CommandCall
-from chat_service.interactions import EDIT, RELATES_TO, REPLY, Relation, fold
+from chat_service.interactions import EDIT, RELATES_TO, REPLY, Folds, Relation, fold
 from chat_service.protocol.encoded import EncodedMessages, digest
 from chat_service.protocol.values import MAX_DEPTH, count_binary
-from chat_service.types import Message, RoomName
+from chat_service.types import Message, RoomName, UserName
 
 T = TypeVar("T")
 
@@ -190,17 +190,18 @@ async def _read(
     store, actor = context.store, actor_of(call)
     max_bytes = None if call.bypass_permissions else context.options.history_max_get_bytes
     options = call.options
-    with_epoch, folds = (options.get("epoch"), options.get("fold")) if options else (False, False)
+    with_epoch, is_folded = (options.get("epoch"), options.get("fold")) if options else (False, False)
+    folds = None
     if not limit:
         # Reading histories may be disabled. Stores are asked for at least one message.
         info = await store.room_history_info(room, actor)
         found: Sequence[Message] = []
         epoch = info.cursor.epoch
-    elif folds:
+    elif is_folded:
         page = await in_turn(
             context, call, lambda: store.room_history_folded(room, actor, after, limit, max_bytes=max_bytes)
         )
-        found, epoch = fold(page.messages, page.folds), page.epoch
+        found, folds, epoch = page
     elif with_epoch:
         found, epoch = await in_turn(
             context, call, lambda: store.room_history_page(room, actor, after, limit, max_bytes=max_bytes)
@@ -215,6 +216,7 @@ async def _read(
         )
     if with_epoch:
         call.extra = (epoch,)
+    found = await shown(context, call, room, found, folds)
     return _for_caller(context, call, found, keeps_oldest=after is not None)
 
 
@@ -226,6 +228,18 @@ async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaita
     async with context.serial.hold((call.id, HISTORIES)):
         await drained(call.id)
         return await read()
+
+
+async def shown(
+    context: Context, call: CommandCall, room: RoomName, messages: Sequence[Message], folds: Folds | None
+) -> Sequence[Message]:
+    """What the caller gets of a history: folded, if that was asked for, and as the application lets them
+    have it. Server code gets it as it is stored.
+    """
+    screen = context.delivery.screen
+    if screen is None or call.is_local_call or call.id is None or call.user_name is None:
+        return messages if folds is None else fold(messages, folds)
+    return await screen.history(UserName(call.user_name), call.id, room, messages, folds)
 
 
 def _for_caller(
@@ -272,10 +286,12 @@ def folded(read: JoinHistory) -> Sequence[Message]:
     return read.messages if read.folds is None else fold(read.messages, read.folds)
 
 
-def placed_history(context: Context, call: CommandCall, history: PlacedHistory) -> dict[str, Any]:
+async def placed_history(
+    context: Context, call: CommandCall, room: RoomName, history: PlacedHistory
+) -> dict[str, Any]:
     """The messages read by a join, in the form of an answer."""
     read = history.read
-    messages, more = folded(read), read.more
+    messages, more = await shown(context, call, room, read.messages, read.folds), read.more
     if not isinstance(messages, EncodedMessages):
         # A recovered answer continues after the client's last message; any other answer ends at the join.
         messages = _fit(context, call, messages[::-1], keeps_oldest=read.recovered)[::-1]

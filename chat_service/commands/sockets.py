@@ -72,7 +72,7 @@ async def _join_with_history(context: Context, call: CommandCall, room: RoomName
         if outcome.cursor is not None:
             call.answered = partial(membership.answer_join_soon, context, session, room, outcome.cursor)
     if outcome.history is not None:
-        call.extra = (messages.placed_history(context, call, outcome.history),)
+        call.extra = (await messages.placed_history(context, call, room, outcome.history),)
     return outcome.njoined
 
 

@@ -50,6 +50,10 @@ class Audience:
         unanswered = {socket_id: item.join for socket_id, item in self._unanswered.items()}
         return {**self._hearing, **self._ahead, **unanswered}
 
+    def hearing(self) -> Sequence[SocketId]:
+        """The sockets that get delivered events now."""
+        return tuple(self._hearing)
+
     # Joins
 
     def ask(self, socket_id: SocketId) -> None:

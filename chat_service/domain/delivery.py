@@ -1,17 +1,49 @@
 """The rooms that this instance serves: their feeds, and the channels that deliver events to sockets."""
 
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Protocol
 
 from chat_service.contracts.bus import Bus, Notify, RoomCursor, RoomEvent, Topic, TopicKind
 from chat_service.contracts.transport import Transport
 from chat_service.domain.decisions import DecidedJoin, Gap, Missed, StateGap
 from chat_service.domain.feed import RoomFeed
 from chat_service.domain.interest import Interest, Taps
-from chat_service.types import RoomName, SocketId, UserName, room_channel
+from chat_service.interactions import Folds
+from chat_service.types import Message, RoomName, SocketId, UserName, room_channel
 
 #: The event of a notification that is not kept for sockets whose join is not answered yet.
 EPHEMERAL: Final = "roomEvent"
+
+
+class Screen(Protocol):
+    """What each recipient gets of the messages of rooms, decided by the application."""
+
+    def waiting(self, room: RoomName) -> Collection[SocketId]:
+        """The sockets for which events of the room wait."""
+        ...
+
+    def message(self, room: RoomName, socket_id: SocketId, args: Sequence[Any]) -> None:
+        """Send a socket what is decided about a message, after everything that waits for it."""
+        ...
+
+    def event(self, room: RoomName, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
+        """Send a socket another event of the room, after everything that waits for it."""
+        ...
+
+    def forget(self, room: RoomName, socket_id: SocketId) -> None:
+        """The socket is no longer joined."""
+        ...
+
+    async def history(
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        room: RoomName,
+        messages: Sequence[Message],
+        folds: Folds | None,
+    ) -> list[Message]:
+        """What a socket gets of the messages of a history. ``folds``: to fold them afterwards."""
+        ...
 
 
 class Delivery:
@@ -22,6 +54,8 @@ class Delivery:
         self.interest = Interest(bus)
         #: Other listeners to rooms on this instance.
         self.taps = Taps(self.interest)
+        #: None: all recipients get the same.
+        self.screen: Screen | None = None
         self._feeds: dict[RoomName, RoomFeed] = {}
 
     def feed(self, room: RoomName) -> RoomFeed | None:
@@ -69,9 +103,13 @@ class Delivery:
                 continue
             if isinstance(item, RoomEvent):
                 for user in item.announced:
-                    self._transport.emit(socket_id, "roomUserLeft", (room, user))
-            if item.event and socket_id not in item.exclude:
-                self._transport.emit(socket_id, item.event, item.args)
+                    self._emit(room, socket_id, "roomUserLeft", (room, user))
+            if not item.event or socket_id in item.exclude:
+                continue
+            if self.screen is not None and isinstance(item, RoomEvent) and item.is_message:
+                self.screen.message(room, socket_id, item.args)
+            else:
+                self._emit(room, socket_id, item.event, item.args)
 
     def repeat_join(self, room: RoomName, socket_id: SocketId) -> int | None:
         """A joined socket asked for its position: hold back events until ``answer_join``.
@@ -98,6 +136,8 @@ class Delivery:
         feed = self._feeds.get(room)
         if feed is not None and feed.forget(socket_id):
             self._transport.leave_channel(socket_id, room_channel(room))
+        if self.screen is not None:
+            self.screen.forget(room, socket_id)
 
     def is_unanswered(self, room: RoomName, socket_id: SocketId) -> bool:
         """Whether the client has not been told of its join yet."""
@@ -115,12 +155,47 @@ class Delivery:
 
     def give(self, room: RoomName, event: RoomEvent, deaf: Collection[SocketId]) -> None:
         """Deliver an event to the joined sockets that may get it now."""
+        if self.screen is not None:
+            self._give_each(self.screen, room, event, deaf)
+            return
         channel = room_channel(room)
         for user in event.announced:
             self._transport.broadcast(channel, "roomUserLeft", (room, user), deaf)
         if event.event:
             exclude = {*event.exclude, *deaf} if deaf else event.exclude
             self._transport.broadcast(channel, event.event, event.args, exclude)
+
+    def _give_each(
+        self, screen: Screen, room: RoomName, event: RoomEvent, deaf: Collection[SocketId]
+    ) -> None:
+        for user in event.announced:
+            self._broadcast(room, "roomUserLeft", (room, user), deaf)
+        if not event.is_message:
+            if event.event:
+                self._broadcast(room, event.event, event.args, {*event.exclude, *deaf})
+            return
+        feed = self._feeds.get(room)
+        for socket_id in () if feed is None else feed.audience.hearing():
+            if socket_id not in event.exclude:
+                screen.message(room, socket_id, event.args)
+
+    def _broadcast(
+        self, room: RoomName, event: str, args: Sequence[Any], exclude: Collection[SocketId]
+    ) -> None:
+        """Send an event to the joined sockets; where messages wait, behind them."""
+        waiting = () if self.screen is None else tuple(self.screen.waiting(room))
+        if self.screen is not None and waiting:
+            for socket_id in waiting:
+                if socket_id not in exclude:
+                    self.screen.event(room, socket_id, event, args)
+            exclude = {*exclude, *waiting}
+        self._transport.broadcast(room_channel(room), event, args, exclude)
+
+    def _emit(self, room: RoomName, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
+        if self.screen is None:
+            self._transport.emit(socket_id, event, args)
+        else:
+            self.screen.event(room, socket_id, event, args)
 
     def tell_missed(self, room: RoomName, missed: Missed) -> None:
         """Tell sockets which events they will never get."""
@@ -129,10 +204,10 @@ class Delivery:
 
     def _tell_gap(self, room: RoomName, socket_id: SocketId, gap: Gap | StateGap) -> None:
         if isinstance(gap, StateGap):
-            self._transport.emit(socket_id, "roomStateGap", (room,))
+            self._emit(room, socket_id, "roomStateGap", (room,))
         else:
             told = {"epoch": gap.epoch, "from": gap.first, "to": gap.last}
-            self._transport.emit(socket_id, "roomHistoryGap", (room, told))
+            self._emit(room, socket_id, "roomHistoryGap", (room, told))
 
     def notify(self, room: RoomName, notice: Notify) -> None:
         """Deliver a notification that is not an event of the room to the joined sockets."""
@@ -142,4 +217,7 @@ class Delivery:
             is_ephemeral = notice.event == EPHEMERAL
             later = feed.audience.unanswered() if is_ephemeral else feed.audience.notify(notice)
         exclude = {*notice.exclude, *later} if later else notice.exclude
+        if self.screen is not None:
+            self._broadcast(room, notice.event, notice.args, exclude)
+            return
         self._transport.broadcast(room_channel(room), notice.event, notice.args, exclude)

@@ -35,8 +35,13 @@ SENDING: Final = (
     Metric(
         name="chat_service_slow_consumers_total",
         kind=COUNTER,
-        doc="Sockets disconnected because they read too slowly.",
-        read=lambda reading: one(reading.transport.slow_consumers if reading.transport else None),
+        doc="Sockets disconnected because they read too slowly, or because too much waited for "
+        "`on_message_receive`.",
+        read=lambda reading: one(
+            reading.context.counters.slow_hooks + reading.transport.slow_consumers
+            if reading.transport
+            else None
+        ),
     ),
     Metric(
         name="chat_service_connections",

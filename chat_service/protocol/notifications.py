@@ -99,7 +99,8 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         "roomMessage",
         (("roomName", "string"), ("message", "StoredMessage")),
         _ROOM,
-        "A message in the room. Messages arrive in the order of their ids.",
+        "A message in the room. Messages arrive in the order of their ids. One that the application hides "
+        "from the recipient is `{id, timestamp, hidden: true}`.",
     ),
     Notification(
         "roomEvent",

@@ -10,6 +10,7 @@ from chat_service.commands import own_commands
 from chat_service.commands.spec import Command
 from chat_service.concurrency.running import RunningWork
 from chat_service.contracts.capabilities import HasAddress, HasAddresses, ListensAnywhere, MountsOnAsgi
+from chat_service.domain import screening
 from chat_service.domain.emitter import EventEmitter
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import EVENTS, PRIORITY, Hook
@@ -83,6 +84,7 @@ class OptionKeywords(TypedDict, total=False):
     max_attachments: int
     use_raw_error_objects: bool
     expose_internal_errors: bool
+    receive_backlog_limit: int
     close_timeout: float
     heartbeat_rate: float
     heartbeat_timeout: float
@@ -126,6 +128,7 @@ class ChatService(AudienceAPI):
         context = make_context(
             self, self.options, make_hooks(hooks), clock or SystemClock(), cluster_events, running
         )
+        screening.install(context)
         publisher = Publisher(context)
         super().__init__(context, publisher)
         #: Handshakes, custom events and notifications.
@@ -330,6 +333,7 @@ class ChatService(AudienceAPI):
                 self._context.events.add(event, function)
             else:
                 self._context.hooks.set(event, function)
+                screening.install(self._context)
             return function
 
         return register if listener is None else register(listener)

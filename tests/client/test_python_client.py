@@ -221,6 +221,32 @@ async def test_a_room_that_starts_over(service: ChatService, proxy: Proxy, conne
     assert await read(room, 2) == ["epoch", 1, 2]
 
 
+async def test_hidden_messages_are_no_gap(service: ChatService, proxy: Proxy, connect: Connect) -> None:
+    @service.on("on_message_receive")
+    def hide(service: ChatService, user: str, socket_id: str, room: str, message: Any) -> Any:
+        return None if message["textMessage"].startswith("hidden") else message
+
+    async def post(*texts: str) -> None:
+        for text in texts:
+            await service.broadcast("room", {"textMessage": text})
+
+    await post("one", "hidden two")
+    client = await connect()
+    room = await client.join("room", recent=10)
+    room.on_gap(lambda gap: pytest.fail(f"{gap}"))
+    await post("hidden three", "four")
+    proxy.cut()
+    await post("hidden five", "six", "hidden seven")
+    await wait_until(lambda: room.last_id == 7, "everything")
+    seen = []
+    async for message in room:
+        seen.append((message["id"], message["textMessage"]))
+        if message["id"] == 6:
+            break
+    assert seen == [(1, "one"), (4, "four"), (6, "six")]
+    assert [message["id"] for message in await room.history()] == [1, 4, 6]
+
+
 async def test_a_slow_reader_reads_the_rest_from_the_history(service: ChatService, connect: Connect) -> None:
     client = await connect(stream_limit=5)
     room = await client.join("room")

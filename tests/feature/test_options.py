@@ -132,6 +132,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "message_depth_limit": ([1, 128], [0, 129, None], "expected a whole number from 1 to 128"),
     "use_raw_error_objects": ([True, False], [1, None], BOOLEAN),
     "expose_internal_errors": ([True, False], [1, None], BOOLEAN),
+    "receive_backlog_limit": ([1, 5000], [0, -1, None, 1.5], f"expected a whole number from 1 to {BIG}"),
     "close_timeout": (
         [0, 0.5, 5],
         [-1, -0.1, "5", None, True, float("nan"), float("inf")],

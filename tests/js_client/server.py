@@ -120,6 +120,14 @@ class ServerUnderTest:
     async def do_know_no_options(self, room: str) -> None:
         self._old_rooms.add(room)
 
+    async def do_hide(self) -> None:
+        """Hide messages whose text says so. Set once, for all tests that follow."""
+
+        def hide(service: ChatService, user: str, socket_id: str, room: str, message: Any) -> Any:
+            return None if str(message.get("textMessage")).startswith("hidden") else message
+
+        self.service.on("on_message_receive", hide)
+
     async def do_tell(self, user: str, event: str, *data: Any) -> None:
         await self.service.transport.emit_to_channel(user_channel(user), event, *data)
 

@@ -129,7 +129,7 @@ def test_number_of_contract_items() -> None:
     assert [command.name for command in TABLE] == sorted(COMMANDS)
     assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 22
     assert len(ERROR_TEXTS) == 26
-    assert len(SERVICE_HOOKS) == 11
+    assert len(SERVICE_HOOKS) == 12
     assert len(EVENTS) == 5
 
 

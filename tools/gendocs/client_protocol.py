@@ -20,8 +20,16 @@ export interface TextMessage {
 /** A direct message as received. timestamp: Unix time in ms. */
 export type Sent<M> = M & { timestamp: number; author: string };
 
-/** A room message as received. Ids in a room count 1, 2, 3, and so on. */
-export type Stored<M> = Sent<M> & { id: number; relatesTo?: Relation; interactions?: Interactions };
+/**
+ * A room message as received. Ids in a room count 1, 2, 3, and so on. A message that the server hides from
+ * this user has only an id, a timestamp, and hidden: true; the events and methods of a room leave it out.
+ */
+export type Stored<M> = Sent<M> & {
+  id: number;
+  hidden?: true;
+  relatesTo?: Relation;
+  interactions?: Interactions;
+};
 
 """
 

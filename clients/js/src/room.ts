@@ -165,7 +165,8 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     if (this.#range?.first !== first) return [];
     this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
     if (page.length > 0) this.#range.first = page[0]!.id;
-    return page;
+    const shown = page.filter((message) => !message.hidden);
+    return shown.length === 0 && this.hasOlder ? this.older(limit) : shown;
   }
 
   // Called by the client
@@ -373,7 +374,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     if (message.id > this.lastId + 1) this.#skipTo(message.id);
     this.#range!.last = message.id;
     this.#isFresh = false;
-    this.emit("message", message, isLive);
+    if (!message.hidden) this.emit("message", message, isLive);
   }
 
   /** Report that the messages between the last delivered one and an id, both exclusive, are lost. */

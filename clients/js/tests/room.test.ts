@@ -357,3 +357,23 @@ test("closing rejects what waits", async () => {
   await assert.rejects(waiting, code("disconnected"));
   assert.equal(room.state, "out");
 });
+
+// The last test, because the server hides messages from then on.
+test("hidden messages are neither shown nor a gap", async () => {
+  const name = await addRoom();
+  await post(name, "1", "hidden 2", "hidden 3", "hidden 4", "5");
+  await server("hide", {});
+  const client = await login(unique("ann"));
+  const room = client.room(name);
+  const journal = record(room);
+  await room.join({ recent: 1 });
+  assert.deepEqual((await room.older(1)).map((message) => message.id), [1]);
+  assert.equal(room.hasOlder, false);
+  await post(name, "hidden 6", "7");
+  await until(() => journal.lines.length === 2, "the live message");
+  cut(client);
+  await post(name, "hidden 8", "9");
+  await until(() => journal.lines.length === 3, "what was missed");
+  assert.deepEqual(journal.lines.map((line) => line.split(" ")[0]), ["5", "7", "9"]);
+  assert.equal(room.lastId, 9);
+});
