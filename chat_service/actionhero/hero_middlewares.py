@@ -10,6 +10,7 @@ from chat_service.domain.context import Context
 from chat_service.hooks import CommandCall, Hook, MembershipInfo, call_hook
 from chat_service.transports.actionhero.hero_options import Payload
 from chat_service.transports.actionhero.hero_views import (
+    HERO_MESSAGE,
     HeroPayload,
     as_message,
     payload_of,
@@ -194,7 +195,7 @@ class Middlewares:
                 if payload is None:
                     return None
             if self._context.transport.get_handshake(SocketId(socket_id)).transport in _HERO_TYPES:
-                return HeroPayload(payload)
+                return {HERO_MESSAGE: HeroPayload(payload)}
             said = payload.get("message")
             return given if said == said_in(given) else {**servers_fields(given), **as_message(said)}
 

@@ -22,12 +22,12 @@ class Server(NamedTuple):
     chat: ActionHeroChat
 
 
-#: ``await serve(lines=..., dialect=..., **options)``: one more instance over the test's store, on free ports,
-#: with the room "lobby".
+#: ``await serve(lines=..., primus=..., dialect=..., **options)``: one more instance over the test's store, on
+#: free ports, with the room "lobby".
 Serve = Callable[..., Awaitable[Server]]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_error_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test during which something was logged as an error."""
     yield
@@ -47,7 +47,11 @@ async def serve(backend: Backend) -> AsyncIterator[Serve]:
     services: list[ChatService] = []
 
     async def start(
-        *, lines: dict[str, Any] | None = None, dialect: dict[str, Any] | None = None, **options: Any
+        *,
+        lines: dict[str, Any] | None = None,
+        primus: dict[str, Any] | None = None,
+        dialect: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Server:
         service = ChatService(
             host="127.0.0.1",
@@ -55,7 +59,9 @@ async def serve(backend: Backend) -> AsyncIterator[Serve]:
             store=backend.new_store(),
             transport=[
                 "socket.io",
-                WebSocketTransport(path="/primus", dialect=PrimusDialect(**(dialect or {}))),
+                WebSocketTransport(
+                    path="/primus", dialect=PrimusDialect(**(dialect or {})), **(primus or {})
+                ),
                 LineTransport(port=0, dialect=ActionHeroDialect(**(dialect or {})), **(lines or {})),
             ],
             **{"command_rate": None, **options},

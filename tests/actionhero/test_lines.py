@@ -10,7 +10,7 @@ from tests.actionhero.conftest import Serve
 from tests.actionhero.heroes import Heroes
 from tests.support.backends import ONE_STORE
 
-pytestmark = ONE_STORE
+pytestmark = [ONE_STORE, pytest.mark.usefixtures("no_error_logs")]
 
 BYE = {"status": "Bye", "context": "api"}
 

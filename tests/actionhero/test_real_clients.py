@@ -11,6 +11,7 @@ from tests.actionhero.conftest import Serve
 from tests.actionhero.heroes import Hero, Heroes
 from tests.support.backends import ONE_STORE
 
+pytestmark = pytest.mark.usefixtures("no_error_logs")
 BOTH_STORES = pytest.mark.parametrize("backend", ["memory", "redis"], indirect=True)
 KINDS = pytest.mark.parametrize("kind", ["browser", "tcp"])
 

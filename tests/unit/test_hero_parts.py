@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from chat_service.errors import ChatServiceError
-from chat_service.protocol.arguments import FLAG, LIMIT, USER_NAME, Argument, CommandOption
+from chat_service.protocol.arguments import FLAG, LIMIT, OBJECT, USER_NAME, Argument, CommandOption
 from chat_service.protocol.wire import ErrorEncoder
 from chat_service.transports.actionhero.hero_decisions import End, HeroConnection, HeroLimits, Reply, Run
 from chat_service.transports.actionhero.hero_requests import (
@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     options: tuple[CommandOption, ...] = ()
 
 
+ALL = Facts("all", "Takes everything.", (Argument("params", OBJECT),))
 SLEEP = Facts("sleep", "Sleeps.", (Argument("seconds", LIMIT),))
 GREET = Facts("greet", "Greets.", (Argument("name", USER_NAME),), (CommandOption("loud", FLAG, "shout"),))
 
@@ -47,7 +48,7 @@ def connection(*, lines: bool = True, **limits: int) -> HeroConnection:
         connected_at=123,
         texts=HeroTexts(),
         limits=HeroLimits(**limits),
-        commands=lambda: {"sleep": SLEEP, "greet": GREET},
+        commands=lambda: {"sleep": SLEEP, "greet": GREET, "all": ALL},
         has_lines=lines,
     )
 
@@ -227,6 +228,7 @@ def test_actions_take_parameters_by_name() -> None:
     assert run(hero.decide(Request(verb="action", params={"action": "sleep", "seconds": "0.5"}))).args == (
         0.5,
     )
+    assert run(hero.decide(Request(verb="action", params={"action": "all", "a": 1}))).args == ({"a": 1},)
     own = {"action": "bound", "x": 1}
     assert run(hero.decide(Request(verb="action", params=own))) == Run("bound", ({"x": 1},))
 

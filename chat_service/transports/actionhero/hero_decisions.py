@@ -125,8 +125,8 @@ class HeroConnection:
             return Reply(self._answer(error=self.texts.text("unknown_action")))
         command = self.commands().get(name)
         given = {key: value for key, value in params.items() if key not in _OWN_PARAMS}
-        if command is None:
-            # An event that the application has bound itself, or nothing.
+        if command is None or [item.name for item in command.arguments] == ["params"]:
+            # An event that the application has bound itself, or nothing; or a command that takes them all.
             args: tuple[Any, ...] = (given,)
         else:
             missing = [item.name for item in command.arguments if given.get(item.name) in (None, "")]

@@ -99,8 +99,9 @@ class ActionHeroDialect:
             room, message = args
             if message.keys() == _HIDDEN:
                 return None
-            if isinstance(message, HeroPayload):
-                return message
+            made = message.get(HERO_MESSAGE)
+            if isinstance(made, HeroPayload):
+                return made
             return self.payload(room, message)
         if event == HERO_MESSAGE and len(args) == 1 and isinstance(args[0], Mapping):
             return {"context": "response", **args[0]}

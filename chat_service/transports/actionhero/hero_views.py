@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from chat_service.contracts.capabilities import CommandFacts
 
-#: The name of an event whose only argument is a message for a client of ActionHero.
+#: The name of an event whose only argument is a message for a client of ActionHero, and a key of messages.
 HERO_MESSAGE: Final = "actionhero"
 #: The fields of a message that the service sets.
 SERVERS_FIELDS: Final = frozenset({"author", "id", "timestamp"})
@@ -14,7 +14,7 @@ _SAID_KEYS: Final = ("textMessage", "message")
 
 
 class HeroPayload(dict[str, Any]):
-    """A message that a middleware has already put into the form of ActionHero.
+    """What a middleware has made of a message for one of ActionHero's clients: ``HERO_MESSAGE`` in it.
 
     A class of its own, so that no client can send one.
     """
