@@ -22,7 +22,9 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("js_client")
 
 
-@pytest.mark.parametrize("name", ["errors", "slots", "client", "login", "room", "outbox", "older"])
+@pytest.mark.parametrize(
+    "name", ["errors", "slots", "client", "login", "room", "outbox", "older", "interactions"]
+)
 async def test_javascript(name: str, bundled: Path) -> None:
     target = bundled / f"{name}.test.mjs"
     options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning", "--target=node18")

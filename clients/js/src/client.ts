@@ -142,6 +142,7 @@ export class ChatClient<
       requestAll: (event, ...args) => this.requestAll(event, ...args),
       outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
       savedOutbox: (room) => this.#savedOutbox(room),
+      userName: () => this.#login?.userName,
       isOnline: () => this.#state === "online",
       isClosed: () => this.#state === "closed",
     };

@@ -9,6 +9,7 @@ export {
   type Login,
   type ResultOf,
 } from "./client.js";
+export { FoldedMessage, FoldedMessages, type Content, type RelationOptions } from "./interactions.js";
 export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./errors.js";
 export type { OutboxStorage } from "./outbox-storage.js";
 export { newKey, type Unsent } from "./outbox.js";

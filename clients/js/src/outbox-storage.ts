@@ -1,6 +1,7 @@
 /** Stores the messages of an outbox so that they survive a reload of the page. */
 
 import { ChatError } from "./errors.js";
+import type { RelationOptions } from "./interactions.js";
 
 /** The interface that an outbox needs; `sessionStorage` and `localStorage` have it. */
 export interface OutboxStorage {
@@ -17,11 +18,14 @@ export interface SavedMessage<M> {
   key: string;
   /** When it was first sent, in milliseconds since the epoch; undefined before that. */
   sentAt: number | undefined;
+  /** What it says about an earlier message. */
+  options?: RelationOptions | undefined;
 }
 
 interface Row {
   key: string;
   message: unknown;
+  options?: RelationOptions;
   sentAt?: number;
 }
 
@@ -45,13 +49,13 @@ export class SavedOutbox<M> {
 
   read(): SavedMessage<M>[] {
     return usable(() =>
-      this.#rows().map(({ key, message, sentAt }) => ({ key, sentAt, message: decoded(message) as M })),
+      this.#rows().map(({ key, message, ...rest }) => ({ sentAt: undefined, ...rest, key, message: decoded(message) as M })),
     );
   }
 
-  add({ message, key, sentAt }: SavedMessage<M>): void {
+  add({ message, key, sentAt, options }: SavedMessage<M>): void {
     usable(() => {
-      const row: Row = { key, message: encoded(message), ...(sentAt !== undefined && { sentAt }) };
+      const row: Row = { key, message: encoded(message), ...(sentAt !== undefined && { sentAt }), ...(options && { options }) };
       this.#write([...this.#rows().filter((other) => other.key !== key), row]);
     });
   }

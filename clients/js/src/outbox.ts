@@ -1,6 +1,7 @@
 /** Unconfirmed messages to one room. They are sent one after another, and each is stored once, however often it is sent. */
 
 import { ChatError, LOCAL_ERROR_TEXTS } from "./errors.js";
+import type { RelationOptions } from "./interactions.js";
 import type { SavedOutbox } from "./outbox-storage.js";
 
 /** A message that the server has not confirmed yet. */
@@ -8,6 +9,8 @@ export interface Unsent<M> {
   readonly message: M;
   /** Its idempotency key. */
   readonly key: string;
+  /** What it says about an earlier message. */
+  readonly options: RelationOptions | undefined;
   /** Whether it has been sent before, so that it may already be stored. */
   readonly wasTried: boolean;
   /** Resolves with the id of the stored message; rejects like `send`. */
@@ -24,6 +27,7 @@ interface Item<M> {
   message: M;
   /** Idempotency key: the server stores the message once. */
   key: string;
+  options: RelationOptions | undefined;
   result: Promise<number>;
   resolve(id: number): void;
   reject(error: ChatError): void;
@@ -52,7 +56,7 @@ const FINAL = new Set(["badArgument", "idempotencyConflict"]);
 export const retryDelay = (tries: number): number => RETRY_DELAYS[Math.min(tries, RETRY_DELAYS.length - 1)]!;
 
 export class Outbox<M> {
-  readonly #request: (message: M, key: string) => Promise<number>;
+  readonly #request: (message: M, key: string, options: RelationOptions | undefined) => Promise<number>;
   readonly #limits: OutboxLimits;
   readonly #onFirstTry: (key: string) => void;
   #saved: SavedOutbox<M> | undefined;
@@ -72,7 +76,7 @@ export class Outbox<M> {
    * message is sent for the first time; until then it cannot be stored.
    */
   constructor(
-    request: (message: M, key: string) => Promise<number>,
+    request: (message: M, key: string, options: RelationOptions | undefined) => Promise<number>,
     limits: OutboxLimits,
     onFirstTry: (key: string) => void,
   ) {
@@ -82,9 +86,10 @@ export class Outbox<M> {
   }
 
   get unsent(): Unsent<M>[] {
-    return this.#items.map(({ message, key, firstTry, result }) => ({
+    return this.#items.map(({ message, key, options, firstTry, result }) => ({
       message,
       key,
+      options,
       wasTried: firstTry !== undefined,
       result,
     }));
@@ -95,8 +100,8 @@ export class Outbox<M> {
     if (this.#saved !== undefined) return;
     const left = saved.read();
     this.#saved = saved;
-    for (const { message, key, sentAt } of left) {
-      if (!this.#items.some((item) => item.key === key)) this.#append(message, key, sentAt);
+    for (const { message, key, sentAt, options } of left) {
+      if (!this.#items.some((item) => item.key === key)) this.#append(message, key, sentAt, options);
     }
   }
 
@@ -104,21 +109,22 @@ export class Outbox<M> {
    * Append a message; resolves with its id when it is stored. `sentAt`: when it was first sent, in milliseconds since
    * the epoch, if it was. A message that is already in the outbox, such as one from the storage, is not appended again.
    */
-  add(message: M, key: string = newKey(), sentAt?: number): Promise<number> {
+  add(message: M, key: string = newKey(), sentAt?: number, options?: RelationOptions): Promise<number> {
     const same = this.#items.find((item) => item.key === key);
     if (same !== undefined) {
-      if (JSON.stringify(same.message) === JSON.stringify(message)) return same.result;
+      const isSame = JSON.stringify([same.message, same.options]) === JSON.stringify([message, options]);
+      if (isSame) return same.result;
       return Promise.reject(new ChatError("idempotencyConflict", [key]));
     }
     if (this.#items.length >= this.#limits.size) {
       return Promise.reject(new ChatError("outboxFull", [this.#limits.size]));
     }
     try {
-      this.#saved?.add({ message, key, sentAt });
+      this.#saved?.add({ message, key, sentAt, options });
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#append(message, key, sentAt).result;
+    return this.#append(message, key, sentAt, options).result;
   }
 
   /** Send waiting messages while the room is joined. */
@@ -172,13 +178,13 @@ export class Outbox<M> {
     for (const item of [...this.#items]) this.#end(item, error);
   }
 
-  #append(message: M, key: string, sentAt: number | undefined): Item<M> {
+  #append(message: M, key: string, sentAt: number | undefined, options: RelationOptions | undefined): Item<M> {
     let [resolve, reject]: [(id: number) => void, (error: ChatError) => void] = [() => {}, () => {}];
     const result = new Promise<number>((...settle) => ([resolve, reject] = settle));
     // Nobody may be waiting for a message from the storage.
     result.catch(() => {});
     const firstTry = sentAt === undefined ? undefined : momentOf(sentAt);
-    const item = { message, key, result, resolve, reject, firstTry, tries: 0, doubt: undefined };
+    const item = { message, key, options, result, resolve, reject, firstTry, tries: 0, doubt: undefined };
     this.#items.push(item);
     return item;
   }
@@ -218,7 +224,7 @@ export class Outbox<M> {
   async #send(item: Item<M>, isRepeat: boolean): Promise<void> {
     let outcome: number | ChatError;
     try {
-      outcome = await this.#request(item.message, item.key);
+      outcome = await this.#request(item.message, item.key, item.options);
     } catch (error) {
       // Any other error means that the message cannot be encoded and was not sent.
       outcome = error instanceof ChatError ? error : new ChatError("badArgument", [1, String(error)]);

@@ -71,6 +71,8 @@ export interface RoomHost {
   /** Where unsent messages to a room are stored; undefined without a storage, or before the login. */
   savedOutbox<M>(room: string): SavedOutbox<M> | undefined;
   isOnline(): boolean;
+  /** The name of the last confirmed login. */
+  userName(): string | undefined;
   /** Whether the client has been closed. */
   isClosed(): boolean;
   /** Read a room's history when it is the room's turn: all rooms at once could overload a slow connection. */

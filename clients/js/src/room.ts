@@ -2,6 +2,7 @@
 
 import { Emitter } from "./emitter.js";
 import { ChatError } from "./errors.js";
+import { FoldedMessages, type RelationOptions } from "./interactions.js";
 import { Outbox, retryDelay, type Unsent } from "./outbox.js";
 import type { HistoryGap, HistoryInfo, JoinHistory, ReadState, Stored, TextMessage } from "./protocol.js";
 import type { JoinOptions, RoomEvents, RoomHost, RoomState } from "./room-types.js";
@@ -44,8 +45,8 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#host = host;
     this.name = name;
     this.#outbox = new Outbox<M>(
-      (message, idempotencyKey) =>
-        host.request("roomMessage", name, message, { idempotencyKey }) as Promise<number>,
+      (message, idempotencyKey, options) =>
+        host.request("roomMessage", name, message, { idempotencyKey, ...options }) as Promise<number>,
       host.outboxLimits,
       (key) => this.emit("sending", key),
     );
@@ -117,16 +118,56 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
    * answer.
    *
    * For a message that the application has stored itself, `key` is its idempotency key, and `sentAt` the time of the
-   * event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent.
+   * event `sending`, in milliseconds since the epoch. Without that time the message counts as never sent. `options`: what
+   * it says about an earlier message.
    */
-  send(message: M, key?: string, sentAt?: number): Promise<number> {
+  send(message: M, key?: string, sentAt?: number, options?: RelationOptions): Promise<number> {
     if (this.#state === "out") {
       const error = this.#host.isClosed() ? new ChatError("disconnected") : new ChatError("notJoined", [this.name]);
       return Promise.reject(error);
     }
-    const sent = this.#outbox.add(message, key, sentAt);
+    const sent = this.#outbox.add(message, key, sentAt, options);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
+  }
+
+  /** Send a reply to a message; like `send`. */
+  reply(id: number, message: M, key?: string): Promise<number> {
+    return this.#say({ replyTo: id }, message, key);
+  }
+
+  /** Send the new content of a message; for its author and admins. */
+  edit(id: number, message: M, key?: string): Promise<number> {
+    return this.#say({ edits: id }, message, key);
+  }
+
+  /**
+   * Delete a message; for its author and admins. `message`: what clients get that do not know deletions, needed if the
+   * service has a format of its own.
+   */
+  delete(id: number, message: M = { textMessage: "" } as unknown as M): Promise<number> {
+    return this.#say({ deletes: id }, message);
+  }
+
+  /** Add a reaction to a message. `message`: as for `delete`. */
+  react(id: number, reaction: string, message: M = { textMessage: reaction } as unknown as M): Promise<number> {
+    return this.#say({ reactsTo: id, reaction }, message);
+  }
+
+  /** Take a reaction back; resolves with 0 if there was none. `message`: as for `delete`. */
+  unreact(id: number, reaction: string, message: M = { textMessage: "" } as unknown as M): Promise<number> {
+    return this.#say({ unreactsTo: id, reaction }, message);
+  }
+
+  /** The id stands for another message in another epoch. */
+  #say(options: RelationOptions, message: M, key?: string): Promise<number> {
+    const targetEpoch = this.#historyEpoch;
+    return this.send(message, key, undefined, { ...options, ...(targetEpoch !== undefined && { targetEpoch }) });
+  }
+
+  /** A view of the messages in their current form, at most `limit` of them: give it what the event `message` brings. */
+  folded(limit = 1000): FoldedMessages<M> {
+    return new FoldedMessages<M>(this, () => this.#host.userName(), limit);
   }
 
   /** Send an event to the others in the room, such as a user typing: at most once. Rejects with a `ChatError`. */
