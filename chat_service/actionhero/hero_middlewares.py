@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chat_service.actionhero.hearing import Hearing
+from chat_service.domain import screening
 from chat_service.domain.context import Context
 from chat_service.hooks import CommandCall, Hook, MembershipInfo, call_hook
 from chat_service.transports.actionhero.hero_options import Payload
@@ -93,7 +94,9 @@ class Middlewares:
             hooks.add_before("roomLeave", self._before_leave)
             hooks.add_after("roomLeave", self._after_leave)
         if self._is_first("say", added.say):
-            hooks.wrap("on_message_receive", self._around_receive)
+            hooks.wrap(screening.HOOK, self._around_receive)
+            # The service may have started already.
+            screening.install(self._context)
 
     def _is_first(self, kind: str, hook: Hook | None) -> bool:
         if hook is None or kind in self._kinds:

@@ -148,6 +148,61 @@ async def test_join_and_leave_may_be_refused(world: World) -> None:
     chat.add_middleware(name="guard")
 
 
+async def test_say_middlewares_run_for_each_recipient_in_order_of_priority(world: World) -> None:
+    instance, chat = await start(world)
+    await chat.add("lobby")
+    ann, bob, cat = [await joined(instance, name) for name in ("ann", "bob", "cat")]
+    first, waits = asyncio.Event(), asyncio.Event()
+
+    async def second(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if connection.user_name == "ann" and not first.is_set():
+            first.set()
+            await waits.wait()
+        payload["message"] += f" to {connection.user_name} from {payload['from']}"
+        return payload
+
+    def earlier(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        if connection.user_name == "bob":
+            return None
+        payload["message"] = "changed"
+        return payload
+
+    chat.add_middleware(name="second", priority=2000, say=second)
+    chat.add_middleware(name="first", priority=1000, say=earlier)
+    await cat.call("roomMessage", "lobby", {"textMessage": "hi"})
+    await cat.wait_for("roomMessage", "lobby")
+    await first.wait()
+    # One who waits does not hold up the others, and gets the message once.
+    assert texts(ann) == []
+    waits.set()
+    (_, message) = await ann.wait_for("roomMessage", "lobby")
+    assert message["textMessage"] == "changed to ann from cat"
+    await ann.call("roomMessage", "lobby", {"textMessage": "hi"})
+    await ann.wait_for("roomMessage", "lobby")
+    assert texts(ann) == []
+    for number in (1, 2):
+        (_, message) = await bob.wait_for("roomMessage", "lobby")
+        assert (message["id"], message["hidden"], len(message)) == (number, True, 3)
+    assert texts(bob) == []
+
+
+async def test_error_of_say_drops_the_message_for_its_recipient(world: World, caplog: Any) -> None:
+    instance, chat = await start(world)
+    await chat.add("lobby")
+    ann, bob = [await joined(instance, name) for name in ("ann", "bob")]
+
+    async def say(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if connection.user_name == "ann":
+            raise ValueError("messages blocked")
+        return payload
+
+    chat.add_middleware(name="block", say=say)
+    await ann.call("roomMessage", "lobby", {"textMessage": "hi"})
+    assert (await bob.wait_for("roomMessage", "lobby"))[1]["textMessage"] == "hi"
+    assert (await ann.wait_for("roomMessage", "lobby"))[1]["hidden"] is True
+    assert "messages blocked" in caplog.text
+
+
 async def test_on_say_receive_runs_once_at_the_sender(world: World) -> None:
     instance, chat = await start(world)
     there = await world.start()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chat_service import ChatServiceError
+from chat_service.actionhero import Connection
 from chat_service.testing import wait_until
 from tests.actionhero.conftest import Serve
 from tests.actionhero.heroes import Hero, Heroes
@@ -288,3 +289,112 @@ async def test_text_of_an_application_error_reaches_the_client(
     ann = await connect(heroes, kind, service)
     await ann.ask("roomAdd", "lobby")
     assert (await ann.ask("say", "lobby", "HELLO"))["error"] == refusal(kind, "No shouting")
+
+
+@ONE_STORE
+async def test_say_middleware_changes_and_hides_messages_for_each_recipient(
+    serve: Serve, heroes: Heroes
+) -> None:
+    service, chat = await serve()
+    ann, bob, cat = await heroes.browser(service), await heroes.tcp(service), await heroes.browser(service)
+    for hero in (ann, bob, cat):
+        await hero.ask("roomAdd", "lobby")
+    types: set[str] = set()
+
+    async def say(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        types.add(connection.type)
+        if connection.id == cat.id and payload["message"] != "last":
+            return None
+        return {**payload, "message": f"{payload['message']} to {connection.id}", "extra": True}
+
+    chat.add_middleware(name="each", say=say)
+    await ann.ask("say", "lobby", "hi")
+    await ann.ask("say", "lobby", "last")
+    for hero in (ann, bob):
+        assert [(await hero.said())["message"] for _ in range(2)] == [
+            f"hi to {hero.id}",
+            f"last to {hero.id}",
+        ]
+    # A hidden message is none at all.
+    message = await cat.said()
+    assert (message["message"], message["extra"], message["from"]) == (f"last to {cat.id}", True, ann.id)
+    assert types == {"socket", "websocket"}
+
+
+@ONE_STORE
+async def test_on_say_receive_silences_everybody(serve: Serve, heroes: Heroes) -> None:
+    service, chat = await serve()
+    ann, bob = await heroes.browser(service), await heroes.tcp(service)
+    for hero in (ann, bob):
+        await hero.ask("roomAdd", "lobby")
+
+    def receive(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        return None if payload["message"] == "psst" else {**payload, "message": f"{connection.id} says it"}
+
+    chat.add_middleware(name="once", on_say_receive=receive)
+    assert (await ann.ask("say", "lobby", "psst"))["status"] == "OK"
+    assert (await ann.ask("say", "lobby", "hello"))["status"] == "OK"
+    for hero in (ann, bob):
+        assert (await hero.said())["message"] == f"{ann.id} says it"
+
+
+@KINDS
+@BOTH_STORES
+async def test_announcements_reach_the_leaver_and_not_the_joiner(
+    serve: Serve, heroes: Heroes, kind: str
+) -> None:
+    service, chat = await serve()
+
+    async def join(connection: Connection, room: str) -> None:
+        await chat.broadcast({}, room, f"in: {connection.id}")
+
+    async def leave(connection: Connection, room: str) -> None:
+        await chat.broadcast({}, room, f"out: {connection.id}")
+
+    chat.add_middleware(name="announce", join=join, leave=leave)
+    ann, bob = await connect(heroes, kind, service), await connect(heroes, kind, service)
+    for hero in (ann, bob):
+        await hero.ask("roomAdd", "lobby")
+    assert ((await ann.said())["message"]) == f"in: {bob.id}"
+    await bob.ask("roomLeave", "lobby")
+    for hero in (ann, bob):
+        message = await hero.said()
+        assert (message["message"], message["from"]) == (f"out: {bob.id}", "0")
+    cat = await connect(heroes, kind, service)
+    await cat.ask("roomAdd", "lobby")
+    assert ((await ann.said())["message"]) == f"in: {cat.id}"
+    await cat.disconnect()
+    assert ((await ann.said())["message"]) == f"out: {cat.id}"
+
+
+@KINDS
+@ONE_STORE
+async def test_refused_leave_stays_in(serve: Serve, heroes: Heroes, kind: str) -> None:
+    service, chat = await serve()
+
+    async def leave(connection: Connection, room: str) -> None:
+        raise ChatServiceError("Hotel California")
+
+    ann = await connect(heroes, kind, service)
+    chat.add_middleware(name="hotel", leave=leave)
+    await ann.ask("roomAdd", "lobby")
+    assert (await ann.ask("roomLeave", "lobby"))["error"] == refusal(kind, "Hotel California")
+    assert (await ann.ask("detailsView"))["data"]["rooms"] == ["lobby"]
+    chat.add_middleware(name="hotel")
+
+
+@KINDS
+@ONE_STORE
+async def test_server_adds_removes_and_destroys(serve: Serve, heroes: Heroes, kind: str) -> None:
+    service, chat = await serve()
+    await chat.add("attic")
+    ann = await connect(heroes, kind, service)
+    for room in ("lobby", "attic"):
+        assert await chat.add_member(ann.id, room) is True
+    assert (await ann.ask("detailsView"))["data"]["rooms"] == ["lobby", "attic"]
+    await chat.remove_member(ann.id, "lobby")
+    assert (await ann.ask("detailsView"))["data"]["rooms"] == ["attic"]
+    await chat.destroy("attic")
+    message = await ann.said()
+    assert (message["message"], message["from"]) == ("this room has been deleted", "0")
+    assert (await ann.ask("detailsView"))["data"]["rooms"] == []

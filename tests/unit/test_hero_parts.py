@@ -1,15 +1,22 @@
 """ActionHero's dialect without I/O: requests, decisions and answers."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from chat_service.contracts.transport import Handshake
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.arguments import FLAG, LIMIT, OBJECT, USER_NAME, Argument, CommandOption
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.transports.actionhero.hero_decisions import End, HeroConnection, HeroLimits, Reply, Run
+from chat_service.transports.actionhero import ActionHeroDialect, PrimusDialect
+from chat_service.transports.actionhero.hero_decisions import End, HeroConnection, HeroLimits, Reply
+from chat_service.transports.actionhero.hero_decisions import Run as Runs
 from chat_service.transports.actionhero.hero_requests import (
+    LINE_VERBS,
     AsksId,
     NotARequestError,
     Pong,
@@ -23,6 +30,8 @@ from chat_service.transports.actionhero.hero_views import (
     payload_of,
     room_view,
 )
+from chat_service.transports.streams.dialect import Client, Run, Send
+from chat_service.types import SocketId
 
 
 class Facts(NamedTuple):
@@ -58,13 +67,19 @@ def failure(*code_and_arguments: str, raw: bool = False) -> Any:
     return ErrorEncoder(raw=raw, expose_internal=False).encode(ChatServiceError(*code_and_arguments), "test")
 
 
+def client() -> Client:
+    """A new connection."""
+    handshake = Handshake(is_connected=True, remote_addr="127.0.0.1", fingerprint="c1")
+    return Client(socket_id=SocketId("c1"), handshake=handshake, remote_port=4000, connected_at=1.5)
+
+
 def reply(decision: Any) -> Mapping[str, Any]:
     assert isinstance(decision, Reply), decision
     return decision.body
 
 
-def run(decision: Any) -> Run:
-    assert isinstance(decision, Run), decision
+def run(decision: Any) -> Runs:
+    assert isinstance(decision, Runs), decision
     return decision
 
 
@@ -142,7 +157,7 @@ def test_rooms_follow_the_answers_of_the_service() -> None:
     hero = connection()
     add = Request(verb="roomAdd", room="r")
     first, second = run(hero.decide(add)), run(hero.decide(add))
-    assert first == second == Run("roomJoin", ("r",))
+    assert first == second == Runs("roomJoin", ("r",))
     assert hero.finish(add, first, None, [1])["data"] is True
     assert hero.finish(add, second, None, [1])["data"] is True
     assert (hero.details()["rooms"], hero.joining) == (["r"], {})
@@ -230,7 +245,7 @@ def test_actions_take_parameters_by_name() -> None:
     )
     assert run(hero.decide(Request(verb="action", params={"action": "all", "a": 1}))).args == ({"a": 1},)
     own = {"action": "bound", "x": 1}
-    assert run(hero.decide(Request(verb="action", params=own))) == Run("bound", ({"x": 1},))
+    assert run(hero.decide(Request(verb="action", params=own))) == Runs("bound", ({"x": 1},))
 
 
 def test_answers_of_actions_are_the_result_itself() -> None:
@@ -320,3 +335,29 @@ def test_documentation_names_what_an_action_takes() -> None:
     shown = documentation({"greet": GREET})["greet"]["1"]
     assert (shown["name"], shown["version"], shown["description"]) == ("greet", 1, "Greets.")
     assert {name: item["required"] for name, item in shown["inputs"].items()} == {"name": True, "loud": False}
+
+
+#: What frames and lines may contain, and what they should not.
+_SCALARS = st.sampled_from(
+    [None, True, 0, -1.5, 1e300, 2**70, "", "say", "action", "roomAdd", "greet", "\ud800"]
+)
+_VALUES = (
+    _SCALARS | st.lists(_SCALARS, max_size=2) | st.dictionaries(st.sampled_from(["name", "loud"]), _SCALARS)
+)
+_KEYS = st.sampled_from(["event", "room", "message", "messageId", "params", "action"])
+_OBJECTS = st.dictionaries(_KEYS, _VALUES)
+_WORDS = st.lists(st.sampled_from([*LINE_VERBS, "file", "greet", "lobby", "=", "a=b", "{", "\x00", "é"]))
+
+
+@settings(max_examples=50)
+@given(_OBJECTS | _VALUES, _WORDS)
+def test_whatever_a_client_sends_has_an_answer(value: Any, words: list[str]) -> None:
+    text = json.dumps(value)
+    lines, frames = ActionHeroDialect().converse(client()), PrimusDialect().converse(client())
+    for conversation, received in ((lines, text), (lines, " ".join(words)), (frames, text)):
+        for step in conversation.receive(received):
+            if isinstance(step, Run):
+                error = failure("noRoom", "r")
+                (step,) = conversation.answered(step.tag, (error, None))
+            if isinstance(step, Send):
+                assert isinstance(json.loads(step.data), dict | str)
