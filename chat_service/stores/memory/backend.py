@@ -1,14 +1,14 @@
-"""What the memory stores of one process share: their state, and the bus that passes envelopes on."""
+"""What the memory stores of one process share: their state."""
 
+import asyncio
 import heapq
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
 from chat_service import rules
-from chat_service.contracts.bus import Bus, BusListener, Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.contracts.records import (
     SOCKETS,
     Departure,
@@ -22,9 +22,11 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
 from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
+from chat_service.stores.memory.hub import Hub
+from chat_service.stores.memory.leaving import Leaving
 from chat_service.stores.memory.owned_rooms import OwnedRooms
 from chat_service.stores.memory.paces import Paces
-from chat_service.stores.memory.room import MemoryRoom, Removed
+from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, RoomName, SocketId, UserName
 
 NameT = TypeVar("NameT", UserName, RoomName)
@@ -293,85 +295,42 @@ class MemoryBackend:
         topic = Topic(TopicKind.USER, user)
         self.hub.send(topic, Notify(event=event, args=args, exclude=tuple(exclude)))
 
-    def finish_removal(self, room: RoomName, removed: Removed) -> Removal | None:
+    async def finish_removal(self, room: MemoryRoom, leaving: Leaving | None) -> Removal | None:
         """Clean the indexes of removed users and notify their sockets that were not joined."""
-        for user, sockets in removed.users.items():
+        if leaving is None:
+            return None
+        if room.empty_ttl is not None and not room.is_deleted:
+            self.settle_room(room)
+        try:
+            self._do_slice(room, leaving)
+            while not leaving.is_over:
+                await asyncio.sleep(0)
+                self._do_slice(room, leaving)
+        finally:
+            # Nobody else would finish this if the caller is cancelled.
+            while not leaving.is_over:
+                self._do_slice(room, leaving)
+            if leaving in room.leaving:
+                room.leaving.remove(leaving)
+        return Removal(cursor=leaving.cursor, sockets=leaving.sockets)
+
+    def _do_slice(self, room: MemoryRoom, leaving: Leaving) -> None:
+        current = self.rooms.get(room.name)
+        for user, (sockets, is_out) in leaving.take().items():
+            # The room may have been deleted and created again.
+            member = current.members.get(user) if current is not None else None
             for socket_id in sockets:
+                if member is not None and socket_id in member.sockets:
+                    # It has joined again.
+                    continue
                 entry = self.index(user, socket_id)
                 if entry is not None:
-                    entry.rooms.discard(room)
-            self.notify_user(user, "roomAccessRemoved", room, exclude=sockets)
-        left = self.rooms.get(room) if removed.users else None
-        if left is not None and left.empty_ttl is not None:
-            self.settle_room(left)
-        return removed.removal
+                    entry.rooms.discard(room.name)
+            if is_out:
+                self.notify_user(user, "roomAccessRemoved", room.name, exclude=sockets)
 
 
 def next_names(names: Iterable[NameT], limit: int, cursor: str | None) -> tuple[list[NameT], str | None]:
     """The first names after the cursor, which is itself a name, and the cursor of the next page."""
     found = heapq.nsmallest(limit + 1, (name for name in names if cursor is None or name > cursor))
     return found[:limit], found[limit - 1] if len(found) > limit else None
-
-
-logger = logging.getLogger("chat_service")
-
-
-class Hub:
-    """Connects the local buses of the instances in one process."""
-
-    def __init__(self) -> None:
-        self._listeners: dict[Topic, list[BusListener]] = {}
-
-    def add(self, topic: Topic, listener: BusListener) -> None:
-        listeners = self._listeners.setdefault(topic, [])
-        if listener not in listeners:
-            listeners.append(listener)
-
-    def remove(self, topic: Topic, listener: BusListener) -> None:
-        listeners = self._listeners.get(topic, [])
-        if listener in listeners:
-            listeners.remove(listener)
-        if not listeners:
-            self._listeners.pop(topic, None)
-
-    def send(self, topic: Topic, envelope: Envelope) -> None:
-        """Pass an envelope to every subscriber of the topic before returning."""
-        for listener in tuple(self._listeners.get(topic, ())):
-            try:
-                listener.on_envelope(topic, envelope)
-            except Exception:
-                logger.exception("an envelope of topic %s could not be delivered", topic)
-
-    def topics(self) -> list[Topic]:
-        """The topics that have subscribers."""
-        return list(self._listeners)
-
-
-class LocalBus:
-    """One instance's end of a ``Hub``."""
-
-    def __init__(self, hub: Hub, listener: BusListener) -> None:
-        self._hub = hub
-        self._listener = listener
-        self._topics: set[Topic] = set()
-
-    async def subscribe(self, topic: Topic) -> None:
-        self._topics.add(topic)
-        self._hub.add(topic, self._listener)
-
-    async def unsubscribe(self, topic: Topic) -> None:
-        self._topics.discard(topic)
-        self._hub.remove(topic, self._listener)
-
-    async def publish(self, topic: Topic, envelope: Envelope) -> None:
-        self._hub.send(topic, envelope)
-
-    def close(self) -> None:
-        """Remove all subscriptions."""
-        for topic in self._topics:
-            self._hub.remove(topic, self._listener)
-        self._topics.clear()
-
-
-def _conforms(bus: LocalBus) -> Bus:
-    return bus

@@ -1,4 +1,4 @@
-"""The ``Store`` in memory. Its methods never wait, so each is atomic."""
+"""The ``Store`` in memory. Its methods decide without waiting, so each is atomic."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -29,7 +29,8 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import StoreError
 from chat_service.interactions import FoldedPage
-from chat_service.stores.memory.backend import LocalBus, MemoryBackend, next_names
+from chat_service.stores.memory.backend import MemoryBackend, next_names
+from chat_service.stores.memory.hub import LocalBus
 from chat_service.stores.memory.memory_activity import MemoryActivity
 from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
@@ -83,12 +84,12 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         entry = self._room_to_change(room, actor)
         entry.check_owner(actor)
         self.backend.remove_room(room)
-        return self.backend.finish_removal(room, entry.remove(list(entry.members), 0))
+        return await self.backend.finish_removal(entry, entry.delete())
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
         entry = self.backend.room(room)
         if entry.epoch == epoch:
-            return self.backend.finish_removal(room, entry.renew(now))
+            return await self.backend.finish_removal(entry, entry.renew(now))
         return None
 
     async def room_exists(self, room: RoomName) -> bool:
@@ -227,14 +228,14 @@ class MemoryStore(MemoryUsers, MemoryActivity):
     ) -> Removal | None:
         entry = self._room_to_change(room, actor)
         entry.change_list(actor, list_name, add, remove, limit)
-        return self.backend.finish_removal(room, entry.remove_without_access({*add, *remove}, now))
+        return await self.backend.finish_removal(entry, entry.remove_without_access([*add, *remove], now))
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
         entry = self._room_to_change(room, actor)
         entry.set_mode(actor, whitelist_only)
-        return self.backend.finish_removal(room, entry.remove_without_access(list(entry.members), now))
+        return await self.backend.finish_removal(entry, entry.remove_all_without_access(now))
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         entry = self.backend.room(room)
@@ -242,7 +243,7 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         self.backend.owned_rooms.discard(room, owner)
         if former is None:
             return None
-        return self.backend.finish_removal(room, entry.remove_without_access((former,), now))
+        return await self.backend.finish_removal(entry, entry.remove_without_access((former,), now))
 
     async def room_set_history_max_size(self, room: RoomName, size: int) -> None:
         self.backend.room(room).history.resize(size)
@@ -300,7 +301,8 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         return self.backend.room(room).changes(cursor)
 
     async def room_remove_users(self, room: RoomName, users: Sequence[UserName], now: int) -> Removal | None:
-        return self.backend.finish_removal(room, self.backend.room(room).remove(users, now))
+        entry = self.backend.room(room)
+        return await self.backend.finish_removal(entry, entry.remove(users, now))
 
     # Instances
 

@@ -2,10 +2,10 @@
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from chat_service import rules
 from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
@@ -17,7 +17,6 @@ from chat_service.contracts.records import (
     MemberStatus,
     ReadMark,
     ReadState,
-    Removal,
     RoomConfig,
     RoomSettings,
     RoomSummary,
@@ -28,41 +27,13 @@ from chat_service.contracts.records import (
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History, SentKeys
 from chat_service.stores.memory.interaction_table import InteractionTable
+from chat_service.stores.memory.leaving import REMOVED_AT_ONCE, Leaving, Member
 from chat_service.stores.memory.marks import ReadMarks
 from chat_service.stores.memory.paces import Paces
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.
 CHANGES_KEPT = 200
-
-
-class Removed(NamedTuple):
-    """Users who were removed, with their sockets that were joined; and where those are."""
-
-    users: dict[UserName, tuple[SocketId, ...]]
-    removal: Removal | None
-
-
-@dataclass(slots=True)
-class Member:
-    """A joined user. ``announced``: set by an announcement, even if userlist updates are off."""
-
-    sockets: dict[SocketId, InstanceId] = field(default_factory=dict)
-    announced: bool = False
-    #: Unix time in ms at which the first socket joined.
-    joined_at: int = 0
-    #: The details of sockets, the latest ones last; None before the first ones.
-    details: dict[SocketId, str] | None = None
-
-    def set_details(self, socket_id: SocketId, details: str | None) -> None:
-        if self.details is not None:
-            self.details.pop(socket_id, None)
-        if details is not None:
-            self.details = {**(self.details or {}), socket_id: details}
-
-    @property
-    def shown_details(self) -> str | None:
-        return next(reversed(self.details.values()), None) if self.details else None
 
 
 def new_epoch() -> str:
@@ -97,6 +68,9 @@ class MemoryRoom:
             "whitelist": dict.fromkeys(config.whitelist),
         }
         self.members: dict[UserName, Member] = {}
+        #: Changes that removed many users and are not finished.
+        self.leaving: list[Leaving] = []
+        self.is_deleted = False
         self.seen: dict[UserName, int] = {}
         self.marks = ReadMarks()
         #: Time in seconds after which the room goes when it is empty; None: never.
@@ -221,6 +195,8 @@ class MemoryRoom:
         """Returns the number of the user's joined sockets, and whether this one is new."""
         member = self.members.get(user)
         if member is None:
+            for leaving in self.leaving:
+                leaving.settle(user)
             member = self.members[user] = Member(joined_at=now)
             if seen_limit:
                 self.seen.pop(user, None)
@@ -278,36 +254,70 @@ class MemoryRoom:
         if member.announced and self.enable_userlist_updates:
             self.notify("roomMemberUpdated", self.name, user, shown)
 
-    def remove(self, users: Iterable[UserName], now: int) -> Removed:
-        """Remove users in a single event. Returns those who were joined."""
-        removed: dict[UserName, tuple[SocketId, ...]] = {}
-        places: dict[InstanceId, list[SocketId]] = {}
-        announced: list[UserName] = []
-        for user in users:
-            member = self.members.pop(user, None)
-            if member is not None:
-                removed[user] = tuple(member.sockets)
-                for socket_id, instance_id in member.sockets.items():
-                    places.setdefault(instance_id, []).append(socket_id)
-                self._update_seen(user, now)
-                if member.announced and self.enable_userlist_updates:
-                    announced.append(user)
-        if not removed:
-            return Removed({}, None)
-        self._publish(removed=removed, announced=tuple(announced))
-        return Removed(removed, Removal(cursor=self.cursor, sockets=places))
+    def remove(self, users: Iterable[UserName], now: int) -> Leaving | None:
+        """Remove users by a single event; None if none of them is joined."""
+        gone = {user: member for user in users if (member := self.members.pop(user, None)) is not None}
+        return self._depart(gone, now)
 
-    def renew(self, now: int) -> Removed:
+    def _remove_others(self, stayed: Iterable[UserName], now: int) -> Leaving | None:
+        """Remove all but some of the members."""
+        gone = self.members
+        self.members = {user: gone.pop(user) for user in stayed}
+        return self._depart(gone, now)
+
+    def _depart(self, gone: dict[UserName, Member], now: int) -> Leaving | None:
+        if not gone:
+            return None
+        tell = partial(self._tell_left, now)
+        if len(gone) <= REMOVED_AT_ONCE:
+            tell(gone)
+            return Leaving(gone, self.cursor, lambda users: None)
+        if len(self.members) < len(gone):
+            self._publish(stayed=frozenset(self.members))
+        else:
+            self._publish(removed=dict.fromkeys(gone, ()))
+        leaving = Leaving(gone, self.cursor, tell)
+        self.leaving.append(leaving)
+        return leaving
+
+    def _tell_left(self, now: int, gone: Mapping[UserName, Member]) -> None:
+        """Publish that removed users have left."""
+        announced: list[UserName] = []
+        for user, member in gone.items():
+            self._update_seen(user, now)
+            if member.announced and self.enable_userlist_updates:
+                announced.append(user)
+        removed = {user: tuple(member.sockets) for user, member in gone.items()}
+        if not self.is_deleted:
+            self._publish(removed=removed, announced=tuple(announced))
+
+    def delete(self) -> Leaving | None:
+        """Remove all members for ever."""
+        leaving = self.remove(list(self.members), 0)
+        self.is_deleted = True
+        return leaving
+
+    def renew(self, now: int) -> Leaving | None:
         """Start a new epoch without members. Returns those who were joined."""
         self.epoch, self.seq = new_epoch(), 0
         # This event also reaches instances with sockets in the room that the room has lost.
         self._publish()
-        return self.remove(list(self.members), now)
+        return self._remove_others((), now)
 
-    def remove_without_access(self, candidates: Iterable[str], now: int) -> Removed:
+    def remove_without_access(self, candidates: Iterable[str], now: int) -> Leaving | None:
         """Remove the candidates who may not stay."""
-        users = [UserName(user) for user in candidates]
+        users = [UserName(user) for user in candidates if user in self.members]
         return self.remove([user for user in users if not rules.has_room_access(self.facts(user))], now)
+
+    def remove_all_without_access(self, now: int) -> Leaving | None:
+        """Remove the members who may not stay. Looks at the names in the lists if these are fewer."""
+        if not self.whitelist_only:
+            blacklist = self.lists["blacklist"]
+            fewer = self.members if len(self.members) < len(blacklist) else blacklist
+            return self.remove_without_access(list(fewer), now)
+        named = {*self.lists["whitelist"], *self.lists["adminlist"], self.owner}
+        users = [user for user in self.members if user in named]
+        return self._remove_others([user for user in users if rules.has_room_access(self.facts(user))], now)
 
     # Messages and settings
 
