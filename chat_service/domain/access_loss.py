@@ -7,7 +7,7 @@ Many may lose it at once. All are silenced in the same turn of the event loop; t
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -31,60 +31,57 @@ REMOTE_REMOVED = "removed"
 ENDED_AT_ONCE: Final = 50
 
 
-def removed_by(context: Context, room: RoomName, event: RoomEvent) -> Mapping[SocketId, RoomCursor]:
+#: A socket that may have lost its access, and the position of the loss in the room's events.
+Loss = tuple[Session, RoomCursor]
+
+
+def removed_by(context: Context, room: RoomName, event: RoomEvent) -> Iterable[Loss]:
     """The sockets of this instance that may lose their access by an event, with its position.
 
     All sockets of a removed user, not only those in the event: the room forgot the sockets if this instance
     was considered dead.
     """
-    sessions, place = context.sessions, event.cursor
-    if event.stayed is None:
-        return {session.socket_id: place for user in event.removed for session in sessions.of_user(user)}
+    sessions, place, stayed = context.sessions, event.cursor, event.stayed
+    if stayed is None:
+        return [(session, place) for user in event.removed for session in sessions.of_user(user)]
     feed = context.delivery.feed(room)
-    found = (sessions.get(socket_id) for socket_id in (feed.audience.joins() if feed else ()))
-    return {
-        session.socket_id: place
-        for session in found
-        if session is not None and session.user not in event.stayed
-    }
+    found = map(sessions.get, feed.audience.joins() if feed else ())
+    return [(session, place) for session in found if session is not None and session.user not in stayed]
 
 
-def access_lost(context: Context, room: RoomName, places: Mapping[SocketId, RoomCursor]) -> None:
+def access_lost(context: Context, room: RoomName, losses: Iterable[Loss]) -> None:
     """Sockets of this instance lost their access, each at a position in the room's events.
 
     They get no more events from now on. They are notified soon, but after the answer to their join, and
     after ``on_leave``.
     """
-    lost = []
-    for socket_id, place in places.items():
-        session = context.sessions.get(socket_id)
-        if session is not None and _is_lost(session, room, place):
-            was_answered = not context.delivery.is_unanswered(room, socket_id)
-            _silence(context, session, room)
-            lost.append((session, place, was_answered))
+    # This may be a great many, so it does little for each.
+    lost = [loss for loss in losses if _is_lost(loss[0], room, loss[1])]
+    unanswered = _silence(context, room, {session.socket_id: session for session, _ in lost})
     if len(lost) <= ENDED_AT_ONCE:
-        _end_soon(context, room, lost)
+        _end_soon(context, room, lost, unanswered)
     else:
-        context.running.spawn(_end_in_slices(context, room, lost), f"removal from {room}")
+        context.running.spawn(_end_in_slices(context, room, lost, unanswered), f"removal from {room}")
 
 
-#: A socket, the position of the loss, and whether its join was answered before.
-_Loss = tuple[Session, RoomCursor, bool]
-
-
-async def _end_in_slices(context: Context, room: RoomName, lost: Sequence[_Loss]) -> None:
+async def _end_in_slices(
+    context: Context, room: RoomName, lost: Sequence[Loss], unanswered: Collection[SocketId]
+) -> None:
     for start in range(0, len(lost), ENDED_AT_ONCE):
-        _end_soon(context, room, lost[start : start + ENDED_AT_ONCE])
+        _end_soon(context, room, lost[start : start + ENDED_AT_ONCE], unanswered)
         await asyncio.sleep(0)
 
 
-def _end_soon(context: Context, room: RoomName, lost: Sequence[_Loss]) -> None:
+def _end_soon(
+    context: Context, room: RoomName, lost: Sequence[Loss], unanswered: Collection[SocketId]
+) -> None:
+    """``unanswered``: the sockets whose clients had not been told of their joins when they lost access."""
     may_tell_first = context.hooks.get("on_leave") is None
-    for session, place, was_answered in lost:
+    for session, place in lost:
         if not _is_lost(session, room, place):
             # It has left, or joined again, in the meantime.
             continue
-        if may_tell_first and was_answered and room not in session.told:
+        if may_tell_first and session.socket_id not in unanswered and room not in session.told:
             tell(context, session, room)
             session.told.add(room)
         context.running.spawn(_end_if_lost(context, session, room, place), f"removal from {room}")
@@ -96,11 +93,14 @@ def _is_lost(session: Session, room: RoomName, place: RoomCursor) -> bool:
     return joined is not None and joined.epoch == place.epoch and joined.seq < place.seq
 
 
-def _silence(context: Context, session: Session, room: RoomName) -> None:
-    try:
-        context.delivery.silence(room, session.socket_id)
-    except Exception as error:
-        context.failures.transport(error, seat_of(session, room).failure("transport_channel"))
+def _silence(context: Context, room: RoomName, sessions: Mapping[SocketId, Session]) -> Collection[SocketId]:
+    """Returns the sockets whose clients have not been told of their joins yet."""
+
+    def failed(socket_id: SocketId, error: Exception) -> None:
+        failure = seat_of(sessions[socket_id], room).failure("transport_channel")
+        context.failures.transport(error, failure)
+
+    return context.delivery.silence_all(room, sessions.keys(), failed)
 
 
 async def _end_if_lost(context: Context, session: Session, room: RoomName, place: RoomCursor) -> None:
@@ -167,9 +167,8 @@ async def _settle_here(
     """The event of the removal may arrive later than this, or its hooks may already be running."""
     found = (context.sessions.get(socket_id) for socket_id in sockets)
     sessions = [session for session in found if session is not None]
-    for session in sessions:
-        if _is_lost(session, room, place):
-            _silence(context, session, room)
+    lost = {session.socket_id: session for session in sessions if _is_lost(session, room, place)}
+    _silence(context, room, lost)
     work: list[asyncio.Task[None]] = []
     try:
         for start in range(0, len(sessions), ENDED_AT_ONCE):

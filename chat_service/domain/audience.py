@@ -4,7 +4,7 @@ A socket passes through these states: its join is requested, decided by the stor
 client. Then it gets the delivered events.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from chat_service.contracts.bus import Notify, RoomCursor, RoomEvent
 from chat_service.domain.decisions import (
@@ -86,10 +86,6 @@ class Audience:
         self._unanswered[socket_id] = UnansweredJoin(DecidedJoin(join.cursor, place))
         return place
 
-    def is_unanswered(self, socket_id: SocketId) -> bool:
-        """Whether the socket is joined but its client has not been told yet."""
-        return socket_id in self._unanswered
-
     def has_kept(self, socket_id: SocketId) -> bool:
         """Whether there are events that the socket has to get after the answer to its join."""
         unanswered = self._unanswered.get(socket_id)
@@ -113,6 +109,19 @@ class Audience:
         places = (self._unanswered, self._ahead, self._hearing)
         found = [joins.pop(socket_id, None) for joins in places]
         return any(found)
+
+    def forget_all(self, socket_ids: Iterable[SocketId]) -> tuple[list[SocketId], set[SocketId]]:
+        """``forget`` for many. Returns those who were joined, and who of them had no answer yet."""
+        joined: list[SocketId] = []
+        unanswered: set[SocketId] = set()
+        # Usually all of them get the delivered events.
+        for socket_id in socket_ids:
+            if self._hearing.pop(socket_id, None) or self._ahead.pop(socket_id, None):
+                joined.append(socket_id)
+            elif self._unanswered.pop(socket_id, None):
+                joined.append(socket_id)
+                unanswered.add(socket_id)
+        return joined, unanswered
 
     def send_back(self, sockets: Mapping[SocketId, DecidedJoin], is_ahead: IsAhead) -> None:
         """The feed went back, so some of these sockets are ahead of it again."""

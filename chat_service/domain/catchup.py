@@ -57,7 +57,8 @@ async def _fill(context: Context, room: RoomName, feed: RoomFeed, give: Give) ->
     known = feed.last_message_id
     caught_up = feed.catch_up(reading, snapshot)
     if caught_up.lost:
-        access_lost(context, room, caught_up.lost)
+        found = ((context.sessions.get(socket_id), place) for socket_id, place in caught_up.lost.items())
+        access_lost(context, room, ((session, place) for session, place in found if session is not None))
     if snapshot is not None and caught_up.has_gone_back:
         context.counters.rooms_lost_messages += 1
         logger.error("room %s has lost messages or other changes; its sockets are told to join again", room)

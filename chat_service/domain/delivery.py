@@ -139,10 +139,24 @@ class Delivery:
         if self.screen is not None:
             self.screen.forget(room, socket_id)
 
-    def is_unanswered(self, room: RoomName, socket_id: SocketId) -> bool:
-        """Whether the client has not been told of its join yet."""
+    def silence_all(
+        self, room: RoomName, socket_ids: Collection[SocketId], failed: Callable[[SocketId, Exception], None]
+    ) -> Collection[SocketId]:
+        """``silence`` for many. Returns those whose clients have not been told of their joins yet.
+
+        ``failed`` is called with what the transport raises.
+        """
         feed = self._feeds.get(room)
-        return feed is not None and feed.audience.is_unanswered(socket_id)
+        if feed is None:
+            return ()
+        joined, unanswered = feed.forget_all(socket_ids)
+        leave, channel = self._transport.leave_channel, room_channel(room)
+        for socket_id in joined:
+            try:
+                leave(socket_id, channel)
+            except Exception as error:
+                failed(socket_id, error)
+        return unanswered
 
     async def release(self, room: RoomName) -> None:
         """Undo one ``begin_join``: one socket less needs the room."""

@@ -5,7 +5,7 @@ the events after its join, each once, in the order of the room, and after the an
 events are detected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
@@ -70,6 +70,12 @@ class RoomFeed:
         """
         self._first.pop(socket_id, None)
         return self.audience.forget(socket_id)
+
+    def forget_all(self, socket_ids: Collection[SocketId]) -> tuple[list[SocketId], set[SocketId]]:
+        """``forget`` for many. Returns those who were joined, and who of them had no answer yet."""
+        for socket_id in self._first.keys() & socket_ids if self._first else ():
+            del self._first[socket_id]
+        return self.audience.forget_all(socket_ids)
 
     def decide_join(self, socket_id: SocketId, user: UserName, join: DecidedJoin) -> RoomCursor | None:
         """The store joined the socket. It gets later events after ``answer_join``.

@@ -181,7 +181,7 @@ async def _begin_membership(
     session.rooms[room] = result.cursor
     session.told.discard(room)
     if lost_at is not None:
-        access_lost(context, room, {socket_id: lost_at})
+        access_lost(context, room, [(session, lost_at)])
     await _call_on_join(context, session, seat, result, echo_all=echo_all)
     if context.hooks.witness is not None:
         context.hooks.witness("join", seat.facts(result.njoined))

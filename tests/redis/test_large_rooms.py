@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Iterator
 from typing import Any, TypeVar
 
+import msgpack
 import pytest
 import redis as redis_client
 
@@ -70,6 +71,8 @@ async def test_no_script_touches_all_members(
     client: "redis_client.Redis", alone: At, store: RedisStore, what: str
 ) -> None:
     ghosts, rooms = 2000, store._rooms
+    await store.room_set_details(ROOM, BOB, S2, "{}", {})
+    client.hset(f"{store.keys.room(ROOM)}:details", GHOST, msgpack.packb([0, "", "token", 1, "{}"]))
     write_ghosts(client, alone.prefix, ghosts, [ROOM])
     if what == "mode":
         decision = rooms.set(ROOM, SYSTEM, NOW, "mode", "1", pack([ROOM, True]))
@@ -93,6 +96,7 @@ async def test_no_script_touches_all_members(
         assert set(await store.room_members(ROOM)) == {ALICE, BOB}
         assert not any("leaving" in key for key in keys)
         assert client.hget(store.keys.room(ROOM), "leaving") is None
+        assert client.hkeys(f"{store.keys.room(ROOM)}:details") == [BOB.encode()]
     else:
         assert keys == []
 

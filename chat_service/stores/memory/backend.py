@@ -302,9 +302,9 @@ class MemoryBackend:
         if room.empty_ttl is not None and not room.is_deleted:
             self.settle_room(room)
         try:
-            self._do_slice(room, leaving)
             while not leaving.is_over:
-                await asyncio.sleep(0)
+                if leaving.is_large:
+                    await asyncio.sleep(0)
                 self._do_slice(room, leaving)
         finally:
             # Nobody else would finish this if the caller is cancelled.

@@ -46,6 +46,8 @@ class Leaving:
         self.cursor = cursor
         #: The sockets of the slices so far.
         self.sockets: dict[InstanceId, list[SocketId]] = {}
+        #: Whether the event loop turns before each slice.
+        self.is_large = len(users) > REMOVED_AT_ONCE
         self._tell = tell
         self._left = users
         # Those who joined again before their slice.

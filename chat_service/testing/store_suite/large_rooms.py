@@ -96,6 +96,7 @@ class LargeRoomSuite(StoreTests):
         await store.room_set_owner(ROOM, NOW, owner)
         for list_name, names in (("adminlist", [admin]), ("whitelist", [guest, UserName("absent")])):
             await store.room_change_list(ROOM, SYSTEM, list_name, NOW, add=names, limit=LIMIT)
+        await store.room_set_details(ROOM, LEAVERS[1], socket_of(LEAVERS[1]), '{"at":1}', {"at": 1})
         await peer.room_events()
         removal = await store.room_set_mode(ROOM, SYSTEM, LATER, True)
         first, *events = await peer.room_events()
@@ -106,6 +107,8 @@ class LargeRoomSuite(StoreTests):
         result = await peer.join(LEAVERS[1], socket_of(LEAVERS[1]))
         assert (result.njoined, result.changed) == (1, True)
         assert comings_and_goings(await peer.room_events(), LEAVERS[1]) == "+"
+        page = await store.room_members_page(ROOM, SYSTEM, LIMIT)
+        assert [member.details for member in page.members if member.user_name == LEAVERS[1]] == [None]
 
     async def test_change_of_a_list_removes_many(self, peer: Peer) -> None:
         await fill(peer, quiet=[LEAVERS[0]])
