@@ -4,7 +4,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from chat_service import rules
@@ -30,6 +29,7 @@ from chat_service.stores.memory.interaction_table import InteractionTable
 from chat_service.stores.memory.leaving import REMOVED_AT_ONCE, Leaving, Member
 from chat_service.stores.memory.marks import ReadMarks
 from chat_service.stores.memory.paces import Paces
+from chat_service.stores.memory.seen_users import SeenUsers
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.
@@ -71,7 +71,7 @@ class MemoryRoom:
         #: Changes that removed many users and are not finished.
         self.leaving: list[Leaving] = []
         self.is_deleted = False
-        self.seen: dict[UserName, int] = {}
+        self.seen = SeenUsers()
         self.marks = ReadMarks()
         #: Time in seconds after which the room goes when it is empty; None: never.
         self.empty_ttl = config.empty_ttl
@@ -199,27 +199,13 @@ class MemoryRoom:
                 leaving.settle(user)
             member = self.members[user] = Member(joined_at=now)
             if seen_limit:
-                self.seen.pop(user, None)
-                self.seen[user] = now
-                self._forget_seen(seen_limit)
+                self.seen.join(user, now, seen_limit, self.members)
         changed = socket_id not in member.sockets
         if changed:
             member.sockets[socket_id] = instance_id
             if details is not None:
                 member.set_details(socket_id, details)
         return len(member.sockets), changed
-
-    def _update_seen(self, user: UserName, now: int) -> None:
-        """Users whose joins were not remembered are not remembered when they leave either."""
-        if self.seen.pop(user, None) is not None:
-            # At the end: those who left longest ago come first.
-            self.seen[user] = now
-
-    def _forget_seen(self, limit: int) -> None:
-        if len(self.seen) > limit:
-            left = (user for user in self.seen if user not in self.members)
-            for user in list(islice(left, len(self.seen) - limit)):
-                del self.seen[user]
 
     def announce(self, user: UserName, socket_id: SocketId) -> int:
         """Announce a user once. Returns the user's joined sockets, 0 if this one is not joined."""
@@ -241,7 +227,7 @@ class MemoryRoom:
         member.set_details(socket_id, None)
         if not member.sockets:
             del self.members[user]
-            self._update_seen(user, now)
+            self.seen.leave(user, now)
             if member.announced and self.enable_userlist_updates:
                 self.notify("roomUserLeft", self.name, user, exclude=(socket_id,))
         return len(member.sockets), True
@@ -284,7 +270,7 @@ class MemoryRoom:
         """Publish that removed users have left."""
         announced: list[UserName] = []
         for user, member in gone.items():
-            self._update_seen(user, now)
+            self.seen.leave(user, now)
             if member.announced and self.enable_userlist_updates:
                 announced.append(user)
         removed = {user: tuple(member.sockets) for user, member in gone.items()}
