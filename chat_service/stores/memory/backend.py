@@ -22,8 +22,8 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.ban_table import Bans
 from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
-from chat_service.stores.memory.hub import Hub
 from chat_service.stores.memory.leaving import Leaving
+from chat_service.stores.memory.memory_bus import Hub
 from chat_service.stores.memory.owned_rooms import OwnedRooms
 from chat_service.stores.memory.paces import Paces
 from chat_service.stores.memory.room import MemoryRoom

@@ -30,8 +30,8 @@ from chat_service.contracts.store import Store
 from chat_service.errors import StoreError
 from chat_service.interactions import FoldedPage
 from chat_service.stores.memory.backend import MemoryBackend, next_names
-from chat_service.stores.memory.hub import LocalBus
 from chat_service.stores.memory.memory_activity import MemoryActivity
+from chat_service.stores.memory.memory_bus import LocalBus
 from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
