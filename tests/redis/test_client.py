@@ -80,6 +80,36 @@ async def test_moved_slot_is_followed(cluster: RedisClient, cluster_servers: Red
     assert await cluster.call(key, "GETDEL", key) == b"value"
 
 
+async def test_a_script_for_keys_on_all_nodes(
+    client_of: MakeClient, cluster_servers: RedisCluster, key: str
+) -> None:
+    """Whether nodes and scripts are known or not, every group of keys has its answer, in order."""
+    client = client_of(cluster_servers.url, cluster=True)
+    names = [f"{key[:-1]}{number}}}" for number in range(60)]
+    for number, name in enumerate(names):
+        await client.call(name, "HSET", name, "epoch", "e", "last", number)
+    client.topology.forget()
+    for server in cluster_servers.servers:
+        with server.client() as raw:
+            raw.script_flush()
+    script = scripts.load("room_unread")
+    groups = [[name, f"{name}:a", f"{name}:m", f"{name}:r"] for name in names]
+    expected = [[0, number, 0] for number in range(60)]
+    assert await client.run_each(script, groups, "ann", "1") == expected
+    # One node lacks the script, and another one has given a slot away.
+    with cluster_servers.servers[0].client() as raw:
+        raw.script_flush()
+    with slot_move(cluster_servers, names[7]) as move:
+        move.run()
+        assert await client.run_each(script, groups, "ann", "1") == expected
+    await client.call(names[5], "SET", names[5], "no hash")
+    with pytest.raises(StoreError, match="script room_unread: WRONGTYPE"):
+        await client.run_each(script, groups, "ann", "1")
+    assert await client.run_each(script, [], "ann", "1") == []
+    for name in names:
+        await client.call(name, "DEL", name)
+
+
 async def test_ask_is_followed_while_a_slot_moves(
     cluster: RedisClient, cluster_servers: RedisCluster, key: str
 ) -> None:

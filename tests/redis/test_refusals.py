@@ -120,6 +120,7 @@ async def test_clients_stay_connected_and_service_resumes(
         ("roomJoin", "other"),
         ("roomAddToList", "room", "whitelist", ["carol"]),
         ("directAddToList", "blacklist", ["carol"]),
+        ("roomMarkRead", "room", 3),
     ):
         assert await alice.error(command, *args) == REFUSED, command
     assert parts_of(scene.service).errors.incidents == 0
@@ -134,6 +135,8 @@ async def test_clients_stay_connected_and_service_resumes(
     assert await alice.call("directGetAccessList", "blacklist") == []
     assert await alice.call("directGetWhitelistMode") is False
     assert await alice.call("listOwnSockets") == {alice.id: ["room"]}
+    state = {"lastMessageId": 5, "readId": 0, "unread": 5}
+    assert await alice.call("roomGetUnread", ["room", "other"]) == {"room": state}
     assert await scene.service.room_has_in_list("room", "userlist", "bob") is True
     assert {user.name for user in (await scene.service.list_users()).items} == {"alice", "bob"}
     # Repeated joins work, and users without access learn the reason.
@@ -144,6 +147,8 @@ async def test_clients_stay_connected_and_service_resumes(
     scene.bob.clear()
     await alice.call("directMessage", "bob", TEXT)
     await scene.bob.wait_for("directMessage")
+    await alice.call("roomEvent", "room", "typing", True)
+    await scene.bob.wait_for("roomEvent", "room")
     assert scene.all_is_well()
     await scene.refusal.end()
     await scene.goes_on()
