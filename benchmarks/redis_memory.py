@@ -82,6 +82,10 @@ async def measure(url: str) -> dict[str, int]:
             found["a member with one socket, in the user's index"] = indexes // MANY
 
             for one in clients:
+                await one.call("roomMarkRead", "room", MANY)
+            found["a read mark"] = memory.of("room:{room}:marks") // MANY
+
+            for one in clients:
                 await one.disconnect()
             found["a user who is offline"] = memory.of("user:*") // MANY
             found["a former member, in the room"] = memory.of("room:{room}:seen") // MANY

@@ -1,8 +1,9 @@
 """Handlers of ephemeral events and read marks."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from chat_service.commands.spec import actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
@@ -11,6 +12,11 @@ from chat_service.domain.delivery import EPHEMERAL
 from chat_service.domain.pace import Pace
 from chat_service.hooks import CommandCall
 from chat_service.types import RoomName
+
+#: As many rooms count as one command for the rate of a user.
+ROOMS_PER_COMMAND: Final = 50
+#: Together with a socket id: the key that serialises counts of unread messages. It cannot be a room's name.
+UNREAD: Final = "\0unread"
 
 
 def admit_event(context: Context, call: CommandCall) -> None:
@@ -22,6 +28,14 @@ def admit_event(context: Context, call: CommandCall) -> None:
     if pace.events is None:
         pace.events = Pace()
     context.event_rate.take(pace.events, perf_counter())
+
+
+def admit_unread(context: Context, call: CommandCall) -> None:
+    """Count many rooms as several commands, because each of them takes a step in the store."""
+    session = None if call.is_local_call or call.id is None else context.sessions.get(call.id)
+    rate = context.options.command_rate
+    if session is not None and rate is not None:
+        session.pace.due += len(call.args[0]) // ROOMS_PER_COMMAND / rate
 
 
 async def room_event(context: Context, call: CommandCall, room_name: RoomName, name: str, data: Any) -> None:
@@ -50,7 +64,10 @@ async def room_mark_read(context: Context, call: CommandCall, room_name: RoomNam
 async def room_get_unread(
     context: Context, call: CommandCall, room_names: Sequence[RoomName]
 ) -> dict[RoomName, dict[str, int]]:
-    found = await context.store.rooms_unread(room_names, user_of(call), bypass=call.bypass_permissions)
+    user, bypass = user_of(call), call.bypass_permissions
+    # One at a time for a socket, so that others have their turn in between.
+    async with context.serial.hold((call.id, UNREAD)) if call.id is not None else nullcontext():
+        found = await context.store.rooms_unread(room_names, user, bypass=bypass)
     return {
         room: {"lastMessageId": state.last_message_id, "readId": state.read_id, "unread": state.unread}
         for room, state in found.items()

@@ -32,6 +32,7 @@ ROWS: tuple[Command, ...] = (
         ),
         errors=("invalidName", "listLimitExceeded"),
         handler=activity.room_get_unread,
+        admit=activity.admit_unread,
         needs_user=True,
     ),
     Command(

@@ -107,6 +107,19 @@ async def test_more_rooms_than_allowed_are_refused_at_once(world: World) -> None
     assert await alice.error("roomGetUnread", [*names[:5], "a:b"]) == wire_error("invalidName", "a:b")
 
 
+@pytest.mark.covers("command:roomGetUnread", "option:command_rate", "error:rateLimited")
+@ONE_STORE
+async def test_many_rooms_count_as_several_commands(world: World) -> None:
+    instance = await world.start(command_rate=0.001, command_burst=100)
+    alice, bob = await instance.login("alice"), await instance.login("bob")
+    names = [f"room{number}" for number in range(1000)]
+    answers = await asyncio.gather(*(alice.emit("roomGetUnread", names) for _ in range(10)))
+    assert [answer[0] for answer in answers[:5]] == [None] * 5
+    assert all("Rate limit exceeded" in answer[0] for answer in answers[5:])
+    for _ in range(90):
+        assert await bob.call("roomGetUnread", names[:10]) == {}
+
+
 @pytest.mark.covers("command:roomGetUnread")
 async def test_a_thousand_rooms_at_once(world: World) -> None:
     instance = await world.start()
