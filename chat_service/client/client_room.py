@@ -244,8 +244,13 @@ class ClientRoom:
 
         ``fold``: each in its current form.
         """
-        page = await self._page(after, limit, fold=fold)
-        return [message for message in page if not message.get("hidden")]
+        while page := await self._page(after, limit, fold=fold):
+            shown = [message for message in page if not message.get("hidden")]
+            if shown:
+                return shown
+            # An empty list means that nothing follows.
+            after = page[-1]["id"]
+        return []
 
     async def _page(self, after: int, limit: int = PAGE, *, fold: bool = False) -> list[Message]:
         """Hidden messages are there, because their ids count."""

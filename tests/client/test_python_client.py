@@ -245,6 +245,8 @@ async def test_hidden_messages_are_no_gap(service: ChatService, proxy: Proxy, co
             break
     assert seen == [(1, "one"), (4, "four"), (6, "six")]
     assert [message["id"] for message in await room.history()] == [1, 4, 6]
+    assert [message["id"] for message in await room.history(after=1, limit=1)] == [4]
+    assert await room.history(after=6) == []
 
 
 async def test_a_slow_reader_reads_the_rest_from_the_history(service: ChatService, connect: Connect) -> None:

@@ -64,6 +64,16 @@ async def test_a_message_to_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     assert all(client.take().count(b'"roomMessage"') == 1 for client in clients)
 
 
+async def test_an_event_to_everybody(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = [await bench.joined(f"user{number}") for number in range(MEMBERS)]
+    with counted(bench.work, monkeypatch):
+        bench.work.writes = 0
+        await bench.service.broadcast_all("news", 1)
+        await settle()
+    assert (bench.work.writes, bench.work.encodings) == (MEMBERS, 1)
+    assert all(client.take().count(b'"news"') == 1 for client in clients)
+
+
 async def test_messages_of_one_turn_leave_together(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     clients = [await bench.joined(f"user{number}") for number in range(MEMBERS)]
     with counted(bench.work, monkeypatch):

@@ -82,7 +82,7 @@ class Bench:
     """A service on the memory store, and clients of it without a network."""
 
     def __init__(self, service: ChatService, work: Work) -> None:
-        self._service = service
+        self.service = service
         self._clients: list[CountingTransport] = []
         self.work = work
 
@@ -90,7 +90,7 @@ class Bench:
         """A new connection, on which a request for a WebSocket comes."""
         transport = CountingTransport(self.work)
         self._clients.append(transport)
-        port: Any = parts_of(self._service).transport._own_port  # type: ignore[attr-defined]
+        port: Any = parts_of(self.service).transport._own_port  # type: ignore[attr-defined]
         protocol = port.make_protocol()
         transport.protocol = protocol
         protocol.connection_made(transport)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chat_service.testing import wait_until
-from tests.e2e.clients import PythonClient, PythonClients
+from tests.e2e.clients import NAMESPACE, PythonClient, PythonClients
 from tests.redis.ghosts import write_ghosts
 from tests.redis.processes import ServiceProcess
 from tests.support.earlier_version import NoHistory, unpack
@@ -118,6 +118,26 @@ async def test_a_room_that_the_earlier_version_deletes_and_creates(both: Both) -
     await both.bob.call("roomJoin", both.room)
     assert await both.send(both.bob, MILK, KEY) == [None, 1]
     assert await both.send(both.bob, MILK, KEY) == [None, 1, AGAIN]
+
+
+async def test_calls_of_the_server_on_this_version(both: Both) -> None:
+    """The earlier version ignores events that it does not know, and knows how sockets join and leave."""
+    await both.enter(both.new)
+    alice = both.alice.sio.get_sid(NAMESPACE)
+    await both.new.call("remove_member", "alice", both.room)
+    assert await both.send(both.alice, TEA) == [wire_error("notJoined", both.room), None]
+    assert await both.alice.wait_for("roomLeftEcho") == [both.room, alice, 0]
+    await both.new.call("add_member", "alice", both.room)
+    assert await both.new.call("broadcast", both.room, MILK) == 1
+    await both.new.call("broadcast_all", "news", 1)
+    for user, client in (("alice", both.alice), ("bob", both.bob)):
+        await both.new.call("send_to_socket", user, client.sio.get_sid(NAMESPACE), "badge", 2)
+        await both.new.call("send_to_user", user, "badge", 3)
+        assert (await client.wait_for("roomMessage"))[1]["id"] == 1
+    assert await both.alice.wait_for("badge") == [3]
+    assert await both.bob.wait_for("news") == [1]
+    assert [await both.bob.wait_for("badge") for _ in range(2)] == [[2], [3]]
+    assert both.alice.received("news") == both.alice.received("roomAccessRemoved") == []
 
 
 async def test_a_change_on_this_version_that_removes_many(both: Both, redis_servers: RedisServer) -> None:

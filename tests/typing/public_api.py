@@ -75,6 +75,16 @@ async def main() -> None:
 
     after_type: Callable[[CommandCall], None] = after
 
+    @service.before("roomMessage", priority=10)
+    def early(call: CommandCall) -> None: ...
+
+    @service.command("pollVote", {"roomName": "room", "choice": "integer"}, result="integer")
+    async def vote(call: CommandCall, room: str, choice: int) -> int:
+        return choice
+
+    vote_type: Callable[[CommandCall, str, int], Awaitable[int]] = vote
+    print(early, vote_type)
+
     @service.on("closed")
     async def closed(error: Exception | None) -> None: ...
 
@@ -99,6 +109,11 @@ async def main() -> None:
         assert_type(await service.get_instance_sockets("id"), dict[str, str])
         assert_type(service.instance_uid, str)
         assert_type(service.port, int | None)
+        await service.broadcast_all("news", 1)
+        service.send_to_user("alice", "badge", 3)
+        service.send_to_socket(None, "socket", "badge", {"a": b"b"})
+        await service.add_member("alice", "room", "socket")
+        assert_type(await service.remove_member("alice", "room"), None)
         service.transport.bind_handler("socket", "ask", lambda *args: args)
         await service.transport.emit_to_channel(user_channel("alice"), "news", 1, b"2")
         service.transport.send_to_channel("socket", "room", "news")
