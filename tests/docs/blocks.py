@@ -11,6 +11,7 @@ A block may stand below a comment that says how it is checked:
 ``<!-- run: tests -->``     a module of pytest
 ``<!-- run: file x.py -->`` a module that is run, and that later blocks can import
 ``<!-- run: config -->``    a file for `chat-service serve`; the rule of TOML without a comment
+``<!-- page: name -->``     a page of HTML, which tests/browser opens; the rule of HTML
 ``<!-- output -->``         what the block above has printed
 ``<!-- no run: why -->``    is parsed, not run
 """
@@ -30,6 +31,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "javascript": ("client", "fragment"),
     "sh": ("shell",),
     "text": ("text", "output"),
+    "html": ("page",),
     "toml": ("config",),
 }
 

@@ -23,6 +23,9 @@ from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisServer
 from tests.support.world import name_by_query
 
+#: Pages of the guide that contain a page of HTML which tests/browser opens.
+OPENED = [ROOT / "docs/guide/browser-client.md"]
+
 #: Seconds that one block may take.
 
 #: What JavaScript fragments find there.
@@ -83,6 +86,9 @@ class Page:
                 path = self._directory / "chat.toml"
                 path.write_text(block.text, "utf-8")
                 build_service(Settings.read(str(path), {}))
+            case "page":
+                if not any(block.text in page.read_text("utf-8") for page in OPENED):
+                    raise BlockError(f"{block}: no test opens this page")
             case "shell":
                 if problems := shell_problems(block.text):
                     raise BlockError(f"{block}: {problems}")
@@ -168,6 +174,8 @@ class Page:
     async def _serve(self, block: Block) -> None:
         await self._stop_servers()
         port = self._places["8000"] = str(_free_port())
+        if "LineTransport" in block.text:
+            self._places["5000"] = str(_free_port())
         await self._await_server(block, await self._start(sys.executable, self._file(block)), port)
 
     async def _serve_twice(self, block: Block) -> None:

@@ -13,6 +13,7 @@ from chat_service.commands.table import TABLE
 from chat_service.contracts.bus import RoomEvent
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.testing import InProcessClient, InProcessTransport, wait_until
+from chat_service.transports.streams.plain_json import read_frame, write_answer, write_event, write_fault
 from tests.docs.blocks import ROOT
 from tests.support.faults import FaultyStore, as_store
 from tests.support.world import name_by_query
@@ -60,7 +61,8 @@ def test_references_can_be_resolved() -> None:
 
 
 def test_every_row_is_included() -> None:
-    operations = DOCUMENT["operations"]
+    # The plain protocol carries all rows in the same four frames.
+    operations = {name: row for name, row in DOCUMENT["operations"].items() if name not in PLAIN}
     assert {name for name, row in operations.items() if row["action"] == "receive"} == {
         row.name for row in TABLE
     }
@@ -243,7 +245,29 @@ async def test_sent_values_conform_to_the_schemas(raw: bool) -> None:
             for event, args in client.events:
                 check(f"{event}.event", [event, *args])
 
-    assert set(DOCUMENT["components"]["messages"]) - checked == set()
+    assert set(DOCUMENT["components"]["messages"]) - checked == PLAIN
+
+
+#: Frames of the plain protocol.
+PLAIN = {"plain.login", "plain.command", "plain.answer", "plain.event"}
+
+
+def test_plain_frames_conform_to_the_schemas() -> None:
+    command, login = payload("plain.command"), payload("plain.login")
+    for frame in ({"login": None}, {"login": {"token": "x"}, "query": {"a": "b"}}):
+        login.validate(frame)
+        read_frame(frame)
+    for frame in ({"command": "a"}, {"id": 7, "command": "a", "args": [1]}, {"id": "x", "command": "a"}):
+        command.validate(frame)
+        read_frame(frame)
+    bad: list[Any] = [{}, {"command": 5}, {"command": "a", "args": 5}, {"command": "a", "id": 1.5}]
+    for frame in bad:
+        assert not command.is_valid(frame)
+        with pytest.raises(ValueError, match=r"\w"):
+            read_frame(frame)
+    for answer in (write_answer(7, (None, 1)), write_answer("x", ("error", None)), write_fault("why")):
+        payload("plain.answer").validate(json.loads(answer))
+    payload("plain.event").validate(json.loads(write_event("roomMessage", ("room", {}))))
 
 
 async def seen(client: InProcessClient, event: str) -> None:

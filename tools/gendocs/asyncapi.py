@@ -8,6 +8,7 @@ import chat_service
 from chat_service.commands.spec import COMMON_ERRORS, Command
 from chat_service.commands.table import TABLE
 from chat_service.protocol.notifications import NOTIFICATIONS, Notification
+from tools.gendocs import asyncapi_plain
 from tools.gendocs.json_types import Schema, argument_schema, schema_of, schemas
 
 _DESCRIPTION = """\
@@ -57,6 +58,8 @@ def document() -> dict[str, Any]:
             "channel": {"$ref": "#/channels/chat"},
             "messages": [{"$ref": f"#/channels/chat/messages/{key}"}],
         }
+    messages |= asyncapi_plain.messages()
+    operations |= asyncapi_plain.operations()
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -72,14 +75,25 @@ def document() -> dict[str, Any]:
                 "pathname": "/socket.io/",
                 "protocol": "ws",
                 "description": "The example server. Use a Socket.IO client, not a plain WebSocket.",
-            }
+            },
+            "plain": {
+                "host": "localhost:8000",
+                "protocol": "ws",
+                "description": "A server with a `WebSocketTransport`, for plain WebSockets.",
+            },
         },
         "channels": {
             "chat": {
                 "address": "/chat-service",
+                "servers": [{"$ref": "#/servers/local"}],
                 "description": "The Socket.IO namespace, set by the option `namespace`.",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-            }
+                "messages": {
+                    name: {"$ref": f"#/components/messages/{name}"}
+                    for name in messages
+                    if name not in asyncapi_plain.CHANNEL["messages"]
+                },
+            },
+            "plain": {"servers": [{"$ref": "#/servers/plain"}], **asyncapi_plain.CHANNEL},
         },
         "operations": operations,
         "components": {"messages": messages, "schemas": schemas()},

@@ -66,7 +66,7 @@ class Module:
         return list(found.values())
 
     def fields(self, class_name: str) -> list[Field]:
-        """The fields of a dataclass, with their ``#:`` comments."""
+        """The fields of a dataclass, with their ``#:`` comments, without those of its bases."""
         nodes = {
             node.target.id: node
             for node in self._class(class_name).body
@@ -80,6 +80,7 @@ class Module:
                 doc=self._comment_above(nodes[field.name].lineno),
             )
             for field in dataclasses.fields(getattr(self._module, class_name))
+            if field.name in nodes
         ]
 
     def value_types(self) -> list[str]:
