@@ -254,11 +254,15 @@ PLAIN = {"plain.login", "plain.command", "plain.answer", "plain.event"}
 
 def test_plain_frames_conform_to_the_schemas() -> None:
     command, login = payload("plain.command"), payload("plain.login")
-    for frame in ({"login": None}, {"login": {"token": "x"}, "query": {"a": "b"}}):
-        login.validate(frame)
-        read_frame(frame)
-    for frame in ({"command": "a"}, {"id": 7, "command": "a", "args": [1]}, {"id": "x", "command": "a"}):
-        command.validate(frame)
+    good: list[tuple[Draft7Validator, Any]] = [
+        (login, {"login": None}),
+        (login, {"login": {"token": "x"}, "query": {"a": "b"}}),
+        (command, {"command": "a"}),
+        (command, {"id": 7, "command": "a", "args": [1]}),
+        (command, {"id": "x", "command": "a"}),
+    ]
+    for validator, frame in good:
+        validator.validate(frame)
         read_frame(frame)
     bad: list[Any] = [{}, {"command": 5}, {"command": "a", "args": 5}, {"command": "a", "id": 1.5}]
     for frame in bad:
