@@ -462,7 +462,7 @@ export interface Notifications<M = TextMessage> {
   roomModeChanged(roomName: string, mode: boolean): void;
   /** To all sockets of a user who lost access: This user was removed from the room. */
   roomAccessRemoved(roomName: string): void;
-  /** To the room: A message in the room. Messages arrive in the order of their ids. */
+  /** To the room: A message in the room. Messages arrive in the order of their ids. One that the application hides from the recipient is `{id, timestamp, hidden: true}`. */
   roomMessage(roomName: string, message: Stored<M>): void;
   /** To the room, except the sender's socket: An event that is stored nowhere, such as a user typing. It may be lost. */
   roomEvent(roomName: string, event: EphemeralEvent): void;
