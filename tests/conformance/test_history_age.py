@@ -9,12 +9,13 @@ from typing import NamedTuple
 import pytest
 
 from chat_service import rules
-from chat_service.contracts.records import SYSTEM, HistoryQuery, RoomConfig
+from chat_service.contracts.records import SYSTEM, HistoryQuery, RoomConfig, SendConditions
 from chat_service.contracts.store import Store
+from chat_service.interactions import Relation
 from chat_service.stores.memory import MemoryBackend, MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.testing.store_suite import Peer, Peers
-from chat_service.testing.store_suite.base import ALICE, NOW, S1
+from chat_service.testing.store_suite.base import ALICE, NOW, S1, raises_error
 from chat_service.types import RoomName
 from tests.conftest import BACKENDS
 from tests.plugins.sqlite_bus import Hub
@@ -232,3 +233,31 @@ async def test_users_rooms_and_lists_of_messages_under_a_moved_clock(moved: Move
     moved.move(400.0)
     assert not await store.user_exists(ALICE)
     assert await store.room_exists(ROOM)
+
+
+async def test_what_is_too_old_has_no_edits_and_reactions(moved: Moved, peers: Peers) -> None:
+    peer = await peers.open()
+    await peer.store.room_create(ROOM, RoomConfig(history_ttl=350.0))
+
+    async def say(relation: Relation | None = None) -> int:
+        head = {} if relation is None else {"relatesTo": relation.as_field()}
+        sent = SendConditions(relation=relation)
+        return (await peer.store.room_send(ROOM, SYSTEM, {**head, "timestamp": NOW}, sent)).id
+
+    async def counts() -> list[dict[str, int]]:
+        page = await peer.store.room_history_folded(ROOM, SYSTEM, None, 9)
+        return [
+            {**page.folds.marks[it["id"]].reactions} for it in page.messages if it["id"] in page.folds.marks
+        ]
+
+    assert await say() == 1
+    moved.move(2 * STEP)
+    assert await say(Relation("reaction", 1, "+1")) == 2
+    assert {"+1": 1} in await counts()
+    moved.move(2 * STEP)
+    for kind in ("edit", "reaction"):
+        with raises_error("noMessage", 1):
+            await say(Relation(kind, 1, "" if kind == "edit" else "-1"))
+    assert {"+1": 1} not in await counts()
+    # A reply needs only an id that the room has given.
+    assert await say(Relation("reply", 1)) == 3
