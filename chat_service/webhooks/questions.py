@@ -209,6 +209,9 @@ class Questions:
         """A before hook of ``roomMessage``, which runs after the service's own."""
         room, message = call.args
         facts = {"room": room, "user": call.user_name, "socketId": call.id, "message": message}
+        if call.options:
+            # An edit, a deletion or a reaction is a message with options.
+            facts["options"] = dict(call.options)
         changed = await self._ask(
             "message", facts, lambda body: decide_message(body, self._depth_limit), lambda: None
         )

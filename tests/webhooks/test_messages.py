@@ -64,7 +64,8 @@ async def test_the_back_end_decides_about_messages(world: World, decider: BackEn
     decider.says("/message", {"reject": {"code": "spam", "text": "This looks like spam"}})
     assert await alice.error("roomMessage", "one", HELLO) == "ChatServiceError: This looks like spam"
     decider.says("/message", Raw(status=204))
-    assert await alice.call("roomMessage", "one", {"textMessage": "3"}) == 3
+    assert await alice.call("roomMessage", "one", {"textMessage": "3"}, {"edits": 1}) == 3
+    assert decider.asked[-1].data["options"] == {"edits": 1}
     assert await texts(alice, "one") == ["hello", "****", "3"]
     # The server's own messages are also checked, unless they bypass hooks.
     await instance.service.exec_user_command(True, "roomMessage", "one", HELLO)
