@@ -91,7 +91,8 @@ class Middlewares:
         if self._is_first("join", added.join):
             hooks.add_before("roomJoin", self._before_join)
         if self._is_first("leave", added.leave):
-            hooks.add_before("roomLeave", self._before_leave)
+            # The last one, so that no other hook can refuse the leave after it has been announced.
+            hooks.set_last_before("roomLeave", self._before_leave)
             hooks.add_after("roomLeave", self._after_leave)
         if self._is_first("say", added.say):
             hooks.wrap(screening.HOOK, self._around_receive)

@@ -148,6 +148,25 @@ async def test_join_and_leave_may_be_refused(world: World) -> None:
     chat.add_middleware(name="guard")
 
 
+@ONE_STORE
+async def test_leave_that_another_hook_refuses_is_not_announced(world: World) -> None:
+    instance, chat = await start(world)
+    await chat.add("lobby")
+    left: list[str] = []
+    chat.add_middleware(name="note", leave=lambda connection, room: left.append(connection.id))
+
+    @instance.service.before("roomLeave", priority=5000)
+    async def refuse(call: Any) -> None:
+        raise ChatServiceError("notAllowed")
+
+    ann = await joined(instance, "ann")
+    assert await ann.error("roomLeave", "lobby") == "ChatServiceError: Action is not allowed"
+    assert left == []
+    # It is announced when it happens.
+    await ann.disconnect()
+    assert left == [ann.id]
+
+
 async def test_say_middlewares_run_for_each_recipient_in_order_of_priority(world: World) -> None:
     instance, chat = await start(world)
     await chat.add("lobby")

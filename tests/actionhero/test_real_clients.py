@@ -94,6 +94,16 @@ async def test_rooms_of_all_instances_and_transports_are_the_same(serve: Serve, 
     assert (await line.read())["message"] == "hi from TCP"
 
 
+@ONE_STORE
+async def test_view_shows_more_members_than_a_page_has(serve: Serve, heroes: Heroes) -> None:
+    service, _ = await serve(members_per_page_limit=2)
+    clients = [await heroes.browser(service) for _ in range(5)]
+    for hero in clients:
+        await hero.ask("roomAdd", "lobby")
+    view = (await clients[0].ask("roomView", "lobby"))["data"]
+    assert (view["membersCount"], set(view["members"])) == (5, {hero.id for hero in clients})
+
+
 @KINDS
 @ONE_STORE
 async def test_details_of_the_connection(serve: Serve, heroes: Heroes, kind: str) -> None:

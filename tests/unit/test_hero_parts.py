@@ -58,6 +58,7 @@ def connection(*, lines: bool = True, **limits: int) -> HeroConnection:
         texts=HeroTexts(),
         limits=HeroLimits(**limits),
         commands=lambda: {"sleep": SLEEP, "greet": GREET, "all": ALL},
+        documentation=dict,
         has_lines=lines,
     )
 
@@ -76,6 +77,13 @@ def client() -> Client:
 def reply(decision: Any) -> Mapping[str, Any]:
     assert isinstance(decision, Reply), decision
     return decision.body
+
+
+def finished(hero: HeroConnection, *outcome: Any) -> Mapping[str, Any]:
+    """The answer to a request that the service has run."""
+    body = hero.finish(*outcome)
+    assert not isinstance(body, Runs), body
+    return body
 
 
 def run(decision: Any) -> Runs:
@@ -158,15 +166,15 @@ def test_rooms_follow_the_answers_of_the_service() -> None:
     add = Request(verb="roomAdd", room="r")
     first, second = run(hero.decide(add)), run(hero.decide(add))
     assert first == second == Runs("roomJoin", ("r",))
-    assert hero.finish(add, first, None, [1])["data"] is True
-    assert hero.finish(add, second, None, [1])["data"] is True
+    assert finished(hero, add, first, None, [1])["data"] is True
+    assert finished(hero, add, second, None, [1])["data"] is True
     assert (hero.details()["rooms"], hero.joining) == (["r"], {})
     assert reply(hero.decide(add)) == {"error": "connection already in this room (r)", "context": "response"}
     leave = Request(verb="roomLeave", room="r")
-    refused = hero.finish(leave, run(hero.decide(leave)), failure("Hotel California"), [])
+    refused = finished(hero, leave, run(hero.decide(leave)), failure("Hotel California"), [])
     assert refused["error"] == "Hotel California"
     assert hero.details()["rooms"] == ["r"]
-    assert hero.finish(leave, run(hero.decide(leave)), None, [0]) == {
+    assert finished(hero, leave, run(hero.decide(leave)), None, [0]) == {
         "status": "OK",
         "context": "response",
         "data": True,
@@ -207,7 +215,7 @@ def test_rooms_follow_what_the_server_does() -> None:
 def test_errors_of_the_service_have_the_texts_of_actionhero(verb: str, code: str, text: str) -> None:
     for hero, raw in ((connection(lines=True), True), (connection(lines=False), False)):
         request = Request(verb=verb, room="r", message="hi")
-        answer = hero.finish(request, run(hero.decide(request)), failure(code, "r", raw=raw), [])
+        answer = finished(hero, request, run(hero.decide(request)), failure(code, "r", raw=raw), [])
         prefix = "" if hero.has_lines else "Error: "
         assert answer["error"] == prefix + text
         assert answer.get("status", answer["error"]) == answer["error"]
@@ -256,8 +264,8 @@ def test_answers_of_actions_are_the_result_itself() -> None:
         ([[1]], {"data": [1], "context": "response"}),
         ([None], {"context": "response"}),
     ):
-        assert hero.finish(request, run(hero.decide(request)), None, results) == expected
-    refused = hero.finish(request, run(hero.decide(request)), failure("noCommand", "greet"), [])
+        assert finished(hero, request, run(hero.decide(request)), None, results) == expected
+    refused = finished(hero, request, run(hero.decide(request)), failure("noCommand", "greet"), [])
     assert refused == {"error": "unknown action or invalid apiVersion", "context": "response"}
     assert (hero.total_actions, hero.pending_actions) == (4, 0)
 
@@ -268,7 +276,7 @@ def test_one_action_too_many_is_refused_and_the_next_is_not() -> None:
     runs = [run(hero.decide(request)) for _ in range(2)]
     assert reply(hero.decide(request))["error"] == "you have too many pending requests"
     assert (hero.total_actions, hero.pending_actions) == (3, 2)
-    hero.finish(request, runs[0], None, [None])
+    finished(hero, request, runs[0], None, [None])
     run(hero.decide(request))
 
 
@@ -329,6 +337,25 @@ def test_forms_of_a_room_and_of_a_message() -> None:
     }
     server = payload_of("r", {"id": 1, "timestamp": 1, "author": None, "image": "cat"})
     assert (server["from"], server["message"]) == ("0", {"image": "cat"})
+
+
+def test_view_of_a_room_reads_pages_up_to_its_limit() -> None:
+    hero = connection(members=3)
+    request = Request(verb="roomView", room="r")
+    first = run(hero.decide(request))
+    assert first.args == ("r", {"limit": 3})
+    member = {"joinedAt": 1, "sockets": 1}
+    page = {"roomName": "r", "membersCount": 9, "cursor": "c", "members": [{"userName": "a", **member}]}
+    second = hero.finish(
+        request, first, None, [{**page, "members": [{"userName": u, **member} for u in "ab"]}]
+    )
+    assert isinstance(second, Runs)
+    assert second.args == ("r", {"limit": 1, "cursor": "c"})
+    view = hero.finish(request, second, None, [{**page, "members": [{"userName": "c", **member}]}])
+    assert not isinstance(view, Runs)
+    assert (list(view["data"]["members"]), view["data"]["membersCount"]) == (["a", "b", "c"], 9)
+    # A hook of the command may answer something else.
+    assert hero.finish(request, first, None, ["closed"]) == hero.success("closed")
 
 
 def test_documentation_names_what_an_action_takes() -> None:

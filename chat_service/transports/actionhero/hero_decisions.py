@@ -10,7 +10,7 @@ from chat_service.contracts.capabilities import CommandFacts
 from chat_service.protocol.arguments import ArgumentType
 from chat_service.transports.actionhero.hero_requests import ACTION, Request
 from chat_service.transports.actionhero.hero_texts import Failure, HeroTexts, read_failure
-from chat_service.transports.actionhero.hero_views import documentation, room_view
+from chat_service.transports.actionhero.hero_views import room_view
 
 #: Parameters that say which action to run, not with what.
 _OWN_PARAMS: Final = frozenset({"action", "apiVersion", "callback", "messageId"})
@@ -29,6 +29,8 @@ class Run:
 
     event: str
     args: tuple[Any, ...]
+    #: The members that earlier pages of ``roomView`` have shown.
+    members: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,9 @@ class HeroConnection:
     connected_at: int
     texts: HeroTexts
     limits: HeroLimits
-    #: The commands that actions run, by name.
+    #: The commands that actions run, by name; and what ``documentation`` shows of them.
     commands: Callable[[], Mapping[str, CommandFacts]]
+    documentation: Callable[[], Mapping[str, Any]]
     #: Whether answers are in the form of lines, whose errors have no prefix.
     has_lines: bool
     #: The lasting parameters of a TCP client.
@@ -93,7 +96,7 @@ class HeroConnection:
             case "detailsView":
                 return Reply(self.success(self.details()))
             case "documentation":
-                return Reply(self.success(documentation(self.commands())))
+                return Reply(self.success(self.documentation()))
             case "action":
                 return self._action(request.params)
             case "file":
@@ -169,8 +172,10 @@ class HeroConnection:
 
     # Outcomes
 
-    def finish(self, request: Request, run: Run, error: Any, results: Sequence[Any]) -> Mapping[str, Any]:
-        """The answer to a request for which the service has run ``run``.
+    def finish(
+        self, request: Request, run: Run, error: Any, results: Sequence[Any]
+    ) -> Mapping[str, Any] | Run:
+        """The answer to a request for which the service has run ``run``, or what to run next.
 
         ``error``, ``results``: the values of the ack; ``error`` is None for a success.
         """
@@ -192,8 +197,20 @@ class HeroConnection:
             case "roomAdd" | "roomLeave":
                 return self.success(True)
             case "roomView":
-                return self.success(room_view(results[0]))
+                return self._viewed(run, results[0] if results else None)
         return self.success(None)
+
+    def _viewed(self, run: Run, page: Any) -> Mapping[str, Any] | Run:
+        """The answer of ``roomView``, once enough pages of members are read."""
+        if not isinstance(page, Mapping) or not isinstance(page.get("members"), list):
+            # A hook has answered in its own way.
+            return self.success(page)
+        members = [*run.members, *page["members"]]
+        left, cursor = self.limits.members - len(members), page.get("cursor")
+        if left > 0 and cursor is not None:
+            options = {"limit": left, "cursor": cursor}
+            return Run("roomGetStatus", (run.args[0], options), tuple(members))
+        return self.success(room_view({**page, "members": members}))
 
     def _note_join(self, request: Request, run: Run, *, is_joined: bool) -> None:
         room = _room_of(run)

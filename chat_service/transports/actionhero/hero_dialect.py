@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chat_service.contracts.capabilities import CommandFacts
 from chat_service.transports.actionhero.hero_decisions import End, HeroConnection, HeroLimits, Reply
+from chat_service.transports.actionhero.hero_decisions import Run as Decided
 from chat_service.transports.actionhero.hero_options import ActionHeroOptions
 from chat_service.transports.actionhero.hero_requests import (
     AsksId,
@@ -17,7 +18,7 @@ from chat_service.transports.actionhero.hero_requests import (
     read_line,
 )
 from chat_service.transports.actionhero.hero_texts import HeroTexts
-from chat_service.transports.actionhero.hero_views import HERO_MESSAGE, HeroPayload
+from chat_service.transports.actionhero.hero_views import HERO_MESSAGE, HeroPayload, documentation
 from chat_service.transports.streams.dialect import (
     EACH,
     Client,
@@ -64,6 +65,9 @@ class ActionHeroDialect:
         )
         #: The commands of the service, by name.
         self.commands: Callable[[], Mapping[str, CommandFacts]] = dict
+        # The documentation of so many commands. An application only adds commands.
+        self._documented = 0
+        self._documentation: Mapping[str, Any] = {}
         #: The form in which clients get a message, from its room and the stored message.
         self.payload = self.options.payload
         #: Whether a connection that the service's hook gives no name is a user of its own.
@@ -75,6 +79,13 @@ class ActionHeroDialect:
     def take_commands(self, commands: Callable[[], Mapping[str, CommandFacts]]) -> None:
         """Part of ``TakesCommands``."""
         self.commands = commands
+
+    def documentation(self) -> Mapping[str, Any]:
+        """What ``documentation`` shows. It is made once, because clients may ask for it again and again."""
+        commands = self.commands()
+        if self._documented != len(commands):
+            self._documented, self._documentation = len(commands), documentation(commands)
+        return self._documentation
 
     def converse(self, client: Client) -> Conversation:
         """Part of ``Dialect``."""
@@ -140,6 +151,7 @@ class LineConversation(Conversation):
             texts=dialect.texts,
             limits=dialect.limits,
             commands=lambda: dialect.commands(),
+            documentation=dialect.documentation,
             has_lines=self.has_lines,
         )
 
@@ -155,7 +167,7 @@ class LineConversation(Conversation):
     def receive(self, text: str) -> Steps:
         if not text.strip():
             return ()
-        return self._take(read_line(text, self.hero.params))
+        return self._take(read_line(text, self.hero.params, self._dialect.options.max_values))
 
     def _take(self, request: Request) -> Steps:
         self._count += 1
@@ -169,7 +181,10 @@ class LineConversation(Conversation):
     def answered(self, tag: Any, values: Sequence[Any]) -> Steps:
         request, run, count = tag
         error, *results = values
-        return (self._answer(request, count, self.hero.finish(request, run, error, results)),)
+        finished = self.hero.finish(request, run, error, results)
+        if isinstance(finished, Decided):
+            return (Run(finished.event, finished.args, (request, finished, count)),)
+        return (self._answer(request, count, finished),)
 
     def _answer(self, request: Request, count: int, body: Mapping[str, Any]) -> Send:
         own = count if request.message_id is None else request.message_id
@@ -212,7 +227,7 @@ class PrimusConversation(LineConversation):
 
     def receive(self, text: str) -> Steps:
         try:
-            frame = read_frame(text)
+            frame = read_frame(text, self._dialect.options.max_values)
         except NotARequestError as error:
             self._count += 1
             return (self._answer(Request(verb=""), self._count, self.hero.failure(str(error))),)

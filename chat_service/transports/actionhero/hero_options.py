@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from chat_service.option_group import OptionGroup, is_text, refuse_unknown
+from chat_service.transports.actionhero.hero_requests import MAX_VALUES
 from chat_service.transports.actionhero.hero_texts import HERO_TEXTS
 from chat_service.transports.actionhero.hero_views import payload_of
 
@@ -23,6 +24,8 @@ class ActionHeroOptions(OptionGroup):
     #: Whether a connection that `on_connect` does not name is a guest: a user of its own, named by the id of
     #: the connection and forgotten with it.
     guests: bool = True
+    #: Maximum number of values in the JSON of a line or frame.
+    max_values: int = MAX_VALUES
     #: Maximum number of actions of a connection that run at a time; further ones are refused.
     simultaneous_actions: int = 5
     #: Maximum number of lasting parameters of a TCP connection.
@@ -43,7 +46,7 @@ class ActionHeroOptions(OptionGroup):
             "welcome_message", self.welcome_message is None or is_text(self.welcome_message), "a text or None"
         )
         self.check("guests", type(self.guests) is bool, "True or False")
-        self.check_count("a number", "simultaneous_actions", "params_limit", "members_limit")
+        self.check_count("a number", "simultaneous_actions", "params_limit", "members_limit", "max_values")
         self.check_count("a number of bytes", "params_size_limit")
         self.check("cookie_key", is_text(self.cookie_key), "a name")
         texts: Any = self.error_texts

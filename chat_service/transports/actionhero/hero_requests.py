@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import orjson
 
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
+from chat_service.transports.socketio.packets import has_more_values
 
 #: A verb's name, as clients write it.
 ACTION: Final = "action"
@@ -19,6 +20,9 @@ LINE_VERBS: Final = VERBS | PARAM_VERBS
 
 #: The id that a client gave to a request, and finds in the answer.
 MessageId = str | int | float
+
+#: Values in one line or frame.
+MAX_VALUES: Final = 25_000
 
 _PRIMUS: Final = "primus::"
 _PONG: Final = "primus::pong::"
@@ -58,11 +62,11 @@ class NotARequestError(ValueError):
     """A frame that is not JSON, or not an object."""
 
 
-def read_line(line: str, params: dict[str, Any]) -> Request:
+def read_line(line: str, params: dict[str, Any], max_values: int = MAX_VALUES) -> Request:
     """Read a line that is not blank.
 
     ``params``: the lasting parameters of the connection. An action changes them: its name stays in them, and
-    parameters in JSON replace them all.
+    parameters in JSON replace them all. ``max_values``: maximum number of values in JSON.
     """
     verb, _, rest = line.strip().partition(" ")
     message_id = id_of(params.get("messageId"))
@@ -76,7 +80,7 @@ def read_line(line: str, params: dict[str, Any]) -> Request:
         return Request(verb=verb, message_id=message_id, key=key, value=value)
     if verb in LINE_VERBS:
         return Request(verb=verb, message_id=message_id)
-    body = _object(line)
+    body = _object(line, max_values)
     if body is None:
         params["action"] = verb
     else:
@@ -89,10 +93,10 @@ def read_line(line: str, params: dict[str, Any]) -> Request:
     return Request(verb=ACTION, message_id=id_of(params.get("messageId")), params=dict(params))
 
 
-def read_frame(frame: str) -> Request | Pong | AsksId:
-    """Read a frame of Primus. Raises ``NotARequestError``."""
+def read_frame(frame: str, max_values: int = MAX_VALUES) -> Request | Pong | AsksId:
+    """Read a frame of Primus. ``max_values``: maximum number of values in it. Raises ``NotARequestError``."""
     try:
-        body = _decoded(frame)
+        body = _decoded(frame, max_values)
     except ValueError:
         raise NotARequestError("the frame is not JSON") from None
     if isinstance(body, str) and body.startswith(_PRIMUS):
@@ -141,19 +145,21 @@ def _key_and_value(words: str) -> tuple[str, str]:
     return key, rest
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def _object(line: str, max_values: int) -> dict[str, Any] | None:
     """The JSON object in a line, None if it is something else."""
     if not line.lstrip().startswith("{"):
         return None
     try:
-        body = _decoded(line)
+        body = _decoded(line, max_values)
     except ValueError:
         return None
     return cast(dict[str, Any], body) if isinstance(body, dict) else None
 
 
-def _decoded(text: str) -> Any:
-    """Raises ``ValueError``, also for values that cannot be sent on."""
+def _decoded(text: str, max_values: int) -> Any:
+    """Raises ``ValueError``, also for values that cannot be sent on, and for too many."""
+    if has_more_values(text, max_values):
+        raise ValueError("too many values")
     value = orjson.loads(text)
     if not is_clean_value(value, MAX_DEPTH):
         raise ValueError("too deep")
