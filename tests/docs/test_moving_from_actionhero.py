@@ -94,6 +94,11 @@ def test_options_of_the_dialect_and_of_its_transports_exist() -> None:
     assert found - OPTIONS - {"priority"} == set()
 
 
+def test_every_option_of_the_dialect_is_explained() -> None:
+    named = set(re.findall(r"`(\w+)`", cells("Options of the dialect", 0)))
+    assert named == {field.name for field in dataclasses.fields(ActionHeroOptions)}
+
+
 def test_every_public_method_is_on_the_page() -> None:
     names = [name for name, _ in inspect.getmembers(ActionHeroChat) if not name.startswith("_")]
     assert [name for name in names if f"`chat.{name}" not in PAGE] == []
