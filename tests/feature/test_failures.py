@@ -141,6 +141,9 @@ async def test_heartbeats_whose_clock_fails_begin_again_and_are_counted(world: W
         ("user_add_to_list", "directAddToList", ("whitelist", ["bob"])),
         ("user_sockets", "listOwnSockets", ()),
         ("publish", "systemMessage", ("hi",)),
+        ("room_notify", "roomEvent", ("room", "typing", True)),
+        ("room_mark_read", "roomMarkRead", ("room", 1)),
+        ("rooms_unread", "roomGetUnread", (["room"],)),
     ],
 )
 async def test_commands_report_that_the_store_failed(
