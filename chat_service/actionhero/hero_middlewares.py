@@ -1,6 +1,8 @@
 """Middlewares of the chat, as hooks of a service."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +25,8 @@ from chat_service.types import RoomName, SocketId
 #: The names of ActionHero's transports, with the types of their connections.
 _HERO_TYPES: Final = {"primus": "websocket", "socket": "socket"}
 _NOTHING: Final = object()
+#: Seconds between two looks at whether a recipient's middlewares are done.
+_SAY_PAUSE: Final = 0.005
 #: What ``broadcast`` is sending in this task. It may have forms that the service does not accept of clients.
 said_here: ContextVar[Any] = ContextVar("hero_said", default=_NOTHING)
 #: The leave whose middlewares are running in this task.
@@ -133,10 +137,20 @@ class Middlewares:
         token = leave_here.set(hearing)
         try:
             await self._run_leave(call.id, room)
+            await self._wait_for_says(call.id, room)
         finally:
             leave_here.reset(token)
             await hearing.close()
         self._announced.add((call.id, room))
+
+    async def _wait_for_says(self, socket_id: str, room: str) -> None:
+        """What has arrived for a recipient passes its middlewares first, for up to ``bus_ack_timeout``."""
+        screen = self._context.delivery.screen
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._context.options.bus_ack_timeout):
+                # The screen tells nobody when it is done.
+                while screen is not None and socket_id in screen.waiting(RoomName(room)):  # noqa: ASYNC110
+                    await asyncio.sleep(_SAY_PAUSE)
 
     async def _after_leave(self, call: CommandCall) -> None:
         if call.id is not None:
@@ -192,18 +206,25 @@ class Middlewares:
                 given = await self._call(own, service, user, socket_id, room, message)
                 if given is None:
                     return None
-            connection = self.connection(socket_id)
-            payload: Any = dict(self.payload(room, given))
-            for hook in self._of("say"):
-                payload = await self._call(hook, connection, room, payload)
-                if payload is None:
-                    return None
+            payload = await self._say(socket_id, room, given)
+            if payload is None:
+                return None
             if self._context.transport.get_handshake(SocketId(socket_id)).transport in _HERO_TYPES:
                 return {HERO_MESSAGE: HeroPayload(payload)}
             said = payload.get("message")
             return given if said == said_in(given) else {**servers_fields(given), **as_message(said)}
 
         return on_message_receive
+
+    async def _say(self, socket_id: str, room: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the middlewares make of a message for one recipient."""
+        connection = self.connection(socket_id)
+        payload: Any = dict(self.payload(room, message))
+        for hook in self._of("say"):
+            payload = await self._call(hook, connection, room, payload)
+            if payload is None:
+                return None
+        return dict(payload)
 
     # Connections
 

@@ -148,6 +148,25 @@ async def test_join_and_leave_may_be_refused(world: World) -> None:
     chat.add_middleware(name="guard")
 
 
+async def test_leaver_hears_its_announcement_through_a_middleware_that_waits(world: World) -> None:
+    instance, chat = await start(world)
+    await chat.add("lobby")
+
+    async def leave(connection: Connection, room: str) -> None:
+        await chat.broadcast(None, room, "out")
+        await chat.broadcast(None, room, "really")
+
+    async def say(connection: Connection, room: str, payload: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return payload
+
+    chat.add_middleware(name="announce", leave=leave, say=say)
+    ann = await joined(instance, "ann")
+    await ann.call("roomLeave", "lobby")
+    assert texts(ann) == ["out", "really"]
+
+
 @ONE_STORE
 async def test_leave_that_another_hook_refuses_is_not_announced(world: World) -> None:
     instance, chat = await start(world)
