@@ -150,6 +150,9 @@ class Delivery:
         if feed is None:
             return ()
         joined, unanswered = feed.forget_all(socket_ids)
+        if self.screen is not None:
+            for socket_id in socket_ids:
+                self.screen.forget(room, socket_id)
         leave, channel = self._transport.leave_channel, room_channel(room)
         for socket_id in joined:
             try:

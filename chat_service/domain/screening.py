@@ -88,6 +88,10 @@ class Screening:
     def __repr__(self) -> str:
         return f"<Screening lines={sum(map(len, self._lines.values()))} sockets={len(self._bytes)}>"
 
+    def use(self, hook: Hook) -> None:
+        """Call another hook from now on."""
+        self._hook = hook
+
     # Live events
 
     def waiting(self, room: RoomName) -> Collection[SocketId]:
@@ -315,5 +319,11 @@ class Screening:
 def install(context: Context) -> None:
     """Let the hook decide from now on what the recipients get, if the application has set it."""
     hook = context.hooks.get(HOOK)
-    if hook is not None:
+    if hook is None:
+        return
+    screen = context.delivery.screen
+    if isinstance(screen, Screening):
+        # What waits stays in its order.
+        screen.use(hook)
+    else:
         context.delivery.screen = Screening(context, hook)

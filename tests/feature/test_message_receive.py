@@ -261,6 +261,34 @@ async def test_nothing_comes_after_the_socket_has_left(
         assert await got(bob, 1) == [(4, "wait")]
 
 
+@pytest.mark.covers("hook:on_message_receive")
+@ONE_STORE
+async def test_nothing_comes_after_access_was_lost_while_a_command_runs(world: World) -> None:
+    """The rest of the leave waits for the command, but the messages that wait are gone at once."""
+    gate, command = Gate(), asyncio.Event()
+
+    async def before(call: Any) -> None:
+        if call.user_name == "bob":
+            await command.wait()
+
+    instance = await world.start(hooks={"on_message_receive": gate, "room_message_before": before})
+    service = instance.service
+    await service.add_room("room")
+    alice, bob = await instance.joined("alice", "room"), await instance.joined("bob", "room")
+    await bob.send("roomMessage", "room", message("mine"))
+    await service.broadcast("room", message("wait"))
+    await wait_until(lambda: gate.waiting == 1, "the hook")
+    await service.exec_user_command(True, "roomAddToList", "room", "blacklist", ["bob"])
+    await service.broadcast("room", message("after"))
+    assert [text for _, text in await got(alice, 2)] == ["wait", "after"]
+    gate.open.set()
+    await wait_until(lambda: gate.ended == 1, "the end of the hook")
+    await user_marker(service, "bob", bob)
+    command.set()
+    await bob.wait_for("roomAccessRemoved")
+    assert texts(bob) == []
+
+
 @pytest.mark.covers("hook:on_message_receive", "api:remove_member")
 @ONE_STORE
 async def test_a_hook_may_remove_its_recipient(world: World) -> None:
