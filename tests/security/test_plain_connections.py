@@ -1,8 +1,10 @@
 """Attacks on lines and plain WebSockets: input that never ends, output that nobody reads, floods."""
 
 import asyncio
+import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -14,6 +16,7 @@ from chat_service.testing import wait_until
 from chat_service.transports.streams import LineTransport, WebSocketTransport
 from chat_service.transports.streams.stream_connection import StreamConnection
 from tests.conformance.stream_client import connect_line, connect_socket
+from tests.redis.certificates import Certificates
 from tests.support.patience import PATIENCE
 from tests.support.world import name_by_query
 
@@ -275,3 +278,23 @@ async def test_a_client_that_does_not_let_its_connection_end(
     async with asyncio.timeout(PATIENCE):
         await connection.line.wait_closed()
     client.writer.close()
+
+
+async def test_lines_with_tls(lines: Lines) -> None:
+    with Certificates() as files:
+        service, transport = await lines(certificate=files.certificate, private_key=files.key)
+        trust = ssl.create_default_context(cafile=files.certificate)
+    reader, writer = await asyncio.open_connection("127.0.0.1", transport.port, ssl=trust)
+    client = Raw(reader, writer)
+    assert (await client.line())["welcome"] == "chat-service.v1"
+    writer.write(b"login userName=a\nlistOwnSockets\n")
+    assert [(await client.line()).get("event") for _ in range(2)] == ["loginConfirmed", None]
+    await service.disconnect_user_sockets("a")
+    assert await client.rest() == [{"closing": "server disconnect"}]
+    await wait_until(lambda: not connections(transport), "the end of the connection")
+    # Without TLS nothing is understood, and the connection ends.
+    plain = await asyncio.open_connection("127.0.0.1", transport.port)
+    plain[1].write(b"login userName=a\n")
+    with contextlib.suppress(ConnectionError):
+        assert b"{" not in await plain[0].read()
+    plain[1].close()
