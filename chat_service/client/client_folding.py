@@ -1,10 +1,14 @@
 """Messages with what others say about them: edits, deletions and reactions are folded in as they arrive."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from chat_service.interactions import DELETION, EDIT, INTERACTIONS, REACTION, RELATES_TO, REPLY
 from chat_service.types import Message
+
+#: How many edits, deletions and reactions are remembered whose message is not known yet.
+UNHEARD = 200
 
 _ENVELOPE = ("id", "timestamp", "author", RELATES_TO)
 
@@ -120,11 +124,13 @@ class FoldedMessages:
     """The newest messages of a room, each in its current form, by id. Iterates over them, oldest first."""
 
     def __init__(self, room: Speaker, user_name: str | None, limit: int = 1000) -> None:
-        """``limit``: number of messages that are kept; the oldest ones go first."""
+        """``limit``: number of messages that are kept, and an eighth more for a while."""
         self._room = room
         self._user_name = user_name
         self._limit = limit
         self._messages: dict[int, FoldedMessage] = {}
+        # What was said about messages that are not here: their page may be on its way.
+        self._unheard: deque[Message] = deque(maxlen=UNHEARD)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -145,10 +151,18 @@ class FoldedMessages:
         relation = message.get(RELATES_TO)
         if relation is not None and relation["type"] != REPLY:
             target = self._messages.get(relation["id"])
-            return target if target is not None and target.hear(message, self._user_name) else None
+            if target is None:
+                self._unheard.append(message)
+                return None
+            return target if target.hear(message, self._user_name) else None
         if message["id"] in self._messages:
             return None
         made = self._messages[message["id"]] = FoldedMessage(self._room, message, is_folded=is_folded)
-        while len(self._messages) > self._limit:
-            del self._messages[min(self._messages)]
+        for said in self._unheard:
+            if said[RELATES_TO]["id"] == made.id:
+                made.hear(said, self._user_name)
+        if len(self._messages) > self._limit + self._limit // 8:
+            # Many at once, so that a message costs the same however many are kept.
+            for number in sorted(self._messages)[: -self._limit]:
+                del self._messages[number]
         return made

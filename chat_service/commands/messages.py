@@ -36,10 +36,15 @@ def processed(message: Message, call: CommandCall, timestamp: int) -> Message:
     done.pop("id", None)
     if RELATES_TO in done:
         done.pop(RELATES_TO)
+    if call.user_name is None:
+        # The message may have both, in any place. Stores look for the author at the end.
+        done["timestamp"] = done.pop("timestamp")
+        if "author" in done:
+            done["author"] = done.pop("author")
+        return done
     if "author" in done:
-        done["author"] = done.pop("author")
-    if call.user_name is not None:
-        done["author"] = call.user_name
+        done.pop("author")
+    done["author"] = call.user_name
     return done
 
 

@@ -72,6 +72,16 @@ async def test_both_see_the_same(service: ChatService) -> None:
         for message in await other.history():
             assert loaded.take(message) is None
         assert [each.reactions for each in loaded] == [{"👍": 2}, {}, {}, {}]
+        # A page that was read before something was said is used after it.
+        page = await other.history(fold=True)
+        late = other.folded()
+        assert await other.react(9, "!") == 11
+        await read_up_to(other, late, 11)
+        for message in page:
+            late.take(message, is_folded=True)
+        last = late.get(9)
+        assert last is not None
+        assert last.reactions == {"!": 1}
 
 
 async def test_a_view_is_bounded(service: ChatService) -> None:

@@ -157,7 +157,6 @@ async def test_options_that_do_not_fit(alice: InProcessClient, options: dict[str
     assert (await alice.emit("roomHistoryInfo", "room"))[1]["lastMessageId"] == 1
 
 
-@ONE_STORE
 async def test_the_form_cannot_be_forged(world: World) -> None:
     """Whatever format an application allows, what a message says about others comes from the server."""
     instance = await world.start(hooks={"room_messages_checker": lambda message: None})
@@ -174,8 +173,12 @@ async def test_the_form_cannot_be_forged(world: World) -> None:
     # An author that the server names counts, wherever it was in the message.
     server: dict[str, Any] = {"author": "bot", "text": "z"}
     await instance.service.exec_user_command(True, "roomMessage", "room", server)
+    odd = {"timestamp": 1, "text": b"z", "inner": {"author": "bob"}}
+    await instance.service.exec_user_command(True, "roomMessage", "room", odd)
+    bob = await instance.joined("bob", "room")
+    assert (await bob.emit("roomMessage", "room", {"text": "x"}, {"edits": 5}))[0] == wire_error("notAllowed")
     bot = await instance.joined("bot", "room")
-    assert await bot.emit("roomMessage", "room", {"text": "better"}, {"edits": 4}) == [None, 5]
+    assert await bot.emit("roomMessage", "room", {"text": "better"}, {"edits": 4}) == [None, 6]
 
 
 @ONE_STORE

@@ -20,6 +20,9 @@ export interface Speaker<M> {
 /** A message as received, without what others say about it; of a deleted one only the envelope is left. */
 export type Content<M> = Partial<M> & Pick<Stored<M>, "id" | "timestamp" | "author"> & { relatesTo?: Relation };
 
+/** How many edits, deletions and reactions are remembered whose message is not known yet. */
+const UNHEARD = 200;
+
 const ENVELOPE = ["id", "timestamp", "author", "relatesTo"] as const;
 
 export class FoldedMessage<M extends object> {
@@ -142,7 +145,9 @@ export class FoldedMessages<M extends object> {
   readonly #room: Speaker<M>;
   readonly #userName: () => string | undefined;
   readonly #limit: number;
-  #messages = new Map<number, FoldedMessage<M>>();
+  readonly #messages = new Map<number, FoldedMessage<M>>();
+  /** What was said about messages that are not here: their page may be on its way. */
+  #unheard: { said: Stored<M>; relation: Relation }[] = [];
 
   /** @internal */
   constructor(room: Speaker<M>, userName: () => string | undefined, limit: number) {
@@ -167,6 +172,7 @@ export class FoldedMessages<M extends object> {
   /** Forget everything, because the room has started over. */
   clear(): void {
     this.#messages.clear();
+    this.#unheard = [];
   }
 
   /**
@@ -177,12 +183,26 @@ export class FoldedMessages<M extends object> {
     const relation = message.relatesTo;
     if (relation !== undefined && relation.type !== "reply") {
       const target = this.#messages.get(relation.id);
-      return target?.hear(message, relation, this.#userName()) ? target : undefined;
+      if (target === undefined) {
+        this.#unheard.push({ said: message, relation });
+        if (this.#unheard.length > UNHEARD) this.#unheard.shift();
+        return undefined;
+      }
+      return target.hear(message, relation, this.#userName()) ? target : undefined;
     }
     if (this.#messages.has(message.id)) return undefined;
     const made = new FoldedMessage<M>(this.#room, message, isFolded ? message.interactions : undefined);
     this.#messages.set(message.id, made);
-    if (this.#messages.size > this.#limit) this.#messages.delete(Math.min(...this.#messages.keys()));
+    for (const { said, relation } of this.#unheard) {
+      if (relation.id === message.id) made.hear(said, relation, this.#userName());
+    }
+    if (this.#messages.size > this.#limit + Math.floor(this.#limit / 8)) this.#trim();
     return made;
+  }
+
+  /** Drop the oldest ones, many at once, so that a message costs the same however many are kept. */
+  #trim(): void {
+    const ids = [...this.#messages.keys()].sort((one, other) => one - other);
+    for (const id of ids.slice(0, -this.#limit)) this.#messages.delete(id);
   }
 }

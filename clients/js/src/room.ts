@@ -165,7 +165,10 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return this.send(message, key, undefined, { ...options, ...(targetEpoch !== undefined && { targetEpoch }) });
   }
 
-  /** A view of the messages in their current form, at most `limit` of them: give it what the event `message` brings. */
+  /**
+   * A view of the newest messages in their current form: give it what the event `message` brings. It keeps `limit` of
+   * them, and an eighth more for a while.
+   */
   folded(limit = 1000): FoldedMessages<M> {
     return new FoldedMessages<M>(this, () => this.#host.userName(), limit);
   }
@@ -189,8 +192,11 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return state;
   }
 
-  /** Get the messages before the oldest delivered one, oldest first; an empty list at the beginning of the history. */
-  async older(limit = DEFAULT_RECENT): Promise<Stored<M>[]> {
+  /**
+   * Get the messages before the oldest delivered one, oldest first; an empty list at the beginning of the history.
+   * `fold`: each in its current form, for `folded().take(message, true)`.
+   */
+  async older(limit = DEFAULT_RECENT, fold = false): Promise<Stored<M>[]> {
     const first = this.#range?.first ?? 1;
     if (!this.hasOlder) return [];
     const count = Math.min(limit, this.#pageSize);
@@ -198,7 +204,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     const page: Stored<M>[] = [];
     // An answer may contain fewer messages than there are; the next request returns the rest.
     for (let last = after; last < first - 1; last = page.at(-1)!.id) {
-      const part = (await this.#page(last, first - 1 - last)).filter((message) => message.id < first);
+      const part = (await this.#page(last, first - 1 - last, fold)).filter((message) => message.id < first);
       if (part.length === 0) break;
       page.push(...part);
     }
@@ -385,8 +391,9 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     }
   }
 
-  async #page(after: number, limit: number): Promise<Stored<M>[]> {
-    const newestFirst = await this.#host.request("roomHistoryGet", this.name, after, limit);
+  async #page(after: number, limit: number, fold = false): Promise<Stored<M>[]> {
+    const options = fold ? [{ fold }] : [];
+    const newestFirst = await this.#host.request("roomHistoryGet", this.name, after, limit, ...options);
     return (newestFirst as Stored<M>[]).reverse();
   }
 

@@ -59,6 +59,27 @@ test("messages are edited, deleted and reacted to, and everybody sees the same",
   }
 });
 
+test("older messages come in their current form, also if that changes on the way", async () => {
+  const name = await addRoom();
+  const { room } = await joined(unique("ann"), name);
+  for (const each of ["tea", "milk", "cake"]) await room.send(text(each));
+  const client = await login(unique("bob"));
+  const late = client.room(name);
+  const view = late.folded();
+  late.on("message", (message) => void view.take(message));
+  await late.join({ recent: 1 });
+  await room.edit(1, text("coffee"));
+  await upTo(late, 4);
+  const page = await late.older(10, true);
+  // It is said before the page is used.
+  await room.react(1, "👍");
+  await room.edit(2, text("cream"));
+  await upTo(late, 6);
+  for (const message of page) view.take(message, true);
+  assert.deepEqual(shown(view), ["coffee", "cream", "cake"]);
+  assert.deepEqual([...view.get(1)!.reactions], [["👍", 1]]);
+});
+
 test("an edit that was not sent survives a reload", async () => {
   const items = new Map<string, string>();
   const storage: OutboxStorage = {
