@@ -209,10 +209,11 @@ class Middlewares:
             payload = await self._say(socket_id, room, given)
             if payload is None:
                 return None
-            if self._context.transport.get_handshake(SocketId(socket_id)).transport in _HERO_TYPES:
-                return {HERO_MESSAGE: HeroPayload(payload)}
             said = payload.get("message")
-            return given if said == said_in(given) else {**servers_fields(given), **as_message(said)}
+            changed = given if said == said_in(given) else {**servers_fields(given), **as_message(said)}
+            if self._context.transport.get_handshake(SocketId(socket_id)).transport in _HERO_TYPES:
+                return {**changed, HERO_MESSAGE: HeroPayload(payload)}
+            return changed
 
         return on_message_receive
 

@@ -328,6 +328,9 @@ async def test_say_middleware_changes_and_hides_messages_for_each_recipient(
     # A hidden message is none at all.
     message = await cat.said()
     assert (message["message"], message["extra"], message["from"]) == (f"last to {cat.id}", True, ann.id)
+    # Middlewares also decide about histories, which have the form of this service.
+    newest = (await cat.ask("action", "roomRecentHistory", {"roomName": "lobby"}))["data"]
+    assert [item.get("textMessage", "hidden") for item in newest] == [f"last to {cat.id}", "hidden"]
     assert types == {"socket", "websocket"}
 
 
