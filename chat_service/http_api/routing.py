@@ -84,6 +84,8 @@ def _match(route: Route, parts: list[str]) -> dict[str, str] | None:
     values = {}
     for part, wanted in zip(parts, route.parts, strict=True):
         if wanted[0] == "{":
+            if not part:
+                return None
             values[wanted[1:-1]] = part
         elif part != wanted:
             return None
