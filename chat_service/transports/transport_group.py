@@ -62,6 +62,8 @@ class TransportGroup:
 
     def __init__(self, members: Sequence[Transport]) -> None:
         self.members = tuple(members)
+        #: The members whose address is that of the service come first.
+        self._main_first = sorted(self.members, key=lambda member: not isinstance(member, ListensAnywhere))
         #: The transport of each socket, until its disconnect is handled.
         self._owners: dict[SocketId, Transport] = {}
         self._deliveries = {id(member): HistoryDelivery.of(member) for member in self.members}
@@ -92,15 +94,15 @@ class TransportGroup:
 
     @property
     def port(self) -> int | None:
-        """The port of the first transport that has one."""
-        return next((member.port for member in self.members if member.port is not None), None)
+        """The port of the Socket.IO transport, or else of the first transport that has one."""
+        return next((member.port for member in self._main_first if member.port is not None), None)
 
     # Capabilities
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """The address of the first transport that has one."""
-        found = (member.address for member in self.members if isinstance(member, HasAddress))
+        """The address of the transport whose port is ``port``."""
+        found = (member.address for member in self._main_first if isinstance(member, HasAddress))
         return next((address for address in found if address is not None), None)
 
     def addresses(self) -> Sequence[tuple[str, str, int]]:

@@ -146,6 +146,16 @@ async def test_a_drain(place: Place) -> None:
 
 
 @ONE_STORE
+async def test_the_port_of_the_service_is_that_of_socketio(backend: Backend) -> None:
+    lines = LineTransport(port=0)
+    service = ChatService(
+        port=0, transport=[lines, "socket.io"], hooks={"on_connect": name_by_query}, store=backend.new_store()
+    )
+    async with service:
+        assert service.port and lines.port and service.port != lines.port
+
+
+@ONE_STORE
 async def test_each_transport_has_figures(place: Place) -> None:
     clients = await place.joined(*KINDS)
     await clients[0].emit("roomMessage", "room", {"textMessage": "hello"})

@@ -171,6 +171,17 @@ def test_frames_that_are_not_understood(frame: str, why: str) -> None:
     assert answer["id"] is None and f"Malformed frame: {why}" in answer["error"]
 
 
+def test_malformed_frames_without_end_close_the_connection() -> None:
+    for talk in (PlainJson().converse(CLIENT), PlainLines().converse(CLIENT)):
+        steps = [step for _ in range(99) for step in talk.receive("{")]
+        assert [type(step) for step in steps] == [Send] * 99
+        # A frame that is understood begins the count anew.
+        for text in ('{"login": null}', '{"command": "a"}'):
+            assert list(talk.receive(text))
+        assert [type(step) for _ in range(99) for step in talk.receive("{")] == [Send] * 99
+        assert [type(step) for step in talk.malformed("not text")] == [Send, Close]
+
+
 def test_binary_values() -> None:
     value = {"a": [b"\x00", {"b": bytearray(b"\xff")}]}
     assert write_json(value) == b'{"a":[{"$base64":"AA=="},{"b":{"$base64":"/w=="}}]}'

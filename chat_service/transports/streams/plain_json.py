@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from chat_service.transports.streams.dialect import (
     Client,
+    Close,
     Conversation,
     LogIn,
     Run,
@@ -17,6 +18,8 @@ from chat_service.transports.streams.wire_json import read_json, write_json
 SUBPROTOCOL: Final = "chat-service.v1"
 #: Maximum number of characters of an id that is a string.
 MAX_ID: Final = 128
+#: Number of frames in a row that may be malformed; then the connection is closed.
+MAX_FAULTS: Final = 100
 #: Largest number that JavaScript can count to.
 MAX_NUMBER: Final = 2**53 - 1
 
@@ -70,27 +73,32 @@ class PlainConversation(Conversation):
     def __init__(self, max_values: int) -> None:
         self._max_values = max_values
         self._has_begun = False
+        #: Number of malformed frames in a row.
+        self._faults = 0
 
     def receive(self, text: str) -> Steps:
         """Part of ``Conversation``."""
         try:
             frame = read_frame(read_json(text, self._max_values))
         except ValueError as error:
-            return (Send(write_fault(str(error))),)
+            return self.malformed(str(error))
         return self.start(frame)
 
     def start(self, frame: LogIn | Run) -> Steps:
         """Log in first, unless that was done."""
         if self._has_begun:
             if isinstance(frame, LogIn):
-                return (Send(write_fault("a second login")),)
+                return self.malformed("a second login")
+            self._faults = 0
             return (frame,)
         self._has_begun = True
         return (frame,) if isinstance(frame, LogIn) else (LogIn(), frame)
 
     def malformed(self, why: str) -> Steps:
         """Part of ``Conversation``."""
-        return (Send(write_fault(why)),)
+        self._faults += 1
+        answer = Send(write_fault(why))
+        return (answer,) if self._faults < MAX_FAULTS else (answer, Close())
 
     def answered(self, tag: Any, values: Sequence[Any]) -> Steps:
         """Part of ``Conversation``."""

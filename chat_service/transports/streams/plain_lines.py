@@ -18,7 +18,6 @@ from chat_service.transports.streams.plain_json import (
     SUBPROTOCOL,
     PlainConversation,
     write_event,
-    write_fault,
 )
 from chat_service.transports.streams.wire_json import read_json, write_json
 
@@ -103,7 +102,7 @@ class LineConversation(PlainConversation):
         try:
             return self.start(self._read_words(line))
         except ValueError as error:
-            return (Send(write_fault(str(error))),)
+            return self.malformed(str(error))
 
     def _read_words(self, line: str) -> LogIn | Run:
         command, _, rest = line.partition(" ")
