@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
+from chat_service.actionhero import hero_chat
 from chat_service.contracts import activity_store, instance_store, room_store, user_store
 from chat_service.contracts import bus as bus
 from chat_service.contracts import capabilities as capabilities
@@ -30,6 +31,8 @@ def server_api_page() -> str:
         _methods(Module(transport_api).methods("ClusterBus"), 3, prefix="cluster_bus."),
         "## service.operations\n\n" + Module(operations).class_doc("Operations") + "\n\n",
         _methods(operations_methods(), 3, prefix="operations."),
+        "## ActionHeroChat\n\n" + Module(hero_chat).class_doc("ActionHeroChat") + "\n\n",
+        _methods(Module(hero_chat).methods("ActionHeroChat"), 3),
         "## Handshake\n\n" + _value_type(Module(transports), "Handshake"),
     )
 
