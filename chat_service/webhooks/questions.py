@@ -177,6 +177,7 @@ class Questions:
                         name: handshake.headers[name] for name in passed if name in handshake.headers
                     },
                     "address": handshake.remote_addr,
+                    "transport": handshake.transport,
                 },
             }
             if login is not None:

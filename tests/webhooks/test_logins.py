@@ -64,6 +64,7 @@ async def test_the_back_end_names_the_user(world: World, decider: BackEnd) -> No
             "auth": {"token": "t", "bytes": "AA=="},
             "headers": {"cookie": "c=1"},
             "address": "127.0.0.1",
+            "transport": "in-process",
         },
     }
     assert abs(asked.data["timestamp"] / 1000 - time.time()) < 3600
