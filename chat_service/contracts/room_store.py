@@ -256,9 +256,9 @@ class RoomStore(Protocol):
         Returns the sockets that have left, or None if nobody was removed.
 
         If many users are removed, that event may announce none of them, and have ``stayed`` instead of
-        ``removed``. Until the operation ends, further such events follow, with parts of the removed users and
-        who of them are announced. None of these may come after an event that shows that the user has joined
-        again. After a deletion none follow.
+        ``removed``, or ``removed`` without sockets. Until the operation ends, further events follow with
+        parts of the removed users, and who of them are announced. None of these may come after an event
+        that shows that the user has joined again. After a deletion none follow.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Output in any encoding, input in any, and streams that are closed, full or no longer read."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from chat_service.cli.app import SECTIONS
+from chat_service.cli.commands.tail import Follower
+from chat_service.contracts.records import RoomConfig
+from chat_service.stores.memory import MemoryStore
 from chat_service.testing import wait_until
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.cli.conftest import Site, invoke
 from tests.e2e.processes import ROOT, run
 from tests.e2e.raw import websocket
@@ -192,3 +197,22 @@ async def test_serve_goes_on_without_its_output(tmp_path: Path, shell: str) -> N
         await wait_until(talks, "the service")
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("stay", [300, 1], ids=["those who are out are named", "those who stay are named"])
+async def test_tail_shows_once_that_many_users_were_removed(stay: int) -> None:
+    room, users = RoomName("room"), [UserName(f"user{number}") for number in range(210 + stay)]
+    follower, store, out = Follower(room), MemoryStore(), users[stay:]
+    await store.open(follower)
+    await store.room_create(room, RoomConfig())
+    for user in users:
+        await store.room_join(room, user, SocketId(user), InstanceId("here"), 0, announce=False)
+    stream = follower.follow(store, 0)
+    first = asyncio.ensure_future(anext(stream))
+    await wait_until(lambda: bool(store.backend.hub.topics()), "the room is followed")
+    await store.room_remove_users(room, out, 1)
+    shown: list[str] = list((await first).args[1:])
+    while len(shown) < len(out):
+        shown += (await anext(stream)).args[1:]
+    assert shown == out
+    await store.close()

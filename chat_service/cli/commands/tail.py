@@ -91,10 +91,10 @@ class Follower:
         elif event is not None and event.is_removal:
             # The room may have been deleted.
             await store.room_history_info(self._room, SYSTEM)
-            if not event.removed:
-                # Events with those who have left follow.
-                return
-            yield Happening(kind="event", event="roomUserLeft", args=(self._room, *event.removed))
+            # The decision to remove many users names no sockets. Events with those who have left follow.
+            left = [user for user, sockets in event.removed.items() if sockets]
+            if left:
+                yield Happening(kind="event", event="roomUserLeft", args=(self._room, *left))
 
     async def _look_back(self, store: Store) -> AsyncIterator[Happening]:
         """Messages in the history that were not received from the bus."""
