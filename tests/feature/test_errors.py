@@ -29,6 +29,7 @@ CASES: dict[str, tuple[tuple[Any, ...] | None, tuple[Any, ...]]] = {
     "noCommand": (("whatever",), ("whatever",)),
     "noList": (("directGetAccessList", "x"), ("x",)),
     "noLogin": (None, ()),
+    "noMessage": (None, (7,)),
     "noRoom": (("roomJoin", "nowhere"), ("nowhere",)),
     "noSocket": (None, ("roomJoin",)),
     "noUser": (("directMessage", "ghost", {"textMessage": "x"}), ("ghost",)),
@@ -71,7 +72,7 @@ async def provoke(instance: Instance, code: str, emitted: tuple[Any, ...] | None
 
 def test_every_code_is_tried() -> None:
     assert set(CASES) == set(ERROR_TEXTS) == set(TEXTS)
-    assert len(CASES) == 25
+    assert len(CASES) == 26
 
 
 @EACH_CODE
