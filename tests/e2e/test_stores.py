@@ -68,7 +68,7 @@ async def test_a_guest_with_several_sockets_leaves_nothing_behind(
     await wait_until(lambda: len(parts_of(service).sessions) == 2, "the end of the first socket")
     assert await second.call("directGetAccessList", "blacklist") == ["eve"]
     await second.drop()
-    await wait_until(lambda: len(host.received("roomUserLeft")) == 2, "the others to know of it")
+    await host.wait_for("roomUserLeft", "room", "guest")
     await wait_until(lambda: len(parts_of(service).sessions) == 1, "the end of the visit")
     assert not await service.has_user("guest")
     assert await backend.inventory() == before
