@@ -1,5 +1,7 @@
 """Conversations: rooms, presence, unread marks, direct messages, several devices."""
 
+import re
+
 from playwright.async_api import expect
 
 from chat_service.demo import Demo
@@ -161,6 +163,36 @@ async def test_a_line_says_who_is_typing(person: People, unique: Unique) -> None
     await expect(line).to_have_text(f"{bob.name} is typing…")
     await bob.click("Leave the room")
     await expect(line).to_have_text("")
+
+
+async def test_a_status_is_seen_by_those_in_the_room_and_by_those_who_come_later(
+    person: People, unique: Unique
+) -> None:
+    ann, bob = [await (await person(unique(name))).login() for name in ("Ann", "Bob")]
+    room = unique("Tea")
+    await ann.create_room(room)
+    await bob.open_room(room)
+    await ann.click("Your status")
+    field = ann.page.get_by_label("Status", exact=True)
+    await field.fill("Back at <b>five</b>")
+    await ann.click("Save")
+    cat = await (await person(unique("Cat"))).login()
+    await cat.open_room(room)
+    for someone in (ann, bob, cat):
+        row = someone.member(ann.name)
+        await expect(row.locator(".status")).to_have_text("Back at <b>five</b>")
+        await expect(row.locator(".name")).to_have_attribute("title", re.compile("^Here since "))
+    await expect(cat.member(bob.name).locator(".status")).to_have_count(0)
+    # A lost connection takes the status away, and the page sets it again.
+    await ann.go_offline()
+    await expect(bob.member(ann.name)).to_have_count(0)
+    await ann.go_online()
+    await expect(bob.member(ann.name).locator(".status")).to_have_text("Back at <b>five</b>")
+    await ann.click("Your status")
+    await expect(field).to_have_value("Back at <b>five</b>")
+    await field.fill("")
+    await field.press("Enter")
+    await expect(bob.member(ann.name).locator(".status")).to_have_count(0)
 
 
 async def test_one_person_on_two_devices(person: People, unique: Unique) -> None:

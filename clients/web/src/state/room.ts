@@ -7,6 +7,7 @@ import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
 import type { SavedRoom } from "./storage.js";
 import { MarkSender } from "./marks.js";
+import { Presences } from "./presence.js";
 import { explain, isolated } from "./texts.js";
 import { note, withPresence, type Item, type MessageItem } from "./timeline.js";
 import { Typing } from "./typing.js";
@@ -20,6 +21,7 @@ export class RoomConversation extends Conversation {
   readonly kind = "room";
   /** The people in the room, with their number of devices. */
   readonly members = signal<ReadonlyMap<string, number>>(new Map());
+  readonly presences: Presences;
   readonly owner = signal<string | null>(null);
   readonly whitelistOnly = signal(false);
   readonly lists = signal<Record<ListName, string[]>>({ adminlist: [], whitelist: [], blacklist: [] });
@@ -45,6 +47,7 @@ export class RoomConversation extends Conversation {
     this.#client = client;
     this.#room = client.room(name);
     this.#saved = saved;
+    this.presences = new Presences(client, name);
     const room = this.#room;
     this.#stops = [
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
@@ -64,6 +67,7 @@ export class RoomConversation extends Conversation {
       room.on("removed", (error) => this.#onRemoved(error)),
       room.on("userJoined", (name) => this.#onPresence(name, true)),
       room.on("userLeft", (name) => this.#onPresence(name, false)),
+      room.on("memberUpdated", (name, details) => this.presences.updated(name, details)),
       room.on("accessListAdded", (list, names) => this.#onList(list, names, [])),
       room.on("accessListRemoved", (list, names) => this.#onList(list, [], names)),
       room.on("modeChanged", (mode) => {
@@ -297,6 +301,7 @@ export class RoomConversation extends Conversation {
         commands.roomGetWhitelistMode(this.name),
         this.#client.request("roomDevices", this.name) as Promise<Record<string, number>>,
         ...LISTS.map((list) => commands.roomGetAccessList(this.name, list)),
+        this.presences.load(),
       ]);
       this.owner.value = owner;
       this.whitelistOnly.value = mode;
@@ -325,13 +330,18 @@ export class RoomConversation extends Conversation {
 
   #end(closed: Closed): void {
     this.members.value = new Map();
+    this.presences.clear();
     this.typing.clear();
     this.closed.value = closed;
     this.#host.onRemoved(this);
   }
 
   #onPresence(name: string, isHere: boolean): void {
-    if (!isHere) this.typing.forget(name);
+    if (isHere) this.presences.joined(name);
+    else {
+      this.presences.left(name);
+      this.typing.forget(name);
+    }
     if (name !== this.#host.userName.value) {
       this.items.value = withPresence(this.items.value, { name, isHere, timestamp: Date.now() });
     }

@@ -5,14 +5,16 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { compareNames } from "../state/order.js";
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { count, isolated } from "../state/texts.js";
+import { fullTimeText, count, isolated } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { Avatar, IconButton } from "./parts.js";
+import { StatusDialog } from "./status.js";
 
 export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversation; onClose: () => void }) {
   const names = [...room.members.value.keys()].sort(compareNames);
   const [removing, setRemoving] = useState<string | null>(null);
+  const [isSettingStatus, setSettingStatus] = useState(false);
   const panel = useRef<HTMLElement>(null);
   /** Whether the focus was in the panel before an item disappeared. */
   const hadFocus = useRef(false);
@@ -39,12 +41,20 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
       </header>
       <ul>
         {names.map((name) => (
-          <Person key={name} chat={chat} room={room} name={name} onRemove={() => setRemoving(name)} />
+          <Person
+            key={name}
+            chat={chat}
+            room={room}
+            name={name}
+            onRemove={() => setRemoving(name)}
+            onStatus={() => setSettingStatus(true)}
+          />
         ))}
       </ul>
       {removing !== null && (
         <RemoveDialog chat={chat} room={room} name={removing} onClose={() => setRemoving(null)} />
       )}
+      {isSettingStatus && <StatusDialog chat={chat} room={room} onClose={() => setSettingStatus(false)} />}
     </aside>
   );
 }
@@ -55,7 +65,14 @@ interface PersonProps {
   name: string;
 }
 
-function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => void }) {
+function Person({
+  chat,
+  room,
+  name,
+  onRemove,
+  onStatus,
+}: PersonProps & { onRemove: () => void; onStatus: () => void }) {
+  const { joinedAt = null, status = "" } = room.presences.byName.value.get(name) ?? {};
   const devices = room.members.value.get(name) ?? 1;
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
@@ -66,10 +83,15 @@ function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => 
     <li>
       <Avatar name={name} />
       <span class="who">
-        <span class="name">
+        <span class="name" title={joinedAt === null ? undefined : `Here since ${fullTimeText(joinedAt)}`}>
           <bdi>{name}</bdi>
           {isMe && <span class="quiet"> (you)</span>}
         </span>
+        {status !== "" && (
+          <span class="status" dir="auto">
+            {status}
+          </span>
+        )}
         {(isOwner || isAdmin || devices > 1) && (
           <span class="about">
             {isOwner ? (
@@ -95,6 +117,7 @@ function Person({ chat, room, name, onRemove }: PersonProps & { onRemove: () => 
           </span>
         )}
       </span>
+      {isMe && <IconButton icon="pencil" label="Your status" onClick={onStatus} />}
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
       {mayRemove && (
         <IconButton icon="remove" label={`Remove ${name}`} onClick={onRemove} />
