@@ -16,9 +16,12 @@
 -- include: pace
 -- include: interactions
 local room_key, members_key, history_key, times_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local interactions_key, adminlist_key = KEYS[5], KEYS[6]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 local interval, tolerance = tonumber(ARGV[11]), tonumber(ARGV[12])
+local kind, target_id, reaction, target_epoch, limit = ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17])
+local stored_start, stored_end = ARGV[18], ARGV[19]
 local pace_key = interval and KEYS[#KEYS]
 local sent_key = KEYS[7] ~= pace_key and KEYS[7] or nil
 
@@ -42,15 +45,15 @@ end
 if expected ~= '' and expected ~= f[3] then return {'conflict', tonumber(f[3])} end
 local relation, found
 local room = {epoch = f[1], birth = birth, last = tonumber(f[3]), ttl = tonumber(f[6])}
-local keys = {history = history_key, times = times_key, interactions = KEYS[5]}
-if ARGV[13] then
+local keys = {history = history_key, times = times_key, interactions = interactions_key}
+if kind then
   relation = {
-    kind = ARGV[13], id = ARGV[14], reaction = ARGV[15], epoch = ARGV[16], limit = tonumber(ARGV[17]), author = actor,
-    ends = {ARGV[18], ARGV[19]},
+    kind = kind, id = target_id, reaction = reaction, epoch = target_epoch, limit = limit, author = actor,
+    ends = {stored_start, stored_end},
     is_admin = bypass or actor == f[9],
   }
   if not relation.is_admin and (relation.kind == 'edit' or relation.kind == 'deletion') then
-    relation.is_admin = redis.call('SISMEMBER', KEYS[6], actor) == 1
+    relation.is_admin = redis.call('SISMEMBER', adminlist_key, actor) == 1
   end
   local answer
   answer, found = judge_relation(relation, room, keys)

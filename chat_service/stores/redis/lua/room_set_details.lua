@@ -15,7 +15,7 @@ local at = member and find_socket(member, socket)
 if not at then return {'notJoined'} end
 local entry = valid_details(unpack_details(redis.call('HGET', details_key, user)), member)
 put_details(room, entry, member[at + 2], details)
-store_details(user, entry)
+store_details(room, user, entry)
 if member[1] == 1 and room.userlist_updates then
   publish_room_event(room, 'roomMemberUpdated', body)
   redis.call('HSET', room_key, 'seq', room.seq)

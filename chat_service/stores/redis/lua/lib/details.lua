@@ -4,7 +4,7 @@
 -- An entry of details_key is {joined (ms), its token, token, number, details, token, number, details, ...}. A token is
 -- that of a joined socket. What has the token of no joined socket was left behind by an instance of an earlier version,
 -- and does not count. Joined is 0 for a user whom the room remembers. The number is higher for details that were set
--- later. The field 'details' of the room counts them; a room that never had an entry has no such field.
+-- later. The field 'details' of the room counts them; a room without entries has no such field.
 
 local function has_token(member, token)
   for at = 4, #member, 3 do
@@ -31,9 +31,18 @@ local function valid_details(stored, member)
   return entry
 end
 
-local function store_details(user, entry)
+-- A room without entries keeps no trace of those there were.
+local function forget_details(room, user)
+  if not room.has_details then return end
+  if redis.call('HDEL', details_key, user) == 1 and redis.call('EXISTS', details_key) == 0 then
+    redis.call('HDEL', room_key, 'details')
+    room.has_details = false
+  end
+end
+
+local function store_details(room, user, entry)
   if entry[2] == '' and #entry == 2 then
-    redis.call('HDEL', details_key, user)
+    forget_details(room, user)
   else
     redis.call('HSET', details_key, user, cmsgpack.pack(entry))
   end
@@ -67,15 +76,16 @@ local function join_details(room, user, member, before, token, is_unknown, now, 
     for at = 3, #stored, 3 do
       if stored[at] == before then stored[at] = token end
     end
-    store_details(user, valid_details(stored, member))
+    store_details(room, user, valid_details(stored, member))
   elseif is_unknown or details ~= '' then
     local entry = valid_details(unpack_details(redis.call('HGET', details_key, user)), member)
     if is_unknown then
       entry[1], entry[2] = tonumber(now), token
       if not room.has_details then redis.call('HINCRBY', room_key, 'details', 1) end
+      room.has_details = true
     end
     put_details(room, entry, token, details)
-    store_details(user, entry)
+    store_details(room, user, entry)
   end
 end
 
@@ -84,11 +94,7 @@ local function leave_details(room, user, member, token)
   local stored = room.has_details and unpack_details(redis.call('HGET', details_key, user))
   if not stored then return end
   if stored[2] == token then stored[2] = member[4] or '' end
-  store_details(user, valid_details(stored, member))
-end
-
-local function forget_details(room, user)
-  if room.has_details then redis.call('HDEL', details_key, user) end
+  store_details(room, user, valid_details(stored, member))
 end
 
 -- The details that were set last, or false.
