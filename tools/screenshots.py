@@ -114,7 +114,6 @@ async def scene(demo: Demo, stage: Stage, directory: Path) -> None:
     for page in (ada, *people.values()):
         await open_row(page, ROOM)
     for page in (phone, priya_too):
-        await page.get_by_role("button", name="All conversations").click()
         await open_row(page, ROOM)
     await phone.get_by_role("button", name="All conversations").click()
     await open_row(phone, "Deliveries")

@@ -32,6 +32,8 @@ async def test_the_page_of_the_guide(browser: Browser) -> None:
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         await page.goto(f"http://127.0.0.1:{port}/")
+        # A form that is submitted before the script runs would load the page again.
+        await page.wait_for_function("form.onsubmit !== null")
         for text in ("hello", "<b>again</b>"):
             await page.locator("#text").fill(text)
             await page.locator("#text").press("Enter")
