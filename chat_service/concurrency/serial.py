@@ -89,7 +89,9 @@ class SerialQueue:
             self._places[key] = Place(holder)
             return 0.0, None
         party = place.party
-        if is_sociable and party is not None and party.is_open and party.size < PARTY_SIZE:
+        # Nobody joins past others who wait already.
+        is_next = is_sociable and not place.waiting
+        if is_next and party is not None and party.is_open and party.size < PARTY_SIZE:
             party.size += 1
             party.members += 1
             return 0.0, party

@@ -261,3 +261,21 @@ async def test_a_holder_who_expects_others_lets_them_join_until_the_party_is_clo
     queue.open_party("key")
     queue.release("key")
     assert queue.sociable == set() and len(queue) == 0
+
+
+async def test_nobody_joins_an_open_party_past_a_holder_who_waits() -> None:
+    queue = SerialQueue()
+    await queue.acquire("key")
+    queue.open_party("key")
+    alone = asyncio.create_task(queue.acquire("key"))
+    await asyncio.sleep(0)
+    sociable = asyncio.create_task(queue.acquire("key", is_sociable=True))
+    await asyncio.sleep(0)
+    assert not sociable.done()
+    queue.release("key")
+    await asyncio.sleep(0)
+    assert alone.done() and not sociable.done()
+    queue.release("key")
+    await sociable
+    queue.release("key")
+    assert len(queue) == 0
