@@ -6,10 +6,13 @@ Until a coroutine first waits, ``asyncio.current_task()`` is None. Anything that
 """
 
 import asyncio
+import logging
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
+
+logger = logging.getLogger("chat_service")
 
 
 class Begun:
@@ -68,6 +71,36 @@ def start_in(
     # The same context as in the first step: tokens of context variables are invalid in any other.
     task = begun.task = _make_task(loop, _Rest(work, waits_for, then, args), context, begun.end)
     return task
+
+
+class Handlers:
+    """Starts the handlers of a transport's connections, and keeps their tasks. What one raises is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]
+    ) -> "asyncio.Task[None] | None":
+        """The task of a handler that waits; None if it has ended."""
+        try:
+            task = start_in(loop, work, _nothing)
+        except Exception:
+            logger.exception("a connection handler failed")
+            return None
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a connection handler failed", exc_info=task.exception())
+
+
+def _nothing(_: object) -> None:
+    pass
 
 
 def _first_step(work: Coroutine[Any, Any, Any], begun: Begun) -> Any:

@@ -10,7 +10,7 @@ directly, and greets new sockets.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -154,7 +154,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         self._middleware_timeout = middleware_timeout
         self._handler = handler
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._handlers = eager.Handlers()
         #: Whether new sockets are accepted.
         self.is_open = False
         self._raw_errors = ErrorEncoder(raw=True, expose_internal=expose_internal_errors)
@@ -188,7 +188,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         session = self._find_session(self._session_id(socket_id))
         await self.admit(socket_id, session, getattr(session, "opening", environ), auth)
         if not self._is_own:
-            self._start(self._greet_when_connected(socket_id))
+            self._handlers.start(self._loop, self._greet_when_connected(socket_id))
 
     async def admit(
         self,
@@ -255,7 +255,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
 
         ``on_login`` is called when its login is complete.
         """
-        self._start(self._log_in(socket_id, on_login))
+        self._handlers.start(self._loop, self._log_in(socket_id, on_login))
 
     async def _log_in(self, socket_id: SocketId, on_login: Callable[[], None]) -> None:
         try:
@@ -291,7 +291,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         if connection is None:
             return
         self.channels.disconnect(socket_id)
-        task = self._start(self._see_off(socket_id, reason))
+        task = self._handlers.start(self._loop, self._see_off(socket_id, reason))
         if task is not None and not connection.session.closed:
             # Its client can connect anew. Count the rest of this disconnect, which also waits for the login,
             # so that a client that goes back and forth does not start any number of hooks.
@@ -302,22 +302,6 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
             await self._handler.on_disconnect(socket_id, reason)
         finally:
             self.channels.forget(socket_id)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
-        try:
-            task = eager.start_in(self._loop, work, _nothing)
-        except Exception:
-            logger.exception("a connection handler failed")
-            return None
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a connection handler failed", exc_info=task.exception())
 
 
 def _nothing(_: object) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import logging
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class StreamTransport:
         self._handler: TransportHandler | None = None
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._handlers = eager.Handlers()
         self.unused: Deadlines[StreamConnection] = Deadlines(
             options.connect_timeout, lambda each: each.dismiss(Closing(LOGIN_TIMEOUT))
         )
@@ -149,7 +149,7 @@ class StreamTransport:
         handshake = replace(handshake, takes_guests=self._takes_guests)
         made = self._channels.add(connection.socket_id, handshake, connection)
         self._channels.add_stream(connection, made)
-        task = self._start(self._log_in(connection))
+        task = self._handlers.start(asyncio.get_running_loop(), self._log_in(connection))
         if task is not None:
             connection.wait_for(task)
 
@@ -191,7 +191,7 @@ class StreamTransport:
         for deadlines in (self.unused, self.idle, self.stalled):
             deadlines.discard(connection)
         if self._channels.disconnect(connection.socket_id):
-            self._start(self._see_off(connection.socket_id, reason))
+            self._handlers.start(asyncio.get_running_loop(), self._see_off(connection.socket_id, reason))
 
     async def _see_off(self, socket_id: SocketId, reason: str) -> None:
         try:
@@ -199,22 +199,6 @@ class StreamTransport:
                 await self._handler.on_disconnect(socket_id, reason)
         finally:
             self._channels.forget(socket_id)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
-        try:
-            task = eager.start_in(asyncio.get_running_loop(), work, _nothing)
-        except Exception:
-            logger.exception("a connection handler failed")
-            return None
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a connection handler failed", exc_info=task.exception())
 
     # Sockets
 
@@ -270,7 +254,3 @@ class StreamTransport:
         connection = self._channels.stream(socket_id)
         if connection is not None:
             connection.dismiss(Closing(SERVER_DISCONNECT, may_return))
-
-
-def _nothing(_: object) -> None:
-    pass
