@@ -89,7 +89,10 @@ function List({ chat, conversation }: ListProps) {
   }, [target]);
 
   const newest = items.at(-1);
+  const known = useRef(newest?.key);
   useEffect(() => {
+    if (newest?.key === known.current) return;
+    known.current = newest?.key;
     const isOwn = newest?.kind === "message" && newest.author === chat.userName.peek();
     if (isOwn && newest.sending) toEnd();
     else if (!place.isAtEnd && newest?.kind === "message") setMissed((before) => (before ?? 0) + 1);
