@@ -22,6 +22,9 @@ export interface SavedOutgoing {
   sentAt?: number | null;
   /** In a room: the last message of the room when this one was written. */
   after: number;
+  /** In a room: the message that it replies to, and the epoch of that id. */
+  replyTo?: number | undefined;
+  epoch?: string | undefined;
   /** Why it was refused; undefined while this is unknown. */
   error: string | undefined;
 }
