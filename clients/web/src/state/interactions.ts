@@ -57,6 +57,12 @@ export class Interactions {
     return item;
   }
 
+  /** The item of a message that was taken, in its current form. */
+  current(id: number): MessageItem | undefined {
+    const folded = this.#view.get(id);
+    return folded && this.#item(folded);
+  }
+
   /** The room has started over. */
   clear(): void {
     this.#view.clear();
