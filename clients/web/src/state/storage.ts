@@ -118,3 +118,13 @@ export const savedTheme = {
   get: () => read<Theme>(lasting, "theme", "system"),
   set: (theme: Theme) => write(lasting, "theme", theme),
 };
+
+const RECENT_EMOJI = 16;
+const FIRST_EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "👀"];
+
+/** The emoji used last, the newest first. */
+export const recentEmoji = {
+  get: () => read<string[]>(lasting, "emoji", FIRST_EMOJI),
+  add: (emoji: string) =>
+    write(lasting, "emoji", [emoji, ...recentEmoji.get().filter((one) => one !== emoji)].slice(0, RECENT_EMOJI)),
+};
