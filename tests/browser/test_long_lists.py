@@ -1,12 +1,17 @@
 """Long lists: few elements, whatever their length, and nothing that is seen moves by itself."""
 
+import time
+import uuid
 from typing import Any
 
 from playwright.async_api import expect
 
 from chat_service.demo import Demo
-from tests.browser.conftest import MARKS, People, Unique
+from chat_service.stores.redis.keys import Keys
+from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
+from tests.redis.ghosts import DEAD, write_ghosts
+from tests.support.redis_servers import RedisServer
 
 pytestmark = MARKS
 
@@ -185,3 +190,87 @@ async def test_the_focus_survives_scrolling(person: People, demo: Demo, unique: 
     assert await rows(ann) < MAX_ROWS
     await ann.page.keyboard.press("Enter")
     await expect(fold).to_have_attribute("aria-expanded", "true")
+
+
+async def test_ten_thousand_rooms_can_be_searched_and_ordered(person: People, demos: Demos) -> None:
+    demo = await demos()
+    for number in range(10_000):
+        await demo.service.add_room(f"place {number}")
+    ann = await (await person("Ann", at=demo)).login()
+    shown = ann.page.locator(".sidebar .row.other .name")
+    # In natural order: 2 before 10.
+    await expect(shown.nth(2)).to_have_text("place 2")
+    assert await shown.count() < MAX_ROWS
+    await expect(ann.row("place 50")).to_have_count(0)
+    navigation = ann.page.get_by_role("navigation")
+    await navigation.evaluate("box => { box.scrollTop = box.scrollHeight }")
+    await expect(ann.row("random")).to_be_in_viewport()
+    assert await shown.count() < MAX_ROWS
+    # A new room appears in its place.
+    await navigation.evaluate("box => { box.scrollTop = 0 }")
+    bob = await (await person("Bob", at=demo)).login()
+    await bob.create_room("place 0 b")
+    await expect(shown.nth(1)).to_have_text("place 0 b")
+    search = ann.page.get_by_role("searchbox", name="Find a room")
+    await search.fill("PLACE 987")
+    await expect(shown).to_have_text(["place 987", *(f"place {number}" for number in range(9870, 9880))])
+    await search.fill("no such place")
+    await expect(ann.page.get_by_text("Nothing found.")).to_be_visible()
+    await search.fill("")
+    await ann.page.get_by_label("Order").select_option("Most people first")
+    await expect(shown.first).to_have_text("place 0 b")
+    await ann.open_room("place 0 b")
+    await expect(ann.member("Bob")).to_be_visible()
+
+
+async def test_the_keyboard_goes_through_a_long_list(person: People, demos: Demos) -> None:
+    """Tab reaches rows that were not in the document when the list was first displayed."""
+    demo = await demos()
+    for number in range(200):
+        await demo.service.add_room(f"place {number}")
+    ann = await (await person("Ann", at=demo)).login()
+    await ann.row("place 0").focus()
+    for number in range(1, 60):
+        await ann.page.keyboard.press("Tab")
+        await settle(ann)
+        await expect(ann.row(f"place {number}")).to_be_focused()
+    row = ann.page.locator(".sidebar li").filter(has=ann.row("place 59"))
+    await expect(row).to_have_attribute("aria-posinset", "60")
+    await expect(row).to_have_attribute("aria-setsize", "201")
+
+
+async def test_five_thousand_people_can_be_searched_and_ordered(
+    person: People, demos: Demos, redis_servers: RedisServer, unique: Unique
+) -> None:
+    """Most of them are at another instance, of which only the state in Redis is here."""
+    prefix = f"crowd{uuid.uuid4().hex[:8]}"
+    options = {"url": redis_servers.url, "prefix": prefix}
+    demo = await demos(store="redis", store_options=options)
+    await demo.service.add_room("Crowd")
+    with redis_servers.client() as client:
+        write_ghosts(client, prefix, 5000, ["Crowd"])
+        # It lives as long as the test.
+        client.zadd(Keys(prefix).instances, {DEAD: time.time() * 1000 + 3_600_000})
+    ann = await (await person("Ann", at=demo)).login()
+    await ann.open_room("Crowd")
+    names = ann.page.locator(".people .name")
+    await expect(ann.page.get_by_role("heading", name="Here now")).to_contain_text("5001")
+    assert await names.count() < MAX_ROWS
+    people = ann.page.get_by_label("People in Crowd")
+    await expect(names).to_contain_text(["Ann", "ghost0", "ghost1", "ghost2", "ghost3"])
+    search = people.get_by_role("searchbox", name="Find a person")
+    await search.fill("ghost499")
+    await expect(names).to_contain_text(["ghost499", *(f"ghost{number}" for number in range(4990, 5000))])
+    await search.fill("")
+    # Those who come later are in their place, and the first ones in the other order.
+    await people.get_by_label("Order").select_option("Newest first")
+    bob = await (await person("Bob", at=demo)).login()
+    await bob.open_room("Crowd")
+    await expect(names).to_contain_text(["Bob", "Ann"])
+    await people.get_by_label("Order").select_option("By name")
+    await expect(names).to_contain_text(["Ann", "Bob", "ghost0"])
+    await people.locator(".list").evaluate("box => { box.scrollTop = box.scrollHeight }")
+    await expect(ann.page.locator(".people li").filter(has_text="ghost4999")).to_be_in_viewport()
+    assert await names.count() < MAX_ROWS
+    await bob.say("hello")
+    await ann.sees("hello")
