@@ -1,7 +1,6 @@
 """``Uploads``: lets the users of a service share files in rooms."""
 
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -117,7 +116,9 @@ class Uploads:
     def _secret(self, local: LocalUploads | None) -> bytes:
         if self.options.secret is not None:
             return self.options.secret.encode()
-        return local.secret() if local is not None else secrets.token_bytes(32)
+        if local is None:
+            raise self.options.error("without a folder, a secret is required", "secret")
+        return local.secret()
 
     def _mount(self) -> None:
         transport = self._context.transport

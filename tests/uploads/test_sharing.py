@@ -406,6 +406,14 @@ def test_zero_is_a_value_of_some_options() -> None:
     assert (options.ttl, options.cache_seconds, options.min_free_bytes) == (0, 0, 0)
 
 
+def test_without_a_folder_there_must_be_a_secret(tmp_path: Path) -> None:
+    storage, records = LocalUploads(tmp_path / "a"), SqliteRecords(tmp_path / "index")
+    with pytest.raises(ConfigurationError, match="uploads secret: without a folder, a secret is required"):
+        Uploads(ChatService(), storage=storage, records=records)
+    made = Uploads(ChatService(), {"secret": "x" * 32}, storage=storage, records=records)
+    assert "x" * 32 not in repr(made.options)
+
+
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"uploads folder: .*: File exists"):
