@@ -44,8 +44,8 @@ class Demo:
     ) -> None:
         """``host``: None for all addresses. ``port``: 0 for a free one. Others: options of ``ChatService``.
 
-        ``uploads``: options of uploads; without a ``folder``, files are deleted when the demo is closed. If they
-        are not given, and the extra ``uploads`` is not installed, there are no uploads.
+        ``uploads``: options of uploads; without a ``folder``, files are deleted when the demo is closed.
+        If they are not given, and the extra ``uploads`` is not installed, there are no uploads.
 
         Raises ``ConfigurationError``.
         """
