@@ -10,8 +10,8 @@ from chat_service.errors import ConfigurationError
 from chat_service.option_group import is_seconds
 from chat_service.protocol.arguments import MAX_KEY_LENGTH
 from chat_service.publisher.http_route import HttpRoute
+from chat_service.publisher.publication import Posting, Published, PublishTimeoutError, Route, TryAgainError
 from chat_service.publisher.redis_route import RedisRoute
-from chat_service.publisher.routes import Posting, Published, PublishTimeoutError, Route, TryAgainError
 
 #: Seconds before the second attempt; later ones wait twice as long each time, up to the maximum.
 FIRST_DELAY: Final = 0.1

@@ -8,7 +8,7 @@ import orjson
 from yarl import URL
 
 from chat_service.errors import ChatServiceError
-from chat_service.publisher.routes import Posting, Published, TryAgainError
+from chat_service.publisher.publication import Posting, Published, TryAgainError
 
 #: Statuses of answers after which the same request may succeed: too many requests, an internal error, a
 #: service that is starting or closing, a proxy without one, a store that did not answer in time.

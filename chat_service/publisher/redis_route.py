@@ -10,7 +10,7 @@ from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.options import Options
 from chat_service.protocol.arguments import Limits, check_types
 from chat_service.protocol.encoded import digest
-from chat_service.publisher.routes import Posting, Published, TryAgainError
+from chat_service.publisher.publication import Posting, Published, TryAgainError
 from chat_service.stores.deaf import Deaf
 from chat_service.stores.redis import RedisStore
 from chat_service.types import RoomName, UserName

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from chat_service.publisher.async_publisher import AsyncPublisher
-from chat_service.publisher.routes import Published
+from chat_service.publisher.publication import Published
 
 T = TypeVar("T")
 
