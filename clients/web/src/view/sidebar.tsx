@@ -66,7 +66,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
               names={chosen}
               height={38}
               labelledBy="other-rooms"
-              row={(name) => <OtherRoom key={name} chat={chat} room={directory.get(name)!} />}
+              row={(name) => <OtherRoom key={name} chat={chat} name={name} />}
             />
           </>
         )}
@@ -126,7 +126,9 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
   );
 }
 
-function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
+function OtherRoom({ chat, name }: { chat: Chat; name: string }) {
+  const room = chat.directory.value.get(name);
+  if (room === undefined) return null; // it was deleted, and the list is about to change
   return (
     <li>
       <button
