@@ -76,9 +76,12 @@ class Person:
     async def use_tool(self, text: str, tool: str) -> None:
         """Choose what to do with a message in its toolbar, with the mouse."""
         await self.message(text).locator(".bubble").hover()
-        await self.message(text).get_by_role("group", name="Message actions").get_by_role(
-            "button", name=tool, exact=True
-        ).click()
+        await (
+            self.message(text)
+            .get_by_role("group", name="Message actions")
+            .get_by_role("button", name=tool, exact=True)
+            .click()
+        )
 
     async def go_offline(self) -> None:
         self.may_be_offline = True
@@ -98,9 +101,9 @@ class Person:
         return self.page.get_by_role("log")
 
     def message(self, text: str) -> Locator:
-        """The last message with this text in its bubble."""
-        bubble = self.page.locator(".bubble", has_text=text)
-        return self.log.locator(".message").filter(has=bubble).last
+        """The last message with this text, not counting what it quotes."""
+        body = self.page.locator(".bubble > p, .bubble > .markdown", has_text=text)
+        return self.log.locator(".message").filter(has=body).last
 
     def heading(self, name: str) -> Locator:
         return self.page.get_by_role("main").get_by_role("heading", name=name, exact=True)

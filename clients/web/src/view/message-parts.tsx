@@ -19,7 +19,7 @@ export function Quote({ chat, conversation, id }: { chat: Chat; conversation: Co
     <button
       type="button"
       class="quote"
-      aria-label={original ? `Go to the message of ${author} that this replies to` : "Go to the original message"}
+      title="Go to the original message"
       onClick={() => void revealMessage(chat, conversation.name, id)}
     >
       <bdi class="who">{author || "…"}</bdi>
@@ -46,7 +46,7 @@ export function Reactions(props: { reactions: readonly ReactionCount[]; onToggle
           key={reaction}
           type="button"
           aria-pressed={own}
-          aria-label={`${reaction}: ${count(given, "person", "people")}${own ? ", also you" : ""}`}
+          aria-label={`${reaction} ${count(given, "person", "people")}${own ? ", also you" : ""}`}
           title={own ? "Take your reaction back" : "React with the same"}
           onClick={() => props.onToggle(reaction)}
         >
