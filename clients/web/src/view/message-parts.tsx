@@ -33,9 +33,18 @@ export function Excerpt({ item }: { item: MessageItem | undefined }) {
   if (item?.isDeleted) return <em class="excerpt">Message deleted</em>;
   return (
     <span class="excerpt" dir="auto">
-      {item?.text.slice(0, QUOTED).replace(/\s+/g, " ")}
+      {item && inShort(item.text)}
     </span>
   );
+}
+
+/** The most frequent signs of Markdown, which one line does not need. */
+const SIGNS = /\*\*|~~|`+|^\s*(?:#{1,6}|>)\s/gm;
+const LINK = /\[([^\]]{1,200})\]\([^)]{1,200}\)/g;
+
+function inShort(text: string): string {
+  const begin = text.slice(0, 2 * QUOTED).replace(LINK, "$1").replace(SIGNS, "");
+  return begin.replace(/\s+/g, " ").slice(0, QUOTED);
 }
 
 export function Reactions(props: { reactions: readonly ReactionCount[]; onToggle: (reaction: string) => void }) {
