@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import uuid
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -26,6 +27,10 @@ _ID = itemgetter("id")
 MAX_REPORTS = 100
 
 logger = logging.getLogger("chat_service")
+
+
+def new_epoch() -> str:
+    return uuid.uuid4().hex[:16]
 
 
 class RemovedUser(NamedTuple):
