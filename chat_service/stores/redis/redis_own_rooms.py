@@ -17,7 +17,7 @@ from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.room_scripts import RoomScripts
-from chat_service.stores.redis.room_values import new_epoch
+from chat_service.stores.redis.room_values import new_epoch, timestamp_at
 from chat_service.stores.redis.scripts import checked
 from chat_service.stores.redis.user_scripts import UserScripts
 from chat_service.types import RoomName, UserName
@@ -111,12 +111,13 @@ class RedisOwnRooms:
         items, lost = [], []
         for name, answer in zip(page, answers, strict=True):
             try:
-                last_id, read_id, at = checked(answer)
+                last_id, read_id, end = checked(answer)
             except ChatServiceError:
                 if listed[name] < now - STALE_AFTER:
                     lost.append(name)
                 continue
-            items.append(OwnRoom(name=name, state=ReadState(last_id, read_id), last_message_at=at))
+            state = ReadState(last_id, read_id)
+            items.append(OwnRoom(name=name, state=state, last_message_at=timestamp_at(end)))
         if lost:
             await self._unlist(user, lost)
         return Page(items=items, cursor=page[-1] if rest else None)

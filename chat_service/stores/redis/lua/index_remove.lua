@@ -18,7 +18,7 @@ for at = first_socket, #ARGV, 2 do
   end
 end
 if unlist and not is_conversation(room) then redis.call('HDEL', own_key, room) end
-if envelope == '''' then return {0, 0} end
+if envelope == '' then return {0, 0} end
 if instance ~= '' then
   local elsewhere = false
   for _, holder in ipairs(redis.call('HVALS', sockets_key)) do elsewhere = elsewhere or holder ~= instance end
