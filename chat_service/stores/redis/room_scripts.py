@@ -222,9 +222,8 @@ class RoomScripts(RoomReads):
             conditions.recipient or "",
             *relation_arguments(actor.name, conditions.relation),
         )
-        found = checked(
-            answer, noRoom=room, notJoined=room, idempotencyConflict=key, noUser=conditions.recipient
-        )
+        codes = {"idempotencyConflict": key, "noUser": conditions.recipient}
+        found = checked(answer, noRoom=room, notJoined=room, **codes)
         return SendResult(id=found[0], is_duplicate=found[1] == 1)
 
     def _direct_keys(self, room: RoomName, actor: Actor, recipient: UserName | None) -> list[str]:

@@ -146,15 +146,7 @@ class OwnRoomSuite(StoreTests):
         await peer.store.direct_open(PAIR, actor(ALICE), BOB, config, NOW, limit=10, rate=rate)
         await peer.store.direct_open(PAIR, actor(ALICE), BOB, config, NOW, limit=10, rate=rate)
         with pytest.raises(Exception, match="Rate limit exceeded"):
-            await peer.store.direct_open(
-                RoomName(conversation_name(ALICE, CAROL)),
-                actor(ALICE),
-                CAROL,
-                config,
-                NOW,
-                limit=10,
-                rate=rate,
-            )
+            await peer.store.direct_open(another, actor(ALICE), CAROL, config, NOW, limit=10, rate=rate)
 
     async def test_a_message_needs_the_consent_of_the_recipient(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1)
