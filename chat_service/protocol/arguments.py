@@ -198,7 +198,8 @@ def _text_type(name: str, doc: str, refine: Callable[[Any, Limits], None] | None
 
 
 ROOM_NAME = _text_type("room name", "the name of a room", _check_room_name)
-NEW_ROOM_NAME = _text_type("new room name", "the name of a room that may be created", _check_name)
+#: Of a room that is to be created: not the name of a conversation.
+NEW_ROOM_NAME = _text_type("room name", "the name of a room", _check_name)
 USER_NAME = _text_type("user name", "the name of a user", _check_name)
 USER_NAMES = ArgumentType(
     name="user names",
