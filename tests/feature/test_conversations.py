@@ -154,8 +154,8 @@ async def test_the_lists_of_the_other_one_decide(world: World) -> None:
 
 @COMMANDS
 @ONE_STORE
-async def test_conversations_are_off_by_default(world: World) -> None:
-    instance = await world.start(enable_direct_messages=True)
+async def test_conversations_can_be_off(world: World) -> None:
+    instance = await world.start(enable_direct_conversations=False)
     alice, _ = await instance.login("alice"), await instance.login("bob")
     assert await alice.error("directOpen", "bob") == wire_error("notAllowed")
     assert await alice.call("listOwnRooms") == {"rooms": [], "cursor": None}
