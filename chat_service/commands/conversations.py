@@ -61,7 +61,9 @@ async def open_conversation(context: Context, call: CommandCall, peer: UserName)
     )
     await settle(context, room, opened.removal)
     exclude = () if call.id is None else (call.id,)
-    for name in opened.listed:
+    # Who has lost the conversation of a former user gets this one instead.
+    told = opened.listed if opened.removal is None else (user, peer)
+    for name in told:
         other = peer if name == user else user
         notice = Notify(event="directOpened", args=(room, other), exclude=exclude)
         await context.store.bus.publish(Topic(TopicKind.USER, name), notice)
