@@ -3,7 +3,6 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
-import type { RoomEntry } from "../state/host.js";
 import type { Chat } from "../state/session.js";
 import { SortedNames } from "../state/sorted.js";
 import { badge, count } from "../state/texts.js";
