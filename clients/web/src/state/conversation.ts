@@ -27,6 +27,8 @@ export abstract class Conversation {
   readonly unread = signal(0);
   /** The id after which unread messages begin, while the conversation is open. */
   readonly divider = signal<string | null>(null);
+  /** The key of a message to scroll to, until the list has done so. */
+  readonly target = signal<string | null>(null);
   readonly hasOlder = signal(false);
   /** Whether messages before the oldest one are no longer stored. */
   readonly isCut = signal(false);

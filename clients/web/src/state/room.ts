@@ -16,6 +16,8 @@ export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
 
 const PAGE = 50;
+/** The maximum number of pages that are loaded to reach a message. */
+const MAX_PAGES = 40;
 
 export class RoomConversation extends Conversation {
   readonly kind = "room";
@@ -35,6 +37,7 @@ export class RoomConversation extends Conversation {
   readonly #room: Room;
   readonly #marks = new MarkSender((id) => this.#room.markRead(id));
   readonly #stops: (() => void)[];
+  #loading: Promise<void> | undefined;
   #saved: SavedRoom | undefined;
   /** Whether this device does not know how far the room was read. */
   #isNewHere = false;
@@ -133,8 +136,23 @@ export class RoomConversation extends Conversation {
     );
   }
 
-  async loadOlder(): Promise<void> {
-    if (this.isLoading.value || !this.hasOlder.value || this.#room.state !== "joined") return;
+  loadOlder(): Promise<void> {
+    this.#loading ??= this.#loadOlder().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  /** Scroll to a message. Resolves with false if it is not stored, or too far back to be loaded. */
+  async show(id: number): Promise<boolean> {
+    for (let page = 0; page < MAX_PAGES && id < this.#room.firstId && this.hasOlder.value; page++) {
+      await this.loadOlder();
+    }
+    const isLoaded = this.items.value.some((item) => item.kind === "message" && item.id === id);
+    if (isLoaded) this.target.value = String(id);
+    return isLoaded;
+  }
+
+  async #loadOlder(): Promise<void> {
+    if (!this.hasOlder.value || this.#room.state !== "joined") return;
     this.isLoading.value = true;
     try {
       const older = await this.#room.older(PAGE);
@@ -220,6 +238,15 @@ export class RoomConversation extends Conversation {
 
   async delete(): Promise<void> {
     await this.#client.commands.roomDelete(this.name);
+  }
+
+  /** When a person last joined or left, as Unix time in ms; null if never, or if the server does not say. */
+  async lastSeen(name: string): Promise<number | null> {
+    try {
+      return (await this.#client.commands.roomUserSeen(this.name, name)).timestamp;
+    } catch {
+      return null; // left or disconnected in the meantime
+    }
   }
 
   /** The people who would be removed in whitelist-only mode. */
