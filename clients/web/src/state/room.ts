@@ -230,6 +230,12 @@ export class RoomConversation extends Conversation {
     await this.#client.request("roomRemoveUser", this.name, name);
   }
 
+  /** Whether the user may remove a person: the owner may remove admins, and nobody the owner. */
+  mayRemove(name: string): boolean {
+    if (name === this.#host.userName.value || name === this.owner.value) return false;
+    return this.isOwner.value || (this.isAdmin.value && !this.lists.value.adminlist.includes(name));
+  }
+
   /** Remove a person and prevent them from coming back. */
   async block(name: string): Promise<void> {
     if (this.lists.value.adminlist.includes(name)) await this.removeFromList("adminlist", name);

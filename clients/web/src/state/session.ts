@@ -22,7 +22,10 @@ export interface Toast {
 }
 
 /** A dialog that does not belong to a part of the page. */
-export type Overlay = { kind: "palette" | "keys" | "search" } | { kind: "profile"; name: string };
+export type Overlay =
+  | { kind: "palette" | "keys" }
+  | { kind: "search"; query: string }
+  | { kind: "profile"; name: string };
 
 const HOME = "default";
 const TOAST_MS = 6000;

@@ -7,6 +7,7 @@ import type { Chat } from "../state/session.js";
 import { direction, fullTimeText, timeText } from "../state/texts.js";
 import type { MessageItem } from "../state/timeline.js";
 import { withLinks } from "./links.js";
+import { NameButton } from "./name.js";
 import { Avatar, hue } from "./parts.js";
 
 interface MessageProps {
@@ -26,11 +27,12 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       {!isOwn && isLast && <Avatar name={item.author} />}
       {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}
       <div class="bubble" dir={direction(item.text)}>
-        {isFirst && (
-          <span class={isOwn ? "sr-only" : "author"} dir="auto">
-            {isOwn ? "You" : item.author}
-          </span>
-        )}
+        {isFirst &&
+          (isOwn ? (
+            <span class="sr-only">You</span>
+          ) : (
+            <NameButton chat={chat} name={item.author} class="author" />
+          ))}
         <p dir="auto">{text}</p>
         {isLast && !item.sending && (
           <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)} dir="ltr">

@@ -7,6 +7,7 @@ import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
 import { count, dayText, isSameDay } from "../state/texts.js";
 import type { Item } from "../state/timeline.js";
+import { EmptyRoom } from "./empty.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
 import { Note, Presence } from "./notes.js";
@@ -92,7 +93,7 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     <div class="messages-area">
       <Toasts chat={chat} />
       <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
-        <Beginning conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
+        <Beginning chat={chat} conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
         <ol>{rows(items, chat, conversation, divider)}</ol>
       </div>
       {missed !== null && (
@@ -112,7 +113,7 @@ function textTop(box: HTMLElement, key: string | undefined): number {
   return text ? text.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop : 0;
 }
 
-function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
+function Beginning({ chat, conversation, isEmpty }: { chat: Chat; conversation: Conversation; isEmpty: boolean }) {
   const isClosed = conversation.closed.value !== null;
   // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
@@ -129,7 +130,7 @@ function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEm
   if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
-      {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}
+      {isEmpty ? <EmptyRoom chat={chat} conversation={conversation} /> : <>This is where {name} begins.</>}
     </p>
   );
 }
