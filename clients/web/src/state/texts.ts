@@ -69,6 +69,12 @@ export function dayText(ms: number): string {
   return dayFormat.format(ms);
 }
 
+/** A day and a time within a sentence, such as "today 10:32". */
+export function whenText(ms: number): string {
+  const day = dayText(ms);
+  return `${["Today", "Yesterday"].includes(day) ? day.toLowerCase() : day} ${timeText(ms)}`;
+}
+
 export function isSameDay(one: number, other: number): boolean {
   return new Date(one).toDateString() === new Date(other).toDateString();
 }

@@ -172,7 +172,7 @@ function row(chat: Chat, hit: Hit): JSX.Element {
       <>
         <Icon name="search" />
         <span class="name">
-          Search all of <bdi>{hit.conversation.name}</bdi> for “<bdi>{hit.query}</bdi>”
+          Search in <bdi>{hit.conversation.name}</bdi> for “<bdi>{hit.query}</bdi>”
         </span>
       </>
     );

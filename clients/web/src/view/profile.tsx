@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { roomsWith } from "../state/people.js";
 import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { dayText, isolated, timeText } from "../state/texts.js";
+import { isolated, whenText } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Avatar } from "./parts.js";
 import { RemoveDialog } from "./people.js";
@@ -74,7 +74,7 @@ function Presence({ room, name }: { room: RoomConversation; name: string }) {
       {joinedAt !== null && (
         <span class="quiet">
           {" "}
-          since {dayText(joinedAt)} {timeText(joinedAt)}
+          since {whenText(joinedAt)}
         </span>
       )}
       {status !== "" && (

@@ -6,7 +6,7 @@ import type { Conversation } from "../state/conversation.js";
 import { excerpt } from "../state/matching.js";
 import { Search } from "../state/search.js";
 import type { Chat } from "../state/session.js";
-import { count, dayText, timeText } from "../state/texts.js";
+import { count, dayText, timeText, whenText } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Marked } from "./marked.js";
 
@@ -98,7 +98,7 @@ function Progress({ search }: { search: Search }) {
       <p class="hint" role="status">
         {hasWords && `${total === 0 ? "Nothing found" : `${total} found`} in `}
         {hasWords ? count(search.searched.value, "message") : "Finds messages that contain all the words, in any order"}
-        {hasWords && since !== null && `, back to ${dayText(since)} ${timeText(since)}`}.
+        {hasWords && since !== null && `, back to ${whenText(since)}`}.
         {hasWords && total > search.found.value.length && ` The newest ${search.found.value.length} are shown.`}
         {hasWords && !mayGoOn && " This is everything that is stored."}
         {search.hasFailed.value && " Older messages cannot be loaded right now."}

@@ -54,7 +54,7 @@ export const SHORTCUTS: Shortcut[] = [
   { bindings: [], keys: [["Shift", "Enter"]], text: "Begin a new line in the message" },
   { bindings: [], keys: [["Esc"]], text: "Close a dialog or a menu" },
   {
-    bindings: ["Shift+?"],
+    bindings: ["Shift+?", "?"], // with and without Shift, as the keyboard needs it,
     keys: [["?"]],
     text: "Show this list",
     run: (chat) => (chat.overlay.value = { kind: "keys" }),
