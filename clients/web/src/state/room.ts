@@ -16,8 +16,8 @@ export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
 
 const PAGE = 50;
-/** The maximum number of pages that are loaded to reach a message. */
-const MAX_PAGES = 40;
+/** For jumps. The server may return fewer. */
+const BIG_PAGE = 500;
 
 export class RoomConversation extends Conversation {
   readonly kind = "room";
@@ -37,10 +37,11 @@ export class RoomConversation extends Conversation {
   readonly #room: Room;
   readonly #marks = new MarkSender((id) => this.#room.markRead(id));
   readonly #stops: (() => void)[];
-  #loading: Promise<void> | undefined;
   #saved: SavedRoom | undefined;
   /** Whether this device does not know how far the room was read. */
   #isNewHere = false;
+  /** Older messages are being loaded. */
+  #loading: Promise<void> | undefined;
   /** Resolves when the server has said how far the room was read. */
   #marked: Promise<void> | undefined;
 
@@ -137,29 +138,34 @@ export class RoomConversation extends Conversation {
   }
 
   loadOlder(): Promise<void> {
-    this.#loading ??= this.#loadOlder().finally(() => (this.#loading = undefined));
-    return this.#loading;
+    return (this.#loading ??= this.#load(() => false, PAGE).finally(() => (this.#loading = undefined)));
   }
 
-  /** Scroll to a message. Resolves with false if it is not stored, or too far back to be loaded. */
+  /** Load the messages back to an id, and scroll to the one with that id. Resolves with false if it is not stored. */
   async show(id: number): Promise<boolean> {
-    for (let page = 0; page < MAX_PAGES && id < this.#room.firstId && this.hasOlder.value; page++) {
-      await this.loadOlder();
+    await this.#loading;
+    const isMoreWanted = () => this.#room.firstId > id;
+    if (isMoreWanted()) {
+      await (this.#loading ??= this.#load(isMoreWanted, BIG_PAGE).finally(() => (this.#loading = undefined)));
     }
     const isLoaded = this.items.value.some((item) => item.kind === "message" && item.id === id);
     if (isLoaded) this.target.value = String(id);
     return isLoaded;
   }
 
-  async #loadOlder(): Promise<void> {
+  /** Load a page of older messages, and more pages while that is wanted. They are shown together. */
+  async #load(isMoreWanted: () => boolean, size: number): Promise<void> {
     if (!this.hasOlder.value || this.#room.state !== "joined") return;
     this.isLoading.value = true;
+    const { epoch } = this.#room;
+    const pages: Item[][] = [];
     try {
-      const older = await this.#room.older(PAGE);
-      this.items.value = [...older.map(asItem), ...this.items.value];
+      do pages.unshift((await this.#room.older(size)).map(asItem));
+      while (pages[0]!.length > 0 && this.#room.hasOlder && isMoreWanted());
     } catch {
       // Without a connection, the next scroll tries again.
     } finally {
+      if (this.#room.epoch === epoch) this.items.value = [...pages.flat(), ...this.items.value];
       this.#setOlder();
       this.isLoading.value = false;
     }
@@ -186,14 +192,26 @@ export class RoomConversation extends Conversation {
 
   /** The number of messages of others after one, including those that are not loaded. */
   #countAfter(readId: number): number {
-    const isNew = (item: Item) =>
-      item.kind === "message" && item.id > readId && item.author !== this.#host.userName.value;
-    return this.items.value.filter(isNew).length + Math.max(0, this.#room.firstId - 1 - readId);
+    const items = this.items.value;
+    let found = 0;
+    // From the end: nearly all messages were read before.
+    for (let index = items.length - 1; index >= 0; index--) {
+      const item = items[index]!;
+      if (item.kind !== "message") continue;
+      if (item.id <= readId) break;
+      if (item.author !== this.#host.userName.value) found++;
+    }
+    return found + Math.max(0, this.#room.firstId - 1 - readId);
   }
 
   override lastRead(): string | null {
     const readId = this.#saved?.readId ?? 0;
-    return this.items.value.filter((item) => item.kind === "message" && item.id <= readId).at(-1)?.key ?? null;
+    const items = this.items.value;
+    for (let index = items.length - 1; index >= 0; index--) {
+      const item = items[index]!;
+      if (item.kind === "message" && item.id <= readId) return item.key;
+    }
+    return null;
   }
 
   /** Ask the server how far the room was read on any device. On the first visit, earlier messages are not new. */

@@ -11,6 +11,7 @@ import { Notifier } from "./notifier.js";
 import { byName } from "./order.js";
 import { lastSeen, type Seen } from "./people.js";
 import { Preferences } from "./preferences.js";
+import { revealMessage } from "./reveal.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
@@ -149,9 +150,8 @@ export class Chat implements Host {
     const place = this.place.value;
     if (place === null || this.userName.value === "") return;
     this.place.value = null;
-    if (!(await this.tryRoom(place.room)) || place.id === null) return;
-    const room = this.#find("room", place.room);
-    if (room && !(await room.show(place.id))) this.toast("That message is no longer stored, or too far back to load.");
+    if (place.id === null) await this.tryRoom(place.room);
+    else await revealMessage(this, place.room, place.id);
   }
 
   open(conversation: Conversation | null): void {

@@ -69,6 +69,15 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
     look();
   }, [items, hasOlder]);
 
+  // A message that was searched for, or that a link leads to.
+  const target = conversation.target.value;
+  useEffect(() => {
+    if (target === null) return;
+    const found = box.current!.querySelector<HTMLElement>(`[data-key="${target}"]`);
+    found?.scrollIntoView({ block: "center" });
+    conversation.target.value = null;
+  }, [target]);
+
   const newest = items.at(-1);
   useEffect(() => {
     const isOwn = newest?.kind === "message" && newest.author === chat.userName.peek();
