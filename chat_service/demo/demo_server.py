@@ -21,6 +21,8 @@ from chat_service.version import __version__
 ROOMS: Final = ("default", "random")
 #: Number of messages that a room keeps.
 HISTORY: Final = 2000
+#: Number of members that a message can mention.
+MENTIONS: Final = 20
 #: Time in seconds for running requests to finish when the server closes.
 SHUTDOWN_GRACE: Final = 2.0
 
@@ -63,6 +65,7 @@ class Demo:
                 "enable_userlist_updates": True,
                 "enable_access_lists_updates": True,
                 "history_max_size": HISTORY,
+                "mentions_limit": MENTIONS,
                 **options,
             },
         )

@@ -213,7 +213,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
     if (page.length > 0) this.#range.first = page[0]!.id;
     const shown = page.filter((message) => !message.hidden);
-    return shown.length === 0 && this.hasOlder ? this.older(limit) : shown;
+    return shown.length === 0 && this.hasOlder ? this.older(limit, fold) : shown;
   }
 
   // Called by the client

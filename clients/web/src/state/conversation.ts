@@ -2,6 +2,7 @@
 
 import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 
+import type { Interactions } from "./interactions.js";
 import { savedUnsent } from "./storage.js";
 import { newKey, type Item, type MessageItem } from "./timeline.js";
 
@@ -36,6 +37,12 @@ export abstract class Conversation {
   /** Text that was written but not sent. */
   readonly draft = signal("");
   readonly closed = signal<Closed | null>(null);
+  /** Replies, edits, deletions and reactions, where there are any. */
+  readonly interactions: Interactions | null = null;
+  /** The message that the next one replies to. */
+  readonly replyTo = signal<MessageItem | null>(null);
+  /** The message that is being edited, and its text so far. */
+  readonly editing = signal<{ item: MessageItem; text: string } | null>(null);
   readonly timeline: ReadonlySignal<Item[]> = computed(() => [
     ...this.items.value,
     ...this.outgoing.value.filter((item) => !item.isEchoed),
@@ -80,16 +87,47 @@ export abstract class Conversation {
     });
     this.settle();
     return effect(() => {
-      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, error, isInDoubt }) => ({
+      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, replyTo, epoch, error, isInDoubt }) => ({
         text,
         timestamp,
         sendKey,
         sentAt,
         after,
+        replyTo,
+        epoch,
         error: isInDoubt ? undefined : error,
       }));
       savedUnsent.set(user, this.key, { draft: this.draft.value, outgoing: unsent });
     });
+  }
+
+  /** Begin to edit a message. `text`: what it was changed to already. */
+  edit(item: MessageItem, text = item.text): void {
+    this.replyTo.value = null;
+    this.editing.value = { item, text };
+  }
+
+  reply(item: MessageItem): void {
+    this.editing.value = null;
+    this.replyTo.value = item;
+  }
+
+  /** Edit the user's last message; whether there is one. */
+  editLast(user: string): boolean {
+    if (this.interactions === null) return false;
+    const isOwn = (item: Item): item is MessageItem =>
+      item.kind === "message" && item.author === user && !item.isDeleted;
+    const last = this.items.value.filter(isOwn).at(-1);
+    if (last) this.edit(last, last.refused?.text);
+    return last !== undefined;
+  }
+
+  /** Save the edit, unless it changes nothing. */
+  saveEdit(): void {
+    const editing = this.editing.value;
+    this.editing.value = null;
+    if (editing === null || (editing.text.trim() === editing.item.text && !editing.item.refused)) return;
+    void this.interactions?.edit(editing.item.id, editing.text.trim());
   }
 
   protected append(item: Item): void {

@@ -5,17 +5,20 @@ import { computed, signal } from "@preact/signals";
 
 import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
+import { Interactions } from "./interactions.js";
 import type { SavedRoom } from "./storage.js";
 import { MarkSender } from "./marks.js";
 import { Presences } from "./presence.js";
 import { explain, isolated } from "./texts.js";
-import { note, withPresence, type Item, type MessageItem } from "./timeline.js";
+import { note, withPresence, type MessageItem } from "./timeline.js";
 import { Typing } from "./typing.js";
 
 export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
 
 const PAGE = 50;
+/** Characters of a message that are read out. */
+const ANNOUNCED = 500;
 /** For jumps. The server may return fewer. */
 const BIG_PAGE = 500;
 
@@ -32,6 +35,7 @@ export class RoomConversation extends Conversation {
     () => this.isOwner.value || this.lists.value.adminlist.includes(this.#host.userName.value),
   );
   readonly typing = new Typing(() => void this.#room.sendEvent("typing").catch(() => undefined));
+  override readonly interactions: Interactions;
   readonly #host: Host;
   readonly #client: Client;
   readonly #room: Room;
@@ -53,6 +57,11 @@ export class RoomConversation extends Conversation {
     this.#saved = saved;
     this.presences = new Presences(client, name);
     const room = this.#room;
+    const read = async (id: number) => {
+      const answer = await client.request("roomHistoryGet", name, id - 1, 1, { fold: true });
+      return (answer as Stored<TextMessage>[]).find((message) => message.id === id);
+    };
+    this.interactions = new Interactions(room, read, (item) => this.#replace(item));
     this.#stops = [
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
       room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are no longer stored`))),
@@ -117,7 +126,11 @@ export class RoomConversation extends Conversation {
   send(text: string, earlier?: MessageItem): void {
     this.typing.onSent();
     const isHeld = earlier === undefined && this.held.length > 0;
+    const replyTo = earlier === undefined ? this.replyTo.value?.id : earlier.replyTo;
+    const epoch = earlier?.epoch ?? this.#room.epoch;
+    if (earlier === undefined) this.replyTo.value = null;
     const item = this.addOutgoing(this.#host.userName.value, text, {
+      ...(replyTo !== undefined && { replyTo, epoch }),
       sendKey: newIdempotencyKey(),
       sentAt: null,
       after: this.#room.lastId,
@@ -127,7 +140,8 @@ export class RoomConversation extends Conversation {
     });
     if (isHeld) return;
     const { sendKey, sentAt = item.timestamp } = item;
-    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined).then(
+    const options = replyTo === undefined ? undefined : { replyTo, ...(epoch !== undefined && { targetEpoch: epoch }) };
+    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined, options).then(
       () => this.discard(item.key),
       (error: unknown) => {
         // An error from the server means that the message is not stored.
@@ -158,14 +172,20 @@ export class RoomConversation extends Conversation {
     if (!this.hasOlder.value || this.#room.state !== "joined") return;
     this.isLoading.value = true;
     const { epoch } = this.#room;
-    const pages: Item[][] = [];
+    const pages: MessageItem[][] = [];
     try {
-      do pages.unshift((await this.#room.older(size)).map(asItem));
-      while (pages[0]!.length > 0 && this.#room.hasOlder && isMoreWanted());
+      let older: Stored<TextMessage>[];
+      do {
+        older = await this.#room.older(size, true);
+        pages.unshift(older.map((message) => this.interactions.take(message, true)).filter((item) => item !== undefined));
+        // A page may have only reactions and edits, of messages on earlier pages.
+      } while (older.length > 0 && this.#room.hasOlder && (pages[0]!.length === 0 || isMoreWanted()));
     } catch {
       // Without a connection, the next scroll tries again.
     } finally {
-      if (this.#room.epoch === epoch) this.items.value = [...pages.flat(), ...this.items.value];
+      // They may have changed while others were loaded.
+      const loaded = pages.flat().map((item) => this.interactions.current(item.id) ?? item);
+      if (this.#room.epoch === epoch) this.items.value = [...loaded, ...this.items.value];
       this.#setOlder();
       this.isLoading.value = false;
     }
@@ -199,7 +219,7 @@ export class RoomConversation extends Conversation {
       const item = items[index]!;
       if (item.kind !== "message") continue;
       if (item.id <= readId) break;
-      if (item.author !== this.#host.userName.value) found++;
+      if (!item.isDeleted && item.author !== this.#host.userName.value) found++;
     }
     return found + Math.max(0, this.#room.firstId - 1 - readId);
   }
@@ -285,20 +305,37 @@ export class RoomConversation extends Conversation {
 
   #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
     const isOwn = message.author === this.#host.userName.value;
+    const item = this.interactions.take(message);
+    // It says something about an earlier message.
+    if (item === undefined) return;
     if (isOwn) {
       // This may be the message whose answer arrives a moment later, or an equal one from another device.
       const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
-      if (sent?.text === message.textMessage) this.change(sent.key, { isEchoed: true });
+      if (sent?.text === item.text && sent.replyTo === item.replyTo) this.change(sent.key, { isEchoed: true });
     }
     this.typing.forget(message.author);
-    this.append(asItem(message));
+    this.append(item);
     if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
-    this.#host.onUnread(this, message.author, message.textMessage, isLive);
+    this.#host.onUnread(this, item.author, item.text.slice(0, ANNOUNCED), isLive);
+  }
+
+  /** A message was edited or deleted, or has got or lost a reaction. */
+  #replace(item: MessageItem): void {
+    const items = [...this.items.value];
+    const position = items.map(({ key }) => key).lastIndexOf(item.key);
+    if (position < 0) return; // it is not loaded
+    items[position] = item;
+    this.items.value = items;
+    if (!item.isDeleted) return;
+    if (this.editing.value?.item.id === item.id) this.editing.value = null;
+    if (this.replyTo.value?.id === item.id) this.replyTo.value = null;
   }
 
   #onRestarted(): void {
     this.items.value = [note("The room was created again")];
+    this.interactions.clear();
+    this.editing.value = this.replyTo.value = null;
     this.divider.value = null;
     this.unread.value = 0;
     this.#saved = undefined;
@@ -418,9 +455,4 @@ export class RoomConversation extends Conversation {
 /** The part of a message that stays the same when it is sent again with its key. */
 function repeated({ sendKey, sentAt, timestamp, after }: MessageItem): Partial<MessageItem> {
   return { sendKey, sentAt, timestamp, after };
-}
-
-function asItem(message: Stored<TextMessage>): MessageItem {
-  const { id, author, textMessage, timestamp } = message;
-  return { kind: "message", key: String(id), id, author, text: textMessage, timestamp };
 }
