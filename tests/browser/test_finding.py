@@ -1,9 +1,12 @@
 """Finding rooms, people and messages: the finder, and search in a conversation."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Locator, expect
 
 from chat_service.demo import Demo
+from chat_service.hooks import CommandCall
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
 from tests.browser.test_accessibility import violations
@@ -114,9 +117,15 @@ async def test_search_in_a_long_history_goes_in_steps_and_can_be_stopped(
     person: People, demos: Demos, unique: Unique
 ) -> None:
     demo = await demos(history_max_size=3000)
+
+    async def slowly(call: CommandCall) -> None:
+        await asyncio.sleep(0.1)
+
+    demo.service.before("roomHistoryGet")(slowly)
     room = unique("Long")
-    await demo.service.add_room(room, history_max_size=3000)
-    await post(demo, room, "the first needle", *(f"hay {number}" for number in range(2, 1401)), "the last needle")
+    await demo.service.add_room(room)
+    hay = (f"hay {number}" for number in range(2, 2601))
+    await post(demo, room, "the first needle", *hay, "the last needle")
     ann = await (await person(unique("Ann"), at=demo)).login()
     await ann.open_room(room)
     await ann.sees("the last needle")
@@ -138,7 +147,7 @@ async def test_search_in_a_long_history_goes_in_steps_and_can_be_stopped(
     await expect(older).to_be_visible()
     await expect(found).to_have_count(1)
     await older.click()
-    await ann.is_told("2 found in 1401 messages")
+    await ann.is_told("2 found in 2601 messages")
     await expect(older).to_have_count(0)
 
 

@@ -17,6 +17,7 @@ const cache = new WeakMap<MessageItem, string>();
 
 /** Whether a message contains all words, in any order. */
 export function contains(item: MessageItem, words: readonly string[]): boolean {
+  if (item.isDeleted) return false;
   let text = cache.get(item);
   if (text === undefined) cache.set(item, (text = folded(item.text)));
   return words.every((word) => text.includes(word));
