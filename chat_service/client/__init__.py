@@ -19,4 +19,7 @@ from chat_service.client.client_types import EphemeralEvent as EphemeralEvent
 from chat_service.client.client_types import HistoryInfo as HistoryInfo
 from chat_service.client.client_types import JoinHistory as JoinHistory
 from chat_service.client.client_types import ReadState as ReadState
+from chat_service.client.client_uploads import Attachment as Attachment
+from chat_service.client.client_uploads import attachment_message as attachment_message
+from chat_service.client.client_uploads import caption_of as caption_of
 from chat_service.errors import ChatServiceError as ChatServiceError
