@@ -45,7 +45,7 @@ async def test_a_name_opens_a_profile_with_what_one_may_do(person: People, uniqu
     await bob.open_room(room)
     await bob.say("hello")
     await bob.click("Your status")
-    await bob.page.get_by_label("Status").fill("at the dentist")
+    await bob.page.get_by_label("Status", exact=True).fill("at the dentist")
     await bob.click("Save")
     # From a message, with the keyboard.
     await ann.log.get_by_role("button", name=bob.name).press("Enter")

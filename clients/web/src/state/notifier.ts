@@ -57,7 +57,7 @@ export class Notifier {
     }
   }
 
-  /** Close the notification of a conversation that has been read, or all of them. */
+  /** Close the notification of a conversation that the user looks at, or all of them. */
   clear(conversation?: Conversation): void {
     for (const [key, shown] of [...this.#shown]) {
       if (conversation !== undefined && key !== conversation) continue;

@@ -63,6 +63,9 @@ export class Chat implements Host {
 
   constructor(url = "") {
     this.#url = url;
+    window.addEventListener("focus", () => {
+      if (this.active.value) this.notifier.clear(this.active.value);
+    });
     effect(() => {
       const muted = this.preferences.muted.value;
       const heard = this.conversations.value.filter((one) => !muted.has(one.key));
@@ -158,6 +161,7 @@ export class Chat implements Host {
     const before = this.active.value;
     if (before && before !== conversation) before.divider.value = null;
     this.activeKey.value = conversation?.key ?? null;
+    if (conversation) this.notifier.clear(conversation);
     if (conversation && conversation.unread.value > 0) {
       conversation.divider.value = conversation.lastRead();
     }
@@ -287,7 +291,9 @@ export class Chat implements Host {
     if (client !== this.#client) return;
     const before = this.connection.value;
     this.connection.value = state;
-    if (state === "online" && before === "reconnecting") this.toast("You are back online.");
+    if (state !== "online" || before !== "reconnecting") return;
+    this.toast("You are back online.");
+    void this.goToPlace();
   }
 
   async #refresh(client: Client): Promise<void> {

@@ -13,6 +13,11 @@ import { Sidebar } from "./sidebar.js";
 
 export function App({ chat }: { chat: Chat }) {
   useEffect(() => refuseFiles((text) => chat.toast(text, true)), []);
+  useEffect(() => {
+    const onHash = () => chat.readPlace();
+    window.addEventListener("hashchange", onHash);
+    return () => window.removeEventListener("hashchange", onHash);
+  }, []);
   return (
     <>
       <Main chat={chat} />
@@ -36,11 +41,6 @@ function Main({ chat }: { chat: Chat }) {
 function Talk({ chat }: { chat: Chat }) {
   const active = chat.active.value;
   useEffect(() => listenForShortcuts(chat), []);
-  useEffect(() => {
-    const onHash = () => chat.readPlace();
-    window.addEventListener("hashchange", onHash);
-    return () => window.removeEventListener("hashchange", onHash);
-  }, []);
   return (
     <div class={active ? "talk has-active" : "talk"}>
       <Sidebar chat={chat} />

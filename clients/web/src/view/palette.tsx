@@ -78,7 +78,7 @@ export function Palette({ chat, onClose }: { chat: Chat; onClose: () => void }) 
               </p>
               {members.map((hit, index) => (
                 <div
-                  key={index}
+                  key={keyOf(hit)}
                   class="hit"
                   role="option"
                   id={`${id}-${begin + index}`}
@@ -111,6 +111,12 @@ function Nothing({ query }: { query: string }) {
         : "No room, nobody in your rooms and no loaded message is called that, or says that."}
     </p>
   );
+}
+
+function keyOf(hit: Hit): string {
+  if (hit.kind === "room") return hit.room.name;
+  if (hit.kind === "person") return hit.name;
+  return hit.kind === "message" ? `${hit.conversation.key}/${hit.item.key}` : hit.conversation.key;
 }
 
 function groups(hits: Hit[]): { kind: Hit["kind"]; begin: number; members: Hit[] }[] {
