@@ -32,26 +32,30 @@ NO_LOGIN = (
 
 
 def build_service(settings: Settings) -> ChatService:
-    """Make the service. Raises ``ConfigurationError`` with the path of the file."""
+    """Make the service. Raises ``ConfigurationError`` with the path of the file, or with the variable."""
     try:
-        hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
-        webhooks = WebhookOptions.from_mapping(settings.webhook_options)
-        if webhooks.connect_url is None and "on_connect" not in hooks:
-            raise ConfigurationError(NO_LOGIN)
-        # The start would say it; here it is known before.
-        check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
-        return ChatService(
-            hooks=hooks,
-            store=settings.store_type,
-            store_options=dict(settings.store_options),
-            transport=make_transports(settings),
-            transport_options=dict(settings.transport_options),
-            api_options=dict(settings.api_options),
-            webhook_options=dict(settings.webhook_options),
-            **settings.service,
-        )
+        return _build(settings)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{settings.path}: {error}") from None
+        raise ConfigurationError(settings.placed(str(error))) from None
+
+
+def _build(settings: Settings) -> ChatService:
+    hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
+    webhooks = WebhookOptions.from_mapping(settings.webhook_options)
+    if webhooks.connect_url is None and "on_connect" not in hooks:
+        raise ConfigurationError(NO_LOGIN)
+    # The start would say it; here it is known before.
+    check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
+    return ChatService(
+        hooks=hooks,
+        store=settings.store_type,
+        store_options=dict(settings.store_options),
+        transport=make_transports(settings),
+        transport_options=dict(settings.transport_options),
+        api_options=dict(settings.api_options),
+        webhook_options=dict(settings.webhook_options),
+        **settings.service,
+    )
 
 
 def make_transports(settings: Settings) -> list[Any]:
@@ -94,7 +98,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     elif "login" not in sections and settings.webhook_options.get("connect_url") is None:
         faults.append(Fault(section="login", text=NO_LOGIN))
     if not faults:
-        faults += _attempt("", lambda: build_service(settings))
+        faults += _attempt("", lambda: _build(settings))
     return faults
 
 

@@ -20,7 +20,10 @@ SECTIONS: Final[Mapping[str, str]] = {
     "process": "The processes, and their logs.",
 }
 
-#: Secrets that can stay out of the file, by the variables that set them.
+#: Sections without which something is off.
+SECTIONS_THAT_SWITCH_ON: Final = ("websocket", "lines", "login")
+
+#: Secrets, by the short variables that set them even without pydantic-settings.
 SECRETS: Final = {
     "CHAT_STORE_URL": ("store", "url"),
     "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
@@ -112,11 +115,17 @@ class LoginSettings:
 class RoomSettings:
     """One ``[[rooms]]``: a room that is created at the start if missing. See ``add_room``."""
 
+    #: Name of the room.
     name: str
+    #: The user who owns it, None for nobody.
     owner: str | None = None
+    #: Users who may join if `whitelist_only` is set.
     whitelist: tuple[str, ...] = ()
+    #: Users who may not join.
     blacklist: tuple[str, ...] = ()
+    #: Users who may change the lists and write system messages.
     adminlist: tuple[str, ...] = ()
+    #: Whether only users of the whitelist, the admins and the owner may join.
     whitelist_only: bool = False
     #: Defaults to the option of the service, like the next four.
     history_max_size: int | None = None

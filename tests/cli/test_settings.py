@@ -9,9 +9,9 @@ import pytest
 
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
-from chat_service.cli.commands.serve import as_toml, literal
 from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
+from chat_service.cli.toml_text import as_toml, literal
 from chat_service.redaction import redacted
 from tests.cli.conftest import invoke
 from tests.conformance.stream_client import connect_line, connect_socket
