@@ -51,7 +51,9 @@ export function SearchDialog({ chat, conversation, query, onClose }: SearchProps
       >
         <input
           ref={field}
-          type="search"
+          type="text" // Escape would only empty a field of the type "search"
+          role="searchbox"
+          enterkeyhint="search"
           autofocus
           autocomplete="off"
           spellcheck={false}
