@@ -19,6 +19,7 @@ from chat_service.transports.streams import (
     WebSocketOptions,
     WebSocketTransport,
 )
+from chat_service.uploads import UploadOptions, Uploads
 from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _build(settings: Settings) -> ChatService:
         raise ConfigurationError(NO_LOGIN)
     # The start would say it; here it is known before.
     check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
-    return ChatService(
+    service = ChatService(
         hooks=hooks,
         store=settings.store_type,
         store_options=dict(settings.store_options),
@@ -56,6 +57,9 @@ def _build(settings: Settings) -> ChatService:
         webhook_options=dict(settings.webhook_options),
         **settings.service,
     )
+    if settings.upload_options is not None:
+        Uploads(service, settings.upload_options)
+    return service
 
 
 def make_transports(settings: Settings) -> list[Any]:
@@ -92,6 +96,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     faults += _option_faults("websocket", WebSocketOptions.from_mapping, settings.websocket_options or {})
     faults += _option_faults("lines", LineOptions.from_mapping, settings.line_options or {})
+    faults += _option_faults("uploads", UploadOptions.from_mapping, settings.upload_options or {})
     login = settings.login
     if login is not None:
         faults += _attempt("login", lambda: make_login(login))

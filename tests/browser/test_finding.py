@@ -195,7 +195,7 @@ async def test_axe_finds_nothing_in_the_dialogs(
     assert await violations(ann) == []
     await page.keyboard.press("Escape")
     await page.keyboard.press("Control+Shift+F")
-    await page.get_by_role("searchbox").fill("word")
+    await page.get_by_role("searchbox", name="Words in a message").fill("word")
     await expect(page.locator(".hit")).to_have_count(1)
     assert await violations(ann) == []
     await page.keyboard.press("Escape")

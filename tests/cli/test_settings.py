@@ -41,6 +41,10 @@ compression = true
 [lines]
 port = 0
 
+[uploads]
+folder = "files"
+secret = "hidden as well, and as long as necessary"
+
 [login]
 type = "jwt"
 secret = "hidden, too, and long enough to sign with"
@@ -206,6 +210,7 @@ def test_print_config_means_the_same(write: Any) -> None:
         "CHAT_STORE_BUS_SECRET": "also hidden",
     }
     secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
+    secrets["CHAT_UPLOADS_SECRET"] = "hidden as well, and as long as necessary"
     again, before = Settings.read(write(printed), secrets), Settings.read(write(WHOLE), {})
     assert as_toml(dataclasses.replace(again, path="")) == as_toml(dataclasses.replace(before, path=""))
     one, other = (build_service(again).options for _ in range(2))

@@ -11,6 +11,7 @@ import { parserFor } from "./parser.js";
 import type { RoomHost } from "./room-types.js";
 import { Room } from "./room.js";
 import { Slots } from "./slots.js";
+import { sendFile, type Uploaded, type UploadLimits, type UploadOptions } from "./uploads.js";
 
 /**
  * - `idle`: `connect` has not been called yet
@@ -143,6 +144,8 @@ export class ChatClient<
       outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
       savedOutbox: (room) => this.#savedOutbox(room),
       userName: () => this.#login?.userName,
+      server: this.#url,
+      upload: (room, file, uploadOptions) => this.upload(room, file, uploadOptions),
       isOnline: () => this.#state === "online",
       isClosed: () => this.#state === "closed",
     };
@@ -250,6 +253,26 @@ export class ChatClient<
         else resolve(results);
       });
     });
+  }
+
+  /** What the server takes as uploads; null if it takes none. Rejects with a `ChatError`. */
+  async uploadLimits(): Promise<UploadLimits | null> {
+    try {
+      return (await this.request("uploadLimits")) as UploadLimits;
+    } catch (error) {
+      if (error instanceof ChatError && error.code === "noCommand") return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Upload a file to a joined room, without telling anybody yet: `room.sendFiles` does. Rejects with a `ChatError`: the
+   * server's refusal, such as `uploadTooLarge` or `uploadTypeNotAllowed`, `uploadCancelled`, or `disconnected`.
+   */
+  upload(room: string, file: Blob, options: UploadOptions = {}): Promise<Uploaded> {
+    const name = options.name ?? (file as Blob & { name?: string }).name ?? "file";
+    const wanted = { name, bytes: file.size, ...(file.type !== "" && { type: file.type }) };
+    return sendFile(() => this.request("uploadTicket", room, wanted), this.#url, file, options);
   }
 
   #savedOutbox<T>(room: string): SavedOutbox<T> | undefined {
