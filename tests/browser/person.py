@@ -75,6 +75,7 @@ class Person:
 
     async def use_tool(self, text: str, tool: str) -> None:
         """Choose what to do with a message in its toolbar, with the mouse."""
+        await self.page.mouse.move(0, 0)  # the tools of another message could cover it
         await self.message(text).locator(".bubble").hover()
         await (
             self.message(text)
