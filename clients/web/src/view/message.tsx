@@ -77,6 +77,11 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       onFocus={() => (conversation.focused.value = item.key)}
       onKeyDown={(event) => onKeyDown(event, element.current!)}
       {...handlers}
+      onFocusOut={(event) => {
+        handlers.onFocusOut(event);
+        // Whoever comes back to the list later begins with the newest message again.
+        if (!(event.relatedTarget as Element | null)?.closest(".messages")) conversation.focused.value = null;
+      }}
     >
       {!isOwn && isLast && <Avatar name={item.author} />}
       {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}
