@@ -256,6 +256,10 @@ class Hooks:
         """Whether the application has set one of ``SERVICE_HOOKS``."""
         return name in self._service
 
+    def checkers(self) -> dict[str, object]:
+        """The application's message checkers by their names, as it has set them."""
+        return {name: hook for name, hook in self._service.items() if name.endswith("_messages_checker")}
+
     def wrap(self, name: str, make: Callable[[Hook | None], Hook | None]) -> None:
         """Let ``make(hook)`` be called instead of one of ``SERVICE_HOOKS``, set now or later, or None.
 

@@ -19,6 +19,7 @@ from chat_service.transports.streams import (
     WebSocketOptions,
     WebSocketTransport,
 )
+from chat_service.uploads import UploadOptions, Uploads
 from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
 if TYPE_CHECKING:
@@ -32,26 +33,33 @@ NO_LOGIN = (
 
 
 def build_service(settings: Settings) -> ChatService:
-    """Make the service. Raises ``ConfigurationError`` with the path of the file."""
+    """Make the service. Raises ``ConfigurationError`` with the path of the file, or with the variable."""
     try:
-        hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
-        webhooks = WebhookOptions.from_mapping(settings.webhook_options)
-        if webhooks.connect_url is None and "on_connect" not in hooks:
-            raise ConfigurationError(NO_LOGIN)
-        # The start would say it; here it is known before.
-        check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
-        return ChatService(
-            hooks=hooks,
-            store=settings.store_type,
-            store_options=dict(settings.store_options),
-            transport=make_transports(settings),
-            transport_options=dict(settings.transport_options),
-            api_options=dict(settings.api_options),
-            webhook_options=dict(settings.webhook_options),
-            **settings.service,
-        )
+        return _build(settings)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{settings.path}: {error}") from None
+        raise ConfigurationError(settings.placed(str(error))) from None
+
+
+def _build(settings: Settings) -> ChatService:
+    hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
+    webhooks = WebhookOptions.from_mapping(settings.webhook_options)
+    if webhooks.connect_url is None and "on_connect" not in hooks:
+        raise ConfigurationError(NO_LOGIN)
+    # The start would say it; here it is known before.
+    check_policies(webhooks, has_connect="on_connect" in hooks, has_refresh="on_refresh" in hooks)
+    service = ChatService(
+        hooks=hooks,
+        store=settings.store_type,
+        store_options=dict(settings.store_options),
+        transport=make_transports(settings),
+        transport_options=dict(settings.transport_options),
+        api_options=dict(settings.api_options),
+        webhook_options=dict(settings.webhook_options),
+        **settings.service,
+    )
+    if settings.upload_options is not None:
+        Uploads(service, settings.upload_options)
+    return service
 
 
 def make_transports(settings: Settings) -> list[Any]:
@@ -88,13 +96,14 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     faults += _option_faults("websocket", WebSocketOptions.from_mapping, settings.websocket_options or {})
     faults += _option_faults("lines", LineOptions.from_mapping, settings.line_options or {})
+    faults += _option_faults("uploads", UploadOptions.from_mapping, settings.upload_options or {})
     login = settings.login
     if login is not None:
         faults += _attempt("login", lambda: make_login(login))
     elif "login" not in sections and settings.webhook_options.get("connect_url") is None:
         faults.append(Fault(section="login", text=NO_LOGIN))
     if not faults:
-        faults += _attempt("", lambda: build_service(settings))
+        faults += _attempt("", lambda: _build(settings))
     return faults
 
 

@@ -15,12 +15,16 @@ SECTIONS: Final[Mapping[str, str]] = {
     "lines": "Options of the line transport, which the section switches on.",
     "api": "Options of the HTTP API, which the operations port serves if there is a token.",
     "webhooks": "Options of webhooks: the service calls a back end over HTTP, and sends it events.",
+    "uploads": "Options of uploads, which the section switches on: files and images in rooms.",
     "login": "How users log in.",
     "rooms": "Rooms that are created at the start.",
     "process": "The processes, and their logs.",
 }
 
-#: Secrets that can stay out of the file, by the variables that set them.
+#: Sections without which something is off.
+SECTIONS_THAT_SWITCH_ON: Final = ("websocket", "lines", "uploads", "login")
+
+#: Secrets, by the short variables that set them even without pydantic-settings.
 SECRETS: Final = {
     "CHAT_STORE_URL": ("store", "url"),
     "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
@@ -29,6 +33,7 @@ SECRETS: Final = {
     "CHAT_API_TOKENS": ("api", "tokens"),
     "CHAT_API_TOKENS_FILE": ("api", "tokens_file"),
     "CHAT_WEBHOOK_SECRETS": ("webhooks", "secrets"),
+    "CHAT_UPLOADS_SECRET": ("uploads", "secret"),
 }
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -112,11 +117,17 @@ class LoginSettings:
 class RoomSettings:
     """One ``[[rooms]]``: a room that is created at the start if missing. See ``add_room``."""
 
+    #: Name of the room.
     name: str
+    #: The user who owns it, None for nobody.
     owner: str | None = None
+    #: Users who may join if `whitelist_only` is set.
     whitelist: tuple[str, ...] = ()
+    #: Users who may not join.
     blacklist: tuple[str, ...] = ()
+    #: Users who may change the lists and write system messages.
     adminlist: tuple[str, ...] = ()
+    #: Whether only users of the whitelist, the admins and the owner may join.
     whitelist_only: bool = False
     #: Defaults to the option of the service, like the next four.
     history_max_size: int | None = None

@@ -1,15 +1,18 @@
 """The configuration file of ``serve``: a service with its store, transport, logins and rooms, in TOML."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from chat_service.cli.environment import Environment, read_environment
+from chat_service.cli.option_keys import PREFIX, ROOMS_VARIABLE, SECTIONS_OF_OPTIONS, names_of
 from chat_service.cli.sections import (
-    SECRETS,
     SECTIONS,
+    SECTIONS_THAT_SWITCH_ON,
     LoginSettings,
     ProcessSettings,
     RoomSettings,
@@ -17,22 +20,24 @@ from chat_service.cli.sections import (
 )
 from chat_service.errors import ConfigurationError
 from chat_service.option_group import refuse_unknown
-from chat_service.options import Options
 
 T = TypeVar("T")
 
 STORES: Final = ("memory", "redis")
-#: Options that have their own sections here, with the names of the sections.
-SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
-    "store": "store",
+#: Where a service without a file is configured.
+ENVIRONMENT: Final = "environment"
+#: The source of keys that the file sets.
+FILE: Final = "file"
+#: The sections by how the errors of their options begin.
+_GROUPS: Final[Mapping[str, str]] = {
+    "option": "service",
     "store_options": "store",
-    "transport": "transport",
     "transport_options": "transport",
+    "websocket_options": "websocket",
+    "line_options": "lines",
     "api_options": "api",
     "webhook_options": "webhooks",
 }
-#: Options of the transport that are Python objects.
-_OBJECTS: Final = frozenset({"app", "server", "middleware", "tls"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,27 +64,69 @@ class Settings:
     line_options: Mapping[str, Any] | None = None
     api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: None: there are no uploads.
+    upload_options: Mapping[str, Any] | None = field(default=None, repr=False)
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
     process: ProcessSettings = field(default_factory=ProcessSettings)
+    #: What set each key: "file", a variable, or an option of the command line. Others have their defaults.
+    sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: str, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read a file, and secrets from the environment.
+    def read(cls, path: str | None, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read a file, if any, and the environment, whose variables override the file.
 
-        Raises ``ConfigurationError`` with the path and the first error. An unknown key is refused with a
-        suggestion for the nearest known one.
+        Raises ``ConfigurationError`` with the path or the variable, and the first error. An unknown key is
+        refused with a suggestion for the nearest known one.
         """
         settings, faults = cls.look(path, environment)
         if faults:
-            raise ConfigurationError(f"{path}: {faults[0].text}")
+            raise ConfigurationError(settings.placed(faults[0].text, faults[0].section))
         return settings
 
     @classmethod
-    def look(cls, path: str, environment: Mapping[str, str] = os.environ) -> "tuple[Settings, list[Fault]]":
-        """Like ``read``, but continues after an error: returns the valid part of the file, and all errors."""
+    def look(
+        cls, path: str | None, environment: Mapping[str, str] = os.environ
+    ) -> "tuple[Settings, list[Fault]]":
+        """Like ``read``, but continues after an error: returns the valid part, and all errors."""
         reader = _Reader()
-        return reader.settings(path, reader.document(path), environment), reader.faults
+        document = {} if path is None else reader.document(path)
+        return reader.settings(path or ENVIRONMENT, document, read_environment(environment)), reader.faults
+
+    def overridden(
+        self,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        lines_port: int | None = None,
+        workers: int | None = None,
+    ) -> "Settings":
+        """The settings with options of the command line, which win; None is not given."""
+        changed, sources = self, dict(self.sources)
+        for name, value in (("host", host), ("port", port)):
+            if value is not None:
+                changed = replace(changed, service={**changed.service, name: value})
+                sources["service", name] = f"--{name}"
+        if lines_port is not None:
+            changed = replace(changed, line_options={**(self.line_options or {}), "port": lines_port})
+            sources["lines", "port"] = "--lines-port"
+        if workers is not None:
+            changed = replace(changed, process=replace(self.process, workers=workers))
+            sources["process", "workers"] = "--workers"
+        return replace(changed, sources=sources)
+
+    def placed(self, text: str, section: str = "") -> str:
+        """The text of an error with what is to be changed: the variable, or else the file."""
+        section = section or _GROUPS.get(text.partition(" ")[0], "")
+        at = [
+            source
+            for (of, key), source in self.sources.items()
+            if source != FILE and of == section and re.search(rf"(?<!\w){key}(?!\w)", text)
+        ]
+        if section == ENVIRONMENT or text.startswith(PREFIX):
+            # It names the variable already.
+            return text
+        return f"{', '.join(at) or self.path}: {text}"
 
 
 class _Reader:
@@ -109,54 +156,67 @@ class _Reader:
             self.attempt(section, None, refuse_unknown, what, {name: None}, names)
         return {name: value for name, value in given.items() if name in names}
 
-    def settings(self, path: str, given: dict[str, Any], environment: Mapping[str, str]) -> Settings:
-        """The sections of a file."""
-        sections = self._sections(given, environment)
-        service = self.known("key in [service]", "service", sections["service"], _service_keys())
+    def settings(self, path: str, given: dict[str, Any], environment: Environment) -> Settings:
+        """The sections of a file, with what the environment says."""
+        self.faults += [Fault(section=section, text=text) for section, text in environment.errors]
+        sections, sources = self._sections(given, environment)
+        known = {
+            name: self.known(f"key in [{name}]", name, sections.get(name, {}), names_of(name))
+            for name in ("service", "transport", "websocket", "lines", "api", "webhooks", "uploads")
+        }
         store_type, store = self._store(sections["store"])
-        transport = self.known("key in [transport]", "transport", sections["transport"], _transport_keys())
-        websocket = self.known("key in [websocket]", "websocket", sections["websocket"], _websocket_keys())
-        lines = self.known("key in [lines]", "lines", sections["lines"], _line_keys())
-        api = self.known("key in [api]", "api", sections["api"], _api_keys())
-        webhooks = self.known("key in [webhooks]", "webhooks", sections["webhooks"], _webhook_keys())
         login = None
-        if "login" in given:
+        if "login" in sections:
             login = self.record(LoginSettings, "login", sections["login"])
         nothing: list[Any] = []
         rooms = self.attempt("rooms", nothing, _list, "rooms", given.get("rooms", []))
+        if environment.rooms is not None:
+            rooms, sources["rooms", ""] = environment.rooms, ROOMS_VARIABLE
         records = [self.record(RoomSettings, "rooms", room) for room in rooms]
         return Settings(
             path=path,
-            service=service,
+            service=known["service"],
             store_type=store_type,
             store_options=store,
-            transport_options=transport,
-            websocket_options=websocket if "websocket" in given else None,
-            line_options=lines if "lines" in given else None,
-            api_options=api,
-            webhook_options=webhooks,
+            transport_options=known["transport"],
+            websocket_options=known["websocket"] if "websocket" in sections else None,
+            line_options=known["lines"] if "lines" in sections else None,
+            api_options=known["api"],
+            webhook_options=known["webhooks"],
+            upload_options=known["uploads"] if "uploads" in sections else None,
             login=login,
             rooms=tuple(record for record in records if record is not None),
             process=self.record(ProcessSettings, "process", sections["process"]) or ProcessSettings(),
+            sources=sources,
         )
 
-    def _sections(self, given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    def _sections(
+        self, given: dict[str, Any], environment: Environment
+    ) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str]]:
+        """The sections that there are, and where their keys come from."""
         self.known("section", "sections", given, list(SECTIONS))
         sections: dict[str, dict[str, Any]] = {}
         for name in SECTIONS.keys() - {"rooms"}:
             nothing: dict[str, Any] = {}
             wanted = f"{name}: expected a section [{name}]"
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
-        for variable, (name, key) in SECRETS.items():
+        sources = {(name, key): FILE for name, entries in sections.items() for key in entries}
+        of_environment = list(environment.values)
+        if "login" not in given and {key for name, key in of_environment if name == "login"} <= {"secret"}:
             # A secret alone does not configure a login.
-            if environment.get(variable) and (name != "login" or "login" in given):
-                sections[name][key] = environment[variable]
+            of_environment = [(name, key) for name, key in of_environment if name != "login"]
+        for name, key in of_environment:
+            sections[name][key] = environment.values[name, key]
+            sources[name, key] = environment.variables[name, key]
+        for name in SECTIONS_THAT_SWITCH_ON:
+            if name not in given and not any(of == name for of, _ in of_environment):
+                del sections[name]
         for name in SECTIONS_OF_OPTIONS.keys() & sections["service"].keys():
             section = SECTIONS_OF_OPTIONS[name]
             text = f"[service] has no {name.removesuffix('_options')}: it has the section [{section}]"
             self.faults.append(Fault(section="service", text=text))
             del sections["service"][name]
-        return sections
+        return sections, sources
 
     def _store(self, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         kind = given.pop("type", "redis" if "url" in given else "memory")
@@ -212,49 +272,14 @@ def _mapping(wanted: str, given: Any) -> dict[str, Any]:
     return given
 
 
-def _service_keys() -> list[str]:
-    return [item.name for item in fields(Options) if item.name not in SECTIONS_OF_OPTIONS]
-
-
 def _store_keys(store_type: str) -> list[str]:
-    if store_type == "memory":
-        return ["lock_ttl"]
-    from chat_service.stores.redis.redis_options import RedisOptions
-
-    return [item.name for item in fields(RedisOptions)]
-
-
-def _transport_keys() -> list[str]:
-    from chat_service.transports.socketio.socketio_options import SocketIOOptions
-
-    return [item.name for item in fields(SocketIOOptions) if item.name not in _OBJECTS]
-
-
-def _websocket_keys() -> list[str]:
-    from chat_service.transports.streams.websocket_transport import WebSocketOptions
-
-    return [item.name for item in fields(WebSocketOptions)]
-
-
-def _line_keys() -> list[str]:
-    from chat_service.transports.streams.line_transport import LineOptions
-
-    return [item.name for item in fields(LineOptions) if item.name not in _OBJECTS]
-
-
-def _api_keys() -> list[str]:
-    from chat_service.http_api.api_options import ApiOptions
-
-    return [item.name for item in fields(ApiOptions)]
-
-
-def _webhook_keys() -> list[str]:
-    from chat_service.webhooks.webhook_options import WebhookOptions
-
-    return [item.name for item in fields(WebhookOptions)]
+    return ["lock_ttl"] if store_type == "memory" else [name for name in names_of("store") if name != "type"]
 
 
 def _converted(what: str, value: Any, annotation: str) -> Any:
+    if value is None and "None" in annotation:
+        # From a variable; TOML has no null.
+        return None
     wanted: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "tuple": (
             "a list of strings",

@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from chat_service.cli.environment import has_options
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.errors import ConfigurationError
 from chat_service.protocol.names import natural_key
+from chat_service.stores.deaf import Deaf
 
 if TYPE_CHECKING:
     from chat_service.cli.settings import Fault, Settings
-    from chat_service.contracts.bus import BusListener, Envelope, Topic
+    from chat_service.contracts.bus import BusListener
     from chat_service.contracts.records import Page
     from chat_service.stores.redis import RedisStore
 
@@ -24,16 +27,6 @@ IN_MEMORY = (
     "a memory store lives inside its server's process and cannot be inspected from outside; "
     "services on Redis can"
 )
-
-
-class Deaf:
-    """A ``BusListener`` for commands that do not use the bus."""
-
-    def on_envelope(self, topic: "Topic", envelope: "Envelope") -> None:
-        """Does nothing: there are no subscriptions."""
-
-    def on_interruption(self, topic: "Topic") -> None:
-        """Does nothing: there are no subscriptions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +57,7 @@ class Target:
         store_type, options, timeout = store, {}, 30.0
         settings: Settings | None = None
         faults: tuple[Fault, ...] = ()
-        if config is not None:
+        if config is not None or has_options(os.environ):
             from chat_service.cli import settings as files
 
             settings, found = files.Settings.look(config)
@@ -108,7 +101,7 @@ class Target:
         ``is_strict``: also raise if the file has errors that do not prevent making a store.
         """
         if is_strict and self.settings is not None and self.store_fault is not None:
-            raise ConfigurationError(f"{self.settings.path}: {self.store_fault}")
+            raise ConfigurationError(self.settings.placed(self.store_fault, "store"))
         if self.store_type == "memory":
             raise CliError(ExitCode.CONFIGURATION, IN_MEMORY)
         from chat_service.stores.redis import RedisStore

@@ -18,5 +18,9 @@ from chat_service.client.client_room import Gap as Gap
 from chat_service.client.client_types import EphemeralEvent as EphemeralEvent
 from chat_service.client.client_types import HistoryInfo as HistoryInfo
 from chat_service.client.client_types import JoinHistory as JoinHistory
+from chat_service.client.client_types import OwnRoom as OwnRoom
 from chat_service.client.client_types import ReadState as ReadState
+from chat_service.client.client_uploads import Attachment as Attachment
+from chat_service.client.client_uploads import attachment_message as attachment_message
+from chat_service.client.client_uploads import caption_of as caption_of
 from chat_service.errors import ChatServiceError as ChatServiceError

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from chat_service.client.client_commands import Commands
 from chat_service.client.client_errors import NotConnectedError
 from chat_service.client.client_folding import FoldedMessages
 from chat_service.client.client_types import EphemeralEvent, JoinHistory, ReadState
+from chat_service.client.client_uploads import Attachment, Progress, Source, attachment_message
 from chat_service.errors import ChatServiceError
 from chat_service.types import Message
 
@@ -113,6 +114,17 @@ class RoomHost(Protocol):
     async def deliver(
         self, room: str, message: Mapping[str, Any], key: str | None, options: Mapping[str, Any]
     ) -> int: ...
+    @property
+    def url(self) -> str: ...
+    async def upload(
+        self,
+        room: str,
+        source: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> Attachment: ...
 
 
 class ClientRoom:
@@ -201,6 +213,26 @@ class ClientRoom:
         Raises the ``ChatServiceError`` of a refusal, ``OutcomeUnknownError``, or ``OutboxError``.
         """
         return await self._host.deliver(self.name, message, key, {})
+
+    async def upload(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> Attachment:
+        """Upload a file to the room, for a message with ``send_files``. See ``ChatClient.upload``."""
+        return await self._host.upload(
+            self.name, source, name=name, content_type=content_type, on_progress=on_progress
+        )
+
+    async def send_files(
+        self, files: Sequence[Attachment | Source], text: str = "", *, key: str | None = None
+    ) -> int:
+        """``send`` a message with files. Sources are uploaded first, one after another."""
+        ready = [each if isinstance(each, dict) else await self.upload(each) for each in files]
+        return await self.send(attachment_message(text, ready, self._host.url), key=key)
 
     async def reply(self, message_id: int, message: Mapping[str, Any], *, key: str | None = None) -> int:
         """``send`` a reply to a message."""

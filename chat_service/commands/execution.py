@@ -10,6 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final
 
+from chat_service.commands.conversations import check_party
 from chat_service.commands.spec import Command
 from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.eager import is_being_cancelled
@@ -149,6 +150,8 @@ def _may_run_together(context: Context, command: Command, call: CommandCall) -> 
     hooks = context.hooks
     return (
         command.together is not None
+        # What is sent to a conversation depends on the other user.
+        and ":" not in call.args[0]
         and context.sends_together is not None
         and not (call.rest_args or call.is_local_call or context.rates.messages)
         and not context.options.mentions_limit
@@ -168,6 +171,8 @@ async def _run(
     else:
         checker = None if command.checker is None else context.hooks.get(command.checker)
         check_types(command.arguments, call.args, limits, checker is not None)
+    if command.takes_room and ":" in call.args[0]:
+        check_party(call, call.args[0])
     if command.admit is not None:
         command.admit(context, call)
     if call.rest_args and command.options:

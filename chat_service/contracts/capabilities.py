@@ -191,6 +191,21 @@ class ListensAnywhere(Protocol):
 
 
 @runtime_checkable
+class TakesSites(Protocol):
+    """A transport whose port, or the application that it is mounted on, can serve more HTTP paths."""
+
+    def add_site(
+        self, path: str, add_routes: Callable[[Any], None], serve: Callable[[Any, Any, Any], Awaitable[Any]]
+    ) -> None:
+        """Serve a path and everything below it. Called before the start.
+
+        ``add_routes``: adds them to an ``aiohttp.web.Application``. ``serve``: an ASGI application, which
+        gets the whole path. Raises ``ConfigurationError`` if the path is taken or cannot be served.
+        """
+        ...
+
+
+@runtime_checkable
 class MountsOnAsgi(Protocol):
     """A transport that can be an ASGI application."""
 

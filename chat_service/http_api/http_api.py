@@ -22,6 +22,7 @@ from chat_service.http_api.exchange import (
     BodyTooLargeError,
     as_json,
 )
+from chat_service.http_api.message_formats import add_formats
 from chat_service.http_api.openapi import document
 from chat_service.http_api.problems import ApiProblem, error_response
 from chat_service.http_api.routes import PATH_SCHEMAS, TABLE
@@ -83,8 +84,13 @@ class HttpApi:
         if not self.is_on or request.method not in ("GET", "HEAD"):
             return None
         if request.path == "/openapi.json":
-            return ApiResponse(status=200, body=as_json(document(request.mount, self._bounds)))
+            return ApiResponse(status=200, body=as_json(self._document(request.mount)))
         return self._pages.find(request.path, request.mount)
+
+    def _document(self, mount: str) -> dict[str, Any]:
+        made = document(mount, self._bounds)
+        add_formats(made, self._context.hooks.checkers())
+        return made
 
     # Requests
 

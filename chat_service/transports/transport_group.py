@@ -17,6 +17,7 @@ from chat_service.contracts.capabilities import (
     MeasuredTransport,
     MountsOnAsgi,
     TakesCommands,
+    TakesSites,
     name_of,
 )
 from chat_service.contracts.transport import (
@@ -120,6 +121,16 @@ class TransportGroup:
                 member.listen_at(host=host, port=port, sockets=sockets)
                 return
         raise ConfigurationError(f"{self!r} does not listen on an address that can be changed")
+
+    def add_site(
+        self, path: str, add_routes: Callable[[Any], None], serve: Callable[[Any, Any, Any], Awaitable[Any]]
+    ) -> None:
+        """Serve a path on the first transport that can."""
+        for member in self.members:
+            if isinstance(member, TakesSites):
+                member.add_site(path, add_routes, serve)
+                return
+        raise ConfigurationError(f"{self!r} does not serve other paths: {path}")
 
     def asgi_app(self, other: Any = None) -> Any:
         """The ASGI application of the first transport that has one."""

@@ -9,9 +9,9 @@ import pytest
 
 from chat_service import ConfigurationError
 from chat_service.cli.assembly import build_service
-from chat_service.cli.commands.serve import as_toml, literal
 from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
+from chat_service.cli.toml_text import as_toml, literal
 from chat_service.redaction import redacted
 from tests.cli.conftest import invoke
 from tests.conformance.stream_client import connect_line, connect_socket
@@ -40,6 +40,10 @@ compression = true
 
 [lines]
 port = 0
+
+[uploads]
+folder = "files"
+secret = "hidden as well, and as long as necessary"
 
 [login]
 type = "jwt"
@@ -206,6 +210,7 @@ def test_print_config_means_the_same(write: Any) -> None:
         "CHAT_STORE_BUS_SECRET": "also hidden",
     }
     secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
+    secrets["CHAT_UPLOADS_SECRET"] = "hidden as well, and as long as necessary"
     again, before = Settings.read(write(printed), secrets), Settings.read(write(WHOLE), {})
     assert as_toml(dataclasses.replace(again, path="")) == as_toml(dataclasses.replace(before, path=""))
     one, other = (build_service(again).options for _ in range(2))

@@ -13,6 +13,7 @@ from chat_service.commands.table import COMMANDS
 from chat_service.http_api import openapi
 from chat_service.http_api.checks import fault_of, from_text
 from chat_service.http_api.routes import TABLE
+from chat_service.message_schema import MessageModel, MessageSchema
 from tests.docs.blocks import ROOT
 from tests.http_api.programs import TOKENS, Program, program, start
 from tests.support.world import World
@@ -43,6 +44,31 @@ def test_every_route_is_described() -> None:
                 schema = content["schema"]
                 if "$ref" not in schema:
                     Draft202012Validator.check_schema(schema)
+
+
+class Dice(MessageModel):
+    dice: list[int]
+
+
+async def test_message_schemas_are_part_of_the_served_document(one_store: World) -> None:
+    """And a message that does not match is refused with an error that says why."""
+    checkers = {"room_messages_checker": MessageSchema(Dice), "direct_messages_checker": MessageSchema(Dice)}
+    instance = await start(one_store, hooks=checkers)
+    await instance.service.add_room("game")
+    async with program(instance) as api:
+        document = await api.get("/openapi.json", scope=None)
+        components = document["components"]
+        for path, component in [("/rooms/{room}", "RoomMessage"), ("/users/{user}", "DirectMessage")]:
+            body = document["paths"][f"{path}/messages"]["post"]["requestBody"]
+            message = body["content"]["application/json"]["schema"]["properties"]["message"]
+            assert message == {"$ref": f"#/components/schemas/{component}"}
+            check = Draft202012Validator({"components": components, **message})
+            assert check.is_valid({"dice": [6, 1]}) and not check.is_valid({"dice": ["6"]})
+        good = await api.do("POST", "/rooms/game/messages", {"message": {"dice": [6, 1]}})
+        assert good["id"] == 1
+        bad = await api.ask("POST", "/rooms/game/messages", {"message": {"dice": ["6"]}})
+        assert (bad.status, bad.data["code"]) == (422, "badMessage")
+        assert bad.data["message"] == "The message is not valid: dice.0: Input should be a valid integer"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +163,7 @@ async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
         return answer.status, answer.content_type, b"" if is_stream else await answer.read()
 
 
-@pytest.mark.no_cover  # each route has its own tests
+@pytest.mark.unmeasured  # each route has its own tests
 @pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
 async def test_fuzzed_requests_are_answered_as_described(one_store: World, good: bool) -> None:
     instance = await start(one_store)

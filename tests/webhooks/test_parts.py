@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from chat_service import ChatServiceError, ConfigurationError, Options
 from chat_service.cli.assembly import find_faults
-from chat_service.cli.commands.serve import as_toml
 from chat_service.cli.public_config import check_public
 from chat_service.cli.settings import Settings
+from chat_service.cli.toml_text import as_toml
 from chat_service.hooks import Login
 from chat_service.webhooks.back_end import BackEndError, RejectedError
 from chat_service.webhooks.circuit import Circuit, CircuitState

@@ -2,12 +2,12 @@
 
 import ast
 import inspect
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import click
 
-from chat_service.cli import app, sections, settings
+from chat_service.cli import app, option_keys, sections, settings
 from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
@@ -17,6 +17,7 @@ from chat_service.stores.redis import redis_options as redis_options
 from chat_service.transports.socketio import socketio_options as socketio_options
 from chat_service.transports.streams import line_transport as line_transport
 from chat_service.transports.streams import websocket_transport as websocket_transport
+from chat_service.uploads import upload_options
 from chat_service.webhooks import webhook_options
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Field, Module
@@ -65,12 +66,9 @@ def _command(name: str) -> str:
 def _file() -> str:
     return (
         "## Configuration file\n\n"
-        "`serve` reads a TOML file. Unknown keys are refused. To keep secrets out of the file, set these "
-        "environment variables, which override keys:\n\n"
-        + table(
-            ("variable", "key"),
-            [(code(name), code(f"[{section}] {key}")) for name, (section, key) in sections.SECRETS.items()],
-        )
+        "`serve` reads a TOML file. Unknown keys are refused. [Each key has an environment variable"
+        "](environment.md), which overrides the file. `chat-service genconfig` prints a file with all "
+        "keys.\n\n"
         + f"### [service]\n\n{sections.SECTIONS['service']}\n\n"
         + _options()
         + f"### [store]\n\n{sections.SECTIONS['store']}\n\n"
@@ -92,6 +90,8 @@ def _file() -> str:
         + _table(Module(api_options).fields("ApiOptions"))
         + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"
         + _table(Module(webhook_options).fields("WebhookOptions"))
+        + f"### [uploads]\n\n{sections.SECTIONS['uploads']} See [the guide](../guide/uploads.md).\n\n"
+        + _table(Module(upload_options).fields("UploadOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
         + _table(Module(sections).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
@@ -101,11 +101,41 @@ def _file() -> str:
     )
 
 
+def environment_page() -> str:
+    rows = [
+        (
+            code(key.variable) + (f", {code(key.short_variable)}" if key.short_variable else ""),
+            code(f"[{key.section}] {key.name}"),
+            "required" if key.default is MISSING else code(_literal(key.default)),
+        )
+        for key in option_keys.all_keys().values()
+    ]
+    return page(
+        "Environment variables",
+        "Each key of [the configuration file](command-line.md#configuration-file) can be set by the variable "
+        "`CHAT_SECTION__KEY`, with two underscores. An option of the command line overrides a variable, a "
+        "variable overrides the file, and the file overrides the default; `chat-service serve "
+        "--print-config` shows which of them counts. Variables need pydantic-settings, the extra `cli`; the "
+        "short ones of secrets do not.\n\n"
+        "- Flags are `true` or `false`. Numbers are written as in TOML.\n"
+        '- Lists are separated by commas, or JSON: `websocket,polling`, `["websocket"]`. Tables are JSON.\n'
+        f"- `{option_keys.NONE}` switches off an option that may be None, such as "
+        "`CHAT_SERVICE__COMMAND_RATE`.\n"
+        "- An empty variable counts as not set. An unknown one is refused, like an unknown key of the file.\n"
+        f"- `{option_keys.ROOMS_VARIABLE}` replaces `[[rooms]]`: names, separated by commas, or a JSON list "
+        "of tables.\n"
+        "- A variable of `[websocket]` or `[lines]` switches that transport on, like the section.\n\n"
+        "One underscore would not do: in a namespace with a Service named `chat`, Kubernetes sets "
+        "`CHAT_SERVICE_PORT` in each container.\n\n",
+        table(("variable", "key", "default"), rows),
+    )
+
+
 def _options() -> str:
     rows = [
         (code(item.name), code(_literal(item.default)), item.metadata["doc"])
         for item in fields(Options)
-        if item.name not in settings.SECTIONS_OF_OPTIONS
+        if item.name not in option_keys.SECTIONS_OF_OPTIONS
     ]
     return table(("key", "default", "meaning"), rows)
 
@@ -132,6 +162,6 @@ def _value(text: str) -> Any:
 
 
 def _literal(value: Any) -> str:
-    from chat_service.cli.commands.serve import literal
+    from chat_service.cli.toml_text import literal
 
     return "none" if value is None else literal(value)

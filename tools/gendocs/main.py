@@ -37,6 +37,7 @@ def reference_pages() -> dict[str, str]:
         "reference/asyncapi.yaml": asyncapi.page(),
         "reference/openapi.json": openapi_document.openapi_text(),
         "reference/command-line.md": command_line.command_line_page(),
+        "reference/environment.md": command_line.environment_page(),
         "reference/metrics.md": metrics.metrics_page(),
         "reference/modules.md": modules.modules_page(),
     }

@@ -290,7 +290,7 @@ def command(ctx: click.Context, target: Target, strict: bool, public: bool, as_j
         path = target.settings.path
         for fault in find_faults(target.settings, target.faults):
             failure = ExitCode.CONFIGURATION
-            detail = f"{path}: {fault.text}"
+            detail = target.settings.placed(fault.text, fault.section)
             findings.append(Finding(name="configuration", verdict=Verdict.FAILED, detail=detail))
         if not findings:
             findings.append(Finding(name="configuration", verdict=Verdict.OK, detail=path))

@@ -52,6 +52,12 @@ def is_below(scope: Any, path: str) -> bool:
     return asked in (path, root + path)
 
 
+def is_inside(scope: Any, path: str) -> bool:
+    """Whether a request is for a path or for one below it. See ``is_below``."""
+    asked, root = scope["path"], (scope.get("root_path") or "").rstrip("/")
+    return any(asked == each or asked.startswith(f"{each}/") for each in (path, root + path))
+
+
 def is_page(scope: Any) -> bool:
     """Whether a request is for the page at ``/``."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
@@ -73,13 +79,15 @@ class AsgiApp:
         is_started: Callable[[], bool],
         page: bytes = b"",
         more: Mapping[str, Serve] = MappingProxyType({}),
+        sites: Mapping[str, Serve] = MappingProxyType({}),
     ) -> None:
         """``serve``: answers a request or a WebSocket. ``is_started``: whether the service has been
         started.
 
         ``page``: served at ``/`` if there is no other application. ``more``: more paths, with what answers
-        them.
+        them. ``sites``: the same for paths and everything below them; more may be added later.
         """
+        self._sites = sites
         self._served = {f"/{path.strip('/')}": serve, **more}
         self._other = other
         self._on_startup = on_startup
@@ -94,6 +102,8 @@ class AsgiApp:
             await self._live(scope, receive, send)
             return
         serve = next((each for path, each in self._served.items() if is_below(scope, path)), None)
+        if serve is None:
+            serve = next((each for path, each in self._sites.items() if is_inside(scope, path)), None)
         if serve is not None and not self._is_started():
             await self._start_late()
         if serve is not None:

@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -102,6 +102,10 @@ class SocketIOTransport:
         self._max_attachments = max_attachments
         #: Other WebSockets on the same port or application.
         self._doors: list[Door] = []
+        #: Other HTTP paths there: what adds their routes to an application of aiohttp, and what serves them
+        #: in ASGI.
+        self._sites: dict[str, Callable[[web.Application], None]] = {}
+        self._asgi_sites: dict[str, Callable[[Any, Any, Any], Awaitable[Any]]] = {}
         client_path = self.options.client_path
         self._files = ClientFiles(client_path) if client_path is not None else None
         if isinstance(app, web.Application):
@@ -132,6 +136,24 @@ class SocketIOTransport:
         self._doors.append(door)
         if isinstance(self.options.app, web.Application):
             add_door(self.options.app, door)
+
+    def add_site(
+        self,
+        path: str,
+        add_routes: Callable[[web.Application], None],
+        serve: Callable[[Any, Any, Any], Awaitable[Any]],
+    ) -> None:
+        """See ``TakesSites``."""
+        if self._is_given:
+            raise ConfigurationError(
+                f"the path {path} cannot be served on your own server: add its routes yourself"
+            )
+        taken = [f"/{self.options.path.strip('/')}", *(door.path for door in self._doors), *self._sites]
+        if path in taken:
+            raise ConfigurationError(f"the path {path} is used twice")
+        self._sites[path], self._asgi_sites[path] = add_routes, serve
+        if isinstance(self.options.app, web.Application):
+            add_routes(self.options.app)
 
     def __repr__(self) -> str:
         return f"<SocketIOTransport {self._name} sockets={len(self._channels.socket_ids())}>"
@@ -180,6 +202,7 @@ class SocketIOTransport:
                 },
                 **{door.path: partial(serve_door, door) for door in self._doors},
             },
+            sites=self._asgi_sites,
         )
 
     def _use_server(self, async_mode: str) -> Any:
@@ -237,6 +260,8 @@ class SocketIOTransport:
             app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
             self._add_files(app)
+            for add_routes in self._sites.values():
+                add_routes(app)
             hub, path = server.eio.hub, f"/{self.options.path.strip('/')}"
             entrances = dict.fromkeys((path, f"{path}/"), entrance_of_hub(hub))
             for door in self._doors:

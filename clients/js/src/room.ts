@@ -5,6 +5,7 @@ import { ChatError } from "./errors.js";
 import { FoldedMessages, type RelationOptions } from "./interactions.js";
 import { Outbox, retryDelay, type Unsent } from "./outbox.js";
 import type { HistoryGap, HistoryInfo, JoinHistory, ReadState, Stored, TextMessage } from "./protocol.js";
+import { attachmentMessage, type Attachment, type Uploaded, type UploadOptions } from "./uploads.js";
 import type { JoinOptions, RoomEvents, RoomHost, RoomState } from "./room-types.js";
 
 const DEFAULT_RECENT = 50;
@@ -131,6 +132,16 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     return sent;
   }
 
+  /** Upload a file to the room, without telling anybody yet. See `ChatClient.upload`. */
+  upload(file: Blob, options?: UploadOptions): Promise<Uploaded> {
+    return this.#host.upload(this.name, file, options);
+  }
+
+  /** Send a message with uploaded files; like `send`. */
+  sendFiles(files: readonly Attachment[], text = "", key?: string): Promise<number> {
+    return this.send(attachmentMessage(text, files, this.#host.server) as unknown as M, key);
+  }
+
   /** Send a reply to a message; like `send`. */
   reply(id: number, message: M, key?: string): Promise<number> {
     return this.#say({ replyTo: id }, message, key);
@@ -213,7 +224,7 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     this.#hasOlder = page.length > 0 && page[0]!.id === after + 1 && after > 0;
     if (page.length > 0) this.#range.first = page[0]!.id;
     const shown = page.filter((message) => !message.hidden);
-    return shown.length === 0 && this.hasOlder ? this.older(limit) : shown;
+    return shown.length === 0 && this.hasOlder ? this.older(limit, fold) : shown;
   }
 
   // Called by the client

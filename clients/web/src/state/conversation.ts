@@ -2,6 +2,7 @@
 
 import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 
+import type { Interactions } from "./interactions.js";
 import { savedUnsent } from "./storage.js";
 import { newKey, type Item, type MessageItem } from "./timeline.js";
 
@@ -27,6 +28,8 @@ export abstract class Conversation {
   readonly unread = signal(0);
   /** The id after which unread messages begin, while the conversation is open. */
   readonly divider = signal<string | null>(null);
+  /** The key of a message to scroll to, until the list has done so. */
+  readonly target = signal<string | null>(null);
   readonly hasOlder = signal(false);
   /** Whether messages before the oldest one are no longer stored. */
   readonly isCut = signal(false);
@@ -34,10 +37,21 @@ export abstract class Conversation {
   /** Text that was written but not sent. */
   readonly draft = signal("");
   readonly closed = signal<Closed | null>(null);
+  /** Replies, edits, deletions and reactions, where there are any. */
+  readonly interactions: Interactions | null = null;
+  /** The message that the next one replies to. */
+  readonly replyTo = signal<MessageItem | null>(null);
+  /** The message that is being edited, and its text so far. */
+  readonly editing = signal<{ item: MessageItem; text: string } | null>(null);
   readonly timeline: ReadonlySignal<Item[]> = computed(() => [
     ...this.items.value,
     ...this.outgoing.value.filter((item) => !item.isEchoed),
   ]);
+
+  /** The key of the message that had the focus last; null for the newest one. */
+  readonly focused = signal<string | null>(null);
+  /** The key of the message that is reached with Tab. */
+  readonly tabStop = computed(() => this.focused.value ?? lastMessage(this.timeline.value)?.key ?? null);
 
   constructor(name: string) {
     this.name = name;
@@ -78,16 +92,50 @@ export abstract class Conversation {
     });
     this.settle();
     return effect(() => {
-      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, error, isInDoubt }) => ({
+      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, replyTo, epoch, error, isInDoubt }) => ({
         text,
         timestamp,
         sendKey,
         sentAt,
         after,
+        replyTo,
+        epoch,
         error: isInDoubt ? undefined : error,
       }));
       savedUnsent.set(user, this.key, { draft: this.draft.value, outgoing: unsent });
     });
+  }
+
+  /** The names of people that can be mentioned. */
+  memberNames(): Iterable<string> {
+    return [];
+  }
+
+  /** Begin to edit a message. `text`: what it was changed to already. */
+  edit(item: MessageItem, text = item.text): void {
+    this.replyTo.value = null;
+    this.editing.value = { item, text };
+  }
+
+  reply(item: MessageItem): void {
+    this.editing.value = null;
+    this.replyTo.value = item;
+  }
+
+  /** Edit the user's last message; whether there is one. */
+  editLast(user: string): boolean {
+    if (this.interactions === null) return false;
+    const last = lastMessage(this.items.value, (item) => item.author === user && !item.isDeleted);
+    if (last) this.edit(last, last.refused?.text);
+    return last !== undefined;
+  }
+
+  /** Save the edit, unless it changes nothing. */
+  saveEdit(): void {
+    const editing = this.editing.value;
+    this.editing.value = null;
+    if (editing === null || (editing.text.trim() === editing.item.text && !editing.item.refused)) return;
+    void this.interactions?.edit(editing.item.id, editing.text.trim());
   }
 
   protected append(item: Item): void {
@@ -159,6 +207,14 @@ export abstract class Conversation {
       if (item.isInDoubt && item.sending === "waiting") this.fail(item, IN_DOUBT);
     }
   }
+}
+
+function lastMessage(items: readonly Item[], isWanted = (_: MessageItem) => true): MessageItem | undefined {
+  for (let index = items.length - 1; index >= 0; index--) {
+    const item = items[index]!;
+    if (item.kind === "message" && isWanted(item)) return item;
+  }
+  return undefined;
 }
 
 /** Whether the server stores a message only once, however often it is sent. */

@@ -5,17 +5,22 @@ import { computed, signal } from "@preact/signals";
 
 import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
+import { Interactions } from "./interactions.js";
 import type { SavedRoom } from "./storage.js";
 import { MarkSender } from "./marks.js";
 import { Presences } from "./presence.js";
 import { explain, isolated } from "./texts.js";
-import { note, withPresence, type Item, type MessageItem } from "./timeline.js";
+import { note, withPresence, type MessageItem } from "./timeline.js";
 import { Typing } from "./typing.js";
 
 export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
 export type ListName = (typeof LISTS)[number];
 
 const PAGE = 50;
+/** Characters of a message that are read out. */
+const ANNOUNCED = 500;
+/** For jumps. The server may return fewer. */
+const BIG_PAGE = 500;
 
 export class RoomConversation extends Conversation {
   readonly kind = "room";
@@ -30,6 +35,7 @@ export class RoomConversation extends Conversation {
     () => this.isOwner.value || this.lists.value.adminlist.includes(this.#host.userName.value),
   );
   readonly typing = new Typing(() => void this.#room.sendEvent("typing").catch(() => undefined));
+  override readonly interactions: Interactions;
   readonly #host: Host;
   readonly #client: Client;
   readonly #room: Room;
@@ -38,6 +44,8 @@ export class RoomConversation extends Conversation {
   #saved: SavedRoom | undefined;
   /** Whether this device does not know how far the room was read. */
   #isNewHere = false;
+  /** Older messages are being loaded. */
+  #loading: Promise<void> | undefined;
   /** Resolves when the server has said how far the room was read. */
   #marked: Promise<void> | undefined;
 
@@ -49,6 +57,11 @@ export class RoomConversation extends Conversation {
     this.#saved = saved;
     this.presences = new Presences(client, name);
     const room = this.#room;
+    const read = async (id: number) => {
+      const answer = await client.request("roomHistoryGet", name, id - 1, 1, { fold: true });
+      return (answer as Stored<TextMessage>[]).find((message) => message.id === id);
+    };
+    this.interactions = new Interactions(room, read, (item) => this.#replace(item));
     this.#stops = [
       room.on("message", (message, isLive) => this.#onMessage(message, isLive)),
       room.on("gap", ({ from, to }) => this.append(note(`Messages ${from} to ${to} are no longer stored`))),
@@ -106,6 +119,10 @@ export class RoomConversation extends Conversation {
     return stop;
   }
 
+  override memberNames(): Iterable<string> {
+    return this.members.value.keys();
+  }
+
   override onInput(text: string): void {
     if (this.#room.state === "joined") this.typing.onInput(text);
   }
@@ -113,7 +130,11 @@ export class RoomConversation extends Conversation {
   send(text: string, earlier?: MessageItem): void {
     this.typing.onSent();
     const isHeld = earlier === undefined && this.held.length > 0;
+    const replyTo = earlier === undefined ? this.replyTo.value?.id : earlier.replyTo;
+    const epoch = earlier?.epoch ?? this.#room.epoch;
+    if (earlier === undefined) this.replyTo.value = null;
     const item = this.addOutgoing(this.#host.userName.value, text, {
+      ...(replyTo !== undefined && { replyTo, epoch }),
       sendKey: newIdempotencyKey(),
       sentAt: null,
       after: this.#room.lastId,
@@ -123,7 +144,8 @@ export class RoomConversation extends Conversation {
     });
     if (isHeld) return;
     const { sendKey, sentAt = item.timestamp } = item;
-    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined).then(
+    const options = replyTo === undefined ? undefined : { replyTo, ...(epoch !== undefined && { targetEpoch: epoch }) };
+    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined, options).then(
       () => this.discard(item.key),
       (error: unknown) => {
         // An error from the server means that the message is not stored.
@@ -133,15 +155,41 @@ export class RoomConversation extends Conversation {
     );
   }
 
-  async loadOlder(): Promise<void> {
-    if (this.isLoading.value || !this.hasOlder.value || this.#room.state !== "joined") return;
+  loadOlder(): Promise<void> {
+    return (this.#loading ??= this.#load(() => false, PAGE).finally(() => (this.#loading = undefined)));
+  }
+
+  /** Load the messages back to an id, and scroll to the one with that id. Resolves with false if it is not stored. */
+  async show(id: number): Promise<boolean> {
+    await this.#loading;
+    const isMoreWanted = () => this.#room.firstId > id;
+    if (isMoreWanted()) {
+      await (this.#loading ??= this.#load(isMoreWanted, BIG_PAGE).finally(() => (this.#loading = undefined)));
+    }
+    const isLoaded = this.items.value.some((item) => item.kind === "message" && item.id === id);
+    if (isLoaded) this.target.value = String(id);
+    return isLoaded;
+  }
+
+  /** Load a page of older messages, and more pages while that is wanted. They are shown together. */
+  async #load(isMoreWanted: () => boolean, size: number): Promise<void> {
+    if (!this.hasOlder.value || this.#room.state !== "joined") return;
     this.isLoading.value = true;
+    const { epoch } = this.#room;
+    const pages: MessageItem[][] = [];
     try {
-      const older = await this.#room.older(PAGE);
-      this.items.value = [...older.map(asItem), ...this.items.value];
+      let older: Stored<TextMessage>[];
+      do {
+        older = await this.#room.older(size, true);
+        pages.unshift(older.map((message) => this.interactions.take(message, true)).filter((item) => item !== undefined));
+        // A page may have only reactions and edits, of messages on earlier pages.
+      } while (older.length > 0 && this.#room.hasOlder && (pages[0]!.length === 0 || isMoreWanted()));
     } catch {
       // Without a connection, the next scroll tries again.
     } finally {
+      // They may have changed while others were loaded.
+      const loaded = pages.flat().map((item) => this.interactions.current(item.id) ?? item);
+      if (this.#room.epoch === epoch) this.items.value = [...loaded, ...this.items.value];
       this.#setOlder();
       this.isLoading.value = false;
     }
@@ -168,14 +216,26 @@ export class RoomConversation extends Conversation {
 
   /** The number of messages of others after one, including those that are not loaded. */
   #countAfter(readId: number): number {
-    const isNew = (item: Item) =>
-      item.kind === "message" && item.id > readId && item.author !== this.#host.userName.value;
-    return this.items.value.filter(isNew).length + Math.max(0, this.#room.firstId - 1 - readId);
+    const items = this.items.value;
+    let found = 0;
+    // From the end: nearly all messages were read before.
+    for (let index = items.length - 1; index >= 0; index--) {
+      const item = items[index]!;
+      if (item.kind !== "message") continue;
+      if (item.id <= readId) break;
+      if (!item.isDeleted && item.author !== this.#host.userName.value) found++;
+    }
+    return found + Math.max(0, this.#room.firstId - 1 - readId);
   }
 
   override lastRead(): string | null {
     const readId = this.#saved?.readId ?? 0;
-    return this.items.value.filter((item) => item.kind === "message" && item.id <= readId).at(-1)?.key ?? null;
+    const items = this.items.value;
+    for (let index = items.length - 1; index >= 0; index--) {
+      const item = items[index]!;
+      if (item.kind === "message" && item.id <= readId) return item.key;
+    }
+    return null;
   }
 
   /** Ask the server how far the room was read on any device. On the first visit, earlier messages are not new. */
@@ -212,6 +272,12 @@ export class RoomConversation extends Conversation {
     await this.#client.request("roomRemoveUser", this.name, name);
   }
 
+  /** Whether the user may remove a person: the owner may remove admins, and nobody the owner. */
+  mayRemove(name: string): boolean {
+    if (name === this.#host.userName.value || name === this.owner.value) return false;
+    return this.isOwner.value || (this.isAdmin.value && !this.lists.value.adminlist.includes(name));
+  }
+
   /** Remove a person and prevent them from coming back. */
   async block(name: string): Promise<void> {
     if (this.lists.value.adminlist.includes(name)) await this.removeFromList("adminlist", name);
@@ -220,6 +286,15 @@ export class RoomConversation extends Conversation {
 
   async delete(): Promise<void> {
     await this.#client.commands.roomDelete(this.name);
+  }
+
+  /** When a person last joined or left, as Unix time in ms; null if never, or if the server does not say. */
+  async lastSeen(name: string): Promise<number | null> {
+    try {
+      return (await this.#client.commands.roomUserSeen(this.name, name)).timestamp;
+    } catch {
+      return null; // left or disconnected in the meantime
+    }
   }
 
   /** The people who would be removed in whitelist-only mode. */
@@ -234,20 +309,37 @@ export class RoomConversation extends Conversation {
 
   #onMessage(message: Stored<TextMessage>, isLive: boolean): void {
     const isOwn = message.author === this.#host.userName.value;
+    const item = this.interactions.take(message);
+    // It says something about an earlier message.
+    if (item === undefined) return;
     if (isOwn) {
       // This may be the message whose answer arrives a moment later, or an equal one from another device.
       const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
-      if (sent?.text === message.textMessage) this.change(sent.key, { isEchoed: true });
+      if (sent?.text === item.text && sent.replyTo === item.replyTo) this.change(sent.key, { isEchoed: true });
     }
     this.typing.forget(message.author);
-    this.append(asItem(message));
+    this.append(item);
     if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
-    this.#host.onUnread(this, message.author, message.textMessage, isLive);
+    this.#host.onUnread(this, item.author, item.text.slice(0, ANNOUNCED), isLive);
+  }
+
+  /** A message was edited or deleted, or has got or lost a reaction. */
+  #replace(item: MessageItem): void {
+    const items = [...this.items.value];
+    const position = items.map(({ key }) => key).lastIndexOf(item.key);
+    if (position < 0) return; // it is not loaded
+    items[position] = item;
+    this.items.value = items;
+    if (!item.isDeleted) return;
+    if (this.editing.value?.item.id === item.id) this.editing.value = null;
+    if (this.replyTo.value?.id === item.id) this.replyTo.value = null;
   }
 
   #onRestarted(): void {
     this.items.value = [note("The room was created again")];
+    this.interactions.clear();
+    this.editing.value = this.replyTo.value = null;
     this.divider.value = null;
     this.unread.value = 0;
     this.#saved = undefined;
@@ -367,9 +459,4 @@ export class RoomConversation extends Conversation {
 /** The part of a message that stays the same when it is sent again with its key. */
 function repeated({ sendKey, sentAt, timestamp, after }: MessageItem): Partial<MessageItem> {
   return { sendKey, sentAt, timestamp, after };
-}
-
-function asItem(message: Stored<TextMessage>): MessageItem {
-  const { id, author, textMessage, timestamp } = message;
-  return { kind: "message", key: String(id), id, author, text: textMessage, timestamp };
 }

@@ -22,6 +22,9 @@ export interface SavedOutgoing {
   sentAt?: number | null;
   /** In a room: the last message of the room when this one was written. */
   after: number;
+  /** In a room: the message that it replies to, and the epoch of that id. */
+  replyTo?: number | undefined;
+  epoch?: string | undefined;
   /** Why it was refused; undefined while this is unknown. */
   error: string | undefined;
 }
@@ -30,6 +33,13 @@ export interface SavedOutgoing {
 export interface SavedUnsent {
   draft: string;
   outgoing: SavedOutgoing[];
+}
+
+/** What a user has chosen for the conversations, which are named by their keys. */
+export interface Choices {
+  favourites: string[];
+  muted: string[];
+  notifies: boolean;
 }
 
 export type Theme = "system" | "light" | "dark";
@@ -114,4 +124,24 @@ export const savedUnsent = {
 export const savedTheme = {
   get: () => read<Theme>(lasting, "theme", "system"),
   set: (theme: Theme) => write(lasting, "theme", theme),
+};
+
+export const savedChoices = {
+  get: (user: string): Choices => ({
+    favourites: [],
+    muted: [],
+    notifies: false,
+    ...read<Partial<Choices>>(lasting, `choices:${user}`, {}),
+  }),
+  set: (user: string, choices: Choices) => write(lasting, `choices:${user}`, choices),
+};
+
+const RECENT_EMOJI = 16;
+const FIRST_EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "👀"];
+
+/** The emoji used last, the newest first. */
+export const recentEmoji = {
+  get: () => read<string[]>(lasting, "emoji", FIRST_EMOJI),
+  add: (emoji: string) =>
+    write(lasting, "emoji", [emoji, ...recentEmoji.get().filter((one) => one !== emoji)].slice(0, RECENT_EMOJI)),
 };

@@ -1,5 +1,7 @@
 /** The items of a conversation, from top to bottom. */
 
+import type { ReactionCount } from "@chat-service/client";
+
 import { isSameDay } from "./texts.js";
 
 export interface MessageItem {
@@ -24,6 +26,20 @@ export interface MessageItem {
   isInDoubt?: boolean;
   /** It seems to have arrived, and its answer will confirm that. Until then it is not shown twice. */
   isEchoed?: boolean;
+  /** In a room: the message that this one replies to. */
+  replyTo?: number | undefined;
+  /** The epoch of the room's history that `replyTo` belongs to, for messages that are not stored yet. */
+  epoch?: string | undefined;
+  isEdited?: boolean;
+  /** Then there is no text. */
+  isDeleted?: boolean;
+  reactions?: readonly ReactionCount[];
+  /** The members of the room that the text names with `@`. */
+  mentions?: readonly string[];
+  /** The user has edited or deleted it, and the server has not confirmed that yet. */
+  isChanging?: boolean;
+  /** An edit that the server has refused. */
+  refused?: { text: string; error: string } | undefined;
 }
 
 /** An event in the conversation: someone joined or left, or messages are missing. */

@@ -30,3 +30,14 @@ export function withLinks(text: string): (string | JSX.Element)[] {
   parts.push(text.slice(position));
   return parts;
 }
+
+/** Whether the text of a link looks like an address on another host than the one that it leads to. */
+export function isMisleading(text: string, href: string): boolean {
+  const shown = text.trim();
+  if (!BEGINNING.test(shown)) return false;
+  try {
+    return new URL(shown.replace(/^www\./i, "https://www.")).host !== new URL(href).host;
+  } catch {
+    return true;
+  }
+}

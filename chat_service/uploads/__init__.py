@@ -1,0 +1,27 @@
+"""Files and images in rooms: uploads over HTTP, kept in a folder or elsewhere, and attachments of messages.
+
+``Uploads(service, {"folder": "uploads"})`` turns them on.
+"""
+
+from chat_service.uploads.content import has_libraries
+from chat_service.uploads.records import Quotas, SqliteRecords, UploadRecords
+from chat_service.uploads.service_uploads import Uploads
+from chat_service.uploads.serving import DownloadRequest
+from chat_service.uploads.storage import LocalUploads, ServesItself, UploadedFile, UploadStorage
+from chat_service.uploads.upload_errors import UploadError
+from chat_service.uploads.upload_options import UploadOptions
+
+__all__ = [
+    "DownloadRequest",
+    "LocalUploads",
+    "Quotas",
+    "ServesItself",
+    "SqliteRecords",
+    "UploadError",
+    "UploadOptions",
+    "UploadRecords",
+    "UploadStorage",
+    "UploadedFile",
+    "Uploads",
+    "has_libraries",
+]
