@@ -13,3 +13,13 @@ export function compareCodePoints(one: string, other: string): number {
   }
   return a.length - b.length;
 }
+
+/** Conversations in the order of the list: favourites, rooms, direct messages. */
+export function listed<One extends { key: string; kind: string }>(
+  conversations: readonly One[],
+  favourites: ReadonlySet<string>,
+): One[] {
+  const rank = (one: One) => (favourites.has(one.key) ? 0 : one.kind === "room" ? 1 : 2);
+  // Sorting is stable, so that each part keeps its order.
+  return [...conversations].sort((one, other) => rank(one) - rank(other));
+}

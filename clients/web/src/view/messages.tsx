@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
 import { count, dayText } from "../state/texts.js";
+import { EmptyRoom } from "./empty.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
 import { Note, Presence } from "./notes.js";
@@ -113,7 +114,7 @@ function List({ chat, conversation }: ListProps) {
     <div class="messages-area">
       <Toasts chat={chat} />
       <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
-        <Beginning conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
+        <Beginning chat={chat} conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
         <ol ref={list}>
           {view.parts().map((part) =>
             "space" in part ? (
@@ -159,7 +160,7 @@ function RowView({ chat, conversation, row }: ListProps & { row: Row }) {
   }
 }
 
-function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
+function Beginning({ chat, conversation, isEmpty }: { chat: Chat; conversation: Conversation; isEmpty: boolean }) {
   const isClosed = conversation.closed.value !== null;
   // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
@@ -175,7 +176,7 @@ function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEm
   }
   return (
     <p class="beginning">
-      {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}
+      {isEmpty ? <EmptyRoom chat={chat} conversation={conversation} /> : <>This is where {name} begins.</>}
     </p>
   );
 }

@@ -9,6 +9,7 @@ import { fullTimeText, count, isolated } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { LongList, useChoice } from "./long-list.js";
+import { NameButton } from "./name.js";
 import { Avatar, IconButton } from "./parts.js";
 import { StatusDialog } from "./status.js";
 
@@ -90,14 +91,12 @@ function Person({
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
   const isAdmin = room.lists.value.adminlist.includes(name);
-  // The owner can remove admins; nobody can remove the owner.
-  const mayRemove = !isMe && !isOwner && room.isAdmin.value && (!isAdmin || room.isOwner.value);
   return (
     <li>
       <Avatar name={name} />
       <span class="who">
         <span class="name" title={joinedAt === null ? undefined : `Here since ${fullTimeText(joinedAt)}`}>
-          <bdi>{name}</bdi>
+          <NameButton chat={chat} name={name} />
           {isMe && <span class="quiet"> (you)</span>}
         </span>
         {status !== "" && (
@@ -132,7 +131,7 @@ function Person({
       </span>
       {isMe && <IconButton icon="pencil" label="Your status" onClick={onStatus} />}
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
-      {mayRemove && (
+      {room.mayRemove(name) && (
         <IconButton icon="remove" label={`Remove ${name}`} onClick={onRemove} />
       )}
     </li>
@@ -140,7 +139,7 @@ function Person({
 }
 
 /** Remove a person for now, or so that they cannot come back. */
-function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
+export function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
   const done = `${isolated(name)} was removed from ${isolated(room.name)}`;
   const run = (work: Promise<void>, told: string) => {
     onClose();
