@@ -51,6 +51,7 @@ function List({ chat, conversation }: ListProps) {
   const place = useMemo(() => new Place(view, rows.some((row) => row.kind === "divider") ? DIVIDER : null), []);
   if (target !== null && rows.some((row) => row.key === target)) place.toRow(target);
   place.aim(options);
+  view.onHeights = () => void (box.current && place.restore(box.current));
 
   const read = () => {
     if (place.isAtEnd && document.visibilityState === "visible") conversation.markRead();
