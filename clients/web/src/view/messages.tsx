@@ -84,7 +84,6 @@ function List({ chat, conversation }: ListProps) {
     conversation.target.value = null;
     const row = view.elementOf(target);
     if (row === undefined) return;
-    row.tabIndex = -1;
     row.focus({ preventScroll: true });
     row.dataset.isTarget = "";
     setTimeout(() => delete row.dataset.isTarget, MARK_MS);
@@ -166,16 +165,15 @@ function Beginning({ chat, conversation, isEmpty }: { chat: Chat; conversation: 
   // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
   const name = <bdi>{conversation.name}</bdi>;
+  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
+  if (isClosed && isEmpty) return null;
   if (conversation.kind === "direct") {
     return (
       <p class="beginning">
-        {isEmpty ? <>Write the first message to {name}.</> : <>Your conversation with {name}.</>} It is stored nowhere but
-        in this tab.
+        {isEmpty ? <>Write the first message to {name}.</> : <>This is where your conversation with {name} begins.</>}
       </p>
     );
   }
-  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
-  if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
       {isEmpty ? <EmptyRoom chat={chat} conversation={conversation} /> : <>This is where {name} begins.</>}
