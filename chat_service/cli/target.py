@@ -12,10 +12,11 @@ from chat_service.cli.environment import has_options
 from chat_service.cli.failures import CliError, ExitCode
 from chat_service.errors import ConfigurationError
 from chat_service.protocol.names import natural_key
+from chat_service.stores.deaf import Deaf
 
 if TYPE_CHECKING:
     from chat_service.cli.settings import Fault, Settings
-    from chat_service.contracts.bus import BusListener, Envelope, Topic
+    from chat_service.contracts.bus import BusListener
     from chat_service.contracts.records import Page
     from chat_service.stores.redis import RedisStore
 
@@ -26,16 +27,6 @@ IN_MEMORY = (
     "a memory store lives inside its server's process and cannot be inspected from outside; "
     "services on Redis can"
 )
-
-
-class Deaf:
-    """A ``BusListener`` for commands that do not use the bus."""
-
-    def on_envelope(self, topic: "Topic", envelope: "Envelope") -> None:
-        """Does nothing: there are no subscriptions."""
-
-    def on_interruption(self, topic: "Topic") -> None:
-        """Does nothing: there are no subscriptions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
