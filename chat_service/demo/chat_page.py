@@ -12,6 +12,7 @@ from chat_service.demo.site import Pages, security_headers
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import Login
 from chat_service.service import ChatService
+from chat_service.web_login.login_metrics import LoginCollector
 from chat_service.web_login.login_site import LoginSite
 from chat_service.web_login.web_login import WebLogin
 
@@ -58,6 +59,7 @@ class ChatPage:
             site.add_routes(app)
             Pages().add_routes(app)
 
+        service.operations.registry.register(LoginCollector(self.login))
         transport.add_site("/", add_routes, _not_in_asgi)
 
     async def _on_connect(self, service: ChatService, socket_id: str) -> Login | None:

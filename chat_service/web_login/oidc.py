@@ -52,6 +52,7 @@ class OidcLogin:
         try:
             import authlib.integrations.httpx_client
             import authlib.oidc.core
+            import joserfc.errors
             import joserfc.jwk
             import joserfc.jwt
         except ImportError:
@@ -60,6 +61,7 @@ class OidcLogin:
             ) from None
         self._client_class: Any = authlib.integrations.httpx_client.AsyncOAuth2Client
         self._claims_class: Any = authlib.oidc.core.CodeIDToken
+        self._jose_error: Any = joserfc.errors.JoseError
         self._jwk: Any = joserfc.jwk
         self._jwt: Any = joserfc.jwt
         self.settings = settings
@@ -162,7 +164,7 @@ class OidcLogin:
             await self._fetch_keys(client, metadata)
         try:
             decoded = self._jwt.decode(token["id_token"], self._keys, algorithms=allowed)
-        except ValueError:
+        except (self._jose_error, ValueError):
             # The key is new, or the token is forged.
             if time.monotonic() - self._keys_at < KEYS_AGAIN:
                 raise

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chat_service.cli import app, option_keys, sections, settings
+from chat_service.cli import app, login_settings, option_keys, sections, settings
 from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
@@ -90,7 +90,7 @@ def _file() -> str:
         + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"
         + _table(Module(webhook_options).fields("WebhookOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
-        + _table(Module(sections).fields("LoginSettings"))
+        + _table(Module(login_settings).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
         + _table(Module(sections).fields("RoomSettings"))
         + f"### [process]\n\n{sections.SECTIONS['process']}\n\n"

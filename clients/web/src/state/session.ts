@@ -6,6 +6,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Conversation } from "./conversation.js";
 import { DirectConversation } from "./direct.js";
 import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
+import { explainLogin, LoginProblem, Logins } from "./logins.js";
 import { byName } from "./order.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
@@ -36,6 +37,7 @@ export class Chat implements Host {
   readonly dialogs = signal(0);
   /** The next announcement for screen readers. */
   readonly announcement = signal("");
+  readonly logins: Logins;
   readonly #url: string;
   #client: Client | undefined;
   #toasts = 0;
@@ -47,6 +49,7 @@ export class Chat implements Host {
 
   constructor(url = "") {
     this.#url = url;
+    this.logins = new Logins(url);
     effect(() => {
       const unread = this.conversations.value.reduce((sum, one) => sum + one.unread.value, 0);
       const name = this.active.value?.name;
@@ -57,15 +60,17 @@ export class Chat implements Host {
   /** Rejects with a `ChatError`. */
   async login(name: string): Promise<void> {
     const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, {
-      auth: { userName: name },
+      auth: () => this.#auth(name),
       // Long-polling only where WebSocket does not work: this saves a request per connection.
       socketOptions: { transports: ["websocket", "polling"], tryAllTransports: true },
     });
     this.#client = client;
     this.#listen(client);
     await client.connect();
-    lastName.set(name);
-    tabUser.set(name);
+    if (this.logins.isByName) {
+      lastName.set(name);
+      tabUser.set(name);
+    }
     for (const one of this.conversations.value) this.#forget(one);
     this.conversations.value = [];
     this.userName.value = name;
@@ -76,22 +81,42 @@ export class Chat implements Host {
     await this.#joinSaved(client, name);
   }
 
-  /** Resume where this tab was before a reload. */
+  /** Resume where this tab was before a reload, or the session of this browser. */
   async resume(): Promise<void> {
-    const name = tabUser.get();
-    if (name === null) return;
     this.isResuming.value = true;
     try {
-      await this.login(name);
+      await this.logins.load();
+      const name = this.logins.isByName ? tabUser.get() : this.logins.state.value.user;
+      if (name !== null) await this.login(name);
     } catch (error) {
-      this.signOut();
-      this.toast(explain(error), true);
+      this.#leave();
+      this.toast(error instanceof ChatError ? explain(error) : explainLogin(error), true);
     } finally {
       this.isResuming.value = false;
     }
   }
 
+  /** What a socket logs in with. If the session is over, so is everything on the page. */
+  async #auth(name: string): Promise<Record<string, unknown>> {
+    try {
+      return await this.logins.auth(name);
+    } catch (problem) {
+      if (problem instanceof LoginProblem && (problem.code === "noSession" || problem.code === "otherUser")) {
+        this.#leave();
+        void this.logins.load().catch(() => undefined);
+        this.toast(explainLogin(problem), true);
+      }
+      throw problem;
+    }
+  }
+
   signOut(): void {
+    this.#leave();
+    void this.logins.end().catch(() => this.toast("The server could not be told that you have logged out.", true));
+  }
+
+  /** Forget everything of the user. */
+  #leave(): void {
     this.#client?.close();
     this.#client = undefined;
     for (const one of this.conversations.value) this.#forget(one);

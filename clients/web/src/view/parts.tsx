@@ -59,6 +59,7 @@ export function Field(props: {
   placeholder?: string;
   autoFocus?: boolean;
   autoComplete?: string;
+  type?: "text" | "password";
   list?: readonly string[];
 }) {
   const id = useId();
@@ -74,6 +75,7 @@ export function Field(props: {
       <input
         ref={ref}
         id={id}
+        type={props.type ?? "text"}
         value={props.value}
         dir="auto"
         placeholder={props.placeholder}
