@@ -32,7 +32,6 @@ _FOR: Final[Mapping[str, tuple[str, ...]]] = {
         (
             "oidc_issuer",
             "oidc_client_id",
-            "oidc_client_secret",
             "oidc_scopes",
             "oidc_user_claim",
             "oidc_label",

@@ -1,5 +1,6 @@
 """A provider of OpenID Connect on loopback, built on Authlib's server. It logs in who it is told to."""
 
+import os
 import secrets
 import threading
 import time
@@ -13,6 +14,9 @@ from authlib.oidc.core.grants import OpenIDCode
 from flask import Flask, Response, jsonify, request
 from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
+
+# Of Authlib's server: it refuses addresses without TLS, even on loopback.
+os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 CLIENT_ID, CLIENT_SECRET = "chat", "what the provider knows"
 

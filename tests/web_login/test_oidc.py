@@ -1,7 +1,6 @@
 """OpenID Connect, against a real provider on loopback: the way there and back, and what is refused."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,9 +12,6 @@ from chat_service.cli.login_settings import LoginSettings
 from chat_service.testing import wait_until
 from tests.web_login.conftest import Site, Sites
 from tests.web_login.provider import CLIENT_ID, CLIENT_SECRET, Provider
-
-# Of Authlib's server: it refuses addresses without TLS, even on loopback.
-os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 
 @pytest.fixture

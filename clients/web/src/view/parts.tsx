@@ -69,13 +69,14 @@ export function Field(props: {
   }, []);
   const error = props.error ?? tooLong(props.value, props.maxLength);
   const below = error ?? props.hint;
+  const kind: object = props.type === "password" ? { type: "password" } : { list: props.list && `${id}-list` };
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
       <input
         ref={ref}
         id={id}
-        type={props.type ?? "text"}
+        {...kind}
         value={props.value}
         dir="auto"
         placeholder={props.placeholder}
@@ -83,7 +84,6 @@ export function Field(props: {
         autocapitalize="off"
         autofocus={props.autoFocus} // a dialog moves the focus here
         spellcheck={false}
-        list={props.list && `${id}-list`}
         aria-invalid={error ? true : undefined}
         aria-describedby={below ? `${id}-below` : undefined}
         onInput={(event) => props.onInput(event.currentTarget.value)}
