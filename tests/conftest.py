@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Generator, Iterator
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
-from tests.support import reaper
+from tests.support import distribution, measuring, reaper
 from tests.support.backends import Backend, InMemory, InRedis
 from tests.support.patience import PATIENCE
 from tests.support.redis_servers import RedisCluster, RedisServer
@@ -17,6 +18,7 @@ from tests.support.world import World
 #: The stores that every behaviour is tested on. CHAT_TEST_BACKENDS names some of them, for a quick run.
 BACKENDS = os.environ.get("CHAT_TEST_BACKENDS", "memory,redis,cluster").split(",")
 
+METER = pytest.StashKey[measuring.Meter]()
 
 # Tests judge no speed: an example may take its time on a busy machine.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -28,23 +30,25 @@ def pytest_configure(config: pytest.Config) -> None:
     reaper.watch()
 
 
-#: Folders whose tests are about programs, pages and whole systems. The code is measured by the others.
-UNMEASURED = {"browser", "chaos", "clients", "deploy", "docs", "examples", "js_client", "packaging"}
-#: Folders whose tests measure the Redis store. In the others the memory store stands for all.
-REDIS_MEASURED = {"cli", "conformance", "redis"}
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Nothing is measured while the tests are collected."""
+    meter = session.config.stash[METER] = measuring.Meter(session.config)
+    if meter.is_on and session.config.getoption("dist", "no") == "no":  # not the process that hands out tests
+        measuring.import_everything()
+        meter.switch(on=False)
+    return (yield)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage doubles the time of a test. Measure only the tests that add to it."""
-    for item in items:
-        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-        parameters = (
-            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        )
-        stores = {value for value in parameters.values() if isinstance(value, str)}
-        is_repeated = "cluster" in stores or ("redis" in stores and folder not in REDIS_MEASURED)
-        if folder in UNMEASURED or is_repeated:
-            item.add_marker("no_cover")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    measuring.choose(items)
+    if hasattr(config, "workerinput"):
+        distribution.sort(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> distribution.ByFile | None:
+    return distribution.ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
@@ -56,9 +60,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
-    """Processes that unmeasured tests start are not measured either."""
+    """Measures the test, or not. Processes that unmeasured tests start are not measured either."""
+    is_measured = item.stash[measuring.IS_MEASURED]
+    item.config.stash[METER].switch(on=is_measured)
     with pytest.MonkeyPatch.context() as patch:
-        if item.get_closest_marker("no_cover"):
+        if not is_measured:
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         return (yield)
 

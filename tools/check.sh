@@ -70,16 +70,16 @@ tests() {
     # The packaging tests use the output of the build step instead of building again.
     export CHAT_SERVICE_DIST="$ROOT/build/dist"
     # exec, so that pytest's summary is the last line.
-    # loadgroup: runs tests that share something expensive on the same worker.
+    # loadfile: hands out whole files, in the order of tests/support/distribution.py.
     # Four workers: many tests wait for a lease or a time-out, and leave the processor to others.
-    exec "$VENV_PYTHON" -m pytest -n 4 --dist loadgroup --cov --cov-fail-under=95
+    exec "$VENV_PYTHON" -m pytest -n 4 --dist loadfile --cov --cov-fail-under=95
 }
 
 # The tests of a daily round: one store, nothing that starts browsers, Redis or builds.
 fast() {
     say "pytest, in memory"
     export CHAT_TEST_BACKENDS=memory
-    exec "$VENV_PYTHON" -m pytest -q -n 3 --dist loadgroup \
+    exec "$VENV_PYTHON" -m pytest -q -n 3 --dist loadfile \
         -m "not slow and not browser and not redis and not cluster" \
         tests/unit tests/feature tests/conformance tests/operations tests/e2e/test_wire.py tests/e2e/test_work.py
 }

@@ -21,6 +21,7 @@ from chat_service.transports.streams import (
     WebSocketOptions,
     WebSocketTransport,
 )
+from chat_service.uploads import UploadOptions, Uploads
 from chat_service.web_login import OidcLogin, OidcSettings, PasswordFile, Sessions, WebLogin
 from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
@@ -70,6 +71,8 @@ def _build(settings: Settings) -> ChatService:
     )
     if page is not None:
         page.mount_on(service)
+    if settings.upload_options is not None:
+        Uploads(service, settings.upload_options)
     return service
 
 
@@ -98,6 +101,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     faults += _option_faults("websocket", WebSocketOptions.from_mapping, settings.websocket_options or {})
     faults += _option_faults("lines", LineOptions.from_mapping, settings.line_options or {})
+    faults += _option_faults("uploads", UploadOptions.from_mapping, settings.upload_options or {})
     login = settings.login
     if login is not None:
         faults += _attempt("login", lambda: _check_login(login))

@@ -129,6 +129,10 @@ def _class_of(section: str) -> type[Any]:
             from chat_service.webhooks.webhook_options import WebhookOptions
 
             return WebhookOptions
+        case "uploads":
+            from chat_service.uploads.upload_options import UploadOptions
+
+            return UploadOptions
     return {"login": LoginSettings, "process": ProcessSettings, "rooms": RoomSettings}[section]
 
 

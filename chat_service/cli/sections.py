@@ -15,13 +15,14 @@ SECTIONS: Final[Mapping[str, str]] = {
     "lines": "Options of the line transport, which the section switches on.",
     "api": "Options of the HTTP API, which the operations port serves if there is a token.",
     "webhooks": "Options of webhooks: the service calls a back end over HTTP, and sends it events.",
+    "uploads": "Options of uploads, which the section switches on: files and images in rooms.",
     "login": "How users log in.",
     "rooms": "Rooms that are created at the start.",
     "process": "The processes, and their logs.",
 }
 
 #: Sections without which something is off.
-SECTIONS_THAT_SWITCH_ON: Final = ("websocket", "lines", "login")
+SECTIONS_THAT_SWITCH_ON: Final = ("websocket", "lines", "uploads", "login")
 
 #: Secrets, by the short variables that set them even without pydantic-settings.
 SECRETS: Final = {
@@ -34,6 +35,7 @@ SECRETS: Final = {
     "CHAT_API_TOKENS": ("api", "tokens"),
     "CHAT_API_TOKENS_FILE": ("api", "tokens_file"),
     "CHAT_WEBHOOK_SECRETS": ("webhooks", "secrets"),
+    "CHAT_UPLOADS_SECRET": ("uploads", "secret"),
 }
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")

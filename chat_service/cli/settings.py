@@ -66,6 +66,8 @@ class Settings:
     line_options: Mapping[str, Any] | None = None
     api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: None: there are no uploads.
+    upload_options: Mapping[str, Any] | None = field(default=None, repr=False)
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
     process: ProcessSettings = field(default_factory=ProcessSettings)
@@ -162,7 +164,7 @@ class _Reader:
         sections, sources = self._sections(given, environment)
         known = {
             name: self.known(f"key in [{name}]", name, sections.get(name, {}), names_of(name))
-            for name in ("service", "transport", "websocket", "lines", "api", "webhooks")
+            for name in ("service", "transport", "websocket", "lines", "api", "webhooks", "uploads")
         }
         store_type, store = self._store(sections["store"])
         login = None
@@ -188,6 +190,7 @@ class _Reader:
             line_options=known["lines"] if "lines" in sections else None,
             api_options=known["api"],
             webhook_options=known["webhooks"],
+            upload_options=known["uploads"] if "uploads" in sections else None,
             login=login,
             rooms=tuple(record for record in records if record is not None),
             process=self.record(ProcessSettings, "process", sections["process"]) or ProcessSettings(),

@@ -29,6 +29,7 @@ def as_toml(settings: Settings, *, shows_sources: bool = False) -> str:
         ("lines", settings.line_options),
         ("api", settings.api_options),
         ("webhooks", settings.webhook_options),
+        ("uploads", settings.upload_options),
         ("login", _values("login", settings.login)),
         ("process", _values("process", settings.process)),
     ]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,6 +16,7 @@ from chat_service.demo.site import Pages, security_headers
 from chat_service.http_ports import PortRunner
 from chat_service.service import ChatService
 from chat_service.service.runner import NAMES_ONLY, StopRequest, http_url, is_loopback, refuse_nesting, say
+from chat_service.uploads import Uploads, has_libraries
 from chat_service.version import __version__
 
 #: Rooms created at the start, without owners.
@@ -37,9 +39,13 @@ class Demo:
         *,
         store: Any = "memory",
         store_options: Mapping[str, Any] | None = None,
+        uploads: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         """``host``: None for all addresses. ``port``: 0 for a free one. Others: options of ``ChatService``.
+
+        ``uploads``: options of uploads; without a ``folder``, files are deleted when the demo is closed.
+        If they are not given, and the extra ``uploads`` is not installed, there are no uploads.
 
         Raises ``ConfigurationError``.
         """
@@ -70,9 +76,22 @@ class Demo:
                 **options,
             },
         )
+        #: The folder of the files, if it is not to last.
+        self._folder: TemporaryDirectory[str] | None = None
+        #: None if the packages of the extra ``uploads`` are missing.
+        self.uploads: Uploads | None = None
+        if uploads is not None or has_libraries():
+            self.uploads = Uploads(self.service, self._upload_options(uploads or {}))
         self._lobby = Lobby(self.service)
         self._moderation = Moderation(self.service)
         self._runner: web.AppRunner | None = None
+
+    def _upload_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        if given.get("folder") is not None:
+            return dict(given)
+        self._folder = TemporaryDirectory(prefix="chat-uploads-", ignore_cleanup_errors=True)
+        # A folder that is deleted soon needs no reserve on the disk.
+        return {"min_free_bytes": 0, **given, "folder": self._folder.name}
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -103,6 +122,8 @@ class Demo:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -140,6 +161,7 @@ def main(
     *,
     store: Any = "memory",
     store_options: Mapping[str, Any] | None = None,
+    uploads: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> None:
     """Run the web chat until SIGINT or SIGTERM, and print its address. Takes the arguments of ``Demo``.
@@ -149,7 +171,7 @@ def main(
     """
     refuse_nesting()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    demo = Demo(host, port, store=store, store_options=store_options, **options)
+    demo = Demo(host, port, store=store, store_options=store_options, uploads=uploads, **options)
     asyncio.run(_serve(demo))
 
 

@@ -3,6 +3,7 @@
 ``Uploads(service, {"folder": "uploads"})`` turns them on.
 """
 
+from chat_service.uploads.content import has_libraries
 from chat_service.uploads.records import Quotas, SqliteRecords, UploadRecords
 from chat_service.uploads.service_uploads import Uploads
 from chat_service.uploads.serving import DownloadRequest
@@ -22,4 +23,5 @@ __all__ = [
     "UploadStorage",
     "UploadedFile",
     "Uploads",
+    "has_libraries",
 ]

@@ -57,6 +57,15 @@ def require_libraries() -> None:
         ) from None
 
 
+def has_libraries() -> bool:
+    """Whether the packages of the extra ``uploads`` are installed."""
+    try:
+        require_libraries()
+    except ConfigurationError:
+        return False
+    return True
+
+
 def is_type_pattern(value: Any) -> bool:
     """Whether a value is a type, or a type with ``*``."""
     return isinstance(value, str) and _is_pattern(value) is not None

@@ -1,6 +1,8 @@
 """``Uploads``: lets the users of a service share files in rooms."""
 
+import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +11,7 @@ from urllib.parse import quote
 from chat_service.contracts.capabilities import TakesSites
 from chat_service.domain.pace import Pace, RateLimit
 from chat_service.errors import ChatServiceError, ConfigurationError
-from chat_service.hooks import CommandCall, Hook
+from chat_service.hooks import CommandCall, Hook, call_hook
 from chat_service.service.chat_service import ChatService
 from chat_service.uploads.attachments import MessageCheck
 from chat_service.uploads.content import clean_name, declared_type, require_libraries
@@ -61,18 +63,16 @@ class Uploads:
         may have the file; by default whoever knows the address may. ``is_mounted``: False if the application
         itself adds ``add_routes`` or ``asgi_app``.
 
-        Raises ``ConfigurationError``, also for a folder that cannot be used.
+        Raises ``ConfigurationError``; the start of the service raises it for a folder that cannot be used.
         """
         require_libraries()
         self.options = UploadOptions.from_mapping(options or {})
         self._context = service._context
         self._service = service
-        try:
-            local = self._local_storage(storage, records)
-            self._office = TicketOffice(self._secret(local))
-        except OSError as error:
-            reason = error.strerror or error
-            raise self.options.error(f"{self.options.folder}: {reason}", "folder") from None
+        local = self._local_storage(storage, records)
+        self._local = local
+        #: Signs and checks tickets, from the start on.
+        self._office: TicketOffice | None = None
         #: Where files lie.
         self.storage: UploadStorage = storage or local or _missing()
         #: What is known of them.
@@ -94,6 +94,7 @@ class Uploads:
         self._add_commands(service)
         check_message = MessageCheck(self.options.base_url, self.options.max_attachments)
         self._context.hooks.wrap("room_messages_checker", check_message.around)
+        self._context.hooks.wrap("on_start", self._around_start)
         service.on("ready")(self._start)
         service.on("closed")(self._close)
         service.after("roomDelete")(self._after_room_delete)
@@ -110,15 +111,10 @@ class Uploads:
         if folder is None:
             if storage is None or records is None:
                 raise self.options.error("a folder is required", "folder")
+            if self.options.secret is None:
+                raise self.options.error("without a folder, a secret is required", "secret")
             return None
         return LocalUploads(folder, min_free=self.options.min_free_bytes)
-
-    def _secret(self, local: LocalUploads | None) -> bytes:
-        if self.options.secret is not None:
-            return self.options.secret.encode()
-        if local is None:
-            raise self.options.error("without a folder, a secret is required", "secret")
-        return local.secret()
 
     def _mount(self) -> None:
         transport = self._context.transport
@@ -212,8 +208,8 @@ class Uploads:
         )(self._delete_own)
 
     async def _give_ticket(self, call: CommandCall, room: str, file: Mapping[str, Any]) -> dict[str, Any]:
-        user, options = call.user_name, self.options
-        if user is None:
+        user, options, office = call.user_name, self.options, self._office
+        if user is None or office is None:
             raise ChatServiceError("noLogin")
         name, size = file.get("name"), file.get("bytes")
         if not isinstance(name, str) or type(size) is not int or size < 0:
@@ -235,7 +231,7 @@ class Uploads:
         self.counters.tickets += 1
         return {
             "url": options.base_url,
-            "ticket": self._office.sign(ticket),
+            "ticket": office.sign(ticket),
             "id": ticket.file_id,
             "expires": int(ticket.expires * 1000),
         }
@@ -280,7 +276,7 @@ class Uploads:
         self.counters.uploads[outcome] = self.counters.uploads.get(outcome, 0) + 1
 
     async def _receive(self, text: str, length: int | None, chunks: AsyncIterator[bytes]) -> UploadedFile:
-        if not self._context.is_open:
+        if not self._context.is_open or self._office is None:
             raise UploadError("uploadUnavailable")
         ticket = self._office.check(text, self._now())
         if length is not None and length != ticket.bytes:
@@ -305,6 +301,32 @@ class Uploads:
 
     def _now(self) -> float:
         return self._context.clock.now_ms() / 1000
+
+    def _around_start(self, hook: Hook | None) -> Hook:
+        async def start(service: ChatService) -> None:
+            await self._open()
+            if hook is not None:
+                await call_hook(hook, service)
+
+        return start
+
+    async def _open(self) -> None:
+        """Prepare the folder. Raises ``ConfigurationError`` if it cannot be used."""
+        try:
+            await asyncio.to_thread(self._open_folder)
+            await self.records.open()
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise self.options.error(f"{self.options.folder}: {reason}", "folder") from None
+
+    def _open_folder(self) -> None:
+        if self._local is not None:
+            self._local.prepare()
+        secret = self.options.secret
+        if secret is None and self._local is not None:
+            self._office = TicketOffice(self._local.secret())
+        elif secret is not None:
+            self._office = TicketOffice(secret.encode())
 
     def _start(self) -> None:
         self._context.background.keep("upload sweep", self._sweep_for_ever)

@@ -83,19 +83,22 @@ class LocalUploads:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, min_free: int = 0) -> None:
-        """Creates the folder. Raises ``OSError``."""
         self.folder = Path(folder)
         self._min_free = min_free
         self._files = self.folder / "files"
         self._parts = self.folder / "parts"
-        for each in (self.folder, self._files, self._parts):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def __repr__(self) -> str:
         return f"LocalUploads({str(self.folder)!r})"
 
+    def prepare(self) -> None:
+        """Create the folder, if it is missing. Raises ``OSError``."""
+        for each in (self.folder, self._files, self._parts):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def secret(self) -> bytes:
         """A random key that all processes with this folder share. Raises ``OSError``."""
+        self.prepare()
         path = self.folder / _KEY_FILE
         with contextlib.suppress(FileNotFoundError):
             return path.read_bytes()
@@ -159,6 +162,7 @@ class LocalUploads:
         return self._files / _checked(file_id)[:2] / file_id
 
     def _check_space(self, size: int) -> None:
+        self.prepare()
         if shutil.disk_usage(self.folder).free - size < self._min_free:
             raise UploadError("uploadStorageFull")
 

@@ -1,6 +1,7 @@
 """The web chat in a real browser: one browser and one server for all tests, a fresh profile per person."""
 
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -11,6 +12,9 @@ from playwright.async_api import Browser, async_playwright
 
 from chat_service.demo import Demo
 from tests.browser.person import Person
+
+#: The browser without a window: it takes a quarter of the time, most of which the window's own pages take.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 
 FLAGS = (
     "--headless",
@@ -32,12 +36,11 @@ Demos = Callable[..., Awaitable[Demo]]
 #: Makes a name that no other test has.
 Unique = Callable[[str], str]
 
-#: Of every module here: one browser, on the loop of the session.
+#: Of every module here: one browser, on the loop of the session. See tests/support/distribution.py.
 MARKS = [
     pytest.mark.browser,
     pytest.mark.e2e,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 _numbers = itertools.count(1)
@@ -46,7 +49,7 @@ _numbers = itertools.count(1)
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        made = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        made = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield made
         await made.close()
 

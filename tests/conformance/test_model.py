@@ -9,7 +9,7 @@ from tests.conftest import BACKENDS
 from tests.support.backends import Backend, InMemory, InRedis
 
 
-@pytest.mark.no_cover  # the suites of the stores have a case for each of their branches
+@pytest.mark.unmeasured  # the suites of the stores have a case for each of their branches
 @pytest.mark.timeout(1800)  # shrinking a failure takes time
 @pytest.mark.parametrize("name", BACKENDS)
 def test_store_behaves_like_the_model(name: str, request: pytest.FixtureRequest) -> None:

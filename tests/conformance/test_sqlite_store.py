@@ -19,7 +19,7 @@ from tests.support.world import name_by_query
 
 ROOM = RoomName("room")
 
-pytestmark = pytest.mark.no_cover  # it is the sample store that is under test
+pytestmark = pytest.mark.unmeasured  # it is the sample store that is under test
 
 
 class TestFile(StoreSuite):

@@ -242,7 +242,7 @@ async def test_server_calls_join_sockets_anywhere(spread: StartSpread) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover  # the others have covered it
+@pytest.mark.unmeasured  # the others have covered it
 async def test_ten_thousand_joins_against_a_stream_of_messages(world: World) -> None:
     """100 sockets join 100 times while messages are sent: none is missing and none comes twice."""
     instances = [await world.start(history_max_get_messages=1000) for _ in range(2)]

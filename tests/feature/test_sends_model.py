@@ -255,7 +255,7 @@ class SendMachine(RuleBasedStateMachine):
             assert found == list(enumerate(self.model.life.stored, 1))
 
 
-@pytest.mark.no_cover  # random repeats of what other tests show one by one
+@pytest.mark.unmeasured  # random repeats of what other tests show one by one
 @pytest.mark.timeout(600)  # shrinking a failure takes time
 @pytest.mark.parametrize("name", BACKENDS)
 def test_sends_are_stored_once(name: str, request: pytest.FixtureRequest) -> None:

@@ -163,7 +163,7 @@ async def _send(api: Program, case: Any) -> tuple[int, str, bytes]:
         return answer.status, answer.content_type, b"" if is_stream else await answer.read()
 
 
-@pytest.mark.no_cover  # each route has its own tests
+@pytest.mark.unmeasured  # each route has its own tests
 @pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
 async def test_fuzzed_requests_are_answered_as_described(one_store: World, good: bool) -> None:
     instance = await start(one_store)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import socketio
@@ -18,6 +19,7 @@ from chat_service import (
     MemoryStore,
     user_channel,
 )
+from chat_service.uploads import Uploads
 
 
 class ServerUnderTest:
@@ -25,6 +27,7 @@ class ServerUnderTest:
 
     def __init__(self) -> None:
         self._backend = MemoryBackend()
+        self._folder = TemporaryDirectory()
         self.service = self._make(0)
         self._runner: web.AppRunner | None = None
         #: Rooms where a message was thrown away, with the connection that it came on.
@@ -44,6 +47,7 @@ class ServerUnderTest:
         service.command("repeatWord", {"word": "text", "times": "integer"})(
             lambda call, word, times: word * times
         )
+        Uploads(service, {"folder": self._folder.name, "max_file_bytes": 3_000_000, "min_free_bytes": 0})
         return service
 
     def _made(self, port: int) -> ChatService:
@@ -105,6 +109,10 @@ class ServerUnderTest:
         await self.service.close()
         self.service = self._make(port)
         await self.service.start()
+
+    def cleanup(self) -> None:
+        """Delete the uploaded files."""
+        self._folder.cleanup()
 
     async def do_post(self, room: str, text: str) -> None:
         message = {"textMessage": text, "author": "server"}
@@ -226,3 +234,4 @@ async def server_under_test() -> AsyncIterator[dict[str, str]]:
         yield {"CHAT_URL": f"http://127.0.0.1:{server.service.port}", "CHAT_CONTROL_URL": control}
     finally:
         await server.close()
+        server.cleanup()

@@ -23,7 +23,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["errors", "slots", "client", "login", "room", "outbox", "older", "interactions"]
+    "name", ["errors", "slots", "client", "login", "room", "outbox", "older", "interactions", "uploads"]
 )
 async def test_javascript(name: str, bundled: Path) -> None:
     target = bundled / f"{name}.test.mjs"

@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),  # installs packages, perhaps over a slow network
-    pytest.mark.xdist_group("packaging"),
 ]
 
 START_AND_STOP = """

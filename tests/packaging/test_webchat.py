@@ -15,7 +15,7 @@ import pytest
 from tests.packaging.test_build import ROOT, run
 from tools import webchat
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PAGE = "chat_service/demo/static/index.html"
 PAGES = {

@@ -20,7 +20,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.wire_errors import wire_error
 
 # Not measured: the other version is a copy of the package elsewhere.
-pytestmark = [pytest.mark.redis, pytest.mark.no_cover, pytest.mark.xdist_group("earlier version")]
+pytestmark = [pytest.mark.redis, pytest.mark.unmeasured]
 
 TEA, MILK = {"textMessage": "tea"}, {"textMessage": "milk"}
 KEY, AGAIN = {"idempotencyKey": "k"}, {"duplicate": True}

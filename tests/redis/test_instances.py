@@ -15,7 +15,7 @@ from tests.redis.processes import ServiceProcess
 from tests.support.redis_servers import RedisCluster, RedisServer
 from tests.support.wire_errors import wire_error
 
-pytestmark = [pytest.mark.redis, pytest.mark.cluster, pytest.mark.xdist_group("instances")]
+pytestmark = [pytest.mark.redis, pytest.mark.cluster]
 
 TEXT = {"textMessage": "hello"}
 _numbers = itertools.count(1)

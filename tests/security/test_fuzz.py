@@ -18,7 +18,7 @@ from tests.security.fuzz.served import Served
 LONGEST_TURN = 0.5
 
 # Not measured: the tracer would be what takes the time.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.unmeasured
 
 
 @pytest.fixture

@@ -64,10 +64,10 @@ async def test_proxy(tmp_path: Path) -> None:
 async def test_browser_and_node() -> None:
     from playwright.async_api import async_playwright
 
-    from tests.browser.conftest import FLAGS
+    from tests.browser.conftest import CHROMIUM, FLAGS
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         await browser.new_page()
         NodeProcess()
         await _wait()

@@ -65,7 +65,8 @@ def _told(pid: int, about: str) -> str:
 
 def _kinds(processes: set[reaper.Identity]) -> set[str]:
     names = {_told(pid, "comm") for pid, _ in processes}
-    return {"python" if name.startswith("python") else name for name in names}
+    # python3.12, chromium-headless-shell
+    return {next((kind for kind in ("python", "chromium") if name.startswith(kind)), name) for name in names}
 
 
 def _is_reaper(pid: int) -> bool:

@@ -272,6 +272,7 @@ async def test_leftovers_of_a_crash_are_deleted(tmp_path: Path) -> None:
     """
     folder = tmp_path / "files"
     records, storage = SqliteRecords(folder / "index.sqlite"), LocalUploads(folder)
+    storage.prepare()
     file = UploadedFile(
         id="a" * 32, user="alice", room=ROOM, name="x", type="image/png", bytes=10, created=0.0
     )
@@ -414,10 +415,23 @@ def test_without_a_folder_there_must_be_a_secret(tmp_path: Path) -> None:
     assert "x" * 32 not in repr(made.options)
 
 
-def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    service = ChatService(port=0)
+    Uploads(service, {"folder": str(tmp_path / "file")})
     with pytest.raises(ConfigurationError, match=r"uploads folder: .*: File exists"):
-        Uploads(ChatService(), {"folder": str(tmp_path / "file")})
+        await service.start()
+
+
+async def test_the_hook_of_the_start_still_runs(tmp_path: Path) -> None:
+    """Nothing is created before the start, so that a configuration can be checked."""
+    started: list[ChatService] = []
+    service = ChatService(port=0, hooks={"on_start": started.append})
+    Uploads(service, {"folder": str(tmp_path / "files")})
+    assert list(tmp_path.iterdir()) == []
+    async with service:
+        assert started == [service]
+        assert (tmp_path / "files" / "index.sqlite").exists()
 
 
 async def test_nothing_is_there_without_uploads() -> None:

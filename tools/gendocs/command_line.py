@@ -17,6 +17,7 @@ from chat_service.stores.redis import redis_options as redis_options
 from chat_service.transports.socketio import socketio_options as socketio_options
 from chat_service.transports.streams import line_transport as line_transport
 from chat_service.transports.streams import websocket_transport as websocket_transport
+from chat_service.uploads import upload_options
 from chat_service.webhooks import webhook_options
 from tools.gendocs.markdown import block, code, page, table
 from tools.gendocs.source import Field, Module
@@ -89,6 +90,8 @@ def _file() -> str:
         + _table(Module(api_options).fields("ApiOptions"))
         + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"
         + _table(Module(webhook_options).fields("WebhookOptions"))
+        + f"### [uploads]\n\n{sections.SECTIONS['uploads']} See [the guide](../guide/uploads.md).\n\n"
+        + _table(Module(upload_options).fields("UploadOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
         + _table(Module(login_settings).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"

@@ -22,7 +22,14 @@ from chat_service.cli.parameters import subcommand
 )
 @click.option("--cluster", is_flag=True, help="The server is a Redis Cluster.")
 @click.option("--prefix", metavar="TEXT", help="Prefix of all keys.  [default: chat]")
-def command(host: str, port: int, url: str | None, cluster: bool, prefix: str | None) -> None:
+@click.option(
+    "--uploads",
+    type=click.Path(file_okay=False),
+    help="Folder for files that people share.  [default: a temporary one]",
+)
+def command(
+    host: str, port: int, url: str | None, cluster: bool, prefix: str | None, uploads: str | None
+) -> None:
     """Run the web chat: a web page and its service.
 
     Anyone can log in with any name. Use it to try things out, not on the internet.
@@ -35,8 +42,9 @@ def command(host: str, port: int, url: str | None, cluster: bool, prefix: str | 
         options = {"url": url, "cluster": cluster}
         if prefix is not None:
             options["prefix"] = prefix
+    files = None if uploads is None else {"folder": uploads}
     try:
-        main(host, port, store="redis" if url is not None else "memory", store_options=options)
+        main(host, port, store="redis" if url is not None else "memory", store_options=options, uploads=files)
     except SystemExit as end:
         if isinstance(end.__context__, Exception):
             code, text = describe(end.__context__)

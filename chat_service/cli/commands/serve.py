@@ -49,13 +49,14 @@ def command(
     """Run a service from a configuration file, without code.
 
     The file has the sections [service], [store], [transport], [websocket], [lines], [api], [webhooks],
-    [login], [process] and [[rooms]]. An unknown key is refused. chat-service genconfig prints a file with
-    all keys.
+    [uploads], [login], [process] and [[rooms]]. An unknown key is refused. chat-service genconfig prints a
+    file with all keys.
 
     Every key can also be set by an environment variable: CHAT_SECTION__KEY, such as CHAT_SERVICE__PORT. An
     option of the command line overrides a variable, a variable overrides the file. Secrets have shorter
     variables, too: CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET,
-    CHAT_LOGIN_SESSION_SECRET, CHAT_LOGIN_OIDC_CLIENT_SECRET, CHAT_API_TOKENS, CHAT_WEBHOOK_SECRETS.
+    CHAT_LOGIN_SESSION_SECRET, CHAT_LOGIN_OIDC_CLIENT_SECRET, CHAT_API_TOKENS, CHAT_WEBHOOK_SECRETS,
+    CHAT_UPLOADS_SECRET.
     """
     from chat_service.cli.assembly import build_service
 

@@ -5,12 +5,21 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 import { Emitter, type EventArguments } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { LoginRefresh } from "./login-refresh.js";
-import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
+import {
+  COMMANDS,
+  type AuthData,
+  type Commands,
+  type Notifications,
+  type OwnRoom,
+  type OwnRooms,
+  type TextMessage,
+} from "./protocol.js";
 import { SavedOutbox, type OutboxStorage } from "./outbox-storage.js";
 import { parserFor } from "./parser.js";
 import type { RoomHost } from "./room-types.js";
 import { Room } from "./room.js";
 import { Slots } from "./slots.js";
+import { sendFile, type Uploaded, type UploadLimits, type UploadOptions } from "./uploads.js";
 
 /**
  * - `idle`: `connect` has not been called yet
@@ -143,6 +152,8 @@ export class ChatClient<
       outboxLimits: { size: options.outboxSize ?? 1000, maxAge: options.outboxMaxAge ?? 240_000 },
       savedOutbox: (room) => this.#savedOutbox(room),
       userName: () => this.#login?.userName,
+      server: this.#url,
+      upload: (room, file, uploadOptions) => this.upload(room, file, uploadOptions),
       isOnline: () => this.#state === "online",
       isClosed: () => this.#state === "closed",
     };
@@ -185,6 +196,21 @@ export class ChatClient<
       this.#rooms.set(name, room);
     }
     return room;
+  }
+
+  /** Open the conversation with a user, who may be offline. It is a room for the two; this does not join it. */
+  async conversation(userName: string): Promise<Room<M>> {
+    return this.room((await this.request("directOpen", userName)) as string);
+  }
+
+  /** The user's rooms that outlive connections: conversations, and those that were joined and not left. */
+  async *ownRooms(): AsyncGenerator<OwnRoom, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const page = (await this.request("listOwnRooms", { cursor })) as OwnRooms;
+      yield* page.rooms;
+      cursor = page.cursor;
+    } while (cursor !== null);
   }
 
   /**
@@ -250,6 +276,26 @@ export class ChatClient<
         else resolve(results);
       });
     });
+  }
+
+  /** What the server takes as uploads; null if it takes none. Rejects with a `ChatError`. */
+  async uploadLimits(): Promise<UploadLimits | null> {
+    try {
+      return (await this.request("uploadLimits")) as UploadLimits;
+    } catch (error) {
+      if (error instanceof ChatError && error.code === "noCommand") return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Upload a file to a joined room, without telling anybody yet: `room.sendFiles` does. Rejects with a `ChatError`: the
+   * server's refusal, such as `uploadTooLarge` or `uploadTypeNotAllowed`, `uploadCancelled`, or `disconnected`.
+   */
+  upload(room: string, file: Blob, options: UploadOptions = {}): Promise<Uploaded> {
+    const name = options.name ?? (file as Blob & { name?: string }).name ?? "file";
+    const wanted = { name, bytes: file.size, ...(file.type !== "" && { type: file.type }) };
+    return sendFile(() => this.request("uploadTicket", room, wanted), this.#url, file, options);
   }
 
   #savedOutbox<T>(room: string): SavedOutbox<T> | undefined {

@@ -9,6 +9,8 @@ export const LOCAL_ERROR_TEXTS = {
   noAnswer: "No answer to %s in time",
   outboxFull: "More than %s messages wait for their answers",
   outboxUnusable: "The outbox cannot be used: %s",
+  uploadCancelled: "The upload was cancelled",
+  uploadFailed: "The upload failed with status %s",
   unconfirmed: "It is not known whether the message was stored: %s",
 } as const;
 

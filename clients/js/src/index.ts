@@ -14,5 +14,15 @@ export { ChatError, errorText, LOCAL_ERROR_TEXTS, type LocalErrorCode } from "./
 export type { OutboxStorage } from "./outbox-storage.js";
 export { newKey, type Unsent } from "./outbox.js";
 export * from "./protocol.js";
+export {
+  absolute,
+  attachmentMessage,
+  captionOf,
+  type Attachment,
+  type FileMessage,
+  type Uploaded,
+  type UploadLimits,
+  type UploadOptions,
+} from "./uploads.js";
 export type { Gap, JoinOptions, RoomEvents, RoomState } from "./room-types.js";
 export { Room } from "./room.js";

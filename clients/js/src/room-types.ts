@@ -4,6 +4,7 @@ import type { ChatError } from "./errors.js";
 import type { SavedOutbox } from "./outbox-storage.js";
 import type { OutboxLimits } from "./outbox.js";
 import type { EphemeralEvent, Stored } from "./protocol.js";
+import type { Uploaded, UploadOptions } from "./uploads.js";
 
 /**
  * - `out`: not joined
@@ -70,6 +71,9 @@ export interface RoomHost {
   readonly outboxLimits: OutboxLimits;
   /** Where unsent messages to a room are stored; undefined without a storage, or before the login. */
   savedOutbox<M>(room: string): SavedOutbox<M> | undefined;
+  /** The address of the server; empty: that of the page. */
+  readonly server: string;
+  upload(room: string, file: Blob, options?: UploadOptions): Promise<Uploaded>;
   isOnline(): boolean;
   /** The name of the last confirmed login. */
   userName(): string | undefined;

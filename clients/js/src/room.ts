@@ -5,6 +5,7 @@ import { ChatError } from "./errors.js";
 import { FoldedMessages, type RelationOptions } from "./interactions.js";
 import { Outbox, retryDelay, type Unsent } from "./outbox.js";
 import type { HistoryGap, HistoryInfo, JoinHistory, ReadState, Stored, TextMessage } from "./protocol.js";
+import { attachmentMessage, type Attachment, type Uploaded, type UploadOptions } from "./uploads.js";
 import type { JoinOptions, RoomEvents, RoomHost, RoomState } from "./room-types.js";
 
 const DEFAULT_RECENT = 50;
@@ -129,6 +130,16 @@ export class Room<M extends object = TextMessage> extends Emitter<RoomEvents<M>>
     const sent = this.#outbox.add(message, key, sentAt, options);
     if (this.#state === "joined") this.#outbox.pump();
     return sent;
+  }
+
+  /** Upload a file to the room, without telling anybody yet. See `ChatClient.upload`. */
+  upload(file: Blob, options?: UploadOptions): Promise<Uploaded> {
+    return this.#host.upload(this.name, file, options);
+  }
+
+  /** Send a message with uploaded files; like `send`. */
+  sendFiles(files: readonly Attachment[], text = "", key?: string): Promise<number> {
+    return this.send(attachmentMessage(text, files, this.#host.server) as unknown as M, key);
   }
 
   /** Send a reply to a message; like `send`. */

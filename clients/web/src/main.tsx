@@ -2,7 +2,9 @@ import "@fontsource-variable/inter";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/messages.css";
+import "./styles/interactions.css";
 import "./styles/dialogs.css";
+import "./styles/finding.css";
 
 import { render } from "preact";
 
@@ -12,5 +14,6 @@ import { App } from "./view/app.js";
 
 applyTheme();
 const chat = new Chat();
+chat.readPlace();
 void chat.resume();
 render(<App chat={chat} />, document.getElementById("app")!);

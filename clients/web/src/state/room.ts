@@ -119,6 +119,10 @@ export class RoomConversation extends Conversation {
     return stop;
   }
 
+  override memberNames(): Iterable<string> {
+    return this.members.value.keys();
+  }
+
   override onInput(text: string): void {
     if (this.#room.state === "joined") this.typing.onInput(text);
   }
@@ -268,6 +272,12 @@ export class RoomConversation extends Conversation {
     await this.#client.request("roomRemoveUser", this.name, name);
   }
 
+  /** Whether the user may remove a person: the owner may remove admins, and nobody the owner. */
+  mayRemove(name: string): boolean {
+    if (name === this.#host.userName.value || name === this.owner.value) return false;
+    return this.isOwner.value || (this.isAdmin.value && !this.lists.value.adminlist.includes(name));
+  }
+
   /** Remove a person and prevent them from coming back. */
   async block(name: string): Promise<void> {
     if (this.lists.value.adminlist.includes(name)) await this.removeFromList("adminlist", name);
@@ -276,6 +286,15 @@ export class RoomConversation extends Conversation {
 
   async delete(): Promise<void> {
     await this.#client.commands.roomDelete(this.name);
+  }
+
+  /** When a person last joined or left, as Unix time in ms; null if never, or if the server does not say. */
+  async lastSeen(name: string): Promise<number | null> {
+    try {
+      return (await this.#client.commands.roomUserSeen(this.name, name)).timestamp;
+    } catch {
+      return null; // left or disconnected in the meantime
+    }
   }
 
   /** The people who would be removed in whitelist-only mode. */

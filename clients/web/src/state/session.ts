@@ -4,10 +4,15 @@ import { ChatClient, ChatError, type ConnectionState, type TextMessage } from "@
 import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
+import { clearPlace, placeIn, type Place } from "./address.js";
 import { DirectConversation } from "./direct.js";
 import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
 import { explainLogin, LoginProblem, Logins } from "./logins.js";
+import { Notifier } from "./notifier.js";
 import { byName } from "./order.js";
+import { lastSeen, type Seen } from "./people.js";
+import { Preferences } from "./preferences.js";
+import { revealMessage } from "./reveal.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
@@ -17,6 +22,12 @@ export interface Toast {
   text: string;
   isError: boolean;
 }
+
+/** A dialog that does not belong to a part of the page. */
+export type Overlay =
+  | { kind: "palette" | "keys" }
+  | { kind: "search"; query: string }
+  | { kind: "profile"; name: string };
 
 const HOME = "default";
 const TOAST_MS = 6000;
@@ -35,6 +46,11 @@ export class Chat implements Host {
   readonly toasts = signal<Toast[]>([]);
   /** Open dialogs. They show the toasts, because the rest of the page is inert then. */
   readonly dialogs = signal(0);
+  readonly preferences = new Preferences();
+  readonly notifier = new Notifier(this.preferences, (conversation) => this.open(conversation));
+  readonly overlay = signal<Overlay | null>(null);
+  /** Where the address of the page leads, until the user is there. */
+  readonly place = signal<Place | null>(null);
   /** The next announcement for screen readers. */
   readonly announcement = signal("");
   readonly logins: Logins;
@@ -50,8 +66,13 @@ export class Chat implements Host {
   constructor(url = "") {
     this.#url = url;
     this.logins = new Logins(url);
+    window.addEventListener("focus", () => {
+      if (this.active.value) this.notifier.clear(this.active.value);
+    });
     effect(() => {
-      const unread = this.conversations.value.reduce((sum, one) => sum + one.unread.value, 0);
+      const muted = this.preferences.muted.value;
+      const heard = this.conversations.value.filter((one) => !muted.has(one.key));
+      const unread = heard.reduce((sum, one) => sum + one.unread.value, 0);
       const name = this.active.value?.name;
       document.title = (unread > 0 ? `(${unread}) ` : "") + (name === undefined ? "Chat" : `${isolated(name)} · Chat`);
     });
@@ -73,12 +94,14 @@ export class Chat implements Host {
     }
     for (const one of this.conversations.value) this.#forget(one);
     this.conversations.value = [];
+    this.preferences.load(name);
     this.userName.value = name;
     for (const { peer, messages } of savedDirects.get(name)) {
       this.#add(new DirectConversation(this, client, peer, messages));
     }
     await this.#refresh(client);
     await this.#joinSaved(client, name);
+    await this.goToPlace();
   }
 
   /** Resume where this tab was before a reload, or the session of this browser. */
@@ -120,6 +143,8 @@ export class Chat implements Host {
     this.#client?.close();
     this.#client = undefined;
     for (const one of this.conversations.value) this.#forget(one);
+    this.notifier.clear();
+    this.overlay.value = null;
     savedDirects.set(this.userName.value, undefined);
     savedUnsent.clear(this.userName.value);
     tabUser.set(undefined);
@@ -139,10 +164,29 @@ export class Chat implements Host {
 
   // Conversations
 
+  /** Read the address of the page, which may lead to a room, and go there once the user is logged in. */
+  readPlace(): void {
+    const place = placeIn(location.hash);
+    if (place === null) return;
+    clearPlace();
+    this.place.value = place;
+    if (this.connection.value === "online") void this.goToPlace();
+  }
+
+  /** Join the room that the address of the page has named, and show its message. */
+  async goToPlace(): Promise<void> {
+    const place = this.place.value;
+    if (place === null || this.userName.value === "") return;
+    this.place.value = null;
+    if (place.id === null) await this.tryRoom(place.room);
+    else await revealMessage(this, place.room, place.id);
+  }
+
   open(conversation: Conversation | null): void {
     const before = this.active.value;
     if (before && before !== conversation) before.divider.value = null;
     this.activeKey.value = conversation?.key ?? null;
+    if (conversation) this.notifier.clear(conversation);
     if (conversation && conversation.unread.value > 0) {
       conversation.divider.value = conversation.lastRead();
     }
@@ -204,6 +248,7 @@ export class Chat implements Host {
   onUnread(conversation: Conversation, author: string, text: string, isLive: boolean): void {
     const isSeen = conversation === this.active.value && document.visibilityState === "visible";
     if (isLive && isSeen) this.announcement.value = `${author}: ${text}`;
+    if (isLive) this.notifier.tell(conversation, author, text);
     conversation.unread.value += 1;
   }
 
@@ -220,6 +265,11 @@ export class Chat implements Host {
   saveDirects(): void {
     const directs = this.conversations.value.filter((one) => one instanceof DirectConversation);
     if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
+  }
+
+  /** When a person was last in one of the user's rooms; null if the server does not know. */
+  lastSeen(name: string): Promise<Seen | null> {
+    return lastSeen(this.conversations.value, name);
   }
 
   // Notices for the user
@@ -266,7 +316,9 @@ export class Chat implements Host {
     if (client !== this.#client) return;
     const before = this.connection.value;
     this.connection.value = state;
-    if (state === "online" && before === "reconnecting") this.toast("You are back online.");
+    if (state !== "online" || before !== "reconnecting") return;
+    this.toast("You are back online.");
+    void this.goToPlace();
   }
 
   async #refresh(client: Client): Promise<void> {

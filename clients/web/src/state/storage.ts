@@ -35,6 +35,13 @@ export interface SavedUnsent {
   outgoing: SavedOutgoing[];
 }
 
+/** What a user has chosen for the conversations, which are named by their keys. */
+export interface Choices {
+  favourites: string[];
+  muted: string[];
+  notifies: boolean;
+}
+
 export type Theme = "system" | "light" | "dark";
 
 const PREFIX = "chat:";
@@ -117,6 +124,16 @@ export const savedUnsent = {
 export const savedTheme = {
   get: () => read<Theme>(lasting, "theme", "system"),
   set: (theme: Theme) => write(lasting, "theme", theme),
+};
+
+export const savedChoices = {
+  get: (user: string): Choices => ({
+    favourites: [],
+    muted: [],
+    notifies: false,
+    ...read<Partial<Choices>>(lasting, `choices:${user}`, {}),
+  }),
+  set: (user: string, choices: Choices) => write(lasting, `choices:${user}`, choices),
 };
 
 const RECENT_EMOJI = 16;

@@ -1,18 +1,26 @@
 /** The people in a room. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { compareNames } from "../state/order.js";
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
+import { SortedNames } from "../state/sorted.js";
 import { fullTimeText, count, isolated } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
+import { LongList, useChoice } from "./long-list.js";
+import { NameButton } from "./name.js";
 import { Avatar, IconButton } from "./parts.js";
 import { StatusDialog } from "./status.js";
 
 export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversation; onClose: () => void }) {
-  const names = [...room.members.value.keys()].sort(compareNames);
+  const sorted = useMemo(() => new SortedNames(), [room]);
+  const names = sorted.of(room.members.value.keys());
+  const { chosen, controls } = useChoice(names, "Find a person", {
+    label: "Newest first",
+    numberOf: (name) => room.presences.byName.value.get(name)?.joinedAt ?? 0,
+  });
+  const box = useRef<HTMLDivElement>(null);
   const [removing, setRemoving] = useState<string | null>(null);
   const [isSettingStatus, setSettingStatus] = useState(false);
   const panel = useRef<HTMLElement>(null);
@@ -39,18 +47,24 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
         </h2>
         <IconButton icon="close" label="Hide people" onClick={onClose} />
       </header>
-      <ul>
-        {names.map((name) => (
-          <Person
-            key={name}
-            chat={chat}
-            room={room}
-            name={name}
-            onRemove={() => setRemoving(name)}
-            onStatus={() => setSettingStatus(true)}
-          />
-        ))}
-      </ul>
+      {controls}
+      <div class="list" ref={box}>
+        <LongList
+          box={box}
+          names={chosen}
+          height={48}
+          row={(name) => (
+            <Person
+              key={name}
+              chat={chat}
+              room={room}
+              name={name}
+              onRemove={() => setRemoving(name)}
+              onStatus={() => setSettingStatus(true)}
+            />
+          )}
+        />
+      </div>
       {removing !== null && (
         <RemoveDialog chat={chat} room={room} name={removing} onClose={() => setRemoving(null)} />
       )}
@@ -77,14 +91,12 @@ function Person({
   const isMe = name === chat.userName.value;
   const isOwner = name === room.owner.value;
   const isAdmin = room.lists.value.adminlist.includes(name);
-  // The owner can remove admins; nobody can remove the owner.
-  const mayRemove = !isMe && !isOwner && room.isAdmin.value && (!isAdmin || room.isOwner.value);
   return (
     <li>
       <Avatar name={name} />
       <span class="who">
         <span class="name" title={joinedAt === null ? undefined : `Here since ${fullTimeText(joinedAt)}`}>
-          <bdi>{name}</bdi>
+          <NameButton chat={chat} name={name} />
           {isMe && <span class="quiet"> (you)</span>}
         </span>
         {status !== "" && (
@@ -119,7 +131,7 @@ function Person({
       </span>
       {isMe && <IconButton icon="pencil" label="Your status" onClick={onStatus} />}
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
-      {mayRemove && (
+      {room.mayRemove(name) && (
         <IconButton icon="remove" label={`Remove ${name}`} onClick={onRemove} />
       )}
     </li>
@@ -127,7 +139,7 @@ function Person({
 }
 
 /** Remove a person for now, or so that they cannot come back. */
-function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
+export function RemoveDialog({ chat, room, name, onClose }: PersonProps & { onClose: () => void }) {
   const done = `${isolated(name)} was removed from ${isolated(room.name)}`;
   const run = (work: Promise<void>, told: string) => {
     onClose();

@@ -1,0 +1,39 @@
+"""Which worker runs what, and when: test files are handed out whole, the slowest first.
+
+The tests of a file share servers, programs and pages, which only one worker then has to start. Marks
+(``xdist_group``) would not do: pytest-xdist 3.8 hands them on in an attribute that pytest 9.2 no longer has.
+"""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+#: Folders whose files share something expensive.
+TOGETHER = ("tests/browser/",)
+
+#: What takes longest, in this order. Started last, it would leave the other workers without work.
+FIRST: tuple[str, ...] = ("tests/browser/", "tests/packaging/test_build.py")
+
+
+def unit_of(nodeid: str) -> str:
+    """What is handed out at once: a file, or a folder of ``TOGETHER``."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put the tests of ``FIRST`` first. The others keep their order."""
+    place = {unit: number for number, unit in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(unit_of(item.nodeid), len(place)))
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands out units in the order of their tests, one when a worker has nearly done its last one."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+        # Not those with most tests first.
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
