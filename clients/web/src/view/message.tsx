@@ -78,7 +78,7 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       delete: isOwn || room?.isAdmin.value ? () => setOpen("deletion") : undefined,
       copyLink: () => {
         dismiss();
-        void copyLink(chat, addressOf(conversation.name, item.id));
+        void copyLink(chat, addressOf(room?.roomName ?? conversation.name, item.id));
       },
     };
   }
