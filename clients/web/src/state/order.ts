@@ -5,6 +5,15 @@ export const compareNames = (one: string, other: string): number => collator.com
 
 export const byName = (one: { name: string }, other: { name: string }): number => compareNames(one.name, other.name);
 
+/** The order in which the server sorts names: that of the code points, not that of UTF-16. */
+export function compareCodePoints(one: string, other: string): number {
+  const [a, b] = [[...one], [...other]];
+  for (let at = 0; at < Math.min(a.length, b.length); at++) {
+    if (a[at] !== b[at]) return a[at]!.codePointAt(0)! - b[at]!.codePointAt(0)!;
+  }
+  return a.length - b.length;
+}
+
 /** Conversations in the order of the list: favourites, rooms, direct messages. */
 export function listed<One extends { key: string; kind: string }>(
   conversations: readonly One[],

@@ -13,7 +13,7 @@ export interface Seen {
 }
 
 const rooms = (conversations: readonly Conversation[]) =>
-  conversations.filter((one): one is RoomConversation => one instanceof RoomConversation);
+  conversations.filter((one): one is RoomConversation => one instanceof RoomConversation && one.kind === "room");
 
 /** The user's rooms in which a person is right now. */
 export function roomsWith(conversations: readonly Conversation[], name: string): RoomConversation[] {
@@ -28,7 +28,7 @@ export function isHere(conversations: readonly Conversation[], name: string): bo
 export function knownPeople(conversations: readonly Conversation[], user: string): string[] {
   const names = new Set<string>();
   for (const one of conversations) {
-    if (one instanceof RoomConversation) for (const name of one.members.value.keys()) names.add(name);
+    if (one instanceof RoomConversation && one.kind === "room") for (const name of one.members.value.keys()) names.add(name);
     else names.add(one.name);
   }
   names.delete(user);

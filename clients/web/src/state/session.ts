@@ -5,7 +5,7 @@ import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
 import { clearPlace, placeIn, type Place } from "./address.js";
-import { DirectConversation } from "./direct.js";
+import { DirectConversation, directRoom, peerIn } from "./direct.js";
 import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
 import { Notifier } from "./notifier.js";
 import { byName } from "./order.js";
@@ -91,9 +91,7 @@ export class Chat implements Host {
     this.conversations.value = [];
     this.preferences.load(name);
     this.userName.value = name;
-    for (const { peer, messages } of savedDirects.get(name)) {
-      this.#add(new DirectConversation(this, client, peer, messages));
-    }
+    for (const peer of savedDirects.get(name)) this.#direct(peer);
     await this.#refresh(client);
     await this.#joinSaved(client, name);
     await this.goToPlace();
@@ -213,10 +211,10 @@ export class Chat implements Host {
   async leave(conversation: Conversation): Promise<void> {
     this.#remove(conversation);
     savedUnsent.set(this.userName.value, conversation.key, { draft: "", outgoing: [] });
-    if (conversation instanceof RoomConversation) {
-      savedRooms.remove(this.userName.value, conversation.name);
-      await conversation.leave();
-    } else this.saveDirects();
+    if (!(conversation instanceof RoomConversation)) return;
+    savedRooms.remove(this.userName.value, conversation.roomName);
+    if (conversation.kind === "direct" && !conversation.isJoined) return;
+    await conversation.leave();
   }
 
   /** A message from someone else arrived that the user has not read. */
@@ -228,18 +226,20 @@ export class Chat implements Host {
   }
 
   onRemoved(room: RoomConversation): void {
+    savedRooms.remove(this.userName.value, room.roomName);
+    // It was closed on another device.
+    if (room.kind === "direct") return this.#remove(room);
     // If the conversation is open, it shows the message itself.
     if (room !== this.active.value) this.toast(room.closed.value?.text ?? "", true);
-    savedRooms.remove(this.userName.value, room.name);
   }
 
   saveRoom(room: SavedRoom): void {
     if (this.userName.value) savedRooms.put(this.userName.value, room);
   }
 
-  saveDirects(): void {
-    const directs = this.conversations.value.filter((one) => one instanceof DirectConversation);
-    if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
+  #saveDirects(): void {
+    const directs = this.conversations.value.filter((one) => one.kind === "direct");
+    if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.name));
   }
 
   /** When a person was last in one of the user's rooms; null if the server does not know. */
@@ -283,8 +283,9 @@ export class Chat implements Host {
       for (const name of removed) directory.delete(name);
       this.directory.value = directory;
     });
-    client.on("directMessage", (message) => this.#direct(message.author).receive(message, message.author));
-    client.on("directMessageEcho", (peer, message) => this.#direct(peer).receive(message, this.userName.value));
+    client.on("directOpened", (_, peer) => void this.#joinDirect(peer));
+    // Other programs may send messages that are not stored.
+    client.on("directMessage", ({ author, textMessage }) => this.toast(`${author}: ${textMessage}`));
   }
 
   #onState(client: Client, state: ConnectionState, _reason: ChatError | undefined): void {
@@ -314,22 +315,45 @@ export class Chat implements Host {
 
   async #joinSaved(client: Client, user: string): Promise<void> {
     const saved = savedRooms.get(user);
-    const known = saved ?? [];
-    const names = saved === null ? await this.#roomsElsewhere(client) : known.map((room) => room.name);
-    const rooms = names.map(
+    const known = (saved ?? []).filter((room) => peerIn(room.name, user) === null);
+    const listed = await this.#listed(client);
+    const names = new Set([...known.map((room) => room.name), ...listed.rooms]);
+    const rooms = [...names].map(
       (name) => new RoomConversation(this, client, name, known.find((room) => room.name === name)),
     );
-    await Promise.all(rooms.map((room) => this.#joinAgain(room)));
+    const directs = listed.peers.map((peer) => this.#joinDirect(peer));
+    await Promise.all([...rooms.map((room) => this.#joinAgain(room)), ...directs]);
     if (saved === null && rooms.length === 0 && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
     const first = this.conversations.value.find((one) => one.kind === "room");
     // On a phone, show the list first.
     if (first && this.activeKey.value === null && matchMedia("(min-width: 50rem)").matches) this.open(first);
   }
 
-  /** The rooms of the user's other devices, for a device that the user has never had. */
-  async #roomsElsewhere(client: Client): Promise<string[]> {
-    const sockets = await client.commands.listOwnSockets().catch(() => ({}));
-    return [...new Set(Object.values(sockets).flat())];
+  /** What the user's other devices have joined, and the people with whom there is a conversation. */
+  async #listed(client: Client): Promise<{ rooms: string[]; peers: string[] }> {
+    const rooms: string[] = [];
+    const peers: string[] = [];
+    try {
+      for await (const { roomName, userName } of client.ownRooms()) {
+        if (userName === null) rooms.push(roomName);
+        else peers.push(userName);
+      }
+    } catch {
+      // The connection was lost again. What this device knows is shown.
+    }
+    return { rooms, peers };
+  }
+
+  /** Show a conversation that is on the server. */
+  async #joinDirect(peer: string): Promise<void> {
+    const direct = this.#direct(peer);
+    if (direct.isJoined) return;
+    try {
+      await direct.join();
+    } catch (error) {
+      if (error instanceof ChatError && error.code === "noRoom") this.#remove(direct);
+      else direct.closed.value = { text: explain(error), again: "Try again" };
+    }
   }
 
   async #joinAgain(room: RoomConversation): Promise<void> {
@@ -353,10 +377,11 @@ export class Chat implements Host {
   #direct(peer: string): DirectConversation {
     const known = this.#find("direct", peer);
     if (known) return known;
-    const made = new DirectConversation(this, this.#need(), peer);
+    const user = this.userName.value;
+    const saved = savedRooms.get(user)?.find((room) => room.name === directRoom(user, peer));
+    const made = new DirectConversation(this, this.#need(), peer, saved);
     made.isBlocked.value = this.#blocked.has(peer);
     this.#add(made);
-    this.saveDirects();
     return made;
   }
 
@@ -370,12 +395,14 @@ export class Chat implements Host {
     const all = [...this.conversations.value, conversation];
     this.conversations.value = all.sort(byName);
     this.#keeping.set(conversation, conversation.keepUnsent(this.userName.value));
+    if (conversation.kind === "direct") this.#saveDirects();
   }
 
   #remove(conversation: Conversation): void {
     this.#forget(conversation);
     this.conversations.value = this.conversations.value.filter((one) => one !== conversation);
     if (this.activeKey.value === conversation.key) this.open(null);
+    if (conversation.kind === "direct") this.#saveDirects();
   }
 
   /** Stop listening for a conversation. Unsent messages are kept. */

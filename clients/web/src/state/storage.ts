@@ -7,11 +7,6 @@ export interface SavedRoom {
   epoch: string;
 }
 
-export interface SavedDirect {
-  peer: string;
-  messages: { author: string; text: string; timestamp: number }[];
-}
-
 /** A message that the server has not confirmed. */
 export interface SavedOutgoing {
   text: string;
@@ -99,10 +94,10 @@ function otherRooms(user: string, name: string): SavedRoom[] {
   return (savedRooms.get(user) ?? []).filter((room) => room.name !== name);
 }
 
-/** Direct messages are not stored anywhere else; they live as long as the tab. */
+/** The people whose conversation is open in this tab. The server has those with messages. */
 export const savedDirects = {
-  get: (user: string) => read<SavedDirect[]>(ofThisTab, `direct:${user}`, []),
-  set: (user: string, directs: SavedDirect[] | undefined) => write(ofThisTab, `direct:${user}`, directs),
+  get: (user: string) => read<string[]>(ofThisTab, `peers:${user}`, []),
+  set: (user: string, peers: string[] | undefined) => write(ofThisTab, `peers:${user}`, peers),
 };
 
 /** Lives as long as the tab, by conversation. */

@@ -23,7 +23,9 @@ const isWide = () => matchMedia("(min-width: 68rem)").matches;
 export function ConversationView({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
   const [showsPeople, setShowsPeople] = useState(isWide());
   const [showsSettings, setShowsSettings] = useState(false);
-  const room = conversation instanceof RoomConversation ? conversation : undefined;
+  const talk = conversation instanceof RoomConversation ? conversation : undefined;
+  const direct = conversation instanceof DirectConversation ? conversation : undefined;
+  const room = direct === undefined ? talk : undefined;
   const closed = conversation.closed.value;
   const isHere = closed === null;
   const leave = () => void chat.attempt(chat.leave(conversation));
@@ -39,7 +41,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
             class="only-wide"
             onClick={() => (chat.overlay.value = { kind: "search", query: "" })}
           />
-          {conversation instanceof DirectConversation && <BlockButton chat={chat} direct={conversation} />}
+          {direct && <BlockButton chat={chat} direct={direct} />}
           {room && isHere && (
             <>
               <IconButton
@@ -60,7 +62,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
         </header>
         <ConnectionBar chat={chat} />
         <MessageList chat={chat} conversation={conversation} />
-        {room && <TypingLine names={room.typing.names.value} />}
+        {talk && <TypingLine names={talk.typing.names.value} />}
         {closed === null ? (
           <Composer chat={chat} conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
@@ -71,7 +73,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
                 Close
               </button>
             ) : (
-              <button type="button" onClick={() => void chat.tryRoom(conversation.name)}>
+              <button type="button" onClick={() => void (direct ? chat.attempt(direct.enter()) : chat.tryRoom(conversation.name))}>
                 {closed.again}
               </button>
             )}
@@ -88,7 +90,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
 
 function Title({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
   const { name } = conversation;
-  if (conversation instanceof RoomConversation) {
+  if (conversation instanceof RoomConversation && conversation.kind === "room") {
     return (
       <div class="title">
         <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />

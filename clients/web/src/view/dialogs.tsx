@@ -89,7 +89,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
           value={name}
           maxLength={MAX_USER_NAME}
           error={error}
-          hint="Direct messages reach only people who are online, and are not stored."
+          hint="People who are away find your message when they come back."
           autoFocus
           list={people.sort(compareNames)}
           onInput={(value) => {

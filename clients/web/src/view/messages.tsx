@@ -51,6 +51,7 @@ function List({ chat, conversation }: ListProps) {
   const place = useMemo(() => new Place(view, rows.some((row) => row.kind === "divider") ? DIVIDER : null), []);
   if (target !== null && rows.some((row) => row.key === target)) place.toRow(target);
   place.aim(options);
+  view.onHeights = () => void (box.current && place.restore(box.current));
 
   const read = () => {
     if (place.isAtEnd && document.visibilityState === "visible") conversation.markRead();
@@ -83,7 +84,6 @@ function List({ chat, conversation }: ListProps) {
     conversation.target.value = null;
     const row = view.elementOf(target);
     if (row === undefined) return;
-    row.tabIndex = -1;
     row.focus({ preventScroll: true });
     row.dataset.isTarget = "";
     setTimeout(() => delete row.dataset.isTarget, MARK_MS);
@@ -165,16 +165,15 @@ function Beginning({ chat, conversation, isEmpty }: { chat: Chat; conversation: 
   // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
   const name = <bdi>{conversation.name}</bdi>;
+  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
+  if (isClosed && isEmpty) return null;
   if (conversation.kind === "direct") {
     return (
       <p class="beginning">
-        {isEmpty ? <>Write the first message to {name}.</> : <>Your conversation with {name}.</>} It is stored nowhere but
-        in this tab.
+        {isEmpty ? <>Write the first message to {name}.</> : <>This is where your conversation with {name} begins.</>}
       </p>
     );
   }
-  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
-  if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
       {isEmpty ? <EmptyRoom chat={chat} conversation={conversation} /> : <>This is where {name} begins.</>}

@@ -59,8 +59,8 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
               chat={chat}
               room={room}
               name={name}
-              onRemove={() => setRemoving(name)}
-              onStatus={() => setSettingStatus(true)}
+              onRemove={setRemoving}
+              onStatus={setSettingStatus}
             />
           )}
         />
@@ -85,7 +85,7 @@ function Person({
   name,
   onRemove,
   onStatus,
-}: PersonProps & { onRemove: () => void; onStatus: () => void }) {
+}: PersonProps & { onRemove: (name: string) => void; onStatus: (isOpen: boolean) => void }) {
   const { joinedAt = null, status = "" } = room.presences.byName.value.get(name) ?? {};
   const devices = room.members.value.get(name) ?? 1;
   const isMe = name === chat.userName.value;
@@ -129,10 +129,10 @@ function Person({
           </span>
         )}
       </span>
-      {isMe && <IconButton icon="pencil" label="Your status" onClick={onStatus} />}
+      {isMe && <IconButton icon="pencil" label="Your status" onClick={() => onStatus(true)} />}
       {!isMe && <IconButton icon="chat" label={`Message ${name}`} onClick={() => chat.openDirect(name)} />}
       {room.mayRemove(name) && (
-        <IconButton icon="remove" label={`Remove ${name}`} onClick={onRemove} />
+        <IconButton icon="remove" label={`Remove ${name}`} onClick={() => onRemove(name)} />
       )}
     </li>
   );

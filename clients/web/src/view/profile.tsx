@@ -24,7 +24,8 @@ export function Profile({ chat, name, onClose }: ProfileProps) {
   const [isRemoving, setRemoving] = useState(false);
   const rooms = roomsWith(chat.conversations.value, name);
   const active = chat.active.value;
-  const room = active instanceof RoomConversation && active.closed.value === null ? active : undefined;
+  const isRoom = active instanceof RoomConversation && active.kind === "room" && active.closed.value === null;
+  const room = isRoom ? active : undefined;
   const isMe = name === chat.userName.value;
   if (isRemoving && room) return <RemoveDialog chat={chat} room={room} name={name} onClose={onClose} />;
   return (

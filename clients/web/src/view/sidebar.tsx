@@ -3,7 +3,6 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
-import type { RoomEntry } from "../state/host.js";
 import type { Chat } from "../state/session.js";
 import { SortedNames } from "../state/sorted.js";
 import { badge, count } from "../state/texts.js";
@@ -83,7 +82,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
               names={chosen}
               height={38}
               labelledBy="other-rooms"
-              row={(name) => <OtherRoom key={name} chat={chat} room={directory.get(name)!} />}
+              row={(name) => <OtherRoom key={name} chat={chat} name={name} />}
             />
           </>
         )}
@@ -181,7 +180,9 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
   );
 }
 
-function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
+function OtherRoom({ chat, name }: { chat: Chat; name: string }) {
+  const room = chat.directory.value.get(name);
+  if (room === undefined) return null; // it was deleted, and the list is about to change
   return (
     <li>
       <button
