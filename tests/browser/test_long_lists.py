@@ -211,7 +211,7 @@ async def test_the_focus_survives_scrolling(person: People, demo: Demo, unique: 
     bobs = [await (await person(unique("Bob"))).login() for _ in range(3)]
     for bob in bobs:
         await bob.open_room(room)
-    fold = ann.log.get_by_role("button", name="3 joined")
+    fold = ann.log.get_by_role("button", name="3 people joined")
     await fold.focus()
     await post(demo, room, range(11, 101))
     await ann.log.evaluate("box => { box.scrollTop = box.scrollHeight }")
