@@ -73,6 +73,16 @@ class Person:
         await self.composer.fill(text)
         await self.composer.press("Enter")
 
+    async def use_tool(self, text: str, tool: str) -> None:
+        """Choose what to do with a message in its toolbar, with the mouse."""
+        await self.message(text).locator(".bubble").hover()
+        await (
+            self.message(text)
+            .get_by_role("group", name="Message actions")
+            .get_by_role("button", name=tool, exact=True)
+            .click()
+        )
+
     async def go_offline(self) -> None:
         self.may_be_offline = True
         await self.page.context.set_offline(True)
@@ -89,6 +99,11 @@ class Person:
     @property
     def log(self) -> Locator:
         return self.page.get_by_role("log")
+
+    def message(self, text: str) -> Locator:
+        """The last message with this text, not counting what it quotes."""
+        body = self.page.locator(".bubble > p, .bubble > .markdown", has_text=text)
+        return self.log.locator(".message").filter(has=body).last
 
     def heading(self, name: str) -> Locator:
         return self.page.get_by_role("main").get_by_role("heading", name=name, exact=True)
@@ -107,7 +122,7 @@ class Person:
 
     async def sees(self, text: str) -> None:
         """Wait for a message."""
-        await expect(self.log.locator(".bubble > p").filter(has_text=text).last).to_be_visible()
+        await expect(self.log.locator(".bubble p").filter(has_text=text).last).to_be_visible()
 
     async def is_told(self, text: str) -> None:
         """Wait for a message to the person, wherever it stands."""

@@ -48,6 +48,11 @@ export abstract class Conversation {
     ...this.outgoing.value.filter((item) => !item.isEchoed),
   ]);
 
+  /** The key of the message that had the focus last; null for the newest one. */
+  readonly focused = signal<string | null>(null);
+  /** The key of the message that is reached with Tab. */
+  readonly tabStop = computed(() => this.focused.value ?? lastMessage(this.timeline.value)?.key ?? null);
+
   constructor(name: string) {
     this.name = name;
   }
@@ -101,6 +106,11 @@ export abstract class Conversation {
     });
   }
 
+  /** The names of people that can be mentioned. */
+  memberNames(): Iterable<string> {
+    return [];
+  }
+
   /** Begin to edit a message. `text`: what it was changed to already. */
   edit(item: MessageItem, text = item.text): void {
     this.replyTo.value = null;
@@ -115,9 +125,7 @@ export abstract class Conversation {
   /** Edit the user's last message; whether there is one. */
   editLast(user: string): boolean {
     if (this.interactions === null) return false;
-    const isOwn = (item: Item): item is MessageItem =>
-      item.kind === "message" && item.author === user && !item.isDeleted;
-    const last = this.items.value.filter(isOwn).at(-1);
+    const last = lastMessage(this.items.value, (item) => item.author === user && !item.isDeleted);
     if (last) this.edit(last, last.refused?.text);
     return last !== undefined;
   }
@@ -199,6 +207,14 @@ export abstract class Conversation {
       if (item.isInDoubt && item.sending === "waiting") this.fail(item, IN_DOUBT);
     }
   }
+}
+
+function lastMessage(items: readonly Item[], isWanted = (_: MessageItem) => true): MessageItem | undefined {
+  for (let index = items.length - 1; index >= 0; index--) {
+    const item = items[index]!;
+    if (item.kind === "message" && isWanted(item)) return item;
+  }
+  return undefined;
 }
 
 /** Whether the server stores a message only once, however often it is sent. */

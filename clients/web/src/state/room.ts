@@ -119,6 +119,10 @@ export class RoomConversation extends Conversation {
     return stop;
   }
 
+  override memberNames(): Iterable<string> {
+    return this.members.value.keys();
+  }
+
   override onInput(text: string): void {
     if (this.#room.state === "joined") this.typing.onInput(text);
   }

@@ -51,7 +51,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
         <MessageList chat={chat} conversation={conversation} />
         {room && <TypingLine names={room.typing.names.value} />}
         {closed === null ? (
-          <Composer conversation={conversation} isOffline={chat.connection.value !== "online"} />
+          <Composer chat={chat} conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
           <div class="closed" role="status">
             <p>{closed.text}</p>

@@ -8,7 +8,13 @@ import { Popup } from "./popup.js";
 
 const data = new Lazy(() => import("./emoji-data.js"));
 
-export function EmojiPicker(props: { anchor: Element | null; onPick: (emoji: string) => void; onClose: () => void }) {
+export function EmojiPicker(props: {
+  anchor: Element | null;
+  onPick: (emoji: string) => void;
+  onClose: () => void;
+  /** What gets the focus in the end. */
+  focusAfter?: (() => HTMLElement | null) | undefined;
+}) {
   const [query, setQuery] = useState("");
   const [group, setGroup] = useState(0);
   const grid = useRef<HTMLDivElement>(null);
@@ -22,7 +28,13 @@ export function EmojiPicker(props: { anchor: Element | null; onPick: (emoji: str
   };
   const label = (emoji: string) => loaded?.labelOf(emoji) ?? emoji;
   return (
-    <Popup label="Choose an emoji" anchor={props.anchor} class="emoji-picker" onClose={props.onClose}>
+    <Popup
+      label="Choose an emoji"
+      anchor={props.anchor}
+      class="emoji-picker"
+      onClose={props.onClose}
+      focusAfter={props.focusAfter}
+    >
       <input
         type="search"
         aria-label="Search emoji"

@@ -1,13 +1,22 @@
 /** One message. */
 
-import { useMemo } from "preact/hooks";
+import { useComputed } from "@preact/signals";
+import { useLayoutEffect, useState } from "preact/hooks";
 
+import { addressOf } from "../state/address.js";
 import type { Conversation } from "../state/conversation.js";
+import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
-import { direction, fullTimeText, timeText } from "../state/texts.js";
+import { direction, explain, fullTimeText, timeText } from "../state/texts.js";
 import type { MessageItem } from "../state/timeline.js";
-import { withLinks } from "./links.js";
+import { copy } from "./copy.js";
+import { DeleteDialog } from "./delete-dialog.js";
+import { EmojiPicker } from "./emoji-picker.js";
+import { Failure, Quote, Reactions } from "./message-parts.js";
 import { Avatar, hue } from "./parts.js";
+import { MessageText } from "./text.js";
+import { Toolbar, type Tools } from "./toolbar.js";
+import { useActive } from "./use-active.js";
 
 interface MessageProps {
   chat: Chat;
@@ -17,12 +26,73 @@ interface MessageProps {
   isLast: boolean;
 }
 
+/** How long a message is marked that was jumped to, in ms. */
+const MARKED_MS = 2000;
+
 export function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
-  const text = useMemo(() => withLinks(item.text), [item.text]);
+  const { element, handlers, isActive, dismiss } = useActive();
+  const [open, setOpen] = useState<"emoji" | "deletion" | null>(null);
+  const [isMarked, setMarked] = useState(false);
+  const isTabStop = useComputed(() => conversation.tabStop.value === item.key).value;
+  const isTarget = useComputed(() => conversation.target.value === item.key).value;
+  const isEditing = useComputed(() => conversation.editing.value?.item.key === item.key).value;
+  useLayoutEffect(() => {
+    if (!isTarget) return;
+    setMarked(true);
+    element.current?.focus({ preventScroll: true });
+  }, [isTarget]);
+  useLayoutEffect(() => {
+    if (!isMarked) return;
+    const timer = setTimeout(() => setMarked(false), MARKED_MS);
+    return () => clearTimeout(timer);
+  }, [isMarked]);
   const isOwn = item.author === chat.userName.value;
+  const { reactions = [] } = item;
+  const tools = conversation.interactions && !item.sending && !item.isDeleted ? toolsOf() : null;
   const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
+  classes.push(item.isDeleted && "deleted", isMarked && "marked", isEditing && "editing");
+  const finish = () => {
+    setOpen(null);
+    dismiss();
+  };
+
+  function toolsOf(): Tools {
+    const room = conversation instanceof RoomConversation ? conversation : undefined;
+    return {
+      react: (reaction) => {
+        dismiss();
+        void react(chat, conversation, item, reaction);
+      },
+      choose: () => setOpen("emoji"),
+      reply: () => {
+        dismiss();
+        conversation.reply(item);
+      },
+      edit: isOwn
+        ? () => {
+            dismiss();
+            conversation.edit(item, item.refused?.text);
+          }
+        : undefined,
+      delete: isOwn || room?.isAdmin.value ? () => setOpen("deletion") : undefined,
+      copyLink: () => {
+        dismiss();
+        void copyLink(chat, addressOf(conversation.name, item.id));
+      },
+    };
+  }
+
   return (
-    <li class={classes.filter(Boolean).join(" ")} data-key={item.key} style={{ "--hue": String(hue(item.author)) }}>
+    <li
+      class={classes.filter(Boolean).join(" ")}
+      data-key={item.key}
+      style={{ "--hue": String(hue(item.author)) }}
+      ref={element}
+      tabIndex={isTabStop ? 0 : -1}
+      onFocus={() => (conversation.focused.value = item.key)}
+      onKeyDown={(event) => onKeyDown(event, element.current!)}
+      {...handlers}
+    >
       {!isOwn && isLast && <Avatar name={item.author} />}
       {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}
       <div class="bubble" dir={direction(item.text)}>
@@ -31,25 +101,95 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
             {isOwn ? "You" : item.author}
           </span>
         )}
-        <p dir="auto">{text}</p>
+        {item.replyTo !== undefined && !item.isDeleted && (
+          <Quote chat={chat} conversation={conversation} id={item.replyTo} />
+        )}
+        {item.isDeleted ? (
+          <p class="gone">Message deleted</p>
+        ) : (
+          <MessageText text={item.text} mentions={{ names: item.mentions ?? [], self: chat.userName.value }} />
+        )}
         {isLast && !item.sending && (
           <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)} dir="ltr">
             {timeText(item.timestamp)}
           </time>
         )}
+        {item.isChanging && <span class="sending" dir="ltr">Saving…</span>}
+        {item.isEdited && !item.isChanging && !item.isDeleted && <span class="edited" dir="ltr">edited</span>}
         {item.sending === "waiting" && <span class="sending" dir="ltr">Sending…</span>}
       </div>
-      {item.sending === "failed" && (
-        <div class="failure" role="alert">
-          <p>{item.error}</p>
-          <button type="button" onClick={() => conversation.retry(item)}>
-            Send again
-          </button>
-          <button type="button" onClick={() => conversation.discard(item.key)}>
-            Discard
-          </button>
-        </div>
+      {reactions.length > 0 && (
+        <Reactions
+          reactions={reactions}
+          onToggle={(reaction) => void react(chat, conversation, item, reaction)}
+        />
+      )}
+      <Failure conversation={conversation} item={item} />
+      {tools && isActive && open === null && (
+        <Toolbar tools={tools} own={new Set(reactions.filter(({ own }) => own).map(({ reaction }) => reaction))} />
+      )}
+      {tools && open === "emoji" && (
+        <EmojiPicker
+          anchor={element.current!.querySelector(".bubble")}
+          onPick={tools.react}
+          onClose={finish}
+          focusAfter={() => element.current}
+        />
+      )}
+      {tools && open === "deletion" && (
+        <DeleteDialog
+          chat={chat}
+          item={item}
+          onClose={() => {
+            finish();
+            element.current?.focus({ preventScroll: true });
+          }}
+          onDelete={() => void remove(chat, conversation, item)}
+        />
       )}
     </li>
   );
+}
+
+/** Give a reaction, or take it back if the user has given it. */
+async function react(chat: Chat, { interactions }: Conversation, item: MessageItem, reaction: string): Promise<void> {
+  const isGiven = item.reactions?.some((one) => one.reaction === reaction && one.own) ?? false;
+  try {
+    await interactions?.react(item.id, reaction, !isGiven);
+  } catch (error) {
+    chat.toast(`Your reaction was not ${isGiven ? "taken back" : "added"}. ${explain(error)}`, true);
+  }
+}
+
+async function remove(chat: Chat, { interactions }: Conversation, item: MessageItem): Promise<void> {
+  try {
+    await interactions?.delete(item.id);
+  } catch (error) {
+    chat.toast(`The message was not deleted. ${explain(error)}`, true);
+  }
+}
+
+async function copyLink(chat: Chat, address: string): Promise<void> {
+  const isCopied = await copy(address);
+  chat.toast(isCopied ? "The link to the message was copied." : `The link could not be copied: ${address}`, !isCopied);
+}
+
+/** On the message itself: arrow keys go to other messages, Enter to its tools, Escape to the text field. */
+function onKeyDown(event: KeyboardEvent, message: HTMLElement): void {
+  if (event.key === "Escape") {
+    if (message !== event.target) message.focus();
+    else message.closest("main")?.querySelector<HTMLElement>(".composer textarea")?.focus();
+    return;
+  }
+  if (message !== event.target || event.altKey || event.ctrlKey || event.metaKey) return;
+  const all = [...(message.closest(".messages")?.querySelectorAll<HTMLElement>(".message") ?? [])];
+  const at = all.indexOf(message);
+  let next: HTMLElement | null | undefined;
+  if (event.key === "ArrowUp") next = all[at - 1];
+  else if (event.key === "ArrowDown") next = all[at + 1];
+  else if (event.key === "Enter") next = message.querySelector<HTMLElement>(".toolbar button");
+  else return;
+  event.preventDefault();
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
 }

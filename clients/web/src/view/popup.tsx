@@ -12,6 +12,8 @@ export function Popup(props: {
   anchor: Element | null;
   class: string;
   onClose: () => void;
+  /** What gets the focus in the end; by default what had it before. */
+  focusAfter?: (() => HTMLElement | null) | undefined;
   children: ComponentChildren;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -26,6 +28,7 @@ export function Popup(props: {
     return () => {
       dialog.removeEventListener("close", onClose);
       dialog.close();
+      props.focusAfter?.()?.focus({ preventScroll: true });
     };
   }, []);
   return (

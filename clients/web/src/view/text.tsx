@@ -46,10 +46,17 @@ function Body({ text, mentions }: { text: string; mentions: Mentions }) {
     [parser, text, names, mentions.self],
   );
   const plain = useMemo(
-    () => (content ? null : text.length > MAX_PARSED ? text : inline(text, mentions)),
+    () => (content || text.length > MAX_PARSED ? null : inline(text, mentions)),
     [content, text, names, mentions.self],
   );
   if (content) return <>{content}</>;
+  if (text.length > MAX_PARSED) {
+    return (
+      <p class="whole" dir="auto" tabIndex={0} role="region" aria-label="The whole message">
+        {text}
+      </p>
+    );
+  }
   return <p dir="auto">{plain}</p>;
 }
 
