@@ -50,6 +50,9 @@ class Options:
         False, checks.boolean, "Lets clients create rooms and delete those they own."
     )
     enable_direct_messages: bool = _option(False, checks.boolean, "Lets clients send direct messages.")
+    enable_direct_conversations: bool = _option(
+        False, checks.boolean, "Lets clients open conversations with one other user, which are stored."
+    )
     enable_userlist_updates: bool = _option(
         False, checks.boolean, "Default for new rooms: notify the room when users join and leave."
     )
@@ -164,6 +167,17 @@ class Options:
     rooms_per_socket_limit: int = _option(
         1000, checks.count(1), "Maximum number of rooms that a socket may join; then `limitExceeded`."
     )
+    own_rooms_limit: int = _option(
+        0,
+        checks.count(0),
+        "Number of joined rooms that stay in a user's list (`listOwnRooms`) when connections end; further "
+        "ones are not listed. Conversations do not count. 0: only conversations are listed.",
+    )
+    conversations_limit: int = _option(
+        1000,
+        checks.count(1),
+        "Maximum number of conversations in a user's list; then `directOpen` gets `limitExceeded`.",
+    )
     sockets_per_user_limit: int = _option(
         1000,
         checks.count(1),
@@ -201,6 +215,12 @@ class Options:
         None,
         checks.optional(checks.seconds(maximum=checks.MAX_TTL)),
         "Default for new rooms: time in seconds after which a room without joined users is deleted. None: "
+        "never.",
+    )
+    conversation_ttl: float | None = _option(
+        None,
+        checks.optional(checks.seconds(maximum=checks.MAX_TTL)),
+        "Time in seconds after which a conversation that neither of the two has joined is deleted. None: "
         "never.",
     )
     history_ttl: float | None = _option(

@@ -18,6 +18,7 @@ from chat_service.client.client_room import Gap as Gap
 from chat_service.client.client_types import EphemeralEvent as EphemeralEvent
 from chat_service.client.client_types import HistoryInfo as HistoryInfo
 from chat_service.client.client_types import JoinHistory as JoinHistory
+from chat_service.client.client_types import OwnRoom as OwnRoom
 from chat_service.client.client_types import ReadState as ReadState
 from chat_service.client.client_uploads import Attachment as Attachment
 from chat_service.client.client_uploads import attachment_message as attachment_message

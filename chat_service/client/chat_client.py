@@ -13,6 +13,7 @@ import aiohttp
 
 from chat_service.client.client_commands import Commands
 from chat_service.client.client_connection import Connection, ConnectionOptions, Credentials, Login
+from chat_service.client.client_conversations import Conversations
 from chat_service.client.client_errors import ChatClientError, ConnectFailedError, NotConnectedError
 from chat_service.client.client_outbox import Outbox
 from chat_service.client.client_room import ClientRoom
@@ -29,7 +30,7 @@ REFRESH_ATTEMPTS, REFRESH_PAUSE = 4, 1.0
 ENDED_BY_SERVER = "server disconnect"
 
 
-class ChatClient:
+class ChatClient(Conversations):
     """One login of a user. Use it as a context manager, or call ``connect`` and ``close``.
 
     After a lost connection it reconnects, rejoins its rooms where it left off, and continues to send.

@@ -8,6 +8,7 @@ from chat_service.client.client_types import (
     HistoryInfo,
     JoinHistory,
     NotificationsInfo,
+    OwnRooms,
     ReadState,
     RoomStatus,
     SendOutcome,
@@ -45,6 +46,14 @@ class Commands:
         result: Message = answer[0]
         return result
 
+    async def direct_open(self, user_name: str) -> str:
+        """Opens the conversation with a user, who may be offline: a room for the two, with everything
+        that rooms have. It is in the lists of both until they leave it. Opening it again changes nothing.
+        """
+        answer = await self._call("directOpen", user_name)
+        result: str = answer[0]
+        return result
+
     async def direct_remove_from_list(self, list_name: str, user_names: Sequence[str]) -> None:
         """Removes names from the caller's ``blacklist`` or ``whitelist``."""
         await self._call("directRemoveFromList", list_name, user_names)
@@ -52,6 +61,16 @@ class Commands:
     async def direct_set_whitelist_mode(self, mode: bool) -> None:
         """Sets the caller's mode for direct messages."""
         await self._call("directSetWhitelistMode", mode)
+
+    async def list_own_rooms(self, *, limit: int | None = None, cursor: str | None = None) -> OwnRooms:
+        """Returns a page of the caller's rooms in the order of their names: conversations, and the rooms
+        that one of their devices has joined and none has left. They stay when connections end. Each has
+        ``roomName``, ``kind`` (``direct`` or ``room``), the other user as ``userName``, the last message
+        and what is unread. ``cursor`` gets the next page; null after the last one.
+        """
+        answer = await self._call("listOwnRooms", *options_object({"limit": limit, "cursor": cursor}))
+        result: OwnRooms = answer[0]
+        return result
 
     async def list_own_sockets(self) -> dict[str, list[str]]:
         """Lists the caller's sockets, each with the rooms it has joined."""

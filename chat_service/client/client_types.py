@@ -48,6 +48,25 @@ class ReadState(TypedDict):
     unread: int
 
 
+class OwnRoom(ReadState):
+    """A room in the list of a user. ``kind``: ``direct`` or ``room``.
+
+    ``userName``: the other user of a conversation, else None. ``lastMessageAt``: Unix time in ms, if known.
+    """
+
+    roomName: str
+    kind: str
+    userName: str | None
+    lastMessageAt: int | None
+
+
+class OwnRooms(TypedDict):
+    """A page of a list. ``cursor``: of the next page; None after the last one."""
+
+    rooms: list[OwnRoom]
+    cursor: str | None
+
+
 class NotificationsInfo(TypedDict):
     """Which notifications a room sends."""
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from time import perf_counter
 from typing import Any, Final
 
+from chat_service.commands.conversations import check_recipient
 from chat_service.commands.spec import actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.domain.context import Context
@@ -39,6 +40,8 @@ def admit_unread(context: Context, call: CommandCall) -> None:
 
 
 async def room_event(context: Context, call: CommandCall, room_name: RoomName, name: str, data: Any) -> None:
+    if ":" in room_name:
+        await check_recipient(context, call, room_name)
     event = {"author": call.user_name, "name": name, "data": data}
     exclude = () if call.id is None else (call.id,)
     notice = Notify(event=EPHEMERAL, args=(room_name, event), exclude=exclude)

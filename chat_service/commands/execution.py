@@ -9,6 +9,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any
 
+from chat_service.commands.conversations import check_party
 from chat_service.commands.spec import Command
 from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.serial import Party
@@ -147,6 +148,8 @@ def _may_run_together(context: Context, command: Command, call: CommandCall) -> 
     hooks = context.hooks
     return (
         command.together is not None
+        # What is sent to a conversation depends on the other user.
+        and ":" not in call.args[0]
         and context.sends_together is not None
         and not (call.rest_args or call.is_local_call or context.rates.messages)
         and not context.options.mentions_limit
@@ -162,6 +165,8 @@ async def _run(
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
     checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
+    if command.takes_room and ":" in call.args[0]:
+        check_party(call, call.args[0])
     if command.admit is not None:
         command.admit(context, call)
     if call.rest_args and command.options:

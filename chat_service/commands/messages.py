@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from chat_service.commands import conversations
 from chat_service.commands.mentions import with_mentions
 from chat_service.commands.relations import relation_of
 from chat_service.commands.spec import actor_of
@@ -56,11 +57,15 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
     relation = relation_of(call, context.options.reactions_limit) if call.options else None
     if context.options.mentions_limit and (relation is None or relation.kind in (REPLY, EDIT)):
         done = await with_mentions(context, room_name, done)
-    if call.options or rate is not None:
+    # Only conversations have a colon in their names.
+    recipient = conversations.recipient_in(call, room_name) if ":" in room_name else None
+    if call.options or rate is not None or recipient is not None:
         if relation is not None:
             # First, where stores look for it.
             done = {RELATES_TO: relation.as_field(), **done}
-        message_id = await _send_on_conditions(context, call, room_name, message, done, rate, relation)
+        message_id = await _send_on_conditions(
+            context, call, room_name, message, done, rate, relation, recipient
+        )
     else:
         message_id = await context.store.room_message(room_name, actor_of(call), done)
     _tell_of(context, call, room_name, done, message_id)
@@ -159,6 +164,7 @@ async def _send_on_conditions(
     done: Message,
     rate: Rate | None,
     relation: Relation | None,
+    recipient: UserName | None,
 ) -> int:
     key, expected = call.options.get("idempotencyKey"), call.options.get("expectedLastId")
     conditions = SendConditions(
@@ -169,8 +175,13 @@ async def _send_on_conditions(
         expected_last_id=None if expected is None else int(expected),
         rate=rate,
         relation=relation,
+        recipient=recipient,
     )
     sent = await context.store.room_send(room_name, actor_of(call), done, conditions)
+    while recipient is not None and not sent.id and not sent.is_duplicate:
+        # The other one has left the conversation, and gets it back with this message.
+        await conversations.open_conversation(context, call, recipient)
+        sent = await context.store.room_send(room_name, actor_of(call), done, conditions)
     if sent.is_duplicate:
         call.duplicate, call.extra = True, ({"duplicate": True},)
     return sent.id

@@ -3,6 +3,7 @@
 from chat_service.commands import administration
 from chat_service.commands.row_parts import (
     LIST,
+    NEW_ROOM,
     NOTHING,
     READ_ERRORS,
     READERS,
@@ -31,7 +32,7 @@ ROWS: tuple[Command, ...] = (
     ),
     Command(
         name="roomCreate",
-        arguments=(ROOM, Argument("whitelistOnly", MODE)),
+        arguments=(NEW_ROOM, Argument("whitelistOnly", MODE)),
         result=NOTHING,
         result_type="null",
         who="any user, when `enable_rooms_management` is on",

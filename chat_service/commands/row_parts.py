@@ -4,6 +4,7 @@ from chat_service.protocol.arguments import (
     LIST_NAME,
     MESSAGE,
     MODE,
+    NEW_ROOM_NAME,
     ROOM_NAME,
     USER_NAME,
     USER_NAMES,
@@ -12,6 +13,7 @@ from chat_service.protocol.arguments import (
 
 BODY = Argument("message", MESSAGE)
 LIST = Argument("listName", LIST_NAME)
+NEW_ROOM = Argument("roomName", NEW_ROOM_NAME)
 ROOM = Argument("roomName", ROOM_NAME)
 USER = Argument("userName", USER_NAME)
 USERS = Argument("userNames", USER_NAMES)

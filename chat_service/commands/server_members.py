@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+from chat_service.commands import conversations
 from chat_service.commands.sockets import REMOTE_LEAVE
 from chat_service.concurrency.eager import in_task
 from chat_service.domain import membership, removal
@@ -68,6 +69,7 @@ async def leave_all(context: Context, user: UserName, room: RoomName) -> None:
                 raise
 
     await _for_each(places.items(), act)
+    await conversations.unlist(context, user, room)
 
 
 async def _leave(context: Context, seat: Seat, instance_id: InstanceId) -> None:

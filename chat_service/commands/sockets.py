@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from chat_service.commands import messages
+from chat_service.commands import conversations, messages
 from chat_service.commands.spec import user_of
 from chat_service.contracts.records import HistoryQuery
 from chat_service.domain import connections, membership
@@ -109,9 +109,12 @@ async def login_refresh(context: Context, call: CommandCall, credentials: Any) -
 async def room_leave(context: Context, call: CommandCall, room_name: RoomName) -> int:
     session = _session_here(context, call)
     if session is None:
-        njoined: int = await _on_holder(context, call, REMOTE_LEAVE, room_name)
-        return njoined
-    return await membership.leave(context, session, room_name, is_local_call=call.is_local_call)
+        njoined = int(await _on_holder(context, call, REMOTE_LEAVE, room_name))
+    else:
+        njoined = await membership.leave(context, session, room_name, is_local_call=call.is_local_call)
+    if ":" in room_name or context.options.own_rooms_limit:
+        await conversations.unlist(context, user_of(call), room_name)
+    return njoined
 
 
 def _session_here(context: Context, call: CommandCall) -> Session | None:

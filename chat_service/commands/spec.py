@@ -7,7 +7,7 @@ from typing import Any
 from chat_service.contracts.records import Actor
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.protocol.arguments import MESSAGE, ROOM_NAME, Argument, CommandOption
+from chat_service.protocol.arguments import MESSAGE, NEW_ROOM_NAME, ROOM_NAME, Argument, CommandOption
 from chat_service.protocol.names import snake_case
 from chat_service.types import UserName
 
@@ -67,7 +67,7 @@ class Command:
     def __post_init__(self) -> None:
         kinds = [argument.type for argument in self.arguments]
         object.__setattr__(self, "format_at", kinds.index(MESSAGE) if MESSAGE in kinds else -1)
-        object.__setattr__(self, "takes_room", bool(kinds) and kinds[0] is ROOM_NAME)
+        object.__setattr__(self, "takes_room", bool(kinds) and kinds[0] in (ROOM_NAME, NEW_ROOM_NAME))
 
     @property
     def python_name(self) -> str:

@@ -4,6 +4,7 @@ it. The rows are in a module per subject.
 
 from chat_service.commands import (
     activity_rows,
+    conversation_rows,
     direct_rows,
     message_rows,
     room_rows,
@@ -17,6 +18,7 @@ TABLE: tuple[Command, ...] = tuple(
     sorted(
         (
             *activity_rows.ROWS,
+            *conversation_rows.ROWS,
             *direct_rows.ROWS,
             *message_rows.ROWS,
             *room_rows.ROWS,
@@ -32,8 +34,4 @@ COMMANDS: dict[str, Command] = {command.name: command for command in TABLE}
 
 #: Names reserved for commands and notifications of later versions. Applications cannot bind handlers to
 #: them.
-RESERVED_NAMES: frozenset[str] = frozenset(
-    {
-        "listOwnRooms",
-    }
-)
+RESERVED_NAMES: frozenset[str] = frozenset({"roomInvite"})

@@ -162,7 +162,8 @@ class SendConditions(NamedTuple):
 
     ``key``: the idempotency key, None without one. It is remembered for ``window`` seconds with ``digest``,
     the digest of the message that it stands for. ``rate``: how fast this sender may send to this room.
-    ``relation``: what the message says about another one, as its field ``relatesTo`` does.
+    ``relation``: what the message says about another one, as its field ``relatesTo`` does. ``recipient``: the
+    other user of a conversation, whose lists must let the sender write, and who must not have left it.
     """
 
     key: str | None = None
@@ -171,11 +172,13 @@ class SendConditions(NamedTuple):
     expected_last_id: int | None = None
     rate: Rate | None = None
     relation: Relation | None = None
+    recipient: UserName | None = None
 
 
 class SendResult(NamedTuple):
     """The id of a message. ``is_duplicate``: it was already stored with the same idempotency key, or another
-    one has said the same about its target.
+    one has said the same about its target. If it is 0 and no duplicate, nothing was stored, because the
+    recipient has left the conversation: ``direct_open`` has to come first.
     """
 
     id: int

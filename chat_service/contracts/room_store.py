@@ -79,6 +79,7 @@ class RoomStore(Protocol):
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
         details: str | None = None,
+        own_limit: int = 0,
     ) -> JoinResult:
         """Join a socket to a room if the rules allow it. ``now``: Unix time in ms.
 
@@ -97,6 +98,11 @@ class RoomStore(Protocol):
 
         ``details``: the details of the socket, as for ``room_set_details``, without a notification. The
         service passes this argument only if its application uses details.
+
+        ``own_limit``: also add the room to the list of the user (``own_rooms``), unless it has so many rooms
+        that are no conversations. It stays there until ``own_room_remove``, a ban, a removal of the user from
+        the room other than by ``room_leave``, or the end of the room. A refused join takes it from the list.
+        The service passes this argument only with ``own_rooms_limit``.
         """
         ...
 
@@ -158,6 +164,10 @@ class RoomStore(Protocol):
         nothing new, nothing is stored or published, and the result is a duplicate. Otherwise the room keeps
         what it says for as long as the message that it refers to, and ``message`` has the field ``relatesTo``
         as its first one. The last field of a message is its author, if it has one.
+
+        ``recipient`` is checked like the recipient of ``direct_message`` unless the actor bypasses it, after
+        ``notJoined``: ``noUser``, ``notAllowed``. A store that cannot look at both in one step checks it in a
+        step before.
 
         Raises, checked in this order: ``noRoom``, ``idempotencyConflict``, ``notJoined``, ``conflict`` with
         the id of the last message (0 before the first) if it is not ``expected_last_id``, ``noMessage``,

@@ -47,12 +47,17 @@ from chat_service.contracts.records import (
     UserSeen as UserSeen,
     UserSummary as UserSummary,
 )
+from chat_service.contracts.own_room_store import (
+    Opened as Opened,
+    OwnRoom as OwnRoom,
+    OwnRoomStore,
+)
 from chat_service.contracts.room_store import RoomStore
 from chat_service.contracts.user_store import UserStore
 from chat_service.types import RoomName
 
 
-class Store(UserStore, RoomStore, ActivityStore, InstanceStore, Protocol):
+class Store(UserStore, RoomStore, ActivityStore, OwnRoomStore, InstanceStore, Protocol):
     """The state of the service. Each instance has a store object; these share the storage behind them.
 
     A store may have the optional capabilities ``RunsWithoutTask``, ``BoundsCommands``, ``HasTitle`` and

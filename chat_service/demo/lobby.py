@@ -53,13 +53,13 @@ class Lobby:
     async def _rooms(self, *_: Any) -> list[Any]:
         rooms: dict[str, Any] = {}
         cursor: str | None = None
-        while len(rooms) < MAX_ROOMS:
+        while len(rooms) < MAX_LISTED:
             page = await self._service.list_rooms(MAX_ROOMS, cursor)
             rooms |= {room.name: _entry(room) for room in page.items}
             cursor = page.cursor
             if cursor is None:
                 break
-        return [list(rooms.values())[:MAX_ROOMS]]
+        return [list(rooms.values())[:MAX_LISTED]]
 
     async def _devices(self, user: str, room: Any) -> Any:
         """The numbers of joined sockets by user, for users who may see the members."""
@@ -140,8 +140,10 @@ MAX_USER_NAME: Final = 32
 MAX_ROOM_NAME: Final = 40
 #: Maximum number of characters in a message.
 MAX_TEXT: Final = 4000
-#: Maximum number of rooms, since clients receive the complete list.
+#: Maximum number of rooms that users can create, and the size of pages of rooms.
 MAX_ROOMS: Final = 500
+#: Maximum number of rooms that clients are told of: a store may have rooms from elsewhere.
+MAX_LISTED: Final = 10_000
 
 
 def check_name(name: Any, limit: int) -> str:

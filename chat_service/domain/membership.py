@@ -5,7 +5,7 @@ Some functions must be called inside ``context.serial.hold((socket_id, room))``;
 
 import asyncio
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chat_service.contracts.bus import RoomCursor
 from chat_service.contracts.records import HistoryQuery, JoinHistory, JoinResult
@@ -126,11 +126,13 @@ async def _join_store(
     query: HistoryQuery | None,
 ) -> JoinResult:
     begun = False
-    more: dict[str, str | None] = {}
+    more: dict[str, Any] = {}
+    if context.options.own_rooms_limit and not session.is_ephemeral:
+        more["own_limit"] = context.options.own_rooms_limit
     try:
         hook = context.hooks.get("member_details")
         if hook is not None:
-            more = {"details": await details_of_socket(context, hook, seat.user, seat.socket_id)}
+            more["details"] = await details_of_socket(context, hook, seat.user, seat.socket_id)
         await context.delivery.begin_join(seat.room, seat.socket_id)
         begun = True
         return await context.store.room_join(

@@ -12,7 +12,7 @@ from chat_service.errors import ChatServiceError
 from chat_service.http_api.api_options import ApiOptions
 from chat_service.http_api.api_tokens import Token
 from chat_service.http_api.problems import ApiProblem
-from chat_service.protocol.names import check_name, natural_key
+from chat_service.protocol.names import check_room_name, natural_key
 from chat_service.types import RoomName
 
 
@@ -122,7 +122,7 @@ def bad_request(message: str) -> ApiProblem:
 
 def room_of(call: ApiCall) -> RoomName:
     """The room named in the path. Raises ``invalidName``."""
-    check_name(call.path["room"], call.context.limits.name_length)
+    check_room_name(call.path["room"], call.context.limits.name_length)
     return RoomName(call.path["room"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chat_service.errors import ChatServiceError
 from chat_service.protocol.encoded import encoded_size
-from chat_service.protocol.names import check_name, is_valid_name
+from chat_service.protocol.names import check_name, check_room_name, is_valid_name, is_valid_room_name
 from chat_service.protocol.values import count_binary, is_clean_text
 
 _EMPTY_MESSAGE = '{"textMessage":""}'
@@ -153,8 +153,8 @@ def _is_key(value: Any, limits: Limits) -> bool:
 
 
 def _is_cursor(value: Any, limits: Limits) -> bool:
-    # Stores make cursors of a name and of some numbers.
-    longest = limits.name_length + MAX_CURSOR_NUMBERS
+    # Stores make cursors of the name of a user or room, and of some numbers.
+    longest = 2 * limits.name_length + MAX_CURSOR_NUMBERS
     return value is None or (isinstance(value, str) and 0 < len(value) <= longest and is_clean_text(value))
 
 
@@ -175,27 +175,32 @@ def _check_name(value: str, limits: Limits) -> None:
         raise ChatServiceError("invalidName", value)
 
 
+def _check_room_name(value: str, limits: Limits) -> None:
+    # The first call decides for nearly all.
+    if not is_valid_name(value, limits.name_length) and not is_valid_room_name(value, limits.name_length):
+        raise ChatServiceError("invalidName", value)
+
+
+def _check_room_names(value: Sequence[str], limits: Limits) -> None:
+    for name in value:
+        check_room_name(name, limits.name_length)
+
+
 def _check_names(value: Sequence[str], limits: Limits) -> None:
     for name in value:
         check_name(name, limits.name_length)
 
 
-ROOM_NAME = ArgumentType(
-    name="room name",
-    doc="the name of a room",
-    python="str",
-    typescript="string",
-    accepts=_is_text,
-    refine=_check_name,
-)
-USER_NAME = ArgumentType(
-    name="user name",
-    doc="the name of a user",
-    python="str",
-    typescript="string",
-    accepts=_is_text,
-    refine=_check_name,
-)
+def _text_type(name: str, doc: str, refine: Callable[[Any, Limits], None] | None = None) -> ArgumentType:
+    return ArgumentType(
+        name=name, doc=doc, python="str", typescript="string", accepts=_is_text, refine=refine
+    )
+
+
+ROOM_NAME = _text_type("room name", "the name of a room", _check_room_name)
+#: Of a room that is to be created: not the name of a conversation.
+NEW_ROOM_NAME = _text_type("room name", "the name of a room", _check_name)
+USER_NAME = _text_type("user name", "the name of a user", _check_name)
 USER_NAMES = ArgumentType(
     name="user names",
     doc="an array of user names",
@@ -210,15 +215,9 @@ ROOM_NAMES = ArgumentType(
     python="list[str]",
     typescript="string[]",
     accepts=_is_texts("roomNames"),
-    refine=_check_names,
+    refine=_check_room_names,
 )
-LIST_NAME = ArgumentType(
-    name="list name",
-    doc="the name of an access list",
-    python="str",
-    typescript="string",
-    accepts=_is_text,
-)
+LIST_NAME = _text_type("list name", "the name of an access list")
 MODE = ArgumentType(
     name="mode",
     doc="whether only the whitelist gives access",
@@ -266,7 +265,7 @@ EVENT_DATA = ArgumentType(
 )
 
 
-#: Maximum number of characters of a cursor beside a name.
+#: Maximum number of characters of a cursor beside names.
 MAX_CURSOR_NUMBERS = 50
 
 DETAILS = ArgumentType(

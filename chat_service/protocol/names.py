@@ -23,6 +23,47 @@ def check_name(name: str, length_limit: int) -> None:
         raise ChatServiceError("invalidName", name)
 
 
+#: Begins the names of rooms that are the conversation of two users. No other name contains a colon.
+DIRECT = "direct:"
+
+
+def conversation_name(user: str, other: str) -> str:
+    """The name of the room with the conversation of two users. Clients get it from the server."""
+    return DIRECT + ":".join(sorted((user, other)))
+
+
+def conversation_users(room: str) -> tuple[str, str] | None:
+    """The two users whose conversation a room is; None for other rooms."""
+    if not room.startswith(DIRECT):
+        return None
+    first, colon, second = room[len(DIRECT) :].partition(":")
+    return (first, second) if colon else None
+
+
+def peer_in(room: str, user: str | None) -> str | None:
+    """The other user of a conversation; None if the user is none of the two, and for other rooms."""
+    users = conversation_users(room)
+    if users is None or user not in users:
+        return None
+    return users[0] if users[1] == user else users[1]
+
+
+def is_valid_room_name(name: Any, length_limit: int) -> bool:
+    """Whether a value can be the name of an existing room: a valid name, or that of a conversation."""
+    if is_valid_name(name, length_limit):
+        return True
+    users = conversation_users(name) if isinstance(name, str) else None
+    return (
+        users is not None and users[0] < users[1] and all(is_valid_name(user, length_limit) for user in users)
+    )
+
+
+def check_room_name(name: str, length_limit: int) -> None:
+    """Raise ``invalidName`` unless the string can be the name of an existing room."""
+    if not is_valid_room_name(name, length_limit):
+        raise ChatServiceError("invalidName", name)
+
+
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key for people: numbers compare by value, so that room2 comes before room10."""
     key = []

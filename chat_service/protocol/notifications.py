@@ -136,5 +136,11 @@ NOTIFICATIONS: tuple[Notification, ...] = (
         _USER,
         "Another socket of this user sent a direct message.",
     ),
+    Notification(
+        "directOpened",
+        _ROOM_USER,
+        "all sockets of a user into whose list it comes, except the one that opened it",
+        "A conversation with `userName` has been opened; its room can be joined.",
+    ),
     Notification("systemMessage", (("data", "unknown"),), _USER, "Data from another socket of this user."),
 )

@@ -39,6 +39,7 @@ class OptionKeywords(TypedDict, total=False):
     transport_options: dict[str, Any]
     enable_rooms_management: bool
     enable_direct_messages: bool
+    enable_direct_conversations: bool
     enable_userlist_updates: bool
     enable_access_lists_updates: bool
     history_max_size: int
@@ -63,6 +64,8 @@ class OptionKeywords(TypedDict, total=False):
     room_create_burst: int
     rooms_owned_limit: int | None
     rooms_per_socket_limit: int
+    own_rooms_limit: int
+    conversations_limit: int
     sockets_per_user_limit: int
     login_expiry_notice: float
     login_expiry_grace: float
@@ -70,6 +73,7 @@ class OptionKeywords(TypedDict, total=False):
     read_marks_limit: int
     user_ttl: float | None
     empty_ttl: float | None
+    conversation_ttl: float | None
     history_ttl: float | None
     early_commands_limit: int
     direct_list_size_limit: int

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chat_service import rules
-from chat_service.commands import execution
+from chat_service.commands import conversations, execution
 from chat_service.commands.execution import Execution
 from chat_service.contracts.records import SYSTEM, Ban, Page, RoomConfig, RoomSummary, UserConfig, UserSummary
 from chat_service.domain import bans, listing, recovery
 from chat_service.domain.access_loss import settle
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
-from chat_service.protocol.names import check_name
+from chat_service.protocol.names import check_name, check_room_name
 from chat_service.service.server_arguments import (
     CallContext,
     call_fields,
@@ -110,9 +110,12 @@ class ServerAPI:
             await self._context.store.user_create(self._user(name), config)
 
     async def delete_user(self, name: str) -> None:
-        """Delete a user. Raises ``noUser``, or ``userOnline`` while a socket is connected."""
+        """Delete a user, who leaves all conversations.
+
+        Raises ``noUser``, or ``userOnline`` while a socket is connected.
+        """
         self._context.check_open()
-        await self._context.store.user_delete(self._user(name))
+        await conversations.delete_user(self._context, self._user(name))
 
     async def has_user(self, name: str) -> bool:
         """Whether the user was added or has ever logged in."""
@@ -210,7 +213,7 @@ class ServerAPI:
             else flag("enable_userlist_updates", user_updates),
         )
         with passing("roomExists" if flag("exist_ok", exist_ok) else None):
-            await self._context.store.room_create(self._room(name), config)
+            await self._context.store.room_create(RoomName(self._name(name)), config)
 
     async def delete_room(self, name: str) -> None:
         """Remove all users from a room and delete it. Raises ``noRoom``."""
@@ -381,7 +384,10 @@ class ServerAPI:
         return UserName(self._name(name))
 
     def _room(self, name: str) -> RoomName:
-        return RoomName(self._name(name))
+        if not isinstance(name, str):
+            raise TypeError(f"expected a name, got {name!r}")
+        check_room_name(name, self._context.options.name_length_limit)
+        return RoomName(name)
 
     def _names(self, list_name: str, names: Sequence[str], limit: int) -> list[str]:
         if isinstance(names, str | bytes | Mapping) or not isinstance(names, Collection):

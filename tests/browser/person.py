@@ -117,8 +117,29 @@ class Person:
         return self.page.locator(".people li").filter(has_text=name)
 
     async def texts(self) -> list[str]:
-        """The texts of the messages, in the order in which they stand."""
+        """The texts of the messages in view and around it, in the order in which they stand."""
         return await self.log.locator(".bubble > p").all_inner_texts()
+
+    async def all_texts(self) -> list[str]:
+        """The texts of all loaded messages, by scrolling from the top to the end."""
+        found: dict[str, str] = {}
+        place = -1.0
+        await self.log.evaluate("box => { box.scrollTop = 0 }")
+        while True:
+            # Two frames after scrolling, the messages at the new place are there.
+            shown, reached = await self.log.evaluate(
+                """box => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done([
+                  [...box.querySelectorAll("[data-key]")]
+                    .filter(row => row.querySelector(".bubble > p"))
+                    .map(row => [row.dataset.key, row.querySelector(".bubble > p").innerText]),
+                  box.scrollTop,
+                ]))))"""
+            )
+            found.update(shown)
+            if reached == place:
+                return list(found.values())
+            place = reached
+            await self.log.evaluate("box => { box.scrollTop += box.clientHeight / 2 }")
 
     async def sees(self, text: str) -> None:
         """Wait for a message."""

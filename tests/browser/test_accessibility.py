@@ -107,6 +107,7 @@ async def test_axe_finds_nothing_when_things_go_wrong(
     await bob.click("New direct message")
     await bob.page.get_by_label("To", exact=True).fill("nobody")
     await bob.click("Open")
+    await expect(bob.heading("nobody")).to_be_visible()
     await bob.say("hello")
     await bob.is_told("nobody is not here right now")
     assert await violations(bob) == []

@@ -99,8 +99,8 @@ async def test_scrolling_back_to_messages_that_are_no_longer_stored(
     await bob.open_room(room)
     await expect(bob.log.locator(".beginning")).to_have_text("Loading older messages…")
     await ann.log.evaluate("box => { box.scrollTop = 0 }")
-    await expect(ann.log.get_by_text("number 31", exact=True)).to_be_attached()
     await expect(ann.log.locator(".beginning")).to_have_text("Older messages are no longer stored.")
+    assert await ann.all_texts() == [f"number {number}" for number in range(31, 101)]
     # Nothing is loaded for people who have left.
     await demo.service.delete_room(room)
     await bob.is_told(f"{room} was deleted.")

@@ -266,6 +266,8 @@ class Room:
         self.publish(removed=removed, announced=announced)
         for user, sockets in removed.items():
             self._step.run("delete from socket_rooms where user = ? and room = ?", user, self.name)
+            if ":" not in self.name:
+                self._step.run("delete from own_rooms where user = ? and room = ?", user, self.name)
             self._step.tell_user(user, "roomAccessRemoved", self.name, exclude=sockets)
         self.settle()
         return Removal(cursor=self.cursor, sockets=places)

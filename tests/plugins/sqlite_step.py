@@ -18,7 +18,8 @@ SCHEMA = """
 pragma synchronous = off;
 pragma journal_mode = memory;
 create table if not exists users (
-    name text primary key, whitelist_only int, ephemeral int, ttl real, expires real);
+    name text primary key, whitelist_only int, ephemeral int, ttl real, expires real, birth text);
+create table if not exists own_rooms (user text, room text, primary key (user, room));
 create table if not exists user_lists (user text, list text, name text, primary key (user, list, name));
 create table if not exists bans (user text primary key, until int, reason text, expires real);
 create table if not exists sockets (user text, id text, instance text, primary key (user, id));
@@ -28,7 +29,7 @@ create table if not exists rooms (
     name text primary key, epoch text, birth text, seq int default 0, last_id int default 0, owner text,
     whitelist_only int, history_max_size int, history_max_bytes int,
     userlist_updates int, access_updates int, history_ttl real, empty_ttl real, expires real,
-    counted text);
+    counted text, pair text);
 create table if not exists room_lists (room text, list text, name text, primary key (room, list, name));
 create table if not exists members (
     room text, user text, joined_at int, announced int default 0, primary key (room, user));
@@ -137,6 +138,8 @@ class Step:
         self.run("delete from users where expires <= ?", self.now)
         for room in self.column("select name from rooms where expires <= ?", self.now):
             self.delete_room(room)
+        # Deleted and ephemeral users, too.
+        self.run("delete from own_rooms where user not in (select name from users)")
 
     def delete_room(self, room: str) -> None:
         self.run("delete from rooms where name = ?", room)

@@ -29,12 +29,12 @@ from chat_service.contracts.records import (
 from chat_service.contracts.store import Store
 from chat_service.errors import ChatServiceError
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
-from tests.plugins.sqlite_histories import SqliteHistories
+from tests.plugins.sqlite_own_rooms import SqliteOwnRooms
 from tests.plugins.sqlite_room import Room, create
 from tests.plugins.sqlite_step import Step
 
 
-class SqliteStore(SqliteHistories):
+class SqliteStore(SqliteOwnRooms):
     """The whole ``Store``: rooms upon users."""
 
     # Rooms
@@ -79,12 +79,15 @@ class SqliteStore(SqliteHistories):
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
         details: str | None = None,
+        own_limit: int = 0,
     ) -> JoinResult:
+        self.check_may_join(user, room)
         with self._step() as s:
             s.check_ban(user)
             entry = Room(s, room)
             if not rules.has_room_access(entry.facts(user)):
                 raise ChatServiceError("notAllowed")
+            self.list_room(s, user, room, own_limit)
             place, last_id = entry.cursor, entry.last_id
             if s.rows("select 1 from sockets where user = ? and id = ?", user, socket_id):
                 s.run("insert or ignore into socket_rooms values (?, ?, ?)", user, socket_id, room)
@@ -164,6 +167,12 @@ class SqliteStore(SqliteHistories):
                     return SendResult(message_id, True)
             if not actor.bypass and actor.name not in entry.names(USERLIST):
                 raise ChatServiceError("notJoined", room)
+            recipient = conditions.recipient
+            if recipient is not None:
+                if not actor.bypass and not self._lets_write(s, recipient, actor.name):
+                    raise ChatServiceError("notAllowed")
+                if recipient not in entry.names("whitelist"):
+                    return SendResult(0, False)
             if expected is not None and expected != entry.last_id:
                 raise ChatServiceError("conflict", entry.last_id)
             relation = conditions.relation

@@ -168,6 +168,7 @@ class SqliteUsers:
         with self._step() as s:
             expires = None if ban.until is None else s.now + (ban.until - now) / 1000
             s.run("insert or replace into bans values (?, ?, ?, ?)", user, ban.until, ban.reason, expires)
+            s.run("delete from own_rooms where user = ? and room not like '%:%'", user)
             s.publish(Topic(TopicKind.USER, user), DisconnectUser())
 
     async def user_unban(self, user: UserName) -> bool:

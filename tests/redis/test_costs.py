@@ -138,6 +138,48 @@ async def marking(scene: Scene) -> Any:
     return scene.call("roomMarkRead", "room", message_id)
 
 
+async def conversing(scene: Scene) -> InProcessClient:
+    """A client with an open conversation with bob, whom nothing keeps online."""
+    instance = await scene.world.start(**QUIET, enable_direct_conversations=True, own_rooms_limit=100)
+    client = await instance.login(f"user{next(_numbers)}")
+    await client.call("roomJoin", await client.call("directOpen", "bob"))
+    return client
+
+
+async def opening(scene: Scene) -> Any:
+    instance = await scene.world.start(**QUIET, enable_direct_conversations=True)
+    client = await instance.login(f"user{next(_numbers)}")
+    return lambda: client.call("directOpen", "bob")
+
+
+async def opening_again(scene: Scene) -> Any:
+    client = await conversing(scene)
+    return lambda: client.call("directOpen", "bob")
+
+
+async def sending_to_one(scene: Scene) -> Any:
+    client = await conversing(scene)
+    [room] = (await client.call("listOwnRooms"))["rooms"]
+    return lambda: client.call("roomMessage", room["roomName"], TEXT)
+
+
+async def listing(scene: Scene) -> Any:
+    client = await conversing(scene)
+    await client.call("roomJoin", "other")
+    return lambda: client.call("listOwnRooms")
+
+
+async def joining_into_the_list(scene: Scene) -> Any:
+    client = await conversing(scene)
+    return lambda: client.call("roomJoin", "other")
+
+
+async def leaving_for_good(scene: Scene) -> Any:
+    client = await conversing(scene)
+    await client.call("roomJoin", "other")
+    return lambda: client.call("roomLeave", "other")
+
+
 def disconnecting(*rooms: str) -> Any:
     async def prepare(scene: Scene) -> Any:
         client = await scene.instance.joined(f"user{next(_numbers)}", *rooms)
@@ -187,6 +229,12 @@ CASES: dict[str, tuple[Any, int]] = {
     "roomMessage, 5 from one socket at once": (sending_five, 2),
     "roomMessage, with a reaction": (reacting, 1),
     "roomMessage, with a reply": (command("roomMessage", "room", TEXT, {"replyTo": 1}), 1),
+    "directOpen": (opening, 5),
+    "directOpen, again": (opening_again, 3),
+    "roomMessage, in a conversation": (sending_to_one, 1),
+    "listOwnRooms, 2 rooms": (listing, 2),
+    "roomJoin, into the list": (joining_into_the_list, 2),
+    "roomLeave, out of the list": (leaving_for_good, 3),
     "roomRecentHistory, folded": (command("roomRecentHistory", "room", {"fold": True}), 1),
 }
 

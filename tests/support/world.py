@@ -67,11 +67,12 @@ class World:
     ) -> Instance:
         """Create another instance without starting it. ``store``: one of this backend; a new one when None.
 
-        Room management and direct messages are enabled unless ``options`` say otherwise.
+        Room management, direct messages and conversations are enabled unless ``options`` say otherwise.
         """
         options = {
             "enable_rooms_management": True,
             "enable_direct_messages": True,
+            "enable_direct_conversations": True,
             # Tests send fast. Tests of the limit set it themselves.
             "command_rate": None,
             **options,

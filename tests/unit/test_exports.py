@@ -125,9 +125,9 @@ def test_every_error_in_the_table_is_raised_somewhere() -> None:
 
 
 def test_number_of_contract_items() -> None:
-    assert len(TABLE) == len(COMMANDS) == 30
+    assert len(TABLE) == len(COMMANDS) == 32
     assert [command.name for command in TABLE] == sorted(COMMANDS)
-    assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 22
+    assert len({row.name for row in NOTIFICATIONS}) == len(NOTIFICATIONS) == 23
     assert len(ERROR_TEXTS) == 26
     assert len(SERVICE_HOOKS) == 12
     assert len(EVENTS) == 5

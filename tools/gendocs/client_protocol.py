@@ -78,7 +78,7 @@ def _command(row: Command) -> str:
     errors = ", ".join(sorted({*row.errors, *COMMON_ERRORS}))
     arguments = _arguments(tuple((argument.name, argument.type.typescript) for argument in row.arguments))
     if row.options:
-        arguments += f", options?: {row.options_type}"
+        arguments += f"{', ' if arguments else ''}options?: {row.options_type}"
     extra = "" if row.extra is None else f"   * Also answers `{row.extra.name}`: {row.extra.doc}.\n"
     return (
         f"  /**\n   * {row.doc}\n   * Result: {row.result}. Permitted for: {row.who}.\n{extra}"

@@ -110,6 +110,21 @@ interface ReadState {
   unread: number;
 }
 
+/** A room in the list of a user, with how far they have read it. lastMessageAt: Unix time in ms, if known. */
+interface OwnRoom extends ReadState {
+  roomName: string;
+  kind: "direct" | "room";
+  /** The other user of a conversation, null for other rooms. */
+  userName: string | null;
+  lastMessageAt: number | null;
+}
+
+/** A page of a list. cursor: of the next page, null after the last one. */
+interface OwnRooms {
+  rooms: OwnRoom[];
+  cursor: string | null;
+}
+
 interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;

@@ -20,6 +20,7 @@ from chat_service.client.client_types import (
     HistoryInfo,
     JoinHistory,
     NotificationsInfo,
+    OwnRooms,
     ReadState,
     RoomStatus,
     SendOutcome,

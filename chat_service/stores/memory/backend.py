@@ -24,6 +24,7 @@ from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
 from chat_service.stores.memory.leaving import Leaving
 from chat_service.stores.memory.memory_bus import Hub
+from chat_service.stores.memory.own_rooms import OwnRooms
 from chat_service.stores.memory.owned_rooms import OwnedRooms
 from chat_service.stores.memory.paces import Paces
 from chat_service.stores.memory.room import MemoryRoom
@@ -57,6 +58,9 @@ class MemoryUser:
             "whitelist": dict.fromkeys(config.whitelist),
         }
         self.sockets: dict[SocketId, UserSocket] = {}
+        #: Identifies this life of the user.
+        self.birth = object()
+        self.own_rooms = OwnRooms()
 
     @property
     def is_idle(self) -> bool:
@@ -221,6 +225,12 @@ class MemoryBackend:
         entry = self.users.get(user)
         return entry.sockets.get(socket_id) if entry else None
 
+    def unlist(self, user: UserName, room: RoomName) -> None:
+        """Take a room that is no conversation from the list of a user."""
+        entry = self.users.get(user)
+        if entry is not None and ":" not in room:
+            entry.own_rooms.discard(room)
+
     def connect(
         self,
         user: UserName,
@@ -327,6 +337,7 @@ class MemoryBackend:
                 if entry is not None:
                     entry.rooms.discard(room.name)
             if is_out:
+                self.unlist(user, room.name)
                 self.notify_user(user, "roomAccessRemoved", room.name, exclude=sockets)
 
 

@@ -27,17 +27,18 @@ from chat_service.contracts.records import (
     UserSummary,
 )
 from chat_service.contracts.store import Store
-from chat_service.errors import StoreError
+from chat_service.errors import ChatServiceError, StoreError
 from chat_service.interactions import FoldedPage
 from chat_service.stores.memory.backend import MemoryBackend, next_names
 from chat_service.stores.memory.memory_activity import MemoryActivity
 from chat_service.stores.memory.memory_bus import LocalBus
+from chat_service.stores.memory.memory_own_rooms import MemoryOwnRooms
 from chat_service.stores.memory.memory_users import MemoryUsers
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
-class MemoryStore(MemoryUsers, MemoryActivity):
+class MemoryStore(MemoryUsers, MemoryActivity, MemoryOwnRooms):
     """State in memory: the fastest store, lost with the process. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -108,10 +109,19 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
         details: str | None = None,
+        own_limit: int = 0,
     ) -> JoinResult:
         self.backend.bans.check(user)
-        entry = self.backend.room(room)
-        entry.check_join(user)
+        if ":" in room:
+            self.check_listed(user, room)
+        try:
+            entry = self.backend.room(room)
+            entry.check_join(user)
+        except ChatServiceError:
+            self.backend.unlist(user, room)
+            raise
+        if own_limit:
+            self.list_room(user, room, own_limit)
         index = self.backend.index(user, socket_id)
         if index is not None:
             index.rooms.add(room)
@@ -170,7 +180,12 @@ class MemoryStore(MemoryUsers, MemoryActivity):
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:
         return self.backend.room(room).send(
-            actor, message, conditions, self.backend.sent_keys, self.backend.paces
+            actor,
+            message,
+            conditions,
+            self.backend.sent_keys,
+            self.backend.paces,
+            self.check_recipient,
         )
 
     async def room_history(

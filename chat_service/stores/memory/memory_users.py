@@ -108,6 +108,8 @@ class MemoryUsers:
 
     async def user_ban(self, user: UserName, ban: Ban, now: int) -> None:
         self.backend.bans.set(user, ban, now)
+        if (entry := self.backend.users.get(user)) is not None:
+            entry.own_rooms.clear_rooms()
         self.backend.hub.send(Topic(TopicKind.USER, user), DisconnectUser())
 
     async def user_unban(self, user: UserName) -> bool:

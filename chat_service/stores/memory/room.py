@@ -56,6 +56,7 @@ class MemoryRoom:
         self.epoch = new_epoch()
         #: Identifies this life of the room, also when the epoch changes.
         self.birth = self.epoch
+        self.pair: tuple[object, object] | None = None  # the births of the two users of a conversation
         self.seq = 0
         self.owner = config.owner
         self.whitelist_only = config.whitelist_only
@@ -308,9 +309,15 @@ class MemoryRoom:
     # Messages and settings
 
     def send(
-        self, actor: Actor, message: Message, conditions: SendConditions, sent_keys: SentKeys, paces: Paces
+        self,
+        actor: Actor,
+        message: Message,
+        conditions: SendConditions,
+        sent_keys: SentKeys,
+        paces: Paces,
+        check_recipient: Callable[[UserName, Actor], None],
     ) -> SendResult:
-        key, digest, window, expected, rate, relation = conditions
+        key, digest, window, expected, rate, relation, recipient = conditions
         scope = None if key is None else (self.birth, actor.name, key)
         sent = None if scope is None else sent_keys.find(scope)
         if sent is not None:
@@ -318,6 +325,10 @@ class MemoryRoom:
                 raise ChatServiceError("idempotencyConflict", key)
             return SendResult(sent.id, True)
         if actor.bypass or actor.name in self.members:
+            if recipient is not None:
+                check_recipient(recipient, actor)
+                if recipient not in self.lists["whitelist"]:
+                    return SendResult(0, False)
             if expected is not None and expected != self.history.last_id:
                 raise ChatServiceError("conflict", self.history.last_id)
             said = None

@@ -23,7 +23,7 @@ _ROOM_SUFFIXES = (
     ":marks",
     ":interactions",
 )
-_USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban")
+_USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban", ":own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Keys:
 
     def room(self, room: str) -> str:
         """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, leaving, counted,
-        details.
+        details, pair.
         """
         return f"{self.prefix}:room:{{{room}}}"
 
@@ -130,6 +130,10 @@ class Keys:
     def ban(self, user: str) -> str:
         """String: the end in ms of Unix time or nothing, then a colon and the reason if there is one."""
         return f"{self.user(user)}:ban"
+
+    def own_rooms(self, user: str) -> str:
+        """Hash of the rooms in the user's list: see ``lua/lib/user.lua``."""
+        return f"{self.user(user)}:own"
 
     def user_pace(self, user: str, what: str) -> str:
         """String: see ``lua/lib/pace.lua``. ``what``: login or room."""

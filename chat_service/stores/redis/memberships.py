@@ -49,10 +49,11 @@ class Memberships:
         query: HistoryQuery | None,
         seen_limit: int,
         details: str | None,
+        own_limit: int,
     ) -> JoinResult:
         token = next(self.tokens)
         try:
-            presence = await self._users.index_add(user, socket_id, room, token, instance_id)
+            presence = await self._users.index_add(user, socket_id, room, token, instance_id, own_limit)
             result = await self._rooms.join(
                 room,
                 user,
@@ -72,7 +73,7 @@ class Memberships:
                 raise
             return joined
         except ChatServiceError:
-            await self._users.index_remove(user, room, [(socket_id, token)])
+            await self._users.index_remove(user, room, [(socket_id, token)], unlist=own_limit > 0)
             raise
         if result.changed and announce and (echo_all or presence.sockets > 1):
             echo = _echo("roomJoinedEcho", room, socket_id, result.njoined, echo_all)

@@ -1,6 +1,5 @@
 """The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
-import uuid
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -40,23 +39,20 @@ from chat_service.stores.redis.memberships import Memberships
 from chat_service.stores.redis.redis_activity import RedisActivity
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.stores.redis.redis_own_rooms import RedisOwnRooms
 from chat_service.stores.redis.redis_users import RedisUsers
 from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.rights import RightsCheck
 from chat_service.stores.redis.room_quotas import RoomQuotas
 from chat_service.stores.redis.room_scripts import RoomScripts
-from chat_service.stores.redis.room_values import Removed
+from chat_service.stores.redis.room_values import Removed, new_epoch
 from chat_service.stores.redis.scanning import RedisLists
 from chat_service.stores.redis.scripts import flag, ttl_ms
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 
-def _new_epoch() -> str:
-    return uuid.uuid4().hex[:16]
-
-
-class RedisStore(RedisUsers, RedisActivity):
+class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
     """State in Redis: a single server, Sentinel or a cluster. The methods are described in ``Store``."""
 
     runs_without_task = True
@@ -142,7 +138,7 @@ class RedisStore(RedisUsers, RedisActivity):
     # Rooms
 
     async def room_create(self, room: RoomName, config: RoomConfig, quota: RoomQuota | None = None) -> None:
-        await self._removals.finish(room, await self._quotas.create(room, _new_epoch(), config, quota))
+        await self._removals.finish(room, await self._quotas.create(room, new_epoch(), config, quota))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
         removed = await self._rooms.delete(room, actor, await self._users.actor_ban_keys(actor))
@@ -150,7 +146,7 @@ class RedisStore(RedisUsers, RedisActivity):
         return await self._removals.finish(room, removed)
 
     async def room_renew(self, room: RoomName, epoch: str, now: int) -> Removal | None:
-        return await self._removals.finish(room, await self._rooms.renew(room, epoch, _new_epoch(), now))
+        return await self._removals.finish(room, await self._rooms.renew(room, epoch, new_epoch(), now))
 
     async def room_exists(self, room: RoomName) -> bool:
         return bool(await self.client.call(self.keys.room(room), "EXISTS", self.keys.room(room)))
@@ -168,6 +164,7 @@ class RedisStore(RedisUsers, RedisActivity):
         query: HistoryQuery | None = None,
         seen_limit: int = SEEN_LIMIT,
         details: str | None = None,
+        own_limit: int = 0,
     ) -> JoinResult:
         return await self._memberships.join(
             room,
@@ -180,6 +177,7 @@ class RedisStore(RedisUsers, RedisActivity):
             query=query,
             seen_limit=seen_limit,
             details=details,
+            own_limit=own_limit,
         )
 
     async def room_announce(
@@ -214,6 +212,7 @@ class RedisStore(RedisUsers, RedisActivity):
     async def room_send(
         self, room: RoomName, actor: Actor, message: Message, conditions: SendConditions
     ) -> SendResult:
+        await self.check_recipient(actor, conditions.recipient)
         return await self._rooms.send(room, actor, message, conditions)
 
     async def room_history(

@@ -94,7 +94,7 @@ class Removals:
         joined = tuple(socket_id for socket_id, _ in removed.sockets)
         notice = Notify(event="roomAccessRemoved", args=(room,), exclude=joined) if is_told else None
         try:
-            await self._users.index_remove(removed.user, room, removed.sockets, notice)
+            await self._users.index_remove(removed.user, room, removed.sockets, notice, unlist=is_told)
         except StoreTimeoutError as error:
             # The removal itself has succeeded and must not fail because of this.
             logger.warning("the index of user %s will be cleaned later: %s", removed.user, error)

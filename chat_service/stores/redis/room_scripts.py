@@ -42,10 +42,29 @@ class RoomScripts(RoomReads):
         self, room: RoomName, epoch: str, config: RoomConfig, is_counted: bool, ban_keys: Sequence[str]
     ) -> Removed:
         """Returns the members of a former room of that name whose main key was evicted."""
+        removed, _ = await self._create(room, epoch, config, is_counted, "", ban_keys)
+        return removed
+
+    async def open(self, room: RoomName, epoch: str, config: RoomConfig, pair: str) -> tuple[Removed, int]:
+        """Create a conversation, or add the two users to its whitelist. ``pair``: identifies the two.
+
+        Returns those removed from a conversation of other users, and how many names the whitelist gained.
+        """
+        return await self._create(room, epoch, config, False, pair, ())
+
+    async def _create(
+        self,
+        room: RoomName,
+        epoch: str,
+        config: RoomConfig,
+        is_counted: bool,
+        pair: str,
+        ban_keys: Sequence[str],
+    ) -> tuple[Removed, int]:
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
         ]
-        removed = await self._run(
+        *removed, added = await self._run(
             "room_create",
             room,
             *self._signing,
@@ -59,10 +78,15 @@ class RoomScripts(RoomReads):
             ttl_ms(config.history_ttl),
             ttl_ms(config.empty_ttl),
             flag(is_counted),
+            pair,
             *map(len, lists),
             *(name for names in lists for name in names),
             more_keys=ban_keys,
         )
+        return removed_users(*removed), added
+
+    async def leave_conversation(self, room: RoomName, user: UserName, now: int) -> Removed:
+        removed = await self._run("direct_leave", room, *self._signing, user, now)
         return removed_users(*removed)
 
     async def delete(self, room: RoomName, actor: Actor, ban_keys: Sequence[str]) -> Removed:
@@ -176,6 +200,8 @@ class RoomScripts(RoomReads):
     ) -> SendResult:
         keys, key, expected = self._keys.message_keys(room), conditions.key, conditions.expected_last_id
         keys += (self._keys.interactions(room), self._keys.room_list(room, "adminlist"))
+        direct = self._direct_keys(room, actor, conditions.recipient)
+        keys += direct
         if key is not None:
             keys.append(self._keys.sent(room, actor.name, key))
         rate = None if actor.name is None else conditions.rate
@@ -192,10 +218,23 @@ class RoomScripts(RoomReads):
             conditions.digest,
             max(1, round(conditions.window * 1000)),
             *(rate or ("", "")),
+            len(direct),
+            conditions.recipient or "",
             *relation_arguments(actor.name, conditions.relation),
         )
-        found = checked(answer, noRoom=room, notJoined=room, idempotencyConflict=key)
+        codes = {"idempotencyConflict": key, "noUser": conditions.recipient}
+        found = checked(answer, noRoom=room, notJoined=room, **codes)
         return SendResult(id=found[0], is_duplicate=found[1] == 1)
+
+    def _direct_keys(self, room: RoomName, actor: Actor, recipient: UserName | None) -> list[str]:
+        """The keys with which a message in a conversation is checked: in a cluster only those of the room."""
+        if recipient is None:
+            return []
+        keys = self._keys
+        found = [keys.room_list(room, "whitelist")]
+        if not actor.bypass and not self._client.is_cluster:
+            found += keys.user_keys(recipient)[:3]
+        return found
 
     async def change_list(
         self,

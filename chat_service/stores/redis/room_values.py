@@ -1,7 +1,10 @@
 """The values of rooms in the form that scripts take and return them."""
 
 import hashlib
+import io
 import logging
+import re
+import uuid
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -25,7 +28,14 @@ _ID = itemgetter("id")
 #: Maximum number of corrupt messages that a process logs.
 MAX_REPORTS = 100
 
+_TIMESTAMP = re.compile(rb'"timestamp":([0-9]{1,16})(?:,"author":"(?:[^"\\]|\\.)*")?\}\Z', re.DOTALL)
+_PACKED_TIMESTAMP = pack("timestamp")
+
 logger = logging.getLogger("chat_service")
+
+
+def new_epoch() -> str:
+    return uuid.uuid4().hex[:16]
 
 
 class RemovedUser(NamedTuple):
@@ -219,6 +229,20 @@ def _stored_message(item: bytes) -> Message:
     if not isinstance(message, dict) or not isinstance(message["id"], int):
         raise TypeError("expected an object with an id")
     return message
+
+
+def timestamp_at(end: bytes) -> int | None:
+    """The timestamp of a message in ms. ``end``: of the stored message, where only its author follows."""
+    found = _TIMESTAMP.search(end)
+    if found is not None:
+        return int(found[1])
+    packed = end.rpartition(_PACKED_TIMESTAMP)[2]
+    try:
+        at, *author = msgpack.Unpacker(io.BytesIO(packed))
+    except (ValueError, msgpack.UnpackException):
+        return None
+    is_end = not author or (len(author) == 2 and author[0] == "author")
+    return at if is_end and isinstance(at, int) else None
 
 
 def member_sockets(room: RoomName, packed: bytes) -> list[tuple[str, str, str]]:

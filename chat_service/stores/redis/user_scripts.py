@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, TopicKind
+from chat_service.contracts.own_room_store import CONVERSATIONS
 from chat_service.contracts.records import (
     SOCKETS,
     Actor,
@@ -16,6 +17,7 @@ from chat_service.contracts.records import (
     UserConfig,
 )
 from chat_service.errors import ChatServiceError, StoreError
+from chat_service.protocol.names import DIRECT
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec
@@ -214,7 +216,7 @@ class UserScripts:
         sockets, joined = await self._run("user_read", user, "sockets")
         rooms: dict[str, set[RoomName]] = {}
         for entry in texts(joined):
-            socket_id, _, room = entry.rpartition(":")
+            socket_id, room = _split_entry(entry)
             rooms.setdefault(socket_id, set()).add(RoomName(room))
         found = {}
         for socket, instance in pairs(sockets):
@@ -225,6 +227,35 @@ class UserScripts:
             found[SocketId(socket_id)] = info
         return found
 
+    async def list_conversation(
+        self,
+        user: UserName,
+        room: RoomName,
+        limit: int,
+        birth: str,
+        check_ban: bool,
+        sender: str,
+        is_strict: bool,
+        rate: Rate | None,
+    ) -> tuple[bool, str]:
+        """Add a conversation to the list of a user: see ``direct_list.lua``."""
+        keys = () if rate is None else (self._keys.user_pace(user, "room"),)
+        arguments = room, limit, birth, flag(check_ban), sender, flag(is_strict), *(rate or ())
+        was_listed, its_birth = await self._run(
+            "direct_list", user, *arguments, more_keys=keys, limitExceeded=CONVERSATIONS
+        )
+        return was_listed == 1, its_birth.decode()
+
+    async def own_rooms(self, user: UserName) -> tuple[dict[RoomName, int], int]:
+        """The rooms in the list of a user, each with the time in ms since when, and the time now."""
+        try:
+            found, now = await self._run("user_read", user, "own")
+        except ChatServiceError:
+            return {}, 0
+        entries = pairs(found)
+        names = texts([name for name, _ in entries])
+        return {RoomName(name): int(at) for name, (_, at) in zip(names, entries, strict=True) if name}, now
+
     async def has_socket(self, user: UserName, socket_id: SocketId) -> bool:
         """Whether the user exists and has the socket."""
         try:
@@ -233,9 +264,16 @@ class UserScripts:
             return False
 
     async def index_add(
-        self, user: UserName, socket_id: SocketId, room: RoomName, token: str, instance_id: InstanceId
+        self,
+        user: UserName,
+        socket_id: SocketId,
+        room: RoomName,
+        token: str,
+        instance_id: InstanceId,
+        own_limit: int,
     ) -> Presence:
-        count, elsewhere = await self._run("index_add", user, socket_id, room, token, instance_id)
+        entry = (socket_id, room, token, instance_id, own_limit)
+        count, elsewhere = await self._run("index_add", user, *entry, noRoom=room)
         return Presence(count, elsewhere)
 
     async def index_remove(
@@ -246,16 +284,26 @@ class UserScripts:
         envelope: Notify | None = None,
         *,
         here: InstanceId | None = None,
+        unlist: bool = False,
     ) -> bool:
         """Remove the entries with the given tokens (an empty one matches any), and notify the user.
 
         ``here``: the caller's instance. Returns True if all the user's sockets are on it; the caller must
-        then deliver the envelope itself.
+        then deliver the envelope itself. ``unlist``: take the room from the list of the user, too.
         """
         fields = [field for socket_and_token in sockets for field in socket_and_token]
         packed = self._encode(user, envelope)
-        (deliver,) = await self._run("index_remove", user, room, packed, here or "", *fields)
+        (deliver,) = await self._run("index_remove", user, room, packed, here or "", flag(unlist), *fields)
         return bool(deliver == 1)
+
+
+def _split_entry(entry: str) -> tuple[str, str]:
+    """The socket and the room of an entry in a user's index. Only names of conversations have colons."""
+    socket_id, *room = entry.rsplit(":", 3)
+    if len(room) == 3 and room[0] + ":" == DIRECT:
+        return socket_id, ":".join(room)
+    socket_id, _, name = entry.rpartition(":")
+    return socket_id, name
 
 
 class InstanceCommands:

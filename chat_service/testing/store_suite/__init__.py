@@ -21,6 +21,7 @@ for _part in (
     "bus",
     "changes",
     "concurrency",
+    "conversing",
     "expiring",
     "history_sizes",
     "large_rooms",
@@ -48,6 +49,7 @@ from chat_service.testing.store_suite.base import MakeStore, Peer, Peers  # noqa
 from chat_service.testing.store_suite.bus import BusSuite  # noqa: E402
 from chat_service.testing.store_suite.changes import ChangeSuite  # noqa: E402
 from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noqa: E402
+from chat_service.testing.store_suite.conversing import OwnRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.expiring import ExpirySuite  # noqa: E402
 from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
 from chat_service.testing.store_suite.large_rooms import LargeRoomSuite  # noqa: E402
@@ -86,6 +88,7 @@ class StoreSuite(
     RateSuite,
     ActivitySuite,
     OwnedRoomSuite,
+    OwnRoomSuite,
     AccessSuite,
     ListSuite,
     ChangeSuite,
@@ -109,6 +112,7 @@ __all__ = [
     "MemberSuite",
     "MembersPageSuite",
     "MessageSuite",
+    "OwnRoomSuite",
     "OwnedRoomSuite",
     "Peer",
     "Peers",

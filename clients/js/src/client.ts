@@ -5,7 +5,15 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 import { Emitter, type EventArguments } from "./emitter.js";
 import { ChatError } from "./errors.js";
 import { LoginRefresh } from "./login-refresh.js";
-import { COMMANDS, type AuthData, type Commands, type Notifications, type TextMessage } from "./protocol.js";
+import {
+  COMMANDS,
+  type AuthData,
+  type Commands,
+  type Notifications,
+  type OwnRoom,
+  type OwnRooms,
+  type TextMessage,
+} from "./protocol.js";
 import { SavedOutbox, type OutboxStorage } from "./outbox-storage.js";
 import { parserFor } from "./parser.js";
 import type { RoomHost } from "./room-types.js";
@@ -188,6 +196,21 @@ export class ChatClient<
       this.#rooms.set(name, room);
     }
     return room;
+  }
+
+  /** Open the conversation with a user, who may be offline. It is a room for the two; this does not join it. */
+  async conversation(userName: string): Promise<Room<M>> {
+    return this.room((await this.request("directOpen", userName)) as string);
+  }
+
+  /** The user's rooms that outlive connections: conversations, and those that were joined and not left. */
+  async *ownRooms(): AsyncGenerator<OwnRoom, void, undefined> {
+    let cursor: string | null = null;
+    do {
+      const page = (await this.request("listOwnRooms", { cursor })) as OwnRooms;
+      yield* page.rooms;
+      cursor = page.cursor;
+    } while (cursor !== null);
   }
 
   /**

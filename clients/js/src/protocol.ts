@@ -98,6 +98,21 @@ export interface ReadState {
   unread: number;
 }
 
+/** A room in the list of a user, with how far they have read it. lastMessageAt: Unix time in ms, if known. */
+export interface OwnRoom extends ReadState {
+  roomName: string;
+  kind: "direct" | "room";
+  /** The other user of a conversation, null for other rooms. */
+  userName: string | null;
+  lastMessageAt: number | null;
+}
+
+/** A page of a list. cursor: of the next page, null after the last one. */
+export interface OwnRooms {
+  rooms: OwnRoom[];
+  cursor: string | null;
+}
+
 export interface NotificationsInfo {
   enableUserlistUpdates: boolean;
   enableAccessListsUpdates: boolean;
@@ -138,6 +153,14 @@ export type AuthData = { id: string } & Record<string, unknown>;
 
 /** A string, or an object if the option use_raw_error_objects is on. */
 export type WireError = string | { name: "ChatServiceError"; code: string; args: unknown[] };
+
+/** Options of listOwnRooms, after its arguments. */
+export interface ListOwnRoomsOptions {
+  /** How many rooms, up to 100. */
+  limit?: number;
+  /** The `cursor` of the page before. */
+  cursor?: string | null;
+}
 
 /** Options of roomGetStatus, after its arguments. */
 export interface RoomGetStatusOptions {
@@ -226,6 +249,12 @@ export interface Commands<M = TextMessage> {
    */
   directMessage(toUser: string, message: M): Sent<M>;
   /**
+   * Opens the conversation with a user, who may be offline: a room for the two, with everything that rooms have. It is in the lists of both until they leave it. Opening it again changes nothing.
+   * Result: the name of the conversation's room. Permitted for: users allowed by the other user's lists, when `enable_direct_conversations` is on.
+   * Errors: badArgument, banned, internalError, invalidName, limitExceeded, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
+   */
+  directOpen(userName: string): string;
+  /**
    * Removes names from the caller's `blacklist` or `whitelist`.
    * Result: nothing. Permitted for: any user, for their own lists and other users' names.
    * Errors: badArgument, banned, internalError, invalidName, listLimitExceeded, noList, noLogin, noUser, notAllowed, rateLimited, timeout, wrongArgumentsCount.
@@ -237,6 +266,12 @@ export interface Commands<M = TextMessage> {
    * Errors: badArgument, banned, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   directSetWhitelistMode(mode: boolean): null;
+  /**
+   * Returns a page of the caller's rooms in the order of their names: conversations, and the rooms that one of their devices has joined and none has left. They stay when connections end. Each has `roomName`, `kind` (`direct` or `room`), the other user as `userName`, the last message and what is unread. `cursor` gets the next page; null after the last one.
+   * Result: `{rooms, cursor}`. Permitted for: any user.
+   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
+   */
+  listOwnRooms(options?: ListOwnRoomsOptions): OwnRooms;
   /**
    * Lists the caller's sockets, each with the rooms it has joined.
    * Result: the rooms of each of the user's sockets, on all instances. Permitted for: any user, for themselves.
@@ -404,8 +439,10 @@ export const COMMANDS = [
   "directGetAccessList",
   "directGetWhitelistMode",
   "directMessage",
+  "directOpen",
   "directRemoveFromList",
   "directSetWhitelistMode",
+  "listOwnRooms",
   "listOwnSockets",
   "loginRefresh",
   "roomAddToList",
@@ -476,6 +513,8 @@ export interface Notifications<M = TextMessage> {
   directMessage(message: Sent<M>): void;
   /** To the user's other sockets: Another socket of this user sent a direct message. */
   directMessageEcho(toUser: string, message: Sent<M>): void;
+  /** To all sockets of a user into whose list it comes, except the one that opened it: A conversation with `userName` has been opened; its room can be joined. */
+  directOpened(roomName: string, userName: string): void;
   /** To the user's other sockets: Data from another socket of this user. */
   systemMessage(data: unknown): void;
 }
@@ -502,6 +541,7 @@ export const NOTIFICATIONS = [
   "roomStateGap",
   "directMessage",
   "directMessageEcho",
+  "directOpened",
   "systemMessage"
 ] as const;
 

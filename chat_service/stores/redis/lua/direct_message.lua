@@ -1,12 +1,12 @@
 -- Publish a direct message to all sockets of an online user if the user accepts messages from the sender.
 -- KEYS: of lib/user.lua, then, if the sender is a client whose keys may be used together with the recipient's,
---   7 senders_ban_key (string)
+--   8 senders_ban_key (string)
 -- ARGV: 1 sender or ''  2 to_self (0 or 1)  3 bypass (0 or 1)  4 envelope (signed)
 -- Returns {0}, or {'banned', the ban}, {'noUser'}, {'notAllowed'}, {'noUserOnline'}.
 -- include: clock
 -- include: user
 local sender, to_self, bypass, envelope = ARGV[1], ARGV[2] == '1', ARGV[3] == '1', ARGV[4]
-local senders_ban_key = KEYS[7]
+local senders_ban_key = KEYS[USER_KEYS + 1]
 
 local ban = senders_ban_key and redis.call('GET', senders_ban_key)
 if ban then return {'banned', ban} end

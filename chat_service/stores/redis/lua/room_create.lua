@@ -3,8 +3,11 @@
 -- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
 --   8 history_max  9 history_max_bytes or ''  10 history_ttl  11 empty_ttl (ms or '')
 --   12 whether the room counts for the limit of its owner (0 or 1)
---   13 admins  14 blacklisted  15 whitelisted: counts of the names that follow in this order
--- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'roomExists'}.
+--   13 pair: of a conversation, which two users it belongs to, else ''
+--   14 admins  15 blacklisted  16 whitelisted: counts of the names that follow in this order
+-- A conversation that exists for the same pair is kept. One of former users of the same names is removed.
+-- Returns {0, removed users as in lib/remove.lua, epoch, seq, names that are new in the whitelist}, or
+--   {'banned', the ban}, {'roomExists'}.
 -- include: bus
 -- include: room
 -- include: details
@@ -20,12 +23,22 @@ local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
 local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local history_ttl, empty_ttl = ARGV[10], ARGV[11]
 local is_counted = ARGV[12] == '1'
-local admins, blacklisted, whitelisted = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
-local next_name = 16
+local pair = ARGV[13]
+local admins, blacklisted, whitelisted = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local next_name = 17
 
 local ban = find_ban()
 if ban then return {'banned', ban} end
-if redis.call('EXISTS', room_key) == 1 then return {'roomExists'} end
+if redis.call('EXISTS', room_key) == 1 then
+  if pair == '' then return {'roomExists'} end
+  local f = redis.call('HMGET', room_key, 'pair', 'epoch', 'seq', 'gone')
+  if f[1] == pair then
+    local new = 0
+    for at = next_name, #ARGV do new = new + redis.call('SADD', whitelist_key, ARGV[at]) end
+    expire_with_room({gone = tonumber(f[4])}, whitelist_key)
+    return {0, NOBODY_REMOVED, f[2], tonumber(f[3]), new}
+  end
+end
 local room, gone = {epoch = epoch, seq = 0, last = 0}, NOBODY_REMOVED
 if redis.call('EXISTS', unpack(KEYS, 1, ROOM_KEYS)) > 0 then
   -- The new epoch makes instances that serve the former room read this one.
@@ -39,6 +52,7 @@ redis.call('HSET', room_key, 'epoch', room.epoch, 'birth', room.epoch, 'seq', ro
 if history_max_bytes ~= '' then redis.call('HSET', room_key, 'hb', history_max_bytes .. ':0:0:0') end
 if history_ttl ~= '' then redis.call('HSET', room_key, 'httl', history_ttl) end
 if empty_ttl ~= '' then redis.call('HSET', room_key, 'ettl', empty_ttl) end
+if pair ~= '' then redis.call('HSET', room_key, 'pair', pair) end
 if is_counted then redis.call('HSET', room_key, 'counted', owner) end
 
 local function add_names(list_key, count)
@@ -53,4 +67,4 @@ add_names(blacklist_key, blacklisted)
 add_names(whitelist_key, whitelisted)
 room.empty_ttl = tonumber(empty_ttl)
 expire_if_empty(room)
-return {0, gone, room.epoch, room.seq}
+return {0, gone, room.epoch, room.seq, whitelisted}

@@ -1,12 +1,14 @@
 -- Store and publish a message on conditions: once per key, or only after the message that the sender knows as the last.
 -- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)  3 history_key (list)
---   4 times_key (list)  5 interactions_key (hash)  6 adminlist_key (set), then sent_key (string, only with an
---   idempotency key): birth ':' id ':' digest; pace_key (string, only with a rate)
+--   4 times_key (list)  5 interactions_key (hash)  6 adminlist_key (set), then, only in a conversation, whitelist_key
+--   (set) and, if the keys of the recipient may be used together with the room's, those of their user (hash), blacklist
+--   and whitelist (sets); sent_key (string, only with an idempotency key): birth ':' id ':' digest; pace_key (string, only with a rate)
 -- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 is_json (0 or 1)  6 message  7 room_name: as in
 --   room_message.lua  8 expected last id or ''  9 digest  10 window (ms): both of the idempotency key
---   11 interval or ''  12 tolerance (see lib/pace.lua), with a relation to another message (see lib/interactions.lua):
---   13 kind  14 id  15 reaction  16 epoch or ''  17 limit  18 and 19 the ends of the actor's messages
--- Returns {0, id, is_duplicate (0 or 1)}, or {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id},
+--   11 interval or ''  12 tolerance (see lib/pace.lua)  13 direct_keys: how many keys a conversation adds  14 its
+--   recipient; with a relation to another message (see lib/interactions.lua): 15 kind  16 id  17 reaction
+--   18 epoch or ''  19 limit  20 and 21 the ends of the actor's messages
+-- Returns {0, id, is_duplicate (0 or 1)}, {0, 0, 0} if the recipient has left the conversation, or {'noUser', name}, {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id},
 --   {'noMessage', id}, {'notAllowed'}, {'limitExceeded', of what}, {'rateLimited', ms to wait}.
 -- include: bus
 -- include: clock
@@ -20,10 +22,12 @@ local interactions_key, adminlist_key = KEYS[5], KEYS[6]
 local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 local interval, tolerance = tonumber(ARGV[11]), tonumber(ARGV[12])
-local kind, target_id, reaction, target_epoch, limit = ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17])
-local stored_start, stored_end = ARGV[18], ARGV[19]
+local direct_keys, recipient = tonumber(ARGV[13]), ARGV[14]
+local kind, target_id, reaction, target_epoch, limit = ARGV[15], ARGV[16], ARGV[17], ARGV[18], tonumber(ARGV[19])
+local stored_start, stored_end = ARGV[20], ARGV[21]
 local pace_key = interval and KEYS[#KEYS]
-local sent_key = KEYS[7] ~= pace_key and KEYS[7] or nil
+local sent_key = KEYS[7 + direct_keys]
+if sent_key == pace_key then sent_key = nil end
 
 local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth', 'owner')
 if not f[1] then return {'noRoom'} end
@@ -42,6 +46,17 @@ end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end
+if direct_keys > 1 then
+  local user_key, blacklist_key, accepted_key = KEYS[8], KEYS[9], KEYS[10]
+  local mode = redis.call('HGET', user_key, 'wl')
+  if not mode then return {'noUser', recipient} end
+  -- rules.has_direct_access
+  if redis.call('SISMEMBER', blacklist_key, actor) == 1
+    or (mode == '1' and redis.call('SISMEMBER', accepted_key, actor) == 0) then
+    return {'notAllowed'}
+  end
+end
+if direct_keys > 0 and redis.call('SISMEMBER', KEYS[7], recipient) == 0 then return {0, 0, 0} end
 if expected ~= '' and expected ~= f[3] then return {'conflict', tonumber(f[3])} end
 local relation, found
 local room = {epoch = f[1], birth = birth, last = tonumber(f[3]), ttl = tonumber(f[6])}

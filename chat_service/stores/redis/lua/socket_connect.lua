@@ -1,5 +1,5 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
--- KEYS: of lib/user.lua, then, with a rate, 7 pace_key (string)
+-- KEYS: of lib/user.lua, then, with a rate, 8 pace_key (string)
 -- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
 --   6 limit: the number of sockets that the user may have, 0 for any  7 ttl: see lib/user.lua (ms, or '')
 --   with a rate: 8 interval  9 tolerance (see lib/pace.lua)
@@ -9,7 +9,7 @@
 -- include: user
 -- include: pace
 local socket, instance, ephemeral, limit, ttl = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6]), ARGV[7]
-local interval, tolerance, pace_key = tonumber(ARGV[8]), tonumber(ARGV[9]), KEYS[7]
+local interval, tolerance, pace_key = tonumber(ARGV[8]), tonumber(ARGV[9]), KEYS[USER_KEYS + 1]
 
 local ban = redis.call('GET', ban_key)
 if ban then return {'banned', ban} end
@@ -24,7 +24,7 @@ end
 
 if redis.call('HSETNX', user_key, 'wl', '0') == 1 then
   -- If Redis evicted the key of a former user of this name, that user's lists must not pass to this one.
-  redis.call('UNLINK', blacklist_key, whitelist_key)
+  redis.call('UNLINK', blacklist_key, whitelist_key, own_key)
   if ephemeral then redis.call('HSET', user_key, 'ephemeral', '1') end
 else
   local dropped
@@ -33,7 +33,10 @@ else
   else
     dropped = redis.call('HDEL', user_key, 'ttl', 'ephemeral')
   end
-  if dropped > 0 then redis.call('PERSIST', user_key) end
+  if dropped > 0 then
+    redis.call('PERSIST', user_key)
+    redis.call('PERSIST', own_key)
+  end
 end
 if ttl ~= '' then redis.call('HSET', user_key, 'ttl', ttl) end
 if turn then take_turn(pace_key, turn) end

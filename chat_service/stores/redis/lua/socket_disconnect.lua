@@ -23,7 +23,7 @@ if count > 0 then
 else
   local f = redis.call('HMGET', user_key, 'ephemeral', 'ttl', 'wl')
   if f[1] then
-    redis.call('UNLINK', user_key, blacklist_key, whitelist_key, rooms_key)
+    redis.call('UNLINK', user_key, blacklist_key, whitelist_key, rooms_key, own_key)
   else
     settle_expiry(f[2], f[3] == '1')
   end

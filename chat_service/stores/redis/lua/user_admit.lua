@@ -1,5 +1,5 @@
 -- Let a user create a room, if their bans and limits allow it.
--- KEYS: of lib/user.lua, then, with a rate or a limit, 7 owned_key (sorted set)  8 pace_key (string)
+-- KEYS: of lib/user.lua, then, with a rate or a limit, 8 owned_key (sorted set)  9 pace_key (string)
 -- ARGV: with a rate or a limit, 1 limit: the number of rooms that the user may own, or 0 for any
 --   2 entry of the new room in owned_key  3 ms after which an entry is due for a check
 --   4 ms for which owned_key is kept without a new room, or '' for ever
@@ -10,7 +10,7 @@
 -- include: user
 -- include: pace
 local limit, entry, check_after, kept = tonumber(ARGV[1] or 0), ARGV[2], ARGV[3], ARGV[4]
-local interval, tolerance, owned_key, pace_key = tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[7], KEYS[8]
+local interval, tolerance, owned_key, pace_key = tonumber(ARGV[5]), tonumber(ARGV[6]), KEYS[USER_KEYS + 1], KEYS[USER_KEYS + 2]
 -- Entries to check at once.
 local MOST = 100
 

@@ -13,6 +13,8 @@ if what == 'set' then
   else
     redis.call('SET', ban_key, ban, 'PX', left)
   end
+  -- Bans end memberships, but not conversations.
+  for _, room in ipairs(find_own(false)) do redis.call('HDEL', own_key, room) end
   redis.call('SPUBLISH', user_key, envelope)
   return {0}
 elseif what == 'end' then

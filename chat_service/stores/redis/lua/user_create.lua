@@ -10,7 +10,7 @@ local first_blacklisted, first_whitelisted = 4, 4 + blacklisted
 
 if user_exists() then return {'userExists'} end
 redis.call('HSET', user_key, 'wl', whitelist_only)
-redis.call('UNLINK', blacklist_key, whitelist_key)
+redis.call('UNLINK', blacklist_key, whitelist_key, own_key)
 for at = first_blacklisted, first_whitelisted - 1 do redis.call('SADD', blacklist_key, ARGV[at]) end
 for at = first_whitelisted, #ARGV do redis.call('SADD', whitelist_key, ARGV[at]) end
 if ttl ~= '' then

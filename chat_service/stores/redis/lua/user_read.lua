@@ -1,6 +1,6 @@
 -- Read part of a user.
 -- ARGV: 1 what, then its arguments: 'list' index in KEYS of the list; 'in' index in KEYS of the list, name;
---   'mode'; 'access' sender; 'sockets'
+--   'mode'; 'access' sender; 'sockets'; 'own': the rooms in the list with their times, and the time now
 -- Returns {0, ...}, or {'noUser'}.
 -- include: clock
 -- include: user
@@ -20,4 +20,6 @@ elseif what == 'access' then
   return {0, accepts_messages_from(sender) and 1 or 0}
 elseif what == 'sockets' then
   return {0, redis.call('HGETALL', sockets_key), redis.call('HKEYS', rooms_key)}
+elseif what == 'own' then
+  return {0, redis.call('HGETALL', own_key), now_ms()}
 end

@@ -71,9 +71,20 @@ export function dayText(ms: number): string {
   return dayFormat.format(ms);
 }
 
-export function isSameDay(one: number, other: number): boolean {
-  return new Date(one).toDateString() === new Date(other).toDateString();
+/** The day that was asked for last, as times in ms: neighbours in a list are nearly always of one day. */
+let day = { from: 0, to: 0 };
+
+/** When a day began, in the time zone of the browser. */
+function dayOf(ms: number): number {
+  if (ms < day.from || ms >= day.to) {
+    const date = new Date(ms);
+    const from = date.setHours(0, 0, 0, 0);
+    day = { from, to: date.setDate(date.getDate() + 1) };
+  }
+  return day.from;
 }
+
+export const isSameDay = (one: number, other: number): boolean => dayOf(one) === dayOf(other);
 
 export const count = (number: number, one: string, many = one + "s"): string =>
   `${number} ${number === 1 ? one : many}`;

@@ -1,108 +1,128 @@
 /** The messages of a conversation, in a list that loads older ones on scrolling back. */
 
-import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
-import { count, dayText, isSameDay } from "../state/texts.js";
-import type { Item } from "../state/timeline.js";
+import { count, dayText } from "../state/texts.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
 import { Note, Presence } from "./notes.js";
+import { Place } from "./place.js";
+import { DIVIDER, probableHeight, Rows, type Row } from "./rows.js";
 import { Toasts } from "./toasts.js";
+import { Space, useWindow } from "./window.js";
 
-/** Messages of one person within this number of ms are grouped. */
-const GROUP_MS = 5 * 60_000;
-/** Distance in pixels: from the end for messages to count as seen, and from the beginning to load older ones. */
-const AT_END = 48;
+/** Distance in pixels from the beginning to load older messages. */
 const NEAR_START = 400;
+/** Rows that are kept ready on each side: about as many as are in view. */
+const AROUND = 16;
+/** For how long a message is marked to which somebody has jumped, in ms. */
+const MARK_MS = 2500;
 
-export function MessageList({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
+interface ListProps {
+  chat: Chat;
+  conversation: Conversation;
+}
+
+export function MessageList({ chat, conversation }: ListProps) {
+  // A room that was joined again is another conversation of the same name.
+  const shown = useRef({ conversation, number: 0 });
+  if (shown.current.conversation !== conversation) shown.current = { conversation, number: shown.current.number + 1 };
+  return <List key={shown.current.number} chat={chat} conversation={conversation} />;
+}
+
+function List({ chat, conversation }: ListProps) {
   const box = useRef<HTMLDivElement>(null);
-  /** The first message, and its position before the current change. */
-  const anchor = useRef<{ key: string | undefined; top: number }>({ key: undefined, top: 0 });
-  const isAtEnd = useRef(true);
+  const list = useRef<HTMLOListElement>(null);
+  const width = useRef(0);
   const [missed, setMissed] = useState<number | null>(null);
   const items = conversation.timeline.value;
-  const firstKey = items[0]?.key;
   const hasOlder = conversation.hasOlder.value;
-  const divider = conversation.divider.value;
+  const target = conversation.target.value;
+  const made = useMemo(() => new Rows(), []);
+  const rows = made.of(items, conversation.divider.value);
+  const keyOf = useMemo(() => (index: number) => rows[index]!.key, [rows]);
+  const estimate = (index: number) => probableHeight(rows[index]!, width.current);
+  const options = { count: rows.length, keyOf, estimate, around: AROUND, isPart: hasOlder };
+  const view = useWindow(box, list, options);
+  // An opened conversation shows the first unread message, or the end.
+  const place = useMemo(() => new Place(view, rows.some((row) => row.kind === "divider") ? DIVIDER : null), []);
+  if (target !== null && rows.some((row) => row.key === target)) place.toRow(target);
+  place.aim(options);
 
   const read = () => {
-    if (isAtEnd.current && document.visibilityState === "visible") conversation.markRead();
+    if (place.isAtEnd && document.visibilityState === "visible") conversation.markRead();
   };
   const look = () => {
     const element = box.current;
     if (!element) return; // an event that was pending when the list was removed
-    isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END;
-    if (isAtEnd.current) setMissed(null);
+    place.remember(element);
+    if (place.isAtEnd) setMissed(null);
     else setMissed((before) => before ?? 0);
     if (element.scrollTop < NEAR_START && conversation.hasOlder.peek()) void conversation.loadOlder();
     read();
   };
   const toEnd = () => {
-    const element = box.current;
-    if (!element) return;
-    element.scrollTop = element.scrollHeight;
-    look();
+    place.toEnd();
+    view.refresh();
   };
 
-  // An opened conversation shows the first unread message, or the end.
+  // Nothing that is seen moves when something above or below it changes. The end is followed.
   useLayoutEffect(() => {
-    const mark = box.current!.querySelector(".divider");
-    if (mark) mark.scrollIntoView({ block: "center" });
-    else box.current!.scrollTop = box.current!.scrollHeight;
-    anchor.current = { key: firstKey, top: textTop(box.current!, firstKey) };
-    look();
-  }, [conversation]);
+    width.current = box.current!.clientWidth;
+    const isSettled = view.commit();
+    place.restore(box.current!);
+    if (isSettled) look();
+  });
 
-  // Older messages above must not move the visible ones; newer ones below are followed.
-  useLayoutEffect(() => {
-    const element = box.current!;
-    const before = anchor.current;
-    if (before.key !== undefined && before.key !== firstKey) {
-      element.scrollTop += textTop(element, before.key) - before.top;
-    } else if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    anchor.current = { key: firstKey, top: textTop(element, firstKey) };
-    look();
-  }, [items, hasOlder]);
-
-  // A message that was searched for, or that a link leads to.
-  const target = conversation.target.value;
+  // Somebody has jumped to a message: mark it, and let a keyboard or screen reader go on from there.
   useEffect(() => {
     if (target === null) return;
-    const found = box.current!.querySelector<HTMLElement>(`[data-key="${target}"]`);
-    found?.scrollIntoView({ block: "center" });
     conversation.target.value = null;
+    const row = view.elementOf(target);
+    if (row === undefined) return;
+    row.tabIndex = -1;
+    row.focus({ preventScroll: true });
+    row.dataset.isTarget = "";
+    setTimeout(() => delete row.dataset.isTarget, MARK_MS);
   }, [target]);
 
   const newest = items.at(-1);
+  const known = useRef(newest?.key);
   useEffect(() => {
+    if (newest?.key === known.current) return;
+    known.current = newest?.key;
     const isOwn = newest?.kind === "message" && newest.author === chat.userName.peek();
     if (isOwn && newest.sending) toEnd();
-    else if (!isAtEnd.current && newest?.kind === "message") setMissed((before) => (before ?? 0) + 1);
+    else if (!place.isAtEnd && newest?.kind === "message") setMissed((before) => (before ?? 0) + 1);
   }, [newest?.key]);
 
   useEffect(() => {
     const element = box.current!;
-    const resized = new ResizeObserver(() => {
-      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    });
+    const resized = new ResizeObserver(() => place.restore(element));
     resized.observe(element);
     document.addEventListener("visibilitychange", read);
     return () => {
       resized.disconnect();
       document.removeEventListener("visibilitychange", read);
     };
-  }, [conversation]);
+  }, []);
 
   return (
     <div class="messages-area">
       <Toasts chat={chat} />
       <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
         <Beginning conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
-        <ol>{rows(items, chat, conversation, divider)}</ol>
+        <ol ref={list}>
+          {view.parts().map((part) =>
+            "space" in part ? (
+              <Space key={part.key} height={part.space} />
+            ) : (
+              <RowView key={rows[part.index]!.key} chat={chat} conversation={conversation} row={rows[part.index]!} />
+            ),
+          )}
+        </ol>
       </div>
       {missed !== null && (
         <button type="button" class="to-end" onClick={toEnd}>
@@ -114,11 +134,29 @@ export function MessageList({ chat, conversation }: { chat: Chat; conversation: 
   );
 }
 
-/** The position of an item's text in the list, whichever part of the list is in view. */
-function textTop(box: HTMLElement, key: string | undefined): number {
-  const item = key === undefined ? null : box.querySelector(`[data-key="${key}"]`);
-  const text = item?.querySelector("p") ?? item;
-  return text ? text.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop : 0;
+function RowView({ chat, conversation, row }: ListProps & { row: Row }) {
+  switch (row.kind) {
+    case "day":
+      return (
+        <li class="day">
+          <span>{dayText(row.timestamp)}</span>
+        </li>
+      );
+    case "divider":
+      return (
+        <li class="divider">
+          <span>New messages</span>
+        </li>
+      );
+    case "note":
+      return <Note item={row.item} />;
+    case "presence":
+      return <Presence item={row.item} />;
+    case "message": {
+      const { item, isFirst, isLast } = row;
+      return <Message chat={chat} conversation={conversation} item={item} isFirst={isFirst} isLast={isLast} />;
+    }
+  }
 }
 
 function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
@@ -140,56 +178,5 @@ function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEm
     <p class="beginning">
       {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}
     </p>
-  );
-}
-
-function rows(items: Item[], chat: Chat, conversation: Conversation, divider: string | null): JSX.Element[] {
-  const made: JSX.Element[] = [];
-  let before: Item | undefined;
-  items.forEach((item, index) => {
-    if (!before || !isSameDay(before.timestamp, item.timestamp)) {
-      made.push(
-        <li key={`day-${item.key}`} class="day">
-          <span>{dayText(item.timestamp)}</span>
-        </li>,
-      );
-    }
-    if (item.kind === "note") {
-      made.push(<Note key={item.key} item={item} />);
-    } else if (item.kind === "presence") {
-      made.push(<Presence key={item.key} item={item} />);
-    } else {
-      const next = items[index + 1];
-      made.push(
-        <Message
-          key={item.key}
-          chat={chat}
-          conversation={conversation}
-          item={item}
-          isFirst={!isGroup(before, item) || before?.key === divider}
-          isLast={!next || !isGroup(item, next) || item.key === divider}
-        />,
-      );
-    }
-    if (item.key === divider && index < items.length - 1) {
-      made.push(
-        <li key="divider" class="divider">
-          <span>New messages</span>
-        </li>,
-      );
-    }
-    before = item;
-  });
-  return made;
-}
-
-/** Whether the second message is grouped with the first. */
-function isGroup(one: Item | undefined, other: Item): boolean {
-  return (
-    one?.kind === "message" &&
-    other.kind === "message" &&
-    one.author === other.author &&
-    other.timestamp - one.timestamp < GROUP_MS &&
-    isSameDay(one.timestamp, other.timestamp)
   );
 }

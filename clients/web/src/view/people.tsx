@@ -1,18 +1,25 @@
 /** The people in a room. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { compareNames } from "../state/order.js";
 import type { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
+import { SortedNames } from "../state/sorted.js";
 import { fullTimeText, count, isolated } from "../state/texts.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
+import { LongList, useChoice } from "./long-list.js";
 import { Avatar, IconButton } from "./parts.js";
 import { StatusDialog } from "./status.js";
 
 export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversation; onClose: () => void }) {
-  const names = [...room.members.value.keys()].sort(compareNames);
+  const sorted = useMemo(() => new SortedNames(), [room]);
+  const names = sorted.of(room.members.value.keys());
+  const { chosen, controls } = useChoice(names, "Find a person", {
+    label: "Newest first",
+    numberOf: (name) => room.presences.byName.value.get(name)?.joinedAt ?? 0,
+  });
+  const box = useRef<HTMLDivElement>(null);
   const [removing, setRemoving] = useState<string | null>(null);
   const [isSettingStatus, setSettingStatus] = useState(false);
   const panel = useRef<HTMLElement>(null);
@@ -39,18 +46,24 @@ export function People({ chat, room, onClose }: { chat: Chat; room: RoomConversa
         </h2>
         <IconButton icon="close" label="Hide people" onClick={onClose} />
       </header>
-      <ul>
-        {names.map((name) => (
-          <Person
-            key={name}
-            chat={chat}
-            room={room}
-            name={name}
-            onRemove={() => setRemoving(name)}
-            onStatus={() => setSettingStatus(true)}
-          />
-        ))}
-      </ul>
+      {controls}
+      <div class="list" ref={box}>
+        <LongList
+          box={box}
+          names={chosen}
+          height={48}
+          row={(name) => (
+            <Person
+              key={name}
+              chat={chat}
+              room={room}
+              name={name}
+              onRemove={() => setRemoving(name)}
+              onStatus={() => setSettingStatus(true)}
+            />
+          )}
+        />
+      </div>
       {removing !== null && (
         <RemoveDialog chat={chat} room={room} name={removing} onClose={() => setRemoving(null)} />
       )}

@@ -1,14 +1,15 @@
 /** The list of rooms and people to talk to. */
 
-import { useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
-import { byName } from "../state/order.js";
 import type { RoomEntry } from "../state/host.js";
 import type { Chat } from "../state/session.js";
+import { SortedNames } from "../state/sorted.js";
 import { badge, count } from "../state/texts.js";
 import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.js";
 import { Icon } from "./icons.js";
+import { LongList, useChoice } from "./long-list.js";
 import { Avatar, IconButton } from "./parts.js";
 import { Toasts } from "./toasts.js";
 
@@ -21,9 +22,14 @@ export function Sidebar({ chat }: { chat: Chat }) {
   const rooms = mine.filter((one) => one.kind === "room");
   const directs = mine.filter((one) => one.kind === "direct");
   const joined = new Set(rooms.map((room) => room.name));
-  const others = [...chat.directory.value.values()]
-    .filter((room) => !joined.has(room.name))
-    .sort(byName);
+  const box = useRef<HTMLElement>(null);
+  const directory = chat.directory.value;
+  const sorted = useMemo(() => new SortedNames(), []);
+  const others = sorted.of([...directory.keys()].filter((name) => !joined.has(name)));
+  const { chosen, controls } = useChoice(others, "Find a room", {
+    label: "Most people first",
+    numberOf: (name) => directory.get(name)?.members ?? 0,
+  });
   return (
     <aside class="sidebar" aria-label="Conversations">
       <header class="brand">
@@ -34,7 +40,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
         <IconButton icon="plus" label="Create a room" onClick={() => setDialog("create")} />
       </header>
       {!chat.active.value && <Toasts chat={chat} />}
-      <nav aria-label="Rooms and direct messages">
+      <nav aria-label="Rooms and direct messages" ref={box}>
         <h2 id="my-rooms">Your rooms</h2>
         {rooms.length === 0 && <p class="empty">Join a room below, or create one.</p>}
         <ul aria-labelledby="my-rooms">
@@ -54,11 +60,14 @@ export function Sidebar({ chat }: { chat: Chat }) {
         {others.length > 0 && (
           <>
             <h2 id="other-rooms">Other rooms</h2>
-            <ul aria-labelledby="other-rooms">
-              {others.map((room) => (
-                <OtherRoom key={room.name} chat={chat} room={room} />
-              ))}
-            </ul>
+            {controls}
+            <LongList
+              box={box}
+              names={chosen}
+              height={38}
+              labelledBy="other-rooms"
+              row={(name) => <OtherRoom key={name} chat={chat} room={directory.get(name)!} />}
+            />
           </>
         )}
       </nav>
