@@ -211,6 +211,7 @@ async def test_errors_say_what_is_allowed(person: People, demos: Demos, unique: 
     await chooser(ann).set_input_files([of_kind(f"{n}.png", picture(), "image/png") for n in range(4)])
     await expect(pending(ann)).to_have_count(3)
     await expect(ann.page.get_by_text("A message has up to 3 files.")).to_be_visible()
+    await expect(ann.page.get_by_role("alert")).to_have_count(2)
     await expect(ann.page.get_by_role("alert").first).to_contain_text("You have no space left for files.")
     # What the server has refused appears in the browser's console, too.
     ann.problems[:] = [each for each in ann.problems if "Failed to load resource" not in each]
