@@ -30,6 +30,8 @@ class Server:
     original: str | None = None
     #: A profiler for the server process, called with its pid during measurements.
     watch: Callable[[int], AbstractContextManager[None]] | None = None
+    #: The program under which the server process runs, with its arguments.
+    wrapper: tuple[str, ...] = ()
     #: The file to which the server process writes a profile, see peers/service.py.
     profile: str | None = None
 
@@ -113,7 +115,7 @@ def running(server: Server, *, rooms: int = 1, instances: int = 1) -> Iterator[R
                 "redis": found.redis.url if found.redis else None,
                 "profile": server.profile,
             }
-            command = [*command_of(server), json.dumps(config)]
+            command = [*server.wrapper, *command_of(server), json.dumps(config)]
             found.processes.append(stack.enter_context(Process(command, core=server_core, ready="ready")))
             found.ports.append(port)
         yield found

@@ -149,7 +149,7 @@ def login_of(answer: Any) -> Login:
     )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)  # keywords would cost as much as the rest of its creation
 class CommandCall:
     """One run of a command, as passed to its hooks."""
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from playwright.async_api import Browser, async_playwright, expect
 
 from chat_service.testing import InProcessClient
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.operator import MEMBERS, ROOMS, Operator, Stage, fill, make_operator, open_stage
 from tests.http_api.programs import TOKENS
 from tools.screenshots import IMAGES, save, shoot, side_by_side
@@ -95,7 +95,7 @@ async def scene(browser: Browser, stage: Stage, directory: Path) -> None:
 async def main(directory: Path) -> None:
     async with open_stage() as stage, async_playwright() as playwright:
         await fill(stage.service, ROOM, room_names(), member_names())
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         await scene(browser, stage, directory)
         await browser.close()
 

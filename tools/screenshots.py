@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from playwright.async_api import Browser, Page, async_playwright
 
 from chat_service.demo import Demo
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import CHROMIUM, FLAGS
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 ROOM = "Harbour Café"
@@ -172,7 +172,7 @@ async def on_phones(stage: Stage, phone: Page, directory: Path) -> None:
 
 async def main(directory: Path) -> None:
     async with Demo("127.0.0.1", 0) as demo, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         await scene(demo, Stage(browser, f"http://127.0.0.1:{demo.port}/"), directory)
         await browser.close()
 

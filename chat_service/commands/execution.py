@@ -4,32 +4,37 @@
 arguments and calls before hooks, handler and after hooks (server-api.md, Hooks).
 """
 
+import asyncio
 from collections.abc import Sequence
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from chat_service.commands.conversations import check_party
 from chat_service.commands.spec import Command
 from chat_service.concurrency.deadlines import Patience, current_patience
-from chat_service.concurrency.serial import Party
+from chat_service.concurrency.eager import is_being_cancelled
+from chat_service.concurrency.serial import Hold, Party
 from chat_service.domain.context import Context
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreTimeoutError
 from chat_service.hooks import CommandCall, Hook, as_results, call_hook
-from chat_service.protocol.arguments import NO_OPTIONS, Limits, check_count, check_types, parse_options
+from chat_service.protocol.arguments import NO_OPTIONS, Limits, check_types, parse_options
 from chat_service.telemetry import CommandCounters, scope
 from chat_service.types import SocketId
 
+#: What ``Execution.end`` gets of a command that ended neither with a result nor with an error of its own.
+UNFINISHED: Final[BaseException | None] = asyncio.CancelledError()
+
 
 class Execution:
-    """A context manager around a command or custom event of a client or of server code.
+    """A running command or custom event of a client or of server code, from its creation until ``end``.
 
-    Log records inside it are attributed to the command. At the end the command is counted, and with tracing
+    Log records in between are attributed to the command. At the end the command is counted, and with tracing
     it has a span. ``owner``: the name of the user, or the session that knows it.
     """
 
-    __slots__ = ("_context", "_counters", "_name", "_scope", "_span", "_token", "begun", "error")
+    __slots__ = ("_context", "_counters", "_name", "_span", "_token", "begun")
 
     def __init__(
         self,
@@ -43,32 +48,32 @@ class Execution:
         self._context = context
         self._counters = counters
         self._name = name
-        self._scope = (context.instance_id, owner, socket_id, name, args)
         self._span: Any = None
-        #: The error, to be set if it is not raised out of the block.
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> "Execution":
         #: Start time, by ``perf_counter``.
         self.begun = perf_counter()
-        self._token = scope.set(self._scope)
-        context = self._context
+        known = (context.instance_id, owner, socket_id, name, args)
+        self._token = scope.set(known)
         if context.tracing is not None:
-            is_client = self._counters is context.counters.client_commands
-            self._span = context.tracing.start(self._scope, is_client=is_client)
+            is_client = counters is context.counters.client_commands
+            self._span = context.tracing.start(known, is_client=is_client)
+
+    def end(self, error: BaseException | None) -> None:
+        """``error``: None after a success."""
+        if self._span is not None:
+            self._span.end(error)
+        scope.reset(self._token)
+        if error is None:
+            self._counters.succeeded(self._name, self.begun)
+        elif isinstance(error, Exception) or not (error is UNFINISHED or is_being_cancelled()):
+            self._counters.failed(self._name, self.begun, error)
+
+    def __enter__(self) -> "Execution":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        failure = error or self.error
-        if self._span is not None:
-            self._span.end(failure)
-        scope.reset(self._token)
-        if failure is None:
-            self._counters.succeeded(self._name, self.begun)
-        elif isinstance(failure, Exception) or self.error is not None:
-            self._counters.failed(self._name, self.begun, failure)
+        self.end(error)
 
 
 def find_command(context: Context, name: Any) -> Command:
@@ -83,9 +88,9 @@ def make_call(
     context: Context,
     command: Command,
     args: Sequence[Any],
-    *,
     user_name: str | None,
     socket_id: SocketId | None,
+    *,
     bypass_permissions: bool = False,
     bypass_hooks: bool = False,
     is_local_call: bool = False,
@@ -93,16 +98,16 @@ def make_call(
     """Split arguments into the declared ones and the rest."""
     count = len(command.arguments)
     return CommandCall(
-        service=context.service,
-        command=command.name,
-        user_name=user_name,
-        id=socket_id,
-        args=list(args[:count]),
-        rest_args=list(args[count:]),
-        options=NO_OPTIONS,
-        bypass_permissions=bypass_permissions,
-        bypass_hooks=bypass_hooks,
-        is_local_call=is_local_call,
+        context.service,
+        command.name,
+        user_name,
+        socket_id,
+        list(args[:count]),
+        list(args[count:]),
+        NO_OPTIONS,
+        bypass_permissions,
+        bypass_hooks,
+        is_local_call,
     )
 
 
@@ -112,30 +117,27 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
     Raises what the command or a hook raised. Commands of one socket for one room run in the order in which
     this function is called. The time for the store counts from the call and includes any waiting.
     """
-    mine = outer = None
+    mine = outer = hold = party = None
     if context.store_timeout is not None:
         outer, mine = current_patience.get(), Patience(context.store_timeout)
         current_patience.set(mine)
+    work = context.running.begin(command.name)
     try:
-        with context.running.track(command.name):
-            room = call.args[0] if call.args and command.takes_room else None
-            if call.id is None or not isinstance(room, str):
-                return await _run(context, command, call, None)
-            party = None
-            hold = context.serial.hold((call.id, room))
+        if command.takes_room and call.id is not None and call.args and isinstance(call.args[0], str):
+            hold = Hold(context.serial, (call.id, call.args[0]))
             if not hold.enter_at_once():
                 excused, party = await hold.enter(is_sociable=_may_run_together(context, command, call))
                 if mine is not None:
                     mine.until += excused
             elif hold.key in context.serial.sociable and _may_run_together(context, command, call):
                 party = context.serial.open_party(hold.key)
-            try:
-                if mine is not None and mine.left <= 0:
-                    raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
-                return await _run(context, command, call, room, party)
-            finally:
-                hold.leave(0.0 if mine is None else mine.excused)
+            if mine is not None and mine.left <= 0:
+                raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
+        return await _run(context, command, call, hold, party)
     finally:
+        if hold is not None:
+            hold.leave(0.0 if mine is None else mine.excused)
+        context.running.finish(command.name, work)
         if mine is not None:
             current_patience.set(outer)
 
@@ -159,12 +161,16 @@ def _may_run_together(context: Context, command: Command, call: CommandCall) -> 
 
 
 async def _run(
-    context: Context, command: Command, call: CommandCall, held: str | None, party: Party | None = None
+    context: Context, command: Command, call: CommandCall, hold: Hold | None, party: Party | None
 ) -> list[Any]:
-    """``held``: the room held for the socket of the call. ``party``: the commands with which it is held."""
+    """``hold``: of the room, for the socket of the call. ``party``: the commands with which it is held."""
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
-    checker = check_arguments_but_format(context, command, call.args, limits, anonymous=anonymous)
+    if anonymous:
+        checker = check_arguments_but_format(context, command, call.args, limits, anonymous)
+    else:
+        checker = None if command.checker is None else context.hooks.get(command.checker)
+        check_types(command.arguments, call.args, limits, checker is not None)
     if command.takes_room and ":" in call.args[0]:
         check_party(call, call.args[0])
     if command.admit is not None:
@@ -173,16 +179,17 @@ async def _run(
         _take_options(context, command, call)
     if checker is not None:
         await _check_format(context, checker, call.args[command.format_at], anonymous=anonymous)
-    if not call.bypass_hooks:
-        for hook in context.hooks.before.get(command.name, ()):
+    hooks, moved = context.hooks, None
+    if not call.bypass_hooks and command.name in hooks.before:
+        for hook in hooks.before[command.name]:
             answer = await _call_before(context, command, call, hook)
             if answer is not None:
                 return as_results(answer)
-    # A before hook may have changed the room.
-    is_moved = held is not None and call.args[0] != held
-    hold = context.serial.hold((call.id, call.args[0])) if is_moved else None
-    if hold is not None and not hold.enter_at_once():
-        await hold.enter()
+        if hold is not None and (call.id, call.args[0]) != hold.key:
+            # A hook has changed the room.
+            moved = Hold(context.serial, (call.id, call.args[0]))
+            if not moved.enter_at_once():
+                await moved.enter()
     try:
         try:
             if party is None or command.together is None:
@@ -193,12 +200,12 @@ async def _run(
                 call.results += call.extra
         except Exception as error:
             call.error = error
-        if not call.bypass_hooks:
-            for hook in context.hooks.after.get(command.name, ()):
+        if not call.bypass_hooks and command.name in hooks.after:
+            for hook in hooks.after[command.name]:
                 await _call_after(context, call, hook)
     finally:
-        if hold is not None:
-            hold.leave()
+        if moved is not None:
+            moved.leave()
     if call.error is not None:
         raise call.error
     return call.results or [None]
@@ -218,7 +225,7 @@ async def _call_before(context: Context, command: Command, call: CommandCall, ho
             if type(call.args) is not list or len(call.args) != len(command.arguments):
                 raise ChatServiceError("wrongArgumentsCount", len(command.arguments), call.args)
             # A hook may send messages in its own format.
-            check_types(command.arguments, call.args, context.trusted_limits, custom=True)
+            check_types(command.arguments, call.args, context.trusted_limits, True)
         except ChatServiceError as error:
             raise TypeError(f"a before hook of {command.name} left bad arguments: {error}") from error
     return answer
@@ -241,7 +248,7 @@ async def check_arguments(
 
     ``anonymous``: the message may contain its author, because no user sends it.
     """
-    checker = check_arguments_but_format(context, command, args, context.limits, anonymous=anonymous)
+    checker = check_arguments_but_format(context, command, args, context.limits, anonymous)
     count = len(command.arguments)
     if len(args) > count:
         parse_options(command.options, count, args[count], context.limits)
@@ -256,20 +263,18 @@ async def _check_format(context: Context, checker: Hook, message: Any, *, anonym
 
 
 def check_arguments_but_format(
-    context: Context, command: Command, args: Sequence[Any], limits: Limits, *, anonymous: bool
+    context: Context,
+    command: Command,
+    args: Sequence[Any],
+    limits: Limits,
+    anonymous: bool,
 ) -> Hook | None:
     """Like ``check_arguments``, but leaves the hook that checks the message's format to the caller."""
-    declared = command.arguments
-    check_count(declared, args)
-    checked = args[: len(declared)] if len(args) > len(declared) else args
-    if command.checker is None:
-        check_types(declared, checked, limits, custom=False)
-        return None
-    checker = context.hooks.get(command.checker)
-    if anonymous and checker is None:
-        checked = list(checked)
-        checked[command.format_at] = _without_author(checked[command.format_at])
-    check_types(declared, checked, limits, custom=checker is not None)
+    checker = None if command.checker is None else context.hooks.get(command.checker)
+    if anonymous and checker is None and command.checker is not None and len(args) > command.format_at:
+        args = list(args)
+        args[command.format_at] = _without_author(args[command.format_at])
+    check_types(command.arguments, args, limits, checker is not None)
     return checker
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from chat_service.commands.execution import Execution, make_call, run_command
+from chat_service.commands.execution import UNFINISHED, Execution, make_call, run_command
 from chat_service.commands.spec import Command
 from chat_service.concurrency.deadlines import Patience, current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
@@ -17,7 +17,6 @@ from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
-from chat_service.protocol.wire import success
 from chat_service.telemetry import in_scope
 from chat_service.types import SocketId
 
@@ -25,6 +24,8 @@ logger = logging.getLogger("chat_service")
 
 #: The names under which logins and disconnects are tracked as running work.
 LOGIN, DISCONNECT = "login", "disconnect"
+#: Access to a member of an enum is slow (Python 3.11).
+CONFIRMED = LoginState.CONFIRMED
 
 
 class Gateway:
@@ -64,43 +65,47 @@ class Gateway:
         if self._needs_task:
             await in_task()
         session = context.sessions.get(socket_id)
-        counters, call = context.counters.client_commands, None
-        with Execution(context, counters, event, session, socket_id, args) as execution:
+        call, failure = None, UNFINISHED
+        execution = Execution(context, context.counters.client_commands, event, session, socket_id, args)
+        try:
+            if session is None:
+                raise ChatServiceError("noLogin")
+            pace, now, limit = session.pace, execution.begun, self._rate_limit
+            if pace.due < now:
+                pace.due = now
+            elif pace.due - now > limit.tolerance:
+                raise limit.refuse(pace, now)
+            pace.due += limit.interval
+            session.in_flight += 1
             try:
-                if session is None or session.is_closed:
-                    raise ChatServiceError("noLogin")
-                pace, now, limit = session.pace, execution.begun, self._rate_limit
-                if pace.due < now:
-                    pace.due = now
-                elif pace.due - now > limit.tolerance:
-                    raise limit.refuse(pace, now)
-                pace.due += limit.interval
-                session.in_flight += 1
-                try:
-                    if session.early or session.state is not LoginState.CONFIRMED:
-                        await self._wait_for_login(session)
-                    command = self._commands.get(event)
-                    if command is None:
-                        results = self._sendable(event, await self._run_bound(session, event, args))
-                    else:
-                        call = make_call(context, command, args, user_name=session.user, socket_id=socket_id)
-                        results = await run_command(context, command, call)
-                        if context.hooks.has_command_hooks(event):
-                            results = self._sendable(event, results)
-                finally:
-                    session.in_flight -= 1
-                    if call is not None and call.answered is not None:
-                        call.answered()
-                if pace.refused:
-                    pace.refused = 0
-                return success(results)
-            except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-                    raise
-                execution.error = error
-                if session is not None:
-                    await self._count_refusals(session, error)
-                return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
+                if session.early or session.state is not CONFIRMED:
+                    await self._wait_for_login(session)
+                command = self._commands.get(event)
+                if command is None:
+                    results = self._sendable(event, await self._run_bound(session, event, args))
+                else:
+                    call = make_call(context, command, args, session.user, socket_id)
+                    results = await run_command(context, command, call)
+                    hooks = context.hooks
+                    if event in hooks.before or event in hooks.after:
+                        results = self._sendable(event, results)
+            finally:
+                session.in_flight -= 1
+                if call is not None and call.answered is not None:
+                    call.answered()
+            if pace.refused:
+                pace.refused = 0
+            failure = None
+            return (None, *results) if results else (None, None)
+        except (Exception, asyncio.CancelledError) as error:
+            failure = error
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
+            if session is not None:
+                await self._count_refusals(session, error)
+            return (context.errors.encode(error, f"{event} of socket {socket_id}"), None)
+        finally:
+            execution.end(failure)
 
     async def _run_bound(self, session: Session, event: str, args: Sequence[Any]) -> list[Any]:
         handler: Hook | None = session.handlers.get(event)
@@ -130,7 +135,7 @@ class Gateway:
 
         Custom events wait, too, because the application may bind their handlers during the login.
         """
-        if session.state is LoginState.REJECTED:
+        if session.state is LoginState.REJECTED or session.is_closed:
             raise ChatServiceError("noLogin")
         limit = self._context.options.early_commands_limit
         if len(session.early) >= limit:

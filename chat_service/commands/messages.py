@@ -68,7 +68,9 @@ async def room_message(context: Context, call: CommandCall, room_name: RoomName,
         )
     else:
         message_id = await context.store.room_message(room_name, actor_of(call), done)
-    _tell_of(context, call, room_name, done, message_id)
+    hooks = context.hooks
+    if hooks.witness is not None or call.command in hooks.after:
+        _tell_of(context, call, room_name, done, message_id)
     return message_id
 
 

@@ -96,7 +96,8 @@ def actor_of(call: CommandCall) -> Actor:
     """The caller of the command, for the store."""
     name = None if call.user_name is None else UserName(call.user_name)
     # Calls of the server on behalf of a user go on after a ban.
-    return Actor(name=name, bypass=call.bypass_permissions, check_ban=not call.is_local_call)
+    # Half the cost of a call of the class.
+    return tuple.__new__(Actor, (name, call.bypass_permissions, not call.is_local_call))
 
 
 def user_of(call: CommandCall) -> UserName:

@@ -18,13 +18,10 @@ logger = logging.getLogger("chat_service")
 class Begun:
     """Eagerly started work."""
 
-    __slots__ = ("is_first", "task")
-
-    def __init__(self) -> None:
-        #: Whether the work has not waited yet.
-        self.is_first = True
-        #: The task that runs the rest of the work.
-        self.task: asyncio.Task[None] | None = None
+    #: Whether the work has not waited yet.
+    is_first = True
+    #: The task that runs the rest of the work.
+    task: "asyncio.Task[None] | None" = None
 
     def end(self, task: "asyncio.Task[None]") -> None:
         """Clean up after the task."""

@@ -221,7 +221,12 @@ class Hold:
         if self.is_active:
             self.is_active = False
             _held.reset(self._token)
-            self._queue.release(self.key, excused)
+            places = self._queue._places
+            place = places[self.key]
+            if place.waiting is None and place.party is None:
+                del places[self.key]
+            else:
+                self._queue.release(self.key, excused)
 
     def _is_inside(self, held: tuple["Hold", ...]) -> bool:
         return any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held)

@@ -89,6 +89,11 @@ class RoomEvent(NamedTuple):  # created for each message, at a third of the cost
         return self.event == "roomMessage"
 
 
+def message_event(epoch: str, seq: int, message_id: int, args: tuple[Any, ...]) -> RoomEvent:
+    """The event of a message in a room: what most events are, made at half the cost."""
+    return tuple.__new__(RoomEvent, (epoch, seq, message_id, "roomMessage", args, (), NOBODY, (), None))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """A notification for the sockets in the topic's channel, except those in ``exclude``.

@@ -25,6 +25,8 @@ ROOMS: Final = ("default", "random")
 HISTORY: Final = 2000
 #: Number of members that a message can mention.
 MENTIONS: Final = 20
+#: Number of joined rooms that the page shows on every device of a user.
+MAX_OWN_ROOMS: Final = 500
 #: Time in seconds for running requests to finish when the server closes.
 SHUTDOWN_GRACE: Final = 2.0
 
@@ -68,6 +70,8 @@ class Demo:
             **{
                 "enable_rooms_management": True,
                 "enable_direct_messages": True,
+                "enable_direct_conversations": True,
+                "own_rooms_limit": MAX_OWN_ROOMS,
                 "enable_userlist_updates": True,
                 "enable_access_lists_updates": True,
                 "history_max_size": HISTORY,

@@ -7,12 +7,14 @@ Client requests (with an ack, like commands): ``roomList()`` and ``roomDevices(r
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Any, Final
 
 from chat_service.concurrency.running import Background, end
 from chat_service.contracts.records import RoomSummary
 from chat_service.errors import ChatServiceError, ServiceClosedError
 from chat_service.hooks import CommandCall, MembershipInfo
+from chat_service.protocol.names import conversation_users
 from chat_service.service import ChatService
 from chat_service.types import user_channel
 
@@ -51,15 +53,8 @@ class Lobby:
     # Requests
 
     async def _rooms(self, *_: Any) -> list[Any]:
-        rooms: dict[str, Any] = {}
-        cursor: str | None = None
-        while len(rooms) < MAX_LISTED:
-            page = await self._service.list_rooms(MAX_ROOMS, cursor)
-            rooms |= {room.name: _entry(room) for room in page.items}
-            cursor = page.cursor
-            if cursor is None:
-                break
-        return [list(rooms.values())[:MAX_LISTED]]
+        rooms = await find_rooms(self._service, MAX_LISTED)
+        return [[_entry(room) for room in rooms.values()]]
 
     async def _devices(self, user: str, room: Any) -> Any:
         """The numbers of joined sockets by user, for users who may see the members."""
@@ -79,6 +74,8 @@ class Lobby:
         self._mark(info.room_name)
 
     def _mark(self, room: str) -> None:
+        if is_conversation(room):
+            return
         self._changed.add(room)
         if self._flushing is None or self._flushing.done():
             self._flushing = self._background.keep("room list", self._flush)
@@ -124,6 +121,24 @@ class Lobby:
 
     async def _on_close(self, service: ChatService, error: Exception | None) -> None:
         await end(self._flushing)
+
+
+def is_conversation(room: str) -> bool:
+    """Whether a room belongs to two users, and nobody else may know of it."""
+    return conversation_users(room) is not None
+
+
+async def find_rooms(service: ChatService, limit: int) -> dict[str, RoomSummary]:
+    """All rooms but conversations, up to ``limit``."""
+    rooms: dict[str, RoomSummary] = {}
+    cursor: str | None = None
+    while len(rooms) < limit:
+        page = await service.list_rooms(MAX_ROOMS, cursor)
+        rooms |= {room.name: room for room in page.items if not is_conversation(room.name)}
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return dict(islice(rooms.items(), limit))
 
 
 def _entry(room: RoomSummary) -> dict[str, Any]:
@@ -173,8 +188,7 @@ def may_remove(user: str, name: str, owner: str | None, admins: Collection[str])
 async def before_room_create(call: CommandCall) -> None:
     """Refuses rooms that the page cannot show. Raises ``invalidName``, ``tooManyRooms``."""
     check_name(call.args[0], MAX_ROOM_NAME)
-    page = await call.service.list_rooms(MAX_ROOMS)
-    if len(page.items) >= MAX_ROOMS:
+    if len(await find_rooms(call.service, MAX_ROOMS)) >= MAX_ROOMS:
         raise ChatServiceError("tooManyRooms")
 
 

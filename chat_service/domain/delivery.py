@@ -57,10 +57,8 @@ class Delivery:
         #: None: all recipients get the same.
         self.screen: Screen | None = None
         self._feeds: dict[RoomName, RoomFeed] = {}
-
-    def feed(self, room: RoomName) -> RoomFeed | None:
-        """The feed of a room served here."""
-        return self._feeds.get(room)
+        #: The feed of a room served here, or None.
+        self.feed: Callable[[RoomName], RoomFeed | None] = self._feeds.get
 
     def rooms(self) -> list[RoomName]:
         """The rooms that this instance serves."""

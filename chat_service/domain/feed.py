@@ -179,7 +179,7 @@ class RoomFeed:
         self.last_message_id = event.last_message_id
         if self._first:
             self._first.clear()
-        if event.is_message:
+        if event.event == "roomMessage":
             self._last_message = event
         deaf = self.audience.give(event)
         if deaf:

@@ -104,7 +104,7 @@ def _is_message(value: Any, limits: Limits) -> bool:
     if not isinstance(value, dict) or len(value) != 1:
         return False
     text = value.get("textMessage")
-    if not isinstance(text, str) or not is_clean_text(text):
+    if not isinstance(text, str) or not (text.isascii() or is_clean_text(text)):
         return False
     # A character takes up to 6 bytes, so that most messages need not be encoded to know that they fit.
     if limits.message_size is not None and len(text) * 6 + len(_EMPTY_MESSAGE) > limits.message_size:
@@ -170,15 +170,21 @@ def is_details(value: Any, limits: Limits) -> bool:
     return True
 
 
-def _check_name(value: str, limits: Limits) -> None:
+def _is_name(value: Any, limits: Limits) -> bool:
+    if not isinstance(value, str):
+        return False
     if not is_valid_name(value, limits.name_length):
         raise ChatServiceError("invalidName", value)
+    return True
 
 
-def _check_room_name(value: str, limits: Limits) -> None:
+def _is_room_name(value: Any, limits: Limits) -> bool:
+    if not isinstance(value, str):
+        return False
     # The first call decides for nearly all.
     if not is_valid_name(value, limits.name_length) and not is_valid_room_name(value, limits.name_length):
         raise ChatServiceError("invalidName", value)
+    return True
 
 
 def _check_room_names(value: Sequence[str], limits: Limits) -> None:
@@ -191,16 +197,14 @@ def _check_names(value: Sequence[str], limits: Limits) -> None:
         check_name(name, limits.name_length)
 
 
-def _text_type(name: str, doc: str, refine: Callable[[Any, Limits], None] | None = None) -> ArgumentType:
-    return ArgumentType(
-        name=name, doc=doc, python="str", typescript="string", accepts=_is_text, refine=refine
-    )
+def _text_type(name: str, doc: str, accepts: Callable[[Any, Limits], bool]) -> ArgumentType:
+    return ArgumentType(name=name, doc=doc, python="str", typescript="string", accepts=accepts)
 
 
-ROOM_NAME = _text_type("room name", "the name of a room", _check_room_name)
+ROOM_NAME = _text_type("room name", "the name of a room", _is_room_name)
 #: Of a room that is to be created: not the name of a conversation.
-NEW_ROOM_NAME = _text_type("room name", "the name of a room", _check_name)
-USER_NAME = _text_type("user name", "the name of a user", _check_name)
+NEW_ROOM_NAME = _text_type("room name", "the name of a room", _is_name)
+USER_NAME = _text_type("user name", "the name of a user", _is_name)
 USER_NAMES = ArgumentType(
     name="user names",
     doc="an array of user names",
@@ -217,7 +221,7 @@ ROOM_NAMES = ArgumentType(
     accepts=_is_texts("roomNames"),
     refine=_check_room_names,
 )
-LIST_NAME = _text_type("list name", "the name of an access list")
+LIST_NAME = _text_type("list name", "the name of an access list", _is_text)
 MODE = ArgumentType(
     name="mode",
     doc="whether only the whitelist gives access",
@@ -353,19 +357,16 @@ OBJECT = ArgumentType(
 )
 
 
-def check_count(declared: Sequence[Argument], args: Sequence[Any]) -> None:
-    """Raise ``wrongArgumentsCount`` if there are fewer arguments than declared."""
-    if len(args) < len(declared):
-        raise ChatServiceError("wrongArgumentsCount", len(declared), len(args))
-
-
-def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limits, *, custom: bool) -> None:
-    """Raise ``badArgument`` or a more specific error for the first invalid argument.
+def check_types(declared: Sequence[Argument], args: Sequence[Any], limits: Limits, custom: bool) -> None:
+    """Raise ``wrongArgumentsCount`` if there are fewer arguments than declared, ``badArgument`` or a more
+    specific error for the first invalid one. Arguments beyond the declared ones are not checked.
 
     ``custom``: a checker hook decides message formats, so any object is accepted as a message here.
     """
-    for position, (argument, value) in enumerate(zip(declared, args, strict=True)):
-        kind = argument.type
+    if len(args) < len(declared):
+        raise ChatServiceError("wrongArgumentsCount", len(declared), len(args))
+    for position, argument in enumerate(declared):
+        value, kind = args[position], argument.type
         accepts = kind.custom if custom and kind.custom is not None else kind.accepts
         if not accepts(value, limits):
             raise ChatServiceError("badArgument", position, value)

@@ -3,7 +3,6 @@
 import json
 import logging
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from chat_service.errors import MAX_VALUE_TEXT, ChatServiceError, StoreTimeoutError, as_text, clean_text
@@ -44,11 +43,6 @@ class ErrorEncoder:
             return f"ChatServiceError: {clean_text(str(public))}"
         arguments = [bounded(argument) for argument in public.arguments]
         return {"name": "ChatServiceError", "code": clean_text(public.code), "args": arguments}
-
-
-def success(results: Sequence[Any]) -> tuple[Any, ...]:
-    """The ack of a success: ``(null, data, ...more)``, with null for ``data`` without a result."""
-    return (None, *results) if results else (None, None)
 
 
 def bounded(value: Any) -> Any:

@@ -171,6 +171,7 @@ async def test_sent_values_conform_to_the_schemas(raw: bool) -> None:
         use_raw_error_objects=raw,
         enable_rooms_management=True,
         enable_direct_messages=True,
+        enable_direct_conversations=True,
         enable_userlist_updates=True,
         enable_access_lists_updates=True,
     )

@@ -20,6 +20,7 @@ from chat_service.transports.socketio.borrowed import (
     detach,
     forget_namespace,
     is_over,
+    mask,
     queue_of,
     replace_engine,
     scan_json,
@@ -43,6 +44,17 @@ def test_the_scanner_of_json() -> None:
     ):
         with pytest.raises(error):
             scan_json(text, 0)
+
+
+# aiohttp
+
+
+def test_the_mask_of_frames() -> None:
+    for size in range(40):
+        plain, key = bytes(range(size)), b"\x01\x80\xff\x00"
+        payload = bytearray(plain)
+        mask(key, payload)
+        assert payload == bytes(byte ^ key[place % 4] for place, byte in enumerate(plain))
 
 
 # python-socketio

@@ -3,21 +3,28 @@ time.
 """
 
 import asyncio
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
+import chat_service
 from chat_service import ChatService
 from chat_service.protocol import encoded
-from chat_service.transports.socketio import packets
+from chat_service.transports.socketio import encoding, packets
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.stopped import masked_frame
 from tests.support.parts import parts_of
+
+#: The folder of the package.
+PACKAGE = str(Path(chat_service.__file__).parent)
 
 
 @dataclass(slots=True)
@@ -164,10 +171,27 @@ def counted(work: Work, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(loop, "call_soon", count_call_soon)
         patch.setattr(loop, "call_at", count_call_at)
-        for module in (packets, encoded):
+        for module in (packets, encoding, encoded):
             patch.setattr(module, "orjson", counting)
         loop.set_task_factory(make_task)
         try:
             yield
         finally:
             loop.set_task_factory(None)
+
+
+@contextmanager
+def counted_calls() -> Iterator[Counter[str]]:
+    """How often each function of the package is called, or its coroutine resumed, meanwhile."""
+    found: Counter[str] = Counter()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(PACKAGE):
+            found[code.co_qualname] += 1
+
+    sys.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)

@@ -68,6 +68,8 @@ class ServerUnderTest:
             },
             enable_rooms_management=True,
             enable_direct_messages=True,
+            enable_direct_conversations=True,
+            own_rooms_limit=10,
             # Several answers are needed for a catch-up.
             history_max_get_messages=5,
         )

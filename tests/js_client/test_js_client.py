@@ -23,7 +23,19 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["errors", "slots", "client", "login", "room", "outbox", "older", "interactions", "uploads"]
+    "name",
+    [
+        "errors",
+        "slots",
+        "client",
+        "login",
+        "room",
+        "outbox",
+        "older",
+        "interactions",
+        "uploads",
+        "conversations",
+    ],
 )
 async def test_javascript(name: str, bundled: Path) -> None:
     target = bundled / f"{name}.test.mjs"

@@ -68,7 +68,7 @@ async def make_everything(peer: Peer) -> None:
     await store.room_create(ROOM, config, RoomQuota(rate=SLOW, limit=9))
     await store.room_create(RoomName("lasting"), RoomConfig(owner=ALICE), RoomQuota(limit=9))
     await store.socket_connect(ALICE, S1, peer.instance_id, ttl=SECONDS, rate=SLOW)
-    await peer.join(ALICE, S1)
+    await store.room_join(ROOM, ALICE, S1, peer.instance_id, NOW, announce=True, own_limit=9)
     await store.room_set_details(ROOM, ALICE, S1, "1", 1)
     for list_name in ("adminlist", "blacklist", "whitelist"):
         await store.room_change_list(ROOM, SYSTEM, list_name, NOW, add=[BOB], limit=9)

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
+from chat_service.stores.redis.dialing import NO_DRIVER_INFO
 from tests.support.patience import PATIENCE
 
 #: The server program, such as ``valkey-server`` or its full path.
@@ -119,7 +120,7 @@ class RedisServer(StartedInBlock):
 
     def client(self, **options: object) -> "redis_client.Redis":
         """A blocking client for tests that inspect the server."""
-        return redis_client.Redis(host="127.0.0.1", port=self.port, **options)  # type: ignore[arg-type]
+        return redis_client.Redis(**{"host": "127.0.0.1", "port": self.port, **NO_DRIVER_INFO, **options})  # type: ignore[arg-type]
 
     def kill(self) -> None:
         """Kill the process. Its files stay."""

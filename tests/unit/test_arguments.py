@@ -7,7 +7,7 @@ import pytest
 
 from chat_service import ChatServiceError
 from chat_service.protocol import arguments as types
-from chat_service.protocol.arguments import Argument, Limits, check_count, check_types
+from chat_service.protocol.arguments import Argument, Limits, check_types
 
 LIMITS = Limits(name_length=10, message_depth=3, attachments=2)
 HUGE = 2**53
@@ -15,7 +15,7 @@ HUGE = 2**53
 
 def error_of(kind: types.ArgumentType, value: Any, *, custom: bool = False) -> str | None:
     try:
-        check_types([Argument("it", kind)], [value], LIMITS, custom=custom)
+        check_types([Argument("it", kind)], [value], LIMITS, custom)
     except ChatServiceError as error:
         return error.code
     return None
@@ -103,17 +103,17 @@ def test_custom_message_must_still_be_an_object_of_plain_data(value: Any) -> Non
 def test_first_invalid_argument_is_named() -> None:
     declared = [Argument("roomName", types.ROOM_NAME), Argument("mode", types.MODE)]
     with pytest.raises(ChatServiceError) as caught:
-        check_types(declared, ["room", "yes"], LIMITS, custom=False)
+        check_types(declared, ["room", "yes"], LIMITS, False)
     assert (caught.value.code, caught.value.arguments) == ("badArgument", (1, "yes"))
     with pytest.raises(ChatServiceError) as caught:
-        check_types(declared, ["a:b", "yes"], LIMITS, custom=False)
+        check_types(declared, ["a:b", "yes"], LIMITS, False)
     assert caught.value.code == "invalidName"
 
 
 def test_too_few_arguments() -> None:
     declared = [Argument("roomName", types.ROOM_NAME), Argument("mode", types.MODE)]
-    check_count(declared, ["a", True])
-    check_count(declared, ["a", True, "more"])
+    check_types(declared, ["a", True], LIMITS, False)
+    check_types(declared, ["a", True, "more"], LIMITS, False)
     with pytest.raises(ChatServiceError) as caught:
-        check_count(declared, ["a"])
+        check_types(declared, ["a"], LIMITS, False)
     assert (caught.value.code, caught.value.arguments) == ("wrongArgumentsCount", (2, 1))

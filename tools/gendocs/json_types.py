@@ -22,6 +22,13 @@ _ALIASES: dict[str, Schema] = {
         "maxLength": Options().name_length_limit,
         "pattern": "^[^\\x00-\\x1f\\x7f:{}]+$",
     },
+    "RoomName": {
+        "description": "The name of a room, or of the conversation of two users.",
+        "anyOf": [
+            {"$ref": "#/components/schemas/Name"},
+            {"type": "string", "pattern": "^direct:[^\\x00-\\x1f\\x7f:{}]+:[^\\x00-\\x1f\\x7f:{}]+$"},
+        ],
+    },
     "ChatMessage": {
         "description": (
             "A message as sent by a client: exactly `{textMessage}`, or with a message checker hook any "
@@ -96,10 +103,10 @@ _ALIASES: dict[str, Schema] = {
 
 #: Types of arguments that are more precise than their TypeScript.
 _ARGUMENTS: dict[str, Schema] = {
-    "room name": {"$ref": "#/components/schemas/Name"},
+    "room name": {"$ref": "#/components/schemas/RoomName"},
     "user name": {"$ref": "#/components/schemas/Name"},
     "user names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
-    "room names": {"type": "array", "items": {"$ref": "#/components/schemas/Name"}},
+    "room names": {"type": "array", "items": {"$ref": "#/components/schemas/RoomName"}},
     "event name": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
     "message id": {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_SAFE_INTEGER},

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from chat_service import rules
-from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind
+from chat_service.contracts.bus import RoomCursor, RoomEvent, Topic, TopicKind, message_event
 from chat_service.contracts.records import (
     Actor,
     HistoryInfo,
@@ -353,8 +353,7 @@ class MemoryRoom:
             raise ChatServiceError("notJoined", self.name)
         message_id = self.history.append(message)
         self.seq += 1
-        event = RoomEvent(self.epoch, self.seq, message_id, "roomMessage", (self.name, message))
-        self._emit(self._topic, event)
+        self._emit(self._topic, message_event(self.epoch, self.seq, message_id, (self.name, message)))
         return message_id
 
     def change_list(

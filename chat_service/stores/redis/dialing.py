@@ -7,10 +7,16 @@ Every failure is one of two redis-py errors: ``AuthenticationError`` if Redis re
 import asyncio
 import socket
 import ssl
+from inspect import signature
 from typing import Any
 
 import hiredis
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -20,6 +26,11 @@ Command = tuple[str | int, ...]
 NO_LOGIN = frozenset({"NOAUTH", "WRONGPASS", "DENIED"})
 #: Identifies the connection in CLIENT LIST, and proves that the server is a Redis.
 INTRODUCTION: Command = ("CLIENT", "SETINFO", "LIB-NAME", "chat_service")
+#: Keyword of connections: newer redis-py otherwise reads its own version from the installed files for each
+#: connection, which blocks for milliseconds. The greeting here does not tell it.
+NO_DRIVER_INFO: dict[str, Any] = (
+    {"driver_info": None} if "driver_info" in signature(AbstractConnection.__init__).parameters else {}
+)
 #: First bytes of a TLS alert record.
 _TLS_ALERT = b"\x15\x03"
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from chat_service.concurrency.running import Background, end
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
-from chat_service.stores.redis.dialing import TcpConnection, TlsConnection, UnixConnection
+from chat_service.stores.redis.dialing import NO_DRIVER_INFO, TcpConnection, TlsConnection, UnixConnection
 from chat_service.stores.redis.link import Link, RedisReplyError
 from chat_service.stores.redis.redis_options import RedisOptions
 from chat_service.stores.redis.urls import Address, read_tls
@@ -41,6 +41,7 @@ class Connector:
             "socket_connect_timeout": options.connect_timeout,
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
+            **NO_DRIVER_INFO,
         }
         if to_sentinels:
             self._keywords |= {"username": options.sentinel_username, "password": options.sentinel_password}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp._websocket.helpers import websocket_mask
 from bidict import ValueDuplicationError
 from socketio import AsyncManager
 
@@ -15,6 +16,12 @@ from chat_service.transports.socketio.packets import strict_decoder
 #: ``scan_json(text, start)`` returns the value that begins there and its end position, without skipping
 #: white space. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
 scan_json: Callable[[str, int], tuple[Any, int]] = strict_decoder.scan_once  # type: ignore[attr-defined]
+
+
+# aiohttp: the mask of WebSocket frames, written in C where aiohttp has been compiled
+
+#: ``mask(key, payload)`` applies the four bytes of a key to a payload in place.
+mask: Callable[[bytes, bytearray], None] = websocket_mask
 
 
 # python-socketio: the internal parts of a server

@@ -65,22 +65,22 @@ Split = tuple[list[FrameSink], list[FrameSink], list[Connection]]
 class Members:
     """The sockets of one channel."""
 
-    __slots__ = ("_split", "connections")
+    __slots__ = ("connections", "groups")
 
     def __init__(self) -> None:
         #: The members, as keys.
         self.connections: dict[Connection, None] = {}
-        self._split: Split | None = None
+        #: What ``split`` returned, while it is right.
+        self.groups: Split | None = None
 
     def changed(self) -> None:
         """The members or their sinks have changed."""
-        self._split = None
+        self.groups = None
 
     def split(self) -> Split:
-        """The recipients of a broadcast. Cached from one broadcast to the next."""
-        if self._split is None:
-            self._split = split(self.connections)
-        return self._split
+        """The recipients of a broadcast."""
+        self.groups = split(self.connections)
+        return self.groups
 
 
 def split(connections: Collection[Connection]) -> Split:
@@ -213,7 +213,15 @@ class Channels:
 
     def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
         """Send the ack for the event with this number."""
-        self._send_to(connection, self._encoder.ack(number, values), is_answer=True)
+        sink = connection.sink
+        frame = (
+            self._encoder.ack_frame(number, values) if sink is not None and not sink.is_compressed else None
+        )
+        if sink is None or frame is None:
+            self._send_to(connection, self._encoder.ack(number, values), is_answer=True)
+            return
+        sink.allow(len(frame))
+        self._outbox.put(sink, frame)
 
     def broadcast(
         self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId]
@@ -227,8 +235,15 @@ class Channels:
                 return
             sinks, compressed, queued = split(to)
         else:
-            sinks, compressed, queued = members.split()
+            sinks, compressed, queued = members.groups or members.split()
         self.broadcasts += 1
+        if not (compressed or queued):
+            # By far the most common case.
+            frame = self._encoder.event_frame(event, args)
+            if frame is not None:
+                self.deliveries += len(sinks)
+                self._outbox.put_all(sinks, frame)
+                return
         self.deliveries += len(sinks) + len(compressed) + len(queued)
         outgoing = self._encoder.event(event, args)
         if sinks:

@@ -7,6 +7,7 @@ directly, and leaves all others to the library.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from socketio.packet import ACK, EVENT
 
 from chat_service.protocol.values import PLACEHOLDER
@@ -17,8 +18,7 @@ from chat_service.transports.socketio.engine.websocket import make_compressed_fr
 from chat_service.transports.socketio.packets import (
     MAX_VALUES,
     JsonPacket,
-    NotPlainJson,
-    encode_json,
+    encoded_before,
     has_more_values,
 )
 
@@ -76,24 +76,34 @@ class Encoder:
         self._is_json = isinstance(packet_class, type) and issubclass(packet_class, JsonPacket)
         name = "" if namespace == "/" else f"{namespace},"
         self._event_start = f"{EVENT_START}{name}".encode()
-        self._ack_start = f"{ACK_START}{name}"
+        self._ack_start = f"{ACK_START}{name}".encode()
 
     def event(self, event: str, args: Sequence[Any]) -> Outgoing:
+        frame = self.event_frame(event, args)
+        return self._outgoing(EVENT, [event, *args], None) if frame is None else Outgoing(None, frame)
+
+    def event_frame(self, event: str, args: Sequence[Any]) -> bytes | None:
+        """The single frame of an event, None if it takes more than that."""
         if self._is_json:
             try:
-                return Outgoing(None, text_frame(self._event_start + encode_json([event, *args])))
-            except NotPlainJson:
+                return text_frame(self._event_start + orjson.dumps([event, *args], encoded_before))
+            except TypeError:
                 pass
-        return self._outgoing(EVENT, [event, *args], None)
+        return None
 
     def ack(self, number: int, values: Sequence[Any]) -> Outgoing:
         """``number``: the id that the client assigned to its event."""
+        frame = self.ack_frame(number, values)
+        return self._outgoing(ACK, list(values), number) if frame is None else Outgoing(None, frame)
+
+    def ack_frame(self, number: int, values: Sequence[Any]) -> bytes | None:
+        """The single frame of an ack, None if it takes more than that."""
         if self._is_json:
             try:
-                return Outgoing(None, text_frame(f"{self._ack_start}{number}".encode() + encode_json(values)))
-            except NotPlainJson:
+                return text_frame(b"%b%d%b" % (self._ack_start, number, orjson.dumps(values, encoded_before)))
+            except TypeError:
                 pass
-        return self._outgoing(ACK, list(values), number)
+        return None
 
     def _outgoing(self, kind: int, data: list[Any], number: int | None) -> Outgoing:
         packet = self._packet_class(kind, namespace=self._namespace, id=number, data=data)

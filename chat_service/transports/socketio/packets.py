@@ -42,24 +42,12 @@ _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 strict_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-class NotPlainJson(Exception):
-    """The data may contain binary values or others that need the packets of the library."""
+def encoded_before(value: Any) -> orjson.Fragment:
+    """The default of ``orjson.dumps`` for the data of packets: ``EncodedMessages`` are written as they are.
 
-
-def encode_json(data: Any) -> bytes:
-    """The data of a packet as JSON in UTF-8. All JSON without attachments is encoded here.
-
-    ``data``: checked values (``is_clean_value``). So it contains no NaN, which orjson would write as null.
-    ``EncodedMessages`` in it are written as they are. Raises ``NotPlainJson`` for values that orjson does
-    not support, binary ones above all.
+    orjson raises ``TypeError`` for binary values and others that need the packets of the library. The data
+    has been checked (``is_clean_value``), so it contains no NaN, which orjson would write as null.
     """
-    try:
-        return orjson.dumps(data, _encoded_before)
-    except TypeError as error:
-        raise NotPlainJson from error
-
-
-def _encoded_before(value: Any) -> orjson.Fragment:
     if isinstance(value, EncodedMessages):
         return orjson.Fragment(value.json)
     raise TypeError

@@ -99,12 +99,15 @@ export interface ReadState {
 }
 
 /** A room in the list of a user, with how far they have read it. lastMessageAt: Unix time in ms, if known. */
-export interface OwnRoom extends ReadState {
+export interface OwnRoom {
   roomName: string;
   kind: "direct" | "room";
   /** The other user of a conversation, null for other rooms. */
   userName: string | null;
+  lastMessageId: number;
   lastMessageAt: number | null;
+  readId: number;
+  unread: number;
 }
 
 /** A page of a list. cursor: of the next page, null after the last one. */

@@ -5,6 +5,7 @@ import "./styles/messages.css";
 import "./styles/files.css";
 import "./styles/interactions.css";
 import "./styles/dialogs.css";
+import "./styles/finding.css";
 
 import { render } from "preact";
 
@@ -14,5 +15,6 @@ import { App } from "./view/app.js";
 
 applyTheme();
 const chat = new Chat();
+chat.readPlace();
 void chat.resume();
 render(<App chat={chat} />, document.getElementById("app")!);

@@ -23,6 +23,7 @@ local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV
 local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
 local interval, tolerance = tonumber(ARGV[11]), tonumber(ARGV[12])
 local direct_keys, recipient = tonumber(ARGV[13]), ARGV[14]
+local whitelist_key = direct_keys > 0 and KEYS[7]
 local kind, target_id, reaction, target_epoch, limit = ARGV[15], ARGV[16], ARGV[17], ARGV[18], tonumber(ARGV[19])
 local stored_start, stored_end = ARGV[20], ARGV[21]
 local pace_key = interval and KEYS[#KEYS]
@@ -56,7 +57,7 @@ if direct_keys > 1 then
     return {'notAllowed'}
   end
 end
-if direct_keys > 0 and redis.call('SISMEMBER', KEYS[7], recipient) == 0 then return {0, 0, 0} end
+if whitelist_key and redis.call('SISMEMBER', whitelist_key, recipient) == 0 then return {0, 0, 0} end
 if expected ~= '' and expected ~= f[3] then return {'conflict', tonumber(f[3])} end
 local relation, found
 local room = {epoch = f[1], birth = birth, last = tonumber(f[3]), ttl = tonumber(f[6])}

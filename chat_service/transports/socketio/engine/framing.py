@@ -7,6 +7,8 @@ one compressed frame serves all clients.
 import zlib
 from collections.abc import Callable
 
+from chat_service.transports.socketio.borrowed import mask
+
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _CONTINUATION = 0x0
 _FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
@@ -15,6 +17,8 @@ _FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
 NORMAL_CLOSURE, PROTOCOL_ERROR, NO_CODE, BAD_DATA, TOO_LARGE = 1000, 1002, 1005, 1007, 1009
 
 _SHORT_TEXT = [bytes((_FINAL | TEXT, size)) for size in range(126)]
+_LONG_TEXT = bytes((_FINAL | TEXT, 126))
+NOT_UTF8 = "a text is not UTF-8"
 #: Maximum payload of a control frame in bytes.
 _MAX_CONTROL = 125
 
@@ -40,6 +44,8 @@ def text_frame(message: bytes) -> bytes:
     size = len(message)
     if size < 126:
         return _SHORT_TEXT[size] + message
+    if size < 0x10000:
+        return _LONG_TEXT + size.to_bytes(2, "big") + message
     return _head(_FINAL | TEXT, size) + message
 
 
@@ -79,11 +85,11 @@ def _head(first: int, size: int) -> bytes:
 # Decoding
 
 
-def unmask(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
+def unmask(data: bytes | bytearray, key: bytes | bytearray) -> bytes:
     """Apply the mask of a client's frame."""
-    size = len(data)
-    key = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
-    return (int.from_bytes(data, "little") ^ key).to_bytes(size, "little")
+    payload = bytearray(data)
+    mask(bytes(key), payload)
+    return bytes(payload)
 
 
 class FrameReader:
@@ -128,8 +134,13 @@ class FrameReader:
             length, begin = (data[2] << 8) | data[3], 8
         if length != size - begin or length > self._max_size:
             return None
-        key = int.from_bytes((data[begin - 4 : begin] * (length // 4 + 1))[:length], "little")
-        return _decode((int.from_bytes(data[begin:], "little") ^ key).to_bytes(length, "little"))
+        payload = bytearray(data)
+        del payload[:begin]
+        mask(data[begin - 4 : begin], payload)
+        try:
+            return payload.decode()
+        except UnicodeDecodeError as error:
+            raise FrameError(BAD_DATA, NOT_UTF8) from error
 
     def feed(self, data: bytes) -> None:
         """Add received bytes."""
@@ -233,7 +244,7 @@ def _decode(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError as error:
-        raise FrameError(BAD_DATA, "a text is not UTF-8") from error
+        raise FrameError(BAD_DATA, NOT_UTF8) from error
 
 
 def _control(kind: int, payload: bytes) -> Message:

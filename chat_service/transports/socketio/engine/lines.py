@@ -68,7 +68,9 @@ class Outbox:
             pending.append(frame)
         else:
             sink.pending = [pending, frame]  # type: ignore[list-item]
-        self._added(frame)
+        self._size += len(frame)
+        if self._size > self._limit or not self._is_scheduled:
+            self._settle()
 
     def put_all(self, sinks: Iterable[Sink], frame: bytes) -> None:
         """Write a frame to many connections."""
@@ -82,17 +84,19 @@ class Outbox:
                 pending.append(frame)
             else:
                 sink.pending = [pending, frame]  # type: ignore[list-item]
-        self._added(frame)
-
-    def _added(self, frame: bytes) -> None:
         self._size += len(frame)
+        if self._size > self._limit or not self._is_scheduled:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Write what waits now if it is too much, otherwise at the end of the turn."""
         if self._size > self._limit:
             self.flush()
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._end_turn)
+            return
+        self._is_scheduled = True
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         if len(self._dirty) >= MANY and not self._is_late:

@@ -8,6 +8,8 @@ interface Text {
   textMessage: string;
 }
 
+const THUMBS_UP = "\u{1F44D}";
+
 function Message({ message }: { message: ShownMessage<Text> }) {
   const { author, content, reactions, actions, isDeleted, isEdited } = message;
   if (isDeleted) return <li>{author} deleted a message</li>;
@@ -19,7 +21,7 @@ function Message({ message }: { message: ShownMessage<Text> }) {
           {reaction} {count}{" "}
         </span>
       ))}
-      <button onClick={() => void actions.react("👍")}>👍</button>
+      <button onClick={() => void actions.react(THUMBS_UP)}>{THUMBS_UP}</button>
       <button onClick={() => void actions.delete()}>Delete</button>
     </li>
   );

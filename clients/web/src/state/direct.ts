@@ -1,72 +1,74 @@
-/** Direct messages with one person. The server does not store them. */
+/** The conversation with one person: a room for two, which is made with the first message. */
 
-import type { Sent, TextMessage } from "@chat-service/client";
+import { newKey as newIdempotencyKey } from "@chat-service/client";
 import { signal } from "@preact/signals";
 
-import { Conversation } from "./conversation.js";
 import type { Client, Host } from "./host.js";
-import type { SavedDirect } from "./storage.js";
+import { compareCodePoints } from "./order.js";
+import { RoomConversation } from "./room.js";
+import type { SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
-import { newKey, type MessageItem } from "./timeline.js";
+import type { MessageItem } from "./timeline.js";
 
-const KEPT = 200;
+const PREFIX = "direct:";
 
-export class DirectConversation extends Conversation {
-  readonly kind = "direct";
+/** The name of the room of two users on the server. */
+export function directRoom(user: string, peer: string): string {
+  return PREFIX + [user, peer].sort(compareCodePoints).join(":");
+}
+
+/** The other user of a conversation, by the name of its room; null for other rooms. */
+export function peerIn(roomName: string, user: string): string | null {
+  if (!roomName.startsWith(PREFIX)) return null;
+  const [one, other] = roomName.slice(PREFIX.length).split(":");
+  return (one === user ? other : one) ?? null;
+}
+
+export class DirectConversation extends RoomConversation {
+  override readonly kind = "direct";
   readonly isBlocked = signal(false);
   readonly #host: Host;
   readonly #client: Client;
+  #entering: Promise<void> | undefined;
 
-  constructor(host: Host, client: Client, peer: string, saved: SavedDirect["messages"] = []) {
-    super(peer);
+  constructor(host: Host, client: Client, peer: string, saved?: SavedRoom) {
+    super(host, client, peer, saved, directRoom(host.userName.value, peer));
     this.#host = host;
     this.#client = client;
-    this.items.value = saved.map((message) => ({ kind: "message", key: newKey("d"), id: 0, ...message }));
   }
 
-  /** A message arrived from the other person, or from another device of this user. */
-  receive(message: Sent<TextMessage>, author: string): void {
-    const { textMessage: text, timestamp } = message;
-    this.append({ kind: "message", key: newKey("d"), id: 0, author, text, timestamp });
-    this.#host.saveDirects();
-    if (author === this.name) this.#host.onUnread(this, author, text, true);
+  /** Make the room if there is none, and join it. Rejects with a `ChatError`. */
+  enter(): Promise<void> {
+    return (this.#entering ??= this.#enter().finally(() => (this.#entering = undefined)));
   }
 
-  send(text: string): void {
-    const item = this.addOutgoing(this.#host.userName.value, text);
-    this.#client.commands.directMessage(this.name, { textMessage: text }).then(
-      (message) => {
-        this.discard(item.key);
-        this.receive(message, item.author);
-      },
-      (error: unknown) => {
-        const name = isolated(this.name);
-        const away = `${name} is not here right now, and direct messages are not kept. Try again later.`;
-        const refused = `${name} does not take direct messages from you.`;
-        this.fail(item, explain(error, { noUser: away, noUserOnline: away, notAllowed: refused }));
-      },
-    );
+  async #enter(): Promise<void> {
+    await this.#client.conversation(this.name);
+    await this.join();
+  }
+
+  override send(text: string, earlier?: MessageItem): void {
+    if (this.isJoined || this.#client.state !== "online") return super.send(text, earlier);
+    // It leaves with the join.
+    const { sendKey = newIdempotencyKey(), sentAt = null } = earlier ?? {};
+    const item = this.addOutgoing(this.#host.userName.value, text, { sendKey, sentAt, isInDoubt: true });
+    this.enter().catch((error: unknown) => {
+      this.change(item.key, { isInDoubt: false });
+      this.fail(item, this.explain(error));
+    });
+  }
+
+  protected override explain(error: unknown): string {
+    const name = isolated(this.name);
+    return explain(error, {
+      noUser: `Nobody named ${name} has been here.`,
+      notAllowed: `${name} does not take direct messages from you.`,
+    });
   }
 
   async setBlocked(isBlocked: boolean): Promise<void> {
     const { directAddToList, directRemoveFromList } = this.#client.commands;
     await (isBlocked ? directAddToList : directRemoveFromList)("blacklist", [this.name]);
     this.isBlocked.value = isBlocked;
-  }
-
-  async loadOlder(): Promise<void> {
-    // There is no history to load them from.
-  }
-
-  markRead(): void {
-    this.unread.value = 0;
-  }
-
-  saved(): SavedDirect {
-    const messages = this.items.value.filter((item): item is MessageItem => item.kind === "message");
-    return {
-      peer: this.name,
-      messages: messages.slice(-KEPT).map(({ author, text, timestamp }) => ({ author, text, timestamp })),
-    };
   }
 }

@@ -30,5 +30,4 @@ export interface Host {
   /** The user is no longer in the room of a conversation. */
   onRemoved(conversation: Conversation): void;
   saveRoom(room: SavedRoom): void;
-  saveDirects(): void;
 }

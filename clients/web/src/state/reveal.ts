@@ -1,5 +1,6 @@
 /** Jumps to a message: from a search, a link, or the quote in a reply. */
 
+import { peerIn } from "./direct.js";
 import { RoomConversation } from "./room.js";
 import type { Chat } from "./session.js";
 import { isolated } from "./texts.js";
@@ -9,10 +10,12 @@ import { isolated } from "./texts.js";
  * view. Errors are shown. Returns whether the message is there.
  */
 export async function revealMessage(chat: Chat, roomName: string, id: number): Promise<boolean> {
-  if (!(await chat.tryRoom(roomName))) return false;
+  const peer = peerIn(roomName, chat.userName.value);
+  if (peer !== null) chat.openDirect(peer);
+  else if (!(await chat.tryRoom(roomName))) return false;
   const room = chat.active.value;
-  if (!(room instanceof RoomConversation) || room.name !== roomName) return false; // another one was opened meanwhile
+  if (!(room instanceof RoomConversation) || room.roomName !== roomName) return false; // another one was opened meanwhile
   if (await room.show(id)) return true;
-  chat.toast(`That message is no longer stored in ${isolated(roomName)}.`, true);
+  chat.toast(`That message is no longer stored in ${isolated(room.name)}.`, true);
   return false;
 }

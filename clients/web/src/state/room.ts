@@ -33,7 +33,9 @@ const ANNOUNCED = 500;
 const BIG_PAGE = 500;
 
 export class RoomConversation extends Conversation {
-  readonly kind = "room";
+  readonly kind: "room" | "direct" = "room";
+  /** The name on the server. */
+  readonly roomName: string;
   /** The people in the room, with their number of devices. */
   readonly members = signal<ReadonlyMap<string, number>>(new Map());
   readonly presences: Presences;
@@ -60,17 +62,19 @@ export class RoomConversation extends Conversation {
   /** Resolves when the server has said how far the room was read. */
   #marked: Promise<void> | undefined;
 
-  constructor(host: Host, client: Client, name: string, saved: SavedRoom | undefined) {
+  /** `name`: as it is shown. */
+  constructor(host: Host, client: Client, name: string, saved: SavedRoom | undefined, roomName = name) {
     super(name);
+    this.roomName = roomName;
     this.#host = host;
     this.#client = client;
-    this.#room = client.room(name);
+    this.#room = client.room(roomName);
     this.#saved = saved;
-    this.presences = new Presences(client, name);
+    this.presences = new Presences(client, roomName);
     const room = this.#room;
     this.uploads = new UploadQueue(room, client);
     const read = async (id: number) => {
-      const answer = await client.request("roomHistoryGet", name, id - 1, 1, { fold: true });
+      const answer = await client.request("roomHistoryGet", roomName, id - 1, 1, { fold: true });
       return (answer as Stored<TextMessage>[]).find((message) => message.id === id);
     };
     this.interactions = new Interactions(room, read, (item) => this.#replace(item));
@@ -100,12 +104,17 @@ export class RoomConversation extends Conversation {
         this.append(note(mode ? "The room is now for invited people only" : "The room is now open to everyone"));
       }),
       client.on("roomDevicesChanged", (where, user, devices) => {
-        if (where === name) this.#setDevices(user, devices);
+        if (where === roomName) this.#setDevices(user, devices);
       }),
       client.on("roomUserRemoved", (where, by) => {
-        if (where === name) this.#end({ text: `${isolated(by)} removed you from ${isolated(name)}.`, again: "Join again" });
+        if (where === roomName) this.#end({ text: `${isolated(by)} removed you from ${isolated(name)}.`, again: "Join again" });
       }),
     ];
+  }
+
+  /** Whether the user is in the room at the moment. */
+  get isJoined(): boolean {
+    return this.#room.state === "joined";
   }
 
   /** Rejects with a `ChatError`. */
@@ -166,9 +175,14 @@ export class RoomConversation extends Conversation {
       (error: unknown) => {
         // An error from the server means that the message is not stored.
         if (!(error instanceof ChatError && error.code === "unconfirmed")) this.change(item.key, { sentAt: null });
-        this.fail(item, explain(error));
+        this.fail(item, this.explain(error));
       },
     );
+  }
+
+  /** Why a message was refused. */
+  protected explain(error: unknown): string {
+    return explain(error);
   }
 
   loadOlder(): Promise<void> {
@@ -226,7 +240,7 @@ export class RoomConversation extends Conversation {
   #setRead(readId: number): void {
     this.unread.value = this.#countAfter(readId);
     if (this.#room.epoch === undefined) return;
-    this.#saved = { name: this.name, readId, epoch: this.#room.epoch };
+    this.#saved = { name: this.roomName, readId, epoch: this.#room.epoch };
     if (this.closed.value === null) this.#host.saveRoom(this.#saved);
   }
 
@@ -261,7 +275,7 @@ export class RoomConversation extends Conversation {
       const saved = this.#saved;
       if (saved === undefined) return;
       this.#marks.know(readId);
-      if (readId > saved.readId || (this.#isNewHere && readId > 0)) this.#setRead(readId);
+      if (readId > saved.readId || (this.#isNewHere && (readId > 0 || this.kind === "direct"))) this.#setRead(readId);
       else this.#marks.read(saved.readId);
       this.#isNewHere = false;
     } catch {
@@ -272,20 +286,26 @@ export class RoomConversation extends Conversation {
   // Settings
 
   async setMode(whitelistOnly: boolean): Promise<void> {
-    await this.#client.commands.roomSetWhitelistMode(this.name, whitelistOnly);
+    await this.#client.commands.roomSetWhitelistMode(this.roomName, whitelistOnly);
   }
 
   async addToList(list: ListName, name: string): Promise<void> {
-    await this.#client.commands.roomAddToList(this.name, list, [name]);
+    await this.#client.commands.roomAddToList(this.roomName, list, [name]);
   }
 
   async removeFromList(list: ListName, name: string): Promise<void> {
-    await this.#client.commands.roomRemoveFromList(this.name, list, [name]);
+    await this.#client.commands.roomRemoveFromList(this.roomName, list, [name]);
   }
 
   /** Remove a person without changing a list, so that they may come back. */
   async removeUser(name: string): Promise<void> {
-    await this.#client.request("roomRemoveUser", this.name, name);
+    await this.#client.request("roomRemoveUser", this.roomName, name);
+  }
+
+  /** Whether the user may remove a person: the owner may remove admins, and nobody the owner. */
+  mayRemove(name: string): boolean {
+    if (name === this.#host.userName.value || name === this.owner.value) return false;
+    return this.isOwner.value || (this.isAdmin.value && !this.lists.value.adminlist.includes(name));
   }
 
   /** Remove a person and prevent them from coming back. */
@@ -295,7 +315,16 @@ export class RoomConversation extends Conversation {
   }
 
   async delete(): Promise<void> {
-    await this.#client.commands.roomDelete(this.name);
+    await this.#client.commands.roomDelete(this.roomName);
+  }
+
+  /** When a person last joined or left, as Unix time in ms; null if never, or if the server does not say. */
+  async lastSeen(name: string): Promise<number | null> {
+    try {
+      return (await this.#client.commands.roomUserSeen(this.name, name)).timestamp;
+    } catch {
+      return null; // left or disconnected in the meantime
+    }
   }
 
   /** The people who would be removed in whitelist-only mode. */
@@ -338,7 +367,7 @@ export class RoomConversation extends Conversation {
   }
 
   #onRestarted(): void {
-    this.items.value = [note("The room was created again")];
+    this.items.value = this.kind === "room" ? [note("The room was created again")] : [];
     this.interactions.clear();
     this.editing.value = this.replyTo.value = null;
     this.divider.value = null;
@@ -355,7 +384,7 @@ export class RoomConversation extends Conversation {
     if (this.#saved?.epoch !== epoch) {
       // Unless another device has read something, as the server knows.
       this.#isNewHere = true;
-      this.#saved = { name: this.name, readId: lastId, epoch };
+      this.#saved = { name: this.roomName, readId: lastId, epoch };
       this.unread.value = 0;
     } else if (this.unread.value > 0) {
       this.unread.value = this.#countAfter(this.#saved.readId);
@@ -391,10 +420,10 @@ export class RoomConversation extends Conversation {
     const { commands } = this.#client;
     try {
       const [owner, mode, devices, adminlist, whitelist, blacklist] = await Promise.all([
-        commands.roomGetOwner(this.name),
-        commands.roomGetWhitelistMode(this.name),
-        this.#client.request("roomDevices", this.name) as Promise<Record<string, number>>,
-        ...LISTS.map((list) => commands.roomGetAccessList(this.name, list)),
+        commands.roomGetOwner(this.roomName),
+        commands.roomGetWhitelistMode(this.roomName),
+        this.#client.request("roomDevices", this.roomName) as Promise<Record<string, number>>,
+        ...LISTS.map((list) => commands.roomGetAccessList(this.roomName, list)),
         this.presences.load(),
       ]);
       this.owner.value = owner;
@@ -436,7 +465,7 @@ export class RoomConversation extends Conversation {
       this.presences.left(name);
       this.typing.forget(name);
     }
-    if (name !== this.#host.userName.value) {
+    if (this.kind === "room" && name !== this.#host.userName.value) {
       this.items.value = withPresence(this.items.value, { name, isHere, timestamp: Date.now() });
     }
     this.#setDevices(name, isHere ? (this.members.value.get(name) ?? 1) : 0);

@@ -4,9 +4,14 @@ import { ChatClient, ChatError, type ConnectionState, type TextMessage } from "@
 import { computed, effect, signal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
-import { DirectConversation } from "./direct.js";
+import { clearPlace, placeIn, type Place } from "./address.js";
+import { DirectConversation, directRoom, peerIn } from "./direct.js";
 import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
+import { Notifier } from "./notifier.js";
 import { byName } from "./order.js";
+import { lastSeen, type Seen } from "./people.js";
+import { Preferences } from "./preferences.js";
+import { revealMessage } from "./reveal.js";
 import { RoomConversation } from "./room.js";
 import { lastName, savedDirects, savedRooms, savedUnsent, tabUser, type SavedRoom } from "./storage.js";
 import { explain, isolated } from "./texts.js";
@@ -16,6 +21,12 @@ export interface Toast {
   text: string;
   isError: boolean;
 }
+
+/** A dialog that does not belong to a part of the page. */
+export type Overlay =
+  | { kind: "palette" | "keys" }
+  | { kind: "search"; query: string }
+  | { kind: "profile"; name: string };
 
 const HOME = "default";
 const TOAST_MS = 6000;
@@ -34,6 +45,11 @@ export class Chat implements Host {
   readonly toasts = signal<Toast[]>([]);
   /** Open dialogs. They show the toasts, because the rest of the page is inert then. */
   readonly dialogs = signal(0);
+  readonly preferences = new Preferences();
+  readonly notifier = new Notifier(this.preferences, (conversation) => this.open(conversation));
+  readonly overlay = signal<Overlay | null>(null);
+  /** Where the address of the page leads, until the user is there. */
+  readonly place = signal<Place | null>(null);
   /** The next announcement for screen readers. */
   readonly announcement = signal("");
   readonly #url: string;
@@ -47,8 +63,13 @@ export class Chat implements Host {
 
   constructor(url = "") {
     this.#url = url;
+    window.addEventListener("focus", () => {
+      if (this.active.value) this.notifier.clear(this.active.value);
+    });
     effect(() => {
-      const unread = this.conversations.value.reduce((sum, one) => sum + one.unread.value, 0);
+      const muted = this.preferences.muted.value;
+      const heard = this.conversations.value.filter((one) => !muted.has(one.key));
+      const unread = heard.reduce((sum, one) => sum + one.unread.value, 0);
       const name = this.active.value?.name;
       document.title = (unread > 0 ? `(${unread}) ` : "") + (name === undefined ? "Chat" : `${isolated(name)} · Chat`);
     });
@@ -68,12 +89,12 @@ export class Chat implements Host {
     tabUser.set(name);
     for (const one of this.conversations.value) this.#forget(one);
     this.conversations.value = [];
+    this.preferences.load(name);
     this.userName.value = name;
-    for (const { peer, messages } of savedDirects.get(name)) {
-      this.#add(new DirectConversation(this, client, peer, messages));
-    }
+    for (const peer of savedDirects.get(name)) this.#direct(peer);
     await this.#refresh(client);
     await this.#joinSaved(client, name);
+    await this.goToPlace();
   }
 
   /** Resume where this tab was before a reload. */
@@ -95,6 +116,8 @@ export class Chat implements Host {
     this.#client?.close();
     this.#client = undefined;
     for (const one of this.conversations.value) this.#forget(one);
+    this.notifier.clear();
+    this.overlay.value = null;
     savedDirects.set(this.userName.value, undefined);
     savedUnsent.clear(this.userName.value);
     tabUser.set(undefined);
@@ -114,10 +137,29 @@ export class Chat implements Host {
 
   // Conversations
 
+  /** Read the address of the page, which may lead to a room, and go there once the user is logged in. */
+  readPlace(): void {
+    const place = placeIn(location.hash);
+    if (place === null) return;
+    clearPlace();
+    this.place.value = place;
+    if (this.connection.value === "online") void this.goToPlace();
+  }
+
+  /** Join the room that the address of the page has named, and show its message. */
+  async goToPlace(): Promise<void> {
+    const place = this.place.value;
+    if (place === null || this.userName.value === "") return;
+    this.place.value = null;
+    if (place.id === null) await this.tryRoom(place.room);
+    else await revealMessage(this, place.room, place.id);
+  }
+
   open(conversation: Conversation | null): void {
     const before = this.active.value;
     if (before && before !== conversation) before.divider.value = null;
     this.activeKey.value = conversation?.key ?? null;
+    if (conversation) this.notifier.clear(conversation);
     if (conversation && conversation.unread.value > 0) {
       conversation.divider.value = conversation.lastRead();
     }
@@ -169,32 +211,40 @@ export class Chat implements Host {
   async leave(conversation: Conversation): Promise<void> {
     this.#remove(conversation);
     savedUnsent.set(this.userName.value, conversation.key, { draft: "", outgoing: [] });
-    if (conversation instanceof RoomConversation) {
-      savedRooms.remove(this.userName.value, conversation.name);
-      await conversation.leave();
-    } else this.saveDirects();
+    if (!(conversation instanceof RoomConversation)) return;
+    savedRooms.remove(this.userName.value, conversation.roomName);
+    if (conversation.kind === "direct" && !conversation.isJoined) return;
+    await conversation.leave();
   }
 
   /** A message from someone else arrived that the user has not read. */
   onUnread(conversation: Conversation, author: string, text: string, isLive: boolean): void {
     const isSeen = conversation === this.active.value && document.visibilityState === "visible";
     if (isLive && isSeen) this.announcement.value = `${author}: ${text}`;
+    if (isLive) this.notifier.tell(conversation, author, text);
     conversation.unread.value += 1;
   }
 
   onRemoved(room: RoomConversation): void {
+    savedRooms.remove(this.userName.value, room.roomName);
+    // It was closed on another device.
+    if (room.kind === "direct") return this.#remove(room);
     // If the conversation is open, it shows the message itself.
     if (room !== this.active.value) this.toast(room.closed.value?.text ?? "", true);
-    savedRooms.remove(this.userName.value, room.name);
   }
 
   saveRoom(room: SavedRoom): void {
     if (this.userName.value) savedRooms.put(this.userName.value, room);
   }
 
-  saveDirects(): void {
-    const directs = this.conversations.value.filter((one) => one instanceof DirectConversation);
-    if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.saved()));
+  #saveDirects(): void {
+    const directs = this.conversations.value.filter((one) => one.kind === "direct");
+    if (this.userName.value) savedDirects.set(this.userName.value, directs.map((one) => one.name));
+  }
+
+  /** When a person was last in one of the user's rooms; null if the server does not know. */
+  lastSeen(name: string): Promise<Seen | null> {
+    return lastSeen(this.conversations.value, name);
   }
 
   // Notices for the user
@@ -233,15 +283,18 @@ export class Chat implements Host {
       for (const name of removed) directory.delete(name);
       this.directory.value = directory;
     });
-    client.on("directMessage", (message) => this.#direct(message.author).receive(message, message.author));
-    client.on("directMessageEcho", (peer, message) => this.#direct(peer).receive(message, this.userName.value));
+    client.on("directOpened", (_, peer) => void this.#joinDirect(peer));
+    // Other programs may send messages that are not stored.
+    client.on("directMessage", ({ author, textMessage }) => this.toast(`${author}: ${textMessage}`));
   }
 
   #onState(client: Client, state: ConnectionState, _reason: ChatError | undefined): void {
     if (client !== this.#client) return;
     const before = this.connection.value;
     this.connection.value = state;
-    if (state === "online" && before === "reconnecting") this.toast("You are back online.");
+    if (state !== "online" || before !== "reconnecting") return;
+    this.toast("You are back online.");
+    void this.goToPlace();
   }
 
   async #refresh(client: Client): Promise<void> {
@@ -262,22 +315,45 @@ export class Chat implements Host {
 
   async #joinSaved(client: Client, user: string): Promise<void> {
     const saved = savedRooms.get(user);
-    const known = saved ?? [];
-    const names = saved === null ? await this.#roomsElsewhere(client) : known.map((room) => room.name);
-    const rooms = names.map(
+    const known = (saved ?? []).filter((room) => peerIn(room.name, user) === null);
+    const listed = await this.#listed(client);
+    const names = new Set([...known.map((room) => room.name), ...listed.rooms]);
+    const rooms = [...names].map(
       (name) => new RoomConversation(this, client, name, known.find((room) => room.name === name)),
     );
-    await Promise.all(rooms.map((room) => this.#joinAgain(room)));
+    const directs = listed.peers.map((peer) => this.#joinDirect(peer));
+    await Promise.all([...rooms.map((room) => this.#joinAgain(room)), ...directs]);
     if (saved === null && rooms.length === 0 && this.directory.value.has(HOME)) await this.attempt(this.openRoom(HOME));
     const first = this.conversations.value.find((one) => one.kind === "room");
     // On a phone, show the list first.
     if (first && this.activeKey.value === null && matchMedia("(min-width: 50rem)").matches) this.open(first);
   }
 
-  /** The rooms of the user's other devices, for a device that the user has never had. */
-  async #roomsElsewhere(client: Client): Promise<string[]> {
-    const sockets = await client.commands.listOwnSockets().catch(() => ({}));
-    return [...new Set(Object.values(sockets).flat())];
+  /** What the user's other devices have joined, and the people with whom there is a conversation. */
+  async #listed(client: Client): Promise<{ rooms: string[]; peers: string[] }> {
+    const rooms: string[] = [];
+    const peers: string[] = [];
+    try {
+      for await (const { roomName, userName } of client.ownRooms()) {
+        if (userName === null) rooms.push(roomName);
+        else peers.push(userName);
+      }
+    } catch {
+      // The connection was lost again. What this device knows is shown.
+    }
+    return { rooms, peers };
+  }
+
+  /** Show a conversation that is on the server. */
+  async #joinDirect(peer: string): Promise<void> {
+    const direct = this.#direct(peer);
+    if (direct.isJoined) return;
+    try {
+      await direct.join();
+    } catch (error) {
+      if (error instanceof ChatError && error.code === "noRoom") this.#remove(direct);
+      else direct.closed.value = { text: explain(error), again: "Try again" };
+    }
   }
 
   async #joinAgain(room: RoomConversation): Promise<void> {
@@ -301,10 +377,11 @@ export class Chat implements Host {
   #direct(peer: string): DirectConversation {
     const known = this.#find("direct", peer);
     if (known) return known;
-    const made = new DirectConversation(this, this.#need(), peer);
+    const user = this.userName.value;
+    const saved = savedRooms.get(user)?.find((room) => room.name === directRoom(user, peer));
+    const made = new DirectConversation(this, this.#need(), peer, saved);
     made.isBlocked.value = this.#blocked.has(peer);
     this.#add(made);
-    this.saveDirects();
     return made;
   }
 
@@ -318,12 +395,14 @@ export class Chat implements Host {
     const all = [...this.conversations.value, conversation];
     this.conversations.value = all.sort(byName);
     this.#keeping.set(conversation, conversation.keepUnsent(this.userName.value));
+    if (conversation.kind === "direct") this.#saveDirects();
   }
 
   #remove(conversation: Conversation): void {
     this.#forget(conversation);
     this.conversations.value = this.conversations.value.filter((one) => one !== conversation);
     if (this.activeKey.value === conversation.key) this.open(null);
+    if (conversation.kind === "direct") this.#saveDirects();
   }
 
   /** Stop listening for a conversation. Unsent messages are kept. */

@@ -9,11 +9,6 @@ export interface SavedRoom {
   epoch: string;
 }
 
-export interface SavedDirect {
-  peer: string;
-  messages: { author: string; text: string; timestamp: number }[];
-}
-
 /** A message that the server has not confirmed. */
 export interface SavedOutgoing {
   text: string;
@@ -37,6 +32,13 @@ export interface SavedOutgoing {
 export interface SavedUnsent {
   draft: string;
   outgoing: SavedOutgoing[];
+}
+
+/** What a user has chosen for the conversations, which are named by their keys. */
+export interface Choices {
+  favourites: string[];
+  muted: string[];
+  notifies: boolean;
 }
 
 export type Theme = "system" | "light" | "dark";
@@ -96,10 +98,10 @@ function otherRooms(user: string, name: string): SavedRoom[] {
   return (savedRooms.get(user) ?? []).filter((room) => room.name !== name);
 }
 
-/** Direct messages are not stored anywhere else; they live as long as the tab. */
+/** The people whose conversation is open in this tab. The server has those with messages. */
 export const savedDirects = {
-  get: (user: string) => read<SavedDirect[]>(ofThisTab, `direct:${user}`, []),
-  set: (user: string, directs: SavedDirect[] | undefined) => write(ofThisTab, `direct:${user}`, directs),
+  get: (user: string) => read<string[]>(ofThisTab, `peers:${user}`, []),
+  set: (user: string, peers: string[] | undefined) => write(ofThisTab, `peers:${user}`, peers),
 };
 
 /** Lives as long as the tab, by conversation. */
@@ -121,6 +123,16 @@ export const savedUnsent = {
 export const savedTheme = {
   get: () => read<Theme>(lasting, "theme", "system"),
   set: (theme: Theme) => write(lasting, "theme", theme),
+};
+
+export const savedChoices = {
+  get: (user: string): Choices => ({
+    favourites: [],
+    muted: [],
+    notifies: false,
+    ...read<Partial<Choices>>(lasting, `choices:${user}`, {}),
+  }),
+  set: (user: string, choices: Choices) => write(lasting, `choices:${user}`, choices),
 };
 
 const RECENT_EMOJI = 16;

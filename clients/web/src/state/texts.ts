@@ -71,6 +71,12 @@ export function dayText(ms: number): string {
   return dayFormat.format(ms);
 }
 
+/** A day and a time within a sentence, such as "today 10:32". */
+export function whenText(ms: number): string {
+  const shown = dayText(ms);
+  return `${["Today", "Yesterday"].includes(shown) ? shown.toLowerCase() : shown} ${timeText(ms)}`;
+}
+
 /** The day that was asked for last, as times in ms: neighbours in a list are nearly always of one day. */
 let day = { from: 0, to: 0 };
 
@@ -90,3 +96,15 @@ export const count = (number: number, one: string, many = one + "s"): string =>
   `${number} ${number === 1 ? one : many}`;
 
 export const badge = (number: number): string => (number > 99 ? "99+" : String(number));
+
+const agoFormat = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const UNITS = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]] as const;
+
+/** How long ago a time was, such as "5 minutes ago". */
+export function agoText(ms: number, now = Date.now()): string {
+  const passed = Math.max(0, now - ms);
+  for (const [unit, length] of UNITS) {
+    if (passed >= length) return agoFormat.format(-Math.floor(passed / length), unit);
+  }
+  return "just now";
+}

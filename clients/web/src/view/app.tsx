@@ -5,9 +5,11 @@ import { useEffect } from "preact/hooks";
 import type { UploadQueue } from "../state/uploads.js";
 import type { Chat } from "../state/session.js";
 import { ConversationView } from "./conversation.js";
-import { Icon } from "./icons.js";
-import { LoginView } from "./login.js";
+import { Nothing } from "./empty.js";
 import { takeFiles } from "./files.js";
+import { LoginView } from "./login.js";
+import { Overlays } from "./overlays.js";
+import { listenForShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
 
 /** Where dropped and pasted files go: to the open room, unless a dialog covers it. */
@@ -20,6 +22,11 @@ function queueOf(chat: Chat): UploadQueue | null {
 
 export function App({ chat }: { chat: Chat }) {
   useEffect(() => takeFiles(() => queueOf(chat), (text) => chat.toast(text, true)), []);
+  useEffect(() => {
+    const onHash = () => chat.readPlace();
+    window.addEventListener("hashchange", onHash);
+    return () => window.removeEventListener("hashchange", onHash);
+  }, []);
   return (
     <>
       <Main chat={chat} />
@@ -42,35 +49,12 @@ function Main({ chat }: { chat: Chat }) {
 
 function Talk({ chat }: { chat: Chat }) {
   const active = chat.active.value;
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (!event.altKey || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
-      event.preventDefault();
-      step(chat, event.key === "ArrowDown" ? 1 : -1);
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, []);
+  useEffect(() => listenForShortcuts(chat), []);
   return (
     <div class={active ? "talk has-active" : "talk"}>
       <Sidebar chat={chat} />
-      {active ? (
-        <ConversationView key={active.key} chat={chat} conversation={active} />
-      ) : (
-        <main class="nothing">
-          <Icon name="chat" />
-          <h2>Choose a room</h2>
-          <p>Messages sent while you are away will be waiting for you.</p>
-        </main>
-      )}
+      {active ? <ConversationView key={active.key} chat={chat} conversation={active} /> : <Nothing chat={chat} />}
+      <Overlays chat={chat} />
     </div>
   );
-}
-
-/** Alt and an arrow key: go to the next conversation in the list. */
-function step(chat: Chat, by: number): void {
-  const all = [...chat.conversations.value].sort((one, other) => other.kind.localeCompare(one.kind));
-  const position = chat.active.value ? all.indexOf(chat.active.value) : -1;
-  const next = all[(position + by + all.length) % all.length];
-  if (next) chat.open(next);
 }

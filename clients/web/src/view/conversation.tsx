@@ -9,9 +9,13 @@ import type { Chat } from "../state/session.js";
 import { count, isolated } from "../state/texts.js";
 import { Composer } from "./composer.js";
 import { Icon } from "./icons.js";
+import { copyInvitation } from "./invitation.js";
+import { Menu, type MenuItem } from "./menu.js";
 import { MessageList } from "./messages.js";
+import { NameButton } from "./name.js";
 import { Avatar, IconButton } from "./parts.js";
 import { People } from "./people.js";
+import { PresenceDot, Whereabouts } from "./presence.js";
 import { RoomSettings } from "./settings.js";
 
 const isWide = () => matchMedia("(min-width: 68rem)").matches;
@@ -19,7 +23,9 @@ const isWide = () => matchMedia("(min-width: 68rem)").matches;
 export function ConversationView({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
   const [showsPeople, setShowsPeople] = useState(isWide());
   const [showsSettings, setShowsSettings] = useState(false);
-  const room = conversation instanceof RoomConversation ? conversation : undefined;
+  const talk = conversation instanceof RoomConversation ? conversation : undefined;
+  const direct = conversation instanceof DirectConversation ? conversation : undefined;
+  const room = direct === undefined ? talk : undefined;
   const closed = conversation.closed.value;
   const isHere = closed === null;
   const leave = () => void chat.attempt(chat.leave(conversation));
@@ -28,8 +34,14 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
       <main class="conversation" aria-label={conversation.name}>
         <header>
           <IconButton icon="back" label="All conversations" class="only-narrow" onClick={() => chat.open(null)} />
-          <Title conversation={conversation} />
-          {conversation instanceof DirectConversation && <BlockButton chat={chat} direct={conversation} />}
+          <Title chat={chat} conversation={conversation} />
+          <IconButton
+            icon="search"
+            label="Search in this conversation"
+            class="only-wide"
+            onClick={() => (chat.overlay.value = { kind: "search", query: "" })}
+          />
+          {direct && <BlockButton chat={chat} direct={direct} />}
           {room && isHere && (
             <>
               <IconButton
@@ -46,10 +58,11 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
             label={room ? "Leave the room" : "Close the conversation"}
             onClick={leave}
           />
+          <More chat={chat} conversation={conversation} />
         </header>
         <ConnectionBar chat={chat} />
         <MessageList chat={chat} conversation={conversation} />
-        {room && <TypingLine names={room.typing.names.value} />}
+        {talk && <TypingLine names={talk.typing.names.value} />}
         {closed === null ? (
           <Composer chat={chat} conversation={conversation} isOffline={chat.connection.value !== "online"} />
         ) : (
@@ -60,7 +73,7 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
                 Close
               </button>
             ) : (
-              <button type="button" onClick={() => void chat.tryRoom(conversation.name)}>
+              <button type="button" onClick={() => void (direct ? chat.attempt(direct.enter()) : chat.tryRoom(conversation.name))}>
                 {closed.again}
               </button>
             )}
@@ -75,13 +88,14 @@ export function ConversationView({ chat, conversation }: { chat: Chat; conversat
   );
 }
 
-function Title({ conversation }: { conversation: Conversation }) {
-  if (conversation instanceof RoomConversation) {
+function Title({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
+  const { name } = conversation;
+  if (conversation instanceof RoomConversation && conversation.kind === "room") {
     return (
       <div class="title">
         <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />
         <span>
-          <h1 dir="auto">{conversation.name}</h1>
+          <h1 dir="auto">{name}</h1>
           <span class="quiet">{whoIsHere(conversation)}</span>
         </span>
       </div>
@@ -89,13 +103,51 @@ function Title({ conversation }: { conversation: Conversation }) {
   }
   return (
     <div class="title">
-      <Avatar name={conversation.name} />
+      <PresenceDot chat={chat} name={name}>
+        <Avatar name={name} />
+      </PresenceDot>
       <span>
-        <h1 dir="auto">{conversation.name}</h1>
-        <span class="quiet">Direct messages</span>
+        <h1 dir="auto">
+          <NameButton chat={chat} name={name} />
+        </h1>
+        <span class="quiet">
+          <Whereabouts chat={chat} name={name} />
+        </span>
       </span>
     </div>
   );
+}
+
+/** What is used less often. */
+function More({ chat, conversation }: { chat: Chat; conversation: Conversation }) {
+  const { preferences } = chat;
+  const { key, name } = conversation;
+  const isFavourite = preferences.favourites.value.has(key);
+  const isMuted = preferences.muted.value.has(key);
+  const items: MenuItem[] = [
+    {
+      icon: "search",
+      label: "Search",
+      onChoose: () => (chat.overlay.value = { kind: "search", query: "" }),
+    },
+    {
+      icon: "star",
+      label: "Favourite",
+      checked: isFavourite,
+      onChoose: () => preferences.setFavourite(key, !isFavourite),
+    },
+    { icon: "muted", label: "Mute", checked: isMuted, onChoose: () => preferences.setMuted(key, !isMuted) },
+  ];
+  if (conversation.kind === "room") {
+    items.push({ icon: "link", label: "Copy invite link", onChoose: () => copyInvitation(chat, name) });
+  } else {
+    items.push({
+      icon: "person",
+      label: "Profile",
+      onChoose: () => (chat.overlay.value = { kind: "profile", name }),
+    });
+  }
+  return <Menu icon="more" label="More" items={items} />;
 }
 
 /** Always there, so that nothing moves when somebody begins to type. Not read aloud, because it changes too often. */

@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 
+import type { Permission } from "../state/notifier.js";
 import { compareNames } from "../state/order.js";
-import { RoomConversation } from "../state/room.js";
+import { knownPeople } from "../state/people.js";
 import type { Chat } from "../state/session.js";
 import { explain, MAX_ROOM_NAME, MAX_USER_NAME, tooLong } from "../state/texts.js";
 import { applyTheme } from "../theme.js";
@@ -79,11 +80,7 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
     // After the dialog has restored the focus, so that the focus moves to the composer.
     setTimeout(() => chat.openDirect(peer));
   };
-  const people = new Set<string>();
-  for (const one of chat.conversations.value) {
-    if (one instanceof RoomConversation) for (const member of one.members.value.keys()) people.add(member);
-  }
-  people.delete(chat.userName.value);
+  const people = knownPeople(chat.conversations.value, chat.userName.value);
   return (
     <Dialog chat={chat} title="New direct message" onClose={onClose}>
       <form onSubmit={submit} noValidate>
@@ -92,9 +89,9 @@ export function NewDirectDialog({ chat, onClose }: DialogProps) {
           value={name}
           maxLength={MAX_USER_NAME}
           error={error}
-          hint="Direct messages reach only people who are online, and are not stored."
+          hint="People who are away find your message when they come back."
           autoFocus
-          list={[...people].sort(compareNames)}
+          list={people.sort(compareNames)}
           onInput={(value) => {
             setName(value);
             setError(null);
@@ -136,20 +133,17 @@ export function PreferencesDialog({ chat, onClose }: DialogProps) {
           </label>
         ))}
       </fieldset>
-      <section class="keys">
-        <h3>Keys</h3>
-        <dl>
-          <dt>
-            <kbd>Alt</kbd> <kbd>↑</kbd> <kbd>↓</kbd>
-          </dt>
-          <dd>another conversation</dd>
-          <dt>
-            <kbd>Shift</kbd> <kbd>Enter</kbd>
-          </dt>
-          <dd>a new line in a message</dd>
-        </dl>
-      </section>
+      <NotificationSwitch chat={chat} />
       <div class="actions">
+        <button
+          type="button"
+          onClick={() => {
+            onClose();
+            setTimeout(() => (chat.overlay.value = { kind: "keys" }));
+          }}
+        >
+          Keyboard shortcuts
+        </button>
         <button
           type="button"
           class="danger"
@@ -162,5 +156,26 @@ export function PreferencesDialog({ chat, onClose }: DialogProps) {
         </button>
       </div>
     </Dialog>
+  );
+}
+
+const HINTS: Record<Permission, string> = {
+  default: "When a message arrives and you look elsewhere. Your browser will ask you.",
+  granted: "When a message arrives and you look elsewhere. Mute a conversation in its menu.",
+  denied: "Your browser blocks them. Allow them in its settings for this page.",
+  unsupported: "Your browser does not show them for this page.",
+};
+
+function NotificationSwitch({ chat }: { chat: Chat }) {
+  const { notifier, preferences } = chat;
+  const permission = notifier.permission.value;
+  return (
+    <Switch
+      label="Notifications on the desktop"
+      hint={HINTS[permission]}
+      checked={preferences.notifies.value && permission === "granted"}
+      disabled={permission === "denied" || permission === "unsupported"}
+      onChange={(on) => void chat.attempt(notifier.turn(on))}
+    />
   );
 }

@@ -13,6 +13,7 @@ export function LoginView({ chat }: { chat: Chat }) {
   const [name, setName] = useState(lastName.get());
   const [error, setError] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
+  const place = chat.place.value;
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const wanted = name.trim();
@@ -35,7 +36,15 @@ export function LoginView({ chat }: { chat: Chat }) {
           <Icon name="chat" />
         </span>
         <h1>Join the chat</h1>
-        <p class="lead">Rooms with a history, people who are here right now, and direct messages.</p>
+        <p class="lead">
+          {place ? (
+            <>
+              You are invited to <bdi>{place.room}</bdi>.
+            </>
+          ) : (
+            "Rooms with a history, people who are here right now, and direct messages."
+          )}
+        </p>
         <Field
           label="Your name"
           value={name}

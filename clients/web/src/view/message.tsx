@@ -14,6 +14,7 @@ import { copy } from "./copy.js";
 import { DeleteDialog } from "./delete-dialog.js";
 import { EmojiPicker } from "./emoji-picker.js";
 import { Failure, Quote, Reactions } from "./message-parts.js";
+import { NameButton } from "./name.js";
 import { Avatar, hue } from "./parts.js";
 import { MessageText } from "./text.js";
 import { Toolbar, type Tools } from "./toolbar.js";
@@ -78,7 +79,7 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       delete: isOwn || room?.isAdmin.value ? () => setOpen("deletion") : undefined,
       copyLink: () => {
         dismiss();
-        void copyLink(chat, addressOf(conversation.name, item.id));
+        void copyLink(chat, addressOf(room?.roomName ?? conversation.name, item.id));
       },
     };
   }
@@ -97,11 +98,12 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       {!isOwn && isLast && <Avatar name={item.author} />}
       {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}
       <div class="bubble" dir={direction(item.text)}>
-        {isFirst && (
-          <span class={isOwn ? "sr-only" : "author"} dir="auto">
-            {isOwn ? "You" : item.author}
-          </span>
-        )}
+        {isFirst &&
+          (isOwn ? (
+            <span class="sr-only">You</span>
+          ) : (
+            <NameButton chat={chat} name={item.author} class="author" />
+          ))}
         {item.replyTo !== undefined && !item.isDeleted && (
           <Quote chat={chat} conversation={conversation} id={item.replyTo} />
         )}

@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import type { Conversation } from "../state/conversation.js";
 import type { Chat } from "../state/session.js";
 import { count, dayText } from "../state/texts.js";
+import { EmptyRoom } from "./empty.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
 import { Note, Presence } from "./notes.js";
@@ -50,6 +51,7 @@ function List({ chat, conversation }: ListProps) {
   const place = useMemo(() => new Place(view, rows.some((row) => row.kind === "divider") ? DIVIDER : null), []);
   if (target !== null && rows.some((row) => row.key === target)) place.toRow(target);
   place.aim(options);
+  view.onHeights = () => void (box.current && place.restore(box.current));
 
   const read = () => {
     if (place.isAtEnd && document.visibilityState === "visible") conversation.markRead();
@@ -113,7 +115,7 @@ function List({ chat, conversation }: ListProps) {
     <div class="messages-area">
       <Toasts chat={chat} />
       <div class="messages" ref={box} onScroll={look} tabIndex={0} role="log" aria-live="off" aria-label="Messages">
-        <Beginning conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
+        <Beginning chat={chat} conversation={conversation} isEmpty={!items.some((item) => item.kind === "message")} />
         <ol ref={list}>
           {view.parts().map((part) =>
             "space" in part ? (
@@ -159,24 +161,23 @@ function RowView({ chat, conversation, row }: ListProps & { row: Row }) {
   }
 }
 
-function Beginning({ conversation, isEmpty }: { conversation: Conversation; isEmpty: boolean }) {
+function Beginning({ chat, conversation, isEmpty }: { chat: Chat; conversation: Conversation; isEmpty: boolean }) {
   const isClosed = conversation.closed.value !== null;
   // Only people in the room can load older messages.
   if (conversation.hasOlder.value) return isClosed ? null : <p class="beginning loading">Loading older messages…</p>;
   const name = <bdi>{conversation.name}</bdi>;
+  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
+  if (isClosed && isEmpty) return null;
   if (conversation.kind === "direct") {
     return (
       <p class="beginning">
-        {isEmpty ? <>Write the first message to {name}.</> : <>Your conversation with {name}.</>} It is stored nowhere but
-        in this tab.
+        {isEmpty ? <>Write the first message to {name}.</> : <>This is where your conversation with {name} begins.</>}
       </p>
     );
   }
-  if (conversation.isCut.value) return <p class="beginning">Older messages are no longer stored.</p>;
-  if (isClosed && isEmpty) return null;
   return (
     <p class="beginning">
-      {isEmpty ? <>Nothing was said in {name} yet. Say hello!</> : <>This is where {name} begins.</>}
+      {isEmpty ? <EmptyRoom chat={chat} conversation={conversation} /> : <>This is where {name} begins.</>}
     </p>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 
-import { timeText } from "../state/texts.js";
+import { isolated, timeText } from "../state/texts.js";
 import type { NoteItem, PresenceChange, PresenceItem } from "../state/timeline.js";
 
 /** This number of changes are shown individually; more are folded into one line. */
@@ -50,9 +50,23 @@ function Change({ change }: { change: PresenceChange }) {
   );
 }
 
+/** Such as "5 people joined, 2 people left": each person counts once, however often they came and went. */
 function summary(changes: PresenceChange[], total: number): string {
-  const joined = changes.filter((change) => change.isHere).length;
-  const left = changes.length - joined;
   if (total > changes.length) return `${total} times people joined or left`;
-  return [joined > 0 && `${joined} joined`, left > 0 && `${left} left`].filter(Boolean).join(", ");
+  const joined = changes.filter((change) => change.isHere).map((change) => change.name);
+  const left = changes.filter((change) => !change.isHere).map((change) => change.name);
+  const everybody = new Set([...joined, ...left]);
+  if (everybody.size === 1) {
+    const parts = [joined.length > 0 && `joined ${times(joined.length)}`, left.length > 0 && `left ${times(left.length)}`];
+    return `${isolated(changes[0]!.name)} ${parts.filter(Boolean).join(" and ")}`;
+  }
+  return [told(joined, "joined"), told(left, "left")].filter(Boolean).join(", ");
 }
+
+function told(names: string[], what: string): string | false {
+  const people = [...new Set(names)];
+  if (people.length === 0) return false;
+  return people.length === 1 ? `${isolated(people[0]!)} ${what}` : `${people.length} people ${what}`;
+}
+
+const times = (number: number): string => (number === 1 ? "once" : number === 2 ? "twice" : `${number} times`);

@@ -29,10 +29,12 @@ interface IconButtonProps {
   onClick: () => void;
   class?: string;
   pressed?: boolean;
+  /** Whether its menu is open; undefined if it has none. */
+  expanded?: boolean;
   disabled?: boolean;
 }
 
-export function IconButton({ icon, label, onClick, class: extra = "", pressed, disabled }: IconButtonProps) {
+export function IconButton({ icon, label, onClick, class: extra = "", pressed, expanded, disabled }: IconButtonProps) {
   return (
     <button
       type="button"
@@ -40,6 +42,8 @@ export function IconButton({ icon, label, onClick, class: extra = "", pressed, d
       aria-label={label}
       title={label}
       aria-pressed={pressed}
+      aria-haspopup={expanded === undefined ? undefined : "menu"}
+      aria-expanded={expanded}
       disabled={disabled}
       onClick={onClick}
     >

@@ -3,7 +3,6 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 
 import type { Conversation } from "../state/conversation.js";
-import type { RoomEntry } from "../state/host.js";
 import type { Chat } from "../state/session.js";
 import { SortedNames } from "../state/sorted.js";
 import { badge, count } from "../state/texts.js";
@@ -11,6 +10,8 @@ import { CreateRoomDialog, NewDirectDialog, PreferencesDialog } from "./dialogs.
 import { Icon } from "./icons.js";
 import { LongList, useChoice } from "./long-list.js";
 import { Avatar, IconButton } from "./parts.js";
+import { PresenceDot } from "./presence.js";
+import { FIND_KEYS } from "./shortcuts.js";
 import { Toasts } from "./toasts.js";
 
 type OpenDialog = "create" | "direct" | "preferences" | null;
@@ -19,9 +20,12 @@ export function Sidebar({ chat }: { chat: Chat }) {
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const close = () => setDialog(null);
   const mine = chat.conversations.value;
-  const rooms = mine.filter((one) => one.kind === "room");
-  const directs = mine.filter((one) => one.kind === "direct");
-  const joined = new Set(rooms.map((room) => room.name));
+  const { favourites } = chat.preferences;
+  const preferred = mine.filter((one) => favourites.value.has(one.key));
+  const rest = mine.filter((one) => !favourites.value.has(one.key));
+  const rooms = rest.filter((one) => one.kind === "room");
+  const directs = rest.filter((one) => one.kind === "direct");
+  const joined = new Set(mine.filter((one) => one.kind === "room").map((room) => room.name));
   const box = useRef<HTMLElement>(null);
   const directory = chat.directory.value;
   const sorted = useMemo(() => new SortedNames(), []);
@@ -39,10 +43,21 @@ export function Sidebar({ chat }: { chat: Chat }) {
         <h1>Chat</h1>
         <IconButton icon="plus" label="Create a room" onClick={() => setDialog("create")} />
       </header>
+      <FindButton chat={chat} />
       {!chat.active.value && <Toasts chat={chat} />}
       <nav aria-label="Rooms and direct messages" ref={box}>
+        {preferred.length > 0 && (
+          <>
+            <h2 id="favourites">Favourites</h2>
+            <ul aria-labelledby="favourites">
+              {preferred.map((one) => (
+                <ConversationRow key={one.key} chat={chat} conversation={one} />
+              ))}
+            </ul>
+          </>
+        )}
         <h2 id="my-rooms">Your rooms</h2>
-        {rooms.length === 0 && <p class="empty">Join a room below, or create one.</p>}
+        {joined.size === 0 && <NoRooms hasOthers={others.length > 0} />}
         <ul aria-labelledby="my-rooms">
           {rooms.map((room) => (
             <ConversationRow key={room.key} chat={chat} conversation={room} />
@@ -52,6 +67,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
           <h2 id="directs">Direct messages</h2>
           <IconButton icon="plus" label="New direct message" onClick={() => setDialog("direct")} />
         </div>
+        {!mine.some((one) => one.kind === "direct") && <NoDirects />}
         <ul aria-labelledby="directs">
           {directs.map((direct) => (
             <ConversationRow key={direct.key} chat={chat} conversation={direct} />
@@ -66,7 +82,7 @@ export function Sidebar({ chat }: { chat: Chat }) {
               names={chosen}
               height={38}
               labelledBy="other-rooms"
-              row={(name) => <OtherRoom key={name} chat={chat} room={directory.get(name)!} />}
+              row={(name) => <OtherRoom key={name} chat={chat} name={name} />}
             />
           </>
         )}
@@ -89,6 +105,30 @@ export function Sidebar({ chat }: { chat: Chat }) {
   );
 }
 
+function FindButton({ chat }: { chat: Chat }) {
+  return (
+    <button type="button" class="find" onClick={() => (chat.overlay.value = { kind: "palette" })}>
+      <Icon name="search" />
+      <span>Find rooms, people, messages</span>
+      <span class="shortcut" aria-hidden="true">
+        {FIND_KEYS.join(" ")}
+      </span>
+    </button>
+  );
+}
+
+function NoRooms({ hasOthers }: { hasOthers: boolean }) {
+  return (
+    <p class="empty">
+      A room keeps what is said while you are away. {hasOthers ? "Join one below, or create one with +." : "Create one with +."}
+    </p>
+  );
+}
+
+function NoDirects() {
+  return <p class="empty">Click on the name of a person to write to them alone.</p>;
+}
+
 function ConnectionText({ chat }: { chat: Chat }) {
   const isOnline = chat.connection.value === "online";
   return <span class={isOnline ? "online" : "offline"}>{isOnline ? "Online" : "Offline"}</span>;
@@ -98,7 +138,13 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
   const isActive = chat.active.value === conversation;
   const unread = isActive ? 0 : conversation.unread.value;
   const entry = conversation.kind === "room" ? chat.directory.value.get(conversation.name) : undefined;
-  const classes = ["row", unread > 0 && "has-unread", conversation.closed.value !== null && "is-closed"];
+  const isMuted = chat.preferences.muted.value.has(conversation.key);
+  const classes = [
+    "row",
+    unread > 0 && !isMuted && "has-unread",
+    isMuted && "is-muted",
+    conversation.closed.value !== null && "is-closed",
+  ];
   return (
     <li>
       <button
@@ -108,13 +154,21 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
         onClick={() => chat.open(conversation)}
       >
         {conversation.kind === "direct" ? (
-          <Avatar name={conversation.name} />
+          <PresenceDot chat={chat} name={conversation.name}>
+            <Avatar name={conversation.name} />
+          </PresenceDot>
         ) : (
           <Icon name={entry?.whitelistOnly ? "lock" : "hash"} />
         )}
         <span class="name" dir="auto">
           {conversation.name}
         </span>
+        {isMuted && (
+          <>
+            <Icon name="muted" />
+            <span class="sr-only">, muted</span>
+          </>
+        )}
         {unread > 0 && (
           <span class="badge">
             {badge(unread)}
@@ -126,7 +180,9 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
   );
 }
 
-function OtherRoom({ chat, room }: { chat: Chat; room: RoomEntry }) {
+function OtherRoom({ chat, name }: { chat: Chat; name: string }) {
+  const room = chat.directory.value.get(name);
+  if (room === undefined) return null; // it was deleted, and the list is about to change
   return (
     <li>
       <button

@@ -40,10 +40,13 @@ export class ListWindow {
   readonly #virtualizer: Virtualizer<HTMLElement, HTMLElement>;
   #options: ListOptions;
   #shown: readonly number[] = [];
-  #total = 0;
+  /** The index of each element, as it was told last. */
+  readonly #told = new WeakMap<Element, number>();
   #focused: string | null = null;
   #margin = 0;
   #isMeasuring = false;
+  /** Called when rows have got other heights and remain displayed. */
+  onHeights: () => void = () => undefined;
 
   constructor(
     box: () => HTMLElement | null,
@@ -95,14 +98,17 @@ export class ListWindow {
   }
 
   #onChange(): void {
-    if (!this.#isMeasuring && !this.#isCurrent()) this.#render();
+    if (this.#isMeasuring) return;
+    if (this.#isCurrent()) this.onHeights();
+    else this.#render();
   }
 
-  /** Whether what is displayed is what should be. */
+  /**
+   * Whether the rows that are displayed are those that should be. The space below them may differ by what they are
+   * higher than expected, which nobody sees; the next rendering corrects it.
+   */
   #isCurrent(): boolean {
-    return (
-      this.#virtualizer.getVirtualIndexes() === this.#shown && this.#virtualizer.getTotalSize() === this.#total
-    );
+    return this.#virtualizer.getVirtualIndexes() === this.#shown;
   }
 
   /** Display the rows again. */
@@ -115,14 +121,13 @@ export class ListWindow {
   parts(): Part[] {
     const parts: Part[] = [];
     this.#shown = this.#virtualizer.getVirtualIndexes();
-    this.#total = this.#virtualizer.getTotalSize();
     let end = this.#margin;
     for (const { index, start, end: itsEnd } of this.#virtualizer.getVirtualItems()) {
       if (start > end) parts.push({ space: start - end, key: `space-${parts.length === 0 ? "above" : "between"}` });
       parts.push({ index });
       end = itsEnd;
     }
-    const below = this.#total + this.#margin - end;
+    const below = this.#virtualizer.getTotalSize() + this.#margin - end;
     if (below > 0) parts.push({ space: below, key: "space-below" });
     return parts;
   }
@@ -215,11 +220,18 @@ export class ListWindow {
       const margin = list.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
       const { count, isPart = false } = this.#options;
       for (const [element, index] of this.elements()) {
-        set(element, "data-index", index);
-        set(element, "aria-posinset", index + 1);
+        const told = this.#told.get(element);
+        if (told !== index) {
+          this.#told.set(element, index);
+          element.setAttribute("data-index", String(index));
+          element.setAttribute("aria-posinset", String(index + 1));
+        }
         set(element, "aria-setsize", isPart ? -1 : count);
-        this.#virtualizer.measureElement(element);
-        this.#virtualizer.resizeItem(index, heightOf(element));
+        // From now on the virtualizer observes its height.
+        if (told === undefined) {
+          this.#virtualizer.measureElement(element);
+          this.#virtualizer.resizeItem(index, heightOf(element));
+        }
       }
       this.#virtualizer.measureElement(null); // forgets those that are gone
       if (Math.abs(margin - this.#margin) >= 1) {
