@@ -110,13 +110,16 @@ class JwtLogin:
         """The login for the token in the handshake."""
         handshake = service.transport.get_handshake_data(socket_id)
         fields = handshake.query if self._source == "query" else handshake.auth
-        return self._login(fields.get(self._field) if isinstance(fields, Mapping) else None)
+        return self.login_of(fields.get(self._field) if isinstance(fields, Mapping) else None)
 
     async def on_refresh(self, service: "ChatService", socket_id: str, credentials: Any) -> Login:
         """The login for a newer token, passed as a string or in a mapping as in the handshake."""
-        return self._login(credentials.get(self._field) if isinstance(credentials, Mapping) else credentials)
+        return self.login_of(
+            credentials.get(self._field) if isinstance(credentials, Mapping) else credentials
+        )
 
-    def _login(self, token: Any) -> Login:
+    def login_of(self, token: Any) -> Login:
+        """The login for a token. Raises ``LoginError``."""
         claims = self.read(token)
         ends = claims.get("exp")
         return Login(
@@ -213,13 +216,13 @@ def _version_of(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def check_secret(secret: str, algorithms: Iterable[str]) -> None:
+def check_secret(secret: str, algorithms: Iterable[str], *, what: str = "secret") -> None:
     """Raise ``ConfigurationError`` if a secret is shorter than the hash of its signature algorithm."""
     size = len(secret.encode())
     for name in algorithms:
         needed = HMAC_SECRETS.get(name, 0)
         if size < needed:
             raise ConfigurationError(
-                f"[login] secret: {name} needs {needed} bytes or more, or it could be guessed; this one has "
+                f"[login] {what}: {name} needs {needed} bytes or more, or it could be guessed; this one has "
                 f"{size}. `openssl rand -hex {needed}` prints a good one"
             )

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 #: Options whose values are secrets.
-_SECRET_KEYS: Final = frozenset({"secret", "bus_secret", "sentinel_password", "password"})
+_SECRET_KEYS: Final = frozenset(
+    {"oidc_client_secret", "secret", "session_secret", "bus_secret", "sentinel_password", "password"}
+)
 _PASSWORD_PARAMETER: Final = re.compile(r"((?:^|&)(?:ssl_)?password)=[^&]*")
 
 

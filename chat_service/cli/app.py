@@ -20,7 +20,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Run a service": ("run", "serve", "demo"),
     "Inspect running services": ("rooms", "users", "instances", "tail"),
     "Change running services": ("send", "ban", "unban", "kick", "recover"),
-    "Set up": ("genconfig", "gentoken", "check", "typings", "completion"),
+    "Set up": ("genconfig", "gentoken", "passwd", "check", "typings", "completion"),
 }
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chat_service.cli.sections import LoginSettings, RoomSettings
+from chat_service.cli.login_settings import LoginSettings
+from chat_service.cli.sections import RoomSettings
 from chat_service.cli.settings import Fault, Settings
+from chat_service.demo.chat_page import ChatPage
 from chat_service.errors import ConfigurationError
 from chat_service.hooks import Login
 from chat_service.http_api.api_options import ApiOptions
@@ -20,6 +22,7 @@ from chat_service.transports.streams import (
     WebSocketTransport,
 )
 from chat_service.uploads import UploadOptions, Uploads
+from chat_service.web_login import OidcLogin, OidcSettings, PasswordFile, Sessions, WebLogin
 from chat_service.webhooks.webhook_options import WebhookOptions, check_policies
 
 if TYPE_CHECKING:
@@ -41,7 +44,16 @@ def build_service(settings: Settings) -> ChatService:
 
 
 def _build(settings: Settings) -> ChatService:
-    hooks = {"on_start": _RoomMaker(settings.rooms), **_login_hooks(settings)}
+    hooks: dict[str, Any] = {"on_start": _RoomMaker(settings.rooms)}
+    page: ChatPage | None = None
+    if settings.login is not None and settings.login.has_page:
+        page = make_page(settings.login, is_shared=settings.store_type == "redis")
+        hooks |= page.hooks()
+    elif settings.login is not None:
+        login = make_login(settings.login)
+        hooks["on_connect"] = login.on_connect
+        if isinstance(login, JwtLogin):
+            hooks["on_refresh"] = login.on_refresh
     webhooks = WebhookOptions.from_mapping(settings.webhook_options)
     if webhooks.connect_url is None and "on_connect" not in hooks:
         raise ConfigurationError(NO_LOGIN)
@@ -57,6 +69,8 @@ def _build(settings: Settings) -> ChatService:
         webhook_options=dict(settings.webhook_options),
         **settings.service,
     )
+    if page is not None:
+        page.mount_on(service)
     if settings.upload_options is not None:
         Uploads(service, settings.upload_options)
     return service
@@ -70,15 +84,6 @@ def make_transports(settings: Settings) -> list[Any]:
     if settings.line_options is not None:
         transports.append(LineTransport(LineOptions.from_mapping(settings.line_options)))
     return transports
-
-
-def _login_hooks(settings: Settings) -> dict[str, Any]:
-    if settings.login is None:
-        return {}
-    login = make_login(settings.login)
-    if isinstance(login, JwtLogin):
-        return {"on_connect": login.on_connect, "on_refresh": login.on_refresh}
-    return {"on_connect": login.on_connect}
 
 
 def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
@@ -99,7 +104,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("uploads", UploadOptions.from_mapping, settings.upload_options or {})
     login = settings.login
     if login is not None:
-        faults += _attempt("login", lambda: make_login(login))
+        faults += _attempt("login", lambda: _check_login(login))
     elif "login" not in sections and settings.webhook_options.get("connect_url") is None:
         faults.append(Fault(section="login", text=NO_LOGIN))
     if not faults:
@@ -139,6 +144,13 @@ def _without(options: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key != name}
 
 
+def _check_login(settings: LoginSettings) -> None:
+    if settings.has_page:
+        make_page(settings)
+    else:
+        make_login(settings)
+
+
 class _RoomMaker:
     """An ``on_start`` hook that creates missing rooms."""
 
@@ -168,7 +180,7 @@ class NameLogin:
 
 def make_login(settings: LoginSettings) -> NameLogin | JwtLogin:
     """The hooks of a login. Raises ``ConfigurationError``."""
-    if settings.type == "name":
+    if "name" in settings.kinds:
         return NameLogin(settings)
     return JwtLogin(
         secret=settings.secret,
@@ -182,4 +194,49 @@ def make_login(settings: LoginSettings) -> NameLogin | JwtLogin:
         source=settings.source,
         field=settings.field_name,
         ephemeral=settings.ephemeral,
+    )
+
+
+def make_page(settings: LoginSettings, *, is_shared: bool = False) -> ChatPage:
+    """The web chat with its logins. ``is_shared``: several instances may serve it. Raises
+    ``ConfigurationError``.
+    """
+    kinds = settings.kinds
+    if is_shared and settings.session_secret is None and kinds != ("name",):
+        raise ConfigurationError(
+            "[login] needs session_secret with Redis, where all instances must know it: "
+            "`openssl rand -hex 32` prints a good one, CHAT_LOGIN_SESSION_SECRET can set it"
+        )
+    return ChatPage(
+        WebLogin(
+            Sessions(
+                settings.session_secret,
+                ttl=settings.session_ttl,
+                idle=settings.session_idle,
+                lifetime=settings.session_lifetime,
+            ),
+            users=PasswordFile(settings.users_file) if settings.users_file is not None else None,
+            oidc=_oidc(settings),
+            client_login=make_login(settings) if {"jwt", "name"} & set(kinds) else None,
+            attempts_per_address=settings.attempts_per_address,
+            attempts_per_name=settings.attempts_per_name,
+            ephemeral=settings.ephemeral,
+        ),
+        label=settings.oidc_label,
+        login_url=settings.login_url,
+        public_url=settings.public_url,
+    )
+
+
+def _oidc(settings: LoginSettings) -> OidcLogin | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    return OidcLogin(
+        OidcSettings(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret,
+            scopes=settings.oidc_scopes,
+            user_claim=settings.oidc_user_claim,
+        )
     )

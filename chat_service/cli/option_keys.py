@@ -7,7 +7,8 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Final, get_type_hints
 
-from chat_service.cli.sections import SECRETS, LoginSettings, ProcessSettings, RoomSettings
+from chat_service.cli.login_settings import LoginSettings
+from chat_service.cli.sections import SECRETS, ProcessSettings, RoomSettings
 
 #: Options that have their own sections in the file, with the names of the sections.
 SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {

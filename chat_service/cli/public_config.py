@@ -4,10 +4,12 @@ The rules are those of docs/guide/security.md.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from chat_service.cli.findings import Finding, Verdict
+from chat_service.cli.login_settings import LoginSettings
 from chat_service.cli.settings import Settings
 from chat_service.service.runner import is_loopback
 
@@ -46,12 +48,64 @@ def _login(settings: Settings) -> Iterator[_Judgement]:
     if login is None:
         # The connect webhook checks logins.
         return
-    if login.type == "name":
-        yield Verdict.FAILED, '[login] type = "name" lets anyone log in as any user; use type = "jwt"'
-    elif not login.require_expiry:
+    if "name" in login.kinds:
+        yield Verdict.FAILED, '[login] type = "name" lets anyone log in as any user; use another type'
+    if "jwt" in login.kinds and not login.require_expiry:
         yield Verdict.WARNING, "[login] require_expiry = false: a stolen token is valid forever"
-    if login.type == "jwt" and login.source == "query":
+    if "jwt" in login.kinds and login.source == "query":
         yield Verdict.WARNING, '[login] source = "query" exposes tokens in the logs of proxies; use "auth"'
+    if len(login.kinds) > 1:
+        yield (
+            Verdict.WARNING,
+            f"[login] type = {list(login.kinds)}: a name is the same user however somebody logs in; make "
+            "sure that nobody can choose another's name",
+        )
+    if login.has_page:
+        yield from _page(login, settings.transport_options)
+
+
+def _page(login: LoginSettings, transport: Mapping[str, Any]) -> Iterator[_Judgement]:
+    url = login.public_url
+    if url is None:
+        yield (
+            Verdict.WARNING,
+            "[login] public_url is not set: cookies are only protected by TLS if the proxy in front sends "
+            "X-Forwarded-Proto; set the address of the page",
+        )
+    elif not url.startswith("https://"):
+        yield Verdict.FAILED, f"[login] public_url {url}: without TLS others can read passwords and sessions"
+    if "password" in login.kinds:
+        if transport.get("trusted_proxies") is None:
+            yield (
+                Verdict.WARNING,
+                "[transport] trusted_proxies is not set: behind a proxy, all attempts to log in count for "
+                "one address; list your proxies",
+            )
+        mode = _mode(login.users_file)
+        if mode is not None and mode & 0o077:
+            yield (
+                Verdict.FAILED,
+                f"[login] users_file {login.users_file}: others on this machine can read or change it; "
+                "chmod 600",
+            )
+        for name, most in (("attempts_per_address", 100), ("attempts_per_name", 30)):
+            if getattr(login, name) > most:
+                yield Verdict.WARNING, f"[login] {name} above {most}: passwords can be guessed faster"
+    if login.session_ttl > 3600:
+        yield (
+            Verdict.WARNING,
+            "[login] session_ttl above an hour: users who were removed stay logged in for as long",
+        )
+    if "oidc" in login.kinds and not str(login.oidc_issuer).startswith("https://"):
+        yield Verdict.FAILED, "[login] oidc_issuer: without TLS others can log in as anybody"
+
+
+def _mode(path: str | None) -> int | None:
+    """The permissions of a file, None if there is none."""
+    try:
+        return None if path is None else Path(path).stat().st_mode
+    except OSError:
+        return None
 
 
 def _origins(transport: Mapping[str, Any]) -> Iterator[_Judgement]:

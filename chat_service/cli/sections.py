@@ -1,7 +1,7 @@
 """The sections of ``serve``'s file that are not service options, and the list of all sections."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from chat_service.errors import ConfigurationError
@@ -30,6 +30,8 @@ SECRETS: Final = {
     "CHAT_STORE_BUS_SECRET": ("store", "bus_secret"),
     "CHAT_STORE_SENTINEL_PASSWORD": ("store", "sentinel_password"),
     "CHAT_LOGIN_SECRET": ("login", "secret"),
+    "CHAT_LOGIN_SESSION_SECRET": ("login", "session_secret"),
+    "CHAT_LOGIN_OIDC_CLIENT_SECRET": ("login", "oidc_client_secret"),
     "CHAT_API_TOKENS": ("api", "tokens"),
     "CHAT_API_TOKENS_FILE": ("api", "tokens_file"),
     "CHAT_WEBHOOK_SECRETS": ("webhooks", "secrets"),
@@ -57,60 +59,6 @@ class ProcessSettings:
             raise ConfigurationError(f"[process] workers: expected a whole number from 1, got {workers!r}")
         check_choice("[process] log_level", self.log_level, LOG_LEVELS)
         check_choice("[process] log_format", self.log_format, LOG_FORMATS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginSettings:
-    """The section ``[login]``: how users log in."""
-
-    #: "jwt": a signed token names the user. "name": the client's name is trusted; for experiments only.
-    type: str
-    #: Where the token or the name is in the handshake: a field of "auth", or of the "query".
-    source: str = "auth"
-    #: Name of that field.  [default: "token" for jwt, "userName" for name]
-    field: str | None = None
-    #: jwt: the key of HMAC signatures (HS256, …).
-    secret: str | None = None
-    #: jwt: a PEM file with the public key of RSA, EC or Ed25519 signatures.
-    public_key_file: str | None = None
-    #: jwt: a file with a JWK set of public keys. It is read again when it changes.
-    jwks_file: str | None = None
-    #: jwt: accepted signature algorithms.
-    algorithms: tuple[str, ...] = ("HS256",)
-    #: jwt: the claim that names the user.
-    user_claim: str = "sub"
-    #: jwt: the required audience of tokens.
-    audience: str | None = None
-    #: jwt: the required issuer of tokens.
-    issuer: str | None = None
-    #: jwt: allowed clock difference in seconds.
-    leeway: float = 0.0
-    #: jwt: refuse tokens that do not expire.
-    require_expiry: bool = True
-    #: Delete new users, including their lists, when their last socket disconnects.
-    ephemeral: bool = False
-
-    def __post_init__(self) -> None:
-        check_choice("[login] type", self.type, ("jwt", "name"))
-        check_choice("[login] source", self.source, ("auth", "query"))
-        keys = [key for key in (self.secret, self.public_key_file, self.jwks_file) if key is not None]
-        if self.type == "jwt" and len(keys) != 1:
-            raise ConfigurationError(
-                "[login] jwt needs either secret, public_key_file or jwks_file; the environment variable "
-                "CHAT_LOGIN_SECRET can set the secret"
-            )
-        if self.type == "name":
-            for item in fields(self):
-                if (
-                    item.name not in ("type", "source", "field", "ephemeral")
-                    and getattr(self, item.name) != item.default
-                ):
-                    raise ConfigurationError(f'[login] {item.name} is for type = "jwt"')
-
-    @property
-    def field_name(self) -> str:
-        """The field of the handshake."""
-        return self.field or ("token" if self.type == "jwt" else "userName")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

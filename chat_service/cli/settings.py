@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from chat_service.cli.environment import Environment, read_environment
+from chat_service.cli.login_settings import LoginSettings
 from chat_service.cli.option_keys import PREFIX, ROOMS_VARIABLE, SECTIONS_OF_OPTIONS, names_of
 from chat_service.cli.sections import (
     SECTIONS,
     SECTIONS_THAT_SWITCH_ON,
-    LoginSettings,
     ProcessSettings,
     RoomSettings,
     check_choice,
@@ -28,6 +28,8 @@ STORES: Final = ("memory", "redis")
 ENVIRONMENT: Final = "environment"
 #: The source of keys that the file sets.
 FILE: Final = "file"
+#: The source of options that the web chat needs, and that nobody has set.
+PAGE: Final = "default of the page"
 #: The sections by how the errors of their options begin.
 _GROUPS: Final[Mapping[str, str]] = {
     "option": "service",
@@ -121,7 +123,7 @@ class Settings:
         at = [
             source
             for (of, key), source in self.sources.items()
-            if source != FILE and of == section and re.search(rf"(?<!\w){key}(?!\w)", text)
+            if source not in (FILE, PAGE) and of == section and re.search(rf"(?<!\w){key}(?!\w)", text)
         ]
         if section == ENVIRONMENT or text.startswith(PREFIX):
             # It names the variable already.
@@ -168,6 +170,11 @@ class _Reader:
         login = None
         if "login" in sections:
             login = self.record(LoginSettings, "login", sections["login"])
+            if login is not None and login.has_page:
+                from chat_service.demo.chat_page import PAGE_DEFAULTS
+
+                for name in PAGE_DEFAULTS.keys() - known["service"].keys():
+                    known["service"][name], sources["service", name] = PAGE_DEFAULTS[name], PAGE
         nothing: list[Any] = []
         rooms = self.attempt("rooms", nothing, _list, "rooms", given.get("rooms", []))
         if environment.rooms is not None:
@@ -202,7 +209,8 @@ class _Reader:
             sections[name] = dict(self.attempt(name, nothing, _mapping, wanted, given.get(name, {})))
         sources = {(name, key): FILE for name, entries in sections.items() for key in entries}
         of_environment = list(environment.values)
-        if "login" not in given and {key for name, key in of_environment if name == "login"} <= {"secret"}:
+        secrets = {"secret", "session_secret", "oidc_client_secret"}
+        if "login" not in given and {key for name, key in of_environment if name == "login"} <= secrets:
             # A secret alone does not configure a login.
             of_environment = [(name, key) for name, key in of_environment if name != "login"]
         for name, key in of_environment:
@@ -291,6 +299,8 @@ def _converted(what: str, value: Any, annotation: str) -> Any:
         "bool": ("true or false", lambda value: type(value) is bool),
     }
     kind = next(name for name in wanted if name in annotation)
+    if annotation.startswith("str | tuple") and isinstance(value, str):
+        kind = "str"
     expected, is_good = wanted[kind]
     if not is_good(value):
         raise ConfigurationError(f"{what}: expected {expected}, got {value!r}")

@@ -53,6 +53,7 @@ class Demo:
         """
         self._host, self._asked_port = host, port
         self._app = web.Application(middlewares=[security_headers])
+        self._app.router.add_get("/login/state", _login_state)
         Pages().add_routes(self._app)
         transport_options = {**options.pop("transport_options", {}), "app": self._app}
         #: The service, for inspection.
@@ -150,6 +151,12 @@ class Demo:
     async def _on_start(self, service: ChatService) -> None:
         for name in ROOMS:
             await service.add_room(name, exist_ok=True)  # another instance may have created it
+
+
+async def _login_state(_: web.Request) -> web.Response:
+    """A name is enough here. Under ``serve``, the page learns how people log in."""
+    state = {"kinds": ["name"], "user": None, "label": "", "loginUrl": None}
+    return web.json_response(state, headers={"Cache-Control": "no-store"})
 
 
 def main(

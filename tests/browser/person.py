@@ -1,6 +1,8 @@
 """A user of the web chat: actions and observations by the texts on the page."""
 
+import asyncio
 import re
+import time
 from typing import Any
 
 from playwright.async_api import Locator, Page, expect
@@ -13,6 +15,12 @@ expect.set_options(timeout=PATIENCE * 1000)
 OFFLINE = re.compile(
     r"net::ERR_(FAILED|INTERNET_DISCONNECTED|CONNECTION_|NETWORK_CHANGED|EMPTY_RESPONSE)|WebSocket"
 )
+
+#: Scrolls by half of what is in view; from the end to the beginning.
+SCROLL_ON = """
+box => { box.scrollTop = box.scrollTop + box.clientHeight >= box.scrollHeight - 1
+  ? 0 : box.scrollTop + box.clientHeight / 2 }
+"""
 
 
 class Person:
@@ -63,11 +71,20 @@ class Person:
 
     async def open_room(self, room: str) -> None:
         """Join a room, or show a conversation."""
+        await self.scroll_to_row(room)
         await self.row(room).click()
         await expect(self.heading(room)).to_be_visible()
 
     async def try_to_join(self, room: str) -> None:
+        await self.scroll_to_row(room)
         await self.row(room).click()
+
+    async def scroll_to_row(self, name: str) -> None:
+        """Look for a room in the whole list: of a long one only a part is in the document."""
+        end = time.monotonic() + PATIENCE
+        while await self.row(name).count() == 0 and time.monotonic() < end:
+            await self.page.get_by_role("navigation").evaluate(SCROLL_ON)
+            await asyncio.sleep(0.05)
 
     async def say(self, text: str) -> None:
         await self.composer.fill(text)
@@ -75,6 +92,7 @@ class Person:
 
     async def use_tool(self, text: str, tool: str) -> None:
         """Choose what to do with a message in its toolbar, with the mouse."""
+        await self.page.mouse.move(0, 0)  # the tools of another message could cover it
         await self.message(text).locator(".bubble").hover()
         await (
             self.message(text)

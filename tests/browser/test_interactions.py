@@ -302,6 +302,14 @@ async def test_the_link_of_a_message(person: People, unique: Unique) -> None:
     await bob.is_told("The link to the message was copied.")
     link = await bob.page.evaluate("navigator.clipboard.readText()")
     assert link == f"{bob.address}#/room/{quote(room)}/1"
+    # Whoever opens it comes to the message.
+    await ann.say("and here")
+    await ann.sees("and here")
+    cat = await person(unique("Cat"))
+    await cat.page.goto(link)
+    await cat.login()
+    await expect(cat.heading(room)).to_be_visible()
+    await expect(cat.message("look here")).to_be_focused()
 
 
 async def test_tools_with_the_keyboard(person: People, unique: Unique) -> None:

@@ -10,6 +10,7 @@ from chat_service.demo import Demo
 from chat_service.stores.redis.keys import Keys
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
+from tests.browser.test_accessibility import violations
 from tests.redis.ghosts import DEAD, write_ghosts
 from tests.support.redis_servers import RedisServer
 
@@ -147,6 +148,35 @@ async def test_new_messages_do_not_move_what_is_read(person: People, demo: Demo,
     assert before and await places(ann) == before
 
 
+async def test_a_link_leads_to_a_message_far_back(person: People, demo: Demo, unique: Unique) -> None:
+    """With 10,000 messages loaded, the document holds as few of them as ever."""
+    room = unique("Long")
+    await demo.service.add_room(room, history_max_size=10_000)
+    await post(demo, room, range(1, 10_001))
+    ann = await (await person(unique("Ann"))).login()
+    await ann.open_room(room)
+    await ann.sees("number 10000")
+    for number in (3, 5000, 9900):
+        await ann.page.evaluate("([room, id]) => { location.hash = `#/room/${room}/${id}` }", [room, number])
+        row = ann.log.locator(f"li[data-key='{number}']")
+        # It is in view, marked, and has the focus: a screen reader goes on from there.
+        await expect(row).to_be_in_viewport()
+        await expect(row).to_be_focused()
+        await expect(row.locator(".bubble > p")).to_contain_text(f"number {number} with")
+        assert await rows(ann) < MAX_ROWS
+    # All of them are loaded, below one day.
+    await expect(row).to_have_attribute("aria-posinset", "9901")
+    await expect(row).to_have_attribute("aria-setsize", "10001")
+    box, line = await ann.log.bounding_box(), await row.bounding_box()
+    assert box and line and box["y"] < line["y"] < box["y"] + box["height"]
+    await post(demo, room, range(10_001, 10_003))
+    await ann.click("2 new messages")
+    await expect(ann.log.get_by_text("number 10002")).to_be_in_viewport()
+    assert await end_distance(ann) < 2
+    await ann.page.evaluate("room => { location.hash = `#/room/${room}/10500` }", room)
+    await ann.is_told("no longer stored")
+
+
 async def test_the_keyboard_reaches_everything(person: People, demo: Demo, unique: Unique) -> None:
     room = unique("Long")
     await demo.service.add_room(room)
@@ -169,6 +199,7 @@ async def test_the_keyboard_reaches_everything(person: People, demo: Demo, uniqu
     last: Any = ann.log.locator("li:not(.space)").last
     await expect(last).to_have_attribute("aria-posinset", "131")
     await expect(last).to_have_attribute("aria-setsize", "131")
+    assert await violations(ann) == []
 
 
 async def test_the_focus_survives_scrolling(person: People, demo: Demo, unique: Unique) -> None:
@@ -237,6 +268,7 @@ async def test_the_keyboard_goes_through_a_long_list(person: People, demos: Demo
         await settle(ann)
         await expect(ann.row(f"place {number}")).to_be_focused()
     row = ann.page.locator(".sidebar li").filter(has_text="place 59")
+    assert await violations(ann) == []
     await expect(row).to_have_attribute("aria-posinset", "60")
     await expect(row).to_have_attribute("aria-setsize", "201")
 

@@ -117,12 +117,12 @@ async def test_an_invite_link_logs_in_and_joins(person: People, demo: Demo, uniq
 
 
 async def test_links_that_lead_nowhere_say_so(person: People, demo: Demo, unique: Unique) -> None:
-    ann = await (await person(unique("Ann"))).login()
-    await ann.page.evaluate("location.hash = '#/room/no%20such%20room'")
-    await ann.is_told("That room no longer exists.")
     closed = unique("Closed")
     await demo.service.add_room(closed, whitelist_only=True)
-    await expect(ann.row(closed)).to_be_visible()
+    ann = await (await person(unique("Ann"))).login()
+    await expect(ann.heading("default")).to_be_visible()
+    await ann.page.evaluate("location.hash = '#/room/no%20such%20room'")
+    await ann.is_told("That room no longer exists.")
     await ann.page.evaluate("name => { location.hash = '#/room/' + encodeURIComponent(name) }", closed)
     await ann.is_told(f"{closed} is for invited people only.")
     # What is no address of the chat is left alone.

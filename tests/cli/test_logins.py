@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.cli.assembly import make_login
-from chat_service.cli.sections import LoginSettings
+from chat_service.cli.login_settings import LoginSettings
 from chat_service.testing import InProcessTransport, wait_until
 from tests.support.world import Instance
 

@@ -119,7 +119,10 @@ def test_a_url_is_a_redis(write: Any) -> None:
         ),
         ("[transport]\napp = 1", "unknown key in [transport] app"),
         ("[login]", "[login] needs type"),
-        ('[login]\ntype = "jtw"', "[login] type: expected 'jwt' or 'name', got 'jtw'"),
+        (
+            '[login]\ntype = "jtw"',
+            "[login] type: expected 'jwt' or 'name' or 'password' or 'oidc', got",
+        ),
         ('[login]\ntype = "jwt"', "[login] jwt needs either secret, public_key_file or jwks_file"),
         ('[login]\ntype = "name"\nsecret = "x"', '[login] secret is for type = "jwt"'),
         (

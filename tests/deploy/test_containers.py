@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,8 +17,11 @@ import pytest
 import yaml
 
 from chat_service.cli import app
+from chat_service.cli.assembly import build_service
+from chat_service.cli.option_keys import ROOMS_VARIABLE, all_keys
 from chat_service.cli.sections import SECRETS
 from chat_service.cli.settings import Settings
+from chat_service.errors import ConfigurationError
 from chat_service.operations.pages import HEALTH_PATH
 from chat_service.options import Options
 from tests.deploy.site import DEPLOY, ROOT, SECRET, instance
@@ -169,7 +173,7 @@ def test_ports_are_the_same_everywhere() -> None:
         assert "ports" not in services[name]
     nginx = (DEPLOY / "nginx" / "nginx.conf").read_text()
     assert nginx.count(f"server chat-1:{made.port} ") == nginx.count(f"server chat-2:{made.port} ") == 2
-    assert services["nginx"]["ports"] == ["8080:8080"] and "listen 8080;" in nginx
+    assert services["nginx"]["ports"] == ["${CHAT_ADDRESS:-127.0.0.1}:8080:8080"] and "listen 8080;" in nginx
 
 
 async def test_the_health_check_of_the_image(tmp_path: Path) -> None:
@@ -207,7 +211,7 @@ def test_the_compose_file() -> None:
     services = made["services"]
     for name in ("chat-1", "chat-2"):
         service = services[name]
-        assert set(service["environment"]) <= set(SECRETS)
+        assert set(service["environment"]) <= {*SECRETS, *all_keys(), ROOMS_VARIABLE}
         assert float(service["stop_grace_period"].removesuffix("s")) > seconds_of_an_end()
         build = service["build"]
         assert (DEPLOY / build["context"]).resolve() == ROOT and (ROOT / build["dockerfile"]).is_file()
@@ -219,7 +223,8 @@ def test_the_compose_file() -> None:
             source = volume.partition(":")[0]
             assert (DEPLOY / source).is_file() if source.startswith(".") else source in made["volumes"]
         for port in service.get("ports", ()):
-            assert port == "8080:8080" or port.startswith("127.0.0.1:")
+            # Nothing is public unless somebody wants it.
+            assert port.startswith(("127.0.0.1:", "${CHAT_ADDRESS:-127.0.0.1}:"))
     redis = services["redis"]["command"]
     # As the page on what is promised demands.
     settings = dict(zip(redis[1::2], redis[2::2], strict=True))
@@ -232,6 +237,33 @@ def test_the_compose_file() -> None:
     words = [program, *redis[1:], "--port", "0", "--dir", "/nonexistent"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
     assert "/nonexistent" in done.stdout + done.stderr and "appendfsync" not in done.stderr
+
+
+def compose_environment(given: dict[str, str]) -> dict[str, str]:
+    """The variables of an instance, with those of a shell, as compose fills them in."""
+    made = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["chat-1"]["environment"]
+
+    def fill(match: re.Match[str]) -> str:
+        return given.get(match[1]) or match[2]
+
+    return {name: re.sub(r"\$\{(\w+):-([^}]*)\}", fill, text) for name, text in made.items()}
+
+
+def test_compose_up_is_enough_to_talk() -> None:
+    """Without any variable people enter with a name; with some, by what they choose."""
+    path = str(DEPLOY / "chat.toml")
+    settings = Settings.read(path, compose_environment({}))
+    assert settings.login is not None and settings.login.kinds == ("name",) and settings.login.has_page
+    assert [room.name for room in settings.rooms] == ["default", "random"]
+    assert settings.store_options["url"] == "redis://redis:6379/0"
+    assert build_service(settings).options.enable_userlist_updates
+    given = {"CHAT_LOGIN__TYPE": "jwt", "CHAT_LOGIN_SECRET": SECRET}
+    with pytest.raises(ConfigurationError, match="CHAT_LOGIN_SESSION_SECRET can set it"):
+        build_service(Settings.read(path, compose_environment(given)))
+    given["CHAT_LOGIN_SESSION_SECRET"] = SECRET[::-1]
+    settings = Settings.read(path, compose_environment(given))
+    assert settings.login is not None and settings.login.kinds == ("jwt",)
+    build_service(settings)
 
 
 def unit() -> dict[str, list[str]]:

@@ -63,8 +63,16 @@ async def test_clients_on_two_instances_behind_nginx(tmp_path: Path, node_proces
         assert [await open_polling_session(made.url, f"127.0.0.{number}") for number in range(2, 8)] == [
             5
         ] * 6
-        # Nothing but Socket.IO is public.
-        for path in ("/", "/metrics", "/healthz", "/readyz"):
+        # Nothing but Socket.IO and the page is public. Here the page is off, so there is a greeting.
+        assert (await get(made.port, "/"))[0] == 200
+        for path in (
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/api/rooms",
+            "/login/../metrics",
+            "/chat-service/client.js",
+        ):
             assert (await get(made.port, path))[0] == 404
         for follower in followers:
             await follower.stop()

@@ -12,7 +12,26 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER = ("tests/browser/",)
 
 #: What takes longest, in this order. Started last, it would leave the other workers without work.
-FIRST: tuple[str, ...] = ("tests/browser/", "tests/packaging/test_build.py")
+FIRST: tuple[str, ...] = (
+    "tests/browser/",
+    "tests/e2e/test_process.py",
+    "tests/feature/test_failures.py",
+    "tests/conformance/test_stores.py",
+    "tests/packaging/test_build.py",
+    "tests/packaging/test_webchat.py",
+    "tests/e2e/test_life.py",
+    "tests/cli/test_processes.py",
+    "tests/cli/test_streams.py",
+    "tests/feature/test_several_instances.py",
+    "tests/redis/test_cluster_failover.py",
+    "tests/redis/test_sentinel.py",
+    "tests/chaos/test_chaos.py",
+    "tests/docs/test_code_blocks.py",
+    "tests/feature/test_history.py",
+    "tests/e2e/test_bursts.py",
+    "tests/http_api/test_openapi.py",
+    "tests/js_client/test_js_client.py",
+)
 
 
 def unit_of(nodeid: str) -> str:

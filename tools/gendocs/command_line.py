@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chat_service.cli import app, option_keys, sections, settings
+from chat_service.cli import app, login_settings, option_keys, sections, settings
 from chat_service.cli.app import NAME, SECTIONS
 from chat_service.cli.failures import ExitCode
 from chat_service.cli.parameters import TeachingCommand
@@ -93,7 +93,7 @@ def _file() -> str:
         + f"### [uploads]\n\n{sections.SECTIONS['uploads']} See [the guide](../guide/uploads.md).\n\n"
         + _table(Module(upload_options).fields("UploadOptions"))
         + f"### [login]\n\n{sections.SECTIONS['login']}\n\n"
-        + _table(Module(sections).fields("LoginSettings"))
+        + _table(Module(login_settings).fields("LoginSettings"))
         + f"### [[rooms]]\n\n{sections.SECTIONS['rooms']}\n\n"
         + _table(Module(sections).fields("RoomSettings"))
         + f"### [process]\n\n{sections.SECTIONS['process']}\n\n"

@@ -9,8 +9,8 @@ import click
 
 from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode
+from chat_service.cli.login_settings import LoginSettings
 from chat_service.cli.parameters import json_option, subcommand, text
-from chat_service.cli.sections import LoginSettings
 from chat_service.errors import ConfigurationError
 
 #: Claims that have options of their own.
@@ -95,8 +95,8 @@ def _login(config: str | None) -> LoginSettings:
     environment = {"CHAT_LOGIN__TYPE": "jwt", **os.environ} if config is None else os.environ
     settings = Settings.read(config, environment)
     login = settings.login
-    if login is None or login.type != "jwt":
-        kind = "no section [login]" if login is None else f'type = "{login.type}"'
+    if login is None or "jwt" not in login.kinds:
+        kind = "no section [login]" if login is None else f'type = "{", ".join(login.kinds)}"'
         raise ConfigurationError(f'{settings.path}: tokens are for [login] with type = "jwt", not {kind}')
     return login
 

@@ -55,7 +55,8 @@ def command(
     Every key can also be set by an environment variable: CHAT_SECTION__KEY, such as CHAT_SERVICE__PORT. An
     option of the command line overrides a variable, a variable overrides the file. Secrets have shorter
     variables, too: CHAT_STORE_URL, CHAT_STORE_BUS_SECRET, CHAT_STORE_SENTINEL_PASSWORD, CHAT_LOGIN_SECRET,
-    CHAT_API_TOKENS, CHAT_WEBHOOK_SECRETS, CHAT_UPLOADS_SECRET.
+    CHAT_LOGIN_SESSION_SECRET, CHAT_LOGIN_OIDC_CLIENT_SECRET, CHAT_API_TOKENS, CHAT_WEBHOOK_SECRETS,
+    CHAT_UPLOADS_SECRET.
     """
     from chat_service.cli.assembly import build_service
 
@@ -70,7 +71,7 @@ def command(
     from chat_service.cli.supervisor import launch, warn_of_strangers
 
     process = settings.process
-    if settings.login is not None and settings.login.type == "name":
+    if settings.login is not None and "name" in settings.login.kinds:
         warn_of_strangers(service.options.host if host is None else host)
     count = process.workers
     file = [] if config is None else ["--config", config]

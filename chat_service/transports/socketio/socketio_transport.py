@@ -257,7 +257,8 @@ class SocketIOTransport:
             server.register_namespace(self._namespace)
         if not self._is_mounted:
             app = web.Application()
-            app.router.add_get("/", self._welcome)
+            if "/" not in self._sites:
+                app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
             self._add_files(app)
             for add_routes in self._sites.values():

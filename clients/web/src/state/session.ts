@@ -7,6 +7,7 @@ import type { Conversation } from "./conversation.js";
 import { clearPlace, placeIn, type Place } from "./address.js";
 import { DirectConversation, directRoom, peerIn } from "./direct.js";
 import type { Client, DemoEvents, Host, RoomEntry } from "./host.js";
+import { explainLogin, LoginProblem, Logins } from "./logins.js";
 import { Notifier } from "./notifier.js";
 import { byName } from "./order.js";
 import { lastSeen, type Seen } from "./people.js";
@@ -52,6 +53,7 @@ export class Chat implements Host {
   readonly place = signal<Place | null>(null);
   /** The next announcement for screen readers. */
   readonly announcement = signal("");
+  readonly logins: Logins;
   readonly #url: string;
   #client: Client | undefined;
   #toasts = 0;
@@ -63,6 +65,7 @@ export class Chat implements Host {
 
   constructor(url = "") {
     this.#url = url;
+    this.logins = new Logins(url);
     window.addEventListener("focus", () => {
       if (this.active.value) this.notifier.clear(this.active.value);
     });
@@ -78,15 +81,17 @@ export class Chat implements Host {
   /** Rejects with a `ChatError`. */
   async login(name: string): Promise<void> {
     const client: Client = new ChatClient<TextMessage, DemoEvents>(this.#url, {
-      auth: { userName: name },
+      auth: () => this.#auth(name),
       // Long-polling only where WebSocket does not work: this saves a request per connection.
       socketOptions: { transports: ["websocket", "polling"], tryAllTransports: true },
     });
     this.#client = client;
     this.#listen(client);
     await client.connect();
-    lastName.set(name);
-    tabUser.set(name);
+    if (this.logins.isByName) {
+      lastName.set(name);
+      tabUser.set(name);
+    }
     for (const one of this.conversations.value) this.#forget(one);
     this.conversations.value = [];
     this.preferences.load(name);
@@ -97,22 +102,42 @@ export class Chat implements Host {
     await this.goToPlace();
   }
 
-  /** Resume where this tab was before a reload. */
+  /** Resume where this tab was before a reload, or the session of this browser. */
   async resume(): Promise<void> {
-    const name = tabUser.get();
-    if (name === null) return;
     this.isResuming.value = true;
     try {
-      await this.login(name);
+      await this.logins.load();
+      const name = this.logins.isByName ? tabUser.get() : this.logins.state.value.user;
+      if (name !== null) await this.login(name);
     } catch (error) {
-      this.signOut();
-      this.toast(explain(error), true);
+      this.#leave();
+      this.toast(error instanceof ChatError ? explain(error) : explainLogin(error), true);
     } finally {
       this.isResuming.value = false;
     }
   }
 
+  /** What a socket logs in with. If the session is over, so is everything on the page. */
+  async #auth(name: string): Promise<Record<string, unknown>> {
+    try {
+      return await this.logins.auth(name);
+    } catch (problem) {
+      if (problem instanceof LoginProblem && (problem.code === "noSession" || problem.code === "otherUser")) {
+        this.#leave();
+        void this.logins.load().catch(() => undefined);
+        this.toast(explainLogin(problem), true);
+      }
+      throw problem;
+    }
+  }
+
   signOut(): void {
+    this.#leave();
+    void this.logins.end().catch(() => this.toast("The server could not be told that you have logged out.", true));
+  }
+
+  /** Forget everything of the user. */
+  #leave(): void {
     this.#client?.close();
     this.#client = undefined;
     for (const one of this.conversations.value) this.#forget(one);

@@ -1,4 +1,4 @@
-/** Choosing a name. */
+/** Choosing a name; or logging in, where a name is not enough. */
 
 import { useState } from "preact/hooks";
 
@@ -7,6 +7,7 @@ import { lastName } from "../state/storage.js";
 import { explain, MAX_USER_NAME, tooLong } from "../state/texts.js";
 import { Icon } from "./icons.js";
 import { Field } from "./parts.js";
+import { SignInView } from "./sign-in.js";
 import { Toasts } from "./toasts.js";
 
 export function LoginView({ chat }: { chat: Chat }) {
@@ -28,6 +29,7 @@ export function LoginView({ chat }: { chat: Chat }) {
       setBusy(false);
     }
   };
+  if (!chat.logins.isByName) return <SignInView chat={chat} />;
   return (
     <main class="login">
       <Toasts chat={chat} />

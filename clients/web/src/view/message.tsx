@@ -1,7 +1,7 @@
 /** One message. */
 
 import { useComputed } from "@preact/signals";
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { addressOf } from "../state/address.js";
 import type { Conversation } from "../state/conversation.js";
@@ -28,31 +28,16 @@ interface MessageProps {
   isLast: boolean;
 }
 
-/** How long a message is marked that was jumped to, in ms. */
-const MARKED_MS = 2000;
-
 export function Message({ chat, conversation, item, isFirst, isLast }: MessageProps) {
   const { element, handlers, isActive, dismiss } = useActive();
   const [open, setOpen] = useState<"emoji" | "deletion" | null>(null);
-  const [isMarked, setMarked] = useState(false);
   const isTabStop = useComputed(() => conversation.tabStop.value === item.key).value;
-  const isTarget = useComputed(() => conversation.target.value === item.key).value;
   const isEditing = useComputed(() => conversation.editing.value?.item.key === item.key).value;
-  useLayoutEffect(() => {
-    if (!isTarget) return;
-    setMarked(true);
-    element.current?.focus({ preventScroll: true });
-  }, [isTarget]);
-  useLayoutEffect(() => {
-    if (!isMarked) return;
-    const timer = setTimeout(() => setMarked(false), MARKED_MS);
-    return () => clearTimeout(timer);
-  }, [isMarked]);
   const isOwn = item.author === chat.userName.value;
   const { reactions = [] } = item;
   const tools = conversation.interactions && !item.sending && !item.isDeleted ? toolsOf() : null;
   const classes = ["message", isOwn ? "own" : "other", isFirst && "first", isLast && "last", item.sending];
-  classes.push(item.isDeleted && "deleted", isMarked && "marked", isEditing && "editing");
+  classes.push(item.isDeleted && "deleted", isEditing && "editing");
   const finish = () => {
     setOpen(null);
     dismiss();
@@ -94,6 +79,11 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
       onFocus={() => (conversation.focused.value = item.key)}
       onKeyDown={(event) => onKeyDown(event, element.current!)}
       {...handlers}
+      onFocusOut={(event) => {
+        handlers.onFocusOut(event);
+        // Whoever comes back to the list later begins with the newest message again.
+        if (!(event.relatedTarget as Element | null)?.closest(".messages")) conversation.focused.value = null;
+      }}
     >
       {!isOwn && isLast && <Avatar name={item.author} />}
       {/* The bubble has the direction of the text, which decides where lines begin and where the time is shown. */}

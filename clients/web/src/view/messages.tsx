@@ -84,7 +84,6 @@ function List({ chat, conversation }: ListProps) {
     conversation.target.value = null;
     const row = view.elementOf(target);
     if (row === undefined) return;
-    row.tabIndex = -1;
     row.focus({ preventScroll: true });
     row.dataset.isTarget = "";
     setTimeout(() => delete row.dataset.isTarget, MARK_MS);

@@ -63,6 +63,7 @@ export function Field(props: {
   placeholder?: string;
   autoFocus?: boolean;
   autoComplete?: string;
+  type?: "text" | "password";
   list?: readonly string[];
 }) {
   const id = useId();
@@ -72,12 +73,14 @@ export function Field(props: {
   }, []);
   const error = props.error ?? tooLong(props.value, props.maxLength);
   const below = error ?? props.hint;
+  const kind: object = props.type === "password" ? { type: "password" } : { list: props.list && `${id}-list` };
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
       <input
         ref={ref}
         id={id}
+        {...kind}
         value={props.value}
         dir="auto"
         placeholder={props.placeholder}
@@ -85,7 +88,6 @@ export function Field(props: {
         autocapitalize="off"
         autofocus={props.autoFocus} // a dialog moves the focus here
         spellcheck={false}
-        list={props.list && `${id}-list`}
         aria-invalid={error ? true : undefined}
         aria-describedby={below ? `${id}-below` : undefined}
         onInput={(event) => props.onInput(event.currentTarget.value)}

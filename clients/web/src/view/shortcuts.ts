@@ -52,7 +52,10 @@ export const SHORTCUTS: Shortcut[] = [
   },
   { bindings: [], keys: [["Enter"]], text: "Send the message" },
   { bindings: [], keys: [["Shift", "Enter"]], text: "Begin a new line in the message" },
-  { bindings: [], keys: [["Esc"]], text: "Close a dialog or a menu" },
+  { bindings: [], keys: [["↑"]], text: "In an empty text field: edit your last message" },
+  { bindings: [], keys: [["↑"], ["↓"]], text: "On a message: go to another one" },
+  { bindings: [], keys: [["Enter"]], text: "On a message: go to its tools" },
+  { bindings: [], keys: [["Esc"]], text: "Close a dialog or a menu, or go back to the text field" },
   {
     bindings: ["Shift+?", "?"], // with and without Shift, as the keyboard needs it,
     keys: [["?"]],
