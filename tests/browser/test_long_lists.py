@@ -10,6 +10,7 @@ from chat_service.demo import Demo
 from chat_service.stores.redis.keys import Keys
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
+from tests.browser.test_accessibility import violations
 from tests.redis.ghosts import DEAD, write_ghosts
 from tests.support.redis_servers import RedisServer
 
@@ -198,6 +199,7 @@ async def test_the_keyboard_reaches_everything(person: People, demo: Demo, uniqu
     last: Any = ann.log.locator("li:not(.space)").last
     await expect(last).to_have_attribute("aria-posinset", "131")
     await expect(last).to_have_attribute("aria-setsize", "131")
+    assert await violations(ann) == []
 
 
 async def test_the_focus_survives_scrolling(person: People, demo: Demo, unique: Unique) -> None:
@@ -266,6 +268,7 @@ async def test_the_keyboard_goes_through_a_long_list(person: People, demos: Demo
         await settle(ann)
         await expect(ann.row(f"place {number}")).to_be_focused()
     row = ann.page.locator(".sidebar li").filter(has_text="place 59")
+    assert await violations(ann) == []
     await expect(row).to_have_attribute("aria-posinset", "60")
     await expect(row).to_have_attribute("aria-setsize", "201")
 
