@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from aiohttp import web
 
@@ -41,13 +41,13 @@ class Demo:
         *,
         store: Any = "memory",
         store_options: Mapping[str, Any] | None = None,
-        uploads: Mapping[str, Any] | None = None,
+        uploads: Mapping[str, Any] | Literal[False] | None = None,
         **options: Any,
     ) -> None:
         """``host``: None for all addresses. ``port``: 0 for a free one. Others: options of ``ChatService``.
 
         ``uploads``: options of uploads; without a ``folder``, files are deleted when the demo is closed.
-        If they are not given, and the extra ``uploads`` is not installed, there are no uploads.
+        False: there are no uploads, as without the extra ``uploads`` unless they are given.
 
         Raises ``ConfigurationError``.
         """
@@ -84,7 +84,7 @@ class Demo:
         self._folder: TemporaryDirectory[str] | None = None
         #: None if the packages of the extra ``uploads`` are missing.
         self.uploads: Uploads | None = None
-        if uploads is not None or has_libraries():
+        if uploads is not False and (uploads is not None or has_libraries()):
             self.uploads = Uploads(self.service, self._upload_options(uploads or {}))
         self._lobby = Lobby(self.service)
         self._moderation = Moderation(self.service)

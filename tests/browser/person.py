@@ -44,7 +44,7 @@ class Person:
             self.problems.append(f"{self.name}: {text}")
 
     def _on_request(self, url: str) -> None:
-        if not url.replace("ws://", "http://").startswith(self.address):
+        if not url.replace("ws://", "http://").removeprefix("blob:").startswith(self.address):
             self.problems.append(f"{self.name} asked {url}")
 
     # Doing

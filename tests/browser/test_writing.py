@@ -331,9 +331,10 @@ async def drop(
 
 @pytest.mark.parametrize("is_in", [False, True])
 async def test_a_dropped_file_does_not_replace_the_page(
-    person: People, unique: Unique, tmp_path: Path, is_in: bool
+    person: People, demos: Demos, unique: Unique, tmp_path: Path, is_in: bool
 ) -> None:
-    ann = await person(unique("Ann"))
+    """Where files cannot be shared; see test_files.py."""
+    ann = await person(unique("Ann"), at=await demos(uploads=False))
     if is_in:
         await ann.login()
         await ann.composer.fill("draft")
@@ -380,8 +381,10 @@ async def test_an_address_that_is_dropped_is_text_and_does_not_replace_the_page(
     await expect(ann.page.locator(".toast")).to_have_count(0)
 
 
-async def test_pasted_files_are_refused_and_text_is_pasted(person: People, unique: Unique) -> None:
-    ann = await (await person(unique("Ann"))).login()
+async def test_pasted_files_are_refused_and_text_is_pasted(
+    person: People, demos: Demos, unique: Unique
+) -> None:
+    ann = await (await person(unique("Ann"), at=await demos(uploads=False))).login()
     await ann.composer.focus()
     assert await ann.page.evaluate(PASTE, ["picture.png", "image/png", None]) is True
     await ann.is_told(REFUSAL)

@@ -2,6 +2,7 @@ import "@fontsource-variable/inter";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/messages.css";
+import "./styles/files.css";
 import "./styles/interactions.css";
 import "./styles/dialogs.css";
 import "./styles/finding.css";

@@ -1,8 +1,10 @@
 /** The common part of rooms and direct messages. */
 
+import type { Attachment } from "@chat-service/client";
 import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 
 import type { Interactions } from "./interactions.js";
+import type { UploadQueue } from "./uploads.js";
 import { savedUnsent } from "./storage.js";
 import { newKey, type Item, type MessageItem } from "./timeline.js";
 
@@ -61,8 +63,11 @@ export abstract class Conversation {
     return `${this.kind}:${this.name}`;
   }
 
-  /** Send a message; errors are shown with it. `earlier`: the message as it was sent before. */
-  abstract send(text: string, earlier?: MessageItem): void;
+  /** Files of the next message; null where files cannot be sent. */
+  readonly uploads: UploadQueue | null = null;
+
+  /** Send a message; errors are shown with it. `earlier`: the message as it was sent before. `attachments`: its files. */
+  abstract send(text: string, earlier?: MessageItem, attachments?: readonly Attachment[]): void;
 
   abstract loadOlder(): Promise<void>;
 
@@ -92,7 +97,7 @@ export abstract class Conversation {
     });
     this.settle();
     return effect(() => {
-      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, replyTo, epoch, error, isInDoubt }) => ({
+      const unsent = this.outgoing.value.map(({ text, timestamp, sendKey, sentAt, after = 0, replyTo, epoch, attachments, error, isInDoubt }) => ({
         text,
         timestamp,
         sendKey,
@@ -100,6 +105,7 @@ export abstract class Conversation {
         after,
         replyTo,
         epoch,
+        attachments,
         error: isInDoubt ? undefined : error,
       }));
       savedUnsent.set(user, this.key, { draft: this.draft.value, outgoing: unsent });

@@ -1,8 +1,10 @@
 /** Replies, edits, deletions and reactions in a room, as items of its conversation. */
 
+import { attachmentMessage, captionOf } from "@chat-service/client";
 import type { Content, FoldedMessage, FoldedMessages, ReactionCount, Room, Stored, TextMessage } from "@chat-service/client";
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
+import { attachmentsOf } from "./attachments.js";
 import { explain } from "./texts.js";
 import type { MessageItem } from "./timeline.js";
 
@@ -87,8 +89,10 @@ export class Interactions {
   /** If the server refuses it, the text is kept with the message, until it is edited again. */
   async edit(id: number, text: string): Promise<void> {
     this.#refused.delete(id);
+    const { attachments } = this.current(id) ?? {};
+    const edited = attachments ? attachmentMessage(text, attachments) : { textMessage: text };
     try {
-      await this.#try(id, { kind: "edit", text }, () => this.#room.edit(id, { textMessage: text }));
+      await this.#try(id, { kind: "edit", text }, () => this.#room.edit(id, edited));
     } catch (error) {
       const problem = explain(error, { unconfirmed: "The connection was lost. Check whether the change has arrived." });
       this.#refused.set(id, { text, error: problem });
@@ -179,13 +183,15 @@ function itemOf(
   { edited = false, deleted = false, reactions = [] }: { edited?: boolean; deleted?: boolean; reactions?: ReactionCount[] },
 ): MessageItem {
   const { id, author, timestamp, relatesTo } = message;
+  const attachments = attachmentsOf(message);
   const { textMessage, mentions, erased } = message as { textMessage?: unknown; mentions?: unknown; erased?: unknown };
   return {
     kind: "message",
     key: String(id),
     id,
     author,
-    text: typeof textMessage === "string" ? textMessage : "",
+    text: typeof textMessage === "string" ? captionOf({ textMessage, attachments }) : "",
+    ...(attachments.length > 0 && { attachments }),
     timestamp,
     replyTo: relatesTo?.type === "reply" ? relatesTo.id : undefined,
     isEdited: edited,
@@ -197,7 +203,7 @@ function itemOf(
 
 /** The item with a change that may have been delivered already: nothing is applied twice. */
 function withChange(item: MessageItem, change: Change): MessageItem {
-  if (change.kind === "deletion") return { ...item, text: "", reactions: [], isDeleted: true, isChanging: true };
+  if (change.kind === "deletion") return { ...item, text: "", attachments: undefined, reactions: [], isDeleted: true, isChanging: true };
   if (change.kind === "edit") return { ...item, text: change.text, isEdited: true, isChanging: true };
   const isGiven = change.kind === "reaction";
   const known = item.reactions ?? [];

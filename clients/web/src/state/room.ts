@@ -1,8 +1,17 @@
 /** A room that the user has joined. */
 
-import { newKey as newIdempotencyKey, ChatError, type Room, type Stored, type TextMessage } from "@chat-service/client";
+import {
+  attachmentMessage,
+  newKey as newIdempotencyKey,
+  ChatError,
+  type Attachment,
+  type Room,
+  type Stored,
+  type TextMessage,
+} from "@chat-service/client";
 import { computed, signal } from "@preact/signals";
 
+import { summary } from "./attachments.js";
 import { Conversation, isRepeatable, type Closed } from "./conversation.js";
 import type { Client, Host } from "./host.js";
 import { Interactions } from "./interactions.js";
@@ -11,6 +20,7 @@ import { MarkSender } from "./marks.js";
 import { Presences } from "./presence.js";
 import { explain, isolated } from "./texts.js";
 import { note, withPresence, type MessageItem } from "./timeline.js";
+import { UploadQueue } from "./uploads.js";
 import { Typing } from "./typing.js";
 
 export const LISTS = ["adminlist", "whitelist", "blacklist"] as const;
@@ -38,6 +48,7 @@ export class RoomConversation extends Conversation {
   );
   readonly typing = new Typing(() => void this.#room.sendEvent("typing").catch(() => undefined));
   override readonly interactions: Interactions;
+  override readonly uploads: UploadQueue;
   readonly #host: Host;
   readonly #client: Client;
   readonly #room: Room;
@@ -61,6 +72,7 @@ export class RoomConversation extends Conversation {
     this.#saved = saved;
     this.presences = new Presences(client, roomName);
     const room = this.#room;
+    this.uploads = new UploadQueue(room, client);
     const read = async (id: number) => {
       const answer = await client.request("roomHistoryGet", roomName, id - 1, 1, { fold: true });
       return (answer as Stored<TextMessage>[]).find((message) => message.id === id);
@@ -119,6 +131,7 @@ export class RoomConversation extends Conversation {
   dispose(): void {
     for (const stop of this.#stops.splice(0)) stop();
     this.typing.clear();
+    this.uploads.clear();
     this.#marks.stop();
   }
 
@@ -136,14 +149,16 @@ export class RoomConversation extends Conversation {
     if (this.#room.state === "joined") this.typing.onInput(text);
   }
 
-  send(text: string, earlier?: MessageItem): void {
+  send(text: string, earlier?: MessageItem, files?: readonly Attachment[]): void {
     this.typing.onSent();
     const isHeld = earlier === undefined && this.held.length > 0;
     const replyTo = earlier === undefined ? this.replyTo.value?.id : earlier.replyTo;
     const epoch = earlier?.epoch ?? this.#room.epoch;
+    const attachments = earlier === undefined ? files : earlier.attachments;
     if (earlier === undefined) this.replyTo.value = null;
     const item = this.addOutgoing(this.#host.userName.value, text, {
       ...(replyTo !== undefined && { replyTo, epoch }),
+      ...(attachments?.length && { attachments }),
       sendKey: newIdempotencyKey(),
       sentAt: null,
       after: this.#room.lastId,
@@ -154,7 +169,8 @@ export class RoomConversation extends Conversation {
     if (isHeld) return;
     const { sendKey, sentAt = item.timestamp } = item;
     const options = replyTo === undefined ? undefined : { replyTo, ...(epoch !== undefined && { targetEpoch: epoch }) };
-    this.#room.send({ textMessage: text }, sendKey, sentAt ?? undefined, options).then(
+    const message = attachments?.length ? attachmentMessage(text, attachments) : { textMessage: text };
+    this.#room.send(message, sendKey, sentAt ?? undefined, options).then(
       () => this.discard(item.key),
       (error: unknown) => {
         // An error from the server means that the message is not stored.
@@ -329,13 +345,13 @@ export class RoomConversation extends Conversation {
     if (isOwn) {
       // This may be the message whose answer arrives a moment later, or an equal one from another device.
       const sent = this.outgoing.value.find(({ sending, sentAt }) => sending === "waiting" && typeof sentAt === "number");
-      if (sent?.text === item.text && sent.replyTo === item.replyTo) this.change(sent.key, { isEchoed: true });
+      if (sent?.text === item.text && isSame(sent, item) && sent.replyTo === item.replyTo) this.change(sent.key, { isEchoed: true });
     }
     this.typing.forget(message.author);
     this.append(item);
     if (isOwn) this.settle();
     if (isOwn || !this.#saved || message.id <= this.#saved.readId) return;
-    this.#host.onUnread(this, item.author, item.text.slice(0, ANNOUNCED), isLive);
+    this.#host.onUnread(this, item.author, summary(item).slice(0, ANNOUNCED), isLive);
   }
 
   /** A message was edited or deleted, or has got or lost a reaction. */
@@ -376,6 +392,7 @@ export class RoomConversation extends Conversation {
     this.#host.saveRoom(this.#saved);
     this.#marked = this.#loadMark();
     void this.#loadDetails();
+    void this.uploads.load();
   }
 
   #onMayWrite(): void {
@@ -471,6 +488,9 @@ export class RoomConversation extends Conversation {
 }
 
 /** The part of a message that stays the same when it is sent again with its key. */
+const isSame = (one: MessageItem, other: MessageItem) =>
+  (one.attachments?.map(({ url }) => url) ?? []).join() === (other.attachments?.map(({ url }) => url) ?? []).join();
+
 function repeated({ sendKey, sentAt, timestamp, after }: MessageItem): Partial<MessageItem> {
   return { sendKey, sentAt, timestamp, after };
 }

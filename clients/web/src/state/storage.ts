@@ -1,5 +1,7 @@
 /** What the page stores in this browser, by user. If storage is disabled, nothing is remembered. */
 
+import type { Attachment } from "@chat-service/client";
+
 export interface SavedRoom {
   name: string;
   /** The last message read, within an epoch of the room's history. */
@@ -20,6 +22,8 @@ export interface SavedOutgoing {
   /** In a room: the message that it replies to, and the epoch of that id. */
   replyTo?: number | undefined;
   epoch?: string | undefined;
+  /** Its files, which have been uploaded. */
+  attachments?: readonly Attachment[] | undefined;
   /** Why it was refused; undefined while this is unknown. */
   error: string | undefined;
 }

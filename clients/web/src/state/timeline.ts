@@ -1,6 +1,6 @@
 /** The items of a conversation, from top to bottom. */
 
-import type { ReactionCount } from "@chat-service/client";
+import type { Attachment, ReactionCount } from "@chat-service/client";
 
 import { isSameDay } from "./texts.js";
 
@@ -34,6 +34,8 @@ export interface MessageItem {
   /** Then there is no text. */
   isDeleted?: boolean;
   reactions?: readonly ReactionCount[];
+  /** Files, which have been uploaded. */
+  attachments?: readonly Attachment[] | undefined;
   /** The members of the room that the text names with `@`. */
   mentions?: readonly string[];
   /** The user has edited or deleted it, and the server has not confirmed that yet. */

@@ -2,17 +2,26 @@
 
 import { useEffect } from "preact/hooks";
 
+import type { UploadQueue } from "../state/uploads.js";
 import type { Chat } from "../state/session.js";
 import { ConversationView } from "./conversation.js";
 import { Nothing } from "./empty.js";
-import { refuseFiles } from "./files.js";
+import { takeFiles } from "./files.js";
 import { LoginView } from "./login.js";
 import { Overlays } from "./overlays.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
 
+/** Where dropped and pasted files go: to the open room, unless a dialog covers it. */
+function queueOf(chat: Chat): UploadQueue | null {
+  const conversation = chat.active.value;
+  const isOpen = conversation?.closed.value === null && chat.dialogs.value === 0;
+  const queue = isOpen ? conversation.uploads : null;
+  return queue?.limits.value ? queue : null;
+}
+
 export function App({ chat }: { chat: Chat }) {
-  useEffect(() => refuseFiles((text) => chat.toast(text, true)), []);
+  useEffect(() => takeFiles(() => queueOf(chat), (text) => chat.toast(text, true)), []);
   useEffect(() => {
     const onHash = () => chat.readPlace();
     window.addEventListener("hashchange", onHash);

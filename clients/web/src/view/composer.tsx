@@ -7,6 +7,7 @@ import { mentionAt, suggestions } from "../state/mentions.js";
 import type { Chat } from "../state/session.js";
 import { isolated, tooLong } from "../state/texts.js";
 import type { MessageItem } from "../state/timeline.js";
+import { Attach } from "./attach.js";
 import { EmojiPicker } from "./emoji-picker.js";
 import { Icon } from "./icons.js";
 import { Excerpt } from "./message-parts.js";
@@ -40,7 +41,10 @@ export function Composer({ chat, conversation, isOffline }: ComposerProps) {
   const replyTo = conversation.replyTo.value;
   const text = editing?.text ?? conversation.draft.value;
   const excess = tooLong(text, MAX_TEXT, "a message");
-  const isEmpty = text.trim() === "";
+  const { uploads } = conversation;
+  const hasFiles = !editing && (uploads?.ready.value.length ?? 0) > 0;
+  const isUploading = !editing && (uploads?.isBusy.value ?? false);
+  const isEmpty = text.trim() === "" && !hasFiles;
   const mention = caret === null ? null : mentionAt(text, caret);
   const names = mention ? suggestions(conversation.memberNames(), mention.query, MAX_SUGGESTIONS) : [];
   const isListed = names.length > 0;
@@ -79,11 +83,11 @@ export function Composer({ chat, conversation, isOffline }: ComposerProps) {
     if (mention) replace(mention.start, mention.start + 1 + mention.query.length, `@${name} `);
   };
   const send = () => {
-    if (isEmpty || excess) return;
+    if (isEmpty || excess || isUploading) return;
     setCaret(null);
     if (editing) conversation.saveEdit();
     else {
-      conversation.send(text.trim());
+      conversation.send(text.trim(), undefined, uploads?.take());
       conversation.draft.value = "";
     }
     ref.current?.focus();
@@ -133,6 +137,7 @@ export function Composer({ chat, conversation, isOffline }: ComposerProps) {
       {editing && <Purpose icon="pencil" title="Editing" item={editing.item} onCancel={cancel} />}
       {replyTo && <Purpose icon="reply" title="Reply to" item={replyTo} onCancel={cancel} />}
       {isListed && <Suggestions id={listId} names={names} chosen={chosen} onChoose={complete} />}
+      {uploads && !editing && <Attach queue={uploads} field={ref} />}
       <span ref={emojiButton}>
         <IconButton icon="smile" label="Insert an emoji" class="emoji-button" onClick={() => setPicking(true)} />
       </span>
@@ -163,7 +168,7 @@ export function Composer({ chat, conversation, isOffline }: ComposerProps) {
         label={editing ? "Save the change" : "Send"}
         class="send"
         onClick={send}
-        disabled={isEmpty || excess !== null}
+        disabled={isEmpty || excess !== null || isUploading}
       />
       {isPicking && (
         <EmojiPicker

@@ -1,6 +1,7 @@
 /** Icons, drawn with lines on a 24x24 grid. They are hidden from screen readers, which read the label next to them. */
 
 const PATHS = {
+  attach: "M20 11l-8.500 8.500a5 5 0 0 1-7-7L13 4a3.300 3.300 0 0 1 4.700 4.700L9.500 17a1.700 1.700 0 0 1-2.400-2.400L14.500 7",
   back: "M15 5l-7 7 7 7",
   bell: "M6 16V11a6 6 0 0 1 12 0v5l1.500 2h-15zM10 20.500a2 2 0 0 0 4 0",
   block: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM5.6 5.6l12.800 12.800",
@@ -10,6 +11,7 @@ const PATHS = {
   crown: "M4 17l-1-10 5 4 4-6 4 6 5-4-1 10z",
   devices: "M4 5h11a1 1 0 0 1 1 1v3M4 5a1 1 0 0 0-1 1v9h9M2 19h10M16 11h4a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1h-4a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1z",
   down: "M12 5v14M6 13l6 6 6-6",
+  file: "M13 3H7a1 1 0 0 0-1 1v16a1 1 0 0 0 1 1h10a1 1 0 0 0 1-1V8zM13 3v5h5",
   hash: "M10 4L8 20M16 4l-2 16M5 9h15M4 15h15",
   leave: "M14 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8M10 12h10M17 8l4 4-4 4",
   link: "M10 14a4 4 0 0 0 5.700 0l3-3a4 4 0 0 0-5.700-5.700l-1 1M14 10a4 4 0 0 0-5.700 0l-3 3a4 4 0 0 0 5.700 5.700l1-1",

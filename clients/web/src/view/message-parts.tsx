@@ -2,6 +2,7 @@
 
 import type { ReactionCount } from "@chat-service/client";
 
+import { summary } from "../state/attachments.js";
 import type { Conversation } from "../state/conversation.js";
 import { revealMessage } from "../state/reveal.js";
 import type { Chat } from "../state/session.js";
@@ -33,7 +34,7 @@ export function Excerpt({ item }: { item: MessageItem | undefined }) {
   if (item?.isDeleted) return <em class="excerpt">Message deleted</em>;
   return (
     <span class="excerpt" dir="auto">
-      {item && inShort(item.text)}
+      {item && inShort(summary(item))}
     </span>
   );
 }

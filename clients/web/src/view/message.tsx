@@ -9,6 +9,7 @@ import { RoomConversation } from "../state/room.js";
 import type { Chat } from "../state/session.js";
 import { direction, explain, fullTimeText, timeText } from "../state/texts.js";
 import type { MessageItem } from "../state/timeline.js";
+import { Attachments } from "./attachments.js";
 import { copy } from "./copy.js";
 import { DeleteDialog } from "./delete-dialog.js";
 import { EmojiPicker } from "./emoji-picker.js";
@@ -99,8 +100,11 @@ export function Message({ chat, conversation, item, isFirst, isLast }: MessagePr
         {item.isDeleted ? (
           <p class="gone">Message deleted</p>
         ) : (
-          <MessageText text={item.text} mentions={{ names: item.mentions ?? [], self: chat.userName.value }} />
+          item.text !== "" && (
+            <MessageText text={item.text} mentions={{ names: item.mentions ?? [], self: chat.userName.value }} />
+          )
         )}
+        {item.attachments && !item.isDeleted && <Attachments files={item.attachments} />}
         {isLast && !item.sending && (
           <time dateTime={new Date(item.timestamp).toISOString()} title={fullTimeText(item.timestamp)} dir="ltr">
             {timeText(item.timestamp)}
