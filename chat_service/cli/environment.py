@@ -15,9 +15,7 @@ from chat_service.redaction import HIDDEN, redacted
 
 #: A variable that sets a key, or means to.
 _OURS: Final = re.compile(rf"{PREFIX}[A-Z]+__\w*")
-NO_LIBRARY: Final = (
-    "options in environment variables need pydantic-settings: pip install 'chat-service[cli]'; unset "
-)
+NO_LIBRARY: Final = "options in environment variables need pydantic-settings: pip install '.[cli]'; unset "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

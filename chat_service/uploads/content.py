@@ -53,7 +53,7 @@ def require_libraries() -> None:
         del imagesize, puremagic
     except ImportError as error:
         raise ConfigurationError(
-            f"uploads need the extra uploads: pip install 'chat-service[uploads]' ({error})"
+            f"uploads need the extra uploads: pip install '.[uploads]' ({error})"
         ) from None
 
 

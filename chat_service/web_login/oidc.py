@@ -56,9 +56,7 @@ class OidcLogin:
             import joserfc.jwk
             import joserfc.jwt
         except ImportError:
-            raise ConfigurationError(
-                "[login] oidc needs Authlib and httpx2: pip install 'chat-service[oidc]'"
-            ) from None
+            raise ConfigurationError("[login] oidc needs Authlib and httpx2: pip install '.[oidc]'") from None
         self._client_class: Any = authlib.integrations.httpx_client.AsyncOAuth2Client
         self._claims_class: Any = authlib.oidc.core.CodeIDToken
         self._jose_error: Any = joserfc.errors.JoseError

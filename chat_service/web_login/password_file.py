@@ -41,9 +41,7 @@ class PasswordFile:
         try:
             import argon2
         except ImportError:
-            raise ConfigurationError(
-                "[login] password needs argon2-cffi: pip install 'chat-service[login]'"
-            ) from None
+            raise ConfigurationError("[login] password needs argon2-cffi: pip install '.[login]'") from None
         self._errors: Any = argon2.exceptions
         self._hasher: Any = argon2.PasswordHasher()
         self._path = Path(path)

@@ -58,9 +58,7 @@ class Sessions:
         try:
             import jwt
         except ImportError:
-            raise ConfigurationError(
-                "[login] sessions need PyJWT: pip install 'chat-service[login]'"
-            ) from None
+            raise ConfigurationError("[login] sessions need PyJWT: pip install '.[login]'") from None
         if secret is not None:
             check_secret(secret, [ALGORITHM], what="session_secret")
         self._jwt: Any = jwt

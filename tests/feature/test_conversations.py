@@ -99,13 +99,13 @@ async def test_nobody_else_has_any_part_in_it(world: World) -> None:
     for client in (alice, carol):
         assert await client.error("roomJoin", "direct:bob:dave") == wire_error("noRoom", "direct:bob:dave")
     # Neither of the two can let others in, or delete it.
-    for command in (
+    for forbidden in (
         ("roomAddToList", PAIR, "whitelist", ["carol"]),
         ("roomRemoveFromList", PAIR, "whitelist", ["bob"]),
         ("roomSetWhitelistMode", PAIR, False),
         ("roomDelete", PAIR),
     ):
-        assert await alice.error(*command) == wire_error("notAllowed")
+        assert await alice.error(*forbidden) == wire_error("notAllowed")
     # The names are reserved, in every form.
     for name in (PAIR, "direct:carol:dave", "direct:carol", "direct:"):
         assert await carol.error("roomCreate", name, False) == wire_error("invalidName", name)

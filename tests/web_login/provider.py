@@ -131,7 +131,7 @@ class Provider:
             save_token=lambda token, asked: None,
         )
 
-        class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+        class CodeGrant(grants.AuthorizationCodeGrant):
             TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]  # noqa: RUF012
 
             def save_authorization_code(self, code: str, asked: Any) -> None:
@@ -146,7 +146,7 @@ class Provider:
             def authenticate_user(self, authorization_code: Code) -> str:
                 return authorization_code.user
 
-        class IdToken(OpenIDCode):  # type: ignore[misc]
+        class IdToken(OpenIDCode):
             def exists_nonce(self, nonce: str, asked: Any) -> bool:
                 return False
 

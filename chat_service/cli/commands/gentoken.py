@@ -120,7 +120,7 @@ def _signed(
     try:
         import jwt
     except ImportError:
-        raise ConfigurationError("[login] jwt needs PyJWT: pip install 'chat-service[jwt]'") from None
+        raise ConfigurationError("[login] jwt needs PyJWT: pip install '.[jwt]'") from None
     from chat_service.jwt_login import check_secret
 
     key = login.secret
