@@ -14,7 +14,7 @@ from chat_service.client.client_errors import OutcomeUnknownError as OutcomeUnkn
 from chat_service.client.client_folding import FoldedMessage as FoldedMessage
 from chat_service.client.client_folding import FoldedMessages as FoldedMessages
 from chat_service.client.client_room import ClientRoom as ClientRoom
-from chat_service.client.client_room import Gap as Gap
+from chat_service.client.client_stream import Gap as Gap
 from chat_service.client.client_types import EphemeralEvent as EphemeralEvent
 from chat_service.client.client_types import HistoryInfo as HistoryInfo
 from chat_service.client.client_types import JoinHistory as JoinHistory

@@ -14,23 +14,21 @@ import aiohttp
 from chat_service.client.client_commands import Commands
 from chat_service.client.client_connection import Connection, ConnectionOptions, Credentials, Login
 from chat_service.client.client_conversations import Conversations
-from chat_service.client.client_errors import ChatClientError, ConnectFailedError, NotConnectedError
+from chat_service.client.client_errors import AGAIN, ChatClientError, ConnectFailedError, NotConnectedError
 from chat_service.client.client_outbox import Outbox
 from chat_service.client.client_room import ClientRoom
-from chat_service.client.client_uploads import Attachment, Progress, Source, name_and_size, send_file
+from chat_service.client.client_uploads import Uploads
 from chat_service.errors import ChatServiceError
 
 logger = logging.getLogger("chat_service.client")
 
-#: Errors after which a message is retried: the server may have stored it, or could not handle it.
-AGAIN = frozenset({"timeout", "internalError", "rateLimited"})
 #: Attempts to refresh a login, and the delay in seconds after the first; it doubles each time.
 REFRESH_ATTEMPTS, REFRESH_PAUSE = 4, 1.0
 #: python-socketio's name for a connection that the server has closed for good.
 ENDED_BY_SERVER = "server disconnect"
 
 
-class ChatClient(Conversations):
+class ChatClient(Conversations, Uploads):
     """One login of a user. Use it as a context manager, or call ``connect`` and ``close``.
 
     After a lost connection it reconnects, rejoins its rooms where it left off, and continues to send.
@@ -332,34 +330,10 @@ class ChatClient(Conversations):
                 self._outbox.end(entry, message_id)
                 delay = self._delays[0]
 
-    # Files
-
     @property
     def url(self) -> str:
         """The address of the server."""
         return self._options.url
-
-    async def upload(
-        self,
-        room: str,
-        source: Source,
-        *,
-        name: str | None = None,
-        content_type: str | None = None,
-        on_progress: Progress | None = None,
-    ) -> Attachment:
-        """Upload a file to a joined room, without telling anybody yet. See ``ClientRoom.send_files``.
-
-        ``source``: a path, or content, which needs a ``name``. ``on_progress(sent, total)``: called as it
-        goes on. Raises the ``ChatServiceError`` of a refusal, ``OSError``, or ``NotConnectedError``. Cancel
-        the task to interrupt it: nothing stays on the server.
-        """
-        shown, size = name_and_size(source, name)
-        wanted = {"name": shown, "bytes": size} | ({"type": content_type} if content_type else {})
-        permit = await self.command("uploadTicket", room, wanted)
-        if self._session is None:
-            raise NotConnectedError("the client is closed")
-        return await send_file(self._session, self.url, permit, source, size, on_progress)
 
     # Commands and events
 

@@ -10,6 +10,10 @@ from chat_service.errors import ERROR_TEXTS, ChatServiceError
 PREFIX = "ChatServiceError: "
 
 
+#: Errors after which a message is retried: the server may have stored it, or could not handle it.
+AGAIN = frozenset({"timeout", "internalError", "rateLimited"})
+
+
 class ChatClientError(Exception):
     """Base class of the errors below. Errors of the service are ``chat_service.ChatServiceError``."""
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NotRequired, TypedDict, cast
+from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 from urllib.parse import urljoin
 
 import aiohttp
@@ -55,6 +55,41 @@ def caption_of(message: Mapping[str, Any]) -> str:
             break
         lines.pop()
     return "\n".join(lines)
+
+
+class _Uploading(Protocol):
+    _session: aiohttp.ClientSession | None
+
+    @property
+    def url(self) -> str: ...
+
+    async def command(self, name: str, *args: Any) -> Any: ...
+
+
+class Uploads:
+    """Methods of ``ChatClient``."""
+
+    async def upload(
+        self: _Uploading,
+        room: str,
+        source: Source,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        on_progress: Progress | None = None,
+    ) -> Attachment:
+        """Upload a file to a joined room, without telling anybody yet. See ``ClientRoom.send_files``.
+
+        ``source``: a path, or content, which needs a ``name``. ``on_progress(sent, total)``: called as it
+        goes on. Raises the ``ChatServiceError`` of a refusal, ``OSError``, or ``NotConnectedError``. Cancel
+        the task to interrupt it: nothing stays on the server.
+        """
+        shown, size = name_and_size(source, name)
+        wanted = {"name": shown, "bytes": size} | ({"type": content_type} if content_type else {})
+        permit = await self.command("uploadTicket", room, wanted)
+        if self._session is None:
+            raise NotConnectedError("the client is closed")
+        return await send_file(self._session, self.url, permit, source, size, on_progress)
 
 
 def name_and_size(source: Source, name: str | None) -> tuple[str, int]:

@@ -4,12 +4,12 @@
 """
 
 from chat_service.uploads.content import has_libraries
-from chat_service.uploads.records import Quotas, SqliteRecords, UploadRecords
 from chat_service.uploads.service_uploads import Uploads
 from chat_service.uploads.serving import DownloadRequest
 from chat_service.uploads.storage import LocalUploads, ServesItself, UploadedFile, UploadStorage
 from chat_service.uploads.upload_errors import UploadError
 from chat_service.uploads.upload_options import UploadOptions
+from chat_service.uploads.upload_records import Quotas, SqliteRecords, UploadRecords
 
 __all__ = [
     "DownloadRequest",

@@ -11,11 +11,11 @@ from typing import Any
 from chat_service.clock import Clock
 from chat_service.hooks import Hook, call_hook
 from chat_service.uploads.content import HEAD, IMAGE_HEAD, SAFE_IMAGES, image_size, is_allowed, type_of
-from chat_service.uploads.records import Quotas, UploadRecords
 from chat_service.uploads.storage import UploadedFile, UploadStorage
 from chat_service.uploads.tickets import Ticket
 from chat_service.uploads.upload_errors import UploadError
 from chat_service.uploads.upload_options import UploadOptions
+from chat_service.uploads.upload_records import Quotas, UploadRecords
 
 logger = logging.getLogger("chat_service")
 

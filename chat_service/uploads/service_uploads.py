@@ -16,7 +16,6 @@ from chat_service.service.chat_service import ChatService
 from chat_service.uploads.attachments import MessageCheck
 from chat_service.uploads.content import clean_name, declared_type, require_libraries
 from chat_service.uploads.receiving import Receiver
-from chat_service.uploads.records import SqliteRecords, UploadRecords
 from chat_service.uploads.serving import Downloads
 from chat_service.uploads.storage import LocalUploads, UploadedFile, UploadStorage
 from chat_service.uploads.tickets import Ticket, TicketOffice, new_file_id
@@ -24,6 +23,7 @@ from chat_service.uploads.upload_carriers import UploadApp, add_upload_routes
 from chat_service.uploads.upload_errors import UploadError
 from chat_service.uploads.upload_metrics import UploadCollector, UploadCounters
 from chat_service.uploads.upload_options import UploadOptions
+from chat_service.uploads.upload_records import SqliteRecords, UploadRecords
 from chat_service.uploads.upload_site import UploadSite
 
 logger = logging.getLogger("chat_service")

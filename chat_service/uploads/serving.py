@@ -9,11 +9,11 @@ from urllib.parse import quote
 from chat_service.clock import Clock
 from chat_service.hooks import Hook, call_hook
 from chat_service.uploads.content import SAFE_IMAGES, TEXT, UNKNOWN
-from chat_service.uploads.exchange import CORS, SiteRequest, SiteResponse
-from chat_service.uploads.records import UploadRecords
 from chat_service.uploads.storage import ServesItself, UploadedFile, UploadStorage
 from chat_service.uploads.upload_errors import UploadError
+from chat_service.uploads.upload_exchange import CORS, SiteRequest, SiteResponse
 from chat_service.uploads.upload_options import UploadOptions
+from chat_service.uploads.upload_records import UploadRecords
 
 _is_id = re.compile("[A-Za-z0-9_-]{20,64}").fullmatch
 _is_range = re.compile(r"bytes=(\d{0,15})-(\d{0,15})").fullmatch

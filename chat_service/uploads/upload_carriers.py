@@ -10,8 +10,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from chat_service.http_ports import refuse_packed, refuse_packed_asgi
-from chat_service.uploads.exchange import SiteRequest, SiteResponse
 from chat_service.uploads.upload_errors import UploadError
+from chat_service.uploads.upload_exchange import SiteRequest, SiteResponse
 
 logger = logging.getLogger("chat_service")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from chat_service.uploads.exchange import CORS, PLAIN, PREFLIGHT, SiteRequest, SiteResponse
 from chat_service.uploads.serving import Downloads
 from chat_service.uploads.upload_errors import UploadError
+from chat_service.uploads.upload_exchange import CORS, PLAIN, PREFLIGHT, SiteRequest, SiteResponse
 
 logger = logging.getLogger("chat_service")
 

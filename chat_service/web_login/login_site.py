@@ -19,7 +19,7 @@ from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
 from chat_service.transports.socketio.proxies import group_of
 from chat_service.web_login.login_errors import LoginRefused
-from chat_service.web_login.sessions import PENDING_TTL, Session
+from chat_service.web_login.login_sessions import PENDING_TTL, Session
 from chat_service.web_login.web_login import WebLogin
 
 logger = logging.getLogger("chat_service")

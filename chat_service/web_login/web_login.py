@@ -11,9 +11,9 @@ from chat_service.jwt_login import JwtLogin, LoginError
 from chat_service.protocol.names import is_valid_name
 from chat_service.web_login.attempts import PER_ADDRESS, PER_NAME, Attempts
 from chat_service.web_login.login_errors import LoginRefused
+from chat_service.web_login.login_sessions import Session, Sessions
 from chat_service.web_login.oidc import OidcLogin
 from chat_service.web_login.password_file import PasswordFile
-from chat_service.web_login.sessions import Session, Sessions
 
 if TYPE_CHECKING:
     from chat_service.service import ChatService

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_service.client.client_errors import from_wire
-from chat_service.client.client_room import Gap, Stream
+from chat_service.client.client_stream import Gap, Stream
 from chat_service.errors import ERROR_TEXTS, ChatServiceError
 from chat_service.protocol.wire import ErrorEncoder
 

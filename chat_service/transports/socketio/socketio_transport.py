@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from chat_service.transports.socketio.engine.opening import Opening
 from chat_service.transports.socketio.engine.polling import Answer
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
+from chat_service.transports.socketio.neighbours import AddRoutes, Neighbours, Serve
 from chat_service.transports.socketio.server import Dispatcher, make_server
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import Channel, SocketId
@@ -100,12 +101,7 @@ class SocketIOTransport:
             else None
         )
         self._max_attachments = max_attachments
-        #: Other WebSockets on the same port or application.
-        self._doors: list[Door] = []
-        #: Other HTTP paths there: what adds their routes to an application of aiohttp, and what serves them
-        #: in ASGI.
-        self._sites: dict[str, Callable[[web.Application], None]] = {}
-        self._asgi_sites: dict[str, Callable[[Any, Any, Any], Awaitable[Any]]] = {}
+        self._neighbours = Neighbours(self.options.path, app, is_given=given is not None)
         client_path = self.options.client_path
         self._files = ClientFiles(client_path) if client_path is not None else None
         if isinstance(app, web.Application):
@@ -126,34 +122,11 @@ class SocketIOTransport:
         """Serve the WebSockets of a door, too, on the same port or application. Raises
         ``ConfigurationError``.
         """
-        if self._is_given:
-            raise ConfigurationError(
-                f"the path {door.path} cannot be served on your own server: give it a port, or use app"
-            )
-        taken = [f"/{self.options.path.strip('/')}", *(other.path for other in self._doors)]
-        if door.path in taken:
-            raise ConfigurationError(f"the path {door.path} is used twice")
-        self._doors.append(door)
-        if isinstance(self.options.app, web.Application):
-            add_door(self.options.app, door)
+        self._neighbours.add_door(door)
 
-    def add_site(
-        self,
-        path: str,
-        add_routes: Callable[[web.Application], None],
-        serve: Callable[[Any, Any, Any], Awaitable[Any]],
-    ) -> None:
+    def add_site(self, path: str, add_routes: AddRoutes, serve: Serve) -> None:
         """See ``TakesSites``."""
-        if self._is_given:
-            raise ConfigurationError(
-                f"the path {path} cannot be served on your own server: add its routes yourself"
-            )
-        taken = [f"/{self.options.path.strip('/')}", *(door.path for door in self._doors), *self._sites]
-        if path in taken:
-            raise ConfigurationError(f"the path {path} is used twice")
-        self._sites[path], self._asgi_sites[path] = add_routes, serve
-        if isinstance(self.options.app, web.Application):
-            add_routes(self.options.app)
+        self._neighbours.add_site(path, add_routes, serve)
 
     def __repr__(self) -> str:
         return f"<SocketIOTransport {self._name} sockets={len(self._channels.socket_ids())}>"
@@ -200,9 +173,9 @@ class SocketIOTransport:
                     path: partial(serve_page, self._answer_file, path)
                     for path in (self._files.names if self._files is not None and not self._is_given else ())
                 },
-                **{door.path: partial(serve_door, door) for door in self._doors},
+                **{door.path: partial(serve_door, door) for door in self._neighbours.doors},
             },
-            sites=self._asgi_sites,
+            sites=self._neighbours.asgi_sites,
         )
 
     def _use_server(self, async_mode: str) -> Any:
@@ -226,7 +199,7 @@ class SocketIOTransport:
 
     async def start(self, handler: TransportHandler) -> None:
         server = self.get_server()
-        for door in self._doors:
+        for door in self._neighbours.doors:
             door.use_gate(server.eio.hub)
         if serves(server, self._name):
             raise ConfigurationError(f"the server has handlers of the namespace {self._name} already")
@@ -257,15 +230,15 @@ class SocketIOTransport:
             server.register_namespace(self._namespace)
         if not self._is_mounted:
             app = web.Application()
-            if "/" not in self._sites:
+            if "/" not in self._neighbours.sites:
                 app.router.add_get("/", self._welcome)
             server.attach(app, self.options.path.strip("/"))
             self._add_files(app)
-            for add_routes in self._sites.values():
+            for add_routes in self._neighbours.sites.values():
                 add_routes(app)
             hub, path = server.eio.hub, f"/{self.options.path.strip('/')}"
             entrances = dict.fromkeys((path, f"{path}/"), entrance_of_hub(hub))
-            for door in self._doors:
+            for door in self._neighbours.doors:
                 add_door(app, door)
                 entrances |= dict.fromkeys(paths_of(door), entrance_of_door(door))
             self._own_port = OwnPort(

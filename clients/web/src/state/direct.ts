@@ -3,7 +3,8 @@
 import { newKey as newIdempotencyKey } from "@chat-service/client";
 import { signal } from "@preact/signals";
 
-import type { Client, Host } from "./host.js";
+import type { Client } from "./demo.js";
+import type { Host } from "./host.js";
 import { compareCodePoints } from "./order.js";
 import { RoomConversation } from "./room.js";
 import type { SavedRoom } from "./storage.js";

@@ -3,7 +3,7 @@
 import fuzzysort from "fuzzysort";
 
 import type { Conversation } from "./conversation.js";
-import type { RoomEntry } from "./host.js";
+import type { RoomEntry } from "./demo.js";
 import { contains, excerpt, terms, type Part } from "./matching.js";
 import { listed } from "./order.js";
 import { knownPeople } from "./people.js";

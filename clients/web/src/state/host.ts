@@ -1,27 +1,9 @@
 /** What conversations need from the page. */
 
-import type { ChatClient, TextMessage } from "@chat-service/client";
 import type { ReadonlySignal } from "@preact/signals";
 
 import type { Conversation } from "./conversation.js";
 import type { SavedRoom } from "./storage.js";
-
-/** A room as listed by the server. */
-export interface RoomEntry {
-  name: string;
-  owner: string | null;
-  members: number;
-  whitelistOnly: boolean;
-}
-
-/** Custom events of the demo server. */
-export interface DemoEvents {
-  roomListChanged(changed: RoomEntry[], removed: string[]): void;
-  roomDevicesChanged(room: string, user: string, devices: number): void;
-  roomUserRemoved(room: string, by: string): void;
-}
-
-export type Client = ChatClient<TextMessage, DemoEvents>;
 
 export interface Host {
   readonly userName: ReadonlySignal<string>;

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-import type { Client } from "./host.js";
+import type { Client } from "./demo.js";
 
 /** The longest status, in characters. The server accepts details of any form, so others are cut here. */
 export const MAX_STATUS = 60;

@@ -13,7 +13,8 @@ import { computed, signal } from "@preact/signals";
 
 import { summary } from "./attachments.js";
 import { Conversation, isRepeatable, type Closed } from "./conversation.js";
-import type { Client, Host } from "./host.js";
+import type { Client } from "./demo.js";
+import type { Host } from "./host.js";
 import { Interactions } from "./interactions.js";
 import type { SavedRoom } from "./storage.js";
 import { MarkSender } from "./marks.js";

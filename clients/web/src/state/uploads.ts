@@ -4,7 +4,7 @@ import { ChatError, type Room, type Uploaded, type UploadLimits } from "@chat-se
 import { computed, signal } from "@preact/signals";
 
 import { isImage, sizeText, typesText } from "./attachments.js";
-import type { Client } from "./host.js";
+import type { Client } from "./demo.js";
 import { explain } from "./texts.js";
 
 export interface PendingFile {
