@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -151,6 +152,28 @@ async def test_broken_utf8_closes_with_its_code(service: ChatService, bystander:
     writer.write(b"\x81\x83\x00\x00\x00\x00" + b"4\xff\xfe")
     answer = await reader.read()
     assert b"101 Switching" in answer and b"\x03\xef" in answer  # 1007
+    writer.close()
+    await writer.wait_closed()
+    await check_gone(service)
+
+
+async def test_who_goes_on_sending_is_told_why_the_connection_ends(
+    service: ChatService, bystander: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that is closed while something is unread is reset, and the close frame is lost with it."""
+    caplog.set_level(logging.DEBUG, "chat_service")
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(HANDSHAKE)
+    opening = await reader.readuntil(f'"maxPayload":{LIMIT}}}'.encode())
+    sid = json.loads(opening[opening.index(b"{") :])["sid"]
+    # A frame of 50 MB, of which 8 MB arrive after the end has been decided.
+    writer.write(b"\x82\xff" + (50_000_000).to_bytes(8, "big") + b"mask")
+    for _ in range(8):
+        writer.write(b"x" * 1_000_000)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    assert await reader.read() == b"\x88\x02\x03\xf1"  # 1009
+    assert f"connection {sid} ends: a frame is too large" in caplog.messages
     writer.close()
     await writer.wait_closed()
     await check_gone(service)

@@ -86,6 +86,9 @@ class Receiver:
     def slow(self, unsent: int) -> None:
         self.calls.append(("slow", unsent))
 
+    def violated(self, why: str) -> None:
+        self.calls.append(("violated", why))
+
     def lost(self) -> None:
         self.calls.append("lost")
 
@@ -333,7 +336,12 @@ async def test_pings_are_answered_and_broken_frames_end_the_connection() -> None
     outbox.flush()
     assert transport.writes == [framing.pong_frame(b"hi")] and receiver.calls == ["a"]
     connection.data_received(b"\x81\x01x")
-    assert transport.writes[1] == framing.close_frame(1002) and transport.end == "close"
+    assert transport.writes[1] == framing.close_frame(1002) and transport.end == ""
+    assert receiver.calls == ["a", ("violated", "a frame without a mask")]
+    # What it sends meanwhile is dropped; when nothing comes, the connection is closed.
+    connection.data_received(masked_frame("b"))
+    await wait_until(lambda: transport.end == "close", "the connection to be closed")
+    assert len(receiver.calls) == 2
     connection.connection_lost(None)
 
 

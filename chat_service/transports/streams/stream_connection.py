@@ -238,6 +238,11 @@ class StreamConnection:
             self.owner.found_slow(self, unsent)
             self.end(SLOW_CONSUMER, abort=True)
 
+    def violated(self, why: str) -> None:
+        """Part of ``Receiver``."""
+        logger.debug("connection %s ends: %s", self.socket_id, why)
+        self.end(TRANSPORT_CLOSE)
+
     def lost(self) -> None:
         """Part of ``Receiver``."""
         self.end(TRANSPORT_CLOSE, abort=True)

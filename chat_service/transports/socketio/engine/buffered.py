@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Outbox, Receiver
+from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, QUIET, Outbox, Receiver
 
 logger = logging.getLogger("chat_service")
 
@@ -50,6 +50,7 @@ class BufferedConnection(asyncio.Protocol):
         "_allowed",
         "_closed",
         "_drained",
+        "_dropped",
         "_grace",
         "_is_closing",
         "_is_gone",
@@ -101,6 +102,8 @@ class BufferedConnection(asyncio.Protocol):
         self._is_scheduled = False
         self._is_closing = False
         self._is_gone = False
+        # Number of bytes that were thrown away; None while bytes are handled.
+        self._dropped: int | None = None
         self._grace: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] | None = None
         # From now on the transport reports when the limit is exceeded, so writes need no check.
@@ -195,6 +198,9 @@ class BufferedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of the asyncio protocol."""
+        if self._dropped is not None:
+            self._dropped += len(data)
+            return
         receiver = self.receiver
         try:
             if not (self._is_scheduled or self._is_closing or receiver.is_blocked):
@@ -211,6 +217,8 @@ class BufferedConnection(asyncio.Protocol):
 
     def _read(self) -> None:
         """Pass on received messages, as many as this turn of the loop allows."""
+        if self._dropped is not None:
+            return
         reader, left = self._reader, self._per_turn
         try:
             while reader.unread and not self.receiver.is_blocked:
@@ -272,6 +280,26 @@ class BufferedConnection(asyncio.Protocol):
             self._outbox.put(self, last)
         self._is_closing = True
         self._grace = asyncio.get_running_loop().call_later(CLOSE_GRACE, self.abort)
+
+    def drop_input(self) -> None:
+        """Throw away what still arrives, and close the connection when nothing does.
+
+        A connection that is closed while bytes of the client are unread is reset, and the client may not get
+        the last ones that were sent to it.
+        """
+        self._dropped = 0
+        if not self._is_reading:
+            self._is_reading = True
+            self.transport.resume_reading()
+        asyncio.get_running_loop().call_later(QUIET, self._look_whether_quiet, 0)
+
+    def _look_whether_quiet(self, before: int | None) -> None:
+        if self._is_gone:
+            return
+        if self._dropped == before:
+            self.transport.close()
+        else:
+            asyncio.get_running_loop().call_later(QUIET, self._look_whether_quiet, self._dropped)
 
     def write_pending(self) -> None:
         """Pass waiting frames to the transport, which sends them before it closes."""

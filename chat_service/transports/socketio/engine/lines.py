@@ -138,6 +138,8 @@ SLOW_CONSUMER = "slow consumer"
 
 #: Seconds for a client to confirm the close of its connection, or to fetch its waiting packets.
 CLOSE_GRACE = 2.0
+#: Seconds without a byte after which a client that has violated the protocol has probably sent everything.
+QUIET = 0.2
 
 
 class FrameSink(Sink, Protocol):
@@ -173,6 +175,10 @@ class Receiver(Protocol):
 
     def slow(self, unsent: int) -> None:
         """The client reads too slowly: ``unsent`` bytes wait, and the connection is being aborted."""
+        ...
+
+    def violated(self, why: str) -> None:
+        """The client has violated the protocol, and the connection is being closed."""
         ...
 
     def lost(self) -> None:
@@ -268,6 +274,9 @@ class Nobody:
         """Ignored, because the WebSocket is being closed."""
 
     def slow(self, unsent: int) -> None:
+        """Ignored, because the WebSocket is being closed."""
+
+    def violated(self, why: str) -> None:
         """Ignored, because the WebSocket is being closed."""
 
     def lost(self) -> None:

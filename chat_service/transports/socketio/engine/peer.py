@@ -246,6 +246,10 @@ class Peer:
         self.hub.found_slow(self.sid, unsent)
         self.end(SLOW_CONSUMER, abort=True)
 
+    def violated(self, why: str) -> None:
+        """Part of ``Receiver``."""
+        self.fail(why)
+
     def lost(self) -> None:
         """Part of ``Receiver``: the WebSocket is closed."""
         self.end(TRANSPORT_CLOSE, abort=True)

@@ -182,6 +182,9 @@ class Upgrade:
     def slow(self, unsent: int) -> None:
         """Part of ``Receiver``: too little is sent before the end of the upgrade to reach a limit."""
 
+    def violated(self, why: str) -> None:
+        """Part of ``Receiver``: the session goes on without the upgrade."""
+
     def lost(self) -> None:
         """Part of ``Receiver``."""
         self._end()

@@ -91,11 +91,15 @@ class WebSocketConnection(BufferedConnection):
 
     def fail(self, error: Exception) -> None:
         """End the connection because of an exception of the reader or the receiver."""
-        if isinstance(error, FrameError):
-            logger.debug("closing a WebSocket: %s", error)
+        if not isinstance(error, FrameError):
+            super().fail(error)
+        elif self._is_closing:
             self._end(error.code)
         else:
-            super().fail(error)
+            self.close_with(error.code)
+            self.write_pending()
+            self.drop_input()
+            self.receiver.violated(str(error))
 
     def close(self) -> None:
         """Part of ``Line``."""
