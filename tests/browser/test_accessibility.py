@@ -1,13 +1,12 @@
 """Accessibility: keyboard, screen readers and small screens."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, People, Unique
-from tests.browser.person import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,25 +22,6 @@ DROP = """() => {
   const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
   document.body.dispatchEvent(event);
 }"""
-
-
-async def violations(someone: Person) -> list[str]:
-    """What axe-core finds on the page, with light colours and with dark ones."""
-    if not await someone.page.evaluate("'axe' in window"):
-        await someone.page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text("utf-8"))
-    found: list[str] = []
-    # Nothing but the colours differs.
-    for scheme, rules in (("dark", ["color-contrast"]), ("light", None)):
-        await someone.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        judged: dict[str, Any] = await someone.page.evaluate(
-            "rules => axe.run({ resultTypes: ['violations'], ...(rules && { runOnly: rules }) })", rules
-        )
-        found += [
-            f"{scheme} {rule['impact']} {rule['id']}: {node['html'][:200]}\n{node['failureSummary']}"
-            for rule in judged["violations"]
-            for node in rule["nodes"]
-        ]
-    return found
 
 
 @pytest.mark.parametrize("width", [1200, 390])

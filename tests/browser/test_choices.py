@@ -2,9 +2,9 @@
 
 from playwright.async_api import expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, People, Unique
 from tests.browser.person import Person
-from tests.browser.test_accessibility import violations
 
 pytestmark = MARKS
 

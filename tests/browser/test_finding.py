@@ -7,9 +7,9 @@ from playwright.async_api import Locator, expect
 
 from chat_service.demo import Demo
 from chat_service.hooks import CommandCall
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
-from tests.browser.test_accessibility import violations
 from tests.browser.test_timeline import post
 
 pytestmark = MARKS

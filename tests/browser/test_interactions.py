@@ -9,9 +9,9 @@ from playwright.async_api import expect
 
 from chat_service import ChatServiceError, CommandCall
 from chat_service.demo import Demo
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
-from tests.browser.test_accessibility import violations
 from tests.browser.test_timeline import post
 
 pytestmark = MARKS

@@ -16,6 +16,7 @@ from chat_service import ChatService
 from chat_service.cli.assembly import build_service
 from chat_service.cli.settings import Settings
 from chat_service.web_login import PasswordFile
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, People
 from tests.browser.person import Person
 
@@ -75,6 +76,7 @@ async def test_a_password(serve: Serve, person: People, users: PasswordFile, tmp
     ann, bob = await person("ann", at=site), await person("bob", at=site)
     await log_in(ann, "wrong password")
     await ann.is_told("The name or the password is wrong.")
+    assert await violations(ann) == []
     forgive(ann)
     for each in (ann, bob):
         await log_in(each)

@@ -8,9 +8,9 @@ from playwright.async_api import expect
 
 from chat_service.demo import Demo
 from chat_service.stores.redis.keys import Keys
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, Demos, People, Unique
 from tests.browser.person import Person
-from tests.browser.test_accessibility import violations
 from tests.redis.ghosts import DEAD, write_ghosts
 from tests.support.redis_servers import RedisServer
 

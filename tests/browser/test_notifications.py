@@ -6,9 +6,9 @@ from typing import Any
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import FLAGS, MARKS, People, Unique
 from tests.browser.person import Person
-from tests.browser.test_accessibility import violations
 from tests.browser.test_choices import choose
 
 pytestmark = MARKS

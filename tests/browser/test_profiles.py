@@ -5,8 +5,8 @@ from urllib.parse import quote
 from playwright.async_api import expect
 
 from chat_service.demo import Demo
+from tests.browser.axe import violations
 from tests.browser.conftest import MARKS, People, Unique
-from tests.browser.test_accessibility import violations
 from tests.browser.test_timeline import post
 
 pytestmark = MARKS
