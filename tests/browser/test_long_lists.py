@@ -256,6 +256,29 @@ async def test_ten_thousand_rooms_can_be_searched_and_ordered(person: People, de
     await expect(ann.member("Bob")).to_be_visible()
 
 
+async def test_own_rooms_are_ordered_by_activity(person: People, demos: Demos) -> None:
+    demo = await demos()
+    names = [f"place {number}" for number in range(60)]
+    for name in names:
+        await demo.service.add_room(name)
+    ann, bob = [await (await person(name, at=demo)).login() for name in ("Ann", "Bob")]
+    for name in names[:25]:
+        await ann.page.evaluate("name => { location.hash = `#/room/${encodeURIComponent(name)}` }", name)
+        await expect(ann.heading(name)).to_be_visible()
+    shown = ann.page.get_by_role("list", name="Your rooms").locator(".row .name")
+    await expect(shown.nth(1)).to_have_text("place 0")
+    await ann.page.get_by_label("Order of your rooms").select_option("Newest first")
+    for name in ("place 7", "place 3"):
+        await bob.page.evaluate("name => { location.hash = `#/room/${encodeURIComponent(name)}` }", name)
+        await expect(bob.heading(name)).to_be_visible()
+        await bob.say(f"hello in {name}")
+        await expect(shown.first).to_have_text(name)
+    search = ann.page.get_by_role("searchbox", name="Find in your rooms")
+    await search.fill("place 1")
+    await expect(shown).to_have_count(11)
+    assert await violations(ann) == []
+
+
 async def test_the_keyboard_goes_through_a_long_list(person: People, demos: Demos) -> None:
     """Tab reaches rows that were not in the document when the list was first displayed."""
     demo = await demos()

@@ -59,6 +59,11 @@ export abstract class Conversation {
     this.name = name;
   }
 
+  /** The time of the newest entry in ms, 0 if there is none. */
+  get newest(): number {
+    return this.timeline.value.at(-1)?.timestamp ?? 0;
+  }
+
   get key(): string {
     return `${this.kind}:${this.name}`;
   }

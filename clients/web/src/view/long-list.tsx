@@ -37,6 +37,8 @@ export function LongList({ box, names, height, labelledBy, row }: LongListProps)
 }
 
 export interface Order {
+  /** What is ordered, for screen readers. */
+  of?: string;
   /** As shown to users. */
   label: string;
   /** Names with larger numbers come first. */
@@ -61,7 +63,7 @@ export function useChoice(names: readonly string[], what: string, order: Order) 
         onInput={(event) => setText(event.currentTarget.value)}
       />
       <select
-        aria-label="Order"
+        aria-label={order.of === undefined ? "Order" : `Order of ${order.of}`}
         value={isByNumber ? "number" : "name"}
         onChange={(event) => setByNumber(event.currentTarget.value === "number")}
       >

@@ -30,6 +30,8 @@ export function Sidebar({ chat }: { chat: Chat }) {
   const directory = chat.directory.value;
   const sorted = useMemo(() => new SortedNames(), []);
   const others = sorted.of([...directory.keys()].filter((name) => !joined.has(name)));
+  const own = useOwn(rooms, "your rooms");
+  const talks = useOwn(directs, "direct messages");
   const { chosen, controls } = useChoice(others, "Find a room", {
     label: "Most people first",
     numberOf: (name) => directory.get(name)?.members ?? 0,
@@ -58,21 +60,13 @@ export function Sidebar({ chat }: { chat: Chat }) {
         )}
         <h2 id="my-rooms">Your rooms</h2>
         {joined.size === 0 && <NoRooms hasOthers={others.length > 0} />}
-        <ul aria-labelledby="my-rooms">
-          {rooms.map((room) => (
-            <ConversationRow key={room.key} chat={chat} conversation={room} />
-          ))}
-        </ul>
+        <OwnList chat={chat} own={own} box={box} labelledBy="my-rooms" />
         <div class="heading">
           <h2 id="directs">Direct messages</h2>
           <IconButton icon="plus" label="New direct message" onClick={() => setDialog("direct")} />
         </div>
         {!mine.some((one) => one.kind === "direct") && <NoDirects />}
-        <ul aria-labelledby="directs">
-          {directs.map((direct) => (
-            <ConversationRow key={direct.key} chat={chat} conversation={direct} />
-          ))}
-        </ul>
+        <OwnList chat={chat} own={talks} box={box} labelledBy="directs" />
         {others.length > 0 && (
           <>
             <h2 id="other-rooms">Other rooms</h2>
@@ -102,6 +96,40 @@ export function Sidebar({ chat }: { chat: Chat }) {
       {dialog === "direct" && <NewDirectDialog chat={chat} onClose={close} />}
       {dialog === "preferences" && <PreferencesDialog chat={chat} onClose={close} />}
     </aside>
+  );
+}
+
+/** The conversations of one kind, with a search and an order where there are many. */
+function useOwn(conversations: Conversation[], what: string) {
+  const byName = new Map(conversations.map((one) => [one.name, one]));
+  const all = [...byName.keys()].join("\n");
+  const names = useMemo(() => (all === "" ? [] : all.split("\n")), [all]);
+  const { chosen, controls } = useChoice(names, `Find in ${what}`, {
+    of: what,
+    label: "Newest first",
+    numberOf: (name) => byName.get(name)?.newest ?? 0,
+  });
+  return { byName, chosen, controls };
+}
+
+interface OwnListProps {
+  chat: Chat;
+  own: ReturnType<typeof useOwn>;
+  box: { current: HTMLElement | null };
+  labelledBy: string;
+}
+
+function OwnList({ chat, own, box, labelledBy }: OwnListProps) {
+  const row = (name: string) => {
+    const conversation = own.byName.get(name)!;
+    return <ConversationRow key={conversation.key} chat={chat} conversation={conversation} />;
+  };
+  if (!own.controls) return <ul aria-labelledby={labelledBy}>{own.chosen.map(row)}</ul>;
+  return (
+    <>
+      {own.controls}
+      <LongList box={box} names={own.chosen} height={38} labelledBy={labelledBy} row={row} />
+    </>
   );
 }
 
