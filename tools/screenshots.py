@@ -84,6 +84,15 @@ def save(image: Image.Image, path: Path) -> None:
     print(f"{path.name}: {path.stat().st_size // 1024} KiB")
 
 
+async def react(page: Page, text: str, emoji: str) -> None:
+    """React to the message with a text."""
+    message = page.get_by_role("log").locator("li").filter(has_text=text)
+    await message.locator(".bubble").hover()
+    await message.get_by_role("button", name=f"React with {emoji}").click()
+    await message.get_by_role("group", name="Reactions").wait_for()
+    await page.mouse.move(0, 0)
+
+
 async def shoot(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
 
@@ -130,6 +139,9 @@ async def scene(demo: Demo, stage: Stage, directory: Path) -> None:
     people["Ada"] = ada
     for name, text in TALK:
         await say(people[name], text)
+    for name in ("Jonas", "Ines"):
+        await react(people[name], "Tasting at eleven", "👍")
+    await react(people["Tomás"], "Put me down", "😂")
     await people["Tomás"].get_by_role("button", name="Message Ada").click()
     await say(people["Tomás"], "Could you bring the blue mugs?")
     await ada.locator(".row.has-unread").nth(1).wait_for()
@@ -153,6 +165,7 @@ async def in_the_dark(ada: Page, directory: Path) -> None:
 async def on_phones(stage: Stage, phone: Page, directory: Path) -> None:
     """The conversations, a conversation, and its settings in dark mode."""
     await phone.get_by_text("I bring the good biscuits.").wait_for()
+    await phone.mouse.move(0, 0)
     talk = await shoot(phone)
     await phone.get_by_role("button", name="Room settings").click()
     await phone.get_by_label("Invite: name").fill("Yusuf")
