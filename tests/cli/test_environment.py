@@ -195,7 +195,7 @@ def test_without_the_library(path: str) -> None:
     )
     kind, text = done.stdout.splitlines()
     assert kind == "redis"
-    assert "pip install 'chat-service[cli]'" in text and "CHAT_SERVICE__PORT" in text
+    assert "pip install '.[cli]'" in text and "CHAT_SERVICE__PORT" in text
 
 
 def test_check_without_a_file() -> None:

@@ -168,6 +168,8 @@ CALLS = [
     ),
     step("ann", "call", "systemMessage", {"any": ["data"]}, expect=value(None)),
     step("ann", "call", "listOwnSockets", expect=value(ANY)),
+    step("ann", "call", "directOpen", "ben", expect=value("direct:ann:ben")),
+    step("ann", "call", "listOwnRooms", expect=value(ANY)),
     step("ann", "call", "loginRefresh", {"token": 1}, expect=value(LOGIN_END)),
 ]
 

@@ -50,6 +50,8 @@ class Scene:
             },
             enable_rooms_management=True,
             enable_direct_messages=True,
+            enable_direct_conversations=True,
+            own_rooms_limit=10,
             # A catch-up needs several answers.
             history_max_get_messages=5,
         )

@@ -28,6 +28,8 @@ async def test_everything_from_javascript(serve: Serve, login: ConnectTo) -> Non
     service = await serve(
         enable_userlist_updates=True,
         enable_access_lists_updates=True,
+        enable_direct_conversations=True,
+        own_rooms_limit=10,
         hooks={"on_refresh": lambda *_: 4_000_000_000},
     )
     call = Script()
@@ -108,6 +110,12 @@ async def test_everything_from_javascript(serve: Serve, login: ConnectTo) -> Non
     assert await call(bob, "directRemoveFromList", "blacklist", ["alice"]) is None
     assert await call(bob, "directSetWhitelistMode", True) is None
     assert await call(bob, "directGetWhitelistMode") is True
+    assert await call(bob, "directSetWhitelistMode", False) is None
+    pair = "direct:alice:bob"
+    assert await call(alice, "directOpen", "bob") == pair
+    assert await bob.wait_for("directOpened") == [pair, "alice"]
+    listed = await call(bob, "listOwnRooms")
+    assert [(room["roomName"], room["kind"]) for room in listed["rooms"]] == [(pair, "direct")]
     assert await call(alice, "systemMessage", {"any": [1]}) is None
     assert await phone.wait_for("systemMessage") == [{"any": [1]}]
     await phone.disconnect()

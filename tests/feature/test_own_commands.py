@@ -211,7 +211,7 @@ async def test_a_client_cannot_flood_it(world: World) -> None:
         ("pollVote", "there is a command pollVote already"),
         ("roomJoinedEcho", "the service sends an event of this name"),
         ("disconnect", "the name is reserved by Socket.IO"),
-        ("listOwnRooms", "the name is reserved for a later version"),
+        ("roomInvite", "the name is reserved for a later version"),
         ("", "expected a name in camel case"),
         ("PollVote", "expected a name in camel case"),
         ("poll_vote", "expected a name in camel case"),

@@ -27,6 +27,7 @@ GROUP = {
     "ListensAnywhere",
     "MountsOnAsgi",
     "TakesCommands",
+    "TakesSites",
 }
 TRANSPORT = {
     "HasName",
@@ -36,6 +37,7 @@ TRANSPORT = {
     "HasAddress",
     "ListensAnywhere",
     "MountsOnAsgi",
+    "TakesSites",
 }
 
 
@@ -55,7 +57,7 @@ def capabilities_of(part: object) -> set[str]:
         (MemoryStore, STORE),
         (RedisStore, STORE | MEASURED | {"BoundsCommands", "SendsTogether"}),
         (socketio_transport, TRANSPORT | MEASURED),
-        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi"} | MEASURED | {"TakesCommands"}),
+        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi", "TakesSites"} | MEASURED | {"TakesCommands"}),
         (lambda: TransportGroup([InProcessTransport()]), GROUP | MEASURED),
         (InProcessTransport, set()),
     ],
