@@ -152,7 +152,7 @@ async def test_rooms_are_joined_again_after_a_reload_and_in_other_tabs(
         await second.open_room(room)
         await second.click("Leave the room")
     await second.page.reload()
-    await expect(second.page.get_by_text("Join a room below, or create one.")).to_be_visible()
+    await expect(second.page.get_by_text("Join one below, or create one with +.")).to_be_visible()
 
 
 async def test_a_login_without_a_server(person: People, demos: Demos, unique: Unique) -> None:

@@ -102,7 +102,7 @@ async def test_notifications_are_asked_for_after_a_click_and_can_be_muted(
     await ann.page.keyboard.press("Escape")
     await ann.page.evaluate("window.looksAway = true")
     await bob.say("not any more")
-    await expect(ann.row(bob.name).locator(".badge")).to_contain_text("1")
+    await expect(ann.row(bob.name).locator(".badge")).to_contain_text("2")
     assert await shown(ann) == []
 
 

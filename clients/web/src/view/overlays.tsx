@@ -1,9 +1,10 @@
 /** The dialogs that belong to no part of the page. Their code is loaded after the page. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 
 import { Lazy } from "../lazy.js";
 import type { Chat } from "../state/session.js";
+import { keepTypedAhead } from "./typed-ahead.js";
 
 const views = new Lazy(() => import("./overlay-views.js"));
 /** Milliseconds after which the code is loaded, so that a shortcut opens a dialog at once. */
@@ -21,6 +22,9 @@ export function Overlays({ chat }: { chat: Chat }) {
       chat.overlay.value = null;
       chat.toast("This part of the page could not be loaded. Try again, or reload the page.", true);
     });
+  }, [overlay]);
+  useLayoutEffect(() => {
+    if (overlay?.kind === "palette" || overlay?.kind === "search") return keepTypedAhead();
   }, [overlay]);
   const module = overlay && views.value;
   return module ? <module.OverlayView chat={chat} overlay={overlay} /> : null;
