@@ -57,7 +57,10 @@ def capabilities_of(part: object) -> set[str]:
         (MemoryStore, STORE),
         (RedisStore, STORE | MEASURED | {"BoundsCommands", "SendsTogether"}),
         (socketio_transport, TRANSPORT | MEASURED),
-        (LineTransport, TRANSPORT - {"ListensAnywhere", "MountsOnAsgi", "TakesSites"} | MEASURED | {"TakesCommands"}),
+        (
+            LineTransport,
+            TRANSPORT - {"ListensAnywhere", "MountsOnAsgi", "TakesSites"} | MEASURED | {"TakesCommands"},
+        ),
         (lambda: TransportGroup([InProcessTransport()]), GROUP | MEASURED),
         (InProcessTransport, set()),
     ],
