@@ -36,6 +36,7 @@ async def test_rooms_are_created_listed_joined_and_left(person: People, unique: 
     bob = await (await person(unique("Bob"))).login()
     room = unique("Tea")
     await ann.create_room(room)
+    await bob.scroll_to_row(room)
     await expect(bob.row(room)).to_contain_text("1 person is here")
     # Some people always click twice.
     await bob.row(room).dblclick()
@@ -63,6 +64,7 @@ async def test_lists_are_in_natural_order(person: People, unique: Unique) -> Non
     for name in reversed(names):
         await ann.create_room(name)
     for someone in (ann, bob):
+        await someone.scroll_to_row(names[0])
         rows = someone.page.get_by_role("navigation").locator(".name").get_by_text(base)
         await expect(rows).to_have_text(names)
 
