@@ -166,11 +166,7 @@ async def _run(
     """``hold``: of the room, for the socket of the call. ``party``: the commands with which it is held."""
     anonymous = call.is_local_call and call.user_name is None
     limits = context.trusted_limits if call.bypass_permissions else context.limits
-    if anonymous:
-        checker = check_arguments_but_format(context, command, call.args, limits, anonymous)
-    else:
-        checker = None if command.checker is None else context.hooks.get(command.checker)
-        check_types(command.arguments, call.args, limits, checker is not None)
+    checker = check_arguments_but_format(context, command, call.args, limits, anonymous)
     if command.takes_room and ":" in call.args[0]:
         check_party(call, call.args[0])
     if command.admit is not None:
