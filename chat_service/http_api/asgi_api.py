@@ -1,23 +1,15 @@
 """The HTTP API as an ASGI application."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
+from chat_service.asgi_requests import Receive, Send, headers_of, path_of, peer_of, while_connected
 from chat_service.http_api.exchange import ApiRequest, ApiStream, BodyTooLargeError
 from chat_service.http_api.http_api import HttpApi
 from chat_service.http_ports import refuse_packed_asgi
 
 logger = logging.getLogger("chat_service")
-
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
-#: Characters that need not be percent-encoded.
-_SAFE = "/:@!$&'()*+,;=~-._"
 
 
 class ApiApp:
@@ -42,26 +34,16 @@ class ApiApp:
         await send({"type": "http.response.body", "body": body})
 
     def _request(self, scope: Any, receive: Receive) -> ApiRequest:
-        root = scope.get("root_path", "")
-        raw = scope.get("raw_path")
-        path = raw.decode("latin-1") if raw else quote(scope["path"], safe=_SAFE)
-        # Frameworks keep the mount path at the front of the path.
-        path = path.removeprefix(quote(root, safe=_SAFE)).removeprefix(self._place)
-        client = scope.get("client")
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-
         async def read_body(limit: int) -> bytes:
             return await _read_body(receive, limit)
 
         return ApiRequest(
             method=scope["method"],
-            mount=root + self._place,
-            path=path,
+            mount=scope.get("root_path", "") + self._place,
+            path=path_of(scope, self._place),
             query=scope.get("query_string", b"").decode("latin-1"),
-            headers=headers,
-            peer=client[0] if client else "unknown",
+            headers=headers_of(scope),
+            peer=peer_of(scope),
             read_body=read_body,
         )
 
@@ -82,21 +64,10 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
 
 
 async def _send_stream(stream: ApiStream, receive: Receive, send: Send) -> None:
-    sending = asyncio.create_task(_send_chunks(stream, send))
-    leaving = asyncio.create_task(_wait_for_end(receive))
     try:
-        await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+        await while_connected(_send_chunks(stream, send), receive)
     finally:
-        for task in (sending, leaving):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
         await stream.end()
-
-
-async def _wait_for_end(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _send_chunks(stream: ApiStream, send: Send) -> None:

@@ -1,14 +1,13 @@
 """The uploads over aiohttp, and as an ASGI application."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any
 
 from aiohttp import web
 
+from chat_service.asgi_requests import Receive, Send, headers_of, path_of, peer_of, while_connected
 from chat_service.http_ports import refuse_packed, refuse_packed_asgi
 from chat_service.uploads.upload_errors import UploadError
 from chat_service.uploads.upload_exchange import SiteRequest, SiteResponse
@@ -16,11 +15,6 @@ from chat_service.uploads.upload_exchange import SiteRequest, SiteResponse
 logger = logging.getLogger("chat_service")
 
 Handle = Callable[[SiteRequest], Awaitable[SiteResponse]]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
-#: Characters that need not be percent-encoded.
-_SAFE: Final = "/:@!$&'()*+,;=~-._"
 
 
 def add_upload_routes(app: web.Application, handle: Handle, path: str) -> None:
@@ -119,20 +113,11 @@ class UploadApp:
             await _end(answer)
 
     def _request(self, scope: Any, receive: Receive) -> SiteRequest:
-        root = scope.get("root_path", "")
-        raw = scope.get("raw_path")
-        path = raw.decode("latin-1").partition("?")[0] if raw else quote(scope["path"], safe=_SAFE)
-        # Frameworks keep the mount path at the front of the path.
-        path = path.removeprefix(quote(root, safe=_SAFE)).removeprefix(self._place)
-        client = scope.get("client")
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
         return SiteRequest(
             method=scope["method"],
-            path=path,
-            headers=headers,
-            peer=client[0] if client else "unknown",
+            path=path_of(scope, self._place),
+            headers=headers_of(scope),
+            peer=peer_of(scope),
             chunks=_asgi_chunks(receive),
         )
 
@@ -146,15 +131,7 @@ class UploadApp:
             body = b"" if scope["method"] == "HEAD" else answer.body
             await send({"type": "http.response.body", "body": body})
             return
-        sending = asyncio.create_task(_send_chunks(answer, send))
-        leaving = asyncio.create_task(_wait_for_end(receive))
-        try:
-            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+        await while_connected(_send_chunks(answer, send), receive)
 
 
 async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -166,11 +143,6 @@ async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
             yield event["body"]
         if not event.get("more_body"):
             return
-
-
-async def _wait_for_end(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _send_chunks(answer: SiteResponse, send: Send) -> None:
