@@ -1,9 +1,10 @@
 /** A button that opens a menu. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Icon, type IconName } from "./icons.js";
 import { IconButton } from "./parts.js";
+import { usePressOutside } from "./use-press-outside.js";
 
 export interface MenuItem {
   icon: IconName;
@@ -23,14 +24,7 @@ export function Menu({ icon, label, items }: { icon: IconName; label: string; it
   useLayoutEffect(() => {
     if (isOpen) choices(box.current!)[0]?.focus();
   }, [isOpen]);
-  useEffect(() => {
-    if (!isOpen) return;
-    const onPointer = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) close(false);
-    };
-    document.addEventListener("pointerdown", onPointer);
-    return () => document.removeEventListener("pointerdown", onPointer);
-  }, [isOpen]);
+  usePressOutside(box, isOpen, () => close(false));
   const onKeyDown = (event: KeyboardEvent) => {
     const all = choices(box.current!);
     const position = all.indexOf(document.activeElement as HTMLElement);

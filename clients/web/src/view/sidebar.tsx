@@ -102,9 +102,8 @@ export function Sidebar({ chat }: { chat: Chat }) {
 /** The conversations of one kind, with a search and an order where there are many. */
 function useOwn(conversations: Conversation[], what: string) {
   const byName = new Map(conversations.map((one) => [one.name, one]));
-  const all = [...byName.keys()].join("\n");
-  const names = useMemo(() => (all === "" ? [] : all.split("\n")), [all]);
-  const { chosen, controls } = useChoice(names, `Find in ${what}`, {
+  const sorted = useMemo(() => new SortedNames(), []);
+  const { chosen, controls } = useChoice(sorted.of(byName.keys()), `Find in ${what}`, {
     of: what,
     label: "Newest first",
     numberOf: (name) => byName.get(name)?.newest ?? 0,

@@ -2,6 +2,8 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { usePressOutside } from "./use-press-outside.js";
+
 const LONG_PRESS_MS = 450;
 /** A finger that moves farther than this scrolls. In pixels. */
 const STILL = 10;
@@ -23,14 +25,7 @@ export function useActive() {
     press.current = null;
   };
   useEffect(() => release, []);
-  useEffect(() => {
-    if (!isHeld) return;
-    const onPress = (event: PointerEvent) => {
-      if (!element.current?.contains(event.target as Node)) setHeld(false);
-    };
-    document.addEventListener("pointerdown", onPress);
-    return () => document.removeEventListener("pointerdown", onPress);
-  }, [isHeld]);
+  usePressOutside(element, isHeld, () => setHeld(false));
   const handlers = {
     onPointerEnter: (event: PointerEvent) => event.pointerType === "mouse" && setHovered(true),
     onPointerLeave: () => setHovered(false),
