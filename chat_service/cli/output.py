@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: Characters that JSON allows but a terminal or a line reader may interpret: control characters, line
 #: separators, changes of direction, surrogates.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-#: Width of tables that do not go to a terminal.
-WIDTH_WITHOUT_TERMINAL = 160
+#: Width of tables that do not go to a terminal: a row is one line for the program that reads it.
+WIDTH_WITHOUT_TERMINAL = 10_000
 
 
 def write(text: str) -> None:

@@ -176,12 +176,12 @@ def main(
     refuse_nesting()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     demo = Demo(host, port, store=store, store_options=store_options, uploads=uploads, **options)
-    asyncio.run(_serve(demo))
-
-
-async def _serve(demo: Demo) -> None:
     request = StopRequest()
-    request.hear_signals()
+    with request.by_signals():
+        asyncio.run(_serve(demo, request))
+
+
+async def _serve(demo: Demo, request: StopRequest) -> None:
     demo.service.on("closed", lambda _: request.ask())
     try:
         await demo.start()

@@ -1,14 +1,14 @@
 """Runs a service in a process or thread: event loop, signals, what it prints, and the exit code."""
 
 import asyncio
-import functools
 import gc
 import ipaddress
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,9 @@ from chat_service.contracts.capabilities import HasTitle
 from chat_service.version import __version__
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: How long a process may take to end after a second Ctrl+C.
+INTERRUPT_SECONDS: Final = 3.0
 
 NESTED = (
     "run() starts an event loop, but this thread already runs one: use `async with service:`, or "
@@ -64,41 +67,40 @@ class StopRequest:
         if not self._is_asked:
             await self._event.wait()
 
-    def hear_signals(self) -> None:
-        """Request a stop on SIGINT, and on SIGTERM with a drain. A second signal has its default effect.
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Request a stop on SIGINT, and on SIGTERM with a drain. A second signal ends the process: SIGINT by
+        ``KeyboardInterrupt``, and within ``INTERRUPT_SECONDS`` even if that gets lost, as in callbacks of
+        libraries that swallow it.
 
-        Must be called in the loop. Does nothing outside the main thread, where Python handles no signals.
+        Python's own handlers, not the loop's: they also run while a hook blocks the loop. Does nothing
+        outside the main thread, where Python handles no signals.
         """
         if threading.current_thread() is not threading.main_thread():
+            yield
             return
-        loop = asyncio.get_running_loop()
-        forget: list[Callable[[], object]] = []
+        before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
+        last = threading.Timer(INTERRUPT_SECONDS, os._exit, (128 + signal.SIGINT,))
+        last.daemon = True
 
-        def on_signal(received: signal.Signals) -> None:
-            for undo in forget:
-                undo()
-            self.ask(drain=received is signal.SIGTERM)
+        def on_signal(number: int, _: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, on_interrupt)
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+            self.ask(drain=number == signal.SIGTERM)
+
+        def on_interrupt(number: int, frame: FrameType | None) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            last.start()
+            signal.default_int_handler(number, frame)
 
         for number in _SIGNALS:
-            try:
-                loop.add_signal_handler(number, on_signal, number)
-            except NotImplementedError:
-                # Event loops on Windows.
-                forget.append(_handle(number, loop, on_signal))
-            else:
-                forget.append(functools.partial(loop.remove_signal_handler, number))
-
-
-def _handle(
-    number: signal.Signals, loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], None]
-) -> Callable[[], object]:
-    """Handle a signal without the loop's help. Returns a function that undoes it."""
-
-    def handle(received: int, _: FrameType | None) -> None:
-        loop.call_soon_threadsafe(on_signal, signal.Signals(received))
-
-    before = signal.signal(number, handle)
-    return lambda: signal.signal(number, before)
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            last.cancel()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def refuse_nesting() -> None:
@@ -114,13 +116,13 @@ def run(service: Runnable, request: StopRequest, on_started: Callable[[], None])
     """Start, wait for a stop request or a close, close. See ``ChatService.run``."""
     refuse_nesting()
     try:
-        run_loop(_run(service, request, on_started))
+        with request.by_signals():
+            run_loop(_run(service, request, on_started))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 async def _run(service: Runnable, request: StopRequest, on_started: Callable[[], None]) -> None:
-    request.hear_signals()
     # The service may also be closed in another way.
     service.on("closed", lambda _: request.ask())
     try:

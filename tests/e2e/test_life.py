@@ -177,6 +177,35 @@ async def test_second_signal_ends_at_once(connect: ConnectTo) -> None:
         assert await process.wait() == 130
 
 
+#: What a hook may do to an event loop, and to the exception of a second Ctrl+C.
+BLOCKED = """
+async def slow(call):
+    import time
+    print("command begins", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("swallowed", flush=True)
+"""
+
+
+async def test_signals_end_a_process_whose_loop_is_blocked(connect: ConnectTo) -> None:
+    script = SLOW.replace("\nasync def on_start", f"{BLOCKED}\nasync def on_start")
+    async with run(sys.executable, "-c", script, "60") as process:
+        port = int((await process.wait_for("port ")).split()[1])
+        client = await connect(port, "alice")
+        await client.wait_for("loginConfirmed")
+        await client.call("roomJoin", "room")
+        await client.tell("roomMessage", "room", {"textMessage": "x"})
+        await process.wait_for("command begins")
+        # Signals do not queue: two at once are one.
+        while "swallowed" not in process.output:
+            process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.1)
+        assert await process.wait() == 130
+
+
 #: Starts and closes services with clients on every transport; prints the open files of each round.
 ROUNDS = """
 import asyncio, gc, os, sys, threading

@@ -89,6 +89,7 @@ class Watched:
 
     def __init__(self, pid: int) -> None:
         self._root = pid
+        self._group = os.getpgid(pid)
         #: All processes of the last search.
         self._present: set[int] = set()
         self._known: dict[int, Identity] = {}
@@ -106,6 +107,20 @@ class Watched:
                 if known is not None and pid != os.getpid():
                     self._known[pid] = known
 
+    def orphans(self) -> set[Identity]:
+        """The processes that have lost their parent and are as new as that: too new for the last search.
+
+        They are of the process group of the watched process, and their parent is not. Servers that set their
+        own title, such as nginx, cannot be found in another way.
+        """
+        found = set()
+        for pid in {int(name) for name in os.listdir(PROC) if name.isdecimal()} - self._present:
+            if group_of(pid) == self._group != group_of(parent_of(pid)):
+                known = identity(pid)
+                if known is not None:
+                    found.add(known)
+        return found
+
     def known(self) -> set[Identity]:
         """The descendants that are still running."""
         return {each for each in self._known.values() if identity(each[0]) == each}
@@ -115,6 +130,14 @@ def parent_of(pid: int) -> int:
     """0 for a process that is gone."""
     try:
         return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def group_of(pid: int) -> int:
+    """The process group. 0 for a process that is gone."""
+    try:
+        return os.getpgid(pid) if pid else 0
     except OSError:
         return 0
 
@@ -135,7 +158,7 @@ def reap(parent: int, mark: str) -> None:
     while os.getppid() == parent:
         watched.look()
         time.sleep(PAUSE)
-    left = watched.known()
+    left = watched.known() | watched.orphans()
     deadline = time.monotonic() + PATIENCE
     quiet = 0
     # Twice, because a process may have just started another one that has no mark yet.

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,11 @@ pytestmark = [
 ]
 
 
-def _wait(what: str, condition: object) -> None:
+def _wait(what: str, condition: Callable[[], bool], left: Callable[[], object] = lambda: "") -> None:
+    """``left``: what is still there, for the message of a failure."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, what
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: {left()}"
         time.sleep(0.05)
 
 
@@ -104,7 +105,8 @@ def test_interrupted_run_leaves_no_processes(
         started = {each for each in started if each[0] not in spared and not _is_reaper(each[0])}
         assert expected <= _kinds(started)
         os.kill(run.pid if who == "run" else tester, number)
-        _wait(
-            f"the end of {name}",
-            lambda: not {each for each in started if reaper.identity(each[0]) == each},
-        )
+
+        def left() -> set[reaper.Identity]:
+            return {each for each in started if reaper.identity(each[0]) == each}
+
+        _wait(f"the end of {name}", lambda: not left(), lambda: [_told(pid, "stat") for pid, _ in left()])
