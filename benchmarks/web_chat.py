@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
 
 from chat_service.demo import Demo
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.person import Person
 
 SIZES = (80, 2000, 10_000)
@@ -165,7 +165,7 @@ async def start(browser: Browser, demo: Demo) -> str:
 
 async def main(sizes: tuple[int, ...]) -> None:
     async with Demo("127.0.0.1", 0) as demo, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         print(await start(browser, demo), flush=True)
         for size in sizes:
             print(await conversation(browser, demo, size), flush=True)
