@@ -60,7 +60,7 @@ class UserStore(Protocol):
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> bool | None:
         """Check access and publish ``directMessage(message)`` on the recipient's topic in one step.
 
-        Returns whether all sockets of the sender are on the calling instance, None if the store does not know.
+        Returns whether all sockets of the sender are on the calling instance, None if that is unknown.
 
         Raises, checked in this order: ``banned`` if ``sender.check_ban`` is set and the sender is banned;
         ``noUser``; ``notAllowed`` if the sender is the recipient, or if the lists forbid it and ``sender``
