@@ -1,10 +1,10 @@
 """The sockets of the namespace, their channels, and sending to them."""
 
-import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from chat_service.concurrency.eager import Waited
 from chat_service.contracts.transport import Handshake
 from chat_service.transports.socketio.encoding import Encoder, Outgoing
 from chat_service.transports.socketio.engine.lines import FrameSink, Outbox
@@ -32,7 +32,7 @@ class EngineSession(Protocol):
         """Wait until the backlog is small enough for a large answer, or the session is closed."""
         ...
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
+    def wait_for(self, work: Waited) -> None:
         """An event is being handled."""
         ...
 
