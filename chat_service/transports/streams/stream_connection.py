@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from chat_service.concurrency.deadlines import Deadlines
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     SLOW_CONSUMER,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chat_service.concurrency import eager
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     PING_TIMEOUT,
@@ -15,10 +15,9 @@ from chat_service.transports.socketio.engine.lines import (
     TRANSPORT_CLOSE,
     FrameSink,
     Line,
-    Owner,
 )
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.polls import Polls, Upgrade
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.socketio.engine.polls import Owner, Polls, Upgrade
 from chat_service.transports.socketio.engine.session import (
     CLOSE,
     NOOP,
