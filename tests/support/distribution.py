@@ -1,7 +1,7 @@
 """Which worker runs what, and when: test files are handed out whole, the slowest first.
 
-The tests of a file share servers, programs and pages. Each worker has its own Redis, cluster, browser and web chat
-for all files that it runs.
+The tests of a file share servers, programs and pages. Each worker has its own Redis, cluster, browser and
+web chat for all files that it runs.
 """
 
 import pytest

@@ -11,8 +11,8 @@ import pytest
 UNMEASURED = {"browser", "chaos", "clients", "deploy", "docs", "examples", "js_client", "packaging"}
 #: Folders whose tests measure the Redis store. In the others the memory store stands for all.
 REDIS_MEASURED = {"cli", "conformance", "redis"}
-#: Files whose tests measure the processes that they start, too: what runs only there is the start of programs,
-#: signals, workers and forks. In a process of its own, the meter takes as long as the program does to start.
+#: Files whose tests measure the processes that they start, too: what runs only there is the start of
+#: programs, signals, workers and forks. In a new process, the meter takes as long as the program to start.
 PROCESSES_MEASURED = {
     "cli/test_environment.py",
     "cli/test_processes.py",

@@ -53,8 +53,8 @@ WRONG = {
 
 def mypy(path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary"]
-    # The project's own settings know which libraries have no types. With the same settings, what the linters have
-    # just found out about the package is used again.
+    # The project's own settings know which libraries have no types. With the same settings, what the linters
+    # have just found out about the package is used again.
     config = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
     return subprocess.run(
         [*command, *config, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=1700

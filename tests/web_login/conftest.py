@@ -24,8 +24,8 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services hash with the least that Argon2id knows. Tests of the file alone, which are no coroutines, hash as
-    operators do.
+    """Services hash with the least that Argon2id knows. Tests of the file alone, no coroutines, hash
+    as operators do.
     """
     if inspect.iscoroutinefunction(request.function):
         made = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
