@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 from chat_service.contracts.transport import Transport
 from chat_service.errors import ConfigurationError
 from chat_service.open_files import connections_within, open_files_limit
+from chat_service.transports.network.admissions import Admissions
 from chat_service.transports.socketio import SocketIOTransport
-from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.streams import WebSocketTransport
 
 

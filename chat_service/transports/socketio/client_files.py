@@ -4,9 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from chat_service.transports.socketio.engine.gate import Gate, Refusal
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.polling import Answer
+from chat_service.transports.network.gate import Answer, Gate, Refusal
+from chat_service.transports.network.opening import Opening
 
 #: Where `npm run build` puts the files.
 BUILT: Final = Path(__file__).parent / "browser"

@@ -17,9 +17,8 @@ from engineio.packet import MESSAGE, Packet
 
 from chat_service.concurrency.eager import Waited
 from chat_service.concurrency.running import Background
-from chat_service.transports.socketio.borrowed import cut, is_over, queue_of, session_of
-from chat_service.transports.socketio.engine.lines import SLOW_CONSUMER
-from chat_service.transports.socketio.engine.session import PACKET_OVERHEAD
+from chat_service.transports.borrowed import cut, is_over, queue_of, session_of
+from chat_service.transports.network.lines import PACKET_OVERHEAD, SLOW_CONSUMER
 
 logger = logging.getLogger("chat_service")
 

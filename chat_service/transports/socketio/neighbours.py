@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from chat_service.errors import ConfigurationError
-from chat_service.transports.socketio.engine.aiohttp_carrier import add_door
-from chat_service.transports.socketio.engine.doors import Door
+from chat_service.transports.network.aiohttp_carrier import add_door
+from chat_service.transports.network.doors import Door
 
 #: Adds the routes of a site to an application of aiohttp.
 AddRoutes = Callable[[web.Application], None]

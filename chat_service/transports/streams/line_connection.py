@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from chat_service.transports.socketio.engine.buffered import BufferedConnection
-from chat_service.transports.socketio.engine.lines import Outbox
+from chat_service.transports.network.buffered import BufferedConnection
+from chat_service.transports.network.lines import Outbox
 from chat_service.transports.streams.line_reader import INTERRUPT, TOO_LONG, LineReader
 from chat_service.transports.streams.stream_connection import StreamConnection
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.concurrency.eager import Waited
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     SLOW_CONSUMER,

@@ -14,8 +14,8 @@ from chat_service.contracts.capabilities import CommandFacts, TakesCommands
 from chat_service.contracts.transport import Handshake, LifeCycleStep, TransportHandler, TransportStatistics
 from chat_service.errors import ConfigurationError
 from chat_service.open_files import accept_failures
-from chat_service.transports.socketio.engine.admissions import REASONS, Admissions
-from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
+from chat_service.transports.network.admissions import REASONS, Admissions
+from chat_service.transports.network.lines import SERVER_DISCONNECT, Line, Outbox
 from chat_service.transports.streams.dialect import Closing, Dialect, TakesGuests
 from chat_service.transports.streams.stream_channels import Frame, StreamChannels
 from chat_service.transports.streams.stream_connection import LOGIN_TIMEOUT, StreamConnection

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chat_service.transports.socketio.engine.framing import (
+from chat_service.transports.network.framing import (
     MIN_COMPRESSED_SIZE,
     PONG,
     TEXT,
@@ -11,7 +11,7 @@ from chat_service.transports.socketio.engine.framing import (
     ping_frame,
     text_frame,
 )
-from chat_service.transports.socketio.engine.websocket import WebSocketConnection
+from chat_service.transports.network.websocket import WebSocketConnection
 from chat_service.transports.streams.stream_connection import StreamConnection
 
 _PING = ping_frame()

@@ -7,7 +7,7 @@ from typing import Any
 
 from chat_service.concurrency import eager
 from chat_service.concurrency.eager import Waited
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     PING_TIMEOUT,
@@ -16,10 +16,9 @@ from chat_service.transports.socketio.engine.lines import (
     TRANSPORT_CLOSE,
     FrameSink,
     Line,
-    Owner,
 )
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.polls import Polls, Upgrade
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.socketio.engine.polls import Owner, Polls, Upgrade
 from chat_service.transports.socketio.engine.session import (
     CLOSE,
     NOOP,

@@ -7,7 +7,7 @@ origin as its requests. Only the host name shows that the requests are not for u
 import re
 from collections.abc import Sequence
 
-from chat_service.transports.socketio.origins import read_origin
+from chat_service.transports.network.origins import read_origin
 
 _PORT = re.compile(r":\d*$")
 
