@@ -201,9 +201,9 @@ class StreamTransport:
         if self._handler is None or self._loop is None:
             return
         work: Any = self._handler.on_event(connection.socket_id, command, args)
-        task = eager.start_in(self._loop, work, connection.answer, tag)
-        if task is not None:
-            connection.wait_for(task)
+        begun = eager.run_in(self._loop, work, connection.answer, tag)
+        if begun is not None:
+            connection.wait_for(begun)
 
     def write(self, connection: StreamConnection, data: bytes, *, is_answer: bool) -> None:
         """Send a frame."""
