@@ -1,10 +1,10 @@
 """The sockets of a transport, and their channels. Each transport adds how it sends to them."""
 
-import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
+from chat_service.concurrency.eager import Waited
 from chat_service.contracts.transport import Handshake
 from chat_service.transports.network.lines import FrameSink
 from chat_service.types import Channel, SocketId
@@ -31,7 +31,7 @@ class SocketSession(Protocol):
         """Wait until the backlog is small enough for a large answer, or the session is closed."""
         ...
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
+    def wait_for(self, work: Waited) -> None:
         """An event is being handled."""
         ...
 

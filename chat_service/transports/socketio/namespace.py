@@ -268,11 +268,11 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Handle an event of a socket of our own server, and answer it if it has a number."""
         work: Any = self._handler.on_event(connection.socket_id, event, args)
         if number is None:
-            task = eager.start_in(self._loop, work, _nothing)
+            begun = eager.run_in(self._loop, work, _nothing)
         else:
-            task = eager.start_in(self._loop, work, self._answer, connection, number)
-        if task is not None:
-            connection.session.wait_for(task)
+            begun = eager.run_in(self._loop, work, self._answer, connection, number)
+        if begun is not None:
+            connection.session.wait_for(begun)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
         try:

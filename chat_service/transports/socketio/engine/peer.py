@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chat_service.concurrency import eager
+from chat_service.concurrency.eager import Waited
 from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
@@ -195,12 +196,12 @@ class Peer:
             logger.exception("a message of connection %s could not be handled", self.sid)
             self.fail("a message that could not be handled")
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """Handle an event in a task. If there are too many tasks, further events wait."""
+    def wait_for(self, work: Waited) -> None:
+        """An event is being handled. If there are too many, further events wait."""
         self.waiting += 1
-        task.add_done_callback(self._waited)
+        work.add_done_callback(self._waited)
 
-    def _waited(self, task: "asyncio.Task[None]") -> None:
+    def _waited(self, _: object) -> None:
         self.waiting -= 1
         # Resume in batches.
         if self.waiting == self.hub.max_waiting // 2:
