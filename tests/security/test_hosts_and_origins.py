@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from chat_service import ConfigurationError
-from chat_service.transports.network.hosts import AllowedHosts
+from chat_service.transports.network.origins import AllowedHosts
 from chat_service.transports.socketio import SocketIOOptions
 from tests.e2e.conftest import Serve, serve
 from tests.e2e.raw import websocket

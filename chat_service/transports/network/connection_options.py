@@ -8,9 +8,8 @@ from chat_service.open_files import connections_within, open_files_limit
 from chat_service.option_group import OptionGroup, is_text
 from chat_service.transports.network.admissions import ConnectionLimits
 from chat_service.transports.network.gate import Gate
-from chat_service.transports.network.hosts import AllowedHosts
 from chat_service.transports.network.opening import HeadLimits
-from chat_service.transports.network.origins import AllowedOrigins
+from chat_service.transports.network.origins import AllowedHosts, AllowedOrigins
 from chat_service.transports.network.proxies import (
     FORWARDED_HEADERS,
     X_FORWARDED_FOR,

@@ -4,9 +4,8 @@ import http
 import json
 
 from chat_service.transports.network.admissions import OF_ADDRESS, REASONS
-from chat_service.transports.network.hosts import AllowedHosts
 from chat_service.transports.network.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
-from chat_service.transports.network.origins import OPAQUE, AllowedOrigins, own_origins
+from chat_service.transports.network.origins import OPAQUE, AllowedHosts, AllowedOrigins, own_origins
 from chat_service.transports.network.proxies import TrustedProxies
 
 TEXT = "text/plain; charset=UTF-8"

@@ -16,9 +16,8 @@ from chat_service.errors import shorten
 from chat_service.transports.borrowed import Manager, forget_namespace, replace_engine, serves
 from chat_service.transports.network.admissions import Admissions
 from chat_service.transports.network.channels import Connection
-from chat_service.transports.network.hosts import AllowedHosts
 from chat_service.transports.network.opening import HeadLimits
-from chat_service.transports.network.origins import AllowedOrigins
+from chat_service.transports.network.origins import AllowedHosts, AllowedOrigins
 from chat_service.transports.socketio.encoding import EventReader
 from chat_service.transports.socketio.engine.facade import Engine
 from chat_service.transports.socketio.engine.hub import Hub

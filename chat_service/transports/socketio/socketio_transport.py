@@ -29,12 +29,11 @@ from chat_service.transports.network.gate import Answer
 from chat_service.transports.network.opening import Opening
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
-from chat_service.transports.socketio.client_files import ClientFiles
 from chat_service.transports.socketio.encoding import Encoder
 from chat_service.transports.socketio.engine.carriers import entrance_of_hub
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
-from chat_service.transports.socketio.neighbours import AddRoutes, Neighbours, Serve
+from chat_service.transports.socketio.neighbours import AddRoutes, ClientFiles, Neighbours, Serve
 from chat_service.transports.socketio.server import Dispatcher, make_server
 from chat_service.transports.socketio.socketio_channels import SocketIOChannels
 from chat_service.transports.socketio.socketio_options import SocketIOOptions

@@ -14,7 +14,17 @@ from chat_service.transports.network.aiohttp_carrier import application_of
 from chat_service.transports.network.asgi_carrier import AsgiLine
 from chat_service.transports.network.connection_options import HttpOptions
 from chat_service.transports.network.doors import Door, paths_of
-from chat_service.transports.network.framing import DEFLATE_ANSWER, accepts_deflate, text_frame
+from chat_service.transports.network.framing import (
+    DEFLATE_ANSWER,
+    MIN_COMPRESSED_SIZE,
+    PONG,
+    TEXT,
+    accepts_deflate,
+    compress,
+    compressed_frame,
+    ping_frame,
+    text_frame,
+)
 from chat_service.transports.network.front import OwnPort, entrance_of_door
 from chat_service.transports.network.gate import Gate, Refusal, TooManyConnections
 from chat_service.transports.network.lines import (
@@ -24,12 +34,41 @@ from chat_service.transports.network.lines import (
     Line,
 )
 from chat_service.transports.network.opening import Opening
+from chat_service.transports.network.websocket import WebSocketConnection
 from chat_service.transports.streams.dialect import Closing, Dialect
 from chat_service.transports.streams.plain_json import PlainJson
 from chat_service.transports.streams.stream_connection import StreamConnection, new_client
-from chat_service.transports.streams.stream_options import StreamOptions
-from chat_service.transports.streams.stream_transport import StreamTransport
-from chat_service.transports.streams.text_websocket import TextWebSocket, make_compressed_text
+from chat_service.transports.streams.stream_transport import StreamOptions, StreamTransport
+
+_PING = ping_frame()
+
+
+def make_compressed_text(data: bytes) -> bytes:
+    """The frame of a text in UTF-8, for clients that accept compressed messages."""
+    return text_frame(data) if len(data) < MIN_COMPRESSED_SIZE else compressed_frame(TEXT, compress(data))
+
+
+class TextWebSocket(WebSocketConnection):
+    """One WebSocket of a stream transport."""
+
+    __slots__ = ()
+
+    def frame_of(self, packet: str | bytes) -> bytes:
+        """A packet as it is written."""
+        data = packet if isinstance(packet, bytes) else packet.encode()
+        return make_compressed_text(data) if self.is_compressed else text_frame(data)
+
+    def handle(self, kind: int, content: Any) -> bool:
+        """Handle a received message. False: the connection ends, and nothing more is handled."""
+        if kind == PONG and isinstance(self.receiver, StreamConnection):
+            self.receiver.heard = True
+        return super().handle(kind, content)
+
+    def ping(self) -> None:
+        """Ask whether the client is alive."""
+        if not self._is_closing:
+            self._outbox.put(self, _PING)
+
 
 #: Close codes (RFC 6455, section 7.4): the server has disconnected the client, which should stay away; the
 #: client should connect again; the client has broken a rule.
