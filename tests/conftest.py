@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 
@@ -60,11 +61,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
-    """Measures the test, or not. Processes that unmeasured tests start are not measured either."""
-    is_measured = item.stash[measuring.IS_MEASURED]
-    item.config.stash[METER].switch(on=is_measured)
+    """Measures the test, or not, and the processes that it starts, or not."""
+    item.config.stash[METER].switch(on=item.stash[measuring.IS_MEASURED])
     with pytest.MonkeyPatch.context() as patch:
-        if not is_measured:
+        if not item.stash[measuring.ARE_PROCESSES_MEASURED]:
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         return (yield)
 
@@ -80,8 +80,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(autouse=True)
-async def no_leaks() -> AsyncIterator[None]:
-    """Fail a test that leaves tasks behind."""
+def no_leaks(request: pytest.FixtureRequest) -> None:
+    """Fail a test that leaves tasks behind. Tests that are no coroutines need no loop for that."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("no_tasks_left")
+
+
+@pytest.fixture
+async def no_tasks_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     loop = asyncio.get_running_loop()

@@ -1,13 +1,15 @@
 """Options shared by several subcommands, and the help of all of them."""
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from chat_service.cli.target import Target
-from chat_service.protocol.names import natural_key
+from chat_service.protocol.names import check_name, natural_key
+from chat_service.types import UserName
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -198,3 +200,9 @@ async def _rooms(target: Target, incomplete: str) -> list[str]:
         page = await store.list_rooms(COMPLETION_NAMES)
     names = [room.name for room in page.items if room.name.startswith(incomplete)]
     return sorted(names, key=natural_key)
+
+
+def user_name(name: str) -> UserName:
+    """The name of a user, who need not exist. Raises ``invalidName``. The services check the length."""
+    check_name(name, sys.maxsize)
+    return UserName(name)

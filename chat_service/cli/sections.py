@@ -11,7 +11,8 @@ SECTIONS: Final[Mapping[str, str]] = {
     "service": "Options of the service.",
     "store": "Where state lives: `type`, and the options of that store.",
     "transport": "Options of the Socket.IO transport.",
-    "websocket": "Options of the plain WebSocket transport, which the section switches on.",
+    "websocket": "Options of the plain WebSocket transport, which the section switches on. On the port of "
+    "Socket.IO, the options of [transport] decide which requests are let in.",
     "lines": "Options of the line transport, which the section switches on.",
     "api": "Options of the HTTP API, which the operations port serves if there is a token.",
     "webhooks": "Options of webhooks: the service calls a back end over HTTP, and sends it events.",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chat_service.cli.environment import has_options
 from chat_service.cli.failures import CliError, ExitCode
+from chat_service.contracts.bus import Deaf
 from chat_service.errors import ConfigurationError
 from chat_service.protocol.names import natural_key
-from chat_service.stores.deaf import Deaf
 
 if TYPE_CHECKING:
     from chat_service.cli.settings import Fault, Settings

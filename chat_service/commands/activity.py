@@ -1,4 +1,4 @@
-"""Handlers of ephemeral events and read marks."""
+"""Rows and handlers of ephemeral events and read marks."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -6,12 +6,13 @@ from time import perf_counter
 from typing import Any, Final
 
 from chat_service.commands.conversations import check_recipient
-from chat_service.commands.spec import actor_of, user_of
+from chat_service.commands.spec import NOTHING, READ_ERRORS, READERS, ROOM, Command, actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.domain.context import Context
 from chat_service.domain.delivery import EPHEMERAL
 from chat_service.domain.pace import Pace
 from chat_service.hooks import CommandCall
+from chat_service.protocol.arguments import EVENT_DATA, EVENT_NAME, MESSAGE_ID, ROOM_NAMES, Argument
 from chat_service.types import RoomName
 
 #: As many rooms count as one command for the rate of a user.
@@ -75,3 +76,51 @@ async def room_get_unread(
         room: {"lastMessageId": state.last_message_id, "readId": state.read_id, "unread": state.unread}
         for room, state in found.items()
     }
+
+
+#: The rows of the table of commands.
+ROWS: tuple[Command, ...] = (
+    Command(
+        name="roomEvent",
+        arguments=(ROOM, Argument("name", EVENT_NAME), Argument("data", EVENT_DATA)),
+        result=NOTHING,
+        result_type="null",
+        who="joined users",
+        doc=(
+            "Sends an event to the other joined sockets of a room, at most once. Nothing is stored, so who "
+            "misses it never gets it. For what is soon out of date, such as who is typing."
+        ),
+        errors=("messageTooLarge", *READ_ERRORS),
+        handler=room_event,
+        admit=admit_event,
+    ),
+    Command(
+        name="roomGetUnread",
+        arguments=(Argument("roomNames", ROOM_NAMES),),
+        result="for each room its last message, the mark of the caller, and the number of messages between",
+        result_type="Record<string, ReadState>",
+        who="any user; rooms that they may not read, or that do not exist, are left out",
+        doc=(
+            "Tells how far the caller has read rooms: those that they have joined or are an admin of. "
+            "Without a mark, `readId` is 0. `unread` also counts the caller's own messages after the mark."
+        ),
+        errors=("invalidName", "listLimitExceeded"),
+        handler=room_get_unread,
+        admit=admit_unread,
+        needs_user=True,
+    ),
+    Command(
+        name="roomMarkRead",
+        arguments=(ROOM, Argument("id", MESSAGE_ID)),
+        result="the id up to which the caller has now read the room",
+        result_type="number",
+        who=READERS,
+        doc=(
+            "Moves the caller's mark in a room to a message, on all devices. It never moves back. An id "
+            "after the last message means the last message."
+        ),
+        errors=READ_ERRORS,
+        handler=room_mark_read,
+        needs_user=True,
+    ),
+)

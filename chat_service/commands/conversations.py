@@ -1,9 +1,9 @@
-"""Handlers of the commands about conversations of two users, and the list of a user's rooms."""
+"""Rows and handlers of the commands about conversations of two users, and the list of a user's rooms."""
 
 from contextlib import nullcontext
 from typing import Any, Final
 
-from chat_service.commands.spec import actor_of, user_of
+from chat_service.commands.spec import USER, Command, actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.contracts.own_room_store import OwnRoom
 from chat_service.contracts.records import RoomConfig
@@ -11,6 +11,7 @@ from chat_service.domain.access_loss import settle
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
+from chat_service.protocol.arguments import CURSOR, PAGE_LIMIT, CommandOption
 from chat_service.protocol.names import conversation_name, peer_in
 from chat_service.types import RoomName, UserName
 
@@ -140,3 +141,43 @@ def _as_object(user: UserName, room: OwnRoom) -> dict[str, Any]:
         "readId": room.state.read_id,
         "unread": room.state.unread,
     }
+
+
+#: The rows of the table of commands.
+ROWS: tuple[Command, ...] = (
+    Command(
+        name="directOpen",
+        arguments=(USER,),
+        result="the name of the conversation's room",
+        result_type="string",
+        who="users allowed by the other user's lists, when `enable_direct_conversations` is on",
+        doc=(
+            "Opens the conversation with a user, who may be offline: a room for the two, with everything "
+            "that rooms have. It is in the lists of both until they leave it. Opening it again changes "
+            "nothing."
+        ),
+        errors=("banned", "invalidName", "limitExceeded", "notAllowed"),
+        handler=direct_open,
+        needs_user=True,
+    ),
+    Command(
+        name="listOwnRooms",
+        arguments=(),
+        result="`{rooms, cursor}`",
+        result_type="OwnRooms",
+        who="any user",
+        doc=(
+            "Returns a page of the caller's rooms in the order of their names: conversations, and the rooms "
+            "that one of their devices has joined and none has left. They stay when connections end. Each "
+            "has `roomName`, `kind` (`direct` or `room`), the other user as `userName`, the last message and "
+            "what is unread. `cursor` gets the next page; null after the last one."
+        ),
+        errors=(),
+        options=(
+            CommandOption("limit", PAGE_LIMIT, "how many rooms, up to 100"),
+            CommandOption("cursor", CURSOR, "the `cursor` of the page before"),
+        ),
+        handler=list_own_rooms,
+        needs_user=True,
+    ),
+)

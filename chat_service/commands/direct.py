@@ -1,12 +1,13 @@
-"""Handlers of the commands about direct messages and the user's own lists."""
+"""Rows and handlers of the commands about direct messages and the user's own lists."""
 
 from chat_service import rules
 from chat_service.commands.messages import processed
-from chat_service.commands.spec import actor_of, user_of
+from chat_service.commands.spec import BODY, LIST, NOTHING, USERS, WHITELIST_MODE, Command, actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
+from chat_service.protocol.arguments import ANY_DATA, USER_NAME, Argument
 from chat_service.types import Message, UserName
 
 
@@ -72,3 +73,85 @@ async def _to_own_sockets(context: Context, call: CommandCall, event: str, *args
     exclude = () if call.id is None else (call.id,)
     topic = Topic(TopicKind.USER, user_of(call))
     await context.store.bus.publish(topic, Notify(event=event, args=args, exclude=exclude))
+
+
+#: The rows of the table of commands.
+ROWS: tuple[Command, ...] = (
+    Command(
+        name="directAddToList",
+        arguments=(LIST, USERS),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for their own lists and other users' names",
+        doc="Adds names to the caller's `blacklist` or `whitelist`.",
+        errors=("banned", "invalidName", "listLimitExceeded", "noList", "notAllowed"),
+        handler=direct_add_to_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directGetAccessList",
+        arguments=(LIST,),
+        result="the names in the list",
+        result_type="string[]",
+        who="any user, for their own lists",
+        doc="Returns the caller's `blacklist` or `whitelist`.",
+        errors=("noList",),
+        handler=direct_get_access_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directGetWhitelistMode",
+        arguments=(),
+        result="whether the whitelist alone gives access",
+        result_type="boolean",
+        who="any user, for themselves",
+        doc="Returns the caller's mode for direct messages.",
+        errors=(),
+        handler=direct_get_whitelist_mode,
+        needs_user=True,
+    ),
+    Command(
+        name="directMessage",
+        arguments=(Argument("toUser", USER_NAME), BODY),
+        result="the message as it was sent",
+        result_type="SentMessage",
+        who="users allowed by the recipient's lists, when `enable_direct_messages` is on",
+        doc="Sends a message to all sockets of a user who is online. Nothing is stored.",
+        errors=("banned", "invalidName", "messageTooLarge", "noUserOnline", "notAllowed"),
+        handler=direct_message,
+        checker="direct_messages_checker",
+    ),
+    Command(
+        name="directRemoveFromList",
+        arguments=(LIST, USERS),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for their own lists and other users' names",
+        doc="Removes names from the caller's `blacklist` or `whitelist`.",
+        errors=("banned", "invalidName", "listLimitExceeded", "noList", "notAllowed"),
+        handler=direct_remove_from_list,
+        needs_user=True,
+    ),
+    Command(
+        name="directSetWhitelistMode",
+        arguments=(WHITELIST_MODE,),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for themselves",
+        doc="Sets the caller's mode for direct messages.",
+        errors=("banned",),
+        handler=direct_set_whitelist_mode,
+        needs_user=True,
+    ),
+    Command(
+        name="systemMessage",
+        arguments=(Argument("data", ANY_DATA),),
+        result=NOTHING,
+        result_type="null",
+        who="any user, for themselves",
+        doc="Sends data to the user's other sockets.",
+        errors=("messageTooLarge",),
+        handler=system_message,
+        needs_user=True,
+    ),
+)

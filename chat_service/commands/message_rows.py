@@ -2,8 +2,7 @@
 
 from chat_service.commands import messages
 from chat_service.commands.relations import FOLD, RELATION_ERRORS, RELATION_OPTIONS
-from chat_service.commands.row_parts import BODY, READ_ERRORS, READERS, ROOM
-from chat_service.commands.spec import Command, ExtraResult
+from chat_service.commands.spec import BODY, READ_ERRORS, READERS, ROOM, Command, ExtraResult
 from chat_service.protocol.arguments import FLAG, IDEMPOTENCY_KEY, LIMIT, MESSAGE_ID, Argument, CommandOption
 
 _EPOCH = CommandOption("epoch", FLAG, "true: the ack also has the epoch that the messages belong to")

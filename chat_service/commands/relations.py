@@ -1,13 +1,50 @@
-"""The options of ``roomMessage`` that make a message refer to an earlier one."""
+"""Messages that refer to earlier ones: the options of ``roomMessage`` for it, and erasing a message."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chat_service.contracts.records import SYSTEM, SendConditions
+from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.interactions import DELETION, EDIT, REACTION, REPLY, UNREACTION, Relation
-from chat_service.protocol.arguments import EPOCH, FLAG, CommandOption
-from chat_service.protocol.message_options import REACTION_TEXT, TARGET_ID
+from chat_service.interactions import (
+    DELETION,
+    EDIT,
+    REACTION,
+    RELATES_TO,
+    REPLY,
+    UNREACTION,
+    Relation,
+    erased,
+)
+from chat_service.protocol.arguments import EPOCH, FLAG, LIMIT, ArgumentType, CommandOption, Limits
+from chat_service.protocol.values import is_clean_text
+from chat_service.types import Message, RoomName
+
+#: Maximum number of characters of a reaction.
+MAX_REACTION_LENGTH = 64
+
+
+def _is_reaction(value: Any, limits: Limits) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_REACTION_LENGTH and is_clean_text(value)
+
+
+TARGET_ID = ArgumentType(
+    name="id of another message",
+    doc="a message id, at least 1",
+    python="int",
+    typescript="number",
+    accepts=LIMIT.accepts,
+)
+
+REACTION_TEXT = ArgumentType(
+    name="reaction",
+    doc=f"a string of 1 to {MAX_REACTION_LENGTH} characters, such as an emoji",
+    python="str",
+    typescript="string",
+    accepts=_is_reaction,
+)
+
 
 #: What each option with the id of another message says about it.
 _KINDS: Final[Mapping[str, str]] = {
@@ -70,3 +107,31 @@ def relation_of(call: CommandCall, limit: int) -> Relation | None:
         value: Any = call.rest_args[0] if call.rest_args else dict(options)
         raise ChatServiceError("badArgument", len(call.args), value)
     return Relation(kind, int(options[given[0]]), reaction or "", epoch, limit)
+
+
+#: How many messages, and bytes of messages, are read at once.
+_PAGE, _PAGE_BYTES = 100, 1024 * 1024
+
+
+async def erase_message(context: Context, room: RoomName, message_id: int) -> None:
+    """Delete a message for everybody, then replace it and all its edits in the store by empty ones.
+
+    Reads everything that was stored after it. Raises ``noRoom``, ``noMessage``.
+    """
+    relation = Relation(DELETION, message_id)
+    head = {RELATES_TO: relation.as_field()}
+    note: Message = {**head, "textMessage": "", "timestamp": context.clock.now_ms()}
+    # From here on nobody can edit it.
+    await context.store.room_send(room, SYSTEM, note, SendConditions(relation=relation))
+    after = message_id - 1
+    while page := await context.store.room_history(room, SYSTEM, after, _PAGE, max_bytes=_PAGE_BYTES):
+        found = [erased(message) for message in page if _is_part(message, message_id)]
+        if found:
+            await context.store.room_replace(room, found)
+        after = page[0]["id"]
+
+
+def _is_part(message: Message, message_id: int) -> bool:
+    relation = message.get(RELATES_TO)
+    is_edit = isinstance(relation, dict) and relation.get("type") == EDIT and relation.get("id") == message_id
+    return is_edit or message["id"] == message_id

@@ -1,7 +1,7 @@
 """Rows of the command table: rooms, their settings and lists."""
 
 from chat_service.commands import administration
-from chat_service.commands.row_parts import (
+from chat_service.commands.spec import (
     LIST,
     NEW_ROOM,
     NOTHING,
@@ -11,8 +11,8 @@ from chat_service.commands.row_parts import (
     USER,
     USERS,
     WHITELIST_MODE,
+    Command,
 )
-from chat_service.commands.spec import Command
 from chat_service.protocol.arguments import MODE, Argument
 
 _LIST_EDITORS = (

@@ -2,8 +2,7 @@
 
 from chat_service.commands import sockets
 from chat_service.commands.relations import FOLD
-from chat_service.commands.row_parts import ROOM
-from chat_service.commands.spec import Command, ExtraResult
+from chat_service.commands.spec import ROOM, Command, ExtraResult
 from chat_service.protocol.arguments import ANY_DATA, EPOCH, LIMIT, MESSAGE_ID, Argument, CommandOption
 
 ROWS: tuple[Command, ...] = (

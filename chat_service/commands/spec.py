@@ -7,7 +7,17 @@ from typing import Any
 from chat_service.contracts.records import Actor
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
-from chat_service.protocol.arguments import MESSAGE, NEW_ROOM_NAME, ROOM_NAME, Argument, CommandOption
+from chat_service.protocol.arguments import (
+    LIST_NAME,
+    MESSAGE,
+    MODE,
+    NEW_ROOM_NAME,
+    ROOM_NAME,
+    USER_NAME,
+    USER_NAMES,
+    Argument,
+    CommandOption,
+)
 from chat_service.protocol.names import snake_case
 from chat_service.types import UserName
 
@@ -105,3 +115,16 @@ def user_of(call: CommandCall) -> UserName:
     if call.user_name is None:
         raise ChatServiceError("noLogin")
     return UserName(call.user_name)
+
+
+BODY = Argument("message", MESSAGE)
+LIST = Argument("listName", LIST_NAME)
+NEW_ROOM = Argument("roomName", NEW_ROOM_NAME)
+ROOM = Argument("roomName", ROOM_NAME)
+USER = Argument("userName", USER_NAME)
+USERS = Argument("userNames", USER_NAMES)
+WHITELIST_MODE = Argument("mode", MODE)
+
+NOTHING = "nothing"
+READERS = "joined users and admins"
+READ_ERRORS = ("invalidName", "noRoom", "notJoined")

@@ -1,15 +1,15 @@
 """The command table: one row per command. Validation, hook names, docs and client types are derived from
-it. The rows are in a module per subject.
+it. The rows are in a module per subject, most of them beside their handlers.
 """
 
 from chat_service.commands import (
-    activity_rows,
-    conversation_rows,
-    direct_rows,
+    activity,
+    conversations,
+    direct,
     message_rows,
     room_rows,
+    room_status,
     socket_rows,
-    status_rows,
 )
 from chat_service.commands.spec import Command
 
@@ -17,13 +17,13 @@ from chat_service.commands.spec import Command
 TABLE: tuple[Command, ...] = tuple(
     sorted(
         (
-            *activity_rows.ROWS,
-            *conversation_rows.ROWS,
-            *direct_rows.ROWS,
+            *activity.ROWS,
+            *conversations.ROWS,
+            *direct.ROWS,
             *message_rows.ROWS,
             *room_rows.ROWS,
+            *room_status.ROWS,
             *socket_rows.ROWS,
-            *status_rows.ROWS,
         ),
         key=lambda command: command.name,
     )

@@ -115,7 +115,8 @@ class RunningWork:
 
 
 def _task_of(work: "asyncio.Task[Any] | Begun") -> "asyncio.Task[Any] | None":
-    return work.task if isinstance(work, Begun) else work
+    """Work without a task gets one, if it waits, so that it can be cancelled."""
+    return work.as_task() if isinstance(work, Begun) else work
 
 
 class Tracked:
@@ -188,7 +189,7 @@ class Background:
                     pause = RESTART_FIRST
                 # Random, so that instances do not all restart at the same moment.
                 delay = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-                self._failed(name, error, f"restarts in {delay:.2f} s")
+                self.failed(name, error, f"restarts in {delay:.2f} s")
             pause = min(pause * 2, RESTART_LONGEST)
             await asyncio.sleep(delay)
 
@@ -208,9 +209,10 @@ class Background:
         except (Exception, asyncio.CancelledError) as error:
             if is_being_cancelled():
                 raise
-            self._failed(name, error, "is given up")
+            self.failed(name, error, "is given up")
 
-    def _failed(self, name: str, error: BaseException, outcome: str) -> None:
+    def failed(self, name: str, error: BaseException, outcome: str) -> None:
+        """Count and log a failure of what runs in the background. ``outcome``: what happens next."""
         self.failures[name] += 1
         logger.error("background task %s failed and %s: %r", name, outcome, error, exc_info=error)
 

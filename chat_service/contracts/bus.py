@@ -207,3 +207,13 @@ class Bus(Protocol):
     async def publish(self, topic: Topic, envelope: Envelope) -> None:
         """Publish an envelope. Only stores publish ``RoomEvent``. Raises ``StoreError`` if it is not sent."""
         ...
+
+
+class Deaf:
+    """A ``BusListener`` of programs that do not use the bus."""
+
+    def on_envelope(self, topic: Topic, envelope: Envelope) -> None:
+        """Does nothing: there are no subscriptions."""
+
+    def on_interruption(self, topic: Topic) -> None:
+        """Does nothing: there are no subscriptions."""

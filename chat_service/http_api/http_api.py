@@ -22,8 +22,7 @@ from chat_service.http_api.exchange import (
     BodyTooLargeError,
     as_json,
 )
-from chat_service.http_api.message_formats import add_formats
-from chat_service.http_api.openapi import document
+from chat_service.http_api.openapi import add_formats, document
 from chat_service.http_api.problems import ApiProblem, error_response
 from chat_service.http_api.routes import PATH_SCHEMAS, TABLE
 from chat_service.http_api.routing import Route, find_routes, split_path

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the HTTP API, generated from the tables of routes and commands."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from chat_service.commands.table import COMMANDS
 from chat_service.http_api import schemas
@@ -9,8 +9,43 @@ from chat_service.http_api.api_options import ApiOptions
 from chat_service.http_api.problems import API_STATUSES, status_of
 from chat_service.http_api.routes import PATH_SCHEMAS, TABLE
 from chat_service.http_api.routing import Route
+from chat_service.http_api.schemas import MESSAGE
 from chat_service.protocol.names import camel_case
 from chat_service.version import __version__
+
+#: The components of the document that hold the formats, by the checker and the beginning of the paths.
+_COMPONENTS: Final = {
+    "room_messages_checker": ("RoomMessage", ("/rooms/", "/batch")),
+    "direct_messages_checker": ("DirectMessage", ("/users/",)),
+}
+
+
+def add_formats(document: dict[str, Any], checkers: Mapping[str, object]) -> None:
+    """Put the formats of checkers with a method ``json_schema`` into a document.
+
+    ``MessageSchema`` is such a checker. Messages that are published through the API refer to the format.
+    """
+    for name, (component, beginnings) in _COMPONENTS.items():
+        make = getattr(checkers.get(name), "json_schema", None)
+        if not callable(make):
+            continue
+        here = f"#/components/schemas/{component}"
+        document["components"]["schemas"][component] = make(ref_template=here + "/$defs/{model}")
+        for path, operations in document["paths"].items():
+            if path.startswith(beginnings):
+                operations.update(_referring(operations, {"$ref": here}))
+
+
+def _referring(schema: Any, reference: dict[str, str]) -> Any:
+    """A part of the document in which ``reference`` stands for messages of any format."""
+    if schema == MESSAGE:
+        return reference
+    if isinstance(schema, dict):
+        return {name: _referring(value, reference) for name, value in schema.items()}
+    if isinstance(schema, list):
+        return [_referring(value, reference) for value in schema]
+    return schema
+
 
 _DESCRIPTION = """\
 For other programs: publish messages, read histories, and operate rooms, users and instances. Send a token

@@ -6,8 +6,7 @@ from typing import Final
 from chat_service.http_api import reading, user_routes, writing
 from chat_service.http_api import schemas as data
 from chat_service.http_api.event_stream import room_events
-from chat_service.http_api.route_params import AFTER, CONTAINS, EPOCH, PAGE, ROOM, USER
-from chat_service.http_api.routing import Route
+from chat_service.http_api.routing import AFTER, CONTAINS, EPOCH, PAGE, ROOM, USER, Route
 from chat_service.http_api.schemas import Schema
 
 #: Schemas of the parameters of paths.

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
+from chat_service.commands.relations import MAX_REACTION_LENGTH
 from chat_service.domain.bans import MAX_REASON, MAX_SECONDS
 from chat_service.option_checks import MAX_TTL
 from chat_service.protocol.arguments import MAX_KEY_LENGTH, MAX_SAFE_INTEGER
-from chat_service.protocol.message_options import MAX_REACTION_LENGTH
 from chat_service.types import DIRECT_LISTS, ROOM_LISTS, USERLIST
 
 Schema = dict[str, Any]

@@ -2,8 +2,7 @@
 
 from chat_service.http_api import reading, writing
 from chat_service.http_api import schemas as data
-from chat_service.http_api.route_params import CONTAINS, PAGE, USER
-from chat_service.http_api.routing import Param, Route
+from chat_service.http_api.routing import CONTAINS, PAGE, USER, Param, Route
 
 ROWS: tuple[Route, ...] = (
     Route(

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat_service.commands.table import COMMANDS
+from chat_service.contracts.bus import Deaf
 from chat_service.contracts.records import SYSTEM, Actor, SendConditions
 from chat_service.errors import ChatServiceError, StoreError, StoreTimeoutError
 from chat_service.options import Options
 from chat_service.protocol.arguments import Limits, check_types
 from chat_service.protocol.encoded import digest
 from chat_service.publisher.publication import Posting, Published, TryAgainError
-from chat_service.stores.deaf import Deaf
 from chat_service.stores.redis import RedisStore
 from chat_service.types import RoomName, UserName
 

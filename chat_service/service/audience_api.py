@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chat_service.commands import server_members
-from chat_service.commands.erasing import erase_message
+from chat_service.commands.relations import erase_message
 from chat_service.contracts.bus import EVERYONE, Notify, NotifySocket, Topic, TopicKind
 from chat_service.contracts.records import Page, ReadState
 from chat_service.domain import listing

@@ -35,9 +35,8 @@ from chat_service.protocol.wire import ErrorEncoder
 from chat_service.stores.memory import MemoryStore
 from chat_service.stores.redis import RedisStore
 from chat_service.telemetry import Counters
-from chat_service.transports.shared_ports import share_port
 from chat_service.transports.socketio import SocketIOTransport
-from chat_service.transports.transport_group import TransportGroup
+from chat_service.transports.transport_group import TransportGroup, share_port
 from chat_service.version import __version__
 
 #: Default of the store option ``lock_ttl``, in seconds.

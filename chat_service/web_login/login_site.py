@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from chat_service.service import ChatService
-from chat_service.transports.socketio.engine.aiohttp_carrier import read_opening
-from chat_service.transports.socketio.engine.gate import Refusal
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.origins import AllowedOrigins, own_origins
-from chat_service.transports.socketio.proxies import group_of
+from chat_service.transports.network.aiohttp_carrier import read_opening
+from chat_service.transports.network.gate import Refusal
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.network.origins import AllowedOrigins, own_origins
+from chat_service.transports.network.proxies import group_of
 from chat_service.web_login.login_errors import LoginRefused
 from chat_service.web_login.login_sessions import PENDING_TTL, Session
 from chat_service.web_login.web_login import WebLogin

@@ -1,9 +1,11 @@
 """Requests to a back end: signed, bounded in time and size, and never redirected."""
 
 import asyncio
+import hashlib
+import hmac
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import aiohttp
@@ -11,10 +13,39 @@ import aiohttp
 from chat_service.clock import Sparing
 from chat_service.telemetry import WebhookCounters
 from chat_service.webhooks.circuit import Circuit
-from chat_service.webhooks.signing import headers_for
 from chat_service.webhooks.webhook_options import WebhookOptions
 
 logger = logging.getLogger("chat_service")
+
+#: Headers of a request: its id, the same for repeats; the time in seconds of Unix time; the signatures.
+ID_HEADER: Final = "Chat-Webhook-Id"
+TIME_HEADER: Final = "Chat-Webhook-Timestamp"
+SIGNATURE_HEADER: Final = "Chat-Webhook-Signature"
+
+
+def sign(secrets: Mapping[str, bytes], timestamp: int, body: bytes) -> str:
+    """The signatures of a body, one for each secret: ``id=hex``, separated by commas.
+
+    The signed text is the timestamp in decimal digits, a dot, and the body.
+    """
+    signed = str(timestamp).encode() + b"." + body
+    made = (
+        f"{key_id}={hmac.digest(secret, signed, hashlib.sha256).hex()}" for key_id, secret in secrets.items()
+    )
+    return ", ".join(made)
+
+
+def headers_for(secrets: Mapping[str, bytes], request_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of one request. ``timestamp``: seconds of Unix time."""
+    return {
+        "Content-Type": "application/json",
+        # A compressed answer could grow to any size.
+        "Accept-Encoding": "identity",
+        ID_HEADER: request_id,
+        TIME_HEADER: str(timestamp),
+        SIGNATURE_HEADER: sign(secrets, timestamp, body),
+    }
+
 
 T = TypeVar("T")
 

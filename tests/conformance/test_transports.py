@@ -9,10 +9,9 @@ import pytest
 from chat_service.contracts.transport import Transport
 from chat_service.testing import InProcessTransport
 from chat_service.testing.transport_suite import Connect, MakeTransport, TransportClient, TransportSuite
-from chat_service.transports.shared_ports import share_port
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.streams import LineTransport, WebSocketTransport
-from chat_service.transports.transport_group import TransportGroup
+from chat_service.transports.transport_group import TransportGroup, share_port
 from tests.conformance.socketio_client import NAMESPACE, connector
 from tests.conformance.stream_client import connect_line, connect_socket
 

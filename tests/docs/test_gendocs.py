@@ -145,7 +145,10 @@ async def test_markers_are_collected_once_per_test(tmp_path: Path, monkeypatch: 
         "import pytest\n"
         '@pytest.mark.covers("error:noRoom", "command:roomJoin")\n'
         '@pytest.mark.parametrize("n", [1, 2])\n'
-        "def test_it(n): pass\n",
+        "def test_it(n): pass\n"
+        "class TestAll:\n"
+        '    @pytest.mark.parametrize("n", [1, pytest.param(2, marks=pytest.mark.covers("error:noList"))])\n'
+        "    async def test_them(self, n): pass\n",
         "utf-8",
     )
     output = tmp_path / "covers.json"
@@ -159,5 +162,6 @@ async def test_markers_are_collected_once_per_test(tmp_path: Path, monkeypatch: 
     )
     assert await process.wait() == 0
     assert output.read_text("utf-8") == (
-        '[["error:noRoom", "test_sample.py::test_it"], ["command:roomJoin", "test_sample.py::test_it"]]'
+        '[["error:noRoom", "test_sample.py::test_it"], ["command:roomJoin", "test_sample.py::test_it"], '
+        '["error:noList", "test_sample.py::TestAll::test_them"]]'
     )

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from chat_service import ChatService
-from chat_service.transports.socketio.client_files import ClientFiles
-from chat_service.transports.socketio.engine.opening import Opening
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.socketio.neighbours import ClientFiles
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from tests.e2e.test_mounting import running
 from tests.e2e.test_mounting_asgi import uvicorn_server

@@ -13,7 +13,8 @@ import pytest
 
 from chat_service import ChatService
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.engine import aiohttp_carrier, front
+from chat_service.transports.network.front import FirstRequest
+from chat_service.transports.socketio.engine import carriers
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import Serve
 from tests.e2e.raw import polling, websocket
@@ -36,13 +37,13 @@ OTHER = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Who answered each request for a WebSocket."""
     found: list[str] = []
-    for name, module in (("front", front), ("aiohttp", aiohttp_carrier)):
+    accept = carriers.accept
 
-        def accept(*args: Any, name: str = name, accept: Any = module.accept) -> Any:
-            found.append(name)
-            return accept(*args)
+    def record(hub: Any, opening: Any, transport: asyncio.Transport) -> Any:
+        found.append("front" if isinstance(transport.get_protocol(), FirstRequest) else "aiohttp")
+        return accept(hub, opening, transport)
 
-        monkeypatch.setattr(module, "accept", accept)
+    monkeypatch.setattr(carriers, "accept", record)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The assumptions of chat_service/transports/socketio/borrowed.py about libraries.
+"""The assumptions of chat_service/transports/borrowed.py about libraries.
 
 When a new version of a library changes that, these tests say so; then the module has to be read next to it.
 """
@@ -14,7 +14,7 @@ from aiohttp import web
 from engineio.packet import MESSAGE, Packet
 
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.borrowed import (
+from chat_service.transports.borrowed import (
     Manager,
     cut,
     detach,
@@ -23,10 +23,11 @@ from chat_service.transports.socketio.borrowed import (
     mask,
     queue_of,
     replace_engine,
-    scan_json,
+    scanner_of,
     serves,
     session_of,
 )
+from chat_service.transports.socketio.packets import strict_decoder
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import make_service
@@ -35,6 +36,7 @@ from tests.support.parts import parts_of
 
 
 def test_the_scanner_of_json() -> None:
+    scan_json = scanner_of(strict_decoder)
     assert scan_json('x[1, {"a": "b"}] ', 1) == ([1, {"a": "b"}], 16)
     for text, error in (
         (" [1]", StopIteration),
@@ -189,7 +191,7 @@ async def test_a_connection_is_taken_from_aiohttp(options: dict[str, Any], tail:
             lost.append(error)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        from chat_service.transports.socketio.borrowed import Detached
+        from chat_service.transports.borrowed import Detached
 
         transport, rest = detach(request)
         with pytest.raises(ConnectionResetError):

@@ -13,7 +13,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.testing import wait_until
-from chat_service.transports.socketio.engine import asgi_carrier
+from chat_service.transports.network import asgi_carrier
 from tests.e2e.clients import NodeProcess
 from tests.e2e.conftest import ConnectTo
 from tests.e2e.mounted import get_text, make_service, talk

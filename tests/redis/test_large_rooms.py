@@ -124,10 +124,10 @@ async def test_no_script_looks_at_all_names(
     assert removed.leaving is not None
     assert len(commands) <= 16
     assert max(commands) <= 24
-    script, keys = scripts.load("room_pending"), store.keys.room_keys(ROOM)
+    script, keys = scripts.load("room_pending", store._rooms._signing), store.keys.room_keys(ROOM)
     left, slices = 1, 0
     while left:
-        (_, left), commands = await measure(client, store.client.run(script, keys, *store._rooms._signing))
+        (_, left), commands = await measure(client, store.client.run(script, keys))
         assert len(commands) <= 20
         # A user and a value, which contains spaces here, for each of a slice.
         assert max(commands) <= 1000
@@ -176,7 +176,7 @@ async def test_commands_that_wait_share_the_slices(
 ) -> None:
     await decide(store, "names")
     send, sent = store.client._send, list[bytes]()
-    digest = scripts.load("room_pending").digest.encode()
+    digest = scripts.load("room_pending", store._rooms._signing).digest.encode()
 
     def count(key: str, packed: bytes, *args: Any, **options: Any) -> Any:
         if digest in packed or b"-- Do a slice of the unfinished change" in packed:

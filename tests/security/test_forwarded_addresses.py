@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from chat_service import ChatService, ConfigurationError
 from chat_service.clock import Sparing
-from chat_service.transports.socketio.engine.admissions import Admissions, ConnectionLimits
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.proxies import (
+from chat_service.transports.network.admissions import Admissions, ConnectionLimits
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.network.proxies import (
     FORWARDED,
     X_FORWARDED_FOR,
     TrustedProxies,

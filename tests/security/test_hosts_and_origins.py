@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from chat_service import ConfigurationError
+from chat_service.transports.network.origins import AllowedHosts
 from chat_service.transports.socketio import SocketIOOptions
-from chat_service.transports.socketio.hosts import AllowedHosts
 from tests.e2e.conftest import Serve, serve
 from tests.e2e.raw import websocket
 

@@ -268,7 +268,7 @@ async def test_connections_of_one_address(lines: Lines) -> None:
 async def test_a_client_that_does_not_let_its_connection_end(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat_service.transports.socketio.engine.buffered.CLOSE_GRACE", 0.05)
+    monkeypatch.setattr("chat_service.transports.network.buffered.CLOSE_GRACE", 0.05)
     service, transport = await lines()
     client = await raw(transport, b"login userName=a\n")
     assert (await client.line())["event"] == "loginConfirmed"

@@ -1,15 +1,12 @@
 """Which worker runs what, and when: test files are handed out whole, the slowest first.
 
-The tests of a file share servers, programs and pages, which only one worker then has to start. Marks
-(``xdist_group``) would not do: pytest-xdist 3.8 hands them on in an attribute that pytest 9.2 no longer has.
+The tests of a file share servers, programs and pages. Each worker has its own Redis, cluster, browser and
+web chat for all files that it runs.
 """
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
-
-#: Folders whose files share something expensive.
-TOGETHER = ("tests/browser/",)
 
 #: What takes longest, in this order. Started last, it would leave the other workers without work.
 FIRST: tuple[str, ...] = (
@@ -35,9 +32,8 @@ FIRST: tuple[str, ...] = (
 
 
 def unit_of(nodeid: str) -> str:
-    """What is handed out at once: a file, or a folder of ``TOGETHER``."""
-    file = nodeid.partition("::")[0]
-    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+    """What is handed out at once: a file."""
+    return nodeid.partition("::")[0]
 
 
 def sort(items: list[pytest.Item]) -> None:

@@ -11,15 +11,27 @@ import pytest
 UNMEASURED = {"browser", "chaos", "clients", "deploy", "docs", "examples", "js_client", "packaging"}
 #: Folders whose tests measure the Redis store. In the others the memory store stands for all.
 REDIS_MEASURED = {"cli", "conformance", "redis"}
-
+#: Files whose tests measure the processes that they start, too: what runs only there is the start of
+#: programs, signals, workers and forks. In a new process, the meter takes as long as the program to start.
+PROCESSES_MEASURED = {
+    "cli/test_environment.py",
+    "cli/test_processes.py",
+    "cli/test_supervisor.py",
+    "demo/test_demo.py",
+    "e2e/test_life.py",
+    "e2e/test_process.py",
+    "redis/test_forked.py",
+}
 
 IS_MEASURED = pytest.StashKey[bool]()
+ARE_PROCESSES_MEASURED = pytest.StashKey[bool]()
 
 
 def choose(items: list[pytest.Item]) -> None:
     """Note which tests add to what the others measure."""
     for item in items:
-        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        path = item.path.relative_to(item.config.rootpath / "tests")
+        folder = path.parts[0]
         parameters = (
             item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         )
@@ -28,6 +40,7 @@ def choose(items: list[pytest.Item]) -> None:
         item.stash[IS_MEASURED] = not (
             folder in UNMEASURED or is_repeated or item.get_closest_marker("unmeasured")
         )
+        item.stash[ARE_PROCESSES_MEASURED] = item.stash[IS_MEASURED] and path.as_posix() in PROCESSES_MEASURED
 
 
 def import_everything() -> None:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from chat_service.transports.network.lines import PACKET_OVERHEAD, Waiting
 from chat_service.transports.socketio.engine.session import (
     NOOP,
-    PACKET_OVERHEAD,
     POLL_PACKETS,
     PROBE,
     UPGRADE,
@@ -16,7 +16,6 @@ from chat_service.transports.socketio.engine.session import (
     ProbeStep,
     Session,
     Stage,
-    Waiting,
     kind_of,
 )
 

@@ -12,8 +12,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
 from websockets.protocol import State as ProtocolState
 
-from chat_service.transports.socketio.engine import framing
-from chat_service.transports.socketio.engine.framing import (
+from chat_service.transports.network import framing
+from chat_service.transports.network.framing import (
     BINARY,
     CLOSE,
     PING,

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from chat_service.open_files import AcceptFailures, connections_within
-from chat_service.transports.socketio.engine.admissions import Admissions, ConnectionLimits
+from chat_service.transports.network.admissions import Admissions, ConnectionLimits
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 
 
@@ -25,7 +25,7 @@ def test_connections_within_a_limit_of_files(files: int | None, connections: int
 def test_the_lower_limit_counts(
     monkeypatch: pytest.MonkeyPatch, given: int | None, files: int | None, most: int
 ) -> None:
-    monkeypatch.setattr("chat_service.transports.socketio.socketio_options.open_files_limit", lambda: files)
+    monkeypatch.setattr("chat_service.transports.network.connection_options.open_files_limit", lambda: files)
     options = SocketIOOptions(max_connections=given, max_pending_connections=7)
     both = None if files is None else (1024 + 922) // 2
     assert options.connection_limits == ConnectionLimits(connections=most, pending=7, files=both)

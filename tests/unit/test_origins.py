@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat_service.transports.socketio.origins import AllowedOrigins, own_origins, read_origin
+from chat_service.transports.network.origins import AllowedOrigins, own_origins, read_origin
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from chat_service.contracts.transport import Handshake
 from chat_service.transports.streams.dialect import Client, Close, LogIn, Run, Send
-from chat_service.transports.streams.line_reader import INTERRUPT, INVALID, TEXT, TOO_LONG, LineReader
+from chat_service.transports.streams.line_connection import INTERRUPT, INVALID, TEXT, TOO_LONG, LineReader
 from chat_service.transports.streams.plain_json import PlainJson
 from chat_service.transports.streams.plain_lines import PlainLines, split_words
 from chat_service.transports.streams.wire_json import read_json, write_json

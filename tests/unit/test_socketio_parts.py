@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.protocol.encoded import EncodedMessages
+from chat_service.protocol.values import has_more_values
 from chat_service.testing import wait_until
+from chat_service.transports.network import framing
+from chat_service.transports.network.asgi_carrier import AsgiLine
+from chat_service.transports.network.lines import Outbox
+from chat_service.transports.network.opening import Opening, read_head
+from chat_service.transports.network.websocket import WebSocketConnection, make_compressed_frame
 from chat_service.transports.socketio.encoding import Encoder, EventReader
-from chat_service.transports.socketio.engine import framing
-from chat_service.transports.socketio.engine.asgi_carrier import AsgiLine
-from chat_service.transports.socketio.engine.lines import Outbox
-from chat_service.transports.socketio.engine.opening import Opening, read_head
-from chat_service.transports.socketio.engine.websocket import WebSocketConnection, make_compressed_frame
 from chat_service.transports.socketio.packets import (
     encoded_before,
-    has_more_values,
     packet_class,
 )
 from tests.e2e.stopped import masked_frame

@@ -1,10 +1,12 @@
 """Services of a configuration file with the web chat, and what browsers send them."""
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import argon2
 import pytest
 import socketio
 
@@ -18,6 +20,16 @@ from tests.support.patience import PATIENCE
 Sites = Callable[..., Awaitable["Site"]]
 
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services hash with the least that Argon2id knows. Tests of the file alone, no coroutines, hash
+    as operators do.
+    """
+    if inspect.iscoroutinefunction(request.function):
+        made = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+        monkeypatch.setattr("argon2.PasswordHasher", lambda: made)
 
 
 class Site:

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chat_service.webhooks.signing import headers_for
+from chat_service.webhooks.back_end import headers_for
 from tests.docs.blocks import ROOT, blocks_of
 from tests.e2e.clients import Client, PythonClients
 from tests.e2e.processes import Process, port_in, run

@@ -23,11 +23,10 @@ from chat_service.cli.public_config import check_public
 from chat_service.cli.settings import Settings
 from chat_service.cli.toml_text import as_toml
 from chat_service.hooks import Login
-from chat_service.webhooks.back_end import BackEndError, RejectedError
+from chat_service.webhooks.back_end import BackEndError, RejectedError, sign
 from chat_service.webhooks.circuit import Circuit, CircuitState
 from chat_service.webhooks.outbox import Batch, LaneKey, Outbox
 from chat_service.webhooks.questions import decide_login, decide_message, decide_refresh
-from chat_service.webhooks.signing import sign
 from chat_service.webhooks.webhook_options import WebhookOptions, check_times
 from tests.cli.conftest import invoke
 from tests.redis.certificates import Certificates

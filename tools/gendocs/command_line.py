@@ -14,14 +14,12 @@ from chat_service.cli.parameters import TeachingCommand
 from chat_service.http_api import api_options
 from chat_service.options import Options
 from chat_service.stores.redis import redis_options as redis_options
-from chat_service.transports.socketio import socketio_options as socketio_options
-from chat_service.transports.streams import line_transport as line_transport
-from chat_service.transports.streams import websocket_transport as websocket_transport
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.transports.streams import LineOptions, WebSocketOptions
 from chat_service.uploads import upload_options
 from chat_service.webhooks import webhook_options
 from tools.gendocs.markdown import block, code, page, table
-from tools.gendocs.source import Field, Module
-from tools.gendocs.tables import stream_fields
+from tools.gendocs.source import Field, Module, all_fields
 
 
 def command_line_page() -> str:
@@ -76,16 +74,12 @@ def _file() -> str:
         + _table([_type_of_store(), *Module(redis_options).fields("RedisOptions")])
         + f"### [transport]\n\n{sections.SECTIONS['transport']}\n\n"
         + _table(
-            [
-                item
-                for item in Module(socketio_options).fields("SocketIOOptions")
-                if item.name not in ("app", "server", "middleware")
-            ]
+            [item for item in all_fields(SocketIOOptions) if item.name not in ("app", "server", "middleware")]
         )
         + f"### [websocket]\n\n{sections.SECTIONS['websocket']}\n\n"
-        + _table(stream_fields(websocket_transport, "WebSocketOptions"))
+        + _table(all_fields(WebSocketOptions))
         + f"### [lines]\n\n{sections.SECTIONS['lines']}\n\n"
-        + _table([item for item in stream_fields(line_transport, "LineOptions") if item.name != "tls"])
+        + _table([item for item in all_fields(LineOptions) if item.name != "tls"])
         + f"### [api]\n\n{sections.SECTIONS['api']}\n\n"
         + _table(Module(api_options).fields("ApiOptions"))
         + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"

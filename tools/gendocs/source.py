@@ -8,9 +8,11 @@ import dataclasses
 import inspect
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,6 +126,16 @@ class Module:
                 break
             lines.insert(0, match[1])
         return " ".join(lines)
+
+
+def all_fields(kind: type[Any]) -> list[Field]:
+    """The fields of a dataclass: its own, then those of its bases."""
+    found: dict[str, Field] = {}
+    for each in kind.__mro__:
+        if dataclasses.is_dataclass(each):
+            for field in Module(sys.modules[each.__module__]).fields(each.__name__):
+                found.setdefault(field.name, field)
+    return list(found.values())
 
 
 def _default(field: "dataclasses.Field[object]") -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
-from types import ModuleType
 
 from chat_service import hooks, options
 from chat_service.commands.spec import COMMON_ERRORS, Command
@@ -14,15 +13,13 @@ from chat_service.options import Options
 from chat_service.protocol.notifications import NOTIFICATIONS
 from chat_service.service.composition import DEFAULT_LOCK_TTL, STORE_OPTIONS
 from chat_service.stores.redis import redis_options as redis_options
-from chat_service.transports.socketio import socketio_options as socketio_options
-from chat_service.transports.streams import line_transport as line_transport
-from chat_service.transports.streams import stream_options as stream_options
-from chat_service.transports.streams import websocket_transport as websocket_transport
+from chat_service.transports.socketio.socketio_options import SocketIOOptions
+from chat_service.transports.streams import LineOptions, WebSocketOptions
 from chat_service.webhooks import webhook_options
 from tools.gendocs.client_types import TYPES
 from tools.gendocs.markdown import block, code, codes, page, table
 from tools.gendocs.source import Field as SourceField
-from tools.gendocs.source import Module
+from tools.gendocs.source import Module, all_fields
 
 
 def _call(name: str, arguments: list[str]) -> str:
@@ -143,25 +140,18 @@ def option_page() -> str:
         '## Redis options\n\nIn `store_options`, for `store="redis"`:\n\n',
         _plugin_options(Module(redis_options).fields("RedisOptions")),
         '## Socket.IO options\n\nIn `transport_options`, for `transport="socket.io"`:\n\n',
-        _plugin_options(Module(socketio_options).fields("SocketIOOptions")),
+        _plugin_options(all_fields(SocketIOOptions)),
         "## Plain WebSocket options\n\nKeywords of `WebSocketTransport`. "
-        "[The guide](../guide/plain-protocols.md) explains the protocol.\n\n",
-        _plugin_options(stream_fields(websocket_transport, "WebSocketOptions")),
+        "[The guide](../guide/plain-protocols.md) explains the protocol. On the port of another transport, "
+        "the options of that one decide which requests are let in.\n\n",
+        _plugin_options(all_fields(WebSocketOptions)),
         "## Line options\n\nKeywords of `LineTransport`.\n\n",
-        _plugin_options(stream_fields(line_transport, "LineOptions")),
+        _plugin_options(all_fields(LineOptions)),
         "## HTTP API options\n\nIn `api_options`. [The guide](../guide/http-api.md) explains the API.\n\n",
         _plugin_options(Module(api_options).fields("ApiOptions")),
         "## Webhook options\n\nIn `webhook_options`. [The guide](../guide/webhooks.md) explains them.\n\n",
         _plugin_options(Module(webhook_options).fields("WebhookOptions")),
     )
-
-
-def stream_fields(module: ModuleType, name: str) -> list[SourceField]:
-    """The options of a stream transport: its own, and those that both have."""
-    own = Module(module).fields(name)
-    names = {field.name for field in own}
-    shared = Module(stream_options).fields("StreamOptions")
-    return [*own, *(field for field in shared if field.name not in names)]
 
 
 def _plugin_options(made: Sequence[SourceField]) -> str:

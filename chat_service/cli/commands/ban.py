@@ -41,7 +41,6 @@ def command(target: Target, user: str, seconds: float | None, reason: str | None
 
 
 async def _ban(target: Target, name: str, seconds: float | None, reason: str | None) -> "Ban":
-    from chat_service.cli.people import user_name
     from chat_service.clock import SystemClock
     from chat_service.domain import bans
     from chat_service.domain.removal import StoreUpkeep
@@ -53,6 +52,9 @@ async def _ban(target: Target, name: str, seconds: float | None, reason: str | N
         raise CliError(ExitCode.USAGE, f"--{error}") from None
     async with target.open() as store:
         await bans.ban_user(
-            StoreUpkeep(store=store, clock=clock), user_name(name), ban, patience=store.command_timeout
+            StoreUpkeep(store=store, clock=clock),
+            parameters.user_name(name),
+            ban,
+            patience=store.command_timeout,
         )
     return ban

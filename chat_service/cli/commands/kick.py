@@ -27,10 +27,9 @@ def command(target: Target, user: str, as_json: bool) -> None:
 
 
 async def _kick(target: Target, name: str) -> int:
-    from chat_service.cli.people import user_name
     from chat_service.contracts.bus import DisconnectUser, Topic, TopicKind
 
-    user = user_name(name)
+    user = parameters.user_name(name)
     async with target.open() as store:
         sockets = await store.user_sockets(user)
         await store.bus.publish(Topic(TopicKind.USER, user), DisconnectUser())

@@ -27,7 +27,5 @@ def command(target: Target, user: str, as_json: bool) -> None:
 
 
 async def _unban(target: Target, name: str) -> bool:
-    from chat_service.cli.people import user_name
-
     async with target.open() as store:
-        return await store.user_unban(user_name(name))
+        return await store.user_unban(parameters.user_name(name))

@@ -24,8 +24,7 @@ from chat_service.stores.memory.expiry import Expiry
 from chat_service.stores.memory.history import SentKeys
 from chat_service.stores.memory.leaving import Leaving
 from chat_service.stores.memory.memory_bus import Hub
-from chat_service.stores.memory.own_rooms import OwnRooms
-from chat_service.stores.memory.owned_rooms import OwnedRooms
+from chat_service.stores.memory.own_rooms import OwnedRooms, OwnRooms
 from chat_service.stores.memory.paces import Paces
 from chat_service.stores.memory.room import MemoryRoom
 from chat_service.types import InstanceId, RoomName, SocketId, UserName

@@ -1,6 +1,7 @@
-"""How far users have read a room in memory."""
+"""What a room in memory remembers about its users: read marks, and their last joins and leaves."""
 
 from collections.abc import Container
+from itertools import islice
 
 from chat_service.contracts.records import ReadMark
 from chat_service.types import UserName
@@ -35,3 +36,21 @@ class ReadMarks:
             for name in sorted(others, key=self._marks.__getitem__)[:excess]:
                 del self._marks[name]
         return ReadMark(message_id, True)
+
+
+class SeenUsers(dict[UserName, int]):
+    """User to the Unix time in ms of the last join or leave. Those who did so longest ago come first."""
+
+    def join(self, user: UserName, now: int, limit: int, members: Container[UserName]) -> None:
+        """Remember a user who joins. Beyond the limit, others who are no members are forgotten."""
+        self.pop(user, None)
+        self[user] = now
+        if len(self) > limit:
+            left = (user for user in self if user not in members)
+            for user in list(islice(left, len(self) - limit)):
+                del self[user]
+
+    def leave(self, user: UserName, now: int) -> None:
+        """Users whose joins were not remembered are not remembered when they leave either."""
+        if self.pop(user, None) is not None:
+            self[user] = now

@@ -27,9 +27,8 @@ from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.history import History, SentKeys
 from chat_service.stores.memory.interaction_table import InteractionTable
 from chat_service.stores.memory.leaving import REMOVED_AT_ONCE, Leaving, Member
-from chat_service.stores.memory.marks import ReadMarks
+from chat_service.stores.memory.marks import ReadMarks, SeenUsers
 from chat_service.stores.memory.paces import Paces
-from chat_service.stores.memory.seen_users import SeenUsers
 from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId, UserName
 
 #: Number of events other than messages that a room keeps.

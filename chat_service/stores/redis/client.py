@@ -122,17 +122,18 @@ class RedisClient:
             refusal = error
         # A room may get one long change after another.
         until = monotonic() + self.seconds_left()
-        while refusal.kind in ("NOSCRIPT", _UNFINISHED):
-            if refusal.kind == _UNFINISHED:
-                if self.finish_change is None or monotonic() > until:
-                    break
-                await self.finish_change(keys[0])
-            try:
+        while True:
+            if refusal.kind == "NOSCRIPT":
                 packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
+            elif refusal.kind == _UNFINISHED and self.finish_change is not None and monotonic() < until:
+                packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+                await self.finish_change(keys[0])
+            else:
+                raise self._failure(f"script {script.name}", refusal) from None
+            try:
                 return await self._send(keys[0], packed, is_patient=is_patient)
             except RedisReplyError as error:
                 refusal = error
-        raise self._failure(f"script {script.name}", refusal) from None
 
     async def run_each(self, script: Script, groups: Sequence[Sequence[str]], *args: Encodable) -> list[Any]:
         """Run a script once for each group of keys, which may be on different nodes. Raises ``StoreError``.

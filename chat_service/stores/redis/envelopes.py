@@ -26,6 +26,7 @@ from chat_service.contracts.bus import (
     RoomEvent,
 )
 from chat_service.protocol.encoded import decode_text
+from chat_service.stores.redis.scripts import UNSIGNED, SigningKeys
 from chat_service.types import InstanceId, SocketId, UserName
 
 VERSION: Final = b"\x01"
@@ -59,8 +60,10 @@ class EnvelopeCodec:
         key = hashlib.sha1(secret, usedforsecurity=False).digest() if len(secret) > 64 else secret
         padded = key.ljust(64, b"\0")
         #: Inner and outer key of the HMAC, with which scripts sign; empty without a secret.
-        self.inner_key = bytes(byte ^ 0x36 for byte in padded) if secret else b""
-        self.outer_key = bytes(byte ^ 0x5C for byte in padded) if secret else b""
+        self.signing: SigningKeys = UNSIGNED
+        if secret:
+            inner, outer = (bytes(byte ^ pad for byte in padded) for pad in (0x36, 0x5C))
+            self.signing = inner, outer
 
     def _sign(self, channel: str, payload: bytes) -> bytes:
         if not self._secret:

@@ -18,8 +18,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, RedisError
 
-from chat_service.concurrency.eager import is_being_cancelled
-from chat_service.concurrency.running import Background, end
+from chat_service.concurrency.eager import Reply, is_being_cancelled
+from chat_service.concurrency.running import Background
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.telemetry import Durations
 
@@ -30,7 +30,6 @@ ConnectionFactory = Callable[[], AbstractConnection]
 
 Encodable = str | bytes | int
 
-READ_SIZE = 1 << 16
 #: Delay in seconds between attempts to connect: the first and the longest.
 RETRY_FIRST, RETRY_LONGEST = 0.05, 2.0
 #: Time in seconds that a command waits for a connection after a failed attempt.
@@ -53,13 +52,11 @@ def pack_command(command: tuple[Encodable, ...]) -> bytes:
     return packed
 
 
-class Waiting:
+class Waiting(Reply):
     """A command or transaction waiting for its reply."""
 
-    __slots__ = ("before", "future", "refusal", "sent_at")
-
-    def __init__(self, future: "asyncio.Future[Any]", sent_at: float, before: int = 0) -> None:
-        self.future = future
+    def __init__(self, loop: asyncio.AbstractEventLoop, sent_at: float, before: int) -> None:
+        super().__init__(loop)
         self.sent_at = sent_at
         #: Number of replies before the one that counts: to the parts of a transaction.
         self.before = before
@@ -67,13 +64,48 @@ class Waiting:
         self.refusal: Exception | None = None
 
 
+class Wire(asyncio.Protocol):
+    """An open connection: takes over the transport, and passes on replies as soon as they are read."""
+
+    def __init__(self, writer: asyncio.StreamWriter, link: "Link", take: Callable[[Any], None]) -> None:
+        # It would close the transport when it is collected.
+        self._writer = writer
+        self.transport = writer.transport
+        self._link = link
+        self._take = take
+        self._parser = hiredis.Reader(replyError=RedisReplyError)
+        #: Set when the connection has ended.
+        self.ended = asyncio.Event()
+        self.transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of ``asyncio.Protocol``."""
+        self._link.last_heard = monotonic()
+        parser, take = self._parser, self._take
+        try:
+            parser.feed(data)
+            while (answer := parser.gets()) is not False:
+                take(answer)
+        except Exception as error:
+            self._link.lose(self, error)
+
+    def eof_received(self) -> None:
+        """Part of ``asyncio.Protocol``."""
+        self._link.lose(self, "it hung up")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Part of ``asyncio.Protocol``."""
+        self.ended.set()
+        self._link.lose(self, error or "it hung up")
+
+
 class Link:
     """Sends commands in order and matches the replies. Opens on first use and again after a loss.
 
     ``timeout``: time in seconds after which a command without a reply fails; the link fails too if Redis has
     sent nothing in that time. ``on_push``: receives all replies unmatched, for subscriptions. ``on_lost``:
-    called when an open connection is lost. ``durations``: records how long replies took. ``background``: owns
-    the reading task.
+    called when an open connection is lost. ``durations``: records how long replies took. ``background``:
+    counts failures of what takes the replies.
     """
 
     def __init__(
@@ -94,10 +126,9 @@ class Link:
         self._on_lost = on_lost
         self._durations = Durations() if durations is None else durations
         self._background = Background() if background is None else background
-        self._writer: asyncio.StreamWriter | None = None
+        self._wire: Wire | None = None
         #: The connection's loop. Getting the running one takes a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reading: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         # ``monotonic()`` of the next timeout check.
@@ -118,12 +149,12 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Whether commands can be submitted."""
-        return self._writer is not None
+        return self._wire is not None
 
     @property
     def is_idle(self) -> bool:
         """Whether the link is neither open nor being opened."""
-        return self._writer is None and self._connecting is None
+        return self._wire is None and self._connecting is None
 
     # Opening and closing
 
@@ -133,7 +164,7 @@ class Link:
         Raises ``StoreTimeoutError`` if Redis does not answer, ``StoreError`` if it refuses the login.
         Attempts back off after failures; until the next one is due, this raises immediately.
         """
-        if self._writer is not None:
+        if self._wire is not None:
             return
         if self._is_closed:
             raise StoreError(f"the connection to Redis at {self.name} was closed")
@@ -179,15 +210,14 @@ class Link:
             if is_being_cancelled():
                 raise
             raise self._unreachable(error) from error
-        # From here on we use the streams directly.
+        # From here on we use the transport directly.
         reader, writer = connection._reader, connection._writer
         connection._reader = connection._writer = None
-        if reader is None or writer is None:
+        if reader is None or writer is None or reader.at_eof() or writer.is_closing():
             raise StoreTimeoutError(f"Redis at {self.name} hung up")
-        self._writer = writer
         self._loop = asyncio.get_running_loop()
         self.last_heard = monotonic()
-        self._reading = self._background.once("redis reading", lambda: self._read(reader, writer))
+        self._wire = Wire(writer, self, self._on_push or self._resolve)
 
     def _unreachable(self, error: BaseException) -> StoreError:
         """Convert any failure to connect: whatever was raised, Redis cannot be reached."""
@@ -201,101 +231,82 @@ class Link:
         """Close the connection permanently; pending commands fail. Idempotent."""
         self._is_closed = True
         self._on_lost = None
-        reading = self._reading
+        wire = self._wire
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
         self.drop(StoreError(f"the connection to Redis at {self.name} was closed"))
-        if reading is not None:
-            await end(reading)
+        if wire is not None:
+            await wire.ended.wait()
 
     def drop(self, error: StoreError) -> None:
         """Drop the connection; the next ``open`` makes a new one. Pending commands fail."""
-        writer, self._writer = self._writer, None
-        if writer is None:
+        wire, self._wire = self._wire, None
+        if wire is None:
             return
-        writer.transport.abort()
-        if self._reading is not None:
-            self._reading.cancel()
+        wire.transport.abort()
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
         self._unsent.clear()
         waiting, self._waiting = self._waiting, deque()
         for item in waiting:
-            if not item.future.done():
-                item.future.set_exception(error)
+            item.fail(error)
         if self._on_lost is not None:
             self._on_lost()
 
     # Commands
 
-    def submit(self, *command: Encodable) -> "asyncio.Future[Any]":
+    def submit(self, *command: Encodable) -> Reply:
         """Queue a command on an open link, to be sent with the others of this loop tick.
 
-        The future receives the reply, or a ``RedisReplyError`` or ``StoreError`` as its exception.
+        It receives the reply, or a ``RedisReplyError`` or ``StoreError`` as its exception.
         """
         return self.submit_packed(pack_command(command))
 
-    def submit_packed(self, packed: bytes, before: int = 0) -> "asyncio.Future[Any]":
+    def submit_packed(self, packed: bytes, before: int = 0) -> Reply:
         """``submit`` for several commands packed into one.
 
         ``before``: number of replies before the one that counts; an error among them becomes the outcome.
         """
         loop = self._loop
-        if loop is None or self._writer is None:
-            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if loop is None or self._wire is None:
+            refused = Reply(asyncio.get_running_loop())
             refused.set_exception(StoreTimeoutError(f"Redis at {self.name} is not connected"))
             return refused
-        future: asyncio.Future[Any] = loop.create_future()
         now = monotonic()
-        self._waiting.append(Waiting(future, now, before))
+        waiting = Waiting(loop, now, before)
+        self._waiting.append(waiting)
         if self._watchdog is None:
             self._watch_in(loop, now, self._timeout)
-        self._queue(packed)
-        return future
+        if not self._unsent:
+            loop.call_soon(self._flush)
+        self._unsent.append(packed)
+        return waiting
 
     def send(self, *command: Encodable) -> None:
         """Queue a command on a link with ``on_push``, which receives the reply."""
-        self._queue(pack_command(command))
-
-    def _queue(self, packed: bytes) -> None:
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._unsent.append(packed)
+        self._unsent.append(pack_command(command))
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
-        if self._writer is None or not unsent:
+        if self._wire is None or not unsent:
             return
         try:
-            self._writer.write(b"".join(unsent))
+            self._wire.transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
         except Exception as error:
             # uvloop's transport raises if it was closed in this loop tick.
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {error}"))
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        parser = hiredis.Reader(replyError=RedisReplyError)
-        take = self._on_push or self._resolve
-        try:
-            while data := await reader.read(READ_SIZE):
-                self.last_heard = monotonic()
-                parser.feed(data)
-                while (answer := parser.gets()) is not False:
-                    take(answer)
-        except (Exception, asyncio.CancelledError) as error:
-            if is_being_cancelled():
-                raise
-            # Whatever the reason, nobody reads this connection any longer.
-            self._end_reading(writer, error)
-            if not isinstance(error, OSError | RuntimeError | hiredis.ProtocolError):
-                raise
-        else:
-            self._end_reading(writer, "it hung up")
-
-    def _end_reading(self, writer: asyncio.StreamWriter, reason: object) -> None:
-        if writer is self._writer:
-            self._reading = None
+    def lose(self, wire: Wire, reason: object) -> None:
+        """A connection has ended, or its replies cannot be taken: whatever the reason, it is useless."""
+        if isinstance(reason, Exception) and not isinstance(
+            reason, OSError | RuntimeError | hiredis.ProtocolError
+        ):
+            self._background.failed("redis reading", reason, "drops the connection")
+        if wire is self._wire:
             self.drop(StoreTimeoutError(f"Redis at {self.name} is lost: {reason}"))
 
     def _resolve(self, answer: Any) -> None:
@@ -309,14 +320,10 @@ class Link:
             return
         self._waiting.popleft()
         self._durations.observe(self.last_heard - waiting.sent_at)
-        future = waiting.future
-        if future.done():
-            # The waiter was cancelled.
-            return
         if isinstance(answer, Exception):
-            future.set_exception(waiting.refusal or answer)
+            waiting.fail(waiting.refusal or answer)
         else:
-            future.set_result(answer)
+            waiting.settle(answer)
 
     def _watch_in(self, loop: asyncio.AbstractEventLoop, now: float, seconds: float) -> None:
         # One timer for all commands.
@@ -346,6 +353,5 @@ class Link:
             if item.sent_at + self._timeout > now:
                 look_at = min(look_at, item.sent_at + self._timeout)
                 break
-            if not item.future.done():
-                item.future.set_exception(StoreTimeoutError(f"Redis at {self.name} is too slow"))
+            item.fail(StoreTimeoutError(f"Redis at {self.name} is too slow"))
         self._watch_in(loop, now, look_at - now)

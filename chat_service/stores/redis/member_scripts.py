@@ -22,10 +22,12 @@ class MemberScripts:
     def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
         self._client = client
         self._keys = keys
-        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+        self._signing = codec.signing
 
     async def _run(self, script: str, room: RoomName, *args: Any) -> list[Any]:
-        answer = await self._client.run(scripts.load(script), self._keys.room_keys(room), *args)
+        answer = await self._client.run(
+            scripts.load(script, self._signing), self._keys.room_keys(room), *args
+        )
         return checked(answer, noRoom=room, notJoined=room)
 
     async def page(self, room: RoomName, actor: Actor, limit: int, cursor: str | None) -> MembersPage:
@@ -57,7 +59,7 @@ class MemberScripts:
         self, room: RoomName, user: UserName, socket_id: SocketId, details: str | None, shown: Any
     ) -> None:
         body = pack([room, user, shown])
-        await self._run("room_set_details", room, *self._signing, user, socket_id, details or "", body)
+        await self._run("room_set_details", room, user, socket_id, details or "", body)
 
 
 def _place(cursor: str | None) -> tuple[str, str, str]:

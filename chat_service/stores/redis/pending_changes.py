@@ -33,7 +33,7 @@ class PendingChanges:
     def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
         self._client = client
         self._keys = keys
-        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+        self._slice = scripts.load("room_pending", codec.signing)
         # Commands of this process that wait for the same room do its slices only once.
         self._finishing: dict[str, asyncio.Event] = {}
 
@@ -75,10 +75,10 @@ class PendingChanges:
                 raise StoreTimeoutError("a change of the room takes too long") from None
             return
         done = self._finishing[room_key] = asyncio.Event()
-        script, keys, left = scripts.load("room_pending"), self._keys.all_of(room_key), 1
+        keys, left = self._keys.all_of(room_key), 1
         try:
             while left:
-                (left,) = checked(await self._client.run(script, keys, *self._signing))
+                (left,) = checked(await self._client.run(self._slice, keys))
         finally:
             del self._finishing[room_key]
             done.set()

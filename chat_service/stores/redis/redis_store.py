@@ -114,7 +114,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
 
     async def open(self, listener: BusListener) -> None:
         self._memberships.begin()
-        scripts.load_all()
+        scripts.load_all(self._codec.signing)
         try:
             await self.client.open()
             self._bus = RedisBus(self.client, self.keys, self._codec, self.options, listener)

@@ -41,14 +41,16 @@ class RoomReads:
     def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
         self._client = client
         self._keys = keys
-        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+        self._signing = codec.signing
+        #: The most frequent script.
+        self._message = scripts.load("room_message", codec.signing)
         self._corrupt = CorruptMessages()
 
     async def _run(
         self, script: str, room: RoomName, *args: Encodable, more_keys: Sequence[str] = (), **arguments: Any
     ) -> list[Any]:
         keys = [*self._keys.room_keys(room), *more_keys]
-        answer = await self._client.run(scripts.load(script), keys, *args)
+        answer = await self._client.run(scripts.load(script, self._signing), keys, *args)
         if answer[:1] == [b"clearing"]:
             raise UnfinishedRemovalError(answer[1].decode())
         return checked(answer, noRoom=room, notJoined=room, roomExists=room, **arguments)

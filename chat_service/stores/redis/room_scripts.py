@@ -38,8 +38,6 @@ CLEARED_AT_ONCE, CLEARED_SIZE = 200, 32768
 #: Maximum number of names in a change of a list that one script makes. Longer ones it only decides.
 NAMES_AT_ONCE = 250
 
-_MESSAGE = scripts.load("room_message")
-
 
 class RoomScripts(RoomReads):
     """Atomic operations on one room."""
@@ -82,7 +80,6 @@ class RoomScripts(RoomReads):
         *removed, added = await self._run(
             "room_create",
             room,
-            *self._signing,
             epoch,
             config.owner or "",
             flag(config.whitelist_only),
@@ -102,21 +99,21 @@ class RoomScripts(RoomReads):
         return removed_users(*removed), added
 
     async def leave_conversation(self, room: RoomName, user: UserName, now: int) -> Removed:
-        removed = await self._run("direct_leave", room, *self._signing, user, now)
+        removed = await self._run("direct_leave", room, user, now)
         return removed_users(*removed)
 
     async def delete(self, room: RoomName, actor: Actor, ban_keys: Sequence[str]) -> Removed:
         who = actor.name or "", flag(actor.bypass)
-        removed = await self._run("room_delete", room, *self._signing, *who, more_keys=ban_keys)
+        removed = await self._run("room_delete", room, *who, more_keys=ban_keys)
         return removed_users(*removed)
 
     async def renew(self, room: RoomName, epoch: str, new_epoch: str, now: int) -> Removed:
-        removed = await self._run("room_renew", room, *self._signing, epoch, new_epoch, now)
+        removed = await self._run("room_renew", room, epoch, new_epoch, now)
         return removed_users(*removed)
 
     async def clear(self, room: RoomName, leaving: str) -> Cleared:
         """Do a slice of the removal of many users."""
-        found = await self._run("room_clear", room, *self._signing, leaving, CLEARED_AT_ONCE, CLEARED_SIZE)
+        found = await self._run("room_clear", room, leaving, CLEARED_AT_ONCE, CLEARED_SIZE)
         return cleared_users(*found)
 
     async def join(
@@ -136,7 +133,6 @@ class RoomScripts(RoomReads):
         njoined, changed, epoch, seq, last_id, *read = await self._run(
             "room_join",
             room,
-            *self._signing,
             user,
             socket_id,
             instance_id,
@@ -175,22 +171,19 @@ class RoomScripts(RoomReads):
 
     async def announce(self, room: RoomName, user: UserName, socket_id: SocketId) -> int:
         """Returns the number of the user's joined sockets, 0 if this one is not joined."""
-        (njoined,) = await self._run(
-            "room_announce", room, *self._signing, user, socket_id, pack([room, user])
-        )
+        (njoined,) = await self._run("room_announce", room, user, socket_id, pack([room, user]))
         return int(njoined)
 
     async def leave(self, room: RoomName, user: UserName, socket_id: SocketId, now: int) -> LeaveResult:
         njoined, changed, exists = await self._run(
-            "room_leave", room, *self._signing, user, socket_id, now, pack([room, user])
+            "room_leave", room, user, socket_id, now, pack([room, user])
         )
         return LeaveResult(njoined=njoined, changed=changed == 1, room_exists=exists == 1)
 
     async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
         answer = await self._client.run(
-            _MESSAGE,
+            self._message,
             self._keys.message_keys(room),
-            *self._signing,
             actor.name or "",
             "1" if actor.bypass else "0",
             *message_form(room, message),
@@ -201,9 +194,8 @@ class RoomScripts(RoomReads):
     async def messages(self, room: RoomName, actor: Actor, messages: Sequence[Message]) -> int:
         """Returns the id of the first message; the others have the ids that follow."""
         answer = await self._client.run(
-            scripts.load("room_messages"),
+            scripts.load("room_messages", self._signing),
             self._keys.message_keys(room),
-            *self._signing,
             actor.name or "",
             flag(actor.bypass),
             *(part for message in messages for part in message_form(room, message)),
@@ -224,9 +216,8 @@ class RoomScripts(RoomReads):
         if rate is not None and actor.name is not None:
             keys.append(self._keys.message_pace(room, actor.name))
         answer = await self._client.run(
-            scripts.load("room_send"),
+            scripts.load("room_send", self._signing),
             keys,
-            *self._signing,
             actor.name or "",
             flag(actor.bypass),
             *message_form(room, message),
@@ -272,7 +263,6 @@ class RoomScripts(RoomReads):
         removed = await self._run(
             script,
             room,
-            *self._signing,
             actor.name or "",
             flag(actor.bypass),
             LIST_KEYS[list_name],
@@ -297,11 +287,9 @@ class RoomScripts(RoomReads):
     ) -> Removed:
         """``what``: see ``room_set.lua``."""
         who = actor.name or "", flag(actor.bypass)
-        removed = await self._run(
-            "room_set", room, *self._signing, *who, now, what, *args, more_keys=ban_keys
-        )
+        removed = await self._run("room_set", room, *who, now, what, *args, more_keys=ban_keys)
         return removed_users(*removed)
 
     async def replace(self, room: RoomName, messages: Sequence[Message]) -> None:
         changes = [part for message in messages for part in (message["id"], stored_form(message))]
-        await self._run("room_replace", room, *self._signing, *changes)
+        await self._run("room_replace", room, *changes)

@@ -2,11 +2,14 @@
 
 ``-- flags: allow-oom`` marks a script that frees memory or needs none, so it may run when Redis is out of
 memory.
+
+Scripts that publish sign with keys derived from ``bus_secret``. These are not arguments, because
+``SLOWLOG`` shows those, but constants at the end of the text, of which it shows only the first 128 bytes.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,34 +19,55 @@ from chat_service.errors import ChatServiceError, StoreError
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
+_SIGNS = "-- include: bus\n"
+
+#: Inner and outer key of the HMAC with which scripts sign; empty without a secret.
+SigningKeys = tuple[bytes, bytes]
+UNSIGNED: SigningKeys = (b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The text of a script as sent to Redis, and its SHA1 digest."""
+    """The text of a script as sent to Redis, which may contain the signing keys, and its SHA1 digest."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     digest: str
 
 
 @cache
-def load(name: str) -> Script:
-    """Read the script ``lua/<name>.lua``. A line ``-- include: x`` inserts ``lua/lib/x.lua``."""
+def load(name: str, signing: SigningKeys = UNSIGNED) -> Script:
+    """Read the script ``lua/<name>.lua``. A line ``-- include: x`` inserts ``lua/lib/x.lua``.
+
+    ``signing``: the keys with which the script signs if it publishes.
+    """
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text("utf-8")
+    signs = _SIGNS in text
+    if signing != UNSIGNED and not signs:
+        return load(name)
     text = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), text)
+    if signs:
+        keys = ", ".join(map(_constant, signing))
+        text = f"local function run(inner_key, outer_key)\n{text}end\nreturn run({keys})\n"
     flags = _FLAGS.search(text)
     if flags is not None:
         text = f"#!lua flags={flags[1]}\n{text}"
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def load_all() -> None:
+def _constant(key: bytes) -> str:
+    """A key as a text in Lua."""
+    return "'" + "".join(f"\\{byte:03}" for byte in key) + "'"
+
+
+def load_all(signing: SigningKeys) -> None:
     """Read all scripts now, since the process may run out of file descriptors later."""
     for file in (files(__package__) / "lua").iterdir():
         if file.name.endswith(".lua"):
-            load(file.name.removesuffix(".lua"))
+            name = file.name.removesuffix(".lua")
+            load(name)
+            load(name, signing)
 
 
 def checked(answer: Any, **arguments: Any) -> list[Any]:

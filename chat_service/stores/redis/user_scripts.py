@@ -44,13 +44,13 @@ class UserScripts:
         self._client = client
         self._keys = keys
         self._codec = codec
-        self._signing: tuple[bytes, bytes] = (codec.inner_key, codec.outer_key)
+        self._signing = codec.signing
 
     async def _run(
         self, script: str, user: UserName, *args: Encodable, more_keys: Sequence[str] = (), **arguments: Any
     ) -> list[Any]:
         keys = [*self._keys.user_keys(user), *more_keys]
-        answer = await self._client.run(scripts.load(script), keys, *args)
+        answer = await self._client.run(scripts.load(script, self._signing), keys, *args)
         return checked(answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments)
 
     def _encode(self, user: UserName, envelope: Envelope | None) -> bytes:
@@ -174,7 +174,6 @@ class UserScripts:
         (count,) = await self._run(
             "socket_connect",
             user,
-            *self._signing,
             socket_id,
             instance_id,
             flag(ephemeral),
@@ -210,7 +209,7 @@ class UserScripts:
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
         rooms = [field for left in departures for field in (left.room, left.njoined)]
-        (count,) = await self._run("socket_disconnect", user, *self._signing, socket_id, *rooms)
+        (count,) = await self._run("socket_disconnect", user, socket_id, *rooms)
         return int(count)
 
     async def sockets(self, user: UserName) -> dict[SocketId, SocketInfo]:

@@ -6,8 +6,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-from chat_service.protocol.values import MAX_DEPTH, is_clean_value
-from chat_service.transports.socketio.packets import has_more_values
+from chat_service.protocol.values import MAX_DEPTH, has_more_values, is_clean_value
 
 #: A verb's name, as clients write it.
 ACTION: Final = "action"

@@ -1,4 +1,4 @@
-"""Socket.IO over python-socketio and aiohttp. Only this folder imports them and deals with their pitfalls."""
+"""Socket.IO over python-socketio, which only this folder knows, together with ``borrowed``."""
 
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.transports.socketio.socketio_transport import SocketIOTransport

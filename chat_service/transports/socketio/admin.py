@@ -20,7 +20,7 @@ from chat_service.concurrency.running import Background, end
 from chat_service.contracts.transport import TransportStatistics
 from chat_service.errors import shorten
 from chat_service.guesses import Failures
-from chat_service.transports.socketio.borrowed import forget_namespace
+from chat_service.transports.borrowed import forget_namespace
 
 logger = logging.getLogger("chat_service")
 

@@ -10,16 +10,16 @@ from typing import Any
 import orjson
 from socketio.packet import ACK, EVENT
 
-from chat_service.protocol.values import PLACEHOLDER
-from chat_service.transports.socketio.borrowed import scan_json
-from chat_service.transports.socketio.engine.framing import text_frame
+from chat_service.protocol.values import PLACEHOLDER, has_more_values
+from chat_service.transports.borrowed import scanner_of
+from chat_service.transports.network.framing import text_frame
+from chat_service.transports.network.websocket import make_compressed_frame, make_frame
 from chat_service.transports.socketio.engine.session import MESSAGE
-from chat_service.transports.socketio.engine.websocket import make_compressed_frame, make_frame
 from chat_service.transports.socketio.packets import (
     MAX_VALUES,
     JsonPacket,
     encoded_before,
-    has_more_values,
+    strict_decoder,
 )
 
 #: The type digits of a text packet: an Engine.IO message that contains a Socket.IO event or ack.
@@ -111,6 +111,9 @@ class Encoder:
         parts = encoded if isinstance(encoded, list) else [encoded]
         return Outgoing([MESSAGE + part if isinstance(part, str) else bytes(part) for part in parts])
 
+
+#: Scans JSON without Python's wrapper around the scanner written in C.
+scan_json = scanner_of(strict_decoder)
 
 #: Maximum number of digits in an event's number; JavaScript cannot count further.
 MAX_DIGITS = 15

@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 
 from engineio.packet import MESSAGE, Packet
 
+from chat_service.concurrency.eager import Waited
 from chat_service.concurrency.running import Background
-from chat_service.transports.socketio.borrowed import cut, is_over, queue_of, session_of
-from chat_service.transports.socketio.engine.lines import SLOW_CONSUMER
-from chat_service.transports.socketio.engine.session import PACKET_OVERHEAD
+from chat_service.transports.borrowed import cut, is_over, queue_of, session_of
+from chat_service.transports.network.lines import PACKET_OVERHEAD, SLOW_CONSUMER
 
 logger = logging.getLogger("chat_service")
 
@@ -74,7 +74,7 @@ class LibrarySession:
         while self.unsent > limit and not self.closed:  # noqa: ASYNC110 - its queue tells nothing
             await asyncio.sleep(LOOK_AGAIN)
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
+    def wait_for(self, work: Waited) -> None:
         """Does nothing: the library does not stop reading."""
 
     def unbind(self) -> None:

@@ -25,10 +25,11 @@ from chat_service.errors import ChatServiceError, clean_text
 from chat_service.hooks import call_hook
 from chat_service.protocol.values import MAX_DEPTH, is_clean_value
 from chat_service.protocol.wire import ErrorEncoder
-from chat_service.transports.socketio.channels import Channels, Connection, EngineSession
-from chat_service.transports.socketio.engine.admissions import REASONS, Admissions
-from chat_service.transports.socketio.engine.opening import Opening, join_headers, read_text
-from chat_service.transports.socketio.proxies import TrustedProxies
+from chat_service.transports.network.admissions import REASONS, Admissions
+from chat_service.transports.network.channels import Connection, SocketSession
+from chat_service.transports.network.opening import Opening, join_headers, read_text
+from chat_service.transports.network.proxies import TrustedProxies
+from chat_service.transports.socketio.socketio_channels import SocketIOChannels
 from chat_service.transports.socketio.socketio_options import Middleware
 from chat_service.types import SocketId
 
@@ -115,7 +116,7 @@ def _remote_addr(environ: Mapping[str, Any]) -> str | None:
 logger = logging.getLogger("chat_service")
 
 #: The Engine.IO session with an id, None if it is closed.
-FindSession = Callable[[str], EngineSession | None]
+FindSession = Callable[[str], SocketSession | None]
 
 
 class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
@@ -124,7 +125,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     def __init__(
         self,
         name: str,
-        channels: Channels,
+        channels: SocketIOChannels,
         middlewares: tuple[Middleware, ...],
         handler: TransportHandler,
         expose_internal_errors: bool,
@@ -193,7 +194,7 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
     async def admit(
         self,
         socket_id: SocketId,
-        session: EngineSession | None,
+        session: SocketSession | None,
         environ: Mapping[str, Any] | Opening,
         auth: Any,
     ) -> Connection:
@@ -267,11 +268,11 @@ class ServiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]
         """Handle an event of a socket of our own server, and answer it if it has a number."""
         work: Any = self._handler.on_event(connection.socket_id, event, args)
         if number is None:
-            task = eager.start_in(self._loop, work, _nothing)
+            begun = eager.run_in(self._loop, work, _nothing)
         else:
-            task = eager.start_in(self._loop, work, self._answer, connection, number)
-        if task is not None:
-            connection.session.wait_for(task)
+            begun = eager.run_in(self._loop, work, self._answer, connection, number)
+        if begun is not None:
+            connection.session.wait_for(begun)
 
     def _answer(self, values: Sequence[Any], connection: Connection, number: int) -> None:
         try:

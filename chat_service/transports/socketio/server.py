@@ -13,17 +13,16 @@ from socketio.packet import BINARY_EVENT, CONNECT, CONNECT_ERROR, DISCONNECT, EV
 
 from chat_service.concurrency import eager
 from chat_service.errors import shorten
-from chat_service.transports.socketio.borrowed import Manager, forget_namespace, replace_engine, serves
-from chat_service.transports.socketio.channels import Connection
+from chat_service.transports.borrowed import Manager, forget_namespace, replace_engine, serves
+from chat_service.transports.network.admissions import Admissions
+from chat_service.transports.network.channels import Connection
+from chat_service.transports.network.opening import HeadLimits
+from chat_service.transports.network.origins import AllowedHosts, AllowedOrigins
 from chat_service.transports.socketio.encoding import EventReader
-from chat_service.transports.socketio.engine.admissions import Admissions
 from chat_service.transports.socketio.engine.facade import Engine
 from chat_service.transports.socketio.engine.hub import Hub
-from chat_service.transports.socketio.engine.opening import HeadLimits
 from chat_service.transports.socketio.engine.peer import Peer
-from chat_service.transports.socketio.hosts import AllowedHosts
 from chat_service.transports.socketio.namespace import Environs, ServiceNamespace
-from chat_service.transports.socketio.origins import AllowedOrigins
 from chat_service.transports.socketio.packets import packet_class
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import SocketId

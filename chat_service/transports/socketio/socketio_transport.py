@@ -19,23 +19,23 @@ from chat_service.contracts.transport import (
 )
 from chat_service.errors import ConfigurationError
 from chat_service.open_files import accept_failures
+from chat_service.transports.borrowed import forget_namespace, serves
+from chat_service.transports.network.admissions import Admissions
+from chat_service.transports.network.aiohttp_carrier import add_door, add_pages
+from chat_service.transports.network.asgi_carrier import serve_door, serve_page
+from chat_service.transports.network.doors import Door, paths_of
+from chat_service.transports.network.front import OwnPort, entrance_of_door
+from chat_service.transports.network.gate import Answer
+from chat_service.transports.network.opening import Opening
 from chat_service.transports.socketio.admin import AdminUI
 from chat_service.transports.socketio.asgi import HEADERS, AsgiApp, welcome
-from chat_service.transports.socketio.borrowed import forget_namespace, serves
-from chat_service.transports.socketio.channels import Channels
-from chat_service.transports.socketio.client_files import ClientFiles
 from chat_service.transports.socketio.encoding import Encoder
-from chat_service.transports.socketio.engine.admissions import Admissions
-from chat_service.transports.socketio.engine.aiohttp_carrier import add_door, add_pages
-from chat_service.transports.socketio.engine.asgi_carrier import serve_door, serve_page
-from chat_service.transports.socketio.engine.doors import Door, paths_of
-from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door, entrance_of_hub
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.polling import Answer
+from chat_service.transports.socketio.engine.carriers import entrance_of_hub
 from chat_service.transports.socketio.given_server import LibrarySessions
 from chat_service.transports.socketio.namespace import NAME, ServiceNamespace
-from chat_service.transports.socketio.neighbours import AddRoutes, Neighbours, Serve
+from chat_service.transports.socketio.neighbours import AddRoutes, ClientFiles, Neighbours, Serve
 from chat_service.transports.socketio.server import Dispatcher, make_server
+from chat_service.transports.socketio.socketio_channels import SocketIOChannels
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.types import Channel, SocketId
 
@@ -68,7 +68,7 @@ class SocketIOTransport:
         self._login_timeout = login_timeout
         self._use_raw_error_objects = use_raw_error_objects
         self.options = SocketIOOptions.from_mapping(options or {})
-        self._channels = Channels(namespace)
+        self._channels = SocketIOChannels()
         self._background = Background()
         self._namespace: ServiceNamespace | None = None
         self._own_port: OwnPort | None = None

@@ -1,12 +1,104 @@
-"""One TCP connection that carries lines."""
+"""One connection of lines: what arrives is cut into lines, what is sent is written by the outbox."""
 
 import asyncio
-from typing import Any
+import re
+from typing import Any, Final
 
-from chat_service.transports.socketio.engine.buffered import BufferedConnection
-from chat_service.transports.socketio.engine.lines import Outbox
-from chat_service.transports.streams.line_reader import INTERRUPT, TOO_LONG, LineReader
+from chat_service.transports.network.buffered import BufferedConnection
+from chat_service.transports.network.lines import Outbox
 from chat_service.transports.streams.stream_connection import StreamConnection
+
+#: The kinds of what is read: a text, bytes that are not UTF-8, a key that interrupts, and a line that exceeds
+#: the limit, without its content.
+TEXT, INVALID, INTERRUPT, TOO_LONG = 1, 2, 3, 4
+
+#: Ctrl-C and Ctrl-D as characters, and Ctrl-C as telnet sends it: the command "interrupt process".
+_INTERRUPTS: Final = rb"[\x03\x04]|\xff\xf4"
+#: Options that telnet offers, and its other commands. They say nothing to us.
+_TELNET: Final = re.compile(rb"\xff[\xfb-\xfe].|\xff[\xf0-\xf9]", re.DOTALL)
+
+
+class LineReader:
+    """Decodes lines. Feed it, then take lines until there are none."""
+
+    __slots__ = ("_data", "_delimiter", "_end", "_is_dropping", "_max_size", "_scanned", "_start")
+
+    def __init__(self, max_size: int, delimiter: bytes = b"\n") -> None:
+        """``max_size``: maximum size of a line in bytes. ``delimiter``: what ends a line; with ``\\n`` also
+        ``\\r\\n``.
+        """
+        self._max_size = max_size
+        self._delimiter = delimiter
+        self._end = re.compile(re.escape(delimiter) + b"|" + _INTERRUPTS)
+        self._data = bytearray()
+        #: Where the next line begins, and up to where there is no end of it.
+        self._start = self._scanned = 0
+        #: Whether the rest of a line that is too long is being dropped.
+        self._is_dropping = False
+
+    @property
+    def unread(self) -> int:
+        """Number of bytes that are not decoded yet."""
+        return len(self._data) - self._start
+
+    def single(self, data: bytes) -> str | None:
+        """Lines are never passed on without being fed."""
+        return None
+
+    def feed(self, data: bytes) -> None:
+        """Add received bytes."""
+        if self._start:
+            del self._data[: self._start]
+            self._scanned -= self._start
+            self._start = 0
+        self._data += data
+
+    def take(self) -> tuple[int, str | bytes] | None:
+        """The kind and content of the next line, or None if it is incomplete."""
+        found = self._end.search(self._data, self._scanned)
+        if self._is_dropping:
+            if found is None:
+                self._drop()
+                return None
+            self._is_dropping = False
+            self._start = self._scanned = found.end()
+            return self.take() if found[0] == self._delimiter else (INTERRUPT, "")
+        size = (len(self._data) if found is None else found.start()) - self._start
+        is_too_long = size > self._max_size + len(self._delimiter)
+        if found is None:
+            if is_too_long:
+                self._is_dropping = True
+                self._drop()
+                return TOO_LONG, ""
+            # The delimiter may have arrived in part.
+            self._scanned = max(self._start, len(self._data) - len(self._delimiter))
+            return None
+        line = bytes(self._data[self._start : found.start()])
+        self._start = self._scanned = found.end()
+        if found[0] != self._delimiter:
+            return INTERRUPT, ""
+        return (TOO_LONG, "") if is_too_long else self._decode(line)
+
+    def _drop(self) -> None:
+        """Keep only what may be the beginning of an end."""
+        self._start = self._scanned = max(self._start, len(self._data) - len(self._delimiter))
+
+    def finish(self) -> None:
+        """No more bytes will arrive: the rest is a line, too."""
+        if self.unread and not self._data.endswith(self._delimiter):
+            self.feed(self._delimiter)
+
+    def _decode(self, line: bytes) -> tuple[int, str | bytes]:
+        if self._delimiter == b"\n" and line.endswith(b"\r"):
+            line = line[:-1]
+        if len(line) > self._max_size:
+            return TOO_LONG, ""
+        if b"\xff" in line:
+            line = _TELNET.sub(b"", line)
+        try:
+            return TEXT, line.decode()
+        except UnicodeDecodeError:
+            return INVALID, line
 
 
 class LineConnection(BufferedConnection):

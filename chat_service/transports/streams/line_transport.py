@@ -11,16 +11,14 @@ from chat_service.contracts.transport import Handshake, Transport
 from chat_service.http_ports import ACCEPTS_AT_ONCE, queue_connections, stop_servers
 from chat_service.open_files import watch_accepting
 from chat_service.transports.streams.dialect import Closing, Dialect
-from chat_service.transports.streams.line_connection import LineConnection, NewLine
-from chat_service.transports.streams.line_reader import LineReader
+from chat_service.transports.streams.line_connection import LineConnection, LineReader, NewLine
 from chat_service.transports.streams.plain_lines import PlainLines
 from chat_service.transports.streams.stream_connection import (
     IDLE,
     StreamConnection,
     new_client,
 )
-from chat_service.transports.streams.stream_options import StreamOptions
-from chat_service.transports.streams.stream_transport import StreamTransport
+from chat_service.transports.streams.stream_transport import StreamOptions, StreamTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

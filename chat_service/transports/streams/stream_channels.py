@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from chat_service.transports.socketio.channels import Channels, Connection, split
-from chat_service.transports.socketio.engine.lines import Outbox
+from chat_service.transports.network.channels import Channels, Connection, split
+from chat_service.transports.network.lines import Outbox
 from chat_service.transports.streams.dialect import EACH, Dialect
 from chat_service.transports.streams.stream_connection import StreamConnection
 from chat_service.types import Channel, SocketId
@@ -20,7 +20,7 @@ class StreamChannels(Channels):
         """``frame``, ``compressed_frame``: make the bytes on the wire; the latter for clients that accept
         compressed messages.
         """
-        super().__init__(dialect.name)
+        super().__init__()
         self._dialect = dialect
         self._outbox = outbox
         self._frame = frame

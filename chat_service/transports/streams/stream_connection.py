@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from chat_service.concurrency.deadlines import Deadlines
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.concurrency.eager import Waited
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     SLOW_CONSUMER,
@@ -195,12 +196,12 @@ class StreamConnection:
         if self._has_ended and not self.waiting:
             self.end(CLIENT_DISCONNECT)
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """A command is handled in a task. If there are too many, further frames wait."""
+    def wait_for(self, work: Waited) -> None:
+        """A command is being handled. If there are too many, further frames wait."""
         self.waiting += 1
-        task.add_done_callback(self._waited)
+        work.add_done_callback(self._waited)
 
-    def _waited(self, task: "asyncio.Task[None]") -> None:
+    def _waited(self, _: object) -> None:
         self.waiting -= 1
         self._look_at_end()
         # Resume in batches.

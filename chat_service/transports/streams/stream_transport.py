@@ -5,7 +5,7 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chat_service.concurrency import eager
@@ -14,15 +14,51 @@ from chat_service.contracts.capabilities import CommandFacts, TakesCommands
 from chat_service.contracts.transport import Handshake, LifeCycleStep, TransportHandler, TransportStatistics
 from chat_service.errors import ConfigurationError
 from chat_service.open_files import accept_failures
-from chat_service.transports.socketio.engine.admissions import REASONS, Admissions
-from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
+from chat_service.option_group import is_text
+from chat_service.transports.network.admissions import REASONS, Admissions
+from chat_service.transports.network.connection_options import ConnectionOptions
+from chat_service.transports.network.lines import SERVER_DISCONNECT, Line, Outbox
 from chat_service.transports.streams.dialect import Closing, Dialect, TakesGuests
 from chat_service.transports.streams.stream_channels import Frame, StreamChannels
 from chat_service.transports.streams.stream_connection import LOGIN_TIMEOUT, StreamConnection
-from chat_service.transports.streams.stream_options import StreamOptions
 from chat_service.types import Channel, SocketId
 
 logger = logging.getLogger("chat_service")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StreamOptions(ConnectionOptions):
+    """Options of a stream transport. The slots are in its subclasses."""
+
+    __slots__ = ()
+
+    #: Maximum time in seconds for a client to read some of its backlog.
+    drain_timeout: float = 20.0
+    #: Maximum number of commands of one client that are handled at a time; beyond it, reading from the client
+    #: stops.
+    max_waiting_commands: int = 1000
+    #: Maximum number of frames or lines of one client that are handled before other clients have their turn.
+    max_commands_per_turn: int = 100
+
+    def check_shared(self) -> None:
+        """Check the options of this class and of connections. Raises ``ConfigurationError``."""
+        self.check_connections()
+        self.check_seconds("drain_timeout")
+        self.check_count("a number", "max_waiting_commands", "max_commands_per_turn")
+
+    def check_port(self, name: str, *, is_optional: bool) -> None:
+        """Check an option that is a TCP port."""
+        value = getattr(self, name)
+        is_port = type(value) is int and 0 <= value <= 65535
+        is_good = is_port or (is_optional and value is None)
+        self.check(name, is_good, "a port, 0 to 65535" + (", or None" if is_optional else ""))
+
+    def check_text(self, *names: str) -> None:
+        """Check options that are None or non-empty texts."""
+        for name in names:
+            value = getattr(self, name)
+            self.check(name, value is None or is_text(value), "a text or None")
+
 
 #: Why connections are closed when the transport is.
 CLOSING = Closing("server closing", may_return=True)
@@ -165,9 +201,9 @@ class StreamTransport:
         if self._handler is None or self._loop is None:
             return
         work: Any = self._handler.on_event(connection.socket_id, command, args)
-        task = eager.start_in(self._loop, work, connection.answer, tag)
-        if task is not None:
-            connection.wait_for(task)
+        begun = eager.run_in(self._loop, work, connection.answer, tag)
+        if begun is not None:
+            connection.wait_for(begun)
 
     def write(self, connection: StreamConnection, data: bytes, *, is_answer: bool) -> None:
         """Send a frame."""

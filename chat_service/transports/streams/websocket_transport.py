@@ -10,27 +10,65 @@ from chat_service.concurrency.deadlines import Deadlines
 from chat_service.contracts.transport import Handshake, Transport, TransportHandler, fingerprint_of
 from chat_service.errors import ConfigurationError
 from chat_service.option_group import is_text
-from chat_service.transports.socketio.engine.aiohttp_carrier import application_of
-from chat_service.transports.socketio.engine.asgi_carrier import AsgiLine
-from chat_service.transports.socketio.engine.doors import Door, paths_of
-from chat_service.transports.socketio.engine.framing import DEFLATE_ANSWER, accepts_deflate, text_frame
-from chat_service.transports.socketio.engine.front import OwnPort, entrance_of_door
-from chat_service.transports.socketio.engine.gate import Gate, Refusal, TooManyConnections
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.aiohttp_carrier import application_of
+from chat_service.transports.network.asgi_carrier import AsgiLine
+from chat_service.transports.network.connection_options import HttpOptions
+from chat_service.transports.network.doors import Door, paths_of
+from chat_service.transports.network.framing import (
+    DEFLATE_ANSWER,
+    MIN_COMPRESSED_SIZE,
+    PONG,
+    TEXT,
+    accepts_deflate,
+    compress,
+    compressed_frame,
+    ping_frame,
+    text_frame,
+)
+from chat_service.transports.network.front import OwnPort, entrance_of_door
+from chat_service.transports.network.gate import Gate, Refusal, TooManyConnections
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     PING_TIMEOUT,
     SERVER_DISCONNECT,
     Line,
 )
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.gate_options import GateOptions
-from chat_service.transports.socketio.proxies import X_FORWARDED_FOR
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.network.websocket import WebSocketConnection
 from chat_service.transports.streams.dialect import Closing, Dialect
 from chat_service.transports.streams.plain_json import PlainJson
 from chat_service.transports.streams.stream_connection import StreamConnection, new_client
-from chat_service.transports.streams.stream_options import StreamOptions
-from chat_service.transports.streams.stream_transport import StreamTransport
-from chat_service.transports.streams.text_websocket import TextWebSocket, make_compressed_text
+from chat_service.transports.streams.stream_transport import StreamOptions, StreamTransport
+
+_PING = ping_frame()
+
+
+def make_compressed_text(data: bytes) -> bytes:
+    """The frame of a text in UTF-8, for clients that accept compressed messages."""
+    return text_frame(data) if len(data) < MIN_COMPRESSED_SIZE else compressed_frame(TEXT, compress(data))
+
+
+class TextWebSocket(WebSocketConnection):
+    """One WebSocket of a stream transport."""
+
+    __slots__ = ()
+
+    def frame_of(self, packet: str | bytes) -> bytes:
+        """A packet as it is written."""
+        data = packet if isinstance(packet, bytes) else packet.encode()
+        return make_compressed_text(data) if self.is_compressed else text_frame(data)
+
+    def handle(self, kind: int, content: Any) -> bool:
+        """Handle a received message. False: the connection ends, and nothing more is handled."""
+        if kind == PONG and isinstance(self.receiver, StreamConnection):
+            self.receiver.heard = True
+        return super().handle(kind, content)
+
+    def ping(self) -> None:
+        """Ask whether the client is alive."""
+        if not self._is_closing:
+            self._outbox.put(self, _PING)
+
 
 #: Close codes (RFC 6455, section 7.4): the server has disconnected the client, which should stay away; the
 #: client should connect again; the client has broken a rule.
@@ -39,8 +77,11 @@ _WANTED = (CLIENT_DISCONNECT, SERVER_DISCONNECT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WebSocketOptions(StreamOptions, GateOptions):
-    """Options of the plain WebSocket transport. An invalid value raises ``ConfigurationError``."""
+class WebSocketOptions(StreamOptions, HttpOptions):
+    """Options of the plain WebSocket transport. An invalid value raises ``ConfigurationError``.
+
+    On the port of another transport, the options of that one decide which requests are let in.
+    """
 
     group: ClassVar = "websocket_options"
 
@@ -55,34 +96,14 @@ class WebSocketOptions(StreamOptions, GateOptions):
     ping_interval: float = 25.0
     #: Maximum time in seconds for the client to answer.
     ping_timeout: float = 20.0
-    #: Compress outgoing messages for clients that support it.
-    compression: bool = False
-    #: Name of the cookie that is the `fingerprint` of handshakes. None: it is the id of the socket.
-    fingerprint_cookie: str | None = None
-    #: Origins from which browsers may connect, as in the Socket.IO transport. This option and the following
-    #: ones are for a port of its own; otherwise those of the Socket.IO transport count.
-    cors_allowed_origins: str | Sequence[str] | None = None
-    #: Host names that requests may use.
-    allowed_hosts: str | Sequence[str] | None = None
-    #: Addresses and networks of your proxies.
-    trusted_proxies: Sequence[str] | None = None
-    #: The header with the client's address: "x-forwarded-for" or "forwarded".
-    forwarded_header: str = X_FORWARDED_FOR
-    #: Maximum size in bytes of a request's first line, which contains the query.
-    max_request_line_size: int = 16 * 1024
-    #: Maximum total size in bytes of a request's headers.
-    max_header_size: int = 16 * 1024
-    #: Maximum time in seconds for the head of a request to arrive.
-    head_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         self.check_shared()
-        self.check_gate()
+        self.check_http()
         self.check_port("port", is_optional=True)
         self.check_text("host")
-        self.check_seconds("ping_interval", "ping_timeout", "head_timeout")
+        self.check_seconds("ping_interval", "ping_timeout")
         self.check("path", is_text(self.path) and bool(self.path.strip("/")), "a path")
-        self.check("compression", type(self.compression) is bool, "True or False")
 
 
 class WebSocketTransport(StreamTransport):

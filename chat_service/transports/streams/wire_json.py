@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from chat_service.protocol.encoded import EncodedMessages
-from chat_service.transports.socketio.packets import has_more_values
+from chat_service.protocol.values import has_more_values
 
 #: The only key of an object that stands for a binary value.
 BINARY_KEY: Final = "$base64"

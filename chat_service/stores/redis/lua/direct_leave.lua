@@ -1,5 +1,5 @@
 -- Let a user leave a conversation. When nobody is left in its whitelist, it is deleted.
--- ARGV: 1 inner_key  2 outer_key  3 user  4 now (ms)
+-- ARGV: 1 user  2 now (ms)
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'noRoom'}.
 -- flags: allow-oom
 -- include: bus
@@ -12,7 +12,7 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local user, now = ARGV[3], ARGV[4]
+local user, now = ARGV[1], ARGV[2]
 
 local room = load_room()
 if not room then return {'noRoom'} end

@@ -1,10 +1,10 @@
 -- Announce a joined user to the room, unless that was done before.
--- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 body (packed arguments of roomUserJoined)
+-- ARGV: 1 user  2 socket  3 body (packed arguments of roomUserJoined)
 -- Returns {0, njoined}; njoined is 0 if the socket is not joined.
 -- include: bus
 -- include: room
 -- include: room_event
-local user, socket, body = ARGV[3], ARGV[4], ARGV[5]
+local user, socket, body = ARGV[1], ARGV[2], ARGV[3]
 
 local room = load_room()
 local member = room and load_member(user)

@@ -1,6 +1,6 @@
 -- Add names to an access list, remove others, and remove the users who lose access from the room.
--- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
---   7 limit  8 room_name  9 list_name  10 count of the names to add, then those names, then the names to remove
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 list (2, 3 or 4: index in KEYS)  4 now (ms)
+--   5 limit  6 room_name  7 list_name  8 count of the names to add, then those names, then the names to remove
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'},
 --   {'listLimitExceeded'}, {'clearing', id}: room_clear.lua has to finish an earlier change first.
 -- include: bus
@@ -14,9 +14,9 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local actor, bypass, list, now, limit = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local room_name, list_name = ARGV[8], ARGV[9]
-local first_added, first_removed = 11, 11 + tonumber(ARGV[10])
+local actor, bypass, list, now, limit = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local room_name, list_name = ARGV[6], ARGV[7]
+local first_added, first_removed = 9, 9 + tonumber(ARGV[8])
 local list_key = KEYS[list]
 
 local ban = find_ban()

@@ -1,7 +1,7 @@
 -- Decide a change of an access list by so many names that slices make it (lib/pending.lua).
--- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 list (2, 3 or 4: index in KEYS)  6 now (ms)
---   7 limit  8 room_name  9 list_name  10 staged_key: has the names as pending_key, and is one of the room's keys
---   11 count of the names to add
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 list (2, 3 or 4: index in KEYS)  4 now (ms)  5 limit  6 room_name
+--   7 list_name  8 staged_key: has the names as pending_key, and is one of the room's keys
+--   9 count of the names to add
 -- Returns {0, {{}, id of lib/leaving.lua}, epoch, seq}, or {'banned', the ban}, {'noRoom'}, {'notAllowed'},
 --   {'listLimitExceeded'}, {'clearing', id}: room_clear.lua has to finish an earlier change first.
 -- include: bus
@@ -16,8 +16,8 @@
 -- include: room_expiry
 -- include: remove
 -- include: pending
-local actor, bypass, list, now, limit = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local room_name, list_name, staged_key, added = ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
+local actor, bypass, list, now, limit = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local room_name, list_name, staged_key, added = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
 local list_key = KEYS[list]
 
 local function is_staged(name)

@@ -1,5 +1,5 @@
 -- Do a slice of what is left to do after many users were removed from a room, which may be gone by now.
--- ARGV: 1 inner_key  2 outer_key  3 id (see lib/leaving.lua)  4 count  5 size: bytes of the members of a slice
+-- ARGV: 1 id (see lib/leaving.lua)  2 count  3 size: bytes of the members of a slice
 -- Returns {0, users as in lib/remove.lua, those who are not to be notified, how many users are left}.
 -- flags: allow-oom
 -- include: bus
@@ -12,7 +12,7 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local id, count, size = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local id, count, size = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local key = leaving_key(id)
 local room = load_room()

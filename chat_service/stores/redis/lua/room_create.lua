@@ -1,11 +1,11 @@
 -- Create a room.
 -- If Redis evicted the room_key of a former room of this name, its other keys and members are removed first.
--- ARGV: 1 inner_key  2 outer_key  3 epoch  4 owner or ''  5 whitelist_only  6 userlist_updates  7 lists_updates
---   8 history_max  9 history_max_bytes or ''  10 history_ttl  11 empty_ttl (ms or '')
---   12 whether the room counts for the limit of its owner (0 or 1)
---   13 pair: of a conversation, which two users it belongs to, else ''
---   14 staged: what the names of sets begin with that become the lists (see stage in room_scripts.py), or ''
---   15 admins  16 blacklisted  17 whitelisted: counts of the names that follow in this order
+-- ARGV: 1 epoch  2 owner or ''  3 whitelist_only  4 userlist_updates  5 lists_updates
+--   6 history_max  7 history_max_bytes or ''  8 history_ttl  9 empty_ttl (ms or '')
+--   10 whether the room counts for the limit of its owner (0 or 1)
+--   11 pair: of a conversation, which two users it belongs to, else ''
+--   12 staged: what the keys of sets begin with that become the lists (see pending_changes.py), or ''
+--   13 admins  14 blacklisted  15 whitelisted: counts of the names that follow in this order
 -- A conversation that exists for the same pair is kept. One of former users of the same names is removed.
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq, names that are new in the whitelist}, or
 --   {'banned', the ban}, {'roomExists'}.
@@ -20,13 +20,13 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local epoch, owner, whitelist_only = ARGV[3], ARGV[4], ARGV[5]
-local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local history_ttl, empty_ttl = ARGV[10], ARGV[11]
-local is_counted = ARGV[12] == '1'
-local pair = ARGV[13]
-local staged, admins, blacklisted, whitelisted = ARGV[14], tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
-local next_name = 18
+local epoch, owner, whitelist_only = ARGV[1], ARGV[2], ARGV[3]
+local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local history_ttl, empty_ttl = ARGV[8], ARGV[9]
+local is_counted = ARGV[10] == '1'
+local pair = ARGV[11]
+local staged, admins, blacklisted, whitelisted = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local next_name = 16
 
 local ban = find_ban()
 if ban then return {'banned', ban} end

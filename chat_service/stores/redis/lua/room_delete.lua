@@ -1,5 +1,5 @@
 -- Remove all users from a room and delete it.
--- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq, the user for whose limit it counted or false, birth},
 --   or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- flags: allow-oom
@@ -14,7 +14,7 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local actor, bypass = ARGV[3], ARGV[4] == '1'
+local actor, bypass = ARGV[1], ARGV[2] == '1'
 
 local ban = find_ban()
 if ban then return {'banned', ban} end

@@ -1,9 +1,9 @@
 -- Join a socket to a room if its user has access.
--- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 instance  6 token  7 now (ms)
---   8 announce (0 or 1)  9 body (packed arguments of roomUserJoined)
---   10 seen_limit: number of users whose presence the room remembers; 0 does not remember this one
---   11 details of the socket (JSON), or ''
---   12 to 17, for a join with a cursor: see lib/join_history.lua
+-- ARGV: 1 user  2 socket  3 instance  4 token  5 now (ms)
+--   6 announce (0 or 1)  7 body (packed arguments of roomUserJoined)
+--   8 seen_limit: number of users whose presence the room remembers; 0 does not remember this one
+--   9 details of the socket (JSON), or ''
+--   10 to 17, for a join with a cursor: see lib/join_history.lua
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
 --   or {'noRoom'}, {'notAllowed'}.
 -- include: bus
@@ -18,8 +18,8 @@
 -- include: history
 -- include: fold
 -- include: join_history
-local user, socket, instance, token, now = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local announce, body, seen_limit, details = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10]), ARGV[11]
+local user, socket, instance, token, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local announce, body, seen_limit, details = ARGV[6] == '1', ARGV[7], tonumber(ARGV[8]), ARGV[9]
 
 local room = load_room()
 if not room then return {'noRoom'} end
@@ -42,7 +42,7 @@ at = at or #member + 1
 member[at], member[at + 1], member[at + 2] = socket, instance, token
 join_details(room, user, member, before, token, is_new and seen_limit == 0, now, details)
 -- Taken before an announcement advances room.seq.
-local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 12, user)
+local result = append_history({0, count_sockets(member), changed, room.epoch, room.seq, room.last}, room, 10, user)
 if changed == 1 and announce and member[1] == 0 then
   member[1] = 1
   if room.userlist_updates then

@@ -1,5 +1,5 @@
 -- Remove a socket from a room.
--- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 now (ms)  6 body (packed arguments of roomUserLeft)
+-- ARGV: 1 user  2 socket  3 now (ms)  4 body (packed arguments of roomUserLeft)
 -- Returns {0, njoined, changed, room exists}.
 -- flags: allow-oom
 -- include: bus
@@ -11,7 +11,7 @@
 -- include: history_size
 -- include: history_age
 -- include: room_expiry
-local user, socket, now, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local user, socket, now, body = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local room = load_room()
 if not room then return {0, 0, 0, 0} end

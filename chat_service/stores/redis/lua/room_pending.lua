@@ -1,5 +1,4 @@
 -- Do a slice of the unfinished change of a room (lib/pending.lua), if there is one.
--- ARGV: 1 inner_key  2 outer_key
 -- Returns {0, whether more is left (0 or 1)}.
 -- flags: allow-oom
 -- include: bus

@@ -1,5 +1,5 @@
 -- Start a new epoch of a room whose last changes were lost, with no members.
--- ARGV: 1 inner_key  2 outer_key  3 old_epoch  4 new_epoch  5 now (ms)
+-- ARGV: 1 old_epoch  2 new_epoch  3 now (ms)
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq}, none if old_epoch has already ended; or {'noRoom'}.
 -- flags: allow-oom
 -- include: bus
@@ -12,7 +12,7 @@
 -- include: history_age
 -- include: room_expiry
 -- include: remove
-local old_epoch, new_epoch, now = ARGV[3], ARGV[4], ARGV[5]
+local old_epoch, new_epoch, now = ARGV[1], ARGV[2], ARGV[3]
 
 local room = load_room()
 if not room then return {'noRoom'} end

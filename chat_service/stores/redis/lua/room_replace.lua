@@ -1,5 +1,5 @@
 -- Put other messages in the place of stored ones. Nobody is told.
--- ARGV: 1 inner_key  2 outer_key, then an id and the whole stored form of each message
+-- ARGV: an id and the whole stored form of each message
 -- Returns {0}, or {'noRoom'}.
 -- flags: allow-oom
 -- include: bus
@@ -10,7 +10,7 @@
 local room = load_room()
 if not room then return {'noRoom'} end
 local stored, grown = count_stored(room), 0
-for at = 3, #ARGV, 2 do
+for at = 1, #ARGV, 2 do
   local place, item = room.last - tonumber(ARGV[at]), ARGV[at + 1]
   if place >= 0 and place < stored then
     grown = grown + #item - #redis.call('LINDEX', history_key, place)

@@ -3,11 +3,11 @@
 --   4 times_key (list)  5 interactions_key (hash)  6 adminlist_key (set), then, only in a conversation, whitelist_key
 --   (set) and, if the keys of the recipient may be used together with the room's, those of their user (hash), blacklist
 --   and whitelist (sets); sent_key (string, only with an idempotency key): birth ':' id ':' digest; pace_key (string, only with a rate)
--- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 is_json (0 or 1)  6 message  7 room_name: as in
---   room_message.lua  8 expected last id or ''  9 digest  10 window (ms): both of the idempotency key
---   11 interval or ''  12 tolerance (see lib/pace.lua)  13 direct_keys: how many keys a conversation adds  14 its
---   recipient; with a relation to another message (see lib/interactions.lua): 15 kind  16 id  17 reaction
---   18 epoch or ''  19 limit  20 and 21 the ends of the actor's messages
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 is_json (0 or 1)  4 message  5 room_name: as in
+--   room_message.lua  6 expected last id or ''  7 digest  8 window (ms): both of the idempotency key
+--   9 interval or ''  10 tolerance (see lib/pace.lua)  11 direct_keys: how many keys a conversation adds  12 its
+--   recipient; with a relation to another message (see lib/interactions.lua): 13 kind  14 id  15 reaction
+--   16 epoch or ''  17 limit  18 and 19 the ends of the actor's messages
 -- Returns {0, id, is_duplicate (0 or 1)}, {0, 0, 0} if the recipient has left the conversation, or {'noUser', name}, {'noRoom'}, {'idempotencyConflict'}, {'notJoined'}, {'conflict', last id},
 --   {'noMessage', id}, {'notAllowed'}, {'limitExceeded', of what}, {'rateLimited', ms to wait}.
 -- include: bus
@@ -19,13 +19,13 @@
 -- include: interactions
 local room_key, members_key, history_key, times_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local interactions_key, adminlist_key = KEYS[5], KEYS[6]
-local actor, bypass, is_json, message, room_name = ARGV[3], ARGV[4] == '1', ARGV[5] == '1', ARGV[6], ARGV[7]
-local expected, digest, window = ARGV[8], ARGV[9], ARGV[10]
-local interval, tolerance = tonumber(ARGV[11]), tonumber(ARGV[12])
-local direct_keys, recipient = tonumber(ARGV[13]), ARGV[14]
+local actor, bypass, is_json, message, room_name = ARGV[1], ARGV[2] == '1', ARGV[3] == '1', ARGV[4], ARGV[5]
+local expected, digest, window = ARGV[6], ARGV[7], ARGV[8]
+local interval, tolerance = tonumber(ARGV[9]), tonumber(ARGV[10])
+local direct_keys, recipient = tonumber(ARGV[11]), ARGV[12]
 local whitelist_key = direct_keys > 0 and KEYS[7]
-local kind, target_id, reaction, target_epoch, limit = ARGV[15], ARGV[16], ARGV[17], ARGV[18], tonumber(ARGV[19])
-local stored_start, stored_end = ARGV[20], ARGV[21]
+local kind, target_id, reaction, target_epoch, limit = ARGV[13], ARGV[14], ARGV[15], ARGV[16], tonumber(ARGV[17])
+local stored_start, stored_end = ARGV[18], ARGV[19]
 local pace_key = interval and KEYS[#KEYS]
 local sent_key = KEYS[7 + direct_keys]
 if sent_key == pace_key then sent_key = nil end

@@ -1,5 +1,5 @@
 -- Change a setting of a room, and remove the users who lose access.
--- ARGV: 1 inner_key  2 outer_key  3 actor or ''  4 bypass (0 or 1)  5 now (ms)  6 what, then its arguments:
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 now (ms)  4 what, then its arguments:
 --   'mode' whitelist_only (0 or 1), packed arguments of roomModeChanged; 'owner' name or '';
 --   'history' size (number of messages); 'bytes' size (of the messages in the history);
 --   'age' history_ttl (ms or ''); 'empty' empty_ttl (ms or '');
@@ -20,8 +20,8 @@
 -- include: history
 -- include: remove
 -- include: pending
-local actor, bypass, now, what = ARGV[3], ARGV[4] == '1', ARGV[5], ARGV[6]
-local first_argument = 7
+local actor, bypass, now, what = ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4]
+local first_argument = 5
 
 local ban = find_ban()
 if ban then return {'banned', ban} end
@@ -35,7 +35,7 @@ if must_clear_first(room, count) or (what == 'remove' and count == 0 and room.le
   return {'clearing', parse_leaving(room)}
 end
 if what == 'mode' then
-  local whitelist_only, body = ARGV[7], ARGV[8]
+  local whitelist_only, body = ARGV[5], ARGV[6]
   redis.call('HSET', room_key, 'wl', whitelist_only)
   room.whitelist_only = whitelist_only == '1'
   if room.lists_updates then publish_room_event(room, 'roomModeChanged', body) end
@@ -45,7 +45,7 @@ if what == 'mode' then
     gone = remove_all_without_access(room, now)
   end
 elseif what == 'owner' then
-  local former, owner = room.owner, ARGV[7]
+  local former, owner = room.owner, ARGV[5]
   redis.call('HSET', room_key, 'owner', owner)
   room.owner = owner
   local f = redis.call('HMGET', room_key, 'counted', 'birth')
@@ -55,7 +55,7 @@ elseif what == 'owner' then
   end
   if former ~= '' and not has_access(room, former) then out = {former} end
 elseif what == 'history' then
-  local size = ARGV[7]
+  local size = ARGV[5]
   redis.call('HSET', room_key, 'hmax', size)
   if size == '0' then
     redis.call('UNLINK', history_key, times_key, interactions_key)
@@ -65,10 +65,10 @@ elseif what == 'history' then
   local max_bytes = parse_size(redis.call('HGET', room_key, 'hb'))
   if max_bytes then redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes)) end
 elseif what == 'bytes' then
-  local max_bytes = ARGV[7]
+  local max_bytes = ARGV[5]
   redis.call('HSET', room_key, 'hb', recount(history_key, room.last, max_bytes))
 elseif what == 'age' then
-  local ttl, kept = ARGV[7], count_stored(room)
+  local ttl, kept = ARGV[5], count_stored(room)
   -- What was too old until now does not come back.
   redis.call('LTRIM', history_key, 0, kept - 1)
   redis.call('LTRIM', times_key, 0, kept - 1)
@@ -94,7 +94,7 @@ elseif what == 'age' then
     end
   end
 elseif what == 'empty' then
-  local ttl = ARGV[7]
+  local ttl = ARGV[5]
   stop_expiry(room)
   room.empty_ttl = tonumber(ttl)
   if ttl == '' then
@@ -104,7 +104,7 @@ elseif what == 'empty' then
     expire_if_empty(room)
   end
 elseif what == 'updates' then
-  local userlist, lists = ARGV[7], ARGV[8]
+  local userlist, lists = ARGV[5], ARGV[6]
   if userlist ~= '' then redis.call('HSET', room_key, 'uu', userlist) end
   if lists ~= '' then redis.call('HSET', room_key, 'au', lists) end
 elseif what == 'remove' then

@@ -1,12 +1,12 @@
 -- Set the details of a joined socket.
--- ARGV: 1 inner_key  2 outer_key  3 user  4 socket  5 details (JSON), or '' for none
---   6 body (packed arguments of roomMemberUpdated)
+-- ARGV: 1 user  2 socket  3 details (JSON), or '' for none
+--   4 body (packed arguments of roomMemberUpdated)
 -- Returns {0}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
 -- include: room
 -- include: details
 -- include: room_event
-local user, socket, details, body = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local user, socket, details, body = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local room = load_room()
 if not room then return {'noRoom'} end

@@ -1,15 +1,15 @@
 -- Add a socket to a user, creating the user if needed, and notify the user's other sockets.
 -- KEYS: of lib/user.lua, then, with a rate, 8 pace_key (string)
--- ARGV: 1 inner_key  2 outer_key  3 socket  4 instance  5 whether a new user is ephemeral (0 or 1)
---   6 limit: the number of sockets that the user may have, 0 for any  7 ttl: see lib/user.lua (ms, or '')
---   with a rate: 8 interval  9 tolerance (see lib/pace.lua)
+-- ARGV: 1 socket  2 instance  3 whether a new user is ephemeral (0 or 1)
+--   4 limit: the number of sockets that the user may have, 0 for any  5 ttl: see lib/user.lua (ms, or '')
+--   with a rate: 6 interval  7 tolerance (see lib/pace.lua)
 -- Returns {0, nconnected}, or {'banned', the ban}, {'limitExceeded'}, {'rateLimited', ms to wait}.
 -- include: bus
 -- include: clock
 -- include: user
 -- include: pace
-local socket, instance, ephemeral, limit, ttl = ARGV[3], ARGV[4], ARGV[5] == '1', tonumber(ARGV[6]), ARGV[7]
-local interval, tolerance, pace_key = tonumber(ARGV[8]), tonumber(ARGV[9]), KEYS[USER_KEYS + 1]
+local socket, instance, ephemeral, limit, ttl = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), ARGV[5]
+local interval, tolerance, pace_key = tonumber(ARGV[6]), tonumber(ARGV[7]), KEYS[USER_KEYS + 1]
 
 local ban = redis.call('GET', ban_key)
 if ban then return {'banned', ban} end

@@ -1,11 +1,11 @@
 -- Remove a socket, which has left its rooms, from its user and notify the user's other sockets.
--- ARGV: 1 inner_key  2 outer_key  3 socket, then for each room left: its name, the user's sockets still joined
+-- ARGV: 1 socket, then for each room left: its name, the user's sockets still joined
 -- Returns {0, nconnected}.
 -- include: bus
 -- include: clock
 -- include: user
-local socket = ARGV[3]
-local first_room = 4
+local socket = ARGV[1]
+local first_room = 2
 
 local is_known = redis.call('HDEL', sockets_key, socket)
 local count = redis.call('HLEN', sockets_key)

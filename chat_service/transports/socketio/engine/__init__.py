@@ -1,7 +1,7 @@
-"""Engine.IO 4: packets and sessions that decide without I/O, and the carriers that connect them to clients.
+"""Engine.IO 4: sessions that decide without I/O, their clients, and the carriers of their requests.
 
-``framing``, ``session`` and ``opening`` are independent of the event loop. ``peer`` is one client with its
-timers, ``polls`` handles polling while there is no WebSocket, and ``hub`` holds all clients. The other
-modules move bytes: ``websocket`` and ``front`` on the event loop's transports, ``aiohttp_carrier`` and
-``asgi_carrier`` inside other servers.
+``session`` is independent of the event loop. ``peer`` is one client with its timers, ``polls`` handles
+polling while there is no WebSocket, and ``hub`` holds all clients. ``polling`` answers requests, ``carriers``
+brings them from our own port, aiohttp or ASGI, and ``facade`` is the engine as python-socketio knows it.
+The network below (``chat_service.transports.network``) moves the bytes.
 """

@@ -11,15 +11,14 @@ from typing import Any
 
 from aiohttp import web
 
-from chat_service.transports.socketio.engine.aiohttp_carrier import serve_aiohttp
-from chat_service.transports.socketio.engine.asgi_carrier import serve_asgi
-from chat_service.transports.socketio.engine.hub import Hub
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     PING_TIMEOUT,
     SERVER_DISCONNECT,
     TRANSPORT_CLOSE,
 )
+from chat_service.transports.socketio.engine.carriers import serve_aiohttp, serve_asgi
+from chat_service.transports.socketio.engine.hub import Hub
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import MESSAGE
 

@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from chat_service.concurrency.deadlines import Deadlines
-from chat_service.transports.socketio.engine.admissions import Admissions
-from chat_service.transports.socketio.engine.gate import Gate, Refusal, TooManyConnections, bad_request
-from chat_service.transports.socketio.engine.lines import SERVER_DISCONNECT, Line, Outbox
-from chat_service.transports.socketio.engine.opening import HeadLimits, Opening
+from chat_service.transports.network.admissions import Admissions
+from chat_service.transports.network.gate import Gate, Refusal, TooManyConnections, bad_request
+from chat_service.transports.network.lines import SERVER_DISCONNECT, Line, Outbox
+from chat_service.transports.network.opening import HeadLimits, Opening
+from chat_service.transports.network.origins import AllowedHosts, AllowedOrigins
+from chat_service.transports.network.proxies import TrustedProxies
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import OPEN
-from chat_service.transports.socketio.hosts import AllowedHosts
-from chat_service.transports.socketio.origins import AllowedOrigins
-from chat_service.transports.socketio.proxies import TrustedProxies
 
 logger = logging.getLogger("chat_service")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chat_service.concurrency import eager
-from chat_service.transports.socketio.engine.lines import (
+from chat_service.concurrency.eager import Waited
+from chat_service.transports.network.lines import (
     CLIENT_DISCONNECT,
     NOBODY,
     PING_TIMEOUT,
@@ -15,10 +16,9 @@ from chat_service.transports.socketio.engine.lines import (
     TRANSPORT_CLOSE,
     FrameSink,
     Line,
-    Owner,
 )
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.polls import Polls, Upgrade
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.socketio.engine.polls import Owner, Polls, Upgrade
 from chat_service.transports.socketio.engine.session import (
     CLOSE,
     NOOP,
@@ -196,12 +196,12 @@ class Peer:
             logger.exception("a message of connection %s could not be handled", self.sid)
             self.fail("a message that could not be handled")
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
-        """Handle an event in a task. If there are too many tasks, further events wait."""
+    def wait_for(self, work: Waited) -> None:
+        """An event is being handled. If there are too many, further events wait."""
         self.waiting += 1
-        task.add_done_callback(self._waited)
+        work.add_done_callback(self._waited)
 
-    def _waited(self, task: "asyncio.Task[None]") -> None:
+    def _waited(self, _: object) -> None:
         self.waiting -= 1
         # Resume in batches.
         if self.waiting == self.hub.max_waiting // 2:

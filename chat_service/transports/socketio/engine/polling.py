@@ -6,33 +6,17 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from chat_service.http_ports import PACKED_TEXT, UNSUPPORTED, is_packed
-from chat_service.transports.socketio.engine.gate import Refusal, bad_request
+from chat_service.transports.network.gate import Answer, Refusal, bad_request, refuse
+from chat_service.transports.network.opening import Opening, split_list
 from chat_service.transports.socketio.engine.hub import Hub, unknown_transport
-from chat_service.transports.socketio.engine.opening import Opening, split_list
 from chat_service.transports.socketio.engine.peer import Peer
 from chat_service.transports.socketio.engine.session import Kind, kind_of, read_payload, write_payload
 
-TEXT = "text/plain; charset=UTF-8"
 #: Minimum size of compressed answers in bytes.
 THRESHOLD = 1024
 #: Size of a packet in bytes after which other clients have their turn.
 LARGE_PACKET = 16 * 1024
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-
-
-class Answer:
-    """The answer to a request. ``ends_connection``: whether the connection is closed after it."""
-
-    __slots__ = ("body", "content_type", "ends_connection", "headers", "status")
-
-    def __init__(
-        self, status: int, body: bytes, content_type: str = TEXT, *, ends_connection: bool = False
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers: list[tuple[str, str]] = []
-        self.ends_connection = ends_connection
 
 
 class Exchange(Protocol):
@@ -64,11 +48,6 @@ async def answer(hub: Hub, exchange: Exchange) -> Answer:
         _compress(found, opening.headers.get("accept-encoding", ""))
     found.headers += hub.cors_headers(opening)
     return found
-
-
-def refuse(refusal: Refusal) -> Answer:
-    """The answer to a refused request."""
-    return Answer(refusal.status, refusal.body, "application/json", ends_connection=refusal.ends_connection)
 
 
 async def _serve(hub: Hub, exchange: Exchange) -> Answer:

@@ -1,10 +1,14 @@
-"""The polls of a session, one at a time, and its upgrade to a WebSocket; ``session`` decides."""
+"""What a peer relies on: its polls, one at a time, its upgrade to a WebSocket, and its owner."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Line, Receiver
+from chat_service.concurrency.deadlines import Deadlines
+from chat_service.transports.network.lines import CLOSE_GRACE, NOBODY, Line, Receiver
 from chat_service.transports.socketio.engine.session import PROBED, Poll, ProbeStep, Session
+
+P = TypeVar("P")
 
 #: Maximum time in seconds for an upgrade.
 UPGRADE_GRACE = 10.0
@@ -189,3 +193,31 @@ class Upgrade:
         """Part of ``Receiver``."""
         self._end()
         self._on_end(None)
+
+
+class Owner(Protocol[P]):
+    """The owner of the peers, see ``Hub``."""
+
+    send_buffer_limit: int
+    #: Maximum number of concurrent tasks that handle events of one client.
+    max_waiting: int
+    #: Handles a message. Raises ``ValueError`` for a message that violates the protocol.
+    on_message: Callable[[P, str | bytes], Awaitable[None]]
+    #: Called with a closed peer and the reason.
+    on_end: Callable[[P, str], Coroutine[Any, Any, None]]
+    #: Peers that have to answer a ping in time.
+    silent: Deadlines[P]
+    #: Peers that have to read some of their backlog in time.
+    stalled: Deadlines[P]
+
+    def watch(self, peer: P) -> None:
+        """The client is alive: schedule the next ping."""
+        ...
+
+    def forget(self, peer: P) -> None:
+        """The session is closed."""
+        ...
+
+    def found_slow(self, sid: str, unsent: int) -> None:
+        """A session is being closed because this number of bytes waits for it."""
+        ...

@@ -8,9 +8,10 @@ state and return what to do; ``peer`` does it.
 """
 
 import base64
-from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+
+from chat_service.transports.network.lines import Waiting
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 
@@ -58,8 +59,6 @@ def write_payload(packets: Iterable[str | bytes]) -> bytes:
 
 #: Maximum number of packets in an answer to a poll; clients of python-socketio refuse more.
 POLL_PACKETS = 16
-#: Number of bytes that each packet counts besides its data, so that many small ones are limited, too.
-PACKET_OVERHEAD = 128
 
 
 class Stage(Enum):
@@ -118,62 +117,6 @@ def kind_of(packet: str | bytes) -> Kind:
     if packet[:1] == CLOSE:
         return Kind.CLOSE
     return Kind.BAD
-
-
-class Waiting:
-    """The queue of a client, in order. ``limit``: maximum number of waiting bytes that the client did not
-    request.
-    """
-
-    __slots__ = ("_limit", "_live_bytes", "_packets", "bytes", "is_full")
-
-    def __init__(self, limit: int) -> None:
-        #: Size of the waiting packets in bytes.
-        self.bytes = 0
-        #: Whether the limit was exceeded, and most of the backlog is still waiting.
-        self.is_full = False
-        self._limit = limit
-        #: Size in bytes of the waiting packets that the client did not request.
-        self._live_bytes = 0
-        #: Each packet with its size, and whether it is live.
-        self._packets: deque[tuple[str | bytes, int, bool]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._packets)
-
-    @property
-    def is_over_limit(self) -> bool:
-        """Whether the limit is exceeded. A single packet may be larger than the limit."""
-        return self._live_bytes > self._limit and len(self._packets) > 1
-
-    def put(self, packet: str | bytes, *, is_answer: bool = False) -> None:
-        """Queue a packet. ``is_answer``: the client requested it, so it does not count toward the limit."""
-        size = PACKET_OVERHEAD + len(packet)
-        self.bytes += size
-        if not is_answer:
-            self._live_bytes += size
-        self._packets.append((packet, size, not is_answer))
-        if self.bytes > self._limit:
-            self.is_full = True
-
-    def take(self, most: int) -> list[str | bytes]:
-        """Take the oldest packets."""
-        taken = []
-        for _ in range(min(most, len(self._packets))):
-            packet, size, is_live = self._packets.popleft()
-            taken.append(packet)
-            self.bytes -= size
-            if is_live:
-                self._live_bytes -= size
-        if self.bytes <= self._limit // 4:
-            self.is_full = False
-        return taken
-
-    def drop(self) -> None:
-        """Drop all packets."""
-        self._packets.clear()
-        self.bytes = self._live_bytes = 0
-        self.is_full = False
 
 
 class Session:

@@ -1,7 +1,6 @@
 -- Publishing from a script. The layout of an envelope is described in envelopes.py.
--- ARGV of every script that includes this: 1 inner_key  2 outer_key (HMAC keys, both '' without a secret)
-
-local inner_key, outer_key = ARGV[1], ARGV[2]
+-- A script that includes this is made into a function with the parameters inner_key and outer_key, the keys of the HMAC
+-- (both '' without a secret). The last line of its text calls it with them: see scripts.py.
 
 local function raw_sha1(data)
   return (redis.sha1hex(data):gsub('..', function(digits) return string.char(tonumber(digits, 16)) end))

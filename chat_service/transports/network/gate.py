@@ -3,12 +3,12 @@
 import http
 import json
 
-from chat_service.transports.socketio.engine.admissions import OF_ADDRESS, REASONS
-from chat_service.transports.socketio.engine.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
-from chat_service.transports.socketio.hosts import AllowedHosts
-from chat_service.transports.socketio.origins import OPAQUE, AllowedOrigins, own_origins
-from chat_service.transports.socketio.proxies import TrustedProxies
+from chat_service.transports.network.admissions import OF_ADDRESS, REASONS
+from chat_service.transports.network.opening import URI_TOO_LONG, HeadLimits, Opening, size_of
+from chat_service.transports.network.origins import OPAQUE, AllowedHosts, AllowedOrigins, own_origins
+from chat_service.transports.network.proxies import TrustedProxies
 
+TEXT = "text/plain; charset=UTF-8"
 #: The Engine.IO error for a client that is refused.
 FORBIDDEN = 4
 
@@ -44,6 +44,26 @@ class TooManyConnections(Refusal):
         phrase = http.HTTPStatus(self.status).phrase
         head = f"HTTP/1.1 {self.status} {phrase}\r\nContent-Type: application/json\r\n"
         return f"{head}Content-Length: {len(self.body)}\r\nConnection: close\r\n\r\n".encode() + self.body
+
+
+class Answer:
+    """The answer to a request. ``ends_connection``: whether the connection is closed after it."""
+
+    __slots__ = ("body", "content_type", "ends_connection", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes, content_type: str = TEXT, *, ends_connection: bool = False
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers: list[tuple[str, str]] = []
+        self.ends_connection = ends_connection
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """The answer to a refused request."""
+    return Answer(refusal.status, refusal.body, "application/json", ends_connection=refusal.ends_connection)
 
 
 def bad_request(message: str = "Bad request") -> Refusal:

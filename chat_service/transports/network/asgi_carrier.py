@@ -6,14 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat_service.http_ports import refuse_packed_asgi
-from chat_service.transports.socketio.engine.doors import FOR_WEBSOCKETS, UPGRADE_REQUIRED, Door
-from chat_service.transports.socketio.engine.framing import NORMAL_CLOSURE, TOO_LARGE
-from chat_service.transports.socketio.engine.gate import Refusal
-from chat_service.transports.socketio.engine.hub import Hub
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, Receiver
-from chat_service.transports.socketio.engine.opening import Opening, join_headers, read_text
-from chat_service.transports.socketio.engine.polling import Answer, answer
-from chat_service.transports.socketio.engine.session import Waiting
+from chat_service.transports.network.doors import FOR_WEBSOCKETS, UPGRADE_REQUIRED, Door
+from chat_service.transports.network.framing import NORMAL_CLOSURE, TOO_LARGE
+from chat_service.transports.network.gate import Answer, Refusal
+from chat_service.transports.network.lines import CLOSE_GRACE, NOBODY, Receiver, Waiting
+from chat_service.transports.network.opening import Opening, join_headers, read_text
 
 logger = logging.getLogger("chat_service")
 
@@ -42,79 +39,6 @@ def read_opening(scope: Scope) -> Opening:
     )
 
 
-class ClientGone(Exception):
-    """The client disconnected before its request was answered."""
-
-
-class AsgiExchange:
-    """An ``Exchange`` over ASGI."""
-
-    def __init__(self, opening: Opening, first: Any, receive: Receive) -> None:
-        """``first``: the first event of the request."""
-        self.opening = opening
-        self._first = first
-        self._receive = receive
-        self._is_there = True
-
-    def is_there(self) -> bool:
-        """Whether the client is still waiting for the answer."""
-        return self._is_there
-
-    async def read(self, most: int) -> bytes:
-        """The body."""
-        body = bytearray()
-        event = self._first
-        while True:
-            if event["type"] != "http.request":
-                self._is_there = False
-                raise ValueError("the client has gone")
-            body += event.get("body") or b""
-            if len(body) > most:
-                raise ValueError("the body is too large")
-            if not event.get("more_body"):
-                return bytes(body)
-            event = await self._receive()
-
-    async def poll(self, work: Awaitable[list[str | bytes] | None]) -> list[str | bytes] | None:
-        """Wait for a poll, and end it if the client disconnects. Raises ``ClientGone``."""
-        polling = asyncio.ensure_future(work)
-        # Most polls of a new session need not wait.
-        await asyncio.sleep(0)
-        watching = asyncio.ensure_future(self._watch())
-        try:
-            await asyncio.wait([polling, watching], return_when=asyncio.FIRST_COMPLETED)
-            if not polling.done():
-                raise ClientGone
-            return polling.result()
-        finally:
-            for task in (polling, watching):
-                task.cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._is_there = False
-
-
-async def serve_asgi(hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or serve a WebSocket until it is closed."""
-    if await refuse_packed_asgi(scope, send):
-        return
-    opening = read_opening(scope)
-    hub.identify(opening)
-    if scope["type"] == "websocket":
-        await _serve_websocket(hub, opening, scope, receive, send)
-        return
-    first = await receive()
-    if first["type"] != "http.request":
-        return
-    try:
-        found = await answer(hub, AsgiExchange(opening, first, receive))
-    except ClientGone:
-        return
-    await respond(send, found)
-
-
 async def respond(send: Send, found: Answer) -> None:
     """Send an answer."""
     headers = [
@@ -127,24 +51,6 @@ async def respond(send: Send, found: Answer) -> None:
     raw = [(name.lower().encode("latin-1"), value.encode("utf-8")) for name, value in headers]
     await send({"type": "http.response.start", "status": found.status, "headers": raw})
     await send({"type": "http.response.body", "body": found.body})
-
-
-async def _serve_websocket(hub: Hub, opening: Opening, scope: Scope, receive: Receive, send: Send) -> None:
-    if (await receive())["type"] != "websocket.connect":
-        return
-    try:
-        if opening.query.get("transport") != "websocket":
-            raise Refusal(400, "Transport unknown", 0)
-        peer = hub.check(opening)
-    except Refusal as refusal:
-        logger.debug("refused a WebSocket: %s", refusal)
-        # 403 in HTTP. With a custom response, some versions of uvicorn log an error.
-        await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
-        return
-    offered = scope.get("subprotocols") or ()
-    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
-    line = AsgiLine(receive, send, hub.send_buffer_limit, hub.max_message_size)
-    await line.serve(hub.join(peer, opening, line), hub.per_turn)
 
 
 async def serve_page(

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Any
 
-from chat_service.transports.socketio.engine.buffered import BufferedConnection
-from chat_service.transports.socketio.engine.framing import (
+from chat_service.transports.network.buffered import BufferedConnection
+from chat_service.transports.network.framing import (
     BINARY,
     CLOSE,
     MIN_COMPRESSED_SIZE,
@@ -22,7 +22,7 @@ from chat_service.transports.socketio.engine.framing import (
     pong_frame,
     text_frame,
 )
-from chat_service.transports.socketio.engine.lines import Outbox
+from chat_service.transports.network.lines import Outbox
 
 logger = logging.getLogger("chat_service")
 

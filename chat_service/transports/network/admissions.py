@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from chat_service.clock import Sparing
-from chat_service.transports.socketio.proxies import group_of
+from chat_service.transports.network.proxies import group_of
 
 logger = logging.getLogger("chat_service")
 

@@ -7,7 +7,7 @@ one compressed frame serves all clients.
 import zlib
 from collections.abc import Callable
 
-from chat_service.transports.socketio.borrowed import mask
+from chat_service.transports.borrowed import mask
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _CONTINUATION = 0x0

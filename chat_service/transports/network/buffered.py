@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chat_service.transports.socketio.engine.lines import CLOSE_GRACE, NOBODY, QUIET, Outbox, Receiver
+from chat_service.transports.network.lines import CLOSE_GRACE, NOBODY, QUIET, Outbox, Receiver
 
 logger = logging.getLogger("chat_service")
 

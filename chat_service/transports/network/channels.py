@@ -1,18 +1,17 @@
-"""The sockets of the namespace, their channels, and sending to them."""
+"""The sockets of a transport, and their channels. Each transport adds how it sends to them."""
 
-import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
+from chat_service.concurrency.eager import Waited
 from chat_service.contracts.transport import Handshake
-from chat_service.transports.socketio.encoding import Encoder, Outgoing
-from chat_service.transports.socketio.engine.lines import FrameSink, Outbox
+from chat_service.transports.network.lines import FrameSink
 from chat_service.types import Channel, SocketId
 
 
-class EngineSession(Protocol):
-    """The Engine.IO session of a socket: a ``Peer``, or a session of the library."""
+class SocketSession(Protocol):
+    """What a socket is reached by: its Engine.IO session, or its stream connection."""
 
     @property
     def closed(self) -> bool:
@@ -25,14 +24,14 @@ class EngineSession(Protocol):
         ...
 
     def send_all(self, packets: Iterable[str | bytes], *, is_answer: bool = False) -> None:
-        """Send Engine.IO packets that belong together. ``is_answer``: they answer a request of the client."""
+        """Send packets that belong together. ``is_answer``: they answer a request of the client."""
         ...
 
     async def wait_drained(self) -> None:
         """Wait until the backlog is small enough for a large answer, or the session is closed."""
         ...
 
-    def wait_for(self, task: "asyncio.Task[None]") -> None:
+    def wait_for(self, work: Waited) -> None:
         """An event is being handled."""
         ...
 
@@ -42,11 +41,11 @@ class EngineSession(Protocol):
 
 
 class Connection:
-    """A socket of the namespace."""
+    """A socket."""
 
     __slots__ = ("channels", "handshake", "session", "sink", "socket_id")
 
-    def __init__(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> None:
+    def __init__(self, socket_id: SocketId, handshake: Handshake, session: SocketSession) -> None:
         self.socket_id = socket_id
         self.handshake = handshake
         #: Where packets are sent if there is no sink.
@@ -98,13 +97,9 @@ def split(connections: Collection[Connection]) -> Split:
 
 
 class Channels:
-    """Encodes each event once. Frames go to the outbox, packets to Engine.IO sessions.
+    """Knows which sockets there are, and which channels each has joined."""
 
-    All packets to a session take the same path, including acks and pings, so their order is kept.
-    """
-
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+    def __init__(self) -> None:
         self._connections: dict[SocketId, Connection] = {}
         #: Sockets that are gone, while their disconnect is being handled.
         self._leaving: dict[SocketId, Connection] = {}
@@ -113,15 +108,9 @@ class Channels:
         self.broadcasts = 0
         self.deliveries = 0
 
-    def use(self, encoder: Encoder, outbox: Outbox | None) -> None:
-        """Set the encoder and the outbox."""
-        self._encoder = encoder
-        # Only sockets with a sink need it, and sockets of a caller's server do not have one.
-        self._outbox = outbox or Outbox()
-
     # Sockets
 
-    def add(self, socket_id: SocketId, handshake: Handshake, session: EngineSession) -> Connection:
+    def add(self, socket_id: SocketId, handshake: Handshake, session: SocketSession) -> Connection:
         """A socket is connected."""
         connection = self._connections[socket_id] = Connection(socket_id, handshake, session)
         return connection
@@ -202,63 +191,3 @@ class Channels:
             members.changed()
             if not members.connections:
                 del self._channels[channel]
-
-    # Sending
-
-    def emit(self, socket_id: SocketId, event: str, args: Sequence[Any]) -> None:
-        connection = self._connections.get(socket_id)
-        if connection is not None:
-            self.deliveries += 1
-            self._send_to(connection, self._encoder.event(event, args))
-
-    def ack(self, connection: Connection, number: int, values: Sequence[Any]) -> None:
-        """Send the ack for the event with this number."""
-        sink = connection.sink
-        frame = (
-            self._encoder.ack_frame(number, values) if sink is not None and not sink.is_compressed else None
-        )
-        if sink is None or frame is None:
-            self._send_to(connection, self._encoder.ack(number, values), is_answer=True)
-            return
-        sink.allow(len(frame))
-        self._outbox.put(sink, frame)
-
-    def broadcast(
-        self, channel: Channel, event: str, args: Sequence[Any], exclude: Collection[SocketId]
-    ) -> None:
-        members = self._channels.get(channel)
-        if members is None:
-            return
-        if exclude:
-            to = [connection for connection in members.connections if connection.socket_id not in exclude]
-            if not to:
-                return
-            sinks, compressed, queued = split(to)
-        else:
-            sinks, compressed, queued = members.groups or members.split()
-        self.broadcasts += 1
-        if not (compressed or queued):
-            # By far the most common case.
-            frame = self._encoder.event_frame(event, args)
-            if frame is not None:
-                self.deliveries += len(sinks)
-                self._outbox.put_all(sinks, frame)
-                return
-        self.deliveries += len(sinks) + len(compressed) + len(queued)
-        outgoing = self._encoder.event(event, args)
-        if sinks:
-            self._outbox.put_all(sinks, outgoing.frame)
-        if compressed:
-            self._outbox.put_all(compressed, outgoing.compressed_frame)
-        for connection in queued:
-            connection.session.send_all(outgoing.packets)
-
-    def _send_to(self, connection: Connection, outgoing: Outgoing, *, is_answer: bool = False) -> None:
-        sink = connection.sink
-        if sink is None:
-            connection.session.send_all(outgoing.packets, is_answer=is_answer)
-            return
-        frame = outgoing.compressed_frame if sink.is_compressed else outgoing.frame
-        if is_answer:
-            sink.allow(len(frame))
-        self._outbox.put(sink, frame)

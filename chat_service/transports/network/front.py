@@ -14,7 +14,6 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from chat_service.concurrency import eager
 from chat_service.concurrency.deadlines import Deadlines
 from chat_service.http_ports import (
     ACCEPTS_AT_ONCE,
@@ -23,12 +22,10 @@ from chat_service.http_ports import (
     stop_servers,
 )
 from chat_service.open_files import watch_accepting
-from chat_service.transports.socketio.engine.admissions import Admissions
-from chat_service.transports.socketio.engine.aiohttp_carrier import accept
-from chat_service.transports.socketio.engine.doors import Door
-from chat_service.transports.socketio.engine.gate import Refusal, TooManyConnections
-from chat_service.transports.socketio.engine.hub import Hub
-from chat_service.transports.socketio.engine.opening import Opening, read_head
+from chat_service.transports.network.admissions import Admissions
+from chat_service.transports.network.doors import Door
+from chat_service.transports.network.gate import Refusal, TooManyConnections
+from chat_service.transports.network.opening import Opening, read_head
 
 logger = logging.getLogger("chat_service")
 
@@ -168,26 +165,6 @@ def is_websocket(opening: Opening) -> bool:
     )
 
 
-def entrance_of_hub(hub: Hub) -> Entrance:
-    """Opens WebSockets of Engine.IO."""
-
-    def enter(opening: Opening, transport: asyncio.Transport, rest: bytes) -> bool:
-        if opening.query.get("transport") != "websocket":
-            return False
-        hub.identify(opening)
-        peer = hub.check(opening)
-        line = accept(hub, opening, transport)
-        work = hub.join(peer, opening, line)
-        transport.set_protocol(line)
-        if work is not None:
-            eager.start(work, _nothing)
-        if rest:
-            line.data_received(rest)
-        return True
-
-    return enter
-
-
 def entrance_of_door(door: Door) -> Entrance:
     """Opens WebSockets of a door."""
 
@@ -199,10 +176,6 @@ def entrance_of_door(door: Door) -> Entrance:
         return True
 
     return enter
-
-
-def _nothing(_: object) -> None:
-    pass
 
 
 class OwnPort:

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any, Final, Protocol
 
-from chat_service.transports.socketio.engine.gate import Gate
-from chat_service.transports.socketio.engine.opening import Opening
-from chat_service.transports.socketio.engine.websocket import WebSocketConnection
+from chat_service.transports.network.gate import Gate
+from chat_service.transports.network.opening import Opening
+from chat_service.transports.network.websocket import WebSocketConnection
 
 #: The status and the text for a request that is not for a WebSocket.
 UPGRADE_REQUIRED: Final = 426

@@ -1,6 +1,7 @@
 """Our use of private names of libraries. tests/e2e/test_library_pins.py pins all of them."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,13 +10,16 @@ from aiohttp._websocket.helpers import websocket_mask
 from bidict import ValueDuplicationError
 from socketio import AsyncManager
 
-from chat_service.transports.socketio.packets import strict_decoder
-
 # json: the C scanner without its Python wrapper
 
-#: ``scan_json(text, start)`` returns the value that begins there and its end position, without skipping
-#: white space. Raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
-scan_json: Callable[[str, int], tuple[Any, int]] = strict_decoder.scan_once  # type: ignore[attr-defined]
+
+def scanner_of(decoder: json.JSONDecoder) -> Callable[[str, int], tuple[Any, int]]:
+    """A function of a text and a position, which returns the value that begins there and its end position.
+
+    It does not skip white space, and raises ``StopIteration``, ``ValueError`` or ``RecursionError``.
+    """
+    scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
+    return scan
 
 
 # aiohttp: the mask of WebSocket frames, written in C where aiohttp has been compiled

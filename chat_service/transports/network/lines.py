@@ -1,14 +1,13 @@
-"""The interface of WebSockets, and the outbox that joins writes to them.
+"""The interface of connections to clients, and the outbox that joins writes to them.
 
 Each kind of server has its own ``Line``. A ``Receiver`` gets what arrives on it.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeVar
-
-from chat_service.concurrency.deadlines import Deadlines
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 logger = logging.getLogger("chat_service")
 
@@ -127,8 +126,6 @@ class Outbox:
                 sink.abort()
 
 
-P = TypeVar("P")
-
 #: Reasons why a session ends.
 SERVER_DISCONNECT = "server disconnect"
 CLIENT_DISCONNECT = "client disconnect"
@@ -231,34 +228,6 @@ class Line(Protocol):
     async def wait_closed(self) -> None: ...
 
 
-class Owner(Protocol[P]):
-    """The owner of the peers, see ``Hub``."""
-
-    send_buffer_limit: int
-    #: Maximum number of concurrent tasks that handle events of one client.
-    max_waiting: int
-    #: Handles a message. Raises ``ValueError`` for a message that violates the protocol.
-    on_message: Callable[[P, str | bytes], Awaitable[None]]
-    #: Called with a closed peer and the reason.
-    on_end: Callable[[P, str], Coroutine[Any, Any, None]]
-    #: Peers that have to answer a ping in time.
-    silent: Deadlines[P]
-    #: Peers that have to read some of their backlog in time.
-    stalled: Deadlines[P]
-
-    def watch(self, peer: P) -> None:
-        """The client is alive: schedule the next ping."""
-        ...
-
-    def forget(self, peer: P) -> None:
-        """The session is closed."""
-        ...
-
-    def found_slow(self, sid: str, unsent: int) -> None:
-        """A session is being closed because this number of bytes waits for it."""
-        ...
-
-
 class Nobody:
     """The ``Receiver`` of a WebSocket that is not, or no longer, in use."""
 
@@ -284,3 +253,63 @@ class Nobody:
 
 
 NOBODY = Nobody()
+
+
+#: Number of bytes that each packet counts besides its data, so that many small ones are limited, too.
+PACKET_OVERHEAD = 128
+
+
+class Waiting:
+    """The queue of a client, in order. ``limit``: maximum number of waiting bytes that the client did not
+    request.
+    """
+
+    __slots__ = ("_limit", "_live_bytes", "_packets", "bytes", "is_full")
+
+    def __init__(self, limit: int) -> None:
+        #: Size of the waiting packets in bytes.
+        self.bytes = 0
+        #: Whether the limit was exceeded, and most of the backlog is still waiting.
+        self.is_full = False
+        self._limit = limit
+        #: Size in bytes of the waiting packets that the client did not request.
+        self._live_bytes = 0
+        #: Each packet with its size, and whether it is live.
+        self._packets: deque[tuple[str | bytes, int, bool]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether the limit is exceeded. A single packet may be larger than the limit."""
+        return self._live_bytes > self._limit and len(self._packets) > 1
+
+    def put(self, packet: str | bytes, *, is_answer: bool = False) -> None:
+        """Queue a packet. ``is_answer``: the client requested it, so it does not count toward the limit."""
+        size = PACKET_OVERHEAD + len(packet)
+        self.bytes += size
+        if not is_answer:
+            self._live_bytes += size
+        self._packets.append((packet, size, not is_answer))
+        if self.bytes > self._limit:
+            self.is_full = True
+
+    def take(self, most: int) -> list[str | bytes]:
+        """Take the oldest packets."""
+        taken = []
+        for _ in range(min(most, len(self._packets))):
+            packet, size, is_live = self._packets.popleft()
+            taken.append(packet)
+            self.bytes -= size
+            if is_live:
+                self._live_bytes -= size
+        if self.bytes <= self._limit // 4:
+            self.is_full = False
+        return taken
+
+    def drop(self) -> None:
+        """Drop all packets."""
+        self._packets.clear()
+        self.bytes = self._live_bytes = 0
+        self.is_full = False
