@@ -14,6 +14,7 @@ from chat_service.jwt_login import JwtLogin
 from chat_service.options import Options
 from chat_service.service import ChatService
 from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.transports.actionhero import ActionHeroDialect, ActionHeroOptions, PrimusDialect
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.transports.streams import (
     LineOptions,
@@ -79,10 +80,16 @@ def _build(settings: Settings) -> ChatService:
 def make_transports(settings: Settings) -> list[Any]:
     """The transports of a file: Socket.IO, and those that have a section."""
     transports: list[Any] = ["socket.io"]
+    hero = settings.actionhero_options
+    # Also where no section uses them.
+    ActionHeroOptions.from_mapping(hero)
     if settings.websocket_options is not None:
-        transports.append(WebSocketTransport(WebSocketOptions.from_mapping(settings.websocket_options)))
+        dialect = PrimusDialect(**hero) if settings.websocket_dialect == "actionhero" else None
+        options = WebSocketOptions.from_mapping(settings.websocket_options)
+        transports.append(WebSocketTransport(options, dialect=dialect))
     if settings.line_options is not None:
-        transports.append(LineTransport(LineOptions.from_mapping(settings.line_options)))
+        of_lines = ActionHeroDialect(**hero) if settings.line_dialect == "actionhero" else None
+        transports.append(LineTransport(LineOptions.from_mapping(settings.line_options), dialect=of_lines))
     return transports
 
 
@@ -101,6 +108,7 @@ def find_faults(settings: Settings, known: Sequence[Fault]) -> list[Fault]:
     faults += _option_faults("transport", SocketIOOptions.from_mapping, settings.transport_options)
     faults += _option_faults("websocket", WebSocketOptions.from_mapping, settings.websocket_options or {})
     faults += _option_faults("lines", LineOptions.from_mapping, settings.line_options or {})
+    faults += _option_faults("actionhero", ActionHeroOptions.from_mapping, settings.actionhero_options)
     faults += _option_faults("uploads", UploadOptions.from_mapping, settings.upload_options or {})
     login = settings.login
     if login is not None:

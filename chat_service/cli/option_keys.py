@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final, get_type_hints
 
 from chat_service.cli.login_settings import LoginSettings
-from chat_service.cli.sections import SECRETS, ProcessSettings, RoomSettings
+from chat_service.cli.sections import DIALECTS, SECRETS, ProcessSettings, RoomSettings
 
 #: Options that have their own sections in the file, with the names of the sections.
 SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
@@ -20,7 +20,7 @@ SECTIONS_OF_OPTIONS: Final[Mapping[str, str]] = {
     "webhook_options": "webhooks",
 }
 #: Options that are Python objects, which no file can have.
-_OBJECTS: Final = frozenset({"app", "server", "middleware", "tls"})
+_OBJECTS: Final = frozenset({"app", "server", "middleware", "tls", "payload"})
 
 #: The variable that sets a key is this, the section, two underscores and the key. One underscore would
 #: not do: Kubernetes sets CHAT_SERVICE_PORT in every container if there is a Service named "chat".
@@ -60,7 +60,9 @@ class Key:
 @cache
 def keys_of(section: str) -> tuple[Key, ...]:
     """The keys of a section, in the order of their definition. [[rooms]]: those of one room."""
-    return tuple(_store_keys() if section == "store" else _keys(section))
+    if section == "store":
+        return tuple(_store_keys())
+    return (*_dialect_key(section), *_keys(section))
 
 
 def all_keys() -> dict[str, Key]:
@@ -79,6 +81,15 @@ def _store_keys() -> Iterator[Key]:
     doc = '"memory" or "redis".  [default: "redis" if there is a url, else "memory"]'
     yield Key(section="store", name="type", type=str | None, default=None, doc=doc)
     yield from _keys("store")
+
+
+def _dialect_key(section: str) -> Iterator[Key]:
+    docs = {
+        "websocket": '"plain", or "actionhero" for ActionHero\'s browser client, whose path is "/primus".',
+        "lines": '"plain", or "actionhero" for actionhero-client and telnet.',
+    }
+    if section in docs:
+        yield Key(section=section, name="dialect", type=str, default=DIALECTS[0], doc=docs[section])
 
 
 def _keys(section: str) -> Iterator[Key]:
@@ -121,6 +132,10 @@ def _class_of(section: str) -> type[Any]:
             from chat_service.transports.streams.line_transport import LineOptions
 
             return LineOptions
+        case "actionhero":
+            from chat_service.transports.actionhero import ActionHeroOptions
+
+            return ActionHeroOptions
         case "api":
             from chat_service.http_api.api_options import ApiOptions
 

@@ -14,6 +14,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "websocket": "Options of the plain WebSocket transport, which the section switches on. On the port of "
     "Socket.IO, the options of [transport] decide which requests are let in.",
     "lines": "Options of the line transport, which the section switches on.",
+    "actionhero": 'Options of ActionHero\'s dialect, for sections with `dialect = "actionhero"`.',
     "api": "Options of the HTTP API, which the operations port serves if there is a token.",
     "webhooks": "Options of webhooks: the service calls a back end over HTTP, and sends it events.",
     "uploads": "Options of uploads, which the section switches on: files and images in rooms.",
@@ -39,6 +40,8 @@ SECRETS: Final = {
     "CHAT_UPLOADS_SECRET": ("uploads", "secret"),
 }
 
+#: What the clients of [websocket] or [lines] may speak.
+DIALECTS: Final = ("plain", "actionhero")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
 

@@ -12,6 +12,7 @@ from chat_service.cli.environment import Environment, read_environment
 from chat_service.cli.login_settings import LoginSettings
 from chat_service.cli.option_keys import PREFIX, ROOMS_VARIABLE, SECTIONS_OF_OPTIONS, names_of
 from chat_service.cli.sections import (
+    DIALECTS,
     SECTIONS,
     SECTIONS_THAT_SWITCH_ON,
     ProcessSettings,
@@ -37,6 +38,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "transport_options": "transport",
     "websocket_options": "websocket",
     "line_options": "lines",
+    "ActionHero": "actionhero",
     "api_options": "api",
     "webhook_options": "webhooks",
 }
@@ -64,6 +66,10 @@ class Settings:
     #: Options of the other transports; None if there is none.
     websocket_options: Mapping[str, Any] | None = None
     line_options: Mapping[str, Any] | None = None
+    #: What their clients speak: one of ``DIALECTS``.
+    websocket_dialect: str = DIALECTS[0]
+    line_dialect: str = DIALECTS[0]
+    actionhero_options: Mapping[str, Any] = field(default_factory=dict)
     api_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     webhook_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: None: there are no uploads.
@@ -164,9 +170,13 @@ class _Reader:
         sections, sources = self._sections(given, environment)
         known = {
             name: self.known(f"key in [{name}]", name, sections.get(name, {}), names_of(name))
-            for name in ("service", "transport", "websocket", "lines", "api", "webhooks", "uploads")
+            for name in SECTIONS
+            if name not in ("store", "login", "rooms", "process")
         }
         store_type, store = self._store(sections["store"])
+        websocket_dialect, line_dialect = (
+            self._dialect(name, known[name]) for name in ("websocket", "lines")
+        )
         login = None
         if "login" in sections:
             login = self.record(LoginSettings, "login", sections["login"])
@@ -188,6 +198,9 @@ class _Reader:
             transport_options=known["transport"],
             websocket_options=known["websocket"] if "websocket" in sections else None,
             line_options=known["lines"] if "lines" in sections else None,
+            websocket_dialect=websocket_dialect,
+            line_dialect=line_dialect,
+            actionhero_options=known["actionhero"],
             api_options=known["api"],
             webhook_options=known["webhooks"],
             upload_options=known["uploads"] if "uploads" in sections else None,
@@ -237,6 +250,13 @@ class _Reader:
             items = self.attempt("store", nothing, _list, "[store] sentinels", store["sentinels"])
             store["sentinels"] = [_address(item) for item in items]
         return kind, store
+
+    def _dialect(self, section: str, given: dict[str, Any]) -> str:
+        dialect = given.pop("dialect", DIALECTS[0])
+        if dialect in DIALECTS:
+            return str(dialect)
+        self.attempt(section, None, check_choice, f"[{section}] dialect", dialect, DIALECTS)
+        return DIALECTS[0]
 
     def record(self, kind: Callable[..., T], section: str, given: Any) -> T | None:
         """A dataclass of strings, numbers, flags and lists of strings, with type checks."""

@@ -25,8 +25,9 @@ def as_toml(settings: Settings, *, shows_sources: bool = False) -> str:
         ("service", settings.service),
         ("store", store),
         ("transport", settings.transport_options),
-        ("websocket", settings.websocket_options),
-        ("lines", settings.line_options),
+        ("websocket", _of_stream(settings.websocket_dialect, settings.websocket_options)),
+        ("lines", _of_stream(settings.line_dialect, settings.line_options)),
+        ("actionhero", settings.actionhero_options),
         ("api", settings.api_options),
         ("webhooks", settings.webhook_options),
         ("uploads", settings.upload_options),
@@ -42,6 +43,10 @@ def as_toml(settings: Settings, *, shows_sources: bool = False) -> str:
         values = _values("rooms", room) or {}
         blocks.append(_section("[[rooms]]", "rooms", values, sources))
     return "\n".join(blocks)
+
+
+def _of_stream(dialect: str, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return None if options is None else {"dialect": dialect, **options}
 
 
 def _with_defaults(section: str, given: Mapping[str, Any]) -> dict[str, Any]:

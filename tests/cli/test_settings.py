@@ -1,6 +1,8 @@
 """The file of serve: every section, what is refused, secrets, and how it is printed."""
 
+import asyncio
 import dataclasses
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from chat_service.cli.sections import SECRETS, SECTIONS
 from chat_service.cli.settings import Settings
 from chat_service.cli.toml_text import as_toml, literal
 from chat_service.redaction import redacted
+from chat_service.transports.actionhero import PrimusDialect
+from chat_service.transports.streams.plain_lines import PlainLines
 from tests.cli.conftest import invoke
 from tests.conformance.stream_client import connect_line, connect_socket
+from tests.support.patience import PATIENCE
 
 WHOLE = """
 [service]
@@ -305,9 +310,66 @@ async def test_the_sections_of_other_transports(write: Any) -> None:
     assert Settings.read(write("[lines]")).line_options == {}
 
 
+HEROES = """
+[service]
+port = 0
+
+[websocket]
+path = "/primus"
+dialect = "actionhero"
+
+[lines]
+port = 0
+dialect = "actionhero"
+
+[actionhero]
+welcome_message = "Hello!"
+error_texts = { connection_room_required = "which room?" }
+
+[login]
+type = "name"
+
+[[rooms]]
+name = "lobby"
+"""
+
+
+async def test_clients_of_actionhero_are_served(write: Any) -> None:
+    service = build_service(Settings.read(write(HEROES)))
+    async with service:
+        _, websocket, lines = service.options.transport
+        assert isinstance(websocket.dialect, PrimusDialect) and websocket.path == "/primus"
+        reader, writer = await asyncio.open_connection("127.0.0.1", lines.port)
+        answers = []
+        for command in ("", "roomView", "roomAdd lobby"):
+            writer.write(f"{command}\r\n".encode())
+            async with asyncio.timeout(PATIENCE):
+                answers.append(json.loads(await reader.readline()))
+        writer.close()
+        await writer.wait_closed()
+    assert answers[0]["welcome"] == "Hello!"
+    assert [answer.get("error") for answer in answers[1:]] == ["which room?", None]
+
+
+def test_the_dialect_of_each_transport(write: Any) -> None:
+    settings = Settings.read(write(HEROES), {"CHAT_LINES__DIALECT": "plain", "CHAT_ACTIONHERO__GUESTS": "no"})
+    assert (settings.websocket_dialect, settings.line_dialect) == ("actionhero", "plain")
+    assert settings.actionhero_options["guests"] is False
+    _, websocket, lines = build_service(settings).options.transport
+    assert not websocket.dialect.takes_guests and isinstance(lines.dialect, PlainLines)
+    again = Settings.read(write(as_toml(settings)))
+    assert (again.websocket_dialect, again.line_dialect) == ("actionhero", "plain")
+    assert again.actionhero_options.items() >= settings.actionhero_options.items()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('[lines]\ndialect = "hero"', "[lines] dialect: expected 'plain' or 'actionhero', got 'hero'"),
+        ("[websocket]\ndialect = []", "[websocket] dialect: expected 'plain' or 'actionhero', got []"),
+        ("[actionhero]\nguests = 1", "ActionHero dialect guests: expected True or False, got 1"),
+        ("[actionhero]\npayload = 1", "unknown key in [actionhero] payload"),
+        ('[actionhero]\nerror_texts = { no = "x" }', "unknown text of errors no"),
         ("[websocket]\npaht = 5", "unknown key in [websocket] paht; did you mean path?"),
         ("[websocket]\nport = -1", "websocket_options port: expected a port, 0 to 65535, or None, got -1"),
         ("[lines]\nidle_timeout = 0", "line_options idle_timeout: expected seconds, more than 0, got 0"),

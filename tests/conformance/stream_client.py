@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -71,6 +71,9 @@ class PlainClient:
             await self._reading
 
 
+ClientT = TypeVar("ClientT", bound=PlainClient)
+
+
 class LineClient(PlainClient):
     """A client over TCP."""
 
@@ -123,14 +126,19 @@ class SocketClient(PlainClient):
             await self._socket._writer.close()
 
 
-async def _named(transport: Transport, client: PlainClient, known: set[SocketId]) -> None:
-    """Wait until the server knows a client, and note its id."""
-    async with asyncio.timeout(PATIENCE):
-        while client.connected and not (new := set(transport.socket_ids()) - known):
-            await asyncio.sleep(0)
-    if not client.connected:
-        raise ConnectionError(f"refused: {client.others}")
+async def named(transport: Transport, client: ClientT, known: set[SocketId]) -> ClientT:
+    """Wait until the server knows a client, and note its id. Raises ``ConnectionError`` if it is refused."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while client.connected and not (new := set(transport.socket_ids()) - known):
+                await asyncio.sleep(0)
+        if not client.connected:
+            raise ConnectionError(f"refused: {client.others}")
+    except BaseException:
+        await client.disconnect()
+        raise
     (client.id,) = new
+    return client
 
 
 async def connect_line(
@@ -149,12 +157,7 @@ async def connect_line(
     client = LineClient(*await asyncio.open_connection("127.0.0.1", port, limit=2**24))
     client.start()
     await client.login(auth, query or {})
-    try:
-        await _named(transport, client, known)
-    except BaseException:
-        await client.disconnect()
-        raise
-    return client
+    return await named(transport, client, known)
 
 
 async def connect_socket(
@@ -182,9 +185,4 @@ async def connect_socket(
     client = SocketClient(session, socket)
     client.start()
     await client.login(auth, {})
-    try:
-        await _named(transport, client, known)
-    except BaseException:
-        await client.disconnect()
-        raise
-    return client
+    return await named(transport, client, known)

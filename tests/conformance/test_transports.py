@@ -12,6 +12,7 @@ from chat_service.testing.transport_suite import Connect, MakeTransport, Transpo
 from chat_service.transports.socketio import SocketIOTransport
 from chat_service.transports.streams import LineTransport, WebSocketTransport
 from chat_service.transports.transport_group import TransportGroup, share_port
+from tests.conformance.hero_client import HeroLines, HeroSockets, connect_hero_line, connect_hero_socket
 from tests.conformance.socketio_client import NAMESPACE, connector
 from tests.conformance.stream_client import connect_line, connect_socket
 
@@ -87,6 +88,34 @@ class TestPlainWebSocket(TransportSuite):
     @pytest.fixture
     def connect(self) -> Connect:
         return connect_socket
+
+
+class TestActionHeroLines(TransportSuite):
+    """``actionhero-client`` over TCP, which has no handshake."""
+
+    has_headers = has_query = has_auth = False
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return HeroLines
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return connect_hero_line
+
+
+class TestActionHeroWebSocket(TransportSuite):
+    """ActionHero's browser client over Primus."""
+
+    has_auth = False
+
+    @pytest.fixture
+    def make_transport(self) -> MakeTransport:
+        return HeroSockets
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        return connect_hero_socket
 
 
 class TestGroup(TransportSuite):

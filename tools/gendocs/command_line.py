@@ -14,6 +14,7 @@ from chat_service.cli.parameters import TeachingCommand
 from chat_service.http_api import api_options
 from chat_service.options import Options
 from chat_service.stores.redis import redis_options as redis_options
+from chat_service.transports.actionhero import ActionHeroOptions
 from chat_service.transports.socketio.socketio_options import SocketIOOptions
 from chat_service.transports.streams import LineOptions, WebSocketOptions
 from chat_service.uploads import upload_options
@@ -77,9 +78,12 @@ def _file() -> str:
             [item for item in all_fields(SocketIOOptions) if item.name not in ("app", "server", "middleware")]
         )
         + f"### [websocket]\n\n{sections.SECTIONS['websocket']}\n\n"
-        + _table(all_fields(WebSocketOptions))
+        + _table([_dialect("websocket"), *all_fields(WebSocketOptions)])
         + f"### [lines]\n\n{sections.SECTIONS['lines']}\n\n"
-        + _table([item for item in all_fields(LineOptions) if item.name != "tls"])
+        + _table([_dialect("lines"), *(item for item in all_fields(LineOptions) if item.name != "tls")])
+        + f"### [actionhero]\n\n{sections.SECTIONS['actionhero']} See "
+        "[the guide](../guide/moving-from-actionhero.md).\n\n"
+        + _table([item for item in all_fields(ActionHeroOptions) if item.name != "payload"])
         + f"### [api]\n\n{sections.SECTIONS['api']}\n\n"
         + _table(Module(api_options).fields("ApiOptions"))
         + f"### [webhooks]\n\n{sections.SECTIONS['webhooks']}\n\n"
@@ -138,6 +142,11 @@ def _type_of_store() -> Field:
     choices = " or ".join(f'"{name}"' for name in settings.STORES)
     doc = f"{choices}; redis if a url is given, else memory."
     return Field(name="type", type="str", default=None, doc=doc)
+
+
+def _dialect(section: str) -> Field:
+    (doc,) = (key.doc for key in option_keys.keys_of(section) if key.name == "dialect")
+    return Field(name="dialect", type="str", default=repr(sections.DIALECTS[0]), doc=doc)
 
 
 def _table(items: list[Field]) -> str:

@@ -169,6 +169,9 @@ class TransportTests:
 
     #: Whether handshakes have headers. Override it for a transport without any, such as lines over TCP.
     has_headers = True
+    #: Whether they have a query, and whether they have credentials (``auth``).
+    has_query = True
+    has_auth = True
 
     @pytest.fixture
     def make_transport(self) -> MakeTransport:
