@@ -115,9 +115,17 @@ class RedisClient:
         If a change of the room is unfinished, it is finished first. ``is_patient``: whether to retry while
         Redis is busy or refuses changes.
         """
+        packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+        link = self._ready_link(keys[0])
         try:
-            packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
-            return await self._send(keys[0], packed, is_patient=is_patient)
+            if link is None:
+                return await self._insist(keys[0], packed, 0, [], is_patient=is_patient)
+            try:
+                # As in ``_send``, whose coroutine would be as expensive as this whole attempt.
+                return await link.submit_packed(packed)
+            except (RedisReplyError, StoreTimeoutError) as error:
+                refusals = self._weigh(error, is_patient)
+            return await self._insist(keys[0], packed, 0, refusals, is_patient=is_patient)
         except RedisReplyError as error:
             refusal = error
         # A room may get one long change after another.
@@ -216,28 +224,43 @@ class RedisClient:
         return await self._send(key, pack_command(command))
 
     async def _send(self, key: str, packed: bytes, before: int = 0, *, is_patient: bool = True) -> Any:
+        link, refusals = self._ready_link(key), list[RedisReplyError]()
+        if link is not None:
+            try:
+                return await link.submit_packed(packed, before)
+            except (RedisReplyError, StoreTimeoutError) as error:
+                refusals = self._weigh(error, is_patient)
+        return await self._insist(key, packed, before, refusals, is_patient=is_patient)
+
+    def _ready_link(self, key: str) -> Link | None:
+        """The open link to the node of a key, if there is time to wait for the link's own timeout.
+
+        This is the usual case, which needs no timer.
+        """
+        patience = current_patience.get()
+        if patience is not None and patience.left <= self._ample:
+            return None
         topology = self.topology
         address = topology.address_known(key)
-        link = topology.link_known(address) if address is not None else None
-        patience = current_patience.get()
-        if link is not None and (patience is None or patience.left > self._ample):
-            try:
-                # The usual case needs no timer here because the link enforces the timeout.
-                return await link.submit_packed(packed, before)
-            except RedisReplyError as error:
-                if error.kind not in _ELSEWHERE and error.kind not in _SOON:
-                    raise
-                refusals = [error]
-                if self._is_useless(error, is_patient):
-                    self.timeouts += 1
-                    topology.forget()
-                    raise _refused(refusals) from None
-            except StoreTimeoutError:
-                self.timeouts += 1
-                topology.forget()
-                raise
-        else:
-            refusals = []
+        return None if address is None else topology.link_known(address)
+
+    def _weigh(self, error: RedisReplyError | StoreTimeoutError, is_patient: bool) -> list[RedisReplyError]:
+        """What a first attempt raised, as the refusals so far; raised again if another one is useless."""
+        if isinstance(error, RedisReplyError):
+            if error.kind not in _ELSEWHERE and error.kind not in _SOON:
+                raise error
+            if not self._is_useless(error, is_patient):
+                return [error]
+            error = _refused([error])
+        self.timeouts += 1
+        self.topology.forget()
+        raise error from None
+
+    async def _insist(
+        self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError], *, is_patient: bool
+    ) -> Any:
+        """Send a command until a node executes it, for as long as there is time."""
+        topology, patience = self.topology, current_patience.get()
         # Timeouts need a task.
         await in_task()
         seconds = self.seconds_left()

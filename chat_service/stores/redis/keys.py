@@ -103,7 +103,7 @@ class Keys:
 
     def message_keys(self, room: str) -> list[str]:
         """The keys that ``room_message.lua`` needs, in its order."""
-        key = self.room(room)
+        key = f"{self.prefix}:room:{{{room}}}"
         return [key, key + ":members", key + ":history", key + ":times"]
 
     def unread_keys(self, room: str) -> list[str]:
