@@ -73,6 +73,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)
         self._rooms = RoomScripts(self.client, self.keys, codec)
+        self.client.finish_change = self._rooms.pending.finish
         self._members = MemberScripts(self.client, self.keys, codec)
         timeout = self.options.command_timeout
         self._permits = permits = Permits(self.client, self.keys, timeout)
