@@ -36,7 +36,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Nothing is measured while the tests are collected."""
     meter = session.config.stash[METER] = measuring.Meter(session.config)
     if meter.is_on and session.config.getoption("dist", "no") == "no":  # not the process that hands out tests
-        measuring.import_everything()
+        # Of several workers, the first one measures what modules do when they are imported.
+        if getattr(session.config, "workerinput", {}).get("workerid", "gw0") == "gw0":
+            measuring.import_everything()
         meter.switch(on=False)
     return (yield)
 

@@ -129,10 +129,10 @@ async def run_command(context: Context, command: Command, call: CommandCall) -> 
                 excused, party = await hold.enter(is_sociable=_may_run_together(context, command, call))
                 if mine is not None:
                     mine.until += excused
+                    if mine.left <= 0:
+                        raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
             elif hold.key in context.serial.sociable and _may_run_together(context, command, call):
                 party = context.serial.open_party(hold.key)
-            if mine is not None and mine.left <= 0:
-                raise StoreTimeoutError(f"{command.name} has waited too long for its turn")
         return await _run(context, command, call, hold, party)
     finally:
         if hold is not None:

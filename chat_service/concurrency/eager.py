@@ -30,10 +30,8 @@ class Reply(asyncio.Future[Any]):
     Work started by ``run_in`` waits for it without a task. Anything else waits for it as for any future.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.Future.__init__(self, loop=loop)
-        #: The work without a task that waits for this.
-        self.waiter: Begun | None = None
+    #: The work without a task that waits for this.
+    waiter: "Begun | None" = None
 
     def settle(self, result: Any) -> None:
         """Set the result, unless the waiter was cancelled. Work without a task goes on at once.

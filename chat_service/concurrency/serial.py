@@ -43,7 +43,7 @@ Waiter = tuple["asyncio.Future[Party | None]", Optional["Hold"], bool]
 
 
 class Place:
-    """A held key with its holder and waiters."""
+    """A held key for which others wait, or which is held together."""
 
     __slots__ = ("excused", "holder", "party", "waiting")
 
@@ -65,7 +65,8 @@ class SerialQueue:
     """
 
     def __init__(self) -> None:
-        self._places: dict[Hashable, Place] = {}
+        # A key that one holder has to itself needs no place.
+        self._places: dict[Hashable, Hold | Place] = {}
         #: Keys whose last holders came in a party, so that the next one may expect others.
         self.sociable: set[Hashable] = set()
 
@@ -88,6 +89,8 @@ class SerialQueue:
         if place is None:
             self._places[key] = Place(holder)
             return 0.0, None
+        if isinstance(place, Hold):
+            place = self._places[key] = Place(place)
         party = place.party
         # Nobody joins past others who wait already.
         is_next = is_sociable and not place.waiting
@@ -104,7 +107,7 @@ class SerialQueue:
             place.waiting = deque()
         place.waiting.append((turn, holder, is_sociable))
         for hold in outer:
-            hold.waits_for.append(key)
+            hold.waits_for += (key,)
         try:
             party = await turn
         except asyncio.CancelledError:
@@ -113,7 +116,8 @@ class SerialQueue:
             raise
         finally:
             for hold in outer:
-                hold.waits_for.remove(key)
+                at = hold.waits_for.index(key)
+                hold.waits_for = hold.waits_for[:at] + hold.waits_for[at + 1 :]
         return place.excused - excused, party
 
     def _leads_to(self, key: Hashable, goal: "Hold") -> bool:
@@ -122,7 +126,7 @@ class SerialQueue:
         keys = [key]
         while keys:
             place = self._places.get(keys.pop())
-            holder = place.holder if place else None
+            holder = place.holder if isinstance(place, Place) else place
             if holder is goal:
                 return True
             if holder is not None and holder.key not in seen:
@@ -132,6 +136,9 @@ class SerialQueue:
 
     def release(self, key: Hashable, excused: float = 0.0) -> None:
         place = self._places[key]
+        if isinstance(place, Hold):
+            del self._places[key]
+            return
         place.excused += excused
         if place.party is not None:
             place.party.members -= 1
@@ -145,9 +152,9 @@ class SerialQueue:
 
     def open_party(self, key: Hashable) -> Party:
         """Let others join the only holder of a key, until the party is closed. See ``acquire``."""
-        place = self._places[key]
-        place.holder, place.party = None, Party(1, is_open=True)
-        return place.party
+        place = self._places[key] = Place(None)
+        place.party = party = Party(1, is_open=True)
+        return party
 
     def _remember(self, key: Hashable, party: Party) -> None:
         if party.size == 1:
@@ -187,7 +194,7 @@ class Hold:
         #: False before and after the hold, also for tasks that outlive it.
         self.is_active = False
         #: Keys that work inside this hold is waiting for.
-        self.waits_for: list[Hashable] = []
+        self.waits_for: tuple[Hashable, ...] = ()
         self._token: Token[tuple[Hold, ...]]
 
     def enter_at_once(self) -> bool:
@@ -198,7 +205,7 @@ class Hold:
         places = self._queue._places
         if self.key in places:
             return False
-        places[self.key] = Place(self)
+        places[self.key] = self
         self.is_active = True
         self._token = _held.set((*held, self))
         return True
@@ -222,8 +229,7 @@ class Hold:
             self.is_active = False
             _held.reset(self._token)
             places = self._queue._places
-            place = places[self.key]
-            if place.waiting is None and place.party is None:
+            if places[self.key] is self:
                 del places[self.key]
             else:
                 self._queue.release(self.key, excused)

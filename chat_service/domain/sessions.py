@@ -93,6 +93,8 @@ class Sessions:
     def __init__(self) -> None:
         self._by_socket: dict[SocketId, Session] = {}
         self._by_user: dict[UserName, dict[SocketId, Session]] = {}
+        #: The session of a socket of this instance, or None.
+        self.get: Callable[[SocketId], Session | None] = self._by_socket.get
 
     def __len__(self) -> int:
         return len(self._by_socket)
@@ -105,9 +107,6 @@ class Sessions:
     def add(self, socket_id: SocketId) -> Session:
         session = self._by_socket[socket_id] = Session(socket_id)
         return session
-
-    def get(self, socket_id: SocketId) -> Session | None:
-        return self._by_socket.get(socket_id)
 
     def name_user(self, session: Session, user: UserName) -> None:
         """Set the user of a socket."""

@@ -1,6 +1,7 @@
 """run and serve as processes: signals, workers, reload, and startup errors."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -345,30 +346,52 @@ async def test_demo() -> None:
 NAMES_ONLY = "logins are by name only, and others than this machine can reach "
 
 
-@pytest.mark.parametrize(
-    ("login", "host", "options", "warns"),
-    [
-        ("name", None, [], False),
-        ("name", "0.0.0.0", [], True),
-        ("name", "0.0.0.0", ["--host", "127.0.0.1"], False),
-        ("name", "localhost", ["--host", "0.0.0.0"], True),
-        ("jwt", "0.0.0.0", [], False),
-    ],
-)
-async def test_serve_warns_about_unverified_names(
-    tmp_path: Path, login: str, host: str | None, options: list[str], warns: bool
-) -> None:
-    config = tmp_path / "chat.toml"
-    secret = 'secret = "a secret of thirty-two bytes or more"\n' if login == "jwt" else ""
-    listen = f'host = "{host}"\n' if host else ""
-    config.write_text(f'[service]\nport = 0\n{listen}[login]\ntype = "{login}"\n{secret}')
-    async with chat("serve", "--config", config, *options) as process:
-        line = await process.wait_for("listens at")
-        assert ("(every address)" in line) is ("0.0.0.0" in (options or [str(host)]))
-        assert "store: memory; Ctrl+C stops it" in line
-        process.send_signal(signal.SIGINT)
+#: How users log in, the host in the file, options of the command line, and whether there is a warning.
+NAMED: list[tuple[str, str | None, list[str], bool]] = [
+    ("name", None, [], False),
+    ("name", "0.0.0.0", [], True),
+    ("name", "0.0.0.0", ["--host", "127.0.0.1"], False),
+    ("name", "localhost", ["--host", "0.0.0.0"], True),
+    ("jwt", "0.0.0.0", [], False),
+]
+
+#: Runs commands one after the other, in one process, and says after each that it has ended.
+SEVERAL = """
+import json, sys
+from chat_service.cli import app
+
+for number, args in enumerate(json.loads(sys.argv[1])):
+    try:
+        app(args)
+    except SystemExit as end:
+        for stream in (sys.stdout, sys.stderr):
+            print(f"command {number} ended with {end.code}", file=stream, flush=True)
+"""
+
+
+async def test_serve_warns_about_unverified_names(tmp_path: Path) -> None:
+    calls = []
+    for number, (login, host, options, _) in enumerate(NAMED):
+        config = tmp_path / f"chat{number}.toml"
+        secret = 'secret = "a secret of thirty-two bytes or more"\n' if login == "jwt" else ""
+        listen = f'host = "{host}"\n' if host else ""
+        config.write_text(f'[service]\nport = 0\n{listen}[login]\ntype = "{login}"\n{secret}')
+        calls.append(["serve", "--config", str(config), *options])
+    async with run(sys.executable, "-c", SEVERAL, json.dumps(calls)) as process:
+        for number, row in enumerate(NAMED):
+            _, host, options, _ = row
+            await wait_until(
+                lambda wanted=number + 1: process.output.count("listens at") == wanted,
+                f"the service of {row}",
+            )
+            process.send_signal(signal.SIGINT)
+            await process.wait_for(f"command {number} ended with 0")
+            *_, output, _ = re.split("command . ended with .\n", process.output)
+            assert ("(every address)" in output) is ("0.0.0.0" in (options or [str(host)])), row
+            assert "store: memory; Ctrl+C stops it" in output, row
         assert await process.wait() == 0
-    assert (NAMES_ONLY in process.errors) is warns
+    told = re.split("command . ended with .\n", process.errors)
+    assert [NAMES_ONLY in errors for errors in told] == [*(warns for *_, warns in NAMED), False]
 
 
 async def test_demo_warns_about_unverified_names() -> None:

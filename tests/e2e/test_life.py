@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from example import server
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
 from tests.e2e.processes import example_server, run
 from tests.e2e.raw import polling, websocket
@@ -87,7 +88,8 @@ async def test_commands_in_flight_are_finished(connect: ConnectTo) -> None:
 
 @pytest.mark.covers("option:close_timeout")
 async def test_commands_that_take_too_long_are_cancelled(connect: ConnectTo) -> None:
-    async with run(sys.executable, "-X", "dev", "-c", SLOW, "0.05") as process:
+    script = SLOW.replace("sleep(0.3)", "sleep(3600)")
+    async with run(sys.executable, "-X", "dev", "-c", script, "0.05") as process:
         port = int((await process.wait_for("port ")).split()[1])
         client = await connect(port, "alice")
         await client.wait_for("loginConfirmed")
@@ -113,35 +115,41 @@ async def test_port_in_use() -> None:
     assert process.output == ""
 
 
-@pytest.mark.parametrize("port", ["many", "-1", "70000", ""])
-async def test_bad_port(port: str) -> None:
-    async with run(sys.executable, "-X", "dev", "example/server.py", env={"PORT": port}) as process:
+async def test_bad_port() -> None:
+    async with run(sys.executable, "-X", "dev", "example/server.py", env={"PORT": "many"}) as process:
         assert await process.wait() == 1
     (line,) = process.errors.splitlines()
-    assert line.startswith(f"cannot start: PORT={port}: ")
+    assert line.startswith("cannot start: PORT=many: ")
+
+
+@pytest.mark.parametrize("port", ["many", "-1", "70000", ""])
+def test_what_is_said_of_a_bad_port(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(SystemExit, match=f"^cannot start: PORT={port}: "):
+        server.main()
 
 
 @pytest.mark.covers("hook:on_start")
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        ("RuntimeError('no database')", "no database"),
-        ("OSError(5, 'no disk')", "[Errno 5] no disk"),
-        ("ValueError()", "ValueError"),
-    ],
-)
-async def test_on_start_that_raises(error: str, text: str) -> None:
-    script = f"""
+async def test_on_start_that_raises() -> None:
+    script = """
 from chat_service import ChatService
 
-def on_start(service):
-    raise {error}
+for error in (OSError(5, "no disk"), ValueError(), RuntimeError("no database")):
+    def on_start(service):
+        raise error
 
-ChatService(host="127.0.0.1", port=0, hooks={{"on_start": on_start}}).run()
+    try:
+        ChatService(host="127.0.0.1", port=0, hooks={"on_start": on_start}).run()
+    except SystemExit as end:
+        print("code", end.code, flush=True)
+        if isinstance(error, RuntimeError):
+            raise
 """
     async with run(sys.executable, "-X", "dev", "-W", "error", "-c", script) as process:
         assert await process.wait() == 1
-    assert process.errors.splitlines() == [f"chat_service cannot start: {text}"]
+    assert process.output == "code 1\n" * 3
+    told = ("[Errno 5] no disk", "ValueError", "no database")
+    assert process.errors.splitlines() == [f"chat_service cannot start: {text}" for text in told]
 
 
 async def test_signal_during_the_start_ends_it() -> None:

@@ -15,7 +15,7 @@ from tests.support.world import name_by_query
 
 MEMBERS = 100
 #: Calls of functions in the package for one message to a room of one, in memory.
-CALLS = 65
+CALLS = 61
 
 
 def say(number: int) -> str:

@@ -32,7 +32,7 @@ async def settle(reply: eager.Reply, result: Any) -> None:
 
 
 def make_reply() -> eager.Reply:
-    return eager.Reply(asyncio.get_running_loop())
+    return eager.Reply(loop=asyncio.get_running_loop())
 
 
 async def test_work_goes_on_with_a_reply_at_once_and_without_a_task() -> None:

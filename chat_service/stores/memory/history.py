@@ -74,7 +74,8 @@ class History:
             if self.ttl is not None:
                 self._times.append(self._now())
                 self.drop_old()
-            self._drop_surplus()
+            if len(self._items) - self._start > self.max_size or self.max_bytes is not None:
+                self._drop_surplus()
         self.last_id = message_id
         return message_id
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -36,7 +36,10 @@ _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY
 _REFUSED = frozenset({"OOM", "MISCONF", "NOREPLICAS", "READONLY"})
 #: Error replies of a Redis that currently refuses all commands.
 _OCCUPIED = frozenset({"LOADING", "BUSY"})
-
+#: Error reply of a script about a room of which a change is unfinished. It has done nothing.
+_UNFINISHED = "UNFINISHED"
+#: Error replies after which ``run`` knows what to do.
+_REPEATED = _ELSEWHERE | _SOON | {"NOSCRIPT", _UNFINISHED}
 
 _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
@@ -62,6 +65,8 @@ class RedisClient:
         self.errors = 0
         # Until then refused commands are not retried, because one was refused until its timeout.
         self._impatient_until = 0.0
+        #: Finishes the unfinished change of the room whose first key this is.
+        self.finish_change: Callable[[str], Awaitable[None]] | None = None
 
     async def open(self) -> None:
         """Connect, and check that this Redis is suitable. Raises ``ConfigurationError``, ``StoreError``."""
@@ -107,19 +112,36 @@ class RedisClient:
     ) -> Any:
         """Run a script by its digest, loading it on a server that lacks it. Raises ``StoreError``.
 
-        ``is_patient``: whether to retry while Redis is busy or refuses changes.
+        If a change of the room is unfinished, it is finished first. ``is_patient``: whether to retry while
+        Redis is busy or refuses changes.
         """
+        packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+        link = self._ready_link(keys[0])
         try:
-            packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
-            return await self._send(keys[0], packed, is_patient=is_patient)
+            if link is None:
+                return await self._insist(keys[0], packed, 0, [], is_patient=is_patient)
+            try:
+                # As in ``_send``, whose coroutine would be as expensive as this whole attempt.
+                return await link.submit_packed(packed)
+            except (RedisReplyError, StoreTimeoutError) as error:
+                refusals = self._weigh(error, is_patient)
+            return await self._insist(keys[0], packed, 0, refusals, is_patient=is_patient)
         except RedisReplyError as error:
-            if error.kind != "NOSCRIPT":
-                raise self._failure(f"script {script.name}", error) from None
-        try:
-            packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
-            return await self._send(keys[0], packed, is_patient=is_patient)
-        except RedisReplyError as error:
-            raise self._failure(f"script {script.name}", error) from None
+            refusal = error
+        # A room may get one long change after another.
+        until = monotonic() + self.seconds_left()
+        while True:
+            if refusal.kind == "NOSCRIPT":
+                packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
+            elif refusal.kind == _UNFINISHED and self.finish_change is not None and monotonic() < until:
+                packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+                await self.finish_change(keys[0])
+            else:
+                raise self._failure(f"script {script.name}", refusal) from None
+            try:
+                return await self._send(keys[0], packed, is_patient=is_patient)
+            except RedisReplyError as error:
+                refusal = error
 
     async def run_each(self, script: Script, groups: Sequence[Sequence[str]], *args: Encodable) -> list[Any]:
         """Run a script once for each group of keys, which may be on different nodes. Raises ``StoreError``.
@@ -155,7 +177,7 @@ class RedisClient:
                 self.timeouts += 1
                 topology.forget()
                 raise answer
-            elif answer.kind not in _ELSEWHERE and answer.kind not in _SOON and answer.kind != "NOSCRIPT":
+            elif answer.kind not in _REPEATED:
                 raise self._failure(f"script {script.name}", answer)
         left = [number for number in range(len(groups)) if number not in answers]
         # One per node, which finds the node and loads the script there; then the others.
@@ -191,6 +213,8 @@ class RedisClient:
 
     def _failure(self, what: str, error: RedisReplyError) -> StoreError:
         self.errors += 1
+        if error.kind == _UNFINISHED:
+            return StoreTimeoutError(f"{what}: a change of the room is not finished yet")
         if error.kind in _REFUSED:
             return StoreRefusedError(f"Redis refuses changes: {error}")
         return StoreError(f"{what}: {error}")
@@ -200,28 +224,43 @@ class RedisClient:
         return await self._send(key, pack_command(command))
 
     async def _send(self, key: str, packed: bytes, before: int = 0, *, is_patient: bool = True) -> Any:
+        link, refusals = self._ready_link(key), list[RedisReplyError]()
+        if link is not None:
+            try:
+                return await link.submit_packed(packed, before)
+            except (RedisReplyError, StoreTimeoutError) as error:
+                refusals = self._weigh(error, is_patient)
+        return await self._insist(key, packed, before, refusals, is_patient=is_patient)
+
+    def _ready_link(self, key: str) -> Link | None:
+        """The open link to the node of a key, if there is time to wait for the link's own timeout.
+
+        This is the usual case, which needs no timer.
+        """
+        patience = current_patience.get()
+        if patience is not None and patience.left <= self._ample:
+            return None
         topology = self.topology
         address = topology.address_known(key)
-        link = topology.link_known(address) if address is not None else None
-        patience = current_patience.get()
-        if link is not None and (patience is None or patience.left > self._ample):
-            try:
-                # The usual case needs no timer here because the link enforces the timeout.
-                return await link.submit_packed(packed, before)
-            except RedisReplyError as error:
-                if error.kind not in _ELSEWHERE and error.kind not in _SOON:
-                    raise
-                refusals = [error]
-                if self._is_useless(error, is_patient):
-                    self.timeouts += 1
-                    topology.forget()
-                    raise _refused(refusals) from None
-            except StoreTimeoutError:
-                self.timeouts += 1
-                topology.forget()
-                raise
-        else:
-            refusals = []
+        return None if address is None else topology.link_known(address)
+
+    def _weigh(self, error: RedisReplyError | StoreTimeoutError, is_patient: bool) -> list[RedisReplyError]:
+        """What a first attempt raised, as the refusals so far; raised again if another one is useless."""
+        if isinstance(error, RedisReplyError):
+            if error.kind not in _ELSEWHERE and error.kind not in _SOON:
+                raise error
+            if not self._is_useless(error, is_patient):
+                return [error]
+            error = _refused([error])
+        self.timeouts += 1
+        self.topology.forget()
+        raise error from None
+
+    async def _insist(
+        self, key: str, packed: bytes, before: int, refusals: list[RedisReplyError], *, is_patient: bool
+    ) -> Any:
+        """Send a command until a node executes it, for as long as there is time."""
+        topology, patience = self.topology, current_patience.get()
         # Timeouts need a task.
         await in_task()
         seconds = self.seconds_left()

@@ -97,6 +97,9 @@ def decode_room_event(payload: bytes) -> RoomEvent:
 
 def _decode_checked(payload: bytes) -> Envelope:
     try:
+        if payload[:1] == JSON_START:
+            # What most envelopes are.
+            return _json_message(*decode_text(payload))
         return _decode(payload)
     except BadEnvelopeError:
         raise
@@ -125,8 +128,6 @@ def _encode(envelope: Envelope) -> bytes:
 
 
 def _decode(payload: bytes) -> Envelope:
-    if payload[:1] == JSON_START:
-        return _json_message(*decode_text(payload))
     # A list or map cannot have more items than bytes, so a short payload cannot allocate large ones.
     size = len(payload)
     unpacker = msgpack.Unpacker(

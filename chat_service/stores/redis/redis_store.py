@@ -1,6 +1,6 @@
 """The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -72,6 +72,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)
         self._rooms = RoomScripts(self.client, self.keys, codec)
+        self.client.finish_change = self._rooms.pending.finish
         self._members = MemberScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)
@@ -200,8 +201,9 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
             room, user, socket_id, now, echo=echo, echo_all=echo_all, keep_index=keep_index
         )
 
-    async def room_message(self, room: RoomName, actor: Actor, message: Message) -> int:
-        return await self._rooms.message(room, actor, message)
+    # Without a coroutine of its own: this is what most commands do.
+    def room_message(self, room: RoomName, actor: Actor, message: Message) -> Coroutine[Any, Any, int]:
+        return self._rooms.message(room, actor, message)
 
     async def room_messages(self, room: RoomName, actor: Actor, messages: Sequence[Message]) -> int:
         """See ``SendsTogether``."""

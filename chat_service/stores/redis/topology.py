@@ -168,7 +168,7 @@ class Topology:
     def link_known(self, address: Address) -> Link | None:
         """The open link to a node, None if there is none."""
         link = self._links.get(address)
-        return link if link is not None and link.is_open else None
+        return link if link is not None and link.wire is not None else None
 
     async def refresh(self) -> Found:
         """Find the master or the slots. Raises ``StoreTimeoutError``."""
