@@ -44,7 +44,7 @@ class Gateway:
             await in_task()
         context = self._context
         timeout, work = context.store_timeout, context.running.begin(LOGIN)
-        token = scope.set((context.instance_id, None, socket_id, LOGIN, ()))
+        token = scope.set((context, None, socket_id, LOGIN, ()))
         current_patience.set(None if timeout is None else Patience(timeout))
         try:
             await connections.login(context, socket_id)
@@ -58,7 +58,7 @@ class Gateway:
         context.counters.disconnected(reason)
         if self._needs_task:
             await in_task()
-        known = (context.instance_id, context.sessions.get(socket_id), socket_id, DISCONNECT, ())
+        known = (context, context.sessions.get(socket_id), socket_id, DISCONNECT, ())
         with context.running.track(DISCONNECT), in_scope(known):
             await connections.disconnect(context, socket_id)
 

@@ -258,17 +258,22 @@ class RoomStore(Protocol):
         Raises ``noRoom``; ``notAllowed`` according to ``rules.may_change_list``; ``listLimitExceeded``.
         If ``enable_access_lists_updates`` is on, publishes ``roomAccessListAdded`` with the names that were
         not in the list, and ``roomAccessListRemoved`` with those that were, each once in the given order.
-        Neither is published without names.
+        Neither is published without names. Many names may be published in several such events.
 
         The sockets of removed users leave the room in the same step, which publishes, after those events,
         one ``RoomEvent`` with ``removed`` and an empty name. Afterwards the users' indexes are cleaned, and
         ``roomAccessRemoved(room)`` is published on each user's topic for the sockets that were not joined.
         Returns the sockets that have left, or None if nobody was removed.
 
+        Many names may take effect in parts, but every operation that reads or changes the room, and begins
+        after the first part, comes after the last one. If this operation is interrupted after its decision,
+        the next one about the room does the rest.
+
         If many users are removed, that event may announce none of them, and have ``stayed`` instead of
-        ``removed``, or ``removed`` without sockets. Until the operation ends, further events follow with
-        parts of the removed users, and who of them are announced. None of these may come after an event
-        that shows that the user has joined again. After a deletion none follow.
+        ``removed``, or ``removed`` without sockets; several such events may have parts of the users. Until
+        the operation ends, further events follow with parts of the removed users, and who of them are
+        announced. None of these may come after an event that shows that the user has joined again. After a
+        deletion none follow.
         """
         ...
 

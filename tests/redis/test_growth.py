@@ -13,7 +13,7 @@ from chat_service.options import Options
 from chat_service.stores.redis import RedisStore
 from chat_service.testing.store_suite import Peer
 from chat_service.testing.store_suite.base import ALICE, BOB, CAROL, NOW, S1, S2, actor
-from chat_service.types import InstanceId, RoomName
+from chat_service.types import InstanceId, RoomName, UserName
 from tests.redis.conftest import At
 from tests.redis.costs import DOCS
 from tests.redis.ghosts import write_ghosts
@@ -47,7 +47,7 @@ def kind_of(key: str, prefix: str) -> str:
     kind = re.sub(r"^(room|user):\{[^}]*\}", r"\1:{name}", kind)
     kind = re.sub(r"^instance:\{[^}]*\}", "instance:{id}", kind)
     kind = re.sub(r":pace:.*:due", ":pace:user:due", kind)
-    kind = re.sub(r":leaving:.*", ":leaving:change", kind)
+    kind = re.sub(r":(leaving|staged):.*", r":\1:change", kind)
     return re.sub(r":sent:.*", ":sent:user:key:id", kind)
 
 
@@ -94,6 +94,13 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, alone: At, 
         write_ghosts(client, alone.prefix, 201, ["lasting"])
         assert isinstance(peer.store, RedisStore)
         await peer.store._rooms.set(RoomName("lasting"), SYSTEM, NOW, "mode", "1", b"\x90")
+        # So are one that adds many names, after its decision, and one before it.
+        names = [UserName(f"user{number}") for number in range(251)]
+        await peer.store.room_create(RoomName("unfinished"), RoomConfig())
+        await peer.store._rooms.change_list(
+            RoomName("unfinished"), SYSTEM, "blacklist", NOW, names, [], 1000, []
+        )
+        await peer.store._rooms.pending.stage_names(RoomName("unfinished"), names, [])
         found = ttls(client, alone.prefix)
     assert {kind_of(key, alone.prefix) for key in found} == set(documented)
     # Keys that should expire by themselves do.
@@ -102,7 +109,7 @@ async def test_every_key_has_a_bound_and_an_end(server: RedisServer, alone: At, 
         assert bound
         assert end
         if end.startswith("it expires") or key.endswith(("}:history", "}:times", "}:interactions", "}:ban")):
-            assert 0 < left <= (HOUR if ":leaving:" in key else SECONDS) * 1000, key
+            assert 0 < left <= (HOUR if ":leaving:" in key or ":staged:" in key else SECONDS) * 1000, key
         elif not key.endswith("{carol}"):
             assert left == -1, key
     # All keys in the table exist.

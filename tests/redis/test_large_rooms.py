@@ -1,22 +1,24 @@
 """Removing many users from a room: short scripts, crashes between them, instances that miss the decision."""
 
-from collections.abc import Awaitable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import msgpack
 import pytest
 import redis as redis_client
 
-from chat_service.contracts.records import SYSTEM, RoomConfig, UserSeen
+from chat_service.contracts.bus import Notify
+from chat_service.contracts.records import SYSTEM, Actor, RoomConfig, SendConditions, UserSeen
 from chat_service.errors import StoreTimeoutError
-from chat_service.stores.redis import RedisStore
+from chat_service.stores.redis import RedisStore, scripts
 from chat_service.stores.redis.envelopes import pack
 from chat_service.stores.redis.room_values import Cleared, Removed
 from chat_service.testing import wait_until
 from chat_service.testing.store_suite import Peer
 from chat_service.testing.store_suite.base import ALICE, BOB, NOW, ROOM, S1, S2, raises_error, room_topic
 from chat_service.testing.store_suite.large_rooms import comings_and_goings
-from chat_service.types import InstanceId, RoomName, UserName
+from chat_service.types import InstanceId, RoomName, SocketId, UserName
 from tests.redis.conftest import At
 from tests.redis.ghosts import DEAD, write_ghosts
 from tests.redis.pairs import Pair
@@ -99,6 +101,107 @@ async def test_no_script_touches_all_members(
         assert client.hkeys(f"{store.keys.room(ROOM)}:details") == [BOB.encode()]
     else:
         assert keys == []
+
+
+LONG = [UserName(f"ghost{number}") for number in range(1000)]
+
+
+async def decide(store: RedisStore, what: str) -> Removed:
+    """Decide a change that takes slices: 1,000 members stay, or as many names are added to a list."""
+    if what == "mode":
+        return await store._rooms.set(ROOM, SYSTEM, NOW, "mode", "1", pack([ROOM, True]))
+    return await store._rooms.change_list(ROOM, SYSTEM, "blacklist", NOW, LONG, [], 5000, [])
+
+
+@pytest.mark.parametrize("what", ["mode", "names"])
+async def test_no_script_looks_at_all_names(
+    client: "redis_client.Redis", alone: At, store: RedisStore, what: str
+) -> None:
+    write_ghosts(client, alone.prefix, 2000, [ROOM])
+    if what == "mode":
+        await store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=LONG, limit=5000)
+    removed, commands = await measure(client, decide(store, what))
+    assert removed.leaving is not None
+    assert len(commands) <= 16
+    assert max(commands) <= 24
+    script, keys = scripts.load("room_pending", store._rooms._signing), store.keys.room_keys(ROOM)
+    left, slices = 1, 0
+    while left:
+        (_, left), commands = await measure(client, store.client.run(script, keys))
+        assert len(commands) <= 20
+        # A user and a value, which contains spaces here, for each of a slice.
+        assert max(commands) <= 1000
+        slices += 1
+    assert slices <= (2000 if what == "mode" else 1000) // 150
+    assert client.exists(store.keys.room(ROOM) + ":pending") == 0
+    assert client.hlen(store.keys.leaving(ROOM, removed.leaving)) == 1000
+
+
+#: What may come next after a crash in the middle of a long change.
+NEXT: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
+    "message": lambda store: store.room_message(ROOM, SYSTEM, {}),
+    "messages": lambda store: store.room_messages(ROOM, SYSTEM, [{}, {}]),
+    "send": lambda store: store.room_send(ROOM, SYSTEM, {}, SendConditions(key="k")),
+    "notify": lambda store: store.room_notify(ROOM, SYSTEM, Notify(event="e", args=())),
+    "history": lambda store: store.room_recent_history(ROOM, Actor(ALICE), 5),
+    "unread": lambda store: store.rooms_unread([ROOM], ALICE),
+    "members": lambda store: store.room_members(ROOM),
+    "leave": lambda store: store.room_leave(ROOM, GHOST, SocketId("socket of ghost7"), NOW, echo=False),
+    "list": lambda store: store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=[ALICE], limit=9),
+    "summary": lambda store: store.room_summary(ROOM),
+}
+
+
+@pytest.mark.parametrize("command", NEXT)
+async def test_the_next_command_finishes_a_decided_change(
+    client: "redis_client.Redis", alone: At, store: RedisStore, peer: Peer, command: str
+) -> None:
+    write_ghosts(client, alone.prefix, SOME, [ROOM])
+    await decide(store, "names")
+    key = store.keys.room(ROOM)
+    assert client.hget(key, "pending") is not None
+    await NEXT[command](store)
+    assert client.hget(key, "pending") is None
+    assert client.scard(store.keys.room_list(ROOM, "blacklist")) == len(LONG)
+    assert set(await store.room_members(ROOM)) == {ALICE, BOB}
+    with raises_error("notJoined", ROOM):
+        await store.room_message(ROOM, Actor(GHOST), {})
+    # An ephemeral event is no event of the room.
+    if command != "notify":
+        assert any(event.is_removal and event.removes(GHOST) for event in await peer.room_events())
+
+
+async def test_commands_that_wait_share_the_slices(
+    client: "redis_client.Redis", store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await decide(store, "names")
+    send, sent = store.client._send, list[bytes]()
+    digest = scripts.load("room_pending", store._rooms._signing).digest.encode()
+
+    def count(key: str, packed: bytes, *args: Any, **options: Any) -> Any:
+        if digest in packed or b"-- Do a slice of the unfinished change" in packed:
+            sent.append(packed)
+        return send(key, packed, *args, **options)
+
+    monkeypatch.setattr(store.client, "_send", count)
+    ids = await asyncio.gather(*(store.room_message(ROOM, Actor(ALICE), {}) for _ in range(100)))
+    assert sorted(ids) == list(range(1, 101))
+    # One more if the script has to be loaded.
+    assert len(sent) <= len(LONG) // 200 + 1
+
+
+async def test_a_change_waits_until_an_unfinished_removal_is_over(
+    client: "redis_client.Redis", alone: At, store: RedisStore, peer: Peer
+) -> None:
+    write_ghosts(client, alone.prefix, SOME, [ROOM])
+    await decide(store, "names")
+    names = [UserName(f"name{number}") for number in range(SOME + 50)]
+    assert await store.room_change_list(ROOM, SYSTEM, "whitelist", NOW, add=names, limit=5000) is None
+    assert client.hget(store.keys.room(ROOM), "leaving") is None
+    assert sorted(await store.room_get_list(ROOM, SYSTEM, "whitelist")) == sorted([BOB, *names])
+    events = await peer.room_events()
+    assert all(comings_and_goings(events, user) == "-" for user in LONG[:SOME])
+    assert [key for key in client.scan_iter(f"{alone.prefix}:room:*") if b"staged" in key] == []
 
 
 async def crash_after_the_decision(client: "redis_client.Redis", prefix: str, store: RedisStore) -> Removed:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -36,7 +36,10 @@ _SOON = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY
 _REFUSED = frozenset({"OOM", "MISCONF", "NOREPLICAS", "READONLY"})
 #: Error replies of a Redis that currently refuses all commands.
 _OCCUPIED = frozenset({"LOADING", "BUSY"})
-
+#: Error reply of a script about a room of which a change is unfinished. It has done nothing.
+_UNFINISHED = "UNFINISHED"
+#: Error replies after which ``run`` knows what to do.
+_REPEATED = _ELSEWHERE | _SOON | {"NOSCRIPT", _UNFINISHED}
 
 _MULTI, _EXEC = pack_command(("MULTI",)), pack_command(("EXEC",))
 
@@ -62,6 +65,8 @@ class RedisClient:
         self.errors = 0
         # Until then refused commands are not retried, because one was refused until its timeout.
         self._impatient_until = 0.0
+        #: Finishes the unfinished change of the room whose first key this is.
+        self.finish_change: Callable[[str], Awaitable[None]] | None = None
 
     async def open(self) -> None:
         """Connect, and check that this Redis is suitable. Raises ``ConfigurationError``, ``StoreError``."""
@@ -107,7 +112,8 @@ class RedisClient:
     ) -> Any:
         """Run a script by its digest, loading it on a server that lacks it. Raises ``StoreError``.
 
-        ``is_patient``: whether to retry while Redis is busy or refuses changes.
+        If a change of the room is unfinished, it is finished first. ``is_patient``: whether to retry while
+        Redis is busy or refuses changes.
         """
         packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
         link = self._ready_link(keys[0])
@@ -121,13 +127,21 @@ class RedisClient:
                 refusals = self._weigh(error, is_patient)
             return await self._insist(keys[0], packed, 0, refusals, is_patient=is_patient)
         except RedisReplyError as error:
-            if error.kind != "NOSCRIPT":
-                raise self._failure(f"script {script.name}", error) from None
-        try:
-            packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
-            return await self._send(keys[0], packed, is_patient=is_patient)
-        except RedisReplyError as error:
-            raise self._failure(f"script {script.name}", error) from None
+            refusal = error
+        # A room may get one long change after another.
+        until = monotonic() + self.seconds_left()
+        while True:
+            if refusal.kind == "NOSCRIPT":
+                packed = pack_command(("EVAL", script.text, len(keys), *keys, *args))
+            elif refusal.kind == _UNFINISHED and self.finish_change is not None and monotonic() < until:
+                packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+                await self.finish_change(keys[0])
+            else:
+                raise self._failure(f"script {script.name}", refusal) from None
+            try:
+                return await self._send(keys[0], packed, is_patient=is_patient)
+            except RedisReplyError as error:
+                refusal = error
 
     async def run_each(self, script: Script, groups: Sequence[Sequence[str]], *args: Encodable) -> list[Any]:
         """Run a script once for each group of keys, which may be on different nodes. Raises ``StoreError``.
@@ -163,7 +177,7 @@ class RedisClient:
                 self.timeouts += 1
                 topology.forget()
                 raise answer
-            elif answer.kind not in _ELSEWHERE and answer.kind not in _SOON and answer.kind != "NOSCRIPT":
+            elif answer.kind not in _REPEATED:
                 raise self._failure(f"script {script.name}", answer)
         left = [number for number in range(len(groups)) if number not in answers]
         # One per node, which finds the node and loads the script there; then the others.
@@ -199,6 +213,8 @@ class RedisClient:
 
     def _failure(self, what: str, error: RedisReplyError) -> StoreError:
         self.errors += 1
+        if error.kind == _UNFINISHED:
+            return StoreTimeoutError(f"{what}: a change of the room is not finished yet")
         if error.kind in _REFUSED:
             return StoreRefusedError(f"Redis refuses changes: {error}")
         return StoreError(f"{what}: {error}")

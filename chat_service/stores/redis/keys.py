@@ -22,6 +22,7 @@ _ROOM_SUFFIXES = (
     ":details",
     ":marks",
     ":interactions",
+    ":pending",
 )
 _USER_SUFFIXES = (":blacklist", ":whitelist", ":sockets", ":rooms", ":ban", ":own")
 
@@ -44,7 +45,7 @@ class Keys:
 
     def room(self, room: str) -> str:
         """Hash: epoch, birth, seq, last, owner, wl, uu, au, hmax, hb, httl, ettl, gone, leaving, counted,
-        details, pair.
+        details, pair, pending.
         """
         return f"{self.prefix}:room:{{{room}}}"
 
@@ -80,6 +81,10 @@ class Keys:
         """Hash: what messages say about others, see ``lua/lib/interactions.lua``."""
         return f"{self.room(room)}:interactions"
 
+    def staged(self, room: str, change: str) -> str:
+        """Names of a change before its decision: sorted set like ``:pending``, or the start of sets' keys."""
+        return f"{self.room(room)}:staged:{change}"
+
     def changes(self, room: str) -> str:
         """List of packed events other than messages, newest first."""
         return f"{self.room(room)}:changes"
@@ -90,8 +95,11 @@ class Keys:
 
     def room_keys(self, room: str) -> list[str]:
         """All keys of a room, in the order that scripts expect."""
-        key = self.room(room)
-        return [key, *[key + suffix for suffix in _ROOM_SUFFIXES]]
+        return self.all_of(self.room(room))
+
+    def all_of(self, room_key: str) -> list[str]:
+        """``room_keys`` for the first key of a room."""
+        return [room_key, *[room_key + suffix for suffix in _ROOM_SUFFIXES]]
 
     def message_keys(self, room: str) -> list[str]:
         """The keys that ``room_message.lua`` needs, in its order."""

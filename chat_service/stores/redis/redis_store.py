@@ -72,6 +72,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         self.client = RedisClient(self.options)
         self._codec = codec = EnvelopeCodec(self.options.secret)
         self._rooms = RoomScripts(self.client, self.keys, codec)
+        self.client.finish_change = self._rooms.pending.finish
         self._members = MemberScripts(self.client, self.keys, codec)
         self._users = UserScripts(self.client, self.keys, codec)
         self._instances = InstanceCommands(self.client, self.keys)

@@ -63,6 +63,9 @@ class Removals:
         sockets: dict[InstanceId, list[SocketId]] = {}
         try:
             await self._clear(room, removed.leaving, sockets)
+            if not sockets:
+                # None of many names was a member's.
+                return None
         except BaseException as error:
             # The decision itself stands, and no removed user gets anything of the room.
             self._unfinished.append((room, removed.leaving))

@@ -13,8 +13,11 @@ from chat_service.contracts.records import (
     SendResult,
 )
 from chat_service.stores.redis import scripts
-from chat_service.stores.redis.envelopes import pack
+from chat_service.stores.redis.client import RedisClient
+from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
+from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
+from chat_service.stores.redis.pending_changes import PendingChanges
 from chat_service.stores.redis.room_reads import LIST_KEYS, RoomReads
 from chat_service.stores.redis.room_values import (
     Cleared,
@@ -32,9 +35,16 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 #: How many removed users a slice deals with, and up to how many bytes of their members.
 CLEARED_AT_ONCE, CLEARED_SIZE = 200, 32768
 
+#: Maximum number of names in a change of a list that one script makes. Longer ones it only decides.
+NAMES_AT_ONCE = 250
+
 
 class RoomScripts(RoomReads):
     """Atomic operations on one room."""
+
+    def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
+        super().__init__(client, keys, codec)
+        self.pending = PendingChanges(client, keys, codec)
 
     async def create(
         self, room: RoomName, epoch: str, config: RoomConfig, is_counted: bool, ban_keys: Sequence[str]
@@ -62,6 +72,11 @@ class RoomScripts(RoomReads):
         lists = [
             list(dict.fromkeys(names)) for names in (config.adminlist, config.blacklist, config.whitelist)
         ]
+        staged = ""
+        if sum(map(len, lists)) > NAMES_AT_ONCE:
+            names = dict(zip(("adminlist", "blacklist", "whitelist"), lists, strict=True))
+            staged = await self.pending.stage_lists(room, names)
+            lists = [[], [], []]
         *removed, added = await self._run(
             "room_create",
             room,
@@ -76,6 +91,7 @@ class RoomScripts(RoomReads):
             ttl_ms(config.empty_ttl),
             flag(is_counted),
             pair,
+            staged,
             *map(len, lists),
             *(name for names in lists for name in names),
             more_keys=ban_keys,
@@ -238,8 +254,14 @@ class RoomScripts(RoomReads):
         limit: int,
         ban_keys: Sequence[str],
     ) -> Removed:
+        names: list[Encodable]
+        script, names = "room_change_list", [len(add), *add, *remove]
+        if len(add) + len(remove) > NAMES_AT_ONCE:
+            add = list(dict.fromkeys(add))
+            staged = await self.pending.stage_names(room, add, remove)
+            script, names = "room_change_names", [staged, len(add)]
         removed = await self._run(
-            "room_change_list",
+            script,
             room,
             actor.name or "",
             flag(actor.bypass),
@@ -248,9 +270,7 @@ class RoomScripts(RoomReads):
             limit,
             room,
             list_name,
-            len(add),
-            *add,
-            *remove,
+            *names,
             more_keys=ban_keys,
             listLimitExceeded=list_name,
         )

@@ -95,7 +95,8 @@ class UserScripts:
         self, user: UserName, list_name: str, names: Sequence[str], limit: int, check_ban: bool
     ) -> None:
         arguments = flag(check_ban), "add", LIST_KEYS[list_name], limit
-        await self._run("user_change", user, *arguments, *names, listLimitExceeded=list_name)
+        given = dict.fromkeys(names)
+        await self._run("user_change", user, *arguments, *given, listLimitExceeded=list_name)
 
     async def remove_from_list(
         self, user: UserName, list_name: str, names: Sequence[str], check_ban: bool

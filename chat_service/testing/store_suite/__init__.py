@@ -52,6 +52,7 @@ from chat_service.testing.store_suite.concurrency import ConcurrencySuite  # noq
 from chat_service.testing.store_suite.conversing import OwnRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.expiring import ExpirySuite  # noqa: E402
 from chat_service.testing.store_suite.history_sizes import HistorySizeSuite  # noqa: E402
+from chat_service.testing.store_suite.large_lists import LargeListSuite  # noqa: E402
 from chat_service.testing.store_suite.large_rooms import LargeRoomSuite  # noqa: E402
 from chat_service.testing.store_suite.lists import ListSuite  # noqa: E402
 from chat_service.testing.store_suite.members import MemberSuite  # noqa: E402
@@ -80,6 +81,7 @@ class StoreSuite(
     PresenceSuite,
     RemovalSuite,
     LargeRoomSuite,
+    LargeListSuite,
     MessageSuite,
     HistorySizeSuite,
     ExpirySuite,
@@ -106,6 +108,7 @@ __all__ = [
     "ConcurrencySuite",
     "ExpirySuite",
     "HistorySizeSuite",
+    "LargeListSuite",
     "LargeRoomSuite",
     "ListSuite",
     "MakeStore",

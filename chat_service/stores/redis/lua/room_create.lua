@@ -4,7 +4,8 @@
 --   6 history_max  7 history_max_bytes or ''  8 history_ttl  9 empty_ttl (ms or '')
 --   10 whether the room counts for the limit of its owner (0 or 1)
 --   11 pair: of a conversation, which two users it belongs to, else ''
---   12 admins  13 blacklisted  14 whitelisted: counts of the names that follow in this order
+--   12 staged: what the keys of sets begin with that become the lists (see pending_changes.py), or ''
+--   13 admins  14 blacklisted  15 whitelisted: counts of the names that follow in this order
 -- A conversation that exists for the same pair is kept. One of former users of the same names is removed.
 -- Returns {0, removed users as in lib/remove.lua, epoch, seq, names that are new in the whitelist}, or
 --   {'banned', the ban}, {'roomExists'}.
@@ -24,14 +25,15 @@ local userlist_updates, lists_updates, history_max, history_max_bytes = ARGV[4],
 local history_ttl, empty_ttl = ARGV[8], ARGV[9]
 local is_counted = ARGV[10] == '1'
 local pair = ARGV[11]
-local admins, blacklisted, whitelisted = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local next_name = 15
+local staged, admins, blacklisted, whitelisted = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local next_name = 16
 
 local ban = find_ban()
 if ban then return {'banned', ban} end
 if redis.call('EXISTS', room_key) == 1 then
   if pair == '' then return {'roomExists'} end
-  local f = redis.call('HMGET', room_key, 'pair', 'epoch', 'seq', 'gone')
+  local f = redis.call('HMGET', room_key, 'pair', 'epoch', 'seq', 'gone', 'pending')
+  if f[5] then error({err = 'UNFINISHED'}) end
   if f[1] == pair then
     local new = 0
     for at = next_name, #ARGV do new = new + redis.call('SADD', whitelist_key, ARGV[at]) end
@@ -55,16 +57,19 @@ if empty_ttl ~= '' then redis.call('HSET', room_key, 'ettl', empty_ttl) end
 if pair ~= '' then redis.call('HSET', room_key, 'pair', pair) end
 if is_counted then redis.call('HSET', room_key, 'counted', owner) end
 
-local function add_names(list_key, count)
-  for _ = 1, count do
-    redis.call('SADD', list_key, ARGV[next_name])
-    next_name = next_name + 1
+local function add_names(list_key, list_name, count)
+  if count > 0 then redis.call('SADD', list_key, unpack(ARGV, next_name, next_name + count - 1)) end
+  next_name = next_name + count
+  local staged_key = staged .. list_name
+  if staged ~= '' and redis.call('EXISTS', staged_key) == 1 then
+    redis.call('RENAME', staged_key, list_key)
+    redis.call('PERSIST', list_key)
   end
 end
 
-add_names(adminlist_key, admins)
-add_names(blacklist_key, blacklisted)
-add_names(whitelist_key, whitelisted)
+add_names(adminlist_key, 'adminlist', admins)
+add_names(blacklist_key, 'blacklist', blacklisted)
+add_names(whitelist_key, 'whitelist', whitelisted)
 room.empty_ttl = tonumber(empty_ttl)
 expire_if_empty(room)
 return {0, gone, room.epoch, room.seq, whitelisted}

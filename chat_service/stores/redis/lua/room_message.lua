@@ -13,8 +13,10 @@
 local room_key, members_key, history_key, times_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local actor, bypass, is_json, message, room_name = ARGV[1], ARGV[2] == '1', ARGV[3] == '1', ARGV[4], ARGV[5]
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'pending')
 if not f[1] then return {'noRoom'} end
+-- See lib/pending.lua.
+if f[8] then error({err = 'UNFINISHED'}) end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end

@@ -11,7 +11,10 @@
 local room_key, members_key, history_key, times_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local actor, bypass = ARGV[1], ARGV[2] == '1'
 
-if redis.call('HEXISTS', room_key, 'epoch') == 0 then return {'noRoom'} end
+local state = redis.call('HMGET', room_key, 'epoch', 'pending')
+if not state[1] then return {'noRoom'} end
+-- See lib/pending.lua.
+if state[2] then error({err = 'UNFINISHED'}) end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end

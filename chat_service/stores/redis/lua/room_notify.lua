@@ -5,7 +5,10 @@
 local room_key, members_key = KEYS[1], KEYS[2]
 local actor, bypass, envelope = ARGV[1], ARGV[2] == '1', ARGV[3]
 
-if redis.call('EXISTS', room_key) == 0 then return {'noRoom'} end
+local f = redis.call('HMGET', room_key, 'epoch', 'pending')
+if not f[1] then return {'noRoom'} end
+-- See lib/pending.lua.
+if f[2] then error({err = 'UNFINISHED'}) end
 if not bypass and (actor == '' or redis.call('HEXISTS', members_key, actor) == 0) then
   return {'notJoined'}
 end

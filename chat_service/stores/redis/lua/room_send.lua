@@ -30,8 +30,10 @@ local pace_key = interval and KEYS[#KEYS]
 local sent_key = KEYS[7 + direct_keys]
 if sent_key == pace_key then sent_key = nil end
 
-local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth', 'owner')
+local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'hmax', 'hb', 'httl', 'gone', 'birth', 'owner', 'pending')
 if not f[1] then return {'noRoom'} end
+-- See lib/pending.lua.
+if f[10] then error({err = 'UNFINISHED'}) end
 -- Rooms of earlier versions get a birth with the first key: the epoch of this moment, which no other life has.
 local birth = f[8] or f[1]
 -- The key comes before the rules: the message was stored, whatever happened to the sender since.

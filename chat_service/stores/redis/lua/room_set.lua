@@ -19,6 +19,7 @@
 -- include: room_expiry
 -- include: history
 -- include: remove
+-- include: pending
 local actor, bypass, now, what = ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4]
 local first_argument = 5
 
@@ -38,7 +39,11 @@ if what == 'mode' then
   redis.call('HSET', room_key, 'wl', whitelist_only)
   room.whitelist_only = whitelist_only == '1'
   if room.lists_updates then publish_room_event(room, 'roomModeChanged', body) end
-  gone = remove_all_without_access(room, now)
+  if is_long_to_sift(room) then
+    gone = begin_pending(room, now, {'sift', now, '0'})
+  else
+    gone = remove_all_without_access(room, now)
+  end
 elseif what == 'owner' then
   local former, owner = room.owner, ARGV[5]
   redis.call('HSET', room_key, 'owner', owner)

@@ -5,8 +5,10 @@
 local room_key, adminlist_key, members_key, marks_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user, bypass = ARGV[1], ARGV[2] == '1'
 
-local f = redis.call('HMGET', room_key, 'epoch', 'last', 'owner', 'birth')
+local f = redis.call('HMGET', room_key, 'epoch', 'last', 'owner', 'birth', 'pending')
 if not f[1] then return {'noRoom'} end
+-- See lib/pending.lua.
+if f[5] then error({err = 'UNFINISHED'}) end
 -- rules.may_read
 if not bypass and redis.call('HEXISTS', members_key, user) == 0 and f[3] ~= user
   and redis.call('SISMEMBER', adminlist_key, user) == 0 then

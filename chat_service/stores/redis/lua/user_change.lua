@@ -5,6 +5,8 @@
 -- include: clock
 -- include: user
 local check_ban, what = ARGV[1] == '1', ARGV[2]
+-- Lua's stack holds 8,000 values.
+local NAMES_AT_ONCE = 1000
 
 local ban = check_ban and redis.call('GET', ban_key)
 if ban then return {'banned', ban} end
@@ -16,19 +18,25 @@ if what == 'mode' then
   f[1] = whitelist_only
 elseif what == 'remove' then
   local list_key, first_name = KEYS[tonumber(ARGV[3])], 4
-  for at = first_name, #ARGV do redis.call('SREM', list_key, ARGV[at]) end
+  for at = first_name, #ARGV, NAMES_AT_ONCE do
+    redis.call('SREM', list_key, unpack(ARGV, at, math.min(at + NAMES_AT_ONCE - 1, #ARGV)))
+  end
 elseif what == 'add' then
   local list_key, limit, first_name = KEYS[tonumber(ARGV[3])], tonumber(ARGV[4]), 5
-  local seen, new = {}, 0
-  for at = first_name, #ARGV do
-    local name = ARGV[at]
-    if not seen[name] then
-      seen[name] = true
-      if redis.call('SISMEMBER', list_key, name) == 0 then new = new + 1 end
+  -- Each name is given once.
+  local count, new = #ARGV - first_name + 1, 0
+  if redis.call('SCARD', list_key) + count > limit then
+    for at = first_name, #ARGV, NAMES_AT_ONCE do
+      local last = math.min(at + NAMES_AT_ONCE - 1, #ARGV)
+      for _, is_there in ipairs(redis.call('SMISMEMBER', list_key, unpack(ARGV, at, last))) do
+        if is_there == 0 then new = new + 1 end
+      end
     end
+    if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
   end
-  if new > 0 and redis.call('SCARD', list_key) + new > limit then return {'listLimitExceeded'} end
-  for at = first_name, #ARGV do redis.call('SADD', list_key, ARGV[at]) end
+  for at = first_name, #ARGV, NAMES_AT_ONCE do
+    redis.call('SADD', list_key, unpack(ARGV, at, math.min(at + NAMES_AT_ONCE - 1, #ARGV)))
+  end
 end
 settle_expiry(f[2], f[1] == '1')
 return {0}

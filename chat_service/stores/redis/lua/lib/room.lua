@@ -5,17 +5,21 @@
 --   9 times_key (list of ms, newest first: see history_age.lua)  10 details_key (hash: see details.lua)
 --   11 marks_key (hash of user to the id up to which they have read; the field '' has the room's birth)
 --   12 interactions_key (hash: see interactions.lua)
+--   13 pending_key (sorted set: see pending.lua)
 
 local room_key, adminlist_key, blacklist_key, whitelist_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local members_key, seen_key, history_key, changes_key, times_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local details_key, marks_key, interactions_key = KEYS[10], KEYS[11], KEYS[12]
+local details_key, marks_key, interactions_key, pending_key = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 -- How many keys of a script are the room's. Others may follow, which do not live and expire with it.
-local ROOM_KEYS = 12
+local ROOM_KEYS = 13
 
-local function load_room()
+-- takes_unfinished: whether the script may see a room while a change of it is unfinished. All others fail then without
+-- having changed anything, and the caller finishes the change before it repeats them: see pending.lua.
+local function load_room(takes_unfinished)
   local f = redis.call('HMGET', room_key, 'epoch', 'seq', 'last', 'owner', 'wl', 'uu', 'au', 'hmax', 'httl', 'ettl', 'gone',
-    'details', 'leaving')
+    'details', 'leaving', 'pending')
   if not f[1] then return nil end
+  if f[14] and not takes_unfinished then error({err = 'UNFINISHED'}) end
   return {
     epoch = f[1], seq = tonumber(f[2]), last = tonumber(f[3]), owner = f[4],
     whitelist_only = f[5] == '1', userlist_updates = f[6] == '1', lists_updates = f[7] == '1',
@@ -25,6 +29,8 @@ local function load_room()
     has_details = f[12] and true or false,
     -- See leaving.lua.
     leaving = f[13],
+    -- See pending.lua.
+    pending = f[14],
   }
 end
 
