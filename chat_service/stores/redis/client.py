@@ -108,27 +108,23 @@ class RedisClient:
         await self.topology.close()
 
     async def run(
-        self,
-        script: Script,
-        keys: Sequence[str],
-        *args: Encodable,
-        is_patient: bool = True,
-        packed: bytes = b"",
+        self, script: Script, keys: Sequence[str], *args: Encodable, is_patient: bool = True
     ) -> Any:
         """Run a script by its digest, loading it on a server that lacks it. Raises ``StoreError``.
 
         If a change of the room is unfinished, it is finished first. ``is_patient``: whether to retry while
-        Redis is busy or refuses changes. ``packed``: the call, if it is packed already (see ``CallHead``).
+        Redis is busy or refuses changes.
         """
-        packed = packed or pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
-        link, refusals = self._ready_link(keys[0]), list[RedisReplyError]()
+        packed = pack_command(("EVALSHA", script.digest, len(keys), *keys, *args))
+        link = self._ready_link(keys[0])
         try:
-            if link is not None:
-                try:
-                    # As in ``_send``, whose coroutine would be as expensive as this whole attempt.
-                    return await link.submit_packed(packed)
-                except (RedisReplyError, StoreTimeoutError) as error:
-                    refusals = self._weigh(error, is_patient)
+            if link is None:
+                return await self._insist(keys[0], packed, 0, [], is_patient=is_patient)
+            try:
+                # As in ``_send``, whose coroutine would be as expensive as this whole attempt.
+                return await link.submit_packed(packed)
+            except (RedisReplyError, StoreTimeoutError) as error:
+                refusals = self._weigh(error, is_patient)
             return await self._insist(keys[0], packed, 0, refusals, is_patient=is_patient)
         except RedisReplyError as error:
             refusal = error
@@ -237,12 +233,16 @@ class RedisClient:
         return await self._insist(key, packed, before, refusals, is_patient=is_patient)
 
     def _ready_link(self, key: str) -> Link | None:
-        """The open link to the node of a key, if there is time for the link's own timeout, as usual."""
+        """The open link to the node of a key, if there is time to wait for the link's own timeout.
+
+        This is the usual case, which needs no timer.
+        """
         patience = current_patience.get()
         if patience is not None and patience.left <= self._ample:
             return None
-        address = self.topology.address_known(key)
-        return None if address is None else self.topology.link_known(address)
+        topology = self.topology
+        address = topology.address_known(key)
+        return None if address is None else topology.link_known(address)
 
     def _weigh(self, error: RedisReplyError | StoreTimeoutError, is_patient: bool) -> list[RedisReplyError]:
         """What a first attempt raised, as the refusals so far; raised again if another one is useless."""

@@ -1,7 +1,6 @@
 """Typed methods for the scripts that read rooms."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from chat_service.contracts.bus import RoomCursor, RoomEvent
@@ -35,9 +34,6 @@ from chat_service.types import USERLIST, InstanceId, Message, RoomName, SocketId
 #: Index of each list's key in the scripts' KEYS; 0 stands for the members.
 LIST_KEYS = {"adminlist": 2, "blacklist": 3, "whitelist": 4, USERLIST: 0}
 
-#: Of how many rooms the beginning of the most frequent call is kept, of about 1 KB each.
-HEADS = 2000
-
 
 class RoomReads:
     """Reading one room in one step."""
@@ -48,13 +44,7 @@ class RoomReads:
         self._signing = codec.signing
         #: The most frequent script.
         self._message = scripts.load("room_message", codec.signing)
-        self._message_head = lru_cache(HEADS)(self._make_message_head)
         self._corrupt = CorruptMessages()
-
-    def _make_message_head(self, room: RoomName) -> tuple[tuple[str, ...], scripts.CallHead]:
-        """The keys of a message to a room, and the beginning of the calls."""
-        keys = tuple(self._keys.message_keys(room))
-        return keys, scripts.CallHead(self._message, keys)
 
     async def _run(
         self, script: str, room: RoomName, *args: Encodable, more_keys: Sequence[str] = (), **arguments: Any

@@ -181,9 +181,13 @@ class RoomScripts(RoomReads):
         return LeaveResult(njoined=njoined, changed=changed == 1, room_exists=exists == 1)
 
     async def message(self, room: RoomName, actor: Actor, message: Message) -> int:
-        keys, head = self._message_head(room)
-        args = (actor.name or "", "1" if actor.bypass else "0", *message_form(room, message))
-        answer = await self._client.run(self._message, keys, *args, packed=head.pack(args))
+        answer = await self._client.run(
+            self._message,
+            self._keys.message_keys(room),
+            actor.name or "",
+            "1" if actor.bypass else "0",
+            *message_form(room, message),
+        )
         (message_id,) = checked(answer, noRoom=room, notJoined=room)
         return int(message_id)
 

@@ -9,7 +9,6 @@ Scripts that publish sign with keys derived from ``bus_secret``. These are not a
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -17,7 +16,6 @@ from typing import Any
 
 from chat_service.contracts.records import Ban
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.stores.redis.link import Encodable, pack_command
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
@@ -70,26 +68,6 @@ def load_all(signing: SigningKeys) -> None:
             name = file.name.removesuffix(".lua")
             load(name)
             load(name, signing)
-
-
-class CallHead:
-    """The beginning of all calls of a script with the same keys, packed once."""
-
-    __slots__ = ("_count", "_packed")
-
-    def __init__(self, script: Script, keys: Sequence[str]) -> None:
-        parts: tuple[Encodable, ...] = ("EVALSHA", script.digest, len(keys), *keys)
-        self._count = len(parts)
-        self._packed = _without_count(pack_command(parts))
-
-    def pack(self, args: tuple[Encodable, ...]) -> bytes:
-        """A call with these arguments."""
-        rest = _without_count(pack_command(args))
-        return b"*%d\r\n%b%b" % (self._count + len(args), self._packed, rest)
-
-
-def _without_count(packed: bytes) -> bytes:
-    return packed[packed.index(b"\n") + 1 :]
 
 
 def checked(answer: Any, **arguments: Any) -> list[Any]:
