@@ -6,11 +6,11 @@ Prometheus counters take a lock and a dictionary look-up per call; an addition h
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from chat_service.errors import ERROR_TEXTS, ChatServiceError, StoreTimeoutError
 
@@ -31,9 +31,23 @@ DISCONNECT_REASONS = (
 APPLICATION_ERROR = "application"
 
 
-#: The running command: how to get the instance's id, the user or a session that knows the user, the socket,
-#: the command's name, its arguments. A plain tuple, since one is created for every command.
-Scope = tuple[Callable[[], str], Any, str | None, str, Sequence[Any]]
+class ScopeOwner(Protocol):
+    """The service that runs a command."""
+
+    @property
+    def instance_id(self) -> Callable[[], str]:
+        """Returns the id of the instance."""
+        ...
+
+    @property
+    def commands(self) -> Mapping[str, Any]:
+        """The rows of all its commands, by name."""
+        ...
+
+
+#: The running command: the service, the user or a session that knows the user, the socket, the command's
+#: name, its arguments. A plain tuple, since one is created for every command.
+Scope = tuple[ScopeOwner, Any, str | None, str, Sequence[Any]]
 #: The command that the current code runs for, used in logs.
 scope: ContextVar[Scope | None] = ContextVar("chat_service_scope", default=None)
 

@@ -51,7 +51,7 @@ class Execution:
         self._span: Any = None
         #: Start time, by ``perf_counter``.
         self.begun = perf_counter()
-        known = (context.instance_id, owner, socket_id, name, args)
+        known = (context, owner, socket_id, name, args)
         self._token = scope.set(known)
         if context.tracing is not None:
             is_client = counters is context.counters.client_commands

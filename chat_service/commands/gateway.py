@@ -17,7 +17,7 @@ from chat_service.domain.sessions import LoginState, Session
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import Hook, as_results, call_hook
 from chat_service.protocol.values import MAX_DEPTH, count_binary
-from chat_service.telemetry import in_scope
+from chat_service.telemetry import in_scope, scope
 from chat_service.types import SocketId
 
 logger = logging.getLogger("chat_service")
@@ -43,20 +43,22 @@ class Gateway:
         if self._needs_task:
             await in_task()
         context = self._context
-        timeout = context.store_timeout
-        with context.running.track(LOGIN), in_scope((context.instance_id, None, socket_id, LOGIN, ())):
-            current_patience.set(None if timeout is None else Patience(timeout))
-            try:
-                await connections.login(context, socket_id)
-            finally:
-                current_patience.set(None)
+        timeout, work = context.store_timeout, context.running.begin(LOGIN)
+        token = scope.set((context, None, socket_id, LOGIN, ()))
+        current_patience.set(None if timeout is None else Patience(timeout))
+        try:
+            await connections.login(context, socket_id)
+        finally:
+            current_patience.set(None)
+            scope.reset(token)
+            context.running.finish(LOGIN, work)
 
     async def on_disconnect(self, socket_id: SocketId, reason: str) -> None:
         context = self._context
         context.counters.disconnected(reason)
         if self._needs_task:
             await in_task()
-        known = (context.instance_id, context.sessions.get(socket_id), socket_id, DISCONNECT, ())
+        known = (context, context.sessions.get(socket_id), socket_id, DISCONNECT, ())
         with context.running.track(DISCONNECT), in_scope(known):
             await connections.disconnect(context, socket_id)
 

@@ -1,6 +1,6 @@
 """The rows of the command table, and helpers shared by handlers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,13 +71,22 @@ class Command:
     result_python: str = "Any"
     #: The position of that argument.
     format_at: int = field(init=False)
+    #: The position of the first argument that is a room's name, -1 if there is none.
+    room_at: int = field(init=False)
     #: Whether the first argument is a room's name, so that commands are ordered per socket and room.
     takes_room: bool = field(init=False)
 
     def __post_init__(self) -> None:
         kinds = [argument.type for argument in self.arguments]
         object.__setattr__(self, "format_at", kinds.index(MESSAGE) if MESSAGE in kinds else -1)
-        object.__setattr__(self, "takes_room", bool(kinds) and kinds[0] in (ROOM_NAME, NEW_ROOM_NAME))
+        rooms = [at for at, kind in enumerate(kinds) if kind in (ROOM_NAME, NEW_ROOM_NAME)]
+        object.__setattr__(self, "room_at", rooms[0] if rooms else -1)
+        object.__setattr__(self, "takes_room", self.room_at == 0)
+
+    def room_in(self, args: Sequence[Any]) -> str | None:
+        """The name of the room that a call is about, None if there is none. ``args``: as they were sent."""
+        room = args[self.room_at] if 0 <= self.room_at < len(args) else None
+        return room if isinstance(room, str) else None
 
     @property
     def python_name(self) -> str:

@@ -97,7 +97,7 @@ class Audience:
         if unanswered is None:
             return ()
         join, kept = unanswered.join, unanswered.kept
-        has_events = any(isinstance(item, RoomEvent) for item in kept)
+        has_events = bool(kept) and any(isinstance(item, RoomEvent) for item in kept)
         if not has_events and is_ahead(join.cursor):
             self._ahead[socket_id] = join
         else:

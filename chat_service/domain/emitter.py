@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple
@@ -95,11 +95,15 @@ class FailureInfo:
 class LockStay:
     """A watched block of code that others wait for."""
 
-    __slots__ = ("_stays", "info")
+    __slots__ = ("_stays", "describe", "op_type")
 
-    def __init__(self, stays: "Deadlines[LockStay]", info: FailureInfo) -> None:
+    def __init__(
+        self, stays: "Deadlines[LockStay]", describe: Callable[[str], FailureInfo], op_type: str
+    ) -> None:
         self._stays = stays
-        self.info = info
+        #: Makes the details for ``op_type``, which are hardly ever needed.
+        self.describe = describe
+        self.op_type = op_type
 
     def __enter__(self) -> None:
         self._stays.add(self)
@@ -143,12 +147,15 @@ class FailureReports:
         self.counts[event] += 1
         self._events.emit(event, *args)
 
-    def watch_lock(self, info: FailureInfo) -> "LockStay":
-        """A context manager that reports if the block, which others wait for, takes too long."""
-        return LockStay(self._stays, info)
+    def watch_lock(self, describe: Callable[[str], FailureInfo], op_type: str) -> "LockStay":
+        """A context manager that reports if the block, which others wait for, takes too long.
+
+        ``describe`` makes the details from ``op_type``.
+        """
+        return LockStay(self._stays, describe, op_type)
 
     def _lock_exceeded(self, stay: "LockStay") -> None:
-        info = stay.info
+        info = stay.describe(stay.op_type)
         lock_id = f"{info.id}:{info.room_name}"
         logger.warning("lock %s is held for more than %s s by %s", lock_id, self._lock_ttl, info)
         self._emit("lock_time_exceeded", lock_id, info)

@@ -83,10 +83,11 @@ class RoomFeed:
         Returns the position at which access was lost again, if it was; then it gets nothing.
         """
         cursor = join.cursor
-        missed = join.due(self.audience.take_asked(socket_id))
+        asked = self.audience.take_asked(socket_id)
+        missed = join.due(asked) if asked else []
         if self.is_over(cursor):
             return join.after
-        events = [item for item in missed if isinstance(item, RoomEvent)]
+        events = [item for item in missed if isinstance(item, RoomEvent)] if missed else []
         if self.epoch is None or (self.last_seq is None and self._held is None):
             self.epoch, self.last_seq = cursor.epoch, cursor.seq
             self.last_message_id = max(self.last_message_id, join.last_message_id)

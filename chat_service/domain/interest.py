@@ -6,7 +6,7 @@ Besides sockets, there are taps: listeners to what the bus delivers for a room, 
 from collections.abc import Callable
 from typing import Protocol
 
-from chat_service.concurrency.serial import SerialQueue
+from chat_service.concurrency.serial import Hold, SerialQueue
 from chat_service.contracts.bus import Bus, Notify, RoomEvent, Topic, TopicKind
 from chat_service.types import RoomName
 
@@ -31,14 +31,18 @@ class Interest:
         self._counts[topic] = self._counts.get(topic, 0) + 1
         if topic in self._subscribed and self._counts[topic] > 1:
             return
+        hold = Hold(self._changing, topic)
         try:
-            async with self._changing.hold(topic):
-                if topic not in self._subscribed:
-                    await self._bus().subscribe(topic)
-                    self._subscribed.add(topic)
+            if not hold.enter_at_once():
+                await hold.enter()
+            if topic not in self._subscribed:
+                await self._bus().subscribe(topic)
+                self._subscribed.add(topic)
         except BaseException:
             self._discount(topic)
             raise
+        finally:
+            hold.leave()
 
     async def release(self, topic: Topic) -> None:
         """Stop needing a topic. The last user of a topic unsubscribes."""

@@ -17,7 +17,7 @@ from chat_service.domain.member_details import details_of_socket
 from chat_service.domain.removal import Seat, forget, leave_room, seat_of
 from chat_service.domain.sessions import Session
 from chat_service.errors import ChatServiceError, StoreRefusedError
-from chat_service.hooks import MembershipInfo, call_hook
+from chat_service.hooks import Hook, MembershipInfo, call_hook
 from chat_service.types import RoomName
 
 
@@ -58,7 +58,7 @@ async def join(
     seat = seat_of(session, room)
     if room not in session.rooms and len(session.rooms) >= context.options.rooms_per_socket_limit:
         raise ChatServiceError("limitExceeded", "rooms of a socket")
-    with context.failures.watch_lock(seat.failure("room_join")):
+    with context.failures.watch_lock(seat.failure, "room_join"):
         before = session.rooms.setdefault(room, None)
         place = None
         if query is not None and before is not None:
@@ -78,7 +78,8 @@ async def join(
             # Access was lost and given back, and the event about the loss has not arrived yet.
             await removal.end_membership(context, session, room)
         await _begin_membership(context, session, seat, result, echo_all=is_local_call)
-        return JoinOutcome(result.njoined, result.cursor, _placed(result, query, None))
+        placed = None if query is None else _placed(result, query, None)
+        return JoinOutcome(result.njoined, result.cursor, placed)
 
 
 def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -> PlacedHistory | None:
@@ -184,18 +185,17 @@ async def _begin_membership(
     session.told.discard(room)
     if lost_at is not None:
         access_lost(context, room, [(session, lost_at)])
-    await _call_on_join(context, session, seat, result, echo_all=echo_all)
+    hook = context.hooks.get("on_join")
+    if hook is not None:
+        await _call_on_join(context, session, seat, result, hook, echo_all=echo_all)
     if context.hooks.witness is not None:
         context.hooks.witness("join", seat.facts(result.njoined))
 
 
 async def _call_on_join(
-    context: Context, session: Session, seat: Seat, result: JoinResult, *, echo_all: bool
+    context: Context, session: Session, seat: Seat, result: JoinResult, hook: Hook, *, echo_all: bool
 ) -> None:
     room, socket_id = seat.room, seat.socket_id
-    hook = context.hooks.get("on_join")
-    if hook is None:
-        return
     info = MembershipInfo(id=socket_id, user_name=seat.user, njoined=result.njoined, room_name=room)
     try:
         await call_hook(hook, context.service, info, limit=context.hooks.timeout)
@@ -238,7 +238,7 @@ async def leave(context: Context, session: Session, room: RoomName, *, is_local_
     Raises ``noRoom`` if the room does not exist.
     """
     seat = seat_of(session, room)
-    with context.failures.watch_lock(seat.failure("room_leave")):
+    with context.failures.watch_lock(seat.failure, "room_leave"):
         try:
             result = await leave_room(context, seat, is_told=False, echo=True, echo_all=is_local_call)
         except (ChatServiceError, StoreRefusedError):
@@ -269,7 +269,7 @@ async def leave_by_disconnect(context: Context, session: Session, room: RoomName
     raises.
     """
     seat = seat_of(session, room)
-    with context.failures.watch_lock(seat.failure("room_leave")):
+    with context.failures.watch_lock(seat.failure, "room_leave"):
         was_joined = await forget(context, session, room)
         try:
             result = await leave_room(context, seat, was_joined=was_joined, keep_index=True)

@@ -11,7 +11,6 @@ import sys
 import time
 from typing import Any, Literal, Protocol, TextIO
 
-from chat_service.commands.table import COMMANDS
 from chat_service.errors import shorten
 from chat_service.telemetry import scope
 
@@ -44,14 +43,15 @@ class ContextFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         running = scope.get()
         if running is not None:
-            instance, who, socket, command, args = running
-            record.instance = instance()
+            service, who, socket, command, args = running
+            record.instance = service.instance_id()
             record.user = who if who is None or isinstance(who, str) else who.user
             record.socket = socket
             record.command = shorten(str(command))
-            row = COMMANDS.get(command)
-            if row is not None and row.takes_room and args and isinstance(args[0], str):
-                record.room = shorten(args[0])
+            row = service.commands.get(command)
+            room = None if row is None else row.room_in(args)
+            if room is not None:
+                record.room = shorten(room)
         elif self._service is not None:
             # Not set before the start.
             record.instance = self._service.instance_uid or None

@@ -47,21 +47,25 @@ class Tracing:
 
     def start(self, scope: Scope, *, is_client: bool) -> CommandSpan:
         """Start the span of a command or custom event."""
-        instance_id, owner, socket_id, event, args = scope
+        service, owner, socket_id, event, args = scope
         name, user = event, owner
         if owner is None or isinstance(owner, Session):
             user = None if owner is None else owner.user
         if event not in self._commands:
             is_custom = isinstance(owner, Session) and event in owner.handlers
             name = CUSTOM_EVENT if is_custom else UNKNOWN_COMMAND
-        attributes: dict[str, Any] = {"chat_service.command": name, "chat_service.instance": instance_id()}
+        attributes: dict[str, Any] = {
+            "chat_service.command": name,
+            "chat_service.instance": service.instance_id(),
+        }
         if user is not None:
             attributes["chat_service.user"] = user
         if socket_id is not None:
             attributes["chat_service.socket"] = str(socket_id)
         row = self._commands.get(name)
-        if row is not None and row.takes_room and args and isinstance(args[0], str):
-            attributes["chat_service.room"] = shorten(args[0])
+        room = None if row is None else row.room_in(args)
+        if room is not None:
+            attributes["chat_service.room"] = shorten(room)
         return CommandSpan(
             self._tracer.start_as_current_span(
                 f"chat {name}",

@@ -58,6 +58,37 @@ async def test_records_of_a_command_have_its_context(world: World, stream: io.St
     assert found[4]["level"] == "info" and found[4]["time"].endswith("Z")
 
 
+async def test_commands_of_the_application_have_the_room_in_the_log(
+    world: World, stream: io.StringIO
+) -> None:
+    instance = await world.start()
+    service = instance.service
+
+    @service.command("pollVote", {"roomName": "room", "choice": "integer"})
+    def vote(call: CommandCall, room: str, choice: int) -> None:
+        logger.info("voting")
+
+    @service.command("remindOf", {"text": "text", "roomName": "room"})
+    def remind(call: CommandCall, text: str, room: str) -> None:
+        logger.info("reminding")
+
+    @service.command("shrug", {"text": "text"})
+    def shrug(call: CommandCall, text: str) -> None:
+        logger.info("shrugging")
+
+    client = await instance.login("alice")
+    configure("json", service=service, stream=stream)
+    await client.call("pollVote", "lobby", 1)
+    await client.call("remindOf", "tea", "hall")
+    await client.call("shrug", "tea")
+    found = [line for line in lines(stream) if line["logger"] == "app"]
+    assert [(line["command"], line.get("room")) for line in found] == [
+        ("pollVote", "lobby"),
+        ("remindOf", "hall"),
+        ("shrug", None),
+    ]
+
+
 async def test_incident_id_is_in_the_log(world: World, stream: io.StringIO) -> None:
     def broken(call: CommandCall) -> None:
         raise KeyError("on purpose")

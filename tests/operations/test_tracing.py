@@ -45,8 +45,12 @@ async def test_each_command_has_a_span(world: World, spans: Spans) -> None:
     instance = await world.start(tracing=spans.provider)
     service = instance.service
     await service.add_room("lobby")
+    service.command("remindOf", {"text": "text", "roomName": "room"})(lambda call, text, room: None)
     client = await instance.joined("alice", "lobby")
     spans.take()
+    await client.call("remindOf", "tea", "hall")
+    [span] = spans.take()
+    assert (attributes(span)["command"], attributes(span)["room"]) == ("remindOf", "hall")
     await client.call("roomMessage", "lobby", {"textMessage": "hello"})
     [span] = spans.take()
     assert span.name == "chat roomMessage" and span.kind is SpanKind.SERVER

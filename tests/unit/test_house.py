@@ -8,6 +8,8 @@ from pathlib import Path
 
 import grimp
 
+from tests.support import distribution, measuring
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "chat_service"
 CLIENTS = [ROOT / f"clients/{name}/src" for name in ("js", "web", "console")]
@@ -102,3 +104,11 @@ def test_one_module_knows_where_a_service_keeps_its_parts():
         if re.search(r"\w\._context\b", path.read_text("utf-8"))
     ]
     assert readers == ["tests/support/parts.py"]
+
+
+def test_tables_of_the_tests_name_files_that_exist():
+    processes = [f"tests/{name}" for name in measuring.PROCESSES_MEASURED]
+    folders = [f"tests/{name}" for name in (*measuring.UNMEASURED, *measuring.REDIS_MEASURED)]
+    named = [*distribution.FIRST, *processes, *folders]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert len(distribution.FIRST) == len(set(distribution.FIRST))
