@@ -57,6 +57,7 @@ async def room_mark_read(context: Context, call: CommandCall, room_name: RoomNam
         int(id),
         bypass=call.bypass_permissions,
         limit=context.options.read_marks_limit,
+        check_ban=not call.is_local_call,
     )
     if mark.moved:
         exclude = () if call.id is None else (call.id,)

@@ -4,6 +4,7 @@ from chat_service import rules
 from chat_service.commands.messages import processed
 from chat_service.commands.spec import BODY, LIST, NOTHING, USERS, WHITELIST_MODE, Command, actor_of, user_of
 from chat_service.contracts.bus import Notify, Topic, TopicKind
+from chat_service.contracts.capabilities import DeliversHere
 from chat_service.domain.context import Context
 from chat_service.errors import ChatServiceError
 from chat_service.hooks import CommandCall
@@ -54,9 +55,9 @@ async def direct_message(context: Context, call: CommandCall, to_user: UserName,
     if not context.options.enable_direct_messages and not call.bypass_permissions:
         raise ChatServiceError("notAllowed")
     done = processed(message, call, context.clock.now_ms())
-    await context.store.direct_message(to_user, actor_of(call), done)
+    is_here = await context.store.direct_message(to_user, actor_of(call), done)
     if call.user_name is not None:
-        await _to_own_sockets(context, call, "directMessageEcho", to_user, done)
+        await _to_own_sockets(context, call, "directMessageEcho", to_user, done, is_here=bool(is_here))
     call.message = done
     if context.hooks.witness is not None:
         facts = {"user": call.user_name, "toUser": to_user, "socketId": call.id, "message": done}
@@ -68,11 +69,17 @@ async def system_message(context: Context, call: CommandCall, data: object) -> N
     await _to_own_sockets(context, call, "systemMessage", data)
 
 
-async def _to_own_sockets(context: Context, call: CommandCall, event: str, *args: object) -> None:
-    """Notify the user's sockets, except the caller's."""
+async def _to_own_sockets(
+    context: Context, call: CommandCall, event: str, *args: object, is_here: bool = False
+) -> None:
+    """Notify the user's sockets, except the caller's. ``is_here``: all of them are on this instance."""
     exclude = () if call.id is None else (call.id,)
-    topic = Topic(TopicKind.USER, user_of(call))
-    await context.store.bus.publish(topic, Notify(event=event, args=args, exclude=exclude))
+    topic, notice = Topic(TopicKind.USER, user_of(call)), Notify(event=event, args=args, exclude=exclude)
+    bus = context.store.bus
+    if is_here and isinstance(bus, DeliversHere):
+        bus.deliver(topic, notice)
+    else:
+        await bus.publish(topic, notice)
 
 
 #: The rows of the table of commands.

@@ -27,6 +27,7 @@ class ActivityStore(Protocol):
         *,
         bypass: bool = False,
         limit: int = MARKS_LIMIT,
+        check_ban: bool = False,
     ) -> ReadMark:
         """Move the mark up to which the user has read the room.
 
@@ -37,7 +38,7 @@ class ActivityStore(Protocol):
         ``limit``: the number of marks that a room keeps. Beyond it, marks of users who are not joined are
         forgotten, those with low ids first; a store may choose among some of them.
         Raises ``noRoom``, and ``notJoined`` for a user who is neither joined nor an admin, unless ``bypass``
-        is set.
+        is set. ``check_ban``: raise ``banned`` for an admin who is banned and not joined.
         """
         ...
 

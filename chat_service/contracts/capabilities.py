@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, Protocol, Self, runtime_checkable
 
-from chat_service.contracts.bus import BusStatus
+from chat_service.contracts.bus import BusStatus, Envelope, Topic
 from chat_service.contracts.records import Actor, StoreStatistics
 from chat_service.contracts.transport import Transport, TransportStatistics
 from chat_service.protocol.arguments import Argument, CommandOption
@@ -78,6 +78,15 @@ class MonitoredBus(Protocol):
 
     def status(self) -> BusStatus:
         """The current state."""
+        ...
+
+
+@runtime_checkable
+class DeliversHere(Protocol):
+    """A bus that can deliver an envelope to its own instance without sending it."""
+
+    def deliver(self, topic: Topic, envelope: Envelope) -> None:
+        """Deliver an envelope to this instance only."""
         ...
 
 

@@ -57,13 +57,14 @@ class UserStore(Protocol):
         """Whether the lists of ``user`` allow ``sender`` to write; never to themselves. Raises ``noUser``."""
         ...
 
-    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> bool | None:
         """Check access and publish ``directMessage(message)`` on the recipient's topic in one step.
+
+        Returns whether all sockets of the sender are on the calling instance, None if that is unknown.
 
         Raises, checked in this order: ``banned`` if ``sender.check_ban`` is set and the sender is banned;
         ``noUser``; ``notAllowed`` if the sender is the recipient, or if the lists forbid it and ``sender``
-        does not bypass them; ``noUserOnline``. A store that cannot look at both users in one step does not
-        raise ``banned``.
+        does not bypass them; ``noUserOnline``.
         """
         ...
 

@@ -25,6 +25,9 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A fifth of the processor time of a page: a process for drawing, and one in reserve for another page.
+    "--in-process-gpu",
+    "--renderer-process-limit=1",
 )
 
 #: ``await person("ann", at=demo, width=..., **options of the browser context)``
@@ -36,7 +39,7 @@ Demos = Callable[..., Awaitable[Demo]]
 #: Makes a name that no other test has.
 Unique = Callable[[str], str]
 
-#: Of every module here: one browser, on the loop of the session. See tests/support/distribution.py.
+#: Of every module here: one browser, on the loop of the session. Each worker has its own.
 MARKS = [
     pytest.mark.browser,
     pytest.mark.e2e,

@@ -1,6 +1,7 @@
 """The operators' console: 10,000 rooms, 5,000 members, live updates and actions."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -171,6 +172,14 @@ async def test_five_thousand_members_as_they_come_and_go(
     await expect(grid).to_have_attribute("aria-rowcount", str(MEMBERS + 2))
     await page.get_by_label("Search members").fill(name)
     await expect(grid.get_by_role("link", name=name)).to_be_visible()
+    # When they joined, and the details they set: as they change, and in the list as it is loaded.
+    row = grid.get_by_role("row").filter(has_text=name)
+    await client.call("roomSetDetails", BIG, {"mood": "busy"})
+    await expect(row.get_by_role("gridcell").nth(3)).to_have_text('{"mood":"busy"}')
+    await someone.click("Refresh")
+    await expect(grid).to_have_attribute("aria-busy", "false")
+    await expect(row.get_by_role("gridcell").nth(3)).to_have_text('{"mood":"busy"}')
+    await expect(row.locator("time")).to_contain_text(str(datetime.now(UTC).year))
     await client.disconnect()
     await expect(page.get_by_text("No member has this in its name.")).to_be_visible()
     await page.get_by_label("Search members").fill("")

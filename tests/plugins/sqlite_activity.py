@@ -29,10 +29,13 @@ class SqliteActivity(SqliteUsers):
         *,
         bypass: bool = False,
         limit: int = MARKS_LIMIT,
+        check_ban: bool = False,
     ) -> ReadMark:
         with self._step() as s:
             entry = Room(s, room)
             entry.check(Actor(user, bypass))
+            if not bypass and not entry.facts(user).joined:
+                s.check_actor(Actor(user, check_ban=check_ban))
             return entry.mark_read(user, message_id, limit)
 
     async def rooms_unread(

@@ -97,8 +97,9 @@ class InRedis:
                     f"subscription of {name!r}" for name in client.pubsub_shardchannels(f"{self.prefix}:*")
                 ]
                 for key in client.scan_iter(f"{self.prefix}:*"):
-                    # Idempotency keys outlive their room, and expire.
-                    if b"}:sent:" not in key or client.pttl(key) == -1:
+                    # These outlive their room or user, and expire.
+                    may_stay = any(part in key for part in (b"}:sent:", b"}:permits", b"}:revoked:"))
+                    if not may_stay or client.pttl(key) == -1:
                         keys[key.decode()] = client.type(key)
                     client.delete(key)
         return found + [key for key in keys if self._has_no_owner(key, set(keys))]

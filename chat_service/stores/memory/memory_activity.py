@@ -33,8 +33,12 @@ class MemoryActivity:
         *,
         bypass: bool = False,
         limit: int = MARKS_LIMIT,
+        check_ban: bool = False,
     ) -> ReadMark:
-        return self._of_reader(room, user, bypass).mark_read(user, message_id, limit)
+        entry = self._of_reader(room, user, bypass)
+        if not bypass and user not in entry.members:
+            self.backend.bans.check_actor(Actor(user, check_ban=check_ban))
+        return entry.mark_read(user, message_id, limit)
 
     async def rooms_unread(
         self, rooms: Sequence[RoomName], user: UserName, *, bypass: bool = False

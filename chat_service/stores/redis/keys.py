@@ -139,6 +139,15 @@ class Keys:
         """String: the end in ms of Unix time or nothing, then a colon and the reason if there is one."""
         return f"{self.user(user)}:ban"
 
+    def permits(self, user: str) -> str:
+        """Sorted set of a permit and its place by Unix time in ms: see ``permits.py``."""
+        return f"{self.user(user)}:permits"
+
+    @staticmethod
+    def revoked(place: str, permit: str) -> str:
+        """String: the ban that has taken back a permit. ``place``: the first key of a room or user."""
+        return f"{place}:revoked:{permit}"
+
     def own_rooms(self, user: str) -> str:
         """Hash of the rooms in the user's list: see ``lua/lib/user.lua``."""
         return f"{self.user(user)}:own"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from chat_service.contracts.bus import Notify, Topic, TopicKind
 from chat_service.contracts.records import HistoryQuery, JoinResult, LeaveResult
 from chat_service.errors import ChatServiceError, StoreRefusedError, StoreTimeoutError
+from chat_service.stores.redis.permits import Permits
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.user_scripts import UserScripts
@@ -21,9 +22,12 @@ class Memberships:
     """Two idempotent steps for each change. A room is added to the user's index before the socket is added to
     the room, and removed after it, so the index is always a superset."""
 
-    def __init__(self, rooms: RoomScripts, users: UserScripts, bus: Callable[[], RedisBus]) -> None:
+    def __init__(
+        self, rooms: RoomScripts, users: UserScripts, permits: Permits, bus: Callable[[], RedisBus]
+    ) -> None:
         self._rooms = rooms
         self._users = users
+        self._permits = permits
         self._bus = bus
         #: The instance that this store serves, known from its first heartbeat on.
         self.here: InstanceId | None = None
@@ -65,6 +69,7 @@ class Memberships:
                 query=query,
                 seen_limit=seen_limit,
                 details=details,
+                ban_keys=self._permits.keys_of_join(room, token),
             )
         except StoreRefusedError:
             # A repeated join would change nothing, so it also works while Redis refuses changes.

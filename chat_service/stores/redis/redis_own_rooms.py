@@ -4,7 +4,7 @@ A list lies in the slot of its user, a room in its own. So a conversation is ope
 both lists, then the room is made. It is left in the same order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from chat_service.protocol.names import DIRECT, conversation_users
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.permits import Permit, Permits
 from chat_service.stores.redis.removals import Removals
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.room_values import new_epoch, timestamp_at
@@ -34,6 +35,7 @@ class RedisOwnRooms:
     _rooms: RoomScripts
     _users: UserScripts
     _removals: Removals
+    _permits: Permits
 
     async def direct_open(
         self,
@@ -49,25 +51,51 @@ class RedisOwnRooms:
         user = actor.name
         if user is None or user == peer:
             raise ChatServiceError("notAllowed")
-        was_mine, mine = await self._list(user, room, limit, check_ban=actor.check_ban, rate=rate)
+        # The user may be banned between the steps.
+        permit = self._permits.new(actor, self.keys.user(peer), self.keys.room(room))
+        with self._permits.using(permit):
+            return await self._open(room, actor, user, peer, config, permit, limit, rate)
+
+    async def _open(
+        self,
+        room: RoomName,
+        actor: Actor,
+        user: UserName,
+        peer: UserName,
+        config: RoomConfig,
+        permit: Permit | None,
+        limit: int,
+        rate: Rate | None,
+    ) -> Opened:
+        at_peer, at_room = (
+            self._permits.keys_at(actor, permit, place)
+            for place in (self.keys.user(peer), self.keys.room(room))
+        )
+        was_mine, mine = await self._list(
+            user, room, limit, check_ban=actor.check_ban, rate=rate, permit=permit
+        )
+        listed = [] if was_mine else [user]
         try:
             sender = "" if actor.bypass else user
-            was_theirs, theirs = await self._list(peer, room, limit, sender=sender, is_strict=not was_mine)
+            was_theirs, theirs = await self._list(
+                peer, room, limit, sender=sender, is_strict=not was_mine, ban_keys=at_peer
+            )
+            listed += [] if was_theirs else [peer]
+            # In the order of the names, whoever asks.
+            pair = f"{mine}:{theirs}" if user < peer else f"{theirs}:{mine}"
+            config = replace(config, whitelist=conversation_users(room) or (), whitelist_only=True)
+            removed, added = await self._rooms.open(room, new_epoch(), config, pair, at_room)
         except ChatServiceError:
-            if not was_mine:
-                await self._unlist(user, [room])
+            for name in listed:
+                await self._unlist(name, [room])
             raise
-        # In the order of the names, whoever asks.
-        pair = f"{mine}:{theirs}" if user < peer else f"{theirs}:{mine}"
-        config = replace(config, whitelist=conversation_users(room) or (), whitelist_only=True)
-        removed, added = await self._rooms.open(room, new_epoch(), config, pair)
         removal = await self._removals.finish(room, removed)
         if added:
             # Whoever was leaving at this moment may have taken it from their list before it was opened.
-            for name, was_listed in ((user, was_mine), (peer, was_theirs)):
-                if was_listed:
-                    await self._list(name, room, limit)
-        listed = [name for name, was_listed in ((user, was_mine), (peer, was_theirs)) if not was_listed]
+            if was_mine:
+                await self._list(user, room, limit, check_ban=actor.check_ban)
+            if was_theirs:
+                await self._list(peer, room, limit, ban_keys=at_peer)
         return Opened(listed, removal)
 
     async def _list(
@@ -80,10 +108,12 @@ class RedisOwnRooms:
         sender: str = "",
         is_strict: bool = False,
         rate: Rate | None = None,
+        permit: Permit | None = None,
+        ban_keys: Sequence[str] = (),
     ) -> tuple[bool, str]:
         """Add a conversation to a list. Returns whether it was there, and the birth of the list."""
         return await self._users.list_conversation(
-            user, room, limit, new_epoch(), check_ban, sender, is_strict, rate
+            user, room, limit, new_epoch(), check_ban, sender, is_strict, rate, permit, ban_keys
         )
 
     async def _unlist(self, user: UserName, rooms: Iterable[RoomName]) -> None:

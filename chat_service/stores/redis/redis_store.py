@@ -1,6 +1,6 @@
 """The ``Store`` over Redis. Each operation is a script in the slot of a room or user."""
 
-from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from chat_service.contracts.bus import Bus, BusListener, RoomCursor, RoomEvent
@@ -36,6 +36,7 @@ from chat_service.stores.redis.envelopes import EnvelopeCodec, pack
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.member_scripts import MemberScripts
 from chat_service.stores.redis.memberships import Memberships
+from chat_service.stores.redis.permits import Permits
 from chat_service.stores.redis.redis_activity import RedisActivity
 from chat_service.stores.redis.redis_bus import RedisBus
 from chat_service.stores.redis.redis_options import RedisOptions
@@ -74,13 +75,13 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self.client.finish_change = self._rooms.pending.finish
         self._members = MemberScripts(self.client, self.keys, codec)
-        self._users = UserScripts(self.client, self.keys, codec)
+        timeout = self.options.command_timeout
+        self._permits = permits = Permits(self.client, self.keys, timeout)
+        self._users = UserScripts(self.client, self.keys, codec, permits)
         self._instances = InstanceCommands(self.client, self.keys)
-        self._quotas = RoomQuotas(
-            self.client, self.keys, self._rooms, self._users, self.options.command_timeout
-        )
+        self._quotas = RoomQuotas(self.client, self.keys, self._rooms, self._users, permits, timeout)
         self._removals = Removals(self._rooms, self._users, self.client.background)
-        self._memberships = Memberships(self._rooms, self._users, lambda: self._open_bus)
+        self._memberships = Memberships(self._rooms, self._users, permits, lambda: self._open_bus)
         self._lists = RedisLists(self.client, self.keys)
         self._needs_all_rights = needs_all_rights
         self._bus: RedisBus | None = None
@@ -142,7 +143,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         await self._removals.finish(room, await self._quotas.create(room, new_epoch(), config, quota))
 
     async def room_delete(self, room: RoomName, actor: Actor) -> Removal | None:
-        removed = await self._rooms.delete(room, actor, await self._users.actor_ban_keys(actor))
+        removed = await self._changed(room, actor, lambda ban_keys: self._rooms.delete(room, actor, ban_keys))
         await self._quotas.free(room, removed)
         return await self._removals.finish(room, removed)
 
@@ -263,22 +264,30 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         remove: Sequence[str] = (),
         limit: int,
     ) -> Removal | None:
-        ban_keys = await self._users.actor_ban_keys(actor)
-
-        def change() -> Awaitable[Removed]:
+        def change(ban_keys: Sequence[str]) -> Awaitable[Removed]:
             return self._rooms.change_list(room, actor, list_name, now, add, remove, limit, ban_keys)
 
-        return await self._removals.run(room, change)
+        return await self._removals.finish(room, await self._changed(room, actor, change))
 
     async def room_set_mode(
         self, room: RoomName, actor: Actor, now: int, whitelist_only: bool
     ) -> Removal | None:
-        ban_keys, notice = await self._users.actor_ban_keys(actor), pack([room, whitelist_only])
+        notice = pack([room, whitelist_only])
 
-        def change() -> Awaitable[Removed]:
+        def change(ban_keys: Sequence[str]) -> Awaitable[Removed]:
             return self._rooms.set(room, actor, now, "mode", flag(whitelist_only), notice, ban_keys=ban_keys)
 
-        return await self._removals.run(room, change)
+        return await self._removals.finish(room, await self._changed(room, actor, change))
+
+    def _changed(
+        self, room: RoomName, actor: Actor, change: Callable[[Sequence[str]], Awaitable[Removed]]
+    ) -> Awaitable[Removed]:
+        """Make a change of a room unless the actor is banned. ``change``: gets the key to check."""
+
+        def run(ban_keys: Sequence[str]) -> Awaitable[Removed]:
+            return self._removals.make(room, lambda: change(ban_keys))
+
+        return self._permits.change(actor, self.keys.room(room), run)
 
     async def room_set_owner(self, room: RoomName, now: int, owner: UserName | None) -> Removal | None:
         removed = await self._rooms.set(room, SYSTEM, now, "owner", owner or "")

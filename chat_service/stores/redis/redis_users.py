@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
 from chat_service.errors import ChatServiceError
+from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.memberships import Memberships
+from chat_service.stores.redis.permits import Permits
 from chat_service.stores.redis.user_scripts import InstanceCommands, UserScripts
 from chat_service.types import InstanceId, Message, SocketId, UserName
 
@@ -11,8 +14,11 @@ from chat_service.types import InstanceId, Message, SocketId, UserName
 class RedisUsers:
     """Users. The methods are described in ``UserStore``."""
 
+    keys: Keys
     _users: UserScripts
     _instances: InstanceCommands
+    _permits: Permits
+    _memberships: Memberships
 
     async def user_create(self, user: UserName, config: UserConfig) -> None:
         await self._users.create(user, config)
@@ -48,8 +54,15 @@ class RedisUsers:
     async def user_check_direct_access(self, user: UserName, sender: UserName) -> bool:
         return await self._users.check_direct_access(user, sender) and user != sender
 
-    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
-        await self._users.direct_message(user, sender, message)
+    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> bool | None:
+        place = self.keys.user(user)
+        permit = self._permits.new(sender, place)
+        is_here = None if permit is None else await self._permits.give(permit, self._memberships.here)
+        with self._permits.using(permit):
+            await self._users.direct_message(
+                user, sender, message, self._permits.keys_at(sender, permit, place)
+            )
+        return is_here
 
     # Sockets
 

@@ -45,15 +45,17 @@ class Removals:
         await end(self._working)
 
     async def run(self, room: RoomName, change: Callable[[], Awaitable[Removed]]) -> Removal | None:
-        """Make a change that removes users, and finish it. An unfinished earlier one comes first."""
+        """Make a change that removes users, and finish it."""
+        return await self.finish(room, await self.make(room, change))
+
+    async def make(self, room: RoomName, change: Callable[[], Awaitable[Removed]]) -> Removed:
+        """Make a change that removes users. An unfinished earlier one comes first."""
         while True:
             try:
-                removed = await change()
-                break
+                return await change()
             except UnfinishedRemovalError as error:
                 # It may also be at work in another process: each slice belongs to one of them.
                 await self._clear(room, error.leaving, {})
-        return await self.finish(room, removed)
 
     async def finish(self, room: RoomName, removed: Removed) -> Removal | None:
         """Clean the indexes of removed users and notify their sockets that were not joined."""

@@ -9,6 +9,7 @@ from chat_service.contracts.records import OWNED_ROOMS, Actor, RoomConfig, RoomQ
 from chat_service.errors import ChatServiceError, StoreError, StoreRefusedError
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.keys import Keys
+from chat_service.stores.redis.permits import Permit, Permits
 from chat_service.stores.redis.room_scripts import RoomScripts
 from chat_service.stores.redis.room_values import Removed
 from chat_service.stores.redis.user_scripts import UserScripts
@@ -32,13 +33,20 @@ class RoomQuotas:
     """
 
     def __init__(
-        self, client: RedisClient, keys: Keys, rooms: RoomScripts, users: UserScripts, command_timeout: float
+        self,
+        client: RedisClient,
+        keys: Keys,
+        rooms: RoomScripts,
+        users: UserScripts,
+        permits: Permits,
+        command_timeout: float,
     ) -> None:
         """``command_timeout``: time in seconds after which a step is over."""
         self._client = client
         self._keys = keys
         self._rooms = rooms
         self._users = users
+        self._permits = permits
         # The room of a younger entry may not have been created yet.
         self._check_after = max(CHECK_AFTER, 2 * command_timeout)
 
@@ -53,22 +61,27 @@ class RoomQuotas:
         if quota is None or owner is None:
             return await self._rooms.create(room, epoch, config, False, ())
         entry = _entry(room, epoch)
-        await self._admit(owner, quota, entry, config.empty_ttl)
-        is_counted = quota.limit is not None
         # The user may be banned before the next step.
-        ban_keys = self._users.ban_keys(Actor(owner, check_ban=True))
+        actor, place = Actor(owner, check_ban=True), self._keys.room(room)
+        permit = self._permits.new(actor, place)
+        await self._admit(owner, quota, entry, config.empty_ttl, permit)
+        is_counted = quota.limit is not None
+        ban_keys = self._permits.keys_at(actor, permit, place)
         try:
-            return await self._rooms.create(room, epoch, config, is_counted, ban_keys)
+            with self._permits.using(permit):
+                return await self._rooms.create(room, epoch, config, is_counted, ban_keys)
         except (ChatServiceError, StoreRefusedError):
             if is_counted:
                 await self._give_back(owner, entry)
             raise
 
-    async def _admit(self, owner: UserName, quota: RoomQuota, entry: str, empty_ttl: float | None) -> None:
+    async def _admit(
+        self, owner: UserName, quota: RoomQuota, entry: str, empty_ttl: float | None, permit: Permit | None
+    ) -> None:
         kept = None if empty_ttl is None else max(KEPT, 2 * empty_ttl)
         while True:
             # Each entry is due once in a while only, so this ends.
-            due = await self._users.admit(owner, quota, entry, self._check_after, kept)
+            due = await self._users.admit(owner, quota, entry, self._check_after, kept, permit)
             if due is None:
                 return
             if not due:
@@ -81,7 +94,7 @@ class RoomQuotas:
             # A repeated command may have met the room that it created itself.
             await self._check(owner, [entry])
         except StoreError as error:
-            logger.warning("a room of user %s counts for about a minute too long: %s", owner, error)
+            logger.warning("a room of user %s counts for up to a minute too long: %s", owner, error)
 
     async def _check(self, owner: UserName, entries: Sequence[str]) -> None:
         """Remove the entries whose rooms count no longer."""
@@ -105,7 +118,7 @@ class RoomQuotas:
             await self._users.free(owner, [_entry(room, birth)])
         except StoreError as error:
             # The change itself has succeeded.
-            logger.warning("room %s of user %s counts for about a minute too long: %s", room, owner, error)
+            logger.warning("room %s of user %s counts for up to a minute too long: %s", room, owner, error)
 
 
 def _entry(room: RoomName, birth: str) -> str:

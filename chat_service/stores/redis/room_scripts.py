@@ -53,12 +53,14 @@ class RoomScripts(RoomReads):
         removed, _ = await self._create(room, epoch, config, is_counted, "", ban_keys)
         return removed
 
-    async def open(self, room: RoomName, epoch: str, config: RoomConfig, pair: str) -> tuple[Removed, int]:
+    async def open(
+        self, room: RoomName, epoch: str, config: RoomConfig, pair: str, ban_keys: Sequence[str]
+    ) -> tuple[Removed, int]:
         """Create a conversation, or add the two users to its whitelist. ``pair``: identifies the two.
 
         Returns those removed from a conversation of other users, and how many names the whitelist gained.
         """
-        return await self._create(room, epoch, config, False, pair, ())
+        return await self._create(room, epoch, config, False, pair, ban_keys)
 
     async def _create(
         self,
@@ -129,6 +131,7 @@ class RoomScripts(RoomReads):
         query: HistoryQuery | None,
         seen_limit: int,
         details: str | None,
+        ban_keys: Sequence[str],
     ) -> JoinResult:
         njoined, changed, epoch, seq, last_id, *read = await self._run(
             "room_join",
@@ -143,6 +146,7 @@ class RoomScripts(RoomReads):
             seen_limit,
             details or "",
             *query_arguments(query),
+            more_keys=ban_keys,
         )
         return JoinResult(
             njoined=njoined,

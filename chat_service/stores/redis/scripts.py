@@ -16,6 +16,7 @@ from typing import Any
 
 from chat_service.contracts.records import Ban
 from chat_service.errors import ChatServiceError, StoreError
+from chat_service.protocol.names import DIRECT
 
 _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
@@ -124,3 +125,12 @@ def texts(values: list[bytes]) -> list[str]:
 def pairs(values: list[bytes]) -> list[tuple[bytes, bytes]]:
     """Pair up a flat list of fields and values."""
     return list(zip(values[::2], values[1::2], strict=True))
+
+
+def split_entry(entry: str) -> tuple[str, str]:
+    """The socket and the room of an entry in a user's index. Only names of conversations have colons."""
+    socket_id, *room = entry.rsplit(":", 3)
+    if len(room) == 3 and room[0] + ":" == DIRECT:
+        return socket_id, ":".join(room)
+    socket_id, _, name = entry.rpartition(":")
+    return socket_id, name

@@ -17,21 +17,33 @@ from chat_service.contracts.records import (
     UserConfig,
 )
 from chat_service.errors import ChatServiceError, StoreError
-from chat_service.protocol.names import DIRECT
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
 from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
-from chat_service.stores.redis.scripts import checked, flag, format_ban, pairs, parse_ban, texts, ttl_ms
+from chat_service.stores.redis.permits import Permit, Permits
+from chat_service.stores.redis.scripts import (
+    checked,
+    flag,
+    format_ban,
+    pairs,
+    parse_ban,
+    split_entry,
+    texts,
+    ttl_ms,
+)
 from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 
 #: Index of each list's key in the scripts' KEYS.
 LIST_KEYS = {"blacklist": 2, "whitelist": 3}
 
+#: How many rooms of a socket that has disconnected one script deals with.
+LEFT_AT_ONCE = 200
+
 
 class Presence(NamedTuple):
-    """The number of a user's sockets, and of those on other instances."""
+    """The number of a user's sockets, and of those on other instances; of many sockets, lower bounds."""
 
     sockets: int
     elsewhere: int
@@ -40,9 +52,10 @@ class Presence(NamedTuple):
 class UserScripts:
     """Atomic operations on one user."""
 
-    def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec) -> None:
+    def __init__(self, client: RedisClient, keys: Keys, codec: EnvelopeCodec, permits: Permits) -> None:
         self._client = client
         self._keys = keys
+        self._permits = permits
         self._codec = codec
         self._signing = codec.signing
 
@@ -107,39 +120,23 @@ class UserScripts:
         (allowed,) = await self._run("user_read", user, "access", sender)
         return bool(allowed == 1)
 
-    async def direct_message(self, user: UserName, sender: Actor, message: Message) -> None:
+    async def direct_message(
+        self, user: UserName, sender: Actor, message: Message, ban_keys: Sequence[str]
+    ) -> None:
         envelope = self._encode(user, Notify(event="directMessage", args=(message,)))
         name, is_own = sender.name or "", flag(user == sender.name)
-        await self._run(
-            "direct_message",
-            user,
-            name,
-            is_own,
-            flag(sender.bypass),
-            envelope,
-            more_keys=self.ban_keys(sender),
-        )
+        arguments = name, is_own, flag(sender.bypass), envelope
+        await self._run("direct_message", user, *arguments, more_keys=ban_keys)
 
     # Bans
 
     async def ban(self, user: UserName, ban: Ban, now: int) -> None:
         left = "" if ban.until is None else max(ban.until - now, 1)
-        envelope = self._encode(user, DisconnectUser())
-        await self._run("user_ban", user, "set", format_ban(ban), left, envelope)
-
-    def ban_keys(self, actor: Actor) -> Sequence[str]:
-        """The key of the ban that a script in another slot checks; none in a cluster, which forbids it."""
-        if actor.check_ban and actor.name is not None and not self._client.is_cluster:
-            return (self._keys.ban(actor.name),)
-        return ()
-
-    async def actor_ban_keys(self, actor: Actor) -> Sequence[str]:
-        """``ban_keys`` for a change. A cluster looks the ban up in a step before. Raises ``banned``."""
-        if actor.check_ban and actor.name is not None and self._client.is_cluster:
-            ban = await self.get_ban(actor.name)
-            if ban is not None:
-                raise ban.error()
-        return self.ban_keys(actor)
+        envelope, stored = self._encode(user, DisconnectUser()), format_ban(ban)
+        keys = [self._keys.permits(user)] if self._client.is_cluster else []
+        found = await self._run("user_ban", user, "set", stored, left, envelope, more_keys=keys)
+        if found:
+            await self._permits.take_back(stored, *found)
 
     async def unban(self, user: UserName) -> bool:
         (ended,) = await self._run("user_ban", user, "end")
@@ -186,20 +183,31 @@ class UserScripts:
         return int(count)
 
     async def admit(
-        self, user: UserName, quota: RoomQuota, entry: str, check_after: float, kept: float | None
+        self,
+        user: UserName,
+        quota: RoomQuota,
+        entry: str,
+        check_after: float,
+        kept: float | None,
+        permit: Permit | None,
     ) -> list[str] | None:
         """Let a user create a room. Raises ``banned``, ``rateLimited``.
 
         Returns None, or, if the limit is reached, the entries of the user's rooms that are due for a check.
         ``entry``: of the new room; ``check_after``: age in seconds from which an entry is due; ``kept``: time
-        in seconds for which all of them are kept without a new room, None for ever.
+        in seconds for which all of them are kept without a new room, None for ever. ``permit``: to give.
         """
-        if quota.rate is None and quota.limit is None:
+        if quota.rate is None and quota.limit is None and permit is None:
             await self._run("user_admit", user)
             return None
-        keys = (self._keys.owned_rooms(user), self._keys.user_pace(user, "room"))
-        limits = (quota.limit or 0, entry, ttl_ms(check_after), ttl_ms(kept), *(quota.rate or ()))
-        is_admitted, *due = await self._run("user_admit", user, *limits, more_keys=keys)
+        keys = [
+            self._keys.owned_rooms(user),
+            self._keys.user_pace(user, "room"),
+            *self._permits.given_at(permit),
+        ]
+        limits = (quota.limit or 0, entry, ttl_ms(check_after), ttl_ms(kept), *(quota.rate or ("", "")))
+        permitted = self._permits.arguments(permit)
+        is_admitted, *due = await self._run("user_admit", user, *limits, *permitted, more_keys=keys)
         return None if is_admitted else texts(due[0])
 
     async def free(self, user: UserName, entries: Sequence[str]) -> None:
@@ -208,15 +216,24 @@ class UserScripts:
         await self._client.call(key, "ZREM", key, *entries)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
-        rooms = [field for left in departures for field in (left.room, left.njoined)]
-        (count,) = await self._run("socket_disconnect", user, socket_id, *rooms)
+        parts = [
+            [
+                field
+                for left in departures[start : start + LEFT_AT_ONCE]
+                for field in (left.room, left.njoined)
+            ]
+            for start in range(0, len(departures), LEFT_AT_ONCE)
+        ] or [[]]
+        for rooms in parts[:-1]:
+            await self._run("socket_disconnect", user, socket_id, flag(False), *rooms)
+        (count,) = await self._run("socket_disconnect", user, socket_id, flag(True), *parts[-1])
         return int(count)
 
     async def sockets(self, user: UserName) -> dict[SocketId, SocketInfo]:
         sockets, joined = await self._run("user_read", user, "sockets")
         rooms: dict[str, set[RoomName]] = {}
         for entry in texts(joined):
-            socket_id, room = _split_entry(entry)
+            socket_id, room = split_entry(entry)
             rooms.setdefault(socket_id, set()).add(RoomName(room))
         found = {}
         for socket, instance in pairs(sockets):
@@ -237,10 +254,14 @@ class UserScripts:
         sender: str,
         is_strict: bool,
         rate: Rate | None,
+        permit: Permit | None,
+        ban_keys: Sequence[str],
     ) -> tuple[bool, str]:
-        """Add a conversation to the list of a user: see ``direct_list.lua``."""
-        keys = () if rate is None else (self._keys.user_pace(user, "room"),)
-        arguments = room, limit, birth, flag(check_ban), sender, flag(is_strict), *(rate or ())
+        """Add a conversation to the list of a user: see ``direct_list.lua``. ``permit``: to give."""
+        keys = [] if rate is None else [self._keys.user_pace(user, "room")]
+        keys += [*self._permits.given_at(permit), *ban_keys]
+        arguments = room, limit, birth, flag(check_ban), sender, flag(is_strict), *(rate or ("", ""))
+        arguments += (*self._permits.arguments(permit),)
         was_listed, its_birth = await self._run(
             "direct_list", user, *arguments, more_keys=keys, limitExceeded=CONVERSATIONS
         )
@@ -295,15 +316,6 @@ class UserScripts:
         packed = self._encode(user, envelope)
         (deliver,) = await self._run("index_remove", user, room, packed, here or "", flag(unlist), *fields)
         return bool(deliver == 1)
-
-
-def _split_entry(entry: str) -> tuple[str, str]:
-    """The socket and the room of an entry in a user's index. Only names of conversations have colons."""
-    socket_id, *room = entry.rsplit(":", 3)
-    if len(room) == 3 and room[0] + ":" == DIRECT:
-        return socket_id, ":".join(room)
-    socket_id, _, name = entry.rpartition(":")
-    return socket_id, name
 
 
 class InstanceCommands:

@@ -107,6 +107,7 @@ class BanSuite(StoreTests):
     async def test_a_banned_user_cannot_change_rooms(self, peer: Peer) -> None:
         store = peer.store
         await store.room_create(OWN, RoomConfig(owner=ALICE, adminlist=[BOB], whitelist=[CAROL]))
+        await store.room_message(OWN, SYSTEM, {})
         await store.user_ban(ALICE, SPAM, NOW)
         await store.user_ban(BOB, SPAM, NOW)
         for user in (ALICE, BOB):
@@ -116,9 +117,11 @@ class BanSuite(StoreTests):
                 store.room_change_list(OWN, client, "whitelist", NOW, remove=[CAROL], limit=10),
                 store.room_set_mode(OWN, client, NOW, True),
                 store.room_delete(OWN, client),
+                store.room_mark_read(OWN, user, 1, check_ban=True),
             ):
                 with raises_error("banned", None, "spam: é"):
                     await change
+        assert (await store.rooms_unread([OWN], ALICE))[OWN].read_id == 0
         assert await store.room_get_list(OWN, SYSTEM, "blacklist") == []
         assert await store.room_get_list(OWN, SYSTEM, "whitelist") == [CAROL]
         assert (await store.room_settings(OWN, SYSTEM)).whitelist_only is False
@@ -126,6 +129,7 @@ class BanSuite(StoreTests):
         await store.room_change_list(OWN, Actor(ALICE), "whitelist", NOW, add=[BOB], limit=10)
         await store.user_unban(ALICE)
         await store.room_set_mode(OWN, Actor(ALICE, check_ban=True), NOW, True)
+        assert (await store.room_mark_read(OWN, ALICE, 1, check_ban=True)).id == 1
         await store.room_delete(OWN, Actor(ALICE, check_ban=True))
         assert await store.room_exists(OWN) is False
         # The ban of the other is none of the room's keys.

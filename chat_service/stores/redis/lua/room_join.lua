@@ -5,10 +5,11 @@
 --   9 details of the socket (JSON), or ''
 --   10 to 17, for a join with a cursor: see lib/join_history.lua
 -- Returns {0, njoined, changed, epoch, seq, last id}, with a cursor also what lib/join_history.lua appends;
---   or {'noRoom'}, {'notAllowed'}.
+--   or {'banned', the ban}, {'noRoom'}, {'notAllowed'}.
 -- include: bus
 -- include: room
 -- include: details
+-- include: actor_ban
 -- include: room_event
 -- include: leaving
 -- include: clock
@@ -21,6 +22,8 @@
 local user, socket, instance, token, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local announce, body, seen_limit, details = ARGV[6] == '1', ARGV[7], tonumber(ARGV[8]), ARGV[9]
 
+local ban = find_ban()
+if ban then return {'banned', ban} end
 local room = load_room()
 if not room then return {'noRoom'} end
 if not has_access(room, user) then return {'notAllowed'} end

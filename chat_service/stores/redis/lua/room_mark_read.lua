@@ -1,8 +1,12 @@
 -- Move the mark up to which a user has read a room.
 -- ARGV: 1 user  2 bypass (0 or 1)  3 id  4 marks_limit: the number of marks that the room keeps
--- Returns {0, the id of the mark, moved (0 or 1)}, or {'noRoom'}, {'notJoined'}.
+--   5 only_member: whether an admin who is not joined needs a permit first (0 or 1)
+-- Returns {0, the id of the mark, moved (0 or 1)}, {0, 0, 0, 0} without a permit, or {'banned', the ban}, {'noRoom'},
+--   {'notJoined'}.
 -- include: room
+-- include: actor_ban
 local user, bypass, id, marks_limit = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+local only_member = ARGV[5] == '1'
 
 -- Beyond the limit, forget the two lowest marks among some, except those of joined users.
 local function forget_marks(excess)
@@ -21,7 +25,12 @@ end
 
 local room = load_room()
 if not room then return {'noRoom'} end
-if not bypass and not may_read(room, user) then return {'notJoined'} end
+if not bypass and redis.call('HEXISTS', members_key, user) == 0 then
+  if not is_admin(room, user) then return {'notJoined'} end
+  if only_member then return {0, 0, 0, 0} end
+  local ban = find_ban()
+  if ban then return {'banned', ban} end
+end
 id = math.min(id, room.last)
 local f, birth = redis.call('HMGET', marks_key, '', user), redis.call('HGET', room_key, 'birth') or room.epoch
 if f[1] and f[1] ~= birth then

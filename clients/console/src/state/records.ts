@@ -18,7 +18,11 @@ export interface RoomStatus extends Room {
 
 export interface Member {
   userName: string;
+  /** Unix time in ms when the first of the sockets has joined; null if it is unknown. */
+  joinedAt: number | null;
   sockets: number;
+  /** Set by the user's client or the application: any value; missing if nothing was set. */
+  details?: unknown;
 }
 
 export interface Message {

@@ -1,47 +1,28 @@
-/** The frame of all dialogs, and the one that asks before something cannot be undone. */
+/** Dialogs: any, and a form with a button for its action. */
 
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
+import { Modal } from "../../../shared/modal.js";
 import type { Session } from "../state/session.js";
 import { Button, IconButton, Toasts, useWork } from "./parts.js";
 
-/** A dialog in front of the page; the browser keeps the focus in it and gives it back. */
+/** A modal dialog. */
 export function Dialog(props: {
   session: Session;
   title: ComponentChildren;
   onClose: () => void;
   children: ComponentChildren;
 }) {
-  const { dialogs } = props.session;
-  const ref = useRef<HTMLDialogElement>(null);
-  const close = useRef(props.onClose);
-  close.current = props.onClose;
-  const titleId = useId();
-  useLayoutEffect(() => {
-    const dialog = ref.current!;
-    const onClose = () => close.current();
-    dialog.addEventListener("close", onClose);
-    dialog.showModal();
-    dialogs.value += 1;
-    return () => {
-      dialogs.value -= 1;
-      // Its event would come later, and might close another dialog.
-      dialog.removeEventListener("close", onClose);
-      dialog.close();
-    };
-  }, []);
   return (
-    <dialog ref={ref} aria-labelledby={titleId}>
-      <div class="dialog">
-        <header>
-          <h2 id={titleId}>{props.title}</h2>
-          <IconButton icon="close" label="Close" onClick={props.onClose} />
-        </header>
-        {props.children}
-        <Toasts session={props.session} inDialog />
-      </div>
-    </dialog>
+    <Modal
+      dialogs={props.session.dialogs}
+      title={props.title}
+      closeButton={<IconButton icon="close" label="Close" onClick={props.onClose} />}
+      toasts={<Toasts session={props.session} inDialog />}
+      onClose={props.onClose}
+    >
+      {props.children}
+    </Modal>
   );
 }
 

@@ -1,5 +1,6 @@
 -- The ban of the user on whose behalf a room is changed. KEYS of every script that includes this, after those of
--- lib/room.lua, which it needs: 13 ban_key (string), only if the user is a client and their keys may be used together with the room's
+-- lib/room.lua, which it needs: 14 ban_key (string), if the user is a client: their ban, or where the
+-- keys of the user and the room are in different slots, the ban that has taken back the permit (see permits.py)
 
 local ban_key = KEYS[ROOM_KEYS + 1]
 
