@@ -1,8 +1,10 @@
 """Other instances: calls to them over the bus, and their pulses, which show that they are alive."""
 
 import asyncio
+import itertools
 import logging
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,55 @@ from chat_service.types import InstanceId
 logger = logging.getLogger("chat_service")
 
 Operation = Callable[..., Awaitable[Any]]
+
+
+#: How many senders of requests an instance remembers, how many requests of each, and how many of senders of
+#: earlier versions altogether.
+SENDERS, REQUESTS_OF_EACH, REQUESTS_WITHOUT_NUMBER = 10_000, 1000, 10_000
+#: How long a number may be.
+MOST_DIGITS = 18
+
+
+class SeenRequests:
+    """Tells new requests from repeated ones: somebody who can publish on the bus may have recorded them.
+
+    The topic of an instance and the ids of instances are used for one life only, and each sender numbers its
+    requests. So it is enough to remember the highest number of each sender, and which of the numbers before
+    it have come. Senders of earlier versions do not number theirs; of those, the latest are remembered.
+    """
+
+    def __init__(self) -> None:
+        # In the order of the last request: the highest number, and the numbers that have come.
+        self._senders: OrderedDict[str, tuple[int, set[int]]] = OrderedDict()
+        self._without_number: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, request: Request) -> bool:
+        """Whether this is the first request of its sender with this id. Remembers it."""
+        number, dot, _ = request.id.partition(".")
+        if not dot or not number.isdecimal() or len(number) > MOST_DIGITS:
+            return self._is_new_id(request.id)
+        return self._is_new_number(request.reply_to, int(number))
+
+    def _is_new_id(self, request_id: str) -> bool:
+        if request_id in self._without_number:
+            return False
+        self._without_number[request_id] = None
+        if len(self._without_number) > REQUESTS_WITHOUT_NUMBER:
+            self._without_number.popitem(last=False)
+        return True
+
+    def _is_new_number(self, sender: str, number: int) -> bool:
+        highest, seen = self._senders.pop(sender, (0, set()))
+        floor = max(highest, number) - REQUESTS_OF_EACH
+        is_new = number > floor and number not in seen
+        if is_new:
+            seen.add(number)
+            if len(seen) > 2 * REQUESTS_OF_EACH:
+                seen = {each for each in seen if each > floor}
+        self._senders[sender] = max(highest, number), seen
+        if len(self._senders) > SENDERS:
+            self._senders.popitem(last=False)
+        return is_new
 
 
 class RemoteCalls:
@@ -34,6 +85,8 @@ class RemoteCalls:
         self._timeout = timeout
         self._operations: dict[str, Operation] = {}
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._numbers = itertools.count(1)
+        self._seen = SeenRequests()
 
     def register(self, name: str, operation: Operation) -> None:
         """Allow other instances to call ``operation`` under a name."""
@@ -47,7 +100,10 @@ class RemoteCalls:
         # Timeouts need a task.
         await in_task()
         request = Request(
-            id=uuid.uuid4().hex, reply_to=self._instance_id(), operation=operation, args=tuple(args)
+            id=f"{next(self._numbers)}.{uuid.uuid4().hex}",
+            reply_to=self._instance_id(),
+            operation=operation,
+            args=tuple(args),
         )
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = answer
@@ -66,7 +122,12 @@ class RemoteCalls:
         return reply.result
 
     async def serve(self, request: Request) -> None:
-        """Run an operation for another instance, and answer it."""
+        """Run an operation for another instance, and answer it. Repeated requests are dropped."""
+        if not self._seen.is_new(request):
+            logger.warning(
+                "dropped a repeated request of instance %s: %s", request.reply_to, request.operation
+            )
+            return
         operation = self._operations.get(request.operation)
         try:
             if operation is None:
