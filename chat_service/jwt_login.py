@@ -172,7 +172,7 @@ class _Keys:
                 self._read(path)
         except (OSError, ConfigurationError) as error:
             # Keep the old keys: a file that is just being written must not lock everyone out.
-            logger.error("the keys of logins are not read again: %s", error)
+            logger.error("the login keys could not be read again, the former ones stay: %s", error)
 
     def _read(self, path: Path) -> None:
         self._looked = time.monotonic()

@@ -8,14 +8,18 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image, ImageDraw
 from playwright.async_api import Browser, Page, async_playwright
 
+from chat_service.cli.assembly import build_service
+from chat_service.cli.settings import Settings
 from chat_service.demo import Demo
+from chat_service.web_login import PasswordFile
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -35,6 +39,7 @@ TALK = (
     ("Ada", "You always are. Tasting at eleven, everybody?"),
     ("Priya", "Yes!"),
 )
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OTHERS = ("Announcements", "Deliveries", "Garden", "Night shift")
 
 
@@ -183,10 +188,35 @@ async def on_phones(stage: Stage, phone: Page, directory: Path) -> None:
     save(side_by_side([await shoot(phone), talk, settings]), directory / "chat-phone.png")
 
 
+async def at_the_door(browser: Browser, directory: Path) -> None:
+    """The login by password, and in dark mode a refused one."""
+    with TemporaryDirectory() as folder:
+        users, config = Path(folder) / "users.txt", Path(folder) / "chat.toml"
+        PasswordFile(users).set_password("Priya", "correct horse battery")
+        config.write_text(f'[login]\ntype = "password"\nusers_file = "{users}"\n')
+        async with build_service(Settings.read(str(config), {}).overridden(port=0)) as service:
+            pictures = []
+            for scheme in SCHEMES:
+                context = await browser.new_context(
+                    viewport={"width": 560, "height": 560}, device_scale_factor=1.5, color_scheme=scheme
+                )
+                page = await context.new_page()
+                await page.goto(f"http://127.0.0.1:{service.port}/")
+                await page.get_by_label("Name").fill("Priya")
+                await page.get_by_label("Password").fill("correct horse")
+                if scheme == "dark":
+                    await page.get_by_role("button", name="Log in").click()
+                    await page.get_by_text("is wrong").wait_for()
+                pictures.append(await shoot(page))
+                await context.close()
+            save(side_by_side(pictures), directory / "chat-login.png")
+
+
 async def main(directory: Path) -> None:
     async with Demo("127.0.0.1", 0) as demo, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         await scene(demo, Stage(browser, f"http://127.0.0.1:{demo.port}/"), directory)
+        await at_the_door(browser, directory)
         await browser.close()
 
 

@@ -208,7 +208,7 @@ class ChatClient(Conversations, Uploads):
 
     def _fail(self, error: Exception) -> None:
         self.error = error
-        logger.warning("the connection to %s is over: %r", self._options.url, error)
+        logger.warning("the connection to %s has ended: %r", self._options.url, error)
         if self._outbox is not None:
             self._outbox.fail_all(error)
         for room in self._rooms.values():

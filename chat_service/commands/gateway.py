@@ -153,7 +153,7 @@ class Gateway:
         """Raise ``TypeError`` for results of application code that cannot be encoded in a packet."""
         found = count_binary(results, MAX_DEPTH)
         if found is None:
-            raise TypeError(f"a hook or handler of {event} returned what cannot be sent: {results!r}")
+            raise TypeError(f"a hook or handler of {event} returned a value that cannot be sent: {results!r}")
         limit = self._context.limits.attachments
         if found > limit:
             raise TypeError(

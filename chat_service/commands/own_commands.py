@@ -148,7 +148,7 @@ def _handler(name: str, function: Hook) -> Any:
         result = await call_hook(function, call, *args, limit=context.hooks.timeout)
         found, limit = count_binary(result, MAX_DEPTH), context.limits.attachments
         if found is None:
-            raise TypeError(f"the command {name} returned what cannot be sent: {result!r}")
+            raise TypeError(f"the command {name} returned a value that cannot be sent: {result!r}")
         if found > limit:
             raise TypeError(f"the command {name} returned {found} binary values; max_attachments is {limit}")
         return result

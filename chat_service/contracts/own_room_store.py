@@ -83,10 +83,10 @@ class OwnRoomStore(Protocol):
         """A page of the rooms in the list of a user, in the order of their names.
 
         Leaves out rooms that are gone, and those that the user may not join. A page may have fewer items than
-        ``limit``; only one without a cursor is the last. Raises ``ValueError`` for a text that is no cursor.
+        ``limit``; only one without a cursor is the last. Raises ``ValueError`` for an invalid cursor.
         """
         ...
 
     async def own_room_remove(self, user: UserName, room: RoomName) -> None:
-        """Take a room that is no conversation from the list of a user, if it is there."""
+        """Remove a room that is not a conversation from the list of a user, if it is in it."""
         ...

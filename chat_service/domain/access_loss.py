@@ -52,7 +52,7 @@ def removed_by(context: Context, room: RoomName, event: RoomEvent) -> Iterable[L
 def access_lost(context: Context, room: RoomName, losses: Iterable[Loss]) -> None:
     """Sockets of this instance lost their access, each at a position in the room's events.
 
-    They get no more events from now on. They are notified soon, but after the answer to their join, and
+    They get no further events from now on. They are notified soon, but after the answer to their join, and
     after ``on_leave``.
     """
     # This may be a great many, so it does little for each.

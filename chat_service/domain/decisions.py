@@ -173,7 +173,7 @@ class CaughtUp:
 
 
 def given_besides(given: Sequence[Given | Missed], lost: Container[SocketId]) -> Sequence[Given | Missed]:
-    """What is due, without what sockets miss that are no longer joined: they are told nothing more."""
+    """The due deliveries, without the gaps of sockets that are no longer joined: these get nothing more."""
     if not any(isinstance(item, Missed) for item in given):
         return given
     return [

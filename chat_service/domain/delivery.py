@@ -125,14 +125,14 @@ class Delivery:
         await self.release(room)
 
     async def leave(self, room: RoomName, socket_id: SocketId) -> None:
-        """Deliver no more events of the room to the socket. Undoes one ``begin_join``."""
+        """Stop delivering events of the room to the socket. Undoes one ``begin_join``."""
         try:
             self.silence(room, socket_id)
         finally:
             await self.release(room)
 
     def silence(self, room: RoomName, socket_id: SocketId) -> None:
-        """Deliver no more events of the room to the socket. Its ``leave`` follows."""
+        """Stop delivering events of the room to the socket. Its ``leave`` follows."""
         feed = self._feeds.get(room)
         if feed is not None and feed.forget(socket_id):
             self._transport.leave_channel(socket_id, room_channel(room))

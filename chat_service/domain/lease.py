@@ -128,7 +128,7 @@ class Lease:
             raise
         if self._is_refused:
             self._is_refused = False
-            logger.info("instance %s: the store takes changes again", context.instance_id())
+            logger.info("instance %s: the store accepts changes again", context.instance_id())
         if is_known and not self._is_lapsed:
             self._answered = begun
             self._run_deferred()

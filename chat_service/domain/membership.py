@@ -94,7 +94,7 @@ def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -
     if place is None or place >= result.last_message_id:
         return PlacedHistory(result.cursor.epoch, result.last_message_id, read)
     if query.after == place and query.epoch in (None, result.cursor.epoch):
-        # Nothing is missing, even if what follows is no longer stored: it comes live.
+        # Nothing is missing, even if later messages are no longer stored: they come live.
         return PlacedHistory(result.cursor.epoch, place, JoinHistory(recovered=True, messages=[]))
     messages = [message for message in read.messages if message["id"] <= place]
     more = read.more and len(messages) == len(read.messages)

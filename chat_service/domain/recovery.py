@@ -186,7 +186,7 @@ async def _clean_and_say(context: Context) -> None:
     except Exception as error:
         # Retry after the next heartbeat.
         context.failures.has_leftovers = True
-        logger.warning("what failures of the store left could not be cleaned yet: %r", error)
+        logger.warning("leftovers of store failures could not be cleaned up yet: %r", error)
     finally:
         context.failures.is_cleaning = False
 

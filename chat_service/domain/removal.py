@@ -171,7 +171,7 @@ async def leave_ghost(context: Context, seat: Seat) -> None:
 
 
 async def forget(context: Context, session: Session, room: RoomName) -> bool:
-    """Deliver no more events of a room to the socket. Call inside the hold.
+    """Stop delivering events of a room to the socket. Call inside the hold.
 
     Returns whether it was joined, as far as known here: its access may have been lost, and the event about
     that may not have arrived yet.

@@ -123,7 +123,7 @@ class Screening:
             self._append(line, socket_id, Waiting(event, args, False, self._measure(args)))
 
     def forget(self, room: RoomName, socket_id: SocketId) -> None:
-        """The socket is no longer joined: it gets nothing of what waits."""
+        """The socket is no longer joined: it gets none of the waiting messages."""
         self._cut.discard(socket_id)
         line = self._lines.get(room, {}).get(socket_id)
         if line is None:
@@ -207,7 +207,7 @@ class Screening:
             return hidden(message)
         found = count_binary(answer, MAX_DEPTH) if isinstance(answer, dict) else None
         if found is None or found > self._context.limits.attachments:
-            self._log(TypeError(f"the {HOOK} hook returned what cannot be sent: {answer!r}"))
+            self._log(TypeError(f"the {HOOK} hook returned a value that cannot be sent: {answer!r}"))
             return hidden(message)
         return {**answer, "id": message["id"], "timestamp": message.get("timestamp")}
 

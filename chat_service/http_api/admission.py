@@ -45,7 +45,7 @@ class Admission:
             raise ApiProblem("unauthorized", "The token is not known", headers=_CHALLENGE)
         if not self._failures.is_over(count - 1):
             logger.warning(
-                "HTTP API: too many wrong tokens from %s: no more of them are logged", request.peer
+                "HTTP API: too many wrong tokens from %s: further ones are not logged", request.peer
             )
         raise ApiProblem(
             "tooManyRequests", "Too many wrong tokens", headers={"Retry-After": str(int(rest) + 1)}

@@ -32,7 +32,7 @@ async def room_events(call: ApiCall) -> ApiStream:
     await call.context.store.room_history_info(room, SYSTEM)
 
     def on_slow() -> None:
-        logger.warning("the reader of room %r is too slow: its stream is ended", room)
+        logger.warning("ending a stream of room %r: its reader is too slow", room)
 
     stream = RoomStream(call, room, known)
     return ApiStream(chunks=stream.chunks(), timeout=call.options.stream_timeout, on_slow=on_slow)
@@ -93,7 +93,7 @@ class RoomStream:
             yield line
         while not self._call.closing.is_closing:
             if self._waiting.is_over:
-                logger.warning("the reader of room %r is too slow: its stream is ended", self._room)
+                logger.warning("ending a stream of room %r: its reader is too slow", self._room)
                 yield Line("end", {"code": "tooSlow", "message": "The stream has more than its reader took"})
                 return
             if self._waiting.is_empty and not await self._wait():

@@ -92,7 +92,7 @@ def _are_clean_keys(keys: list[Any]) -> bool:
     try:
         return is_clean_text("".join(keys))
     except TypeError:
-        # A key that is no text.
+        # A key that is not a text.
         return False
 
 

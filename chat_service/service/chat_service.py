@@ -190,7 +190,7 @@ class ChatService(AudienceAPI):
     async def drain(self) -> None:
         """Become unready, wait ``drain_delay``, then disconnect the clients over ``drain_seconds``.
 
-        Clients reconnect automatically to another instance, since this one accepts no more. Their running
+        Clients reconnect automatically to another instance, since this one accepts no new ones. Their running
         commands are answered first. Returns once all are disconnected. Does nothing unless the service is
         running. Close it afterwards; a close may also interrupt a drain.
         """
@@ -233,7 +233,7 @@ class ChatService(AudienceAPI):
     def announce(self, addresses: Sequence[tuple[str, int]] = (), *, workers: int = 1) -> None:
         """Print where the service is, its store and version, and how to stop it, as ``run()`` does.
 
-        ``addresses``: of the parent of so many ``workers``, which listens for them; else those that it has.
+        ``addresses``: those of the parent process, which listens for ``workers`` others; by default its own.
         """
         context = self._context
         own = context.transport.address if isinstance(context.transport, HasAddress) else None

@@ -130,7 +130,7 @@ class LifeCycle:
             try:
                 await step()
             except Exception as error:
-                logger.warning("after a failed start: %r", error)
+                logger.warning("closing after a failed start: %r", error)
 
     async def drain(self) -> None:
         """Become unready, then disconnect the clients, once. Calls during a drain wait for it.

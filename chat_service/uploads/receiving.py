@@ -171,7 +171,7 @@ class Receiver:
             await self._records.remove([file.id])
         except Exception as error:
             # The record stays, so the next sweep tries again.
-            logger.warning("what was stored of an interrupted upload could not be deleted yet: %r", error)
+            logger.warning("parts of an interrupted upload could not be deleted yet: %r", error)
 
     @contextmanager
     def _slot(self, user: str) -> Iterator[None]:

@@ -90,7 +90,7 @@ class LoginSite:
         return serve
 
     def _check_page(self, opening: Opening) -> None:
-        """Refuse requests of other pages. Programs that are no browsers send neither header."""
+        """Refuse requests of other pages. Programs other than browsers send neither header."""
         headers = opening.headers
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise LoginRefused("badRequest")

@@ -210,7 +210,7 @@ class OidcLogin:
         return LoginRefused("providerFailed")
 
     def _refused(self, why: str) -> LoginRefused:
-        logger.info("logins: a callback of %s is refused: %s", self.settings.issuer, why)
+        logger.info("logins: refused a callback from %s: %s", self.settings.issuer, why)
         return LoginRefused("badLogin")
 
 

@@ -154,7 +154,7 @@ class PasswordFile:
                 self._read()
         except ConfigurationError as error:
             # Keep the old users: a file that is just being written must not lock everyone out.
-            logger.error("the password file is not read again: %s", error)
+            logger.error("the password file could not be read again, the former passwords stay: %s", error)
         self._looked = time.monotonic()
 
     def _read(self) -> None:

@@ -52,7 +52,7 @@ async def test_delimiter_is_an_option(serve: Serve, heroes: Heroes) -> None:
     assert (await line.read())["error"] == "unknown action or invalid apiVersion"
 
 
-async def test_line_that_is_too_long_is_refused_and_the_next_is_not(serve: Serve, heroes: Heroes) -> None:
+async def test_a_line_too_long_is_refused_and_the_next_is_not(serve: Serve, heroes: Heroes) -> None:
     service, _ = await serve(lines={"max_message_size": 100})
     line = await heroes.telnet(service)
     for size in (101, 1000, 100_000):
@@ -85,7 +85,7 @@ async def test_json_replaces_the_params(serve: Serve, heroes: Heroes) -> None:
     assert (await line.ask("roomHistoryGet"))["data"] == []
 
 
-async def test_bytes_that_are_no_text_end_the_connection(serve: Serve, heroes: Heroes) -> None:
+async def test_bytes_that_are_not_text_end_the_connection(serve: Serve, heroes: Heroes) -> None:
     service, _ = await serve()
     line = await heroes.telnet(service)
     line.write(b"say lobby \xc3\x28\n")
@@ -102,7 +102,7 @@ async def test_welcome_and_texts_are_options(serve: Serve, heroes: Heroes) -> No
     assert (await browser.ask("roomAdd", "attic"))["error"] == "Error: kein solcher Raum"
 
 
-async def test_login_that_is_refused_is_told(serve: Serve, heroes: Heroes) -> None:
+async def test_a_refused_login_is_reported(serve: Serve, heroes: Heroes) -> None:
     def refuse(service: Any, socket_id: str) -> None:
         raise ChatServiceError("not now")
 

@@ -92,7 +92,7 @@ async def test_end_by_the_server_is_final_unless_it_is_drained(
     assert await cat.end() == [1012]
 
 
-async def test_frames_that_are_no_requests_are_refused(serve: Serve, session: aiohttp.ClientSession) -> None:
+async def test_frames_other_than_requests_are_refused(serve: Serve, session: aiohttp.ClientSession) -> None:
     server = await serve()
     frames = await connect(session, server)
     for text in ("{", "[1]", '"hello"', "7", "null"):

@@ -195,7 +195,7 @@ async def test_progress_and_cancel(person: People, demo: Demo, unique: Unique) -
     await expect(ann.message("not yet").get_by_role("img")).to_have_count(1)
 
 
-async def test_errors_say_what_is_allowed(person: People, demos: Demos, unique: Unique) -> None:
+async def test_errors_name_the_allowed_values(person: People, demos: Demos, unique: Unique) -> None:
     demo = await demos(uploads={"max_file_bytes": 50_000, "max_user_files": 1, "max_attachments": 3})
     ann, _ = await together(person, unique, at=demo)
     await chooser(ann).set_input_files(of_kind("big.png", b"x" * 50_001, "image/png"))
@@ -217,7 +217,7 @@ async def test_errors_say_what_is_allowed(person: People, demos: Demos, unique: 
     ann.problems[:] = [each for each in ann.problems if "Failed to load resource" not in each]
 
 
-async def test_a_file_that_is_gone(person: People, demo: Demo, unique: Unique) -> None:
+async def test_a_missing_file(person: People, demo: Demo, unique: Unique) -> None:
     ann, ben = await together(person, unique)
     await chooser(ann).set_input_files(of_kind("cup.png", picture(), "image/png"))
     await expect(pending(ann)).to_have_class(re.compile("done"))

@@ -91,7 +91,7 @@ async def test_a_reply_quotes_its_message_and_leads_to_it(
     await expect(target).to_be_focused()
 
 
-async def test_a_reply_that_is_not_meant_is_given_up(person: People, unique: Unique) -> None:
+async def test_an_unwanted_reply_is_given_up(person: People, unique: Unique) -> None:
     ann, bob, _ = await pair(person, unique)
     await ann.say("hello")
     await bob.sees("hello")
@@ -185,7 +185,7 @@ async def test_a_deleted_message_leaves_only_its_place(person: People, unique: U
     await expect(bob.log.locator(".bubble > p")).to_have_text(["Message deleted", "oh", "Message deleted"])
 
 
-async def test_histories_show_what_was_said_about_older_messages(
+async def test_histories_show_the_interactions_of_older_messages(
     person: People, demos: Demos, unique: Unique
 ) -> None:
     """Edits and reactions come after many other messages; the pages with the messages are read later."""

@@ -106,7 +106,9 @@ async def test_an_opened_conversation_shows_where_unread_messages_begin(
     assert await rows(ann) < MAX_ROWS
 
 
-async def test_scrolling_back_moves_by_what_one_scrolls(person: People, demo: Demo, unique: Unique) -> None:
+async def test_scrolling_back_moves_by_the_scrolled_distance(
+    person: People, demo: Demo, unique: Unique
+) -> None:
     """However wrong the expected heights of the messages above were, and while more of them are loaded."""
     room = unique("Long")
     await demo.service.add_room(room)
@@ -133,7 +135,9 @@ async def test_scrolling_back_moves_by_what_one_scrolls(person: People, demo: De
     assert {str(number) for number in range(1, 251)} <= seen
 
 
-async def test_new_messages_do_not_move_what_is_read(person: People, demo: Demo, unique: Unique) -> None:
+async def test_new_messages_do_not_move_the_text_being_read(
+    person: People, demo: Demo, unique: Unique
+) -> None:
     room = unique("Long")
     await demo.service.add_room(room)
     await post(demo, room, range(1, 41))

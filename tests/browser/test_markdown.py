@@ -210,7 +210,7 @@ async def test_a_text_of_a_hundred_thousand_characters(person: People, demos: De
     await expect(long.get_by_role("button", name="Show all")).to_be_visible()
 
 
-async def test_reactions_that_are_no_emoji(person: People, demos: Demos, unique: Unique) -> None:
+async def test_reactions_other_than_emoji(person: People, demos: Demos, unique: Unique) -> None:
     demo = await demos()
     ann = await (await person(unique("Ann"), at=demo)).login()
     bob = await (await person(unique("Bob"), at=demo)).login()

@@ -37,7 +37,7 @@ async def test_a_dot_and_last_seen_tell_where_a_person_is(person: People, unique
     await expect(title.get_by_text("Never seen in your rooms")).to_be_visible()
 
 
-async def test_a_name_opens_a_profile_with_what_one_may_do(person: People, unique: Unique) -> None:
+async def test_a_name_opens_a_profile_with_the_permitted_actions(person: People, unique: Unique) -> None:
     ann = await (await person(unique("Ann"))).login()
     bob = await (await person(unique("Bob"))).login()
     room = unique("Tea")
@@ -141,7 +141,7 @@ async def test_a_link_to_a_message_shows_it(person: People, demo: Demo, unique: 
     await expect(ann.log.get_by_text("number 7", exact=True)).to_be_in_viewport()
 
 
-async def test_empty_places_say_what_to_do(person: People, demo: Demo, unique: Unique) -> None:
+async def test_empty_places_suggest_a_next_step(person: People, demo: Demo, unique: Unique) -> None:
     ann = await person(unique("Ann"), permissions=["clipboard-read", "clipboard-write"])
     await ann.login()
     nav = ann.page.get_by_role("navigation", name="Rooms and direct messages")

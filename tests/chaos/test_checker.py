@@ -515,7 +515,7 @@ def test_a_slow_answer():
     assert {item.rule for item in both_joined().judge(answer_in=-1.0).violations} == {Rule.HUNG}
 
 
-def test_instances_that_are_not_there():
+def test_missing_instances():
     assert {item.rule for item in both_joined().judge(alive=3).violations} == {Rule.INSTANCES}
 
 

@@ -264,7 +264,7 @@ def test_invalid_messages_are_refused(args: list[str], text: str) -> None:
     assert text in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_lines_of_what_happens() -> None:
+def test_lines_about_events() -> None:
     message = {"id": 5, "timestamp": 0, "author": {"odd": 1}, "image": "a.png", "data": b"123"}
     line = happenings.line(Happening(kind="message", message=message))
     assert line.plain.endswith(' #5 {"odd":1}: {"image":"a.png","data":"<3 bytes>"}')

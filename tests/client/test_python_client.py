@@ -187,7 +187,7 @@ async def test_messages_come_in_order_and_once_over_lost_connections(
     assert await read(room, 369) == list(range(6, 375))
 
 
-async def test_a_join_without_history_begins_with_what_follows(
+async def test_a_join_without_history_begins_with_the_next_message(
     service: ChatService, connect: Connect
 ) -> None:
     await post(service, 3)
@@ -373,7 +373,7 @@ async def test_the_outbox_is_bounded(proxy: Proxy, connect: Connect) -> None:
     assert sorted(await asyncio.gather(*sent)) == [1, 2]
 
 
-async def test_a_restarted_program_sends_what_was_left(
+async def test_a_restarted_program_sends_the_remaining_messages(
     service: ChatService, proxy: Proxy, tmp_path: Path
 ) -> None:
     path = tmp_path / "outbox"
@@ -407,7 +407,7 @@ async def test_a_restarted_program_sends_what_was_left(
     assert await stored(service) == ["0", "1", "2"]
 
 
-async def test_a_restarted_program_that_joins_again_sends_what_was_left(
+async def test_a_restarted_program_that_joins_again_sends_the_remaining_messages(
     service: ChatService, proxy: Proxy, tmp_path: Path
 ) -> None:
     """What was left is refused until the room is joined, and is not lost by that."""
@@ -467,7 +467,7 @@ async def test_access_that_is_lost_before_the_answer(
     assert client.unsent == 0
 
 
-async def test_a_login_that_is_rejected_later_refuses_only_what_was_never_sent() -> None:
+async def test_a_login_rejected_later_refuses_only_unsent_messages() -> None:
     names = ["alice"]
     gone = asyncio.Event()
     came: list[CommandCall] = []

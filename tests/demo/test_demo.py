@@ -84,7 +84,7 @@ async def test_nothing_but_the_files_of_the_page_is_served(demo: Demo) -> None:
         assert (await get(demo, path)).status == 404
 
 
-async def test_a_page_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
+async def test_an_unbuilt_page_says_how_to_build_it(tmp_path: Path) -> None:
     body, media_type = Pages(tmp_path)._files[INDEX]
     assert media_type == "text/html"
     assert b"apt-get install nodejs npm" in body

@@ -120,7 +120,7 @@ def test_the_image_has_stages_pins_and_no_root() -> None:
     assert last("CMD").words()[-1] in copied
 
 
-def test_the_image_builds_the_web_chat_with_what_it_copies(tmp_path: Path) -> None:
+def test_the_image_builds_the_web_chat_from_the_files_it_copies(tmp_path: Path) -> None:
     """The commands of the first stage on what is copied there; npm's packages are those of this checkout."""
     web, build, _ = dockerfile()
     folder = tmp_path / "src"

@@ -61,7 +61,7 @@ def test_the_workflow_runs_what_ci_runs() -> None:
     assert pythons == re.findall(r"Python :: (3\.\d+)\"", classifiers)
 
 
-def test_the_hooks_run_what_set_up_installs() -> None:
+def test_the_hooks_run_the_tools_that_set_up_installs() -> None:
     made = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     hooks = [hook for repo in made["repos"] for hook in repo["hooks"]]
     assert {hook["id"] for hook in hooks} == {"ruff-format", "ruff-check", "mypy", "import-linter", "tsc"}

@@ -143,7 +143,7 @@ async def test_owner_and_admins_stay_whatever_the_lists(spread: StartSpread) -> 
 
 
 @pytest.mark.covers("command:roomSetWhitelistMode", "command:roomAddToList")
-async def test_changes_that_take_no_access_away_remove_nobody(spread: StartSpread) -> None:
+async def test_changes_that_leave_everybody_their_access_remove_nobody(spread: StartSpread) -> None:
     nodes = await spread(enable_userlist_updates=True)
     await nodes.service.add_room("room", owner="alice", whitelist=["bob"])
     alice, bob = await nodes[0].login("alice"), await nodes[1].joined("bob", "room")

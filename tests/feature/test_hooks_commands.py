@@ -491,7 +491,7 @@ async def test_results_that_cannot_be_encoded_are_an_internal_error(
 ) -> None:
     getattr(instance.service, when)("roomGetOwner")(lambda call: nonsense)
     assert (await alice.error("roomGetOwner", "room")).startswith(INTERNAL)
-    assert "a hook or handler of roomGetOwner returned what cannot be sent" in caplog.text
+    assert "a hook or handler of roomGetOwner returned a value that cannot be sent" in caplog.text
     assert await alice.call("roomGetWhitelistMode", "room") is False
 
 

@@ -62,7 +62,7 @@ async def test_a_second_join_of_a_socket_has_no_effect(spread: StartSpread) -> N
 
 
 @pytest.mark.covers("command:roomLeave", "notification:roomLeftEcho")
-async def test_leave_counts_what_is_left_and_echoes_to_the_others(spread: StartSpread) -> None:
+async def test_leave_counts_the_remaining_sockets_and_echoes_to_the_others(spread: StartSpread) -> None:
     nodes = await spread()
     await nodes.service.add_room("room")
     first, second, third = clients = await three_sockets(nodes, "alice")

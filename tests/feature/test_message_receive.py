@@ -158,9 +158,9 @@ BROKEN: dict[str, tuple[Hook, str]] = {
     "raises later": (raises_later, "broken hook"),
     "is cancelled": (cancels, "CancelledError"),
     "takes too long": (hangs, "TimeoutError"),
-    "no message": (lambda *args: "garbage", "returned what cannot be sent: 'garbage'"),
-    "cannot be sent": (lambda *args: {"a": object()}, "returned what cannot be sent"),
-    "too many binaries": (lambda *args: {"a": [b"1", b"2", b"3"]}, "returned what cannot be sent"),
+    "no message": (lambda *args: "garbage", "returned a value that cannot be sent: 'garbage'"),
+    "cannot be sent": (lambda *args: {"a": object()}, "returned a value that cannot be sent"),
+    "too many binaries": (lambda *args: {"a": [b"1", b"2", b"3"]}, "returned a value that cannot be sent"),
 }
 
 

@@ -159,7 +159,7 @@ async def test_what_its_function_raises_and_returns(world: World, caplog: pytest
     for name in ("fail", "garbage", "binaries"):
         assert "Internal server error" in await alice.error(name)
     assert "ZeroDivisionError" in caplog.text
-    assert "the command garbage returned what cannot be sent" in caplog.text
+    assert "the command garbage returned a value that cannot be sent" in caplog.text
     assert "the command binaries returned 2 binary values; max_attachments is 1" in caplog.text
     assert await alice.error("hang") == wire_error("timeout")
     # It is still there.

@@ -27,7 +27,7 @@ async def test_nothing_is_delivered_while_the_lease_is_uncertain(world: World):
     assert [(await bob.wait_for("roomMessage"))[1]["id"] for _ in range(3)] == [1, 2, 3]
 
 
-async def test_a_removed_user_loses_sockets_that_the_room_forgot_too(world: World):
+async def test_a_removed_user_also_loses_sockets_that_the_room_forgot(world: World):
     paused, other = await world.start(), await world.start()
     alice = await other.joined("alice")
     await alice.call("roomCreate", "room", False)

@@ -43,7 +43,7 @@ def test_without_the_build_the_page_says_so(tmp_path: Path) -> None:
     assert page is not None and page.status == 503 and b"was not built" in page.body
 
 
-async def test_a_token_is_told_what_it_may_do(one_store: World) -> None:
+async def test_a_token_can_ask_for_its_scopes(one_store: World) -> None:
     async with program(await start(one_store)) as api:
         assert (await api.get("/token", scope="read"))["scopes"] == ["read"]
         everything = await api.get("/token")

@@ -163,5 +163,5 @@ async def test_a_step_that_fails_afterwards_does_not_fail_the_change(
     assert not await peer.store.room_exists(RoomName("one"))
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
-    assert all("counts for about a minute too long: " in text and "WRONGTYPE" in text for text in told)
+    assert all("counts for up to a minute too long: " in text and "WRONGTYPE" in text for text in told)
     keys.client.delete(keys.owned)

@@ -166,7 +166,7 @@ class Nobody:
         raise AssertionError(topic)
 
 
-async def test_check_reports_what_the_user_may_not_read(users: Users) -> None:
+async def test_check_reports_keys_that_the_user_may_not_read(users: Users) -> None:
     options = users.make(f"~{users.prefix}:*", f"&{users.prefix}:*", "+@all", "-@dangerous")
     found = {item.name: item for item in await check_store(RedisStore(options))}
     assert {item.verdict for item in found.values()} <= {Verdict.OK, Verdict.WARNING}

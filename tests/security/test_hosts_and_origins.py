@@ -97,7 +97,7 @@ async def test_no_answer_tells_a_version(serve: Serve, path: str) -> None:
     assert headers.get("Server") == "chat_service"
 
 
-async def test_not_even_the_answer_to_what_is_no_http_tells_a_version(serve: Serve) -> None:
+async def test_even_the_answer_to_invalid_http_tells_no_version(serve: Serve) -> None:
     service = await serve()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(b"GET / HTTP/1.1\r\nHost\r\n\r\n")

@@ -96,7 +96,7 @@ async def test_messages_that_were_rotated_out_are_gone_and_the_rest_comes(pair: 
 
 
 @pytest.mark.covers("notification:roomHistoryGap")
-async def test_sockets_that_joined_inside_a_hole_miss_only_what_followed(pair: Pair) -> None:
+async def test_sockets_that_joined_inside_a_hole_miss_only_later_messages(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     await pair.first.service.change_room_history_max_size("room", 2)
@@ -202,7 +202,7 @@ async def test_other_events_of_the_channel_do_not_wait_for_a_catch_up(pair: Pair
     assert dave.received("news") == []
 
 
-async def test_a_user_who_leaves_during_a_catch_up_gets_no_more_events(pair: Pair) -> None:
+async def test_a_user_who_leaves_during_a_catch_up_gets_no_further_events(pair: Pair) -> None:
     alice = await pair.first.joined("alice", "room")
     bob = await pair.second.joined("bob", "room")
     carol = await pair.second.joined("carol", "room")

@@ -41,7 +41,7 @@ def test_kinds_of_packets(packet: str | bytes, kind: Kind) -> None:
     assert kind_of(packet) is kind
 
 
-def test_a_poll_gets_what_waits_in_order_and_in_parts() -> None:
+def test_a_poll_gets_the_backlog_in_order_and_in_parts() -> None:
     session = Session(1_000_000)
     packets = [f"4{number}" for number in range(POLL_PACKETS + 3)]
     for packet in packets:

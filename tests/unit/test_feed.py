@@ -325,7 +325,7 @@ def test_without_losses_every_socket_gets_every_event_after_its_join(
 
 @settings(max_examples=300, deadline=None)
 @given(steps)
-def test_an_interrupted_subscription_is_caught_up_by_itself(
+def test_an_interrupted_subscription_is_caught_up_automatically(
     actions: list[tuple[str, SocketId | None]],
 ) -> None:
     """At any time, with all undelivered events, and any number of times. No later message is needed."""
@@ -376,7 +376,7 @@ def test_nothing_comes_before_the_answer_to_a_join() -> None:
     assert list(model.feed.answer_join(A)) == []
 
 
-def test_an_answer_to_a_join_that_is_over_gives_nothing() -> None:
+def test_the_answer_to_an_ended_join_gives_nothing() -> None:
     model = Model()
     joined_at(model, "early")
     for step in (model.ask, model.decide, model.answer):

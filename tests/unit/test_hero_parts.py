@@ -188,7 +188,7 @@ def test_leave_may_follow_a_join_that_is_not_answered() -> None:
     assert run(hero.decide(Request(verb="roomLeave", room="r"))).event == "roomLeave"
 
 
-def test_rooms_follow_what_the_server_does() -> None:
+def test_rooms_follow_changes_by_the_server() -> None:
     hero = connection()
     hero.note("roomJoinedEcho", ("r", "other", 2))
     assert hero.details()["rooms"] == []
@@ -358,7 +358,7 @@ def test_view_of_a_room_reads_pages_up_to_its_limit() -> None:
     assert hero.finish(request, first, None, ["closed"]) == hero.success("closed")
 
 
-def test_documentation_names_what_an_action_takes() -> None:
+def test_documentation_names_the_parameters_of_an_action() -> None:
     shown = documentation({"greet": GREET})["greet"]["1"]
     assert (shown["name"], shown["version"], shown["description"]) == ("greet", 1, "Greets.")
     assert {name: item["required"] for name, item in shown["inputs"].items()} == {"name": True, "loud": False}

@@ -255,7 +255,7 @@ async def test_an_error_of_the_receiver_cuts_its_connection(caplog: pytest.LogCa
     caplog.clear()
 
 
-async def test_a_close_sends_what_waits_and_waits_for_the_client() -> None:
+async def test_a_close_sends_the_backlog_and_waits_for_the_client() -> None:
     connection, transport, receiver = connect(Outbox())
     connection.send("last")
     connection.close()

@@ -102,7 +102,7 @@ Point = namedtuple("Point", "x y")
         (1j, False),
     ],
 )
-def test_derived_classes_are_what_they_are_derived_from(value: Any, clean: bool) -> None:
+def test_derived_classes_count_as_their_bases(value: Any, clean: bool) -> None:
     assert is_clean_value([value], 3) is clean
     # Derived classes of containers have a depth, too.
     assert is_clean_value(value, 0) is (clean and not isinstance(value, tuple | dict))
@@ -117,7 +117,7 @@ def test_binary_values_are_counted_at_any_depth() -> None:
 
 @pytest.mark.parametrize("key", [5, None, b"x", ("x",), "\ud800"], ids=repr)
 @pytest.mark.parametrize("other", ["é", "x", "\U00010000"])
-def test_a_key_that_is_no_text_is_found_among_others(key: Any, other: str) -> None:
+def test_a_key_other_than_text_is_found_among_others(key: Any, other: str) -> None:
     for mapping in ({other: 1, key: 2}, {key: 2, other: 1}):
         assert count_binary([{"outer": mapping}], 5) is None
     assert count_binary([{"outer": {other: b"1", "ü": 2}}], 5) == 1

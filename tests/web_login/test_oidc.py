@@ -151,7 +151,7 @@ async def test_a_wrong_verifier_is_refused_by_the_provider(made: Site, provider:
     assert await follow(made, callback) == "/?problem=providerFailed"
 
 
-async def test_a_provider_that_is_gone(made: Site, provider: Provider) -> None:
+async def test_an_unreachable_provider(made: Site, provider: Provider) -> None:
     callback = await go(made)
     await asyncio.to_thread(provider.close)
     assert await follow(made, callback) == "/?problem=providerFailed"

@@ -204,7 +204,7 @@ async def test_requests_of_other_pages_are_refused(site: Sites, users: Path) -> 
     assert (await made.state())["user"] == "alice"
 
 
-async def test_bodies_that_are_no_objects(site: Sites, users: Path) -> None:
+async def test_bodies_other_than_objects(site: Sites, users: Path) -> None:
     made = await site(login(users))
     for body in ("", "[]", "{", "[" * 10_000, '{"name": "' + "x" * 20_000 + '"}', "\xff"):
         options = {"json": None, "data": body, "headers": {"Content-Type": "application/json"}}

@@ -160,7 +160,7 @@ def cases() -> list[tuple[bytes, dict[str, str], bool]]:
     ]
 
 
-async def test_the_example_takes_only_what_is_signed(node: tuple[Process, str]) -> None:
+async def test_the_example_accepts_only_signed_requests(node: tuple[Process, str]) -> None:
     _, url = node
     for body, headers, is_genuine in cases():
         status = await status_of(f"{url}message", body, headers)

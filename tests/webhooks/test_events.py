@@ -113,7 +113,7 @@ async def test_events_of_every_kind(world: World, decider: BackEnd) -> None:
     ]
 
 
-async def test_each_instance_tells_what_it_has_done(world: World, decider: BackEnd) -> None:
+async def test_each_instance_counts_its_own_work(world: World, decider: BackEnd) -> None:
     first, second = await telling(world, decider), await telling(world, decider)
     await say(first, "one", 1, 2)
     await say(second, "one", 3)
@@ -149,7 +149,7 @@ async def test_a_join_that_its_hook_undoes_is_not_told(world: World, decider: Ba
     assert (waiting(instance), outcomes(instance)) == (0, {})
 
 
-async def test_the_instance_that_recovers_a_dead_one_tells_who_has_left(
+async def test_the_instance_that_recovers_a_dead_one_reports_who_has_left(
     world: World, decider: BackEnd
 ) -> None:
     store, dead = world.backend.new_store(), InstanceId("dead")
@@ -357,7 +357,7 @@ async def test_a_worker_that_fails_is_logged_counted_and_restarted_and_loses_not
 
 
 @ONE_STORE
-async def test_a_close_delivers_what_waits(world: World, decider: BackEnd) -> None:
+async def test_a_close_delivers_waiting_messages(world: World, decider: BackEnd) -> None:
     failing = 3
 
     async def behave(asked: Asked) -> Any:

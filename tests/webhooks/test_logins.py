@@ -156,7 +156,7 @@ async def test_the_own_hook_goes_first_and_its_refusal_stands(world: World, deci
     assert login_terms(instance, client) == (None, False)
 
 
-async def test_a_hook_that_is_set_later_goes_first_too(world: World, decider: BackEnd) -> None:
+async def test_a_hook_set_later_also_runs_first(world: World, decider: BackEnd) -> None:
     instance = world.make(
         webhook_options={"secrets": {"k": "x" * 32}, "connect_url": decider.url("/connect")}, **ALONE
     )

@@ -96,7 +96,7 @@ async def test_own_hooks_go_first_also_those_that_are_added_later(world: World, 
     assert len(decider.asked) == 1
 
 
-async def test_a_message_that_json_cannot_carry_as_it_is(world: World, decider: BackEnd) -> None:
+async def test_a_message_that_json_cannot_carry_unchanged(world: World, decider: BackEnd) -> None:
     _, alice = await talking(world, decider, hooks={"room_messages_checker": lambda message: None})
     await alice.call("roomMessage", "one", {"bytes": b"\x00\x01", "nested": [b"x"], "number": 2**53})
     sent = decider.asked[-1].data["message"]
@@ -143,7 +143,7 @@ FAILURES: list[tuple[str, Any]] = [
 
 @pytest.mark.covers("webhook_option:message_on_failure", "webhook_option:max_answer_size")
 @pytest.mark.parametrize("policy", ["refuse", "allow"])
-async def test_every_failure_means_what_the_policy_says(
+async def test_every_failure_is_treated_as_the_policy_says(
     world: World, decider: BackEnd, policy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     instance, alice = await talking(

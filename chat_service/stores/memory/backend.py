@@ -225,7 +225,7 @@ class MemoryBackend:
         return entry.sockets.get(socket_id) if entry else None
 
     def unlist(self, user: UserName, room: RoomName) -> None:
-        """Take a room that is no conversation from the list of a user."""
+        """Remove a room that is not a conversation from the list of a user."""
         entry = self.users.get(user)
         if entry is not None and ":" not in room:
             entry.own_rooms.discard(room)

@@ -31,7 +31,7 @@ class Expiry(Generic[NameT]):
         return name in self._due
 
     def set(self, name: NameT, seconds: float) -> None:
-        """Let an entry end in so many seconds, and not when it was to end before."""
+        """Let an entry end in this number of seconds, instead of when it was due before."""
         at = self._due[name] = self._now() + seconds
         heapq.heappush(self.heap, (at, name))
         if len(self.heap) > 2 * len(self._due) + SLICE:

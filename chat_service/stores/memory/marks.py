@@ -42,7 +42,7 @@ class SeenUsers(dict[UserName, int]):
     """User to the Unix time in ms of the last join or leave. Those who did so longest ago come first."""
 
     def join(self, user: UserName, now: int, limit: int, members: Container[UserName]) -> None:
-        """Remember a user who joins. Beyond the limit, others who are no members are forgotten."""
+        """Remember a user who joins. Beyond the limit, others who are not members are forgotten."""
         self.pop(user, None)
         self[user] = now
         if len(self) > limit:

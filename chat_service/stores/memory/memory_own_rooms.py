@@ -101,7 +101,7 @@ class MemoryOwnRooms:
             raise ChatServiceError("noRoom", room)
 
     def list_room(self, user: UserName, room: RoomName, limit: int) -> None:
-        """Add a room that is no conversation to the list of a user."""
+        """Add a room that is not a conversation to the list of a user."""
         entry = self.backend.users.get(user)
         if entry is not None and ":" not in room:
             entry.own_rooms.add(room, limit)

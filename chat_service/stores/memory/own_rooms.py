@@ -26,7 +26,7 @@ class OwnRooms:
         return room in self._conversations or room in self._rooms
 
     def add(self, room: RoomName, limit: int) -> None:
-        """Add a room that is no conversation, unless there are too many."""
+        """Add a room that is not a conversation, unless there are too many."""
         if len(self._rooms) < limit:
             self._rooms.add(room)
 

@@ -94,7 +94,7 @@ class RoomQuotas:
             # A repeated command may have met the room that it created itself.
             await self._check(owner, [entry])
         except StoreError as error:
-            logger.warning("a room of user %s counts for about a minute too long: %s", owner, error)
+            logger.warning("a room of user %s counts for up to a minute too long: %s", owner, error)
 
     async def _check(self, owner: UserName, entries: Sequence[str]) -> None:
         """Remove the entries whose rooms count no longer."""
@@ -118,7 +118,7 @@ class RoomQuotas:
             await self._users.free(owner, [_entry(room, birth)])
         except StoreError as error:
             # The change itself has succeeded.
-            logger.warning("room %s of user %s counts for about a minute too long: %s", room, owner, error)
+            logger.warning("room %s of user %s counts for up to a minute too long: %s", room, owner, error)
 
 
 def _entry(room: RoomName, birth: str) -> str:

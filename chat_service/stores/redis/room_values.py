@@ -151,7 +151,7 @@ def _gone_users(gone: list[list[bytes]]) -> tuple[list[RemovedUser], dict[Instan
 
 
 class CorruptMessages:
-    """Logs stored messages that cannot be read: each once, and only so many in all."""
+    """Logs stored messages that cannot be read: each once, up to a total number."""
 
     def __init__(self) -> None:
         self._known: set[tuple[RoomName, bytes]] = set()

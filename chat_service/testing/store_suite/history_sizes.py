@@ -17,7 +17,7 @@ def ids(messages: Sequence[Message]) -> list[int]:
 
 
 def message(size: int, *, binary: bool = False) -> Message:
-    """A message of about so many bytes."""
+    """A message of about this number of bytes."""
     return {"file": b"\xff" * size} if binary else {"textMessage": "x" * size}
 
 

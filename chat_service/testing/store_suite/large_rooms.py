@@ -67,7 +67,7 @@ class LargeRoomSuite(StoreTests):
     """The promises of a removal hold for any number of users."""
 
     async def _check_removed(self, peer: Peer, events: list[RoomEvent], removal: Removal | None) -> None:
-        """All but the stayers are out, and everybody who has to know was told once."""
+        """All but the stayers are out, and everybody affected was notified once."""
         assert leaving_sockets(removal) == {peer.instance_id: {socket_of(user) for user in LEAVERS}}
         assert await peer.members() == {user: {socket_of(user)} for user in STAYERS}
         assert [comings_and_goings(events, user) for user in CROWD] == (

@@ -161,7 +161,7 @@ class RateSuite(StoreTests):
                 await each.store.socket_connect(ALICE, S4, each.instance_id, rate=SLOW)
             assert HOUR - 60_000 < wait_of(caught) <= HOUR
             assert S4 not in await each.store.instance_sockets(each.instance_id)
-        # A socket that is there does not count.
+        # A socket that is connected already does not count.
         assert await one.store.socket_connect(ALICE, S1, one.instance_id, rate=SLOW) == 3
         assert set(await one.store.user_sockets(ALICE)) == {S1, S2, S3}
         await one.store.socket_connect(BOB, S4, one.instance_id, rate=SLOW)

@@ -65,7 +65,7 @@ class ActionHeroDialect:
         )
         #: The commands of the service, by name.
         self.commands: Callable[[], Mapping[str, CommandFacts]] = dict
-        # The documentation of so many commands. An application only adds commands.
+        # The documentation, and the number of commands in it. An application only adds commands.
         self._documented = 0
         self._documentation: Mapping[str, Any] = {}
         #: The form in which clients get a message, from its room and the stored message.

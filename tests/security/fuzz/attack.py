@@ -23,6 +23,7 @@ from tests.security.fuzz.grammar import (
     Repeated,
     as_body,
     encode,
+    may_close,
     may_leave,
     weighted,
 )
@@ -312,6 +313,7 @@ class _Expected:
         self.pending: set[int] = set()
         self._is_connected = False
         self._has_left = False
+        self._is_closed = False
         self._number = 0
         self.packets = 0
         self.sent = 0
@@ -328,10 +330,15 @@ class _Expected:
             self._number += 1
             packets = encode(item, self._serializer, self._number)
             found += packets
+            is_odd = isinstance(item, Mangled | Noise | Repeated)
+            # What follows in the same connection is not read any more.
+            self._is_closed = self._is_closed or (is_odd and may_close(packets))
             if isinstance(item, Connect):
-                self._is_connected = True
-            elif isinstance(item, Leave) or (
-                isinstance(item, Mangled | Noise | Repeated) and may_leave(packets, self._serializer)
+                self._is_connected = not self._is_closed
+            elif (
+                self._is_closed
+                or isinstance(item, Leave)
+                or (is_odd and may_leave(packets, self._serializer))
             ):
                 self._is_connected = False
                 self._has_left = True

@@ -196,11 +196,17 @@ def as_body(packets: Sequence[str | bytes]) -> bytes:
     return b"\x1e".join(parts)
 
 
+def may_close(packets: Sequence[str | bytes]) -> bool:
+    """Whether a packet that is not by the grammar asks by chance for the end of the session."""
+    first = packets[0]
+    return isinstance(first, str) and first.startswith("1")
+
+
 def may_leave(packets: Sequence[str | bytes], serializer: str) -> bool:
-    """Whether a packet that is not by the grammar may end the session or leave the namespace by chance."""
+    """Whether a packet that is not by the grammar may leave the namespace by chance."""
     first = packets[0]
     if isinstance(first, str):
-        return first.startswith(("1", "41"))
+        return first.startswith("41")
     try:
         fields = msgpack.unpackb(first, strict_map_key=False)
     except Exception:

@@ -1,4 +1,4 @@
--- Do a slice of what is left to do after many users were removed from a room, which may be gone by now.
+-- Do one slice of the work that remains after many users were removed from a room. The room may be gone by now.
 -- ARGV: 1 id (see lib/leaving.lua)  2 count  3 size: bytes of the members of a slice
 -- Returns {0, users as in lib/remove.lua, those who are not to be notified, how many users are left}.
 -- flags: allow-oom

@@ -18,7 +18,7 @@ POLL_GRACE = 0.1
 
 
 class Polls:
-    """The polls of one session, used in place of a ``Line``. ``receiver`` is told how the client keeps up."""
+    """The polls of one session, used instead of a ``Line``. ``receiver`` is told how the client keeps up."""
 
     __slots__ = ("_done", "_fetched", "_future", "_is_there", "_session", "receiver")
 

@@ -68,8 +68,8 @@ function Pending({ file, queue }: { file: PendingFile; queue: UploadQueue }) {
     <li class={`pending-file ${state}`}>
       {preview === null ? <Icon name="file" /> : <img src={preview} alt="" width={40} height={40} />}
       <div>
-        <p class="file-name" id={id} dir="auto">
-          {name}
+        <p class="file-name" id={id}>
+          <bdi>{name}</bdi>
         </p>
         {isRunning && <progress aria-labelledby={id} max={1} value={state === "uploading" ? share : 0} />}
         {state === "done" && <p class="file-size">{sizeText(bytes)}</p>}

@@ -64,8 +64,8 @@ function Card({ file, isBroken }: { file: Attachment; isBroken: boolean }) {
   const content = (
     <>
       <Icon name="file" />
-      <span class="file-name" dir="auto">
-        {file.name}
+      <span class="file-name">
+        <bdi>{file.name}</bdi>
       </span>
       <span class="file-size">{isBroken ? "No longer available" : sizeText(file.bytes)}</span>
     </>

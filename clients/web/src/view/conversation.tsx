@@ -95,7 +95,9 @@ function Title({ chat, conversation }: { chat: Chat; conversation: Conversation 
       <div class="title">
         <Icon name={conversation.whitelistOnly.value ? "lock" : "hash"} />
         <span>
-          <h1 dir="auto">{name}</h1>
+          <h1>
+            <bdi>{name}</bdi>
+          </h1>
           <span class="quiet">{whoIsHere(conversation)}</span>
         </span>
       </div>
@@ -107,7 +109,7 @@ function Title({ chat, conversation }: { chat: Chat; conversation: Conversation 
         <Avatar name={name} />
       </PresenceDot>
       <span>
-        <h1 dir="auto">
+        <h1>
           <NameButton chat={chat} name={name} />
         </h1>
         <span class="quiet">

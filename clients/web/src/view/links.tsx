@@ -1,7 +1,10 @@
-/** Links in messages. */
+/** Links in messages. The library that finds them is loaded for the first text that may have one. */
 
-import { find } from "linkifyjs";
 import type { JSX } from "preact";
+
+import { Lazy } from "../lazy.js";
+
+const linkify = new Lazy(() => import("linkifyjs"));
 
 /** Only these schemes: other addresses, such as `setup.py`, are more often words than links. */
 const BEGINNING = /^(https?:\/\/|www\.)/i;
@@ -10,9 +13,16 @@ const HINT = /https?:|www\./i;
 /** Punctuation of the sentence that linkify mistakes for a part of the address. */
 const END = /[…。、，！？：；”’»*]+$/u;
 
+type Find = typeof import("linkifyjs").find;
+
+/** What finds the links in a text; undefined if it has none, or if the library is not there yet. */
+export function linkFinder(text: string): Find | undefined {
+  return HINT.test(text) ? linkify.value?.find : undefined;
+}
+
 /** A text whose web addresses are links. */
-export function withLinks(text: string): (string | JSX.Element)[] {
-  if (!HINT.test(text)) return [text];
+export function withLinks(text: string, find: Find | undefined): (string | JSX.Element)[] {
+  if (find === undefined || !HINT.test(text)) return [text];
   const parts: (string | JSX.Element)[] = [];
   let position = 0;
   for (const { value, href, start } of find(text, "url", { defaultProtocol: "https" })) {

@@ -100,8 +100,8 @@ function Person({
           {isMe && <span class="quiet"> (you)</span>}
         </span>
         {status !== "" && (
-          <span class="status" dir="auto">
-            {status}
+          <span class="status">
+            <bdi>{status}</bdi>
           </span>
         )}
         {(isOwner || isAdmin || devices > 1) && (

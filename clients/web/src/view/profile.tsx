@@ -79,8 +79,8 @@ function Presence({ room, name }: { room: RoomConversation; name: string }) {
         </span>
       )}
       {status !== "" && (
-        <span class="status" dir="auto">
-          {status}
+        <span class="status">
+          <bdi>{status}</bdi>
         </span>
       )}
     </li>

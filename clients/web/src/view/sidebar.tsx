@@ -85,7 +85,9 @@ export function Sidebar({ chat }: { chat: Chat }) {
         <button type="button" class="me" onClick={() => setDialog("preferences")}>
           <Avatar name={chat.userName.value} />
           <span>
-            <strong dir="auto">{chat.userName.value}</strong>
+            <strong>
+              <bdi>{chat.userName.value}</bdi>
+            </strong>
             <ConnectionText chat={chat} />
           </span>
           <Icon name="settings" />
@@ -187,8 +189,8 @@ function ConversationRow({ chat, conversation }: { chat: Chat; conversation: Con
         ) : (
           <Icon name={entry?.whitelistOnly ? "lock" : "hash"} />
         )}
-        <span class="name" dir="auto">
-          {conversation.name}
+        <span class="name">
+          <bdi>{conversation.name}</bdi>
         </span>
         {isMuted && (
           <>
@@ -218,8 +220,8 @@ function OtherRoom({ chat, name }: { chat: Chat; name: string }) {
         onClick={() => void chat.tryRoom(room.name)}
       >
         <Icon name={room.whitelistOnly ? "lock" : "hash"} />
-        <span class="name" dir="auto">
-          {room.name}
+        <span class="name">
+          <bdi>{room.name}</bdi>
         </span>
         {room.whitelistOnly && <span class="sr-only">, for invited people only</span>}
         <span class="members" title={count(room.members, "person is here", "people are here")}>

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
 import { Lazy } from "../lazy.js";
-import { withLinks } from "./links.js";
+import { linkFinder, withLinks } from "./links.js";
 
 const markdown = new Lazy(() => import("./markdown.js"));
 
@@ -40,14 +40,15 @@ export function MessageText({ text, mentions }: { text: string; mentions: Mentio
 
 function Body({ text, mentions }: { text: string; mentions: Mentions }) {
   const parser = text.length <= MAX_PARSED && SIGNS.test(text) ? markdown.value : undefined;
+  const find = text.length <= MAX_PARSED ? linkFinder(text) : undefined;
   const names = mentions.names.join("\n");
   const content = useMemo(
-    () => parser?.render(text, (part) => inline(part, mentions)),
-    [parser, text, names, mentions.self],
+    () => parser?.render(text, (part) => inline(part, mentions, find)),
+    [parser, find, text, names, mentions.self],
   );
   const plain = useMemo(
-    () => (content || text.length > MAX_PARSED ? null : inline(text, mentions)),
-    [content, text, names, mentions.self],
+    () => (content || text.length > MAX_PARSED ? null : inline(text, mentions, find)),
+    [content, find, text, names, mentions.self],
   );
   if (content) return <>{content}</>;
   if (text.length > MAX_PARSED) {
@@ -61,8 +62,8 @@ function Body({ text, mentions }: { text: string; mentions: Mentions }) {
 }
 
 /** A text with links and mentions, without Markdown. */
-function inline(text: string, mentions: Mentions): ComponentChildren {
-  return withLinks(text).map((part) => (typeof part === "string" ? withMentions(part, mentions) : part));
+function inline(text: string, mentions: Mentions, find: ReturnType<typeof linkFinder>): ComponentChildren {
+  return withLinks(text, find).map((part) => (typeof part === "string" ? withMentions(part, mentions) : part));
 }
 
 function withMentions(text: string, { names, self }: Mentions): ComponentChildren {

@@ -1,9 +1,9 @@
--- What the records of members do not have, because instances of an earlier version read those: when users joined whom
--- the room does not remember, and the details of sockets. Needs room.lua.
+-- Facts that are not in the records of members, because instances of an earlier version read those: the details of
+-- sockets, and when users joined whom the room does not remember. Needs room.lua.
 
--- An entry of details_key is {joined (ms), its token, token, number, details, token, number, details, ...}. A token is
--- that of a joined socket. What has the token of no joined socket was left behind by an instance of an earlier version,
--- and does not count. Joined is 0 for a user whom the room remembers. The number is higher for details that were set
+-- An entry of details_key is {joined (ms), its token, token, number, details, token, number, details, ...}. Each
+-- token belongs to a joined socket. Parts with any other token were left behind by an instance of an earlier version,
+-- and do not count. Joined is 0 for a user whom the room remembers. The number is higher for details that were set
 -- later. The field 'details' of the room counts them; a room without entries has no such field.
 
 local function has_token(member, token)

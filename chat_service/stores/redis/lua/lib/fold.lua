@@ -1,4 +1,4 @@
--- What others say about messages that were read. Needs lib/room.lua.
+-- The edits, deletions and reactions of messages that were read. Needs lib/room.lua.
 
 -- How many fields are read at once.
 local FIELDS_AT_ONCE = 1000

@@ -1,4 +1,4 @@
--- What messages say about others: interactions.judge, and keeping it. Needs clock.lua.
+-- How messages refer to others: decides like interactions.judge, and records the outcome. Needs clock.lua.
 
 -- interactions_key (hash): 'birth': the room's birth, since an instance of an earlier version does not delete this key
 -- with the room; an id: packed {id of the last edit, id of the deletion (0: none), reaction, count, reaction, count, ...};

@@ -1,11 +1,11 @@
--- Users who are out of the room, but of whose leaving not everything is done yet. Needs bus.lua, room.lua,
+-- Users who were removed from a room, while some of the work for it is still to be done. Needs bus.lua, room.lua,
 -- details.lua and room_event.lua.
 
 -- A change that removes many users moves their members to the hash leaving_key(id). Slices (room_clear.lua) empty it.
 -- While they do, the field 'leaving' of the room is id ':' the time of the change in ms; id is the room's epoch ':' the
 -- sequence number of the change's event. In a member of that hash, announced may also be 2: the room knows of it.
 
--- In seconds; only a crash lets the key live that long.
+-- Lifetime in seconds, which the key reaches only after a crash.
 local LEAVING_TTL = 3600
 
 local function leaving_key(id)

@@ -1,10 +1,10 @@
 -- Pages of the members of a room. Needs room.lua.
 
--- Redis tells the parts of a hash by positions that HSCAN returns. A small hash has one part, a large one many of one
--- or a few entries. A page begins at the position `at`. If the page before had no space for all of the part at `at`, which
+-- HSCAN returns a hash in parts, each at a position. A small hash has one part, a large one many of one or a few
+-- entries. A page begins at the position `at`. If the page before had no space for all of the part at `at`, which
 -- reaches up to the position `upto`, its last name was `after`: within a part, pages are in the order of names.
 
--- So many entries more than asked for HSCAN may return of a large hash.
+-- How many more entries than requested HSCAN may return from a large hash.
 local SPARE = 8
 -- Lua passes a limited number of arguments.
 local FIELDS_AT_ONCE = 1000

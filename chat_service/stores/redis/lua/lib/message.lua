@@ -1,7 +1,7 @@
 -- Storing and publishing a message. Needs bus.lua, clock.lua, history_size.lua and history_age.lua.
 
--- f: the room's epoch, seq, last, hmax, hb, httl and gone; is_json, message and room_name: see room_message.lua. What
--- follows are further fields of the room to set. Returns the message's id.
+-- f: the room's epoch, seq, last, hmax, hb, httl and gone; is_json, message and room_name: see room_message.lua. Further
+-- arguments are fields of the room to set. Returns the message's id.
 local function store_message(room_key, history_key, times_key, f, is_json, message, room_name, ...)
   local epoch, seq, id, max = f[1], tonumber(f[2]) + 1, tonumber(f[3]) + 1, tonumber(f[4])
   local max_bytes, bytes, last, counted = parse_size(f[5])

@@ -1,4 +1,5 @@
--- Rate limits (GCRA). A string holds until when, in µs by Redis' clock, what was done so far takes at the allowed rate.
+-- Rate limits (GCRA). A string holds the time, in µs on Redis' clock, at which everything done so far would be finished
+-- at the allowed rate.
 
 -- interval, tolerance: of contracts.records.Rate, in µs. Returns the ms to wait, or nil and what take_turn needs.
 local function ask_turn(pace_key, interval, tolerance)
