@@ -367,7 +367,7 @@ async def test_an_upload_whose_user_goes_meanwhile_is_not_kept(shared: Sharing, 
     async with shared.person() as alice:
         ticket = await shared.ticket(alice, "x.png", len(PNG))
         reader, writer = await begin(shared, ticket, len(PNG), PNG[:10])
-        await wait_until(lambda: shared.uploads._receiver.running, "the upload runs")
+        await wait_until(lambda: bool(shared.uploads._receiver.running), "the upload runs")
         if way == "ban":
             await shared.service.ban_user("alice")
         else:
