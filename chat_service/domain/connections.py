@@ -25,6 +25,9 @@ from chat_service.types import EVERYBODY, RoomName, SocketId, UserName, user_cha
 
 logger = logging.getLogger("chat_service")
 
+#: How many rooms a socket that has disconnected leaves before others get their turn.
+LEAVES_AT_ONCE = 100
+
 
 async def login(context: Context, socket_id: SocketId) -> None:
     """Determine the user of a new socket with the ``on_connect`` hook, and tell the client the outcome."""
@@ -238,7 +241,12 @@ async def _leave_rooms(context: Context, session: Session) -> list[Departure]:
 
     rooms = list(session.rooms)
     # A single room, the most common case, needs no task.
-    left = [await leave(rooms[0])] if len(rooms) == 1 else await asyncio.gather(*map(leave, rooms))
+    left = [await leave(rooms[0])] if len(rooms) == 1 else []
+    for start in range(0, len(rooms) if len(rooms) > 1 else 0, LEAVES_AT_ONCE):
+        if start:
+            # Others get their turn.
+            await asyncio.sleep(0)
+        left += await asyncio.gather(*map(leave, rooms[start : start + LEAVES_AT_ONCE]))
     return [departure for departure in left if departure is not None]
 
 

@@ -38,9 +38,12 @@ from chat_service.types import InstanceId, Message, RoomName, SocketId, UserName
 #: Index of each list's key in the scripts' KEYS.
 LIST_KEYS = {"blacklist": 2, "whitelist": 3}
 
+#: How many rooms of a socket that has disconnected one script deals with.
+LEFT_AT_ONCE = 200
+
 
 class Presence(NamedTuple):
-    """The number of a user's sockets, and of those on other instances."""
+    """The number of a user's sockets, and of those on other instances; of many sockets, lower bounds."""
 
     sockets: int
     elsewhere: int
@@ -213,8 +216,17 @@ class UserScripts:
         await self._client.call(key, "ZREM", key, *entries)
 
     async def disconnect(self, user: UserName, socket_id: SocketId, departures: Sequence[Departure]) -> int:
-        rooms = [field for left in departures for field in (left.room, left.njoined)]
-        (count,) = await self._run("socket_disconnect", user, socket_id, *rooms)
+        parts = [
+            [
+                field
+                for left in departures[start : start + LEFT_AT_ONCE]
+                for field in (left.room, left.njoined)
+            ]
+            for start in range(0, len(departures), LEFT_AT_ONCE)
+        ] or [[]]
+        for rooms in parts[:-1]:
+            await self._run("socket_disconnect", user, socket_id, flag(False), *rooms)
+        (count,) = await self._run("socket_disconnect", user, socket_id, flag(True), *parts[-1])
         return int(count)
 
     async def sockets(self, user: UserName) -> dict[SocketId, SocketInfo]:

@@ -1,7 +1,7 @@
 -- Record in the user's index that a socket is about to join a room.
 -- ARGV: 1 socket  2 room  3 token (of the join)  4 instance (the caller's)
 --   5 own_limit: the number of rooms that are no conversations in the user's list, 0 to leave the list as it is
--- Returns {0, the user's sockets, how many of them are on other instances}, or {'banned', the ban}; {'noRoom'} for a
+-- Returns {0, the user's sockets, how many of them are on other instances, both as in count_sockets}, or {'banned', the ban}; {'noRoom'} for a
 --   conversation that is not in the list.
 -- include: clock
 -- include: user
@@ -18,9 +18,5 @@ end
 if redis.call('HEXISTS', sockets_key, socket) == 1 then
   redis.call('HSET', rooms_key, socket .. ':' .. room, token)
 end
-local count, elsewhere = 0, 0
-for _, holder in ipairs(redis.call('HVALS', sockets_key)) do
-  count = count + 1
-  if holder ~= instance then elsewhere = elsewhere + 1 end
-end
+local count, elsewhere = count_sockets(instance)
 return {0, count, elsewhere}

@@ -20,9 +20,8 @@ end
 if unlist and not is_conversation(room) then redis.call('HDEL', own_key, room) end
 if envelope == '' then return {0, 0} end
 if instance ~= '' then
-  local elsewhere = false
-  for _, holder in ipairs(redis.call('HVALS', sockets_key)) do elsewhere = elsewhere or holder ~= instance end
-  if not elsewhere then return {0, 1} end
+  local _, elsewhere = count_sockets(instance)
+  if elsewhere == 0 then return {0, 1} end
 end
 redis.call('SPUBLISH', user_key, envelope)
 return {0, 0}

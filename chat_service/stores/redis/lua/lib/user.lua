@@ -45,3 +45,16 @@ local function find_own(conversations)
   end
   return found
 end
+
+-- How many sockets the user has, and how many of them other instances have. Of a user with many sockets it looks at some:
+-- the number is then at least this, and the others count as elsewhere.
+local function count_sockets(instance)
+  local SOME = 32
+  local found, elsewhere = redis.call('HRANDFIELD', sockets_key, SOME, 'WITHVALUES'), 0
+  local count = #found / 2
+  for at = 2, #found, 2 do
+    if found[at] ~= instance then elsewhere = elsewhere + 1 end
+  end
+  if count == SOME and elsewhere == 0 then elsewhere = 1 end
+  return count, elsewhere
+end
