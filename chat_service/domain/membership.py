@@ -29,13 +29,16 @@ class JoinOutcome(NamedTuple):
     #: ``answer_join`` has to follow with it; None if the socket was already joined and did not ask for
     #: messages.
     cursor: RoomCursor | None
-    #: The messages that the join has read, with the epoch and the last message at its position; None without a
-    #: query.
+    #: The messages that the join has read, with the epoch and the last message at its position; None without
+    #: a query.
     history: "PlacedHistory | None" = None
 
 
 class PlacedHistory(NamedTuple):
-    """The messages that a join has read. The socket gets every message after ``last_message_id`` live."""
+    """The messages that a join has read.
+
+    The socket gets every message after ``last_message_id``, and none before.
+    """
 
     epoch: str
     last_message_id: int
