@@ -1,4 +1,4 @@
-"""What the memory stores of one process share: their state."""
+"""The state that all memory stores of one process share."""
 
 import asyncio
 import heapq
