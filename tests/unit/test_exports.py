@@ -166,7 +166,7 @@ def test_plugins_conform_to_their_protocols() -> None:
             for plugin in classes:
                 method = getattr(plugin, name)
                 if inspect.isbuiltin(method):
-                    # A function of Python itself, which has no signature: it takes nothing besides the object.
+                    # A function of Python itself, without a signature: it takes no argument.
                     assert list(inspect.signature(wanted).parameters) == ["self"], name
                     assert isinstance(getattr(plugin(), name)(), typing.get_type_hints(wanted)["return"])
                     continue
