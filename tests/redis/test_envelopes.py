@@ -256,7 +256,8 @@ def test_scripts_get_only_the_digest_of_a_long_secret() -> None:
     secret = b"s" * 65
     codec = EnvelopeCodec(secret)
     known = hashlib.sha1(secret, usedforsecurity=False).digest().ljust(64, b"\0")
-    inner, outer = codec.signing
+    inner, outer, stamps = codec.signing
+    assert stamps == b""
     assert bytes(byte ^ 0x36 for byte in inner) == known
     assert bytes(byte ^ 0x5C for byte in outer) == known
 

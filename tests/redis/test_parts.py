@@ -29,6 +29,7 @@ def test_the_defaults() -> None:
     options = RedisOptions()
     assert (options.url, options.cluster, options.prefix) == ("redis://localhost:6379/0", False, "chat")
     assert (options.sentinels, options.bus_secret, options.secret) == ((), None, b"")
+    assert options.bus_stamps == "require"
     assert (options.command_timeout, options.connect_timeout, options.probe_interval) == (5.0, 5.0, 2.0)
 
 
@@ -37,7 +38,7 @@ def test_the_defaults() -> None:
     "store_option:sentinel_username", "store_option:sentinel_password", "store_option:sentinel_tls",
     "store_option:tls", "store_option:prefix",
     "store_option:command_timeout", "store_option:connect_timeout", "store_option:probe_interval",
-    "store_option:bus_secret", "store_option:lock_ttl",
+    "store_option:bus_secret", "store_option:bus_stamps", "store_option:lock_ttl",
 )  # fmt: skip
 @pytest.mark.parametrize(
     ("name", "values"),
@@ -55,6 +56,7 @@ def test_the_defaults() -> None:
         ("connect_timeout", [0, -1, True, "1", None, float("inf")]),
         ("probe_interval", [0, -1, True, "1", None]),
         ("bus_secret", ["", b"", 5, ["secret"]]),
+        ("bus_stamps", ["", "all", True, None, ["send"]]),
         ("lock_ttl", [0, -1, True, "1", None]),
     ],
 )
@@ -183,10 +185,10 @@ def test_scripts_are_complete(name: str) -> None:
     assert not re.search(r"redis\.call\('(SCAN|KEYS|RANDOMKEY|SRANDMEMBER|SPOP)'", script.text)
 
 
-def test_two_files_read_the_clock() -> None:
+def test_three_files_read_the_clock() -> None:
     """Redis replicates the writes of a script, not the script itself, so they may depend on the time."""
     readers = {path.name for path in LUA.rglob("*.lua") if "redis.call('TIME')" in path.read_text("utf-8")}
-    assert readers == {"clock.lua", "pace.lua"}
+    assert readers == {"bus.lua", "clock.lua", "pace.lua"}
 
 
 def test_every_script_is_used_and_packaged() -> None:

@@ -2,61 +2,21 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import redis as redis_client
 
 from chat_service.testing import wait_until
+from tests.redis.tapes import Tape
 from tests.support.backends import InRedis
 from tests.support.parts import parts_of
-from tests.support.patience import PATIENCE
 from tests.support.world import World
 
 pytestmark = [
     pytest.mark.redis,
     pytest.mark.parametrize("backend", ["redis", "cluster"], indirect=True),
 ]
-
-
-class Tape:
-    """Records a channel, and plays what it has recorded."""
-
-    def __init__(self, backend: InRedis, channel: str) -> None:
-        self._channel = channel
-        self._client = _node_of(backend, channel)
-        self._heard = self._client.pubsub()
-        self._heard.ssubscribe(channel)
-
-    def record(self) -> bytes:
-        """The next envelope."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            message = self._heard.get_sharded_message(timeout=0.1)
-            if message is not None and message["type"] == "smessage":
-                return bytes(message["data"])
-        raise AssertionError("nothing was published")
-
-    def play(self, data: bytes) -> None:
-        assert self._client.execute_command("SPUBLISH", self._channel, data) >= 1
-
-    def close(self) -> None:
-        self._heard.close()
-        self._client.close()
-
-
-def _node_of(backend: InRedis, channel: str) -> "redis_client.Redis":
-    found = None
-    for client in backend.clients():
-        try:
-            client.execute_command("SPUBLISH", channel, b"")
-            found = client
-        except redis_client.ResponseError:
-            client.close()
-    assert found is not None
-    return found
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """The binary form of envelopes on the bus. ``lua/lib/bus.lua`` implements the same layout:
 
-    version (1 byte) + [HMAC-SHA1 of channel, NUL and the rest (20 bytes)] + msgpack fields + msgpack body
+    version 1 (1 byte) + [HMAC-SHA1 of channel, NUL and the rest (20 bytes)] + msgpack fields + msgpack body
+    version 2 (1 byte) + HMAC-SHA1 of channel, NUL, version and the rest (20 bytes) + stamp (16 digits)
+        + msgpack fields + msgpack body
 
-The signature is present only if there is a secret. The body of a room event or notification is the list of
-its arguments. The body of a message is the message without its id, which only the script knows. For a message
-without binary values, a JSON array replaces fields and body: epoch, seq, id, room and the message.
+The signature is present only if there is a secret. With one, envelopes that nothing else numbers are sent in
+version 2, unless ``bus_stamps`` is "none": see ``stamps.py``. The body of a room event or notification is the
+list of its arguments. The body of a message is the message without its id, which only the script knows. For a
+message without binary values, a JSON array replaces fields and body: epoch, seq, id, room and the message.
 """
 
 import hashlib
@@ -30,6 +33,9 @@ from chat_service.stores.redis.scripts import UNSIGNED, SigningKeys
 from chat_service.types import InstanceId, SocketId, UserName
 
 VERSION: Final = b"\x01"
+#: The version of an envelope with a stamp.
+STAMPED: Final = b"\x02"
+STAMP_SIZE: Final = 16
 SIGNATURE_SIZE: Final = 20
 #: Maximum size of an envelope in bytes. Longer ones are dropped unread.
 MAX_SIZE: Final = 64 * 1024 * 1024
@@ -55,15 +61,17 @@ def pack(value: Any) -> bytes:
 class EnvelopeCodec:
     """Encodes and decodes envelopes, signed if ``secret`` is not empty."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, *, has_stamps: bool = False) -> None:
         self._secret = secret
+        #: Whether scripts stamp envelopes that nothing else numbers.
+        self.has_stamps = has_stamps and bool(secret)
         key = hashlib.sha1(secret, usedforsecurity=False).digest() if len(secret) > 64 else secret
         padded = key.ljust(64, b"\0")
-        #: Inner and outer key of the HMAC, with which scripts sign; empty without a secret.
+        #: See ``SigningKeys``.
         self.signing: SigningKeys = UNSIGNED
         if secret:
             inner, outer = (bytes(byte ^ pad for byte in padded) for pad in (0x36, 0x5C))
-            self.signing = inner, outer
+            self.signing = inner, outer, b"1" if has_stamps else b""
 
     def _sign(self, channel: str, payload: bytes) -> bytes:
         if not self._secret:
@@ -71,20 +79,32 @@ class EnvelopeCodec:
         return hmac.digest(self._secret, channel.encode() + b"\0" + payload, "sha1")
 
     def encode(self, channel: str, envelope: Envelope) -> bytes:
-        """Encode an envelope for a channel. Only scripts encode room events."""
-        payload = _encode(envelope)
+        """Encode an envelope for a channel, without a stamp. Only scripts encode room events, and stamps."""
+        payload = payload_of(envelope)
         return VERSION + self._sign(channel, payload) + payload
 
     def decode(self, channel: str, data: bytes) -> Envelope:
         """Decode an envelope from a channel. Safe for untrusted data. Raises ``BadEnvelopeError``."""
-        if len(data) > MAX_SIZE or data[:1] != VERSION:
+        return self.read(channel, data)[0]
+
+    def read(self, channel: str, data: bytes) -> tuple[Envelope, int | None]:
+        """``decode`` that also returns the stamp (us), None without one."""
+        version = data[:1]
+        if len(data) > MAX_SIZE or (version != VERSION and not (version == STAMPED and self._secret)):
             raise BadEnvelopeError("unknown version or too long")
         payload = data[1:]
-        if self._secret:
-            signature, payload = payload[:SIGNATURE_SIZE], payload[SIGNATURE_SIZE:]
-            if not hmac.compare_digest(signature, self._sign(channel, payload)):
-                raise BadEnvelopeError("bad signature")
-        return _decode_checked(payload)
+        if not self._secret:
+            return _decode_checked(payload), None
+        signature, payload = payload[:SIGNATURE_SIZE], payload[SIGNATURE_SIZE:]
+        signed = payload if version == VERSION else version + payload
+        if not hmac.compare_digest(signature, self._sign(channel, signed)):
+            raise BadEnvelopeError("bad signature")
+        if version == VERSION:
+            return _decode_checked(payload), None
+        stamp = payload[:STAMP_SIZE]
+        if len(stamp) < STAMP_SIZE or not stamp.isdigit():
+            raise BadEnvelopeError("expected a stamp")
+        return _decode_checked(payload[STAMP_SIZE:]), int(stamp)
 
 
 def decode_room_event(payload: bytes) -> RoomEvent:
@@ -107,7 +127,8 @@ def _decode_checked(payload: bytes) -> Envelope:
         raise BadEnvelopeError(f"not an envelope: {error!r}") from error
 
 
-def _encode(envelope: Envelope) -> bytes:
+def payload_of(envelope: Envelope) -> bytes:
+    """An envelope without version and signature, which scripts add. Only they encode room events."""
     match envelope:
         case Notify(event=event, args=args, exclude=exclude):
             return pack([NOTIFY, event, exclude]) + pack(args)

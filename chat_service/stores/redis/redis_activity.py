@@ -8,7 +8,7 @@ from chat_service.contracts.records import MARKS_LIMIT, Actor, ReadMark, ReadSta
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import EnvelopeCodec
+from chat_service.stores.redis.envelopes import EnvelopeCodec, payload_of
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.permits import Permits
 from chat_service.stores.redis.scripts import checked, flag
@@ -29,11 +29,11 @@ class RedisActivity:
     async def room_notify(self, room: RoomName, actor: Actor, notice: Notify) -> None:
         key = self.keys.room(room)
         answer = await self.client.run(
-            scripts.load("room_notify"),
+            scripts.load("room_notify", self._codec.signing),
             [key, self.keys.members(room)],
             actor.name or "",
             flag(actor.bypass),
-            self._codec.encode(key, notice),
+            payload_of(notice),
         )
         checked(answer, noRoom=room, notJoined=room)
 

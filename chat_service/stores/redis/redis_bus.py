@@ -11,11 +11,13 @@ from chat_service.concurrency.eager import in_task
 from chat_service.concurrency.running import end
 from chat_service.contracts.bus import Bus, BusListener, BusStatus, Envelope, Topic
 from chat_service.errors import StoreError, StoreTimeoutError
+from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
+from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec, payload_of
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Link, RedisReplyError
 from chat_service.stores.redis.redis_options import RedisOptions
+from chat_service.stores.redis.stamps import NUMBERED, Stamps
 from chat_service.stores.redis.urls import Address
 
 logger = logging.getLogger("chat_service")
@@ -167,6 +169,8 @@ class RedisBus:
         self._repairing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._publish = scripts.load("bus_publish", codec.signing)
+        self._stamps = Stamps(client, options, self._at.get, self._interrupt)
         #: Number of dropped envelopes.
         self.rejected = 0
         self._is_closed = False
@@ -184,6 +188,7 @@ class RedisBus:
         for subscriber in self._subscribers.values():
             await subscriber.link.close()
         self._subscribers.clear()
+        await self._stamps.close()
 
     def connection(self, address: Address) -> Any:
         """A subscriber for a node, not yet connected."""
@@ -214,6 +219,7 @@ class RedisBus:
             subscriber = self._subscribers.get(address)
             if subscriber is None:
                 subscriber = self._subscribers[address] = Subscriber(address, self, self._options)
+            await self._stamps.begin(channel)
             try:
                 await subscriber.subscribe(channel)
             except RedisReplyError as error:
@@ -231,13 +237,17 @@ class RedisBus:
 
     def _drop(self, channel: str) -> None:
         self._lost.discard(channel)
+        self._stamps.forget(channel)
         subscriber = self._at.pop(channel, None)
         if subscriber is not None:
             subscriber.unsubscribe(channel)
 
     async def publish(self, topic: Topic, envelope: Envelope) -> None:
         channel = self._keys.topic(topic)
-        await self._client.call(channel, "SPUBLISH", channel, self._codec.encode(channel, envelope))
+        if self._codec.has_stamps and not isinstance(envelope, NUMBERED):
+            await self._client.run(self._publish, [channel], payload_of(envelope))
+        else:
+            await self._client.call(channel, "SPUBLISH", channel, self._codec.encode(channel, envelope))
 
     def deliver(self, topic: Topic, envelope: Envelope) -> None:
         """Deliver an envelope to this instance only."""
@@ -271,10 +281,13 @@ class RedisBus:
         if topic is None:
             return
         try:
-            envelope = self._codec.decode(channel, data)
+            envelope, stamp = self._codec.read(channel, data)
         except BadEnvelopeError as error:
             self.rejected += 1
             logger.warning("dropped %d bytes on channel %s: %s", len(data), channel, error)
+            return
+        if self._stamps.are_used and not self._stamps.takes(channel, envelope, stamp):
+            self.rejected += 1
             return
         self.deliver(topic, envelope)
 
@@ -286,9 +299,14 @@ class RedisBus:
             subscriber.unsubscribe(channel)
             return
         self._at[channel] = subscriber
-        if channel not in self._lost:
+        if channel in self._lost:
+            self._lost.discard(channel)
+            self._interrupt(channel)
+
+    def _interrupt(self, channel: str) -> None:
+        topic = self._wanted.get(channel)
+        if topic is None:
             return
-        self._lost.discard(channel)
         try:
             self._listener.on_interruption(topic)
         except Exception:

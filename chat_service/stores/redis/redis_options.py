@@ -8,6 +8,9 @@ from chat_service.errors import ConfigurationError
 from chat_service.option_group import OptionGroup, is_text
 from chat_service.stores.redis.urls import RedisUrl, hint_for_store_option, parse_redis_url, read_tls
 
+#: The values of ``bus_stamps``.
+STAMPING = ("require", "send", "none")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RedisOptions(OptionGroup):
@@ -42,6 +45,9 @@ class RedisOptions(OptionGroup):
     probe_interval: float = 2.0
     #: Secret that signs bus traffic, the same on all instances. Anything not signed with it is dropped.
     bus_secret: str | bytes | None = None
+    #: What is done, with ``bus_secret``, against recorded notifications that are published again: "require"
+    #: stamps notifications and drops those without a stamp, "send" only stamps them, "none" does neither.
+    bus_stamps: str = "require"
     #: Time in seconds after which a join or leave that others wait for is reported.
     lock_ttl: float = 10.0
 
@@ -66,6 +72,7 @@ class RedisOptions(OptionGroup):
         secret: Any = self.bus_secret
         is_secret = secret is None or (isinstance(secret, str | bytes) and bool(secret))
         self.check("bus_secret", is_secret, "a non-empty string or bytes")
+        self.check("bus_stamps", self.bus_stamps in STAMPING, '"require", "send" or "none"')
         if self.cluster and self.sentinels:
             raise self.error("give cluster or sentinels, not both")
         if self.sentinels and not parsed.address.port:

@@ -71,7 +71,7 @@ class RedisStore(RedisUsers, RedisActivity, RedisOwnRooms):
         self.options, self.command_timeout = options, options.command_timeout
         self.keys = Keys.of(self.options.prefix, self.options.parsed_url.db)
         self.client = RedisClient(self.options)
-        self._codec = codec = EnvelopeCodec(self.options.secret)
+        self._codec = codec = EnvelopeCodec(self.options.secret, has_stamps=self.options.bus_stamps != "none")
         self._rooms = RoomScripts(self.client, self.keys, codec)
         self.client.finish_change = self._rooms.pending.finish
         self._members = MemberScripts(self.client, self.keys, codec)

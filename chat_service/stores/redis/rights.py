@@ -7,7 +7,7 @@ that no room, user or instance uses.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from chat_service.contracts.bus import Bus, Topic, TopicKind
+from chat_service.contracts.bus import EVERYONE, Bus, Topic, TopicKind
 from chat_service.errors import StoreError, StoreRefusedError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
@@ -42,6 +42,7 @@ class RightsCheck:
             ],
             [keys.instance_sockets(PROBE)],
             [keys.instances, keys.claimed, keys.pulses],
+            [keys.topic(EVERYONE)],
         )
         for group in groups:
             await self._try("EVAL", self._client.command(group[0], "EVAL", "return 1", len(group), *group))

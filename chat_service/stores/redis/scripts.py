@@ -22,9 +22,10 @@ _INCLUDE = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 _FLAGS = re.compile(r"^-- flags: ([\w,-]+)\n", re.MULTILINE)
 _SIGNS = "-- include: bus\n"
 
-#: Inner and outer key of the HMAC with which scripts sign; empty without a secret.
-SigningKeys = tuple[bytes, bytes]
-UNSIGNED: SigningKeys = (b"", b"")
+#: Inner and outer key of the HMAC with which scripts sign, and whether they stamp what they sign (not empty).
+#: All are empty without a secret.
+SigningKeys = tuple[bytes, bytes, bytes]
+UNSIGNED: SigningKeys = (b"", b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def load(name: str, signing: SigningKeys = UNSIGNED) -> Script:
     text = _INCLUDE.sub(lambda match: (folder / "lib" / f"{match[1]}.lua").read_text("utf-8"), text)
     if signs:
         keys = ", ".join(map(_constant, signing))
-        text = f"local function run(inner_key, outer_key)\n{text}end\nreturn run({keys})\n"
+        text = f"local function run(inner_key, outer_key, has_stamps)\n{text}end\nreturn run({keys})\n"
     flags = _FLAGS.search(text)
     if flags is not None:
         text = f"#!lua flags={flags[1]}\n{text}"

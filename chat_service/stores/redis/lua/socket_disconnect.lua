@@ -30,9 +30,9 @@ end
 if count > 0 then
   for at = first_room, #ARGV, 2 do
     local room, njoined = ARGV[at], tonumber(ARGV[at + 1])
-    publish(user_key, {2, 'roomLeftEcho', {socket}}, cmsgpack.pack({room, socket, njoined}))
+    notify(user_key, cmsgpack.pack({2, 'roomLeftEcho', {socket}}, {room, socket, njoined}))
   end
-  if is_last then publish(user_key, {2, 'socketDisconnectEcho', {socket}}, cmsgpack.pack({socket, count})) end
+  if is_last then notify(user_key, cmsgpack.pack({2, 'socketDisconnectEcho', {socket}}, {socket, count})) end
 elseif is_last then
   local f = redis.call('HMGET', user_key, 'ephemeral', 'ttl', 'wl')
   if f[1] then

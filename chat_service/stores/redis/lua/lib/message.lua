@@ -35,7 +35,7 @@ local function store_message(room_key, history_key, times_key, f, is_json, messa
   if is_json then
     send(room_key, '["' .. epoch .. '",' .. seq .. ',' .. id .. ',' .. room_name .. ',' .. stored .. ']')
   else
-    publish(room_key, {1, epoch, seq, id, room_name}, message)
+    send(room_key, cmsgpack.pack({1, epoch, seq, id, room_name}) .. message)
   end
   return id
 end
