@@ -188,7 +188,7 @@ METRICS: Final = (
     Metric(
         name="chat_service_bus_rejected_envelopes_total",
         kind=COUNTER,
-        doc="Dropped bus messages: not signed with the secret, of another version, or malformed.",
+        doc="Dropped bus messages: not signed with the secret, repeated, of another version, or malformed.",
         read=lambda reading: one(reading.bus.rejected if reading.bus else None),
     ),
     # Store

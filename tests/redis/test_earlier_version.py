@@ -48,7 +48,7 @@ def instances(earlier: Path, redis_servers: RedisServer) -> Iterator[list[Servic
         # Members of dead instances are not waited for much longer.
         "bus_ack_timeout": 0.5,
     }
-    # The first step of an upgrade with a secret, see docs/redis.md: the earlier version understands no stamps.
+    # The first step of an upgrade with a secret: the earlier version understands no stamps.
     upgraded = options | {"store_options": {**options["store_options"], "bus_stamps": "none"}}
     with ServiceProcess(earlier, **options) as old, ServiceProcess(**upgraded) as new:
         yield [old, new]

@@ -29,6 +29,7 @@ from chat_service.stores.redis.envelopes import (
     NOTIFY,
     ROOM_EVENT,
     SIGNATURE_SIZE,
+    STAMPED,
     VERSION,
     BadEnvelopeError,
     EnvelopeCodec,
@@ -286,6 +287,47 @@ def test_any_flipped_bit_invalidates_a_signed_envelope() -> None:
         spoilt = bytearray(data)
         spoilt[bit // 8] ^= 1 << bit % 8
         refused(SIGNED, bytes(spoilt))
+
+
+def stamped(envelope: Envelope, stamp: bytes) -> bytes:
+    """As ``lua/lib/bus.lua`` does it."""
+    signed = SIGNED.encode(CHANNEL, envelope)
+    signature, payload = signed[1 : 1 + SIGNATURE_SIZE], signed[1 + SIGNATURE_SIZE :]
+    seal = SIGNED._seal(stamp, signature)
+    return STAMPED + seal + stamp + payload
+
+
+@given(envelope=envelopes, stamp=st.integers(0, 10**16 - 1))
+@settings(max_examples=50)
+def test_stamped_envelopes(envelope: Envelope, stamp: int) -> None:
+    data = stamped(envelope, b"%016d" % stamp)
+    assert SIGNED.read(CHANNEL, data) == (envelope, stamp)
+    assert SIGNED.decode(CHANNEL, data) == envelope
+    assert "signature" in refused(SIGNED, data, "chat:room:{other}")
+    assert "signature" in refused(EnvelopeCodec(b"other"), data)
+    assert "secret" in refused(PLAIN, data)
+    other = b"%016d" % ((stamp + 1) % 10**16)
+    assert "signature" in refused(SIGNED, data[:41] + other + data[57:])
+
+
+def test_any_flipped_bit_invalidates_a_stamped_envelope() -> None:
+    data = stamped(Notify(event="event", args=(1,)), b"%016d" % 5)
+    for bit in range(len(data) * 8):
+        spoilt = bytearray(data)
+        spoilt[bit // 8] ^= 1 << bit % 8
+        refused(SIGNED, bytes(spoilt))
+    for size in range(len(data)):
+        refused(SIGNED, data[:size])
+
+
+def test_a_stamp_cannot_be_taken_away_or_added() -> None:
+    """What is known of one version is of no use for the other."""
+    plain = SIGNED.encode(CHANNEL, DisconnectUser())
+    data = stamped(DisconnectUser(), b"%016d" % 5)
+    for start in (1, 21, 41, 57):
+        refused(SIGNED, VERSION + data[start:])
+    refused(SIGNED, STAMPED + plain[1:])
+    refused(SIGNED, STAMPED + plain[1:21].hex().encode() + b"%016d" % 5 + plain[21:])
 
 
 def test_signed_envelope_is_bad_without_a_secret() -> None:

@@ -1,13 +1,15 @@
 """The binary form of envelopes on the bus. ``lua/lib/bus.lua`` implements the same layout:
 
     version 1 (1 byte) + [HMAC-SHA1 of channel, NUL and the rest (20 bytes)] + msgpack fields + msgpack body
-    version 2 (1 byte) + HMAC-SHA1 of channel, NUL, version and the rest (20 bytes) + stamp (16 digits)
-        + msgpack fields + msgpack body
+    version 2 (1 byte) + seal (40 digits) + stamp (16 digits) + msgpack fields + msgpack body
 
-The signature is present only if there is a secret. With one, envelopes that nothing else numbers are sent in
-version 2, unless ``bus_stamps`` is "none": see ``stamps.py``. The body of a room event or notification is the
-list of its arguments. The body of a message is the message without its id, which only the script knows. For a
-message without binary values, a JSON array replaces fields and body: epoch, seq, id, room and the message.
+The signature is present only if there is a secret. With one, scripts turn envelopes that nothing else numbers
+into version 2, unless ``bus_stamps`` is "none": see ``stamps.py``. The seal is the signature of version,
+stamp and what would be the signature in version 1, so a script need not read the whole envelope. It has
+hexadecimal digests instead of binary ones, inside and outside, which cost Redis less. The body of a room
+event or notification is the list of its arguments. The body of a message is the message without its id, which
+only the script knows. For a message without binary values, a JSON array replaces fields and body: epoch, seq,
+id, room and the message.
 """
 
 import hashlib
@@ -35,7 +37,7 @@ from chat_service.types import InstanceId, SocketId, UserName
 VERSION: Final = b"\x01"
 #: The version of an envelope with a stamp.
 STAMPED: Final = b"\x02"
-STAMP_SIZE: Final = 16
+SEAL_SIZE, STAMP_SIZE = 40, 16
 SIGNATURE_SIZE: Final = 20
 #: Maximum size of an envelope in bytes. Longer ones are dropped unread.
 MAX_SIZE: Final = 64 * 1024 * 1024
@@ -79,8 +81,8 @@ class EnvelopeCodec:
         return hmac.digest(self._secret, channel.encode() + b"\0" + payload, "sha1")
 
     def encode(self, channel: str, envelope: Envelope) -> bytes:
-        """Encode an envelope for a channel, without a stamp. Only scripts encode room events, and stamps."""
-        payload = payload_of(envelope)
+        """Encode an envelope for a channel. Only scripts encode room events, and add stamps."""
+        payload = _encode(envelope)
         return VERSION + self._sign(channel, payload) + payload
 
     def decode(self, channel: str, data: bytes) -> Envelope:
@@ -90,21 +92,33 @@ class EnvelopeCodec:
     def read(self, channel: str, data: bytes) -> tuple[Envelope, int | None]:
         """``decode`` that also returns the stamp (us), None without one."""
         version = data[:1]
-        if len(data) > MAX_SIZE or (version != VERSION and not (version == STAMPED and self._secret)):
+        if len(data) > MAX_SIZE or version not in (VERSION, STAMPED):
             raise BadEnvelopeError("unknown version or too long")
+        if version == STAMPED:
+            return self._read_stamped(channel, data[1:])
         payload = data[1:]
+        if self._secret:
+            signature, payload = payload[:SIGNATURE_SIZE], payload[SIGNATURE_SIZE:]
+            if not hmac.compare_digest(signature, self._sign(channel, payload)):
+                raise BadEnvelopeError("bad signature")
+        return _decode_checked(payload), None
+
+    def _read_stamped(self, channel: str, sealed: bytes) -> tuple[Envelope, int]:
         if not self._secret:
-            return _decode_checked(payload), None
-        signature, payload = payload[:SIGNATURE_SIZE], payload[SIGNATURE_SIZE:]
-        signed = payload if version == VERSION else version + payload
-        if not hmac.compare_digest(signature, self._sign(channel, signed)):
+            raise BadEnvelopeError("a version with a stamp, but we have no secret")
+        seal, rest = sealed[:SEAL_SIZE], sealed[SEAL_SIZE:]
+        stamp, payload = rest[:STAMP_SIZE], rest[STAMP_SIZE:]
+        if not hmac.compare_digest(seal, self._seal(stamp, self._sign(channel, payload))):
             raise BadEnvelopeError("bad signature")
-        if version == VERSION:
-            return _decode_checked(payload), None
-        stamp = payload[:STAMP_SIZE]
-        if len(stamp) < STAMP_SIZE or not stamp.isdigit():
-            raise BadEnvelopeError("expected a stamp")
-        return _decode_checked(payload[STAMP_SIZE:]), int(stamp)
+        return _decode_checked(payload), int(stamp)
+
+    def _seal(self, stamp: bytes, signature: bytes) -> bytes:
+        inner, outer, _ = self.signing
+        return _sha1_hex(outer + _sha1_hex(inner + STAMPED + stamp + signature))
+
+
+def _sha1_hex(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
 
 
 def decode_room_event(payload: bytes) -> RoomEvent:
@@ -127,8 +141,7 @@ def _decode_checked(payload: bytes) -> Envelope:
         raise BadEnvelopeError(f"not an envelope: {error!r}") from error
 
 
-def payload_of(envelope: Envelope) -> bytes:
-    """An envelope without version and signature, which scripts add. Only they encode room events."""
+def _encode(envelope: Envelope) -> bytes:
     match envelope:
         case Notify(event=event, args=args, exclude=exclude):
             return pack([NOTIFY, event, exclude]) + pack(args)

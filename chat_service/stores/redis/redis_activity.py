@@ -8,7 +8,7 @@ from chat_service.contracts.records import MARKS_LIMIT, Actor, ReadMark, ReadSta
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import EnvelopeCodec, payload_of
+from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.permits import Permits
 from chat_service.stores.redis.scripts import checked, flag
@@ -33,7 +33,7 @@ class RedisActivity:
             [key, self.keys.members(room)],
             actor.name or "",
             flag(actor.bypass),
-            payload_of(notice),
+            self._codec.encode(key, notice),
         )
         checked(answer, noRoom=room, notJoined=room)
 

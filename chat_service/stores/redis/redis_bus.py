@@ -13,7 +13,7 @@ from chat_service.contracts.bus import Bus, BusListener, BusStatus, Envelope, To
 from chat_service.errors import StoreError, StoreTimeoutError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec, payload_of
+from chat_service.stores.redis.envelopes import BadEnvelopeError, EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Link, RedisReplyError
 from chat_service.stores.redis.redis_options import RedisOptions
@@ -244,10 +244,11 @@ class RedisBus:
 
     async def publish(self, topic: Topic, envelope: Envelope) -> None:
         channel = self._keys.topic(topic)
+        signed = self._codec.encode(channel, envelope)
         if self._codec.has_stamps and not isinstance(envelope, NUMBERED):
-            await self._client.run(self._publish, [channel], payload_of(envelope))
+            await self._client.run(self._publish, [channel], signed)
         else:
-            await self._client.call(channel, "SPUBLISH", channel, self._codec.encode(channel, envelope))
+            await self._client.call(channel, "SPUBLISH", channel, signed)
 
     def deliver(self, topic: Topic, envelope: Envelope) -> None:
         """Deliver an envelope to this instance only."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chat_service.contracts.bus import DisconnectUser, Notify
+from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, TopicKind
 from chat_service.contracts.own_room_store import CONVERSATIONS
 from chat_service.contracts.records import (
     SOCKETS,
@@ -19,7 +19,7 @@ from chat_service.contracts.records import (
 from chat_service.errors import ChatServiceError, StoreError
 from chat_service.stores.redis import scripts
 from chat_service.stores.redis.client import RedisClient
-from chat_service.stores.redis.envelopes import EnvelopeCodec, payload_of
+from chat_service.stores.redis.envelopes import EnvelopeCodec
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.link import Encodable
 from chat_service.stores.redis.permits import Permit, Permits
@@ -56,6 +56,7 @@ class UserScripts:
         self._client = client
         self._keys = keys
         self._permits = permits
+        self._codec = codec
         self._signing = codec.signing
 
     async def _run(
@@ -64,6 +65,10 @@ class UserScripts:
         keys = [*self._keys.user_keys(user), *more_keys]
         answer = await self._client.run(scripts.load(script, self._signing), keys, *args)
         return checked(answer, noUser=user, userExists=user, userOnline=user, noUserOnline=user, **arguments)
+
+    def _encode(self, user: UserName, envelope: Envelope | None) -> bytes:
+        channel = self._keys.topic(Topic(TopicKind.USER, user))
+        return self._codec.encode(channel, envelope) if envelope is not None else b""
 
     async def create(self, user: UserName, config: UserConfig) -> None:
         blacklist, whitelist = dict.fromkeys(config.blacklist), dict.fromkeys(config.whitelist)
@@ -118,7 +123,7 @@ class UserScripts:
     async def direct_message(
         self, user: UserName, sender: Actor, message: Message, ban_keys: Sequence[str]
     ) -> None:
-        envelope = payload_of(Notify(event="directMessage", args=(message,)))
+        envelope = self._encode(user, Notify(event="directMessage", args=(message,)))
         name, is_own = sender.name or "", flag(user == sender.name)
         arguments = name, is_own, flag(sender.bypass), envelope
         await self._run("direct_message", user, *arguments, more_keys=ban_keys)
@@ -127,7 +132,7 @@ class UserScripts:
 
     async def ban(self, user: UserName, ban: Ban, now: int) -> None:
         left = "" if ban.until is None else max(ban.until - now, 1)
-        envelope, stored = payload_of(DisconnectUser()), format_ban(ban)
+        envelope, stored = self._encode(user, DisconnectUser()), format_ban(ban)
         keys = [self._keys.permits(user)] if self._client.is_cluster else []
         found = await self._run("user_ban", user, "set", stored, left, envelope, more_keys=keys)
         if found:
@@ -308,7 +313,7 @@ class UserScripts:
         then deliver the envelope itself. ``unlist``: take the room from the list of the user, too.
         """
         fields = [field for socket_and_token in sockets for field in socket_and_token]
-        packed = b"" if envelope is None else payload_of(envelope)
+        packed = self._encode(user, envelope)
         (deliver,) = await self._run("index_remove", user, room, packed, here or "", flag(unlist), *fields)
         return bool(deliver == 1)
 

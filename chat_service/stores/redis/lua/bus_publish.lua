@@ -1,6 +1,6 @@
 -- Publish an envelope with a stamp.
 -- KEYS: 1 channel
--- ARGV: 1 envelope (without version and signature)
+-- ARGV: 1 envelope (signed)
 -- Returns {0}.
 -- include: bus
 local channel, envelope = KEYS[1], ARGV[1]

@@ -1,6 +1,6 @@
 -- Publish a direct message to all sockets of an online user if the user accepts messages from the sender.
 -- KEYS: of lib/user.lua, then, if the sender is a client, 8 senders_ban_key (string): see lib/actor_ban.lua
--- ARGV: 1 sender or ''  2 to_self (0 or 1)  3 bypass (0 or 1)  4 envelope (without version and signature)
+-- ARGV: 1 sender or ''  2 to_self (0 or 1)  3 bypass (0 or 1)  4 envelope (signed)
 -- Returns {0}, or {'banned', the ban}, {'noUser'}, {'notAllowed'}, {'noUserOnline'}.
 -- include: bus
 -- include: clock

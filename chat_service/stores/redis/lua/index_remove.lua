@@ -1,5 +1,5 @@
 -- Record in the user's index that sockets have left a room, and notify the user.
--- ARGV: 1 room  2 envelope (without version and signature), or '' to notify nobody
+-- ARGV: 1 room  2 envelope (signed), or '' to notify nobody
 --   3 instance: the caller's, if it can deliver to its own sockets directly, else ''
 --   4 unlist: whether the room leaves the user's list, too, unless it is a conversation (0 or 1)
 --   then, for each socket, its id and the token of its join ('' matches any)

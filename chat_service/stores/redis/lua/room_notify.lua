@@ -1,6 +1,6 @@
 -- Publish a notification that is stored nowhere, if the actor is joined.
 -- KEYS: 1 room_key (hash, and the channel)  2 members_key (hash)
--- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 envelope (without version and signature)
+-- ARGV: 1 actor or ''  2 bypass (0 or 1)  3 envelope (signed)
 -- Returns {0}, or {'noRoom'}, {'notJoined'}.
 -- include: bus
 local room_key, members_key = KEYS[1], KEYS[2]

@@ -43,6 +43,6 @@ if turn then take_turn(pace_key, turn) end
 local is_new = redis.call('HSETNX', sockets_key, socket, instance)
 local count = redis.call('HLEN', sockets_key)
 if is_new == 1 and count > 1 then
-  notify(user_key, cmsgpack.pack({2, 'socketConnectEcho', {socket}}, {socket, count}))
+  notify(user_key, sign(user_key, cmsgpack.pack({2, 'socketConnectEcho', {socket}}, {socket, count})))
 end
 return {0, count}

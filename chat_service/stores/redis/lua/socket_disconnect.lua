@@ -30,9 +30,11 @@ end
 if count > 0 then
   for at = first_room, #ARGV, 2 do
     local room, njoined = ARGV[at], tonumber(ARGV[at + 1])
-    notify(user_key, cmsgpack.pack({2, 'roomLeftEcho', {socket}}, {room, socket, njoined}))
+    notify(user_key, sign(user_key, cmsgpack.pack({2, 'roomLeftEcho', {socket}}, {room, socket, njoined})))
   end
-  if is_last then notify(user_key, cmsgpack.pack({2, 'socketDisconnectEcho', {socket}}, {socket, count})) end
+  if is_last then
+    notify(user_key, sign(user_key, cmsgpack.pack({2, 'socketDisconnectEcho', {socket}}, {socket, count})))
+  end
 elseif is_last then
   local f = redis.call('HMGET', user_key, 'ephemeral', 'ttl', 'wl')
   if f[1] then

@@ -1,7 +1,7 @@
 -- Set, end or read the ban of a user, who need not exist.
 -- KEYS: of lib/user.lua, then, for 'set' in a cluster, 8 permits_key (sorted set: see lib/permits.lua)
--- ARGV: 1 what, then its arguments: 'set' the ban, ms until it ends ('' for never), envelope (without
---   version and signature) for the user's sockets; 'end'; 'read'
+-- ARGV: 1 what, then its arguments: 'set' the ban, ms until it ends ('' for never), envelope (signed) for the
+--   user's sockets; 'end'; 'read'
 -- Returns {0}, in a cluster for 'set' {0, the permits, the user's index of rooms}; for 'end' {0, 1 if there was a ban, else 0}; for 'read' {0, the ban or false}.
 -- include: bus
 -- include: clock

@@ -6,24 +6,31 @@ local function raw_sha1(data)
   return (redis.sha1hex(data):gsub('..', function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
-local function signature(channel, content)
-  if inner_key == '' then return '' end
-  return raw_sha1(outer_key .. raw_sha1(inner_key .. channel .. '\0' .. content))
+-- A payload with version and signature.
+local function sign(channel, payload)
+  local signature = ''
+  if inner_key ~= '' then
+    signature = raw_sha1(outer_key .. raw_sha1(inner_key .. channel .. '\0' .. payload))
+  end
+  return '\1' .. signature .. payload
 end
 
--- Sign and publish an event that the room numbers.
+-- Publish an event, which the room numbers.
 local function send(channel, payload)
-  redis.call('SPUBLISH', channel, '\1' .. signature(channel, payload) .. payload)
+  redis.call('SPUBLISH', channel, sign(channel, payload))
 end
 
 local last_stamp = 0
 
--- Sign and publish anything else, with a stamp if there is a secret: the time of this node in us, which is later than
--- that of everything it has published before. Publishing takes longer than 1 us.
-local function notify(channel, payload)
-  if has_stamps == '' then return send(channel, payload) end
-  local time = redis.call('TIME')
-  last_stamp = math.max(time[1] * 1000000 + time[2], last_stamp + 1)
-  local stamped = string.format('%016.0f', last_stamp) .. payload
-  redis.call('SPUBLISH', channel, '\2' .. signature(channel, '\2' .. stamped) .. stamped)
+-- Publish anything else, an envelope that is signed. If stamps are used, it gets one: the time of this node in us, which is
+-- later than all stamps before, since publishing takes longer than 1 us.
+local function notify(channel, envelope)
+  if has_stamps ~= '' then
+    local time = redis.call('TIME')
+    last_stamp = math.max(time[1] * 1000000 + time[2], last_stamp + 1)
+    local stamp = string.format('%016.0f', last_stamp)
+    local seal = redis.sha1hex(outer_key .. redis.sha1hex(inner_key .. '\2' .. stamp .. envelope:sub(2, 21)))
+    envelope = '\2' .. seal .. stamp .. envelope:sub(22)
+  end
+  redis.call('SPUBLISH', channel, envelope)
 end
