@@ -224,6 +224,11 @@ def _store(settings: Settings) -> Iterator[_Judgement]:
             Verdict.WARNING,
             "[store] bus_secret is not set: anyone who can publish in Redis can impersonate an instance",
         )
+    elif options.get("bus_stamps", "require") != "require":
+        yield (
+            Verdict.WARNING,
+            '[store] bus_stamps is not "require": recorded notifications can be published again',
+        )
     url = options.get("url", "")
     parts = urlsplit(url if isinstance(url, str) else "")
     if parts.scheme == "redis" and not is_loopback(parts.hostname or ""):

@@ -326,15 +326,18 @@ def test_a_store_that_others_can_reach() -> None:
     )
     details = [finding.detail for finding in check_public(made)]
     assert ["bus_secret" in details[0], "without TLS" in details[1], len(details)] == [True, True, 2]
-    options = {"url": "rediss://redis.internal:6379", "bus_secret": "x" * 32}
-    made = Settings(
-        path="chat.toml",
-        store_type="redis",
-        store_options=options,
-        login=JWT,
-        transport_options=transport,
-    )
-    assert [finding.verdict for finding in check_public(made)] == [Verdict.OK]
+    for stamps, verdict in ((None, Verdict.OK), ("require", Verdict.OK), ("send", Verdict.WARNING)):
+        options = {"url": "rediss://redis.internal:6379", "bus_secret": "x" * 32}
+        if stamps is not None:
+            options["bus_stamps"] = stamps
+        made = Settings(
+            path="chat.toml",
+            store_type="redis",
+            store_options=options,
+            login=JWT,
+            transport_options=transport,
+        )
+        assert [finding.verdict for finding in check_public(made)] == [verdict]
 
 
 @pytest.mark.covers("transport_option:max_connections")
