@@ -20,14 +20,18 @@ local function send(channel, payload)
   redis.call('SPUBLISH', channel, sign(channel, payload))
 end
 
-local last_stamp = 0
+local last_stamp
 
--- Publish anything else, an envelope that is signed. If stamps are used, it gets one: the time of this node in us, which is
--- later than all stamps before, since publishing takes longer than 1 us.
+-- Publish anything else, an envelope that is signed. If stamps are used, it gets one: the time of this node in us, and 1 us
+-- more for each further one of the script. Publishing takes longer, so the next script has later ones.
 local function notify(channel, envelope)
   if has_stamps ~= '' then
-    local time = redis.call('TIME')
-    last_stamp = math.max(time[1] * 1000000 + time[2], last_stamp + 1)
+    if last_stamp then
+      last_stamp = last_stamp + 1
+    else
+      local time = redis.call('TIME')
+      last_stamp = time[1] * 1000000 + time[2]
+    end
     local stamp = string.format('%016.0f', last_stamp)
     local seal = redis.sha1hex(outer_key .. redis.sha1hex(inner_key .. '\2' .. stamp .. envelope:sub(2, 21)))
     envelope = '\2' .. seal .. stamp .. envelope:sub(22)
