@@ -37,8 +37,9 @@ def main() -> None:
     sizes = replace(workloads.QUICK, commands=COUNTED, command_clients=CLIENTS, seconds=600.0)
     with tempfile.TemporaryDirectory() as folder:
         server = replace(ALL[options.server], wrapper=wrapper(Path(folder)), watch=watcher())
-        for found in workloads.ALL[options.workload](server, sizes):
-            total = sum(totals(Path(folder)))
+        phases = workloads.ALL[options.workload](server, sizes)
+        # Not every phase is counted: memory has no operations.
+        for found, total in zip(phases, totals(Path(folder)), strict=False):
             print(f"{found.workload}: {total / found.operations:,.0f} instructions per operation")
 
 
@@ -67,11 +68,10 @@ def control(pid: int, order: str) -> None:
 
 
 def totals(folder: Path) -> Iterator[int]:
-    """The totals that callgrind has written to a folder. Removes its files."""
-    for file in folder.glob("counts*"):
+    """The totals that callgrind has written to a folder, in the order of the measurements."""
+    for file in sorted(folder.glob("counts.*"), key=lambda file: int(file.suffix[1:])):
         for found in re.finditer(r"^totals: (\d+)", file.read_text(), re.MULTILINE):
             yield int(found[1])
-        file.unlink()
 
 
 if __name__ == "__main__":

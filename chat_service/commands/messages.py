@@ -10,7 +10,7 @@ from chat_service.commands import conversations
 from chat_service.commands.mentions import with_mentions
 from chat_service.commands.relations import relation_of
 from chat_service.commands.spec import actor_of
-from chat_service.concurrency.serial import Party
+from chat_service.concurrency.serial import Hold, Party
 from chat_service.contracts.records import Actor, JoinHistory, Rate, SendConditions
 from chat_service.domain.context import Context
 from chat_service.domain.membership import PlacedHistory
@@ -243,16 +243,21 @@ async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaita
     drained = None if call.is_local_call else context.history_delivery(call.id).drained
     if drained is None or call.id is None:
         return await read()
-    async with context.serial.hold((call.id, HISTORIES)):
+    hold = Hold(context.serial, (call.id, HISTORIES))
+    if not hold.enter_at_once():
+        await hold.enter()
+    try:
         await drained(call.id)
         return await read()
+    finally:
+        hold.leave()
 
 
 async def shown(
     context: Context, call: CommandCall, room: RoomName, messages: Sequence[Message], folds: Folds | None
 ) -> Sequence[Message]:
-    """What the caller gets of a history: folded, if that was asked for, and as the application lets them
-    have it. Server code gets it as it is stored.
+    """The messages of a history for the caller: folded on request, and in the form that the application
+    allows. Server code gets them as they are stored.
     """
     screen = context.delivery.screen
     if screen is None or call.is_local_call or call.id is None or call.user_name is None:

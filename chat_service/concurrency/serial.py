@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 #: How many holders hold a key together at most, if they agree.
 PARTY_SIZE = 16
-#: Of how many keys it is remembered that their holders come in parties.
+#: Maximum number of keys whose holders are remembered to come in parties.
 REMEMBERED = 10_000
 
 #: The holds around the current code.
@@ -235,7 +235,10 @@ class Hold:
                 self._queue.release(self.key, excused)
 
     def _is_inside(self, held: tuple["Hold", ...]) -> bool:
-        return any(hold.is_active and hold._queue is self._queue and hold.key == self.key for hold in held)
+        for hold in held:  # noqa: SIM110 - a generator costs as much as the rest
+            if hold.is_active and hold.key == self.key and hold._queue is self._queue:
+                return True
+        return False
 
     async def __aenter__(self) -> None:
         if not self.enter_at_once():

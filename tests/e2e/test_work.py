@@ -4,18 +4,24 @@ When a number falls, record the new one. One that rises has to be worth it (docs
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
 from chat_service import ChatService
+from chat_service.testing import wait_until
 from tests.e2e.clients import NAMESPACE
 from tests.e2e.work import Bench, Work, counted, counted_calls, in_loop, settle
+from tests.support.redis_servers import RedisServer
 from tests.support.world import name_by_query
 
 MEMBERS = 100
-#: Calls of functions in the package for one message to a room of one, in memory.
-CALLS = 61
+#: Calls of functions in the package in memory: for one message to a room of one, for a join of a room that is
+#: served already, and for a read of a history.
+CALLS, JOIN_CALLS, HISTORY_CALLS = 61, 95, 67
+#: The same for one message on Redis, with coroutines that are resumed and what the bus brings.
+REDIS_CALLS = 95
 
 
 def say(number: int) -> str:
@@ -26,7 +32,8 @@ def say(number: int) -> str:
 async def bench() -> AsyncIterator[Bench]:
     service = ChatService(host="127.0.0.1", port=0, hooks={"on_connect": name_by_query})
     async with service:
-        await service.add_room("room")
+        for room in ("room", "other"):
+            await service.add_room(room)
         bench = Bench(service, Work())
         yield bench
         await bench.leave()
@@ -60,6 +67,54 @@ async def test_the_calls_of_a_command(bench: Bench) -> None:
     # A timer of the service that falls due meanwhile, as on a busy machine, is none of the command's calls.
     least = min(counts, key=lambda calls: calls.total())
     assert least.total() <= CALLS, least
+
+
+async def test_the_calls_of_a_join(bench: Bench) -> None:
+    await bench.joined("before")
+    client = await bench.joined("alice", "other")
+    with counted_calls() as calls:
+        in_loop(client.emit, f'42{NAMESPACE},1["roomJoin","room"]')
+        await settle()
+    assert b"1[null,1]" in client.take()
+    assert calls.total() <= JOIN_CALLS, calls
+
+
+async def test_the_calls_of_a_history(bench: Bench) -> None:
+    client = await bench.joined("alice")
+    in_loop(client.emit, say(1))
+    await settle()
+    with counted_calls() as calls:
+        in_loop(client.emit, f'42{NAMESPACE},1["roomRecentHistory","room"]')
+        await settle()
+    assert client.take().count(b'"textMessage"') == 2
+    assert calls.total() <= HISTORY_CALLS, calls
+
+
+@pytest.mark.redis
+async def test_the_calls_of_a_command_on_redis(redis_servers: RedisServer) -> None:
+    options = {"url": redis_servers.url, "prefix": "calls"}
+    hooks = {"on_connect": name_by_query}
+    service = ChatService(host="127.0.0.1", port=0, hooks=hooks, store="redis", store_options=options)
+    async with service:
+        await service.add_room("room")
+        bench = Bench(service, Work())
+        client = await bench.open("alice")
+        in_loop(client.emit, f"40{NAMESPACE},")
+        await wait_until(lambda: b"loginConfirmed" in client.written, "the login")
+        in_loop(client.emit, f'42{NAMESPACE},0["roomJoin","room"]')
+        await wait_until(lambda: b"0[null,1]" in client.written, "the join")
+        found: list[Counter[str]] = []
+        for number in range(1, 9):
+            client.take()
+            with counted_calls() as calls:
+                in_loop(client.emit, say(number))
+                await wait_until(lambda: client.written.count(b"textMessage") == 1, "the message")
+                await wait_until(lambda: b"[null," in client.written, "the answer")
+            found.append(calls)
+        await bench.leave()
+    # Heartbeats and the like may have been counted, too.
+    fewest = min(found, key=Counter.total)
+    assert fewest.total() - fewest["wait_until"] - fewest["patience"] <= REDIS_CALLS, fewest
 
 
 async def test_a_command_that_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
