@@ -1,4 +1,4 @@
-"""What our ASGI applications share: reading a request, and answering while its client is there."""
+"""Shared by our ASGI applications: reading a request, and answering while its client is connected."""
 
 import asyncio
 import contextlib

@@ -131,7 +131,7 @@ class Login:
 
 
 def login_of(answer: Any) -> Login:
-    """What ``on_connect`` has returned, as a ``Login``.
+    """The result of ``on_connect``, as a ``Login``.
 
     Raises ``noLogin`` if it names nobody, and ``TypeError`` for anything that it may not return.
     """

@@ -25,7 +25,7 @@ PACKED_TEXT: Final = "request bodies must not be compressed\n"
 
 
 class _QuietHandler(web.RequestHandler):
-    """One connection, whose errors do not tell which library it is served by, either."""
+    """One connection. Its errors, too, do not reveal which library serves it."""
 
     __slots__ = ()
 

@@ -29,7 +29,7 @@ _KEPT = ("id", "timestamp", "author", RELATES_TO, ERASED)
 
 
 class Relation(NamedTuple):
-    """What a message says about another one of its room.
+    """The relation of a message to another one of its room.
 
     ``kind``: reply, edit, deletion, reaction or unreaction. ``id``: the other message. ``reaction``: only for
     the last two. ``epoch``: the epoch that the id belongs to; None for the current one. ``limit``: how many
@@ -52,7 +52,7 @@ class Relation(NamedTuple):
 
 @dataclass(slots=True)
 class Marks:
-    """What others say about a message, for one reader.
+    """The interactions of other users with a message, for one reader.
 
     ``edit``, ``deletion``: the ids of the last edit and of the deletion, 0 for none. ``reactions``: how often
     each was given, in the order of the first one. ``own``: the reader's reactions, each with the id of its
@@ -69,7 +69,7 @@ NO_MARKS: Final = Marks()
 
 
 class Folds(NamedTuple):
-    """What has to be known of messages to fold them.
+    """The facts needed to fold messages.
 
     ``marks``: by the ids of the messages that have any. ``edits``: the last edit of each edited message, by
     the id of the edit. ``last_id``: the last message of the room at that moment.
@@ -138,7 +138,7 @@ def judge(
 
 
 def without_content(message: Message) -> Message:
-    """What is left of a message when its content is hidden or removed."""
+    """The remains of a message whose content is hidden or removed."""
     return {name: message[name] for name in _KEPT if name in message}
 
 

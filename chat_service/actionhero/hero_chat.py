@@ -24,7 +24,8 @@ from chat_service.types import SocketId
 
 #: Rooms, and members of a room, that are read at a time.
 _PAGE: Final = 1000
-#: Who says a message: a connection or its id; None or {} for the server; {"id": …} for an invented sender.
+#: The sender of a message: a connection or its id; None or {} for the server; {"id": …} for an invented
+#: sender.
 Sender = Connection | str | Mapping[str, Any] | None
 
 
@@ -244,5 +245,5 @@ class ActionHeroChat:
         self._middlewares.add(ChatMiddleware(**fields) if middleware is None else middleware)
 
     def connection(self, connection_id: str) -> Connection:
-        """What this instance knows of a connection."""
+        """The facts that this instance knows about a connection."""
         return self._middlewares.connection(connection_id)

@@ -78,7 +78,7 @@ leave_here: ContextVar[Hearing | None] = ContextVar("hero_leave", default=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What a middleware is told about a connection."""
+    """A connection, as middlewares see it."""
 
     #: The id of its socket, "0" for a message of the server.
     id: str
@@ -92,7 +92,7 @@ class Connection:
     rooms: tuple[str, ...]
 
 
-#: Who says what the server says.
+#: The sender of the server's own messages.
 SERVER: Final = Connection(id="0", user_name=None, type="server", fingerprint="0", remote_ip=None, rooms=())
 
 
@@ -125,7 +125,7 @@ class Middlewares:
         self._announced: set[tuple[str, str]] = set()
         #: The form in which clients of ActionHero get a message.
         self.payload: Payload = payload_of
-        # Whoever removes members waits for this hook on every instance.
+        # A removal of members waits for this hook on every instance.
         context.hooks.wrap("on_leave", self._around_leave)
         # ``broadcast`` needs it in any case.
         context.hooks.add_before("roomMessage", self._before_message, 0)
@@ -187,7 +187,7 @@ class Middlewares:
         self._announced.add((call.id, room))
 
     async def _wait_for_says(self, socket_id: str, room: str) -> None:
-        """What has arrived for a recipient passes its middlewares first, for up to ``bus_ack_timeout``."""
+        """A message for a recipient passes its middlewares first, for up to ``bus_ack_timeout``."""
         screen = self._context.delivery.screen
         with suppress(TimeoutError):
             async with asyncio.timeout(self._context.options.bus_ack_timeout):
@@ -215,7 +215,7 @@ class Middlewares:
     # Messages
 
     async def _before_message(self, call: CommandCall) -> list[Any] | None:
-        """What ``broadcast`` sends, and what the middlewares make of a message, replace the argument."""
+        """The message of ``broadcast``, or the middlewares' version of a message, replaces the argument."""
         said = said_here.get()
         room, message = call.args
         author = {"author": message["author"]} if "author" in message and call.user_name is None else {}
@@ -261,7 +261,7 @@ class Middlewares:
         return on_message_receive
 
     async def _say(self, socket_id: str, room: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the middlewares make of a message for one recipient."""
+        """The middlewares' version of a message for one recipient."""
         connection = self.connection(socket_id)
         payload: Any = dict(self.payload(room, message))
         for hook in self._of("say"):
@@ -273,7 +273,7 @@ class Middlewares:
     # Connections
 
     def connection(self, connection_id: str) -> Connection:
-        """What this instance knows of a connection."""
+        """The facts that this instance knows about a connection."""
         socket_id = SocketId(connection_id)
         handshake = self._context.transport.get_handshake(socket_id)
         session = self._context.sessions.get(socket_id)

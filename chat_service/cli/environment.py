@@ -20,7 +20,7 @@ NO_LIBRARY: Final = "options in environment variables need pydantic-settings: pi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What the variables say. ``values``: by section and key. ``variables``: what set them."""
+    """The content of the variables. ``values``: by section and key. ``variables``: their sources."""
 
     values: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     variables: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What happens in a room, as printed by ``chat-service tail``."""
+"""The events of a room, as printed by ``chat-service tail``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,5 +82,5 @@ def _shown(value: Any) -> str:
     from chat_service.errors import as_text
 
     shown = value if isinstance(value, str) else as_text(value)
-    # What a user has written must not look like a line of its own.
+    # A user's text must not look like a separate line.
     return shown.replace("\n", "\N{SYMBOL FOR NEWLINE}")

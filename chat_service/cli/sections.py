@@ -40,7 +40,7 @@ SECRETS: Final = {
     "CHAT_UPLOADS_SECRET": ("uploads", "secret"),
 }
 
-#: What the clients of [websocket] or [lines] may speak.
+#: The protocols that clients of [websocket] or [lines] may speak.
 DIALECTS: Final = ("plain", "actionhero")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")

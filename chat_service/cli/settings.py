@@ -66,7 +66,7 @@ class Settings:
     #: Options of the other transports; None if there is none.
     websocket_options: Mapping[str, Any] | None = None
     line_options: Mapping[str, Any] | None = None
-    #: What their clients speak: one of ``DIALECTS``.
+    #: The protocols of their clients, from ``DIALECTS``.
     websocket_dialect: str = DIALECTS[0]
     line_dialect: str = DIALECTS[0]
     actionhero_options: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +77,8 @@ class Settings:
     login: LoginSettings | None = None
     rooms: tuple[RoomSettings, ...] = ()
     process: ProcessSettings = field(default_factory=ProcessSettings)
-    #: What set each key: "file", a variable, or an option of the command line. Others have their defaults.
+    #: The source of each key: "file", a variable, or an option of the command line. Other keys have their
+    #: defaults.
     sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod

@@ -129,7 +129,7 @@ class FoldedMessages:
         self._user_name = user_name
         self._limit = limit
         self._messages: dict[int, FoldedMessage] = {}
-        # What was said about messages that are not here: their page may be on its way.
+        # The interactions of messages that are not here: their page may be on its way.
         self._unheard: deque[Message] = deque(maxlen=UNHEARD)
 
     def __len__(self) -> int:

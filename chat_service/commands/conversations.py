@@ -62,7 +62,7 @@ async def open_conversation(context: Context, call: CommandCall, peer: UserName)
     )
     await settle(context, room, opened.removal)
     exclude = () if call.id is None else (call.id,)
-    # Who has lost the conversation of a former user gets this one instead.
+    # A user who has lost the conversation with a former user gets this one instead.
     told = opened.listed if opened.removal is None else (user, peer)
     for name in told:
         other = peer if name == user else user

@@ -150,7 +150,7 @@ def _may_run_together(context: Context, command: Command, call: CommandCall) -> 
     hooks = context.hooks
     return (
         command.together is not None
-        # What is sent to a conversation depends on the other user.
+        # Sending to a conversation depends on the other user.
         and ":" not in call.args[0]
         and context.sends_together is not None
         and not (call.rest_args or call.is_local_call or context.rates.messages)

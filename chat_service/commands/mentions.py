@@ -16,7 +16,7 @@ MAX_WORDS: Final = 4
 
 #: An "@" that does not follow a letter, digit or underscore, as in an e-mail address.
 _find_marks = re.compile(r"(?<!\w)@").finditer
-#: What no name contains.
+#: Characters that no name contains.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f:{}]")
 _find_words = re.compile(r"\S+").finditer
 _PUNCTUATION = ".,;!?)]\"'…"

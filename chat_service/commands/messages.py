@@ -256,8 +256,8 @@ async def in_turn(context: Context, call: CommandCall, read: Callable[[], Awaita
 async def shown(
     context: Context, call: CommandCall, room: RoomName, messages: Sequence[Message], folds: Folds | None
 ) -> Sequence[Message]:
-    """What the caller gets of a history: folded, if that was asked for, and as the application lets them
-    have it. Server code gets it as it is stored.
+    """The messages of a history for the caller: folded on request, and in the form that the application
+    allows. Server code gets them as they are stored.
     """
     screen = context.delivery.screen
     if screen is None or call.is_local_call or call.id is None or call.user_name is None:

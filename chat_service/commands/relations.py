@@ -46,7 +46,7 @@ REACTION_TEXT = ArgumentType(
 )
 
 
-#: What each option with the id of another message says about it.
+#: The relation that each option with the id of another message stands for.
 _KINDS: Final[Mapping[str, str]] = {
     "replyTo": REPLY,
     "edits": EDIT,
@@ -93,7 +93,7 @@ FOLD: Final = CommandOption(
 
 
 def relation_of(call: CommandCall, limit: int) -> Relation | None:
-    """What the options of a call say about another message. Raises ``badArgument`` if they do not fit.
+    """The relation to another message in the options of a call. Raises ``badArgument`` if they do not fit.
 
     ``limit``: how many different reactions a message may have.
     """

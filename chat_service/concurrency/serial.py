@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 #: How many holders hold a key together at most, if they agree.
 PARTY_SIZE = 16
-#: Of how many keys it is remembered that their holders come in parties.
+#: Maximum number of keys whose holders are remembered to come in parties.
 REMEMBERED = 10_000
 
 #: The holds around the current code.

@@ -123,7 +123,7 @@ class UnansweredJoin:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What these sockets miss, to be sent now, before the next event."""
+    """The gaps of these sockets, to be sent now, before the next event."""
 
     gaps: Mapping[SocketId, Gap | StateGap]
 

@@ -18,7 +18,7 @@ EPHEMERAL: Final = "roomEvent"
 
 
 class Screen(Protocol):
-    """What each recipient gets of the messages of rooms, decided by the application."""
+    """Decides, by the application's hook, which messages of rooms each recipient gets."""
 
     def waiting(self, room: RoomName) -> Collection[SocketId]:
         """The sockets for which events of the room wait."""
@@ -44,7 +44,7 @@ class Screen(Protocol):
         messages: Sequence[Message],
         folds: Folds | None,
     ) -> list[Message]:
-        """What a socket gets of the messages of a history. ``folds``: to fold them afterwards."""
+        """The messages of a history that a socket gets. ``folds``: to fold them afterwards."""
         ...
 
 

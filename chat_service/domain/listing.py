@@ -74,7 +74,7 @@ class RoomMember:
     joined_at: int | None
     #: Number of joined sockets.
     sockets: int
-    #: What was set last for one of them, with all that clients may not see; None if nothing was.
+    #: The details set last for one of them, including parts hidden from clients; None if there are none.
     details: Any = None
 
 

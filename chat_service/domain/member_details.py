@@ -16,7 +16,7 @@ logger = logging.getLogger("chat_service")
 
 
 async def details_of_socket(context: Context, hook: Hook, user: UserName, socket_id: SocketId) -> str | None:
-    """What the hook ``member_details`` says about a joining socket, as a JSON text. Never raises for it."""
+    """The details that the hook ``member_details`` gives a joining socket, as JSON. Errors are logged."""
     try:
         details = await call_hook(hook, context.service, user, socket_id, limit=context.hooks.timeout)
         if is_details(details, context.limits):
@@ -44,7 +44,7 @@ def parse(text: str) -> Any:
 
 
 async def shown(context: Context, details: Any) -> Any:
-    """What clients may see of details; None for nothing."""
+    """The part of details that clients may see; None for nothing."""
     return (await _all_shown(context, [details]))[0]
 
 

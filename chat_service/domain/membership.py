@@ -29,12 +29,16 @@ class JoinOutcome(NamedTuple):
     #: ``answer_join`` has to follow with it; None if the socket was already joined and did not ask for
     #: messages.
     cursor: RoomCursor | None
-    #: What the join has read, with the epoch and the last message at its position; None without a query.
+    #: The messages that the join has read, with the epoch and the last message at its position; None without
+    #: a query.
     history: "PlacedHistory | None" = None
 
 
 class PlacedHistory(NamedTuple):
-    """What a join has read. The socket gets every message after ``last_message_id``, and none before."""
+    """The messages that a join has read.
+
+    The socket gets every message after ``last_message_id``, and none before.
+    """
 
     epoch: str
     last_message_id: int
@@ -83,7 +87,7 @@ async def join(
 
 
 def _placed(result: JoinResult, query: HistoryQuery | None, place: int | None) -> PlacedHistory | None:
-    """What the join has read, up to the position of its socket.
+    """The messages that the join has read, up to the position of its socket.
 
     ``place``: the last message that an already joined socket got, or is about to get. The room may be
     further ahead; later messages come after the answer.

@@ -28,7 +28,7 @@ class Reporter(Protocol):
 
 
 class Upkeep(Protocol):
-    """What is needed to remove sockets: the ``Context`` of a service, or ``StoreUpkeep``."""
+    """The parts needed to remove sockets: the ``Context`` of a service, or ``StoreUpkeep``."""
 
     @property
     def service(self) -> Any: ...
@@ -72,7 +72,7 @@ class Seat(NamedTuple):
         return FailureInfo(op_type=op_type, user_name=self.user, room_name=self.room, id=self.socket_id)
 
     def facts(self, njoined: int) -> dict[str, Any]:
-        """What a witness hears of a join or leave."""
+        """A join or leave, as reported to a witness."""
         return {"room": self.room, "user": self.user, "socketId": self.socket_id, "sockets": njoined}
 
 

@@ -60,7 +60,7 @@ _own_line: ContextVar[Line | None] = ContextVar("chat_service_line", default=Non
 
 
 def hidden(message: Message) -> Message:
-    """What a recipient gets of a hidden message."""
+    """The form in which a recipient gets a hidden message."""
     return {"id": message["id"], "timestamp": message.get("timestamp"), "hidden": True}
 
 
@@ -143,7 +143,7 @@ class Screening:
         messages: Sequence[Message],
         folds: Folds | None,
     ) -> list[Message]:
-        """What the hook makes of the messages of a history, one after another.
+        """The messages of a history as the hook returns them, one after another.
 
         ``folds``: to fold them afterwards. An edit that the hook hides does not show in the edited message.
         """
@@ -323,7 +323,7 @@ def install(context: Context) -> None:
         return
     screen = context.delivery.screen
     if isinstance(screen, Screening):
-        # What waits stays in its order.
+        # Waiting events stay in their order.
         screen.use(hook)
     else:
         context.delivery.screen = Screening(context, hook)

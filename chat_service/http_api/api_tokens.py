@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from chat_service.errors import ConfigurationError
 
-#: What a token may do. "admin" includes the others; "read" and "write" are independent.
+#: The scopes of tokens. "admin" includes the others; "read" and "write" are independent.
 SCOPES: Final = ("read", "write", "admin")
 #: Minimum number of characters of a token, so that it cannot be guessed.
 MIN_LENGTH: Final = 32

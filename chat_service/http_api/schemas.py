@@ -16,7 +16,7 @@ PAGE, BATCH = "max_page_size", "max_batch_length"
 STRING: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER}
-#: What bounds a history, and how long an empty room lives.
+#: The limits of a history, and the lifetime of an empty room.
 BYTES: Final[Schema] = {**COUNT, "minimum": 1, "description": "in bytes"}
 TTL: Final[Schema] = {
     "type": "number",

@@ -1,4 +1,4 @@
-"""What a metric is, and how it is read from a service."""
+"""The definition of a metric, and reading it from a service."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -104,7 +104,7 @@ def has_more_values(text: str, limit: int) -> bool:
     """
     if len(text) <= limit or _separators(text) < limit:
         return False
-    # Those in strings do not count.
+    # Separators inside strings do not count.
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
     if text.count('"') > 4 * limit:

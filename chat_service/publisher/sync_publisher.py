@@ -66,7 +66,7 @@ class Publisher:
 
         make()  # raises for wrong arguments
         self._make = make
-        #: What belongs to the process that this one was forked from. To drop it would try to close it.
+        #: Objects of the process that this one was forked from. Dropping them would try to close them.
         self._inherited: list[object] = []
         self._begin()
         _living.add(self)

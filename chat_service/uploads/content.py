@@ -1,4 +1,4 @@
-"""What a file is: its type by its content, the size of an image, and a harmless name."""
+"""The facts that a file's content shows: its type and the size of an image; and a harmless name for it."""
 
 import io
 import re

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -114,8 +114,13 @@ class Receiver:
         #: Running uploads by user.
         self.running: Counter[str] = Counter()
 
-    async def receive(self, ticket: Ticket, chunks: AsyncIterator[bytes]) -> UploadedFile:
-        """Store a file. Raises ``UploadError``, ``OSError``, and what storage and hook raise."""
+    async def receive(
+        self, ticket: Ticket, chunks: AsyncIterator[bytes], check_user: Callable[[Ticket], Awaitable[None]]
+    ) -> UploadedFile:
+        """Store a file. Raises ``UploadError``, ``OSError``, and what storage and hook raise.
+
+        ``check_user``: raises if the user may no longer upload; called when the whole file is there.
+        """
         with self._slot(ticket.user):
             now = self._clock.now_ms() / 1000
             options = self._options
@@ -132,14 +137,20 @@ class Receiver:
             await self._records.reserve(file, self._quotas, now + options.upload_timeout + GRACE)
             try:
                 async with asyncio.timeout(options.upload_timeout):
-                    return await self._store(file, ticket, chunks)
+                    return await self._store(file, ticket, chunks, check_user)
             except BaseException as error:
                 await _even_if_cancelled(self._undo(file))
                 if isinstance(error, TimeoutError):
                     raise UploadError("uploadTimeout") from None
                 raise
 
-    async def _store(self, file: UploadedFile, ticket: Ticket, chunks: AsyncIterator[bytes]) -> UploadedFile:
+    async def _store(
+        self,
+        file: UploadedFile,
+        ticket: Ticket,
+        chunks: AsyncIterator[bytes],
+        check_user: Callable[[Ticket], Awaitable[None]],
+    ) -> UploadedFile:
         inspection = Inspection(ticket, self._options)
         await self._storage.write(file, inspection.passed(chunks))
         if inspection.size != ticket.bytes or not inspection.type:
@@ -148,6 +159,8 @@ class Receiver:
         done = replace(file, type=inspection.type, width=width, height=height)
         if self._check is not None:
             await call_hook(self._check, done, limit=self._hook_timeout)
+        # The body may have taken minutes.
+        await check_user(ticket)
         if not await self._records.complete(done):
             raise UploadError("uploadBroken")
         return done

@@ -283,19 +283,22 @@ class Uploads:
             raise UploadError("uploadWrongLength", ticket.bytes)
         if ticket.bytes > self.options.max_file_bytes:
             raise UploadError("uploadTooLarge", self.options.max_file_bytes)
+        await self._check_member(ticket)
         try:
-            # The user may have left, or have been banned.
+            return await self._receiver.receive(ticket, chunks, self._check_member)
+        except UploadError:
+            raise
+        except ChatServiceError as error:
+            raise UploadError("uploadRefused", str(error)) from error
+
+    async def _check_member(self, ticket: Ticket) -> None:
+        """Raise ``UploadError`` for a user who has left the room, or was banned."""
+        try:
             is_member = await self._service.room_has_in_list(ticket.room, "userlist", ticket.user)
         except ChatServiceError as error:
             raise UploadError(error.code, *error.arguments) from None
         if not is_member:
             raise UploadError("notJoined", ticket.room)
-        try:
-            return await self._receiver.receive(ticket, chunks)
-        except UploadError:
-            raise
-        except ChatServiceError as error:
-            raise UploadError("uploadRefused", str(error)) from error
 
     # Life cycle
 

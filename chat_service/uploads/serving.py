@@ -23,7 +23,7 @@ _MEDIA: Final = ("audio/", "video/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRequest:
-    """What an ``access`` hook gets. ``headers``: of the request, with names in lower case."""
+    """The argument of an ``access`` hook. ``headers``: of the request, with names in lower case."""
 
     file: UploadedFile
     headers: Mapping[str, str]

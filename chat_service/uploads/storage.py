@@ -24,7 +24,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedFile:
-    """What is known of a file. Times are in seconds of Unix time."""
+    """The facts about a file. Times are in seconds of Unix time."""
 
     id: str
     user: str

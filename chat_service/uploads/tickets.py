@@ -21,7 +21,7 @@ from chat_service.uploads.upload_errors import UploadError
 
 #: Random bytes of a file's id: it cannot be guessed.
 ID_BYTES: Final = 24
-#: What the signature is for, so that the same secret can have other uses.
+#: The purpose of the signature, so that the same secret can have other uses.
 _PURPOSE: Final = b"chat-service upload ticket 1\0"
 MAX_TICKET: Final = 8000
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 @dataclass(slots=True)
 class UploadCounters:
-    """What has happened so far."""
+    """Counts uploads and downloads."""
 
     #: By the name of the outcome: "ok" or the code of an error.
     uploads: dict[str, int] = field(default_factory=dict)

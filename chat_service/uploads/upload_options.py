@@ -118,7 +118,7 @@ class UploadOptions(OptionGroup):
 
     @property
     def base_url(self) -> str:
-        """What the addresses of files begin with."""
+        """The beginning of the addresses of files."""
         return (self.public_url or self.path).rstrip("/")
 
 

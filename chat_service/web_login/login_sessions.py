@@ -15,7 +15,7 @@ from chat_service.errors import ConfigurationError
 from chat_service.jwt_login import check_secret
 
 ALGORITHM: Final = "HS256"
-#: Who the tokens are for, so that one cannot be taken for another.
+#: The purposes of tokens, so that one cannot be mistaken for another.
 COOKIE, TICKET, PENDING = "chat-service:session", "chat-service:ticket", "chat-service:pending"
 #: Seconds for which a ticket can be used, and in which somebody has to come back from a provider.
 TICKET_TTL: Final = 60.0
@@ -112,7 +112,7 @@ class Sessions:
         return self._encode({**content, "aud": PENDING, "exp": time.time() + PENDING_TTL})
 
     def read_pending(self, token: Any) -> dict[str, Any] | None:
-        """What such a token says; None if it is too old or not ours."""
+        """The content of such a token; None if it is too old or not ours."""
         return self._claims(token, PENDING)
 
     def end(self, session_id: str, ends: float) -> None:

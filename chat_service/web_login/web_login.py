@@ -1,4 +1,4 @@
-"""Who may log in and how: the hooks of the service, and what the page's requests do."""
+"""The logins of the web chat: the hooks of the service, and the work behind the page's requests."""
 
 import logging
 import time

@@ -19,7 +19,7 @@ from tests.support.world import name_by_query
 MEMBERS = 100
 #: Calls of functions in the package in memory: for one message to a room of one, for a join of a room that is
 #: served already, and for a read of a history.
-CALLS, JOIN_CALLS, HISTORY_CALLS = 61, 87, 67
+CALLS, JOIN_CALLS, HISTORY_CALLS = 61, 95, 67
 #: The same for one message on Redis, with coroutines that are resumed and what the bus brings.
 REDIS_CALLS = 95
 

@@ -105,6 +105,7 @@ async def test_repeated_activity_uses_no_additional_memory(at: MakeWorld, server
             assert client.type(key) != b"hash" or client.hlen(key) <= 10, key
 
 
+@pytest.mark.unmeasured  # ordinary commands, thousands of times
 async def test_documented_memory_use_is_correct(server: RedisServer) -> None:
     rows = dict(re.findall(r"^\| ([^|]+?) \| (\d+) \|$", DOCS.read_text("utf-8"), re.MULTILINE))
     measured = await measure(server.url)

@@ -163,6 +163,7 @@ async def test_interrupted_recovery_is_finished_by_another_instance(
     await watcher.wait_for("roomUserLeft", "room", "ghost1")
 
 
+@pytest.mark.unmeasured  # as in the tests above, ten thousand times
 async def test_recovery_of_ten_thousand_sockets_does_not_block_commands(
     at: MakeWorld, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

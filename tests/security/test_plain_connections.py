@@ -170,6 +170,7 @@ async def test_answers_that_nobody_reads(lines: Lines) -> None:
     client.writer.close()
 
 
+@pytest.mark.unmeasured  # one command, thousands of times
 @pytest.mark.parametrize("kind", ["line", "websocket"])
 async def test_ten_thousand_commands_at_once(kind: str) -> None:
     transport: Any = LineTransport(port=0) if kind == "line" else WebSocketTransport(port=0)

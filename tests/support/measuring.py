@@ -18,6 +18,7 @@ PROCESSES_MEASURED = {
     "cli/test_processes.py",
     "cli/test_supervisor.py",
     "demo/test_demo.py",
+    "e2e/test_asgi_servers.py",
     "e2e/test_life.py",
     "e2e/test_process.py",
     "redis/test_forked.py",

@@ -362,6 +362,24 @@ async def test_a_ticket_is_for_one_room_while_one_is_in_it(shared: Sharing) -> N
     assert shared.files() == []
 
 
+@pytest.mark.parametrize("way", ["ban", "leave"])
+async def test_an_upload_whose_user_goes_meanwhile_is_not_kept(shared: Sharing, way: str) -> None:
+    async with shared.person() as alice:
+        ticket = await shared.ticket(alice, "x.png", len(PNG))
+        reader, writer = await begin(shared, ticket, len(PNG), PNG[:10])
+        await wait_until(lambda: bool(shared.uploads._receiver.running), "the upload runs")
+        if way == "ban":
+            await shared.service.ban_user("alice")
+        else:
+            await alice.room(ROOM).leave()
+        writer.write(PNG[10:])
+        line = await asyncio.wait_for(reader.readline(), PATIENCE)
+        assert line.startswith(b"HTTP/1.1 403")
+        writer.close()
+        await wait_until(lambda: not shared.uploads._receiver.running, "the upload has ended")
+    assert shared.files() == [] and await shared.uploads.records.totals() == (0, 0)
+
+
 async def test_the_key_is_private(tmp_path: Path) -> None:
     async with sharing(tmp_path / "files") as made:
         assert (made.folder / "ticket.key").stat().st_mode & 0o077 == 0

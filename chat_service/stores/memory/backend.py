@@ -1,4 +1,4 @@
-"""What the memory stores of one process share: their state."""
+"""The state that all memory stores of one process share."""
 
 import asyncio
 import heapq
@@ -301,10 +301,6 @@ class MemoryBackend:
         return nconnected
 
     def notify_user(self, user: UserName, event: str, *args: Any, exclude: Sequence[SocketId] = ()) -> None:
-        entry = self.users.get(user)
-        if entry is not None and len(entry.sockets) == 1 and exclude and exclude[0] in entry.sockets:
-            # An echo of the user's only socket.
-            return
         topic = Topic(TopicKind.USER, user)
         self.hub.send(topic, Notify(event=event, args=args, exclude=tuple(exclude)))
 

@@ -146,7 +146,7 @@ class History:
 
     def limit_age(self, ttl: float | None) -> None:
         """Set the age in seconds at which messages are dropped; None: at no age."""
-        # What was too old until now does not come back.
+        # Messages that were too old until now do not come back.
         self.drop_old()
         if ttl is None:
             self._times.clear()
@@ -220,7 +220,7 @@ Scope = tuple[str, UserName | None, str]
 
 
 class Sent(NamedTuple):
-    """What is remembered of a message that was sent with a key."""
+    """The record of a message that was sent with a key."""
 
     id: int
     digest: bytes
@@ -241,7 +241,7 @@ class SentKeys:
         return len(self._sent)
 
     def find(self, scope: Scope) -> Sent | None:
-        """What was sent with a key, None if it is unknown or has expired."""
+        """The message sent with a key; None if the key is unknown or has expired."""
         sent = self._sent.get(scope)
         return sent if sent is not None and sent.expires > self._now() else None
 

@@ -1,4 +1,4 @@
-"""What the messages of a room in memory say about each other."""
+"""The interactions of a room's messages in memory: edits, deletions and reactions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class InteractionTable:
     def read(
         self, reader: UserName | None, found: Sequence[Message], max_bytes: int | None, *, keeps_oldest: bool
     ) -> tuple[Sequence[Message], Folds]:
-        """What of the messages, newest first, fits with their edits, and what is needed to fold them."""
+        """As many of the messages, newest first, as fit with their edits, and the facts to fold them."""
         history = self._history
         marks = {message["id"]: self.marks(message["id"], reader) for message in found}
         known = {number: each for number, each in marks.items() if each is not None}

@@ -50,7 +50,7 @@ class Leaving:
         self.is_large = len(users) > REMOVED_AT_ONCE
         self._tell = tell
         self._left = users
-        # Those who joined again before their slice.
+        # Users who joined again before their slice.
         self._settled: set[UserName] = set()
 
     @property

@@ -80,7 +80,7 @@ class OwnRoomSuite(StoreTests):
         settings = await one.store.room_settings(PAIR, SYSTEM)
         assert (settings.owner, settings.whitelist_only) == (None, True)
         assert sorted(await one.store.room_get_list(PAIR, SYSTEM, "whitelist")) == [ALICE, BOB]
-        # Nobody else gets in, whoever they are elsewhere.
+        # Nobody else gets in, whatever their role elsewhere.
         await one.connect(CAROL, S3)
         with raises_error("noRoom", PAIR):
             await one.join(CAROL, S3, room=PAIR)
@@ -110,7 +110,7 @@ class OwnRoomSuite(StoreTests):
             PAIR, Actor(ALICE, bypass=True), BOB, RoomConfig(), NOW, limit=10
         )
         assert sorted(forced.listed) == [ALICE, BOB]
-        # Who has it need not be allowed once more.
+        # A user who has the conversation needs no further permission.
         assert await opened(peer) == []
         with raises_error("notAllowed"):
             await peer.store.direct_open(

@@ -1,4 +1,4 @@
-"""What goes by itself after some time: users of whom nothing is left, empty rooms, old messages."""
+"""Expiry: users of whom nothing is left, empty rooms, old messages."""
 
 from collections.abc import Awaitable, Callable
 
@@ -213,7 +213,7 @@ class ExpirySuite(StoreTests):
         assert len(await store.room_recent_history(HALL, SYSTEM, 9)) == 5
         await store.room_set_history_ttl(HALL, SOON)
         await self._emptied(peer)
-        # What was too old does not come back.
+        # Messages that were too old do not come back.
         await store.room_set_history_ttl(HALL, None)
         await self._say(peer, 1)
         assert [item["id"] for item in await store.room_history(HALL, SYSTEM, 0, 9)] == [6]

@@ -113,7 +113,7 @@ class LargeListSuite(StoreTests):
             await peer.room_events()
 
     async def test_what_comes_after_a_long_change(self, peer: Peer, peers: Peers) -> None:
-        """Whatever begins after a part of the change, at any instance, sees all of it."""
+        """A command that begins after a part of the change, at any instance, sees all of it."""
         other = await peers.open()
         await fill(peer, NAMES[-2:])
         first, last, is_seen, codes = NAMES[0], NAMES[-1], False, list[str]()

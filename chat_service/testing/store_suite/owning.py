@@ -76,7 +76,7 @@ class OwnedRoomSuite(StoreTests):
         await peer.store.room_create(RoomName("six"), RoomConfig(owner=ALICE))
         await create(peer, "seven", limit=None)
         await create(peer, "eight", owner=None)
-        # What is gone among them changes nothing.
+        # Rooms among them that are gone change nothing.
         for name in ("one", "two by a rate", "three of nobody", "six", "seven"):
             await peer.store.room_delete(RoomName(name), SYSTEM)
         await peer.store.room_set_owner(RoomName("two"), NOW, BOB)

@@ -130,7 +130,7 @@ async def outcome(peer: Peer, who: Actor, content: Any, relation: Relation) -> A
 
 
 class RelationSuite(StoreTests):
-    """What messages say about others."""
+    """Messages that refer to others."""
 
     async def test_random_interactions_are_as_the_model_says(self, peers: Peers) -> None:
         chance, model = random.Random(14), Model()  # noqa: S311
@@ -190,7 +190,7 @@ class RelationSuite(StoreTests):
         for kind in ("reply", "edit", "reaction"):
             with raises_error("noMessage", 1):
                 await say(peer, SYSTEM, "b", Relation(kind, 1, epoch=epoch))
-        # What was said before is still known.
+        # Earlier interactions are still known.
         page = await peer.store.room_history_folded(ROOM, SYSTEM, None, 9)
         assert [message["textMessage"] for message in fold(page.messages, page.folds)[1:]] == ["b"]
         # A room of the same name begins anew.

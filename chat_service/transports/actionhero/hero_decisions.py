@@ -1,4 +1,4 @@
-"""What a request of an ActionHero client means: an answer at once, a command of the service, or the end."""
+"""Decides what a request of an ActionHero client leads to: an answer, a command, or the end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class End:
 
 @dataclass(slots=True, kw_only=True)
 class HeroLimits:
-    """What one connection may have."""
+    """The limits of one connection."""
 
     #: Actions that run at a time.
     pending_actions: int = 5
@@ -81,7 +81,7 @@ class HeroConnection:
     # Requests
 
     def decide(self, request: Request) -> Reply | Run | End:
-        """Whatever comes out as ``Run`` must be given to ``finish`` with its outcome."""
+        """Pass a ``Run`` that this returns to ``finish``, with its outcome."""
         match request.verb:
             case "quit" | "exit":
                 return End()

@@ -1,4 +1,4 @@
-"""What ActionHero's clients send, as requests: words or JSON in a line of TCP, JSON in a frame of Primus."""
+"""Reads the requests of ActionHero's clients: words or JSON in a line of TCP, JSON in a frame of Primus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Request:
     message_id: MessageId | None = None
     #: The room of a verb about a room, empty if there is none.
     room: str = ""
-    #: What ``say`` says, None if there is nothing.
+    #: The message of ``say``, None if there is none.
     message: Any = None
     #: The name and the value of a parameter.
     key: str = ""

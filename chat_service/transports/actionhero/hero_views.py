@@ -1,4 +1,4 @@
-"""What ActionHero's clients are shown: commands, rooms and messages in its forms."""
+"""Commands, rooms and messages in the forms that ActionHero's clients expect."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What the transports share: connections, WebSockets, HTTP requests, who may connect, and channels.
+"""Shared by all transports: connections, WebSockets, HTTP requests, who may connect, and channels.
 
 ``framing`` and ``opening`` are independent of the event loop. ``gate`` decides with ``origins``, ``hosts``
 and ``proxies`` which requests are let in, ``admissions`` how many. ``lines`` describes a connection as

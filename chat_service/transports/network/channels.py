@@ -11,7 +11,7 @@ from chat_service.types import Channel, SocketId
 
 
 class SocketSession(Protocol):
-    """What a socket is reached by: its Engine.IO session, or its stream connection."""
+    """The way to reach a socket: its Engine.IO session, or its stream connection."""
 
     @property
     def closed(self) -> bool:
@@ -69,7 +69,7 @@ class Members:
     def __init__(self) -> None:
         #: The members, as keys.
         self.connections: dict[Connection, None] = {}
-        #: What ``split`` returned, while it is right.
+        #: The latest result of ``split``, while it is still right.
         self.groups: Split | None = None
 
     def changed(self) -> None:

@@ -120,7 +120,7 @@ class Opening:
         return environ
 
     def forwarded(self, what: str) -> str | None:
-        """What a trusted proxy says about the request it received: "proto" or "host"."""
+        """A fact that a trusted proxy states about the request it received: "proto" or "host"."""
         return self.headers.get(f"x-forwarded-{what}") if self.is_proxy_believed else None
 
     # WebSockets

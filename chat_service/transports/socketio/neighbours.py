@@ -1,4 +1,4 @@
-"""What is served besides Socket.IO on the transport's port or application, the browser client included."""
+"""Everything besides Socket.IO on the transport's port or application, including the browser client."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

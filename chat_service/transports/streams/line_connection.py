@@ -1,4 +1,4 @@
-"""One connection of lines: what arrives is cut into lines, what is sent is written by the outbox."""
+"""One connection of lines: cuts incoming data into lines, and writes outgoing ones through the outbox."""
 
 import asyncio
 import re

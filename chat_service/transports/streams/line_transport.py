@@ -36,9 +36,9 @@ class LineOptions(StreamOptions):
     #: Time in seconds without a line from the client after which it is disconnected, up to twice as late. An
     #: empty line suffices.
     idle_timeout: float = 600.0
-    #: What ends a line of a client; with "\n" also "\r\n".
+    #: The end of a client's line; with "\n" also "\r\n".
     delimiter: str = "\n"
-    #: What ends a line that is sent.
+    #: The end of a line that is sent.
     line_end: str = "\r\n"
     #: An ``ssl.SSLContext`` for TLS. None: no TLS.
     tls: ssl.SSLContext | None = None

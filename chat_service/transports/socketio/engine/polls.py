@@ -1,4 +1,4 @@
-"""What a peer relies on: its polls, one at a time, its upgrade to a WebSocket, and its owner."""
+"""The parts of a peer: its polls, one at a time, its upgrade to a WebSocket, and its owner."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
