@@ -1,6 +1,6 @@
 """Measures how an instance grows, and checks the model that predicts it: ``python -m benchmarks.scale``.
 
-One process with 1,000, 10,000 and 50,000 sockets, or as many as the limit of open files allows, idle and
+One process with 1,000 to 50,000 sockets, or as many as the limit of open files allows, idle and
 with a message a second in rooms of 100; then three instances over a Redis Cluster of three masters with 1,000
 rooms. The model is made from the small runs, predicts the large ones, and is printed beside what was
 measured. Sockets come from several addresses of 127.0.0.0/8, since an address has ports for some 28,000.
@@ -10,7 +10,7 @@ import json
 import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,17 @@ from benchmarks.framing import SOCKETIO_4
 from benchmarks.loadgen import Load
 from benchmarks.plan import joined_client
 from benchmarks.processes import Process, Redis, cores, cpu_seconds, free_port, memory_kb, python
+from chat_service.open_files import connections_within
 from tests.support.redis_servers import RedisCluster
 
 SERVICE = Path(__file__).parent / "peers" / "service.py"
-#: Open files per process, and those of them that are no sockets of clients.
+#: Open files per process, and the part of them that the service leaves to clients.
 FILES = min(120_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-OTHER_FILES = 200
+MOST = connections_within(FILES) or FILES
 #: Seconds of each phase, and between two pings, as by default.
 IDLE, PACED, PING = 60, 20, 25.0
 MEMBERS = 100
-SIZES = (1_000, 10_000, min(50_000, (FILES - OTHER_FILES) // MEMBERS * MEMBERS))
+SIZES = (1_000, 3_000, 10_000, min(50_000, MOST // MEMBERS * MEMBERS))
 #: Of the runs over Redis.
 ROOMS, ROOM_MEMBERS = 1_000, 10
 
@@ -136,7 +137,7 @@ def deviation(predicted: float, measured: float) -> str:
 
 
 def one_process() -> None:
-    """Predict the largest number of sockets from 10,000."""
+    """Predict the larger numbers of sockets from 3,000."""
     found = [measure(size, MEMBERS, idle=True) for size in SIZES]
     heads = (
         "sockets",
@@ -161,15 +162,22 @@ def one_process() -> None:
             for one in found
         ],
     )
-    small, large = found[-2:]
-    factor = large.sockets / small.sockets
-    rows = [
-        ("memory, MB", small.kb_per_socket * large.sockets / 1e3, large.kb_per_socket * large.sockets / 1e3),
-        ("idle, % of a core", small.idle_us * large.sockets / 1e4, large.idle_us * large.sockets / 1e4),
-        ("with messages, % of a core", small.cpu * factor * 100, large.cpu * 100),
-    ]
-    titles = (f"{large.sockets:,} sockets", f"predicted from {small.sockets:,}", "measured")
-    table(titles, [(name, deviation(guess, real), f"{real:,.2f}") for name, guess, real in rows])
+    small = found[1]
+    costs: dict[str, Callable[[Costs], float]] = {
+        "memory, MB": lambda one: one.kb_per_socket * one.sockets / 1e3,
+        "idle, % of a core": lambda one: one.idle_us * one.sockets / 1e4,
+        "with messages, % of a core": lambda one: one.cpu * 100,
+    }
+    for large in found[2:]:
+        factor = large.sockets / small.sockets
+        titles = (f"{large.sockets:,} sockets", f"predicted from {small.sockets:,}", "measured")
+        table(
+            titles,
+            [
+                (name, deviation(cost(small) * factor, cost(large)), f"{cost(large):,.2f}")
+                for name, cost in costs.items()
+            ],
+        )
 
 
 def many_instances() -> None:
