@@ -51,12 +51,12 @@ class Done:
 class Load:
     """A running load generator with its clients."""
 
-    def __init__(self, dialect: Dialect, clients: Sequence[Client]) -> None:
+    def __init__(self, dialect: Dialect, clients: Sequence[Client], *, files: int | None = None) -> None:
         self.clients = len(clients)
         with tempfile.NamedTemporaryFile(prefix="load-plan-") as file:
             file.write(encode(dialect, clients))
             file.flush()
-            self._process = Process([str(build()), file.name], core=cores()[1])
+            self._process = Process([str(build()), file.name], core=cores()[1], files=files)
             # A response proves that it has read the plan; no client is open yet.
             self._ask(f"close 0 {len(clients)}")
 
@@ -100,6 +100,18 @@ class Load:
         """
         count = self.clients if count is None else count
         return self._ask(f"fanout 0 {count} {request} {total} {window} {senders or count} {seconds}")
+
+    def pace(self, members: int, seconds: int) -> Done:
+        """A message a second in each room of ``members`` consecutive clients; they send in turn.
+
+        Latencies are those of deliveries. Fails if a message takes so long that the next one overtakes it.
+        """
+        total = self.clients // members * seconds
+        return self._ask(f"pace 0 {self.clients} {members} 0 {total} {seconds}")
+
+    def idle(self, seconds: int) -> Done:
+        """Send nothing but answers to pings."""
+        return self._ask(f"pace 0 {self.clients} 1 0 0 {seconds}")
 
     def slow(self, first: int, count: int) -> None:
         """Give these unopened clients small buffers."""

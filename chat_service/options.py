@@ -183,6 +183,12 @@ class Options:
         checks.count(1),
         "Maximum number of sockets of a user on all instances; then logins get `limitExceeded`.",
     )
+    own_sockets_answer_limit: int = _option(
+        20_000,
+        checks.count(1),
+        "Maximum number of sockets and of the rooms of each, counted together, in an answer to "
+        "`listOwnSockets`; then `limitExceeded`.",
+    )
     login_expiry_notice: float = _option(
         60.0,
         checks.seconds(zero=True),

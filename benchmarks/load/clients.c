@@ -14,6 +14,7 @@ enum {
     INPUT_SIZE = 1 << 20,
     PATIENCE_MS = 30000, /* without any input */
     MAX_EVENTS = 256,
+    PER_ADDRESS = 10000, /* an address has ports for some 28,000 */
 };
 
 static int epoll_fd;
@@ -135,8 +136,17 @@ void client_open(Client *client) {
     };
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     int on = 1, segment = 536, buffer = 4096;
+    struct sockaddr_in source = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)((client - plan.clients) / PER_ADDRESS)),
+    };
     client->since = now_ns();
     client->fd = socket(AF_INET, SOCK_STREAM, 0);
+    /* The port is chosen when it connects, so only pairs of addresses must differ. */
+    if (client->fd >= 0 && client - plan.clients >= PER_ADDRESS &&
+        (setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) ||
+         bind(client->fd, (struct sockaddr *)&source, sizeof source)))
+        fail("no source address: %s", strerror(errno));
     /* Small segments make the send buffer of the other side small, too. */
     if (client->fd >= 0 && client->slow &&
         (setsockopt(client->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) ||
@@ -187,9 +197,10 @@ void clients_run(const Phase *current) {
     static struct epoll_event events[MAX_EVENTS];
     phase = current;
     while (!phase->done()) {
-        int count = epoll_wait(epoll_fd, events, MAX_EVENTS, PATIENCE_MS);
+        int wait = phase->tick ? phase->tick() : PATIENCE_MS;
+        int count = epoll_wait(epoll_fd, events, MAX_EVENTS, wait);
         if (count < 0 && errno != EINTR) fail("epoll: %s", strerror(errno));
-        if (count == 0) fail("nothing came for %d ms; ignored last: %s", PATIENCE_MS, last_ignored);
+        if (count == 0 && !phase->tick) fail("nothing came for %d ms; ignored last: %s", PATIENCE_MS, last_ignored);
         for (int i = 0; i < count; i++) {
             Client *client = events[i].data.ptr;
             if (client->fd >= 0) on_input(client);

@@ -63,6 +63,8 @@ typedef struct {
     void (*ack)(Client *);
     void (*delivery)(Client *);
     bool (*done)(void);
+    /* Do what is due; returns after how many ms it wants to be called again. NULL: never. */
+    int (*tick)(void);
 } Phase;
 
 extern Plan plan;

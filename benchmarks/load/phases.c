@@ -1,4 +1,4 @@
-/* The phases of a measurement: opening clients, closed loops of requests, fan-out with a window. */
+/* The phases of a measurement: opening clients, closed loops of requests, fan-out with a window, a steady pace. */
 #include "load.h"
 
 #include <stdio.h>
@@ -18,7 +18,9 @@ static struct {
     uint64_t send_until;  /* no request is begun after that, ns */
     uint32_t started, acked;
     uint64_t deliveries;
-    uint64_t *sent_at; /* fan-out: when each message was sent */
+    uint64_t *sent_at; /* fan-out, pace: when each message was sent */
+    uint64_t began;    /* pace: ns */
+    uint32_t rooms, members; /* pace */
 } run;
 
 static uint32_t *latencies; /* ns, 4.29 s at most */
@@ -50,7 +52,7 @@ static void open_next(Client *ready) {
 
 static bool all_open(void) { return run.acked == run.count; }
 
-static const Phase open_phase = {open_next, ignore, ignore, all_open};
+static const Phase open_phase = {open_next, ignore, ignore, all_open, NULL};
 
 /* --- loop: clients take turns, each has one request in flight at most */
 
@@ -77,7 +79,7 @@ static bool loop_done(void) {
     return run.acked == run.started && run.deliveries >= (uint64_t)run.acked * run.per_request;
 }
 
-static const Phase loop_phase = {ignore, loop_ack, loop_delivery, loop_done};
+static const Phase loop_phase = {ignore, loop_ack, loop_delivery, loop_done, NULL};
 
 /* --- fan-out: all clients are in one room; latency is that of each delivery */
 
@@ -107,7 +109,36 @@ static bool fanout_done(void) {
     return run.acked == run.started && run.deliveries >= (uint64_t)run.started * run.count;
 }
 
-static const Phase fanout_phase = {ignore, fanout_ack, fanout_delivery, fanout_done};
+static const Phase fanout_phase = {ignore, fanout_ack, fanout_delivery, fanout_done, NULL};
+
+/* --- pace: rooms of so many clients each, to each of which a member sends one message a second; without any
+ * message if the total is 0. Latency is that of each delivery. */
+
+static uint64_t due(uint32_t message) { return run.began + (uint64_t)message * 1000000000ull / run.rooms; }
+
+static int pace_tick(void) {
+    while (run.started < run.total && due(run.started) <= now_ns()) {
+        uint32_t room = run.started % run.rooms, turn = run.started / run.rooms;
+        run.sent_at[run.started++] = now_ns();
+        client_request(&run.first[room * run.members + turn % run.members], run.request);
+    }
+    uint64_t next = run.started < run.total ? due(run.started) : run.send_until, now = now_ns();
+    return next <= now ? 100 : (int)((next - now) / 1000000) + 1;
+}
+
+static void pace_delivery(Client *client) {
+    uint32_t room = (uint32_t)(client - run.first) / run.members, turn = client->deliveries - 1;
+    if (turn * run.rooms + room >= run.started) fail("a message came twice");
+    run.deliveries++;
+    note_latency(run.sent_at[turn * run.rooms + room]);
+}
+
+static bool pace_done(void) {
+    if (run.total) return run.acked == run.total && run.deliveries >= (uint64_t)run.total * run.members;
+    return now_ns() >= run.send_until;
+}
+
+static const Phase pace_phase = {ignore, fanout_ack, pace_delivery, pace_done, pace_tick};
 
 /* --- running and reporting */
 
@@ -150,7 +181,7 @@ static void begin_requests(uint32_t total, uint32_t request, double seconds) {
 }
 
 void phase_run(const char *line) {
-    uint32_t first, count, parallel, in_flight, total, request, window, senders, per_request;
+    uint32_t first, count, parallel, in_flight, total, request, window, senders, per_request, members;
     double seconds, cpu = cpu_seconds();
     uint64_t since = now_ns();
     if (sscanf(line, "open %u %u %u", &first, &count, &parallel) == 3) {
@@ -174,6 +205,15 @@ void phase_run(const char *line) {
         if (!run.sent_at) fail("no memory");
         fanout_fill();
         clients_run(&fanout_phase);
+    } else if (sscanf(line, "pace %u %u %u %u %u %lf", &first, &count, &members, &request, &total, &seconds) == 6) {
+        begin(first, count);
+        begin_requests(total, request, seconds);
+        run.members = members;
+        run.rooms = count / members;
+        run.sent_at = realloc(run.sent_at, (total + 1) * sizeof *run.sent_at);
+        if (!run.sent_at) fail("no memory");
+        run.began = since;
+        clients_run(&pace_phase);
     } else if (sscanf(line, "close %u %u", &first, &count) == 2) {
         begin(first, count);
         for (uint32_t i = 0; i < count; i++) client_close(&run.first[i]);

@@ -58,9 +58,11 @@ service = ChatService(
     host="127.0.0.1",
     port=CONFIG["port"],
     store="redis" if CONFIG.get("redis") else "memory",
-    store_options={"url": CONFIG["redis"]} if CONFIG.get("redis") else {},
-    # No server sends pings during a measurement.
-    transport_options={"ping_interval": 600.0, "ping_timeout": 600.0},
+    store_options={"url": CONFIG["redis"], "cluster": CONFIG.get("cluster", False)}
+    if CONFIG.get("redis")
+    else {},
+    # Without "ping", no pings are sent during a measurement.
+    transport_options={"ping_interval": CONFIG.get("ping", 600.0), "ping_timeout": 600.0},
     hooks={"on_connect": on_connect, "on_start": on_start},
 )
 

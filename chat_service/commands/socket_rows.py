@@ -13,7 +13,7 @@ ROWS: tuple[Command, ...] = (
         result_type="Record<string, string[]>",
         who="any user, for themselves",
         doc="Lists the caller's sockets, each with the rooms it has joined.",
-        errors=(),
+        errors=("limitExceeded",),
         handler=sockets.list_own_sockets,
         needs_user=True,
     ),

@@ -23,7 +23,8 @@ REMOTE_LEAVE = "leave"
 
 
 async def list_own_sockets(context: Context, call: CommandCall) -> dict[SocketId, list[RoomName]]:
-    sockets = await context.store.user_sockets(user_of(call))
+    limit = None if call.is_local_call else context.options.own_sockets_answer_limit
+    sockets = await context.store.user_sockets(user_of(call), limit=limit)
     return {socket_id: sorted(info.rooms) for socket_id, info in sockets.items()}
 
 

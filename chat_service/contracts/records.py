@@ -25,6 +25,7 @@ class Actor(NamedTuple):  # created for each command, at half the cost of a froz
 
 #: The argument of ``limitExceeded`` for a user with too many sockets.
 SOCKETS: Final = "sockets of a user"
+SOCKETS_AND_ROOMS: Final = "sockets of a user and their rooms"
 
 #: The argument of ``limitExceeded`` for a user who owns too many rooms.
 OWNED_ROOMS: Final = "rooms of a user"

@@ -133,6 +133,12 @@ class UserStore(Protocol):
         """
         ...
 
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
-        """The user's sockets on all instances. Raises ``noUser``."""
+    async def user_sockets(
+        self, user: UserName, *, limit: int | None = None
+    ) -> Mapping[SocketId, SocketInfo]:
+        """The user's sockets on all instances.
+
+        ``limit``: of the sockets and the rooms of each, counted together; None: no limit. Raises ``noUser``,
+        and without reading them ``limitExceeded``.
+        """
         ...

@@ -1,5 +1,8 @@
 """Handles envelopes from the bus for the sockets of this instance."""
 
+import asyncio
+from collections.abc import Sequence
+
 from chat_service.contracts.bus import (
     ApplicationEvent,
     DisconnectSocket,
@@ -20,6 +23,9 @@ from chat_service.domain.decisions import Given, Missed
 from chat_service.domain.lease import Lease
 from chat_service.domain.sessions import LoginState
 from chat_service.types import EVERYBODY, RoomName, SocketId, UserName, user_channel
+
+#: How many sockets of a user are disconnected in one turn of the event loop.
+DISCONNECTED_AT_ONCE = 50
 
 #: The topics of envelopes for sockets. Access to a member of an enum is slow (Python 3.11).
 FOR_SOCKETS = (TopicKind.ROOM, TopicKind.USER)
@@ -73,8 +79,12 @@ class Inbox:
             case NotifySocket():
                 self._notify_socket(topic, envelope)
             case DisconnectUser():
-                for session in context.sessions.of_user(UserName(topic.name)):
-                    self._disconnect(session.socket_id)
+                found = [session.socket_id for session in context.sessions.of_user(UserName(topic.name))]
+                if len(found) <= DISCONNECTED_AT_ONCE:
+                    for socket_id in found:
+                        self._disconnect(socket_id)
+                else:
+                    context.running.spawn(self._disconnect_in_slices(found), "disconnects")
             case DisconnectSocket(socket_id=socket_id):
                 if context.transport.is_connected(socket_id):
                     self._disconnect(socket_id)
@@ -84,6 +94,14 @@ class Inbox:
                 context.remote.resolve(envelope)
             case ApplicationEvent():
                 context.application_events.emit(envelope.event, *envelope.args)
+
+    async def _disconnect_in_slices(self, socket_ids: Sequence[SocketId]) -> None:
+        for start in range(0, len(socket_ids), DISCONNECTED_AT_ONCE):
+            if start:
+                # Others get their turn.
+                await asyncio.sleep(0)
+            for socket_id in socket_ids[start : start + DISCONNECTED_AT_ONCE]:
+                self._disconnect(socket_id)
 
     def _disconnect(self, socket_id: SocketId) -> None:
         self._context.running.spawn(self._context.transport.disconnect(socket_id), "disconnect")

@@ -112,6 +112,7 @@ VALUES: dict[str, tuple[list[Any], list[Any], str]] = {
     "rooms_per_socket_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "own_rooms_limit": ([0, 5], [-1, 1.5, None, False], f"expected a whole number from 0 to {BIG}"),
     "conversations_limit": ([1, 5], [0, 1.5, None, True], f"expected a whole number from 1 to {BIG}"),
+    "own_sockets_answer_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "sockets_per_user_limit": ([1, 5], [0, 1.5, None], f"expected a whole number from 1 to {BIG}"),
     "login_expiry_notice": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),
     "login_expiry_grace": ([0, 60.5], [-1, None, True], "expected seconds, 0 or more"),

@@ -125,6 +125,22 @@ async def test_a_user_may_have_a_limited_number_of_sockets_on_all_instances(worl
     await two.transport.login("alice")
 
 
+@pytest.mark.covers("option:own_sockets_answer_limit", "error:limitExceeded")
+async def test_an_answer_has_a_limited_number_of_sockets_and_rooms(world: World) -> None:
+    instance = await world.start(own_sockets_answer_limit=3)
+    await instance.service.add_room("one")
+    await instance.service.add_room("two")
+    client, other = [await instance.transport.login("alice") for _ in range(2)]
+    await client.call("roomJoin", "one")
+    assert await client.call("listOwnSockets") == {client.id: ["one"], other.id: []}
+    await client.call("roomJoin", "two")
+    refused = wire_error("limitExceeded", "sockets of a user and their rooms")
+    assert await client.error("listOwnSockets") == refused
+    # Server code is not held to it.
+    [sockets] = await instance.service.exec_user_command("alice", "listOwnSockets")
+    assert sockets == {client.id: ["one", "two"], other.id: []}
+
+
 async def test_the_limits_hold_under_concurrency(world: World) -> None:
     instance = await world.start(sockets_per_user_limit=5, rooms_per_socket_limit=5)
     for number in range(20):

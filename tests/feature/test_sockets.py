@@ -1,10 +1,13 @@
 """One user on many sockets: presence, echoes, the list of sockets, system messages, disconnects."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from chat_service.domain.inbox import DISCONNECTED_AT_ONCE
 from chat_service.testing import wait_until
+from chat_service.types import SocketId
 from tests.support.markers import told, user_marker
 from tests.support.spread import StartSpread
 from tests.support.wire_errors import raised
@@ -145,3 +148,31 @@ async def test_echoes_of_a_disconnect_come_in_order(world: World) -> None:
         ("roomLeftEcho", ["two", second.id, 0]),
     ]
     assert events[-1] == ("socketDisconnectEcho", [second.id, 1])
+
+
+async def test_many_sockets_of_a_user_are_disconnected_in_slices(
+    spread: StartSpread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = (await spread())[0]
+    clients = [await node.login("alice") for _ in range(2 * DISCONNECTED_AT_ONCE + 5)]
+    loop, disconnect, turn, turns = asyncio.get_running_loop(), node.transport.disconnect, 0, dict[int, int]()
+    ticking: list[asyncio.Handle] = []
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn += 1
+        ticking[:] = [loop.call_soon(count_turns)]
+
+    async def counted(socket_id: SocketId, *, may_return: bool = False) -> None:
+        turns[turn] = turns.get(turn, 0) + 1
+        await disconnect(socket_id, may_return=may_return)
+
+    monkeypatch.setattr(node.transport, "disconnect", counted)
+    count_turns()
+    try:
+        await node.service.disconnect_user_sockets("alice")
+        await wait_until(lambda: not any(client.connected for client in clients), "all are disconnected")
+    finally:
+        ticking[0].cancel()
+    assert sum(turns.values()) == len(clients)
+    assert max(turns.values()) <= DISCONNECTED_AT_ONCE

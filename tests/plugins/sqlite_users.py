@@ -9,6 +9,7 @@ from chat_service import rules
 from chat_service.contracts.bus import Bus, BusListener, DisconnectUser, Topic, TopicKind
 from chat_service.contracts.records import (
     SOCKETS,
+    SOCKETS_AND_ROOMS,
     Actor,
     Ban,
     Departure,
@@ -234,15 +235,20 @@ class SqliteUsers:
             s.settle_user(user)
             return count
 
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+    async def user_sockets(
+        self, user: UserName, *, limit: int | None = None
+    ) -> Mapping[SocketId, SocketInfo]:
         with self._step() as s:
             s.check_user(user)
             rooms = s.rows("select id, room from socket_rooms where user = ?", user)
+            sockets = s.rows("select id, instance from sockets where user = ?", user)
+            if limit is not None and len(rooms) + len(sockets) > limit:
+                raise ChatServiceError("limitExceeded", SOCKETS_AND_ROOMS)
             return {
                 socket_id: SocketInfo(
                     instance_id=instance, rooms=frozenset(room for owner, room in rooms if owner == socket_id)
                 )
-                for socket_id, instance in s.rows("select id, instance from sockets where user = ?", user)
+                for socket_id, instance in sockets
             }
 
     # Instances

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from chat_service import rules
 from chat_service.contracts.bus import DisconnectUser, Topic, TopicKind
-from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
+from chat_service.contracts.records import (
+    SOCKETS_AND_ROOMS,
+    Actor,
+    Ban,
+    Departure,
+    Rate,
+    SocketInfo,
+    UserConfig,
+)
 from chat_service.errors import ChatServiceError
 from chat_service.stores.memory.backend import MemoryBackend, MemoryUser
 from chat_service.types import InstanceId, Message, SocketId, UserName
@@ -98,10 +106,15 @@ class MemoryUsers:
     ) -> int:
         return self.backend.disconnect(user, socket_id, instance_id, departures)
 
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
+    async def user_sockets(
+        self, user: UserName, *, limit: int | None = None
+    ) -> Mapping[SocketId, SocketInfo]:
+        sockets = self.backend.user(user).sockets
+        if limit is not None and sum(1 + len(entry.rooms) for entry in sockets.values()) > limit:
+            raise ChatServiceError("limitExceeded", SOCKETS_AND_ROOMS)
         return {
             socket_id: SocketInfo(instance_id=entry.instance_id, rooms=frozenset(entry.rooms))
-            for socket_id, entry in self.backend.user(user).sockets.items()
+            for socket_id, entry in sockets.items()
         }
 
     # Bans

@@ -93,8 +93,10 @@ class RedisUsers:
         await self._instances.remove_socket(instance_id, socket_id)
         return nconnected
 
-    async def user_sockets(self, user: UserName) -> Mapping[SocketId, SocketInfo]:
-        return await self._users.sockets(user)
+    async def user_sockets(
+        self, user: UserName, *, limit: int | None = None
+    ) -> Mapping[SocketId, SocketInfo]:
+        return await self._users.sockets(user, limit)
 
     # Bans
 

@@ -8,6 +8,7 @@ from chat_service.contracts.bus import DisconnectUser, Envelope, Notify, Topic, 
 from chat_service.contracts.own_room_store import CONVERSATIONS
 from chat_service.contracts.records import (
     SOCKETS,
+    SOCKETS_AND_ROOMS,
     Actor,
     Ban,
     Departure,
@@ -229,8 +230,10 @@ class UserScripts:
         (count,) = await self._run("socket_disconnect", user, socket_id, flag(True), *parts[-1])
         return int(count)
 
-    async def sockets(self, user: UserName) -> dict[SocketId, SocketInfo]:
-        sockets, joined = await self._run("user_read", user, "sockets")
+    async def sockets(self, user: UserName, limit: int | None) -> dict[SocketId, SocketInfo]:
+        sockets, joined = await self._run(
+            "user_read", user, "sockets", limit or 0, limitExceeded=SOCKETS_AND_ROOMS
+        )
         rooms: dict[str, set[RoomName]] = {}
         for entry in texts(joined):
             socket_id, room = split_entry(entry)
@@ -280,7 +283,7 @@ class UserScripts:
     async def has_socket(self, user: UserName, socket_id: SocketId) -> bool:
         """Whether the user exists and has the socket."""
         try:
-            return socket_id in await self.sockets(user)
+            return socket_id in await self.sockets(user, None)
         except ChatServiceError:
             return False
 

@@ -14,6 +14,7 @@ from chat_service.testing.store_suite.base import (
     Peer,
     Peers,
     StoreTests,
+    raises_error,
     told,
     user_topic,
 )
@@ -68,6 +69,13 @@ class SocketSuite(StoreTests):
     async def test_user_without_sockets(self, peer: Peer) -> None:
         await peer.store.user_create(ALICE, UserConfig())
         assert dict(await peer.store.user_sockets(ALICE)) == {}
+
+    async def test_answers_with_sockets_are_bounded(self, peer: Peer) -> None:
+        await peer.connect(ALICE, S1)
+        await peer.enter(ALICE, S2)
+        assert set(await peer.store.user_sockets(ALICE, limit=3)) == {S1, S2}
+        with raises_error("limitExceeded", "sockets of a user and their rooms"):
+            await peer.store.user_sockets(ALICE, limit=2)
 
     async def test_disconnect_counts_and_echoes(self, peer: Peer) -> None:
         await peer.connect(ALICE, S1, S2)

@@ -278,7 +278,7 @@ export interface Commands<M = TextMessage> {
   /**
    * Lists the caller's sockets, each with the rooms it has joined.
    * Result: the rooms of each of the user's sockets, on all instances. Permitted for: any user, for themselves.
-   * Errors: badArgument, internalError, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
+   * Errors: badArgument, internalError, limitExceeded, noLogin, noUser, rateLimited, timeout, wrongArgumentsCount.
    */
   listOwnSockets(): Record<string, string[]>;
   /**

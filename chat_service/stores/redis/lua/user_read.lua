@@ -1,6 +1,7 @@
 -- Read part of a user.
 -- ARGV: 1 what, then its arguments: 'list' index in KEYS of the list; 'in' index in KEYS of the list, name;
---   'mode'; 'access' sender; 'sockets'; 'own': the rooms in the list with their times, and the time now
+--   'mode'; 'access' sender; 'sockets', the most of them and their
+--   rooms together or 0; 'own': the rooms in the list with their times, and the time now
 -- Returns {0, ...}, or {'noUser'}.
 -- include: clock
 -- include: user
@@ -19,6 +20,10 @@ elseif what == 'access' then
   local sender = ARGV[2]
   return {0, accepts_messages_from(sender) and 1 or 0}
 elseif what == 'sockets' then
+  local limit = tonumber(ARGV[2])
+  if limit > 0 and redis.call('HLEN', sockets_key) + redis.call('HLEN', rooms_key) > limit then
+    return {'limitExceeded'}
+  end
   return {0, redis.call('HGETALL', sockets_key), redis.call('HKEYS', rooms_key)}
 elseif what == 'own' then
   return {0, redis.call('HGETALL', own_key), now_ms()}
