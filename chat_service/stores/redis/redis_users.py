@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from chat_service.contracts.records import Actor, Ban, Departure, Rate, SocketInfo, UserConfig
-from chat_service.errors import ChatServiceError
+from chat_service.errors import ChatServiceError, StoreRefusedError
 from chat_service.stores.redis.keys import Keys
 from chat_service.stores.redis.memberships import Memberships
 from chat_service.stores.redis.permits import Permits
@@ -57,11 +57,20 @@ class RedisUsers:
     async def direct_message(self, user: UserName, sender: Actor, message: Message) -> bool | None:
         place = self.keys.user(user)
         permit = self._permits.new(sender, place)
-        is_here = None if permit is None else await self._permits.give(permit, self._memberships.here)
+        ban_keys = self._permits.keys_at(sender, permit, place)
+        is_here = None
+        if permit is not None:
+            try:
+                is_here = await self._permits.give(permit, self._memberships.here)
+            except StoreRefusedError:
+                # Redis refuses changes where the sender's ban would be, so nobody bans the sender meanwhile:
+                # reading the ban is enough for a message that is not stored.
+                ban = await self._users.get_ban(permit.user)
+                if ban is not None:
+                    raise ban.error() from None
+                permit, ban_keys = None, ()
         with self._permits.using(permit):
-            await self._users.direct_message(
-                user, sender, message, self._permits.keys_at(sender, permit, place)
-            )
+            await self._users.direct_message(user, sender, message, ban_keys)
         return is_here
 
     # Sockets
