@@ -4,33 +4,14 @@ The rules are those of docs/guide/security.md.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.login_settings import LoginSettings
 from chat_service.cli.settings import Settings
 from chat_service.service.runner import is_loopback
-
-
-class Verdict(StrEnum):
-    """The outcome of a check. A service works despite warnings."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of one check."""
-
-    name: str
-    verdict: Verdict
-    detail: str
-
 
 #: Options that limit the load of a single client, and are off if None.
 LIMITS: Final = ("command_rate", "rate_limit_disconnect", "hook_timeout")

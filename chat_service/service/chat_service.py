@@ -67,6 +67,7 @@ class OptionKeywords(TypedDict, total=False):
     own_rooms_limit: int
     conversations_limit: int
     sockets_per_user_limit: int
+    own_sockets_answer_limit: int
     login_expiry_notice: float
     login_expiry_grace: float
     seen_limit: int

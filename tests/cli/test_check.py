@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chat_service.cli.commands import check as checking
+from chat_service.cli.findings import Verdict
 from chat_service.cli.login_settings import LoginSettings
-from chat_service.cli.public_config import Verdict, check_public
+from chat_service.cli.public_config import check_public
 from chat_service.cli.settings import Settings
 from tests.cli.conftest import Site, invoke
 from tests.support.redis_servers import RedisServer

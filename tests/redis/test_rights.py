@@ -11,7 +11,7 @@ import pytest
 import chat_service.stores.redis
 from chat_service import ChatService
 from chat_service.cli.commands.check import check_store
-from chat_service.cli.public_config import Verdict
+from chat_service.cli.findings import Verdict
 from chat_service.errors import StoreError
 from chat_service.stores.redis import RedisStore
 from chat_service.stores.redis.rights import missing_rule

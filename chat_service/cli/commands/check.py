@@ -15,8 +15,8 @@ import click
 
 from chat_service.cli import output
 from chat_service.cli.failures import CliError, ExitCode, describe
+from chat_service.cli.findings import Finding, Verdict
 from chat_service.cli.parameters import json_option, subcommand, takes_target
-from chat_service.cli.public_config import Finding, Verdict
 from chat_service.cli.target import Target, run_async
 from chat_service.contracts.bus import Envelope, Notify, Topic, TopicKind
 from chat_service.errors import ConfigurationError, StoreError, StoreTimeoutError
