@@ -103,7 +103,8 @@ async def test_everything_with_the_keyboard(person: People, unique: Unique) -> N
     page = ann.page
 
     async def tab_to(name: str) -> None:
-        for _ in range(40):
+        # As many as there may be rooms of other tests on the way.
+        for _ in range(200):
             await page.keyboard.press("Tab")
             label = await page.evaluate(FOCUSED)
             if name in label and await page.evaluate("document.activeElement !== document.body"):

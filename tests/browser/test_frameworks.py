@@ -27,6 +27,9 @@ BUILDS = {
 }
 FLAGS = ["__VUE_OPTIONS_API__", "__VUE_PROD_DEVTOOLS__", "__VUE_PROD_HYDRATION_MISMATCH_DETAILS__"]
 
+#: What the browser reports: the icon, which the examples do not have, and connections that the server ends.
+EXPECTED = ("Failed to load resource", "WebSocket is already in CLOSING")
+
 #: ``await open("ann")``: the page of a user.
 Open = Callable[[str], Awaitable[Page]]
 
@@ -89,8 +92,7 @@ async def example(
         finally:
             for page in pages:
                 await page.close()
-    # The browser reports the icon, which the example does not have, and connections that the server ends.
-    assert [text for text in problems if not text.startswith("Failed to load resource")] == []
+    assert [text for text in problems if not text.startswith(EXPECTED)] == []
 
 
 def items(page: Page) -> Locator:

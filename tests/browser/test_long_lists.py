@@ -289,7 +289,11 @@ async def test_the_keyboard_goes_through_a_long_list(person: People, demos: Demo
     for number in range(200):
         await demo.service.add_room(f"place {number}")
     ann = await (await person("Ann", at=demo)).login()
+    first = ann.page.locator(".sidebar li").filter(has_text="place 0")
+    await expect(first).to_have_attribute("aria-setsize", "201")
+    await settle(ann)
     await ann.row("place 0").focus()
+    await expect(ann.row("place 0")).to_be_focused()
     for number in range(1, 60):
         await ann.page.keyboard.press("Tab")
         await settle(ann)

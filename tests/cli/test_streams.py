@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import WebSocketException
 
 from chat_service.cli.app import SECTIONS
 from chat_service.cli.commands.tail import Follower
@@ -189,7 +190,8 @@ async def test_serve_goes_on_without_its_output(tmp_path: Path, shell: str) -> N
     async with run("bash", "-c", f'exec "$@" {shell}', "bash", *command) as process:
 
         async def talks() -> bool:
-            with contextlib.suppress(OSError):
+            # The free port may be used by another test for a moment.
+            with contextlib.suppress(OSError, WebSocketException):
                 async with websocket(port):
                     return True
             return False
