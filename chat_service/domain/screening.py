@@ -9,9 +9,9 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Collection, Sequence
 from contextvars import ContextVar
-from time import monotonic
 from typing import Any, Final, NamedTuple
 
+from chat_service.clock import Sparing
 from chat_service.concurrency.deadlines import current_patience
 from chat_service.concurrency.eager import in_task, is_being_cancelled
 from chat_service.concurrency.time_limit import TimeLimit
@@ -82,8 +82,7 @@ class Screening:
         self._cut: set[SocketId] = set()
         # The last event that was measured, because it usually waits for several sockets.
         self._measured: tuple[Sequence[Any], int] = ((), 0)
-        self._quiet_until = 0.0
-        self._unlogged = 0
+        self._failures = Sparing(LOG_PAUSE)
 
     def __repr__(self) -> str:
         return f"<Screening lines={sum(map(len, self._lines.values()))} sockets={len(self._bytes)}>"
@@ -213,18 +212,14 @@ class Screening:
 
     def _log(self, error: BaseException) -> None:
         """Log a failure, but not each one: the hook runs for every recipient of every message."""
-        now = monotonic()
-        if now < self._quiet_until:
-            self._unlogged += 1
-            return
-        logger.error(
-            "the %s hook failed, so a message was hidden (%d failures since the last report): %r",
-            HOOK,
-            self._unlogged + 1,
-            error,
-            exc_info=error,
-        )
-        self._quiet_until, self._unlogged = now + LOG_PAUSE, 0
+        if count := self._failures.count():
+            logger.error(
+                "the %s hook failed, so a message was hidden (%d failures since the last report): %r",
+                HOOK,
+                count,
+                error,
+                exc_info=error,
+            )
 
     # Lines
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from example import server
+from tests.e2e.clients import Client
 from tests.e2e.conftest import POLLING, UPGRADE, WEBSOCKET, ConnectTo, Serve
-from tests.e2e.processes import example_server, run
+from tests.e2e.processes import Process, example_server, run
 from tests.e2e.raw import polling, websocket
 from tests.support.patience import PATIENCE
 
@@ -49,6 +50,17 @@ service.run()
 """
 
 
+async def begin_command(process: Process, connect: ConnectTo) -> Client:
+    """Connect to the service of ``SLOW``, and wait until its hook runs for a message. Returns the client."""
+    port = int((await process.wait_for("port ")).split()[1])
+    client = await connect(port, "alice")
+    await client.wait_for("loginConfirmed")
+    await client.call("roomJoin", "room")
+    await client.tell("roomMessage", "room", {"textMessage": "x"})
+    await process.wait_for("command begins")
+    return client
+
+
 @pytest.mark.covers("api:run")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signal_ends_the_example(connect: ConnectTo, number: int) -> None:
@@ -72,12 +84,7 @@ async def test_signal_ends_the_example(connect: ConnectTo, number: int) -> None:
 )
 async def test_commands_in_flight_are_finished(connect: ConnectTo) -> None:
     async with run(sys.executable, "-X", "dev", "-W", "error", "-c", SLOW, "10") as process:
-        port = int((await process.wait_for("port ")).split()[1])
-        client = await connect(port, "alice")
-        await client.wait_for("loginConfirmed")
-        await client.call("roomJoin", "room")
-        await client.tell("roomMessage", "room", {"textMessage": "x"})
-        await process.wait_for("command begins")
+        await begin_command(process, connect)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         lines = process.output.splitlines()
@@ -90,12 +97,7 @@ async def test_commands_in_flight_are_finished(connect: ConnectTo) -> None:
 async def test_commands_that_take_too_long_are_cancelled(connect: ConnectTo) -> None:
     script = SLOW.replace("sleep(0.3)", "sleep(3600)")
     async with run(sys.executable, "-X", "dev", "-c", script, "0.05") as process:
-        port = int((await process.wait_for("port ")).split()[1])
-        client = await connect(port, "alice")
-        await client.wait_for("loginConfirmed")
-        await client.call("roomJoin", "room")
-        await client.tell("roomMessage", "room", {"textMessage": "x"})
-        await process.wait_for("command begins")
+        await begin_command(process, connect)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 1
         assert "command cancelled" in process.output and "closed still running" in process.output
@@ -173,12 +175,7 @@ ChatService(host="127.0.0.1", port=0, hooks={"on_start": on_start}).run()
 async def test_second_signal_ends_at_once(connect: ConnectTo) -> None:
     script = SLOW.replace("sleep(0.3)", "sleep(60)")
     async with run(sys.executable, "-X", "dev", "-c", script, "60") as process:
-        port = int((await process.wait_for("port ")).split()[1])
-        client = await connect(port, "alice")
-        await client.wait_for("loginConfirmed")
-        await client.call("roomJoin", "room")
-        await client.tell("roomMessage", "room", {"textMessage": "x"})
-        await process.wait_for("command begins")
+        client = await begin_command(process, connect)
         process.send_signal(signal.SIGINT)
         await client.wait_for("disconnect")
         process.send_signal(signal.SIGINT)
@@ -201,12 +198,7 @@ async def slow(call):
 async def test_signals_end_a_process_whose_loop_is_blocked(connect: ConnectTo) -> None:
     script = SLOW.replace("\nasync def on_start", f"{BLOCKED}\nasync def on_start")
     async with run(sys.executable, "-c", script, "60") as process:
-        port = int((await process.wait_for("port ")).split()[1])
-        client = await connect(port, "alice")
-        await client.wait_for("loginConfirmed")
-        await client.call("roomJoin", "room")
-        await client.tell("roomMessage", "room", {"textMessage": "x"})
-        await process.wait_for("command begins")
+        await begin_command(process, connect)
         # Signals do not queue: two at once are one.
         while "swallowed" not in process.output:
             process.send_signal(signal.SIGINT)

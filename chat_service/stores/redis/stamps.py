@@ -16,6 +16,7 @@ from collections.abc import Callable, Set
 from time import monotonic
 from typing import Final, Protocol
 
+from chat_service.clock import Sparing
 from chat_service.concurrency.running import end
 from chat_service.contracts.bus import Envelope, Reply, Request, RoomEvent
 from chat_service.errors import StoreError
@@ -26,8 +27,8 @@ logger = logging.getLogger("chat_service")
 
 #: Rooms number their events, and instances their requests.
 NUMBERED: Final = (RoomEvent, Request, Reply)
-#: Time in seconds between two looks at the clocks of nodes, and between two entries in the log.
-CLOCK_INTERVAL, LOG_INTERVAL = 1.0, 1.0
+#: Time in seconds between two looks at the clocks of nodes.
+CLOCK_INTERVAL: Final = 1.0
 
 
 class Place(Protocol):
@@ -63,8 +64,8 @@ class Stamps:
         # Nodes of which an envelope was refused, each with the channel of one.
         self._suspects: dict[Place, str] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._look_at = self._log_at = 0.0
-        self._unlogged = 0
+        self._look_at = 0.0
+        self._dropped = Sparing()
 
     def __len__(self) -> int:
         return len(self._newest)
@@ -101,13 +102,9 @@ class Stamps:
         return False
 
     def _log(self, channel: str, what: str) -> None:
-        now = monotonic()
-        if now < self._log_at:
-            self._unlogged += 1
-            return
-        more = f" (and {self._unlogged} more envelopes before)" if self._unlogged else ""
-        self._log_at, self._unlogged = now + LOG_INTERVAL, 0
-        logger.warning("dropped %s on channel %s%s", what, channel, more)
+        if count := self._dropped.count():
+            more = f" (and {count - 1} more envelopes before)" if count > 1 else ""
+            logger.warning("dropped %s on channel %s%s", what, channel, more)
 
     # The clocks of nodes
 

@@ -283,9 +283,10 @@ class UserScripts:
     async def has_socket(self, user: UserName, socket_id: SocketId) -> bool:
         """Whether the user exists and has the socket."""
         try:
-            return socket_id in await self.sockets(user, None)
+            (is_there,) = await self._run("user_read", user, "socket", socket_id)
         except ChatServiceError:
             return False
+        return bool(is_there == 1)
 
     async def index_add(
         self,

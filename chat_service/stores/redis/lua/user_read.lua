@@ -1,7 +1,7 @@
 -- Read part of a user.
 -- ARGV: 1 what, then its arguments: 'list' index in KEYS of the list; 'in' index in KEYS of the list, name;
---   'mode'; 'access' sender; 'sockets', the most of them and their
---   rooms together or 0; 'own': the rooms in the list with their times, and the time now
+--   'mode'; 'access' sender; 'socket' its id: 1 if it is there, else 0; 'sockets' the most of them and their
+--   rooms together, or 0; 'own': the rooms in the list with their times, and the time now
 -- Returns {0, ...}, or {'noUser'}.
 -- include: clock
 -- include: user
@@ -19,6 +19,9 @@ elseif what == 'mode' then
 elseif what == 'access' then
   local sender = ARGV[2]
   return {0, accepts_messages_from(sender) and 1 or 0}
+elseif what == 'socket' then
+  local socket_id = ARGV[2]
+  return {0, redis.call('HEXISTS', sockets_key, socket_id)}
 elseif what == 'sockets' then
   local limit = tonumber(ARGV[2])
   if limit > 0 and redis.call('HLEN', sockets_key) + redis.call('HLEN', rooms_key) > limit then
